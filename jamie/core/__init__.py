@@ -1,0 +1,1 @@
+"""Interfaces, value types, registry, hook and errors; imports nothing else of jamie."""

@@ -1,0 +1,29 @@
+"""An affine map as a torch module."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+
+from jamie.core.data import Matrix
+
+
+class AffineModule(nn.Module):
+    """x (n, p) -> x A + b (n, q); a diagonal A is kept as its diagonal."""
+
+    matrix: Tensor
+    offset: Tensor
+
+    def __init__(self, A: Matrix, b: NDArray[np.floating]) -> None:
+        super().__init__()
+        self.diagonal = sparse.issparse(A) and A.shape[0] == A.shape[1] and A.nnz == np.count_nonzero(A.diagonal())
+        dense = A.diagonal() if self.diagonal else A.toarray() if sparse.issparse(A) else A
+        self.register_buffer("matrix", torch.as_tensor(np.asarray(dense), dtype=torch.float32))
+        self.register_buffer("offset", torch.as_tensor(np.asarray(b), dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the map."""
+        return (x * self.matrix if self.diagonal else x @ self.matrix) + self.offset

@@ -1,0 +1,108 @@
+"""What losses see: a minibatch and what the model makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Diagonal Gaussian posterior of the latents of B cells.
+
+    Parameters
+    ----------
+    mean : (B, L)
+    logvar : (B, L)
+        Logarithm of the variance; None for a deterministic encoder.
+    """
+
+    mean: Tensor
+    logvar: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class PairBlocks:
+    """Correspondence of the cells of a minibatch, for every two modalities.
+
+    Parameters
+    ----------
+    given
+        (B_a, B_b) for pairs (a, b); a pair that is absent has no correspondence.
+    """
+
+    given: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
+
+    def between(self, a: str, b: str) -> Tensor | None:
+        """(B_a, B_b), None where nothing is known."""
+        if (a, b) in self.given:
+            return self.given[a, b]
+        return self.given[b, a].T if (b, a) in self.given else None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A minibatch; each modality has cells of its own.
+
+    Parameters
+    ----------
+    x
+        (B_m, d_m) encoder input of each modality.
+    target
+        (B_m, t_m) what each decoder is to predict.
+    blocks
+        Correspondence used in the aggregation: known pairs, mixed with inferred ones where rho < 1.
+    inferred
+        The inferred correspondence, rows not normalised; None where nothing is inferred.
+    covariates
+        (B_m, c_m) of each modality that has them.
+    size_factor
+        (B_m, 1) of each modality that has them.
+    """
+
+    x: Mapping[str, Tensor]
+    target: Mapping[str, Tensor]
+    blocks: PairBlocks
+    inferred: PairBlocks | None = None
+    covariates: Mapping[str, Tensor] = field(default_factory=dict)
+    size_factor: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the model makes of a `Batch`.
+
+    Parameters
+    ----------
+    posterior
+        Of each modality.
+    z
+        (B_m, L) latents of each modality, sampled in training.
+    aggregated
+        (B_m, L) latents after aggregation over corresponding cells.
+    decoder
+        ``decoder(latent, target)`` gives the distribution of modality `target`; called once for each use.
+    """
+
+    posterior: Mapping[str, Posterior]
+    z: Mapping[str, Tensor]
+    aggregated: Mapping[str, Tensor]
+    decoder: Callable[[Tensor, str, str], Distribution]
+    _cache: dict[tuple[str, str, str], Distribution] = field(default_factory=dict, repr=False)
+
+    def reconstruct(self, modality: str) -> Distribution:
+        """Distribution over (B_m, t_m), decoded from the modality's aggregated latents."""
+        return self._decode(modality, modality, "aggregated")
+
+    def decode(self, source: str, target: str) -> Distribution:
+        """Distribution over (B_source, t_target), decoded from the source's own latents; lazy and cached."""
+        return self._decode(source, target, "z")
+
+    def _decode(self, source: str, target: str, latents: str) -> Distribution:
+        key = (source, target, latents)
+        if key not in self._cache:
+            self._cache[key] = self.decoder(getattr(self, latents)[source], source, target)
+        return self._cache[key]

@@ -1,0 +1,78 @@
+"""What a stage is given beside its data: randomness, a device, a way to report progress, a memory limit."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from jamie.core.errors import MemoryLimitError
+
+Progress = Callable[[str, int, int, Mapping[str, float]], None]
+
+
+def _silent(stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+    """Report nothing."""
+
+
+def physical_memory() -> int:
+    """Bytes of memory that the machine has (or that the process's control group allows)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:
+            limit = file.read().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+@dataclass(frozen=True)
+class Context:
+    """Surroundings of a computation.
+
+    Parameters
+    ----------
+    seed
+        The one seed of the run; each stage draws from a generator of its own (`at`).
+    stage
+        Name of the stage, mixed into the seed, so that a stage's numbers do not depend on the stages before it.
+    device
+        A torch device, such as ``"cpu"`` or ``"cuda"``.
+    progress
+        Called as ``progress(stage, done, total, values)`` while work goes on.
+    memory_limit
+        Bytes that one piece of work may take; half of the machine's memory by default.
+    """
+
+    seed: int = 0
+    stage: str = ""
+    device: str = "cpu"
+    progress: Progress = _silent
+    memory_limit: int = field(default_factory=lambda: physical_memory() // 2)
+
+    def at(self, stage: str) -> Context:
+        """Return the same surroundings for another stage."""
+        return replace(self, stage=stage)
+
+    def generator(self) -> np.random.Generator:
+        """Return a fresh generator, the same for the same seed and stage."""
+        return np.random.default_rng([self.seed, zlib.crc32(self.stage.encode())])
+
+    def require_memory(self, n_bytes: int, what: str, instead: str) -> None:
+        """Refuse work that would not fit.
+
+        Raises
+        ------
+        MemoryLimitError
+            Where `n_bytes` exceeds the limit; `instead` says what to use.
+        """
+        if n_bytes > self.memory_limit:
+            raise MemoryLimitError(
+                f"{what} would need {n_bytes / 2**30:.1f} GiB, more than the limit of "
+                f"{self.memory_limit / 2**30:.1f} GiB",
+                where=self.stage,
+                fix=instead,
+            )

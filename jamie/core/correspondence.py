@@ -1,0 +1,187 @@
+"""The central object: which cell of one modality is which cell of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from jamie.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Sparse confidences that cell i of modality a is cell j of modality b.
+
+    Parameters
+    ----------
+    matrix : (n_a, n_b)
+        Entries in [0, 1]; anything that scipy can make a CSR array of. It is copied, never modified.
+
+    Raises
+    ------
+    DataError
+        Where an entry is negative, above 1 or not finite.
+    """
+
+    matrix: sparse.csr_array
+
+    def __post_init__(self) -> None:
+        matrix = sparse.csr_array(self.matrix, dtype=np.float32, copy=True)
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+        wrong = ~np.isfinite(matrix.data) | (matrix.data < 0) | (matrix.data > 1 + 1e-6)
+        if wrong.any():
+            entry = matrix.tocoo()
+            first = int(np.argmax(wrong))
+            raise DataError(
+                f"expected entries from 0 to 1, found {int(wrong.sum())} outside; the first is "
+                f"{entry.data[first]:g} at row {entry.row[first]}, column {entry.col[first]}",
+                where="correspondence",
+                fix="give confidences, not distances or counts: divide by the largest entry, or set entries to 0 or 1",
+            )
+        np.minimum(matrix.data, 1, out=matrix.data)
+        object.__setattr__(self, "matrix", matrix)
+
+    @classmethod
+    def from_pairs(cls, rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int], values: ArrayLike | None = None) -> Correspondence:
+        """Build from the indices of matched cells; `values` are their confidences, 1 by default."""
+        rows, columns = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
+        data = np.ones(len(rows), np.float32) if values is None else np.asarray(values, np.float32)
+        return cls(sparse.csr_array((data, (rows, columns)), shape=shape))
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> Correspondence:
+        """No cell corresponds to any other."""
+        return cls(sparse.csr_array(shape, dtype=np.float32))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_a, n_b)."""
+        return self.matrix.shape
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of entries above zero."""
+        return int(self.matrix.nnz)
+
+    @property
+    def T(self) -> Correspondence:
+        """The same correspondence seen from b."""
+        return Correspondence(self.matrix.T.tocsr())
+
+    def subset(self, rows: ArrayLike, columns: ArrayLike) -> Correspondence:
+        """Keep the given cells (indices or boolean masks), in the given order."""
+        return Correspondence(self.matrix[np.asarray(rows)][:, np.asarray(columns)])
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column index of every entry above zero, ordered by row."""
+        entries = self.matrix.tocoo()
+        return entries.row.astype(np.int64), entries.col.astype(np.int64)
+
+    def keep(self, mask: NDArray[np.bool_]) -> Correspondence:
+        """Keep the entries where `mask` (n_pairs,), in the order of `pairs`, is true."""
+        rows, columns = self.pairs()
+        return Correspondence.from_pairs(rows[mask], columns[mask], self.shape, self.matrix.data[mask])
+
+    def without(self, other: Correspondence) -> Correspondence:
+        """Keep the entries that `other` does not have."""
+        return Correspondence(self.matrix - self.matrix.multiply(other.matrix > 0))
+
+    def partner(self) -> NDArray[np.int64]:
+        """(n_a,) index of the best partner of each cell of a, -1 where it has none."""
+        best = np.asarray(self.matrix.argmax(axis=1)).ravel().astype(np.int64)
+        return np.where(np.diff(self.matrix.indptr) > 0, best, -1)
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and plain values from which `from_state` builds it again."""
+        m = self.matrix
+        return {"data": m.data, "indices": m.indices, "indptr": m.indptr}, {"shape": list(m.shape)}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> Correspondence:
+        """Inverse of `state`."""
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+        return cls(sparse.csr_array(parts, shape=tuple(plain["shape"])))
+
+
+@dataclass(frozen=True)
+class Correspondences:
+    """Correspondence between every two of any number of modalities.
+
+    Parameters
+    ----------
+    sizes
+        Number of cells of each modality, in the order of the spec.
+    given
+        Correspondence of pairs (a, b), in either order; a pair that is absent has none.
+    """
+
+    sizes: Mapping[str, int]
+    given: Mapping[tuple[str, str], Correspondence] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for (a, b), correspondence in self.given.items():
+            expected = (self.sizes[a], self.sizes[b])
+            if correspondence.shape != expected:
+                raise DataError(
+                    f"expected a correspondence of {expected[0]} x {expected[1]} cells, found "
+                    f"{correspondence.shape[0]} x {correspondence.shape[1]}",
+                    where=f"correspondence of {a} and {b}",
+                    fix="give one row for each cell of the first modality and one column for each cell of the second",
+                )
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names, in the order of the spec."""
+        return tuple(self.sizes)
+
+    def between(self, a: str, b: str) -> Correspondence:
+        """Correspondence of `a` (rows) and `b` (columns); empty where nothing is given."""
+        if (a, b) in self.given:
+            return self.given[a, b]
+        if (b, a) in self.given:
+            return self.given[b, a].T
+        return Correspondence.empty((self.sizes[a], self.sizes[b]))
+
+    def items(self) -> Iterator[tuple[tuple[str, str], Correspondence]]:
+        """Every unordered pair of modalities, in the order of the spec, with its correspondence."""
+        for a, b in combinations(self.sizes, 2):
+            yield (a, b), self.between(a, b)
+
+    def subset(self, cells: Mapping[str, ArrayLike]) -> Correspondences:
+        """Keep the given cells (indices or boolean masks) of each modality."""
+        kept = {m: np.arange(n)[np.asarray(cells[m])] for m, n in self.sizes.items()}
+        pairs = {(a, b): c.subset(kept[a], kept[b]) for (a, b), c in self.items()}
+        return Correspondences({m: len(index) for m, index in kept.items()}, pairs)
+
+    @property
+    def n_pairs(self) -> int:
+        """Entries above zero, over all pairs of modalities."""
+        return sum(c.n_pairs for c in self.given.values())
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What a correspondence inferer found.
+
+    Parameters
+    ----------
+    correspondence
+        (n_a, n_b).
+    confidence_a, confidence_b
+        (n_a,) and (n_b,), from 0 (no partner known) to 1.
+    diagnostics
+        Plain numbers, flags and words: at least ``converged``, ``objective`` and ``residual`` (largest violation
+        of the constraints) where the method has them.
+    """
+
+    correspondence: Correspondence
+    confidence_a: NDArray[np.floating]
+    confidence_b: NDArray[np.floating]
+    diagnostics: Mapping[str, float | int | bool | str] = field(default_factory=dict)

@@ -1,0 +1,189 @@
+"""Value types that carry cells between the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from jamie.core.correspondence import Correspondences
+
+Matrix = NDArray[np.float32] | sparse.csr_array
+
+
+@dataclass(frozen=True)
+class Block:
+    """One matrix of cells x features with the features' names.
+
+    Parameters
+    ----------
+    X : (n, p)
+        float32, a dense array or a CSR array; never modified.
+    features : (p,)
+        Unique names.
+    origin
+        Where it comes from, for messages and units: ``"layer 'counts'"``, ``"X"``, ``"obsm 'X_pca'"``.
+    """
+
+    X: Matrix
+    features: pd.Index
+    origin: str = "X"
+
+
+@dataclass(frozen=True)
+class ModalityData:
+    """The cells of one modality.
+
+    Parameters
+    ----------
+    name
+        Name of the modality.
+    obs : (n, ...)
+        Annotations of the cells; its index holds their unique names.
+    input
+        What the encoder reads, before preprocessing.
+    target
+        What the decoder predicts; the very same object as `input` unless the spec chooses another.
+    """
+
+    name: str
+    obs: pd.DataFrame
+    input: Block
+    target: Block
+
+    @property
+    def cells(self) -> pd.Index:
+        """(n,) names of the cells."""
+        return self.obs.index
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.obs)
+
+    def subset(self, cells: ArrayLike) -> ModalityData:
+        """Keep the given cells (indices or a boolean mask)."""
+        index = np.arange(self.n_cells)[np.asarray(cells)]
+        source = replace(self.input, X=self.input.X[index])
+        target = source if self.target is self.input else replace(self.target, X=self.target.X[index])
+        return replace(self, obs=self.obs.iloc[index], input=source, target=target)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who is held out.
+
+    Parameters
+    ----------
+    train
+        For each modality (n,) true for the cells that anything may be fitted on.
+    """
+
+    train: Mapping[str, NDArray[np.bool_]]
+
+    @cached_property
+    def held_out(self) -> Mapping[str, NDArray[np.bool_]]:
+        """For each modality (n,) true for the cells that nothing was fitted on."""
+        return {name: ~mask for name, mask in self.train.items()}
+
+    @property
+    def any_held_out(self) -> bool:
+        """Whether any cell is held out."""
+        return any(mask.any() for mask in self.held_out.values())
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that a run knows of its cells.
+
+    Parameters
+    ----------
+    modalities
+        In the order of the spec.
+    truth
+        Every pair that the user knows, for evaluation.
+    known
+        The pairs that the model may use: `truth` less the pairs hidden for evaluation.
+    labels
+        Names of the obs columns that hold labels.
+    """
+
+    modalities: Mapping[str, ModalityData]
+    truth: Correspondences
+    known: Correspondences
+    labels: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of cells of each modality."""
+        return {name: modality.n_cells for name, modality in self.modalities.items()}
+
+    def subset(self, cells: Mapping[str, ArrayLike]) -> Dataset:
+        """Keep the given cells (indices or boolean masks) of each modality."""
+        return replace(
+            self,
+            modalities={name: m.subset(cells[name]) for name, m in self.modalities.items()},
+            truth=self.truth.subset(cells),
+            known=self.known.subset(cells),
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """One modality as a correspondence inferer sees it.
+
+    Parameters
+    ----------
+    modality
+        Its name.
+    block
+        The chosen matrix (n, p) before preprocessing.
+    scores : (n, d)
+        After preprocessing, float32 and dense.
+    """
+
+    modality: str
+    block: Block
+    scores: NDArray[np.float32]
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.scores)
+
+    def subset(self, cells: ArrayLike) -> View:
+        """Keep the given cells (indices), in the given order."""
+        index = np.asarray(cells)
+        return replace(self, block=replace(self.block, X=self.block.X[index]), scores=self.scores[index])
+
+
+@dataclass(frozen=True)
+class EmbeddedPair:
+    """Two modalities' cells in the latent space, as a metric sees them.
+
+    Parameters
+    ----------
+    source, target
+        Names of the modalities.
+    z_source : (n_s, L)
+        Latent means.
+    z_target : (n_t, L)
+        Latent means.
+    truth : (n_s, n_t)
+        Which cells are truly the same, where that is known.
+    labels_source, labels_target
+        (n_s,) and (n_t,) label of each cell, None where there is none.
+    """
+
+    source: str
+    target: str
+    z_source: NDArray[np.floating]
+    z_target: NDArray[np.floating]
+    truth: sparse.csr_array
+    labels_source: NDArray[np.object_] | None = None
+    labels_target: NDArray[np.object_] | None = None

@@ -1,0 +1,76 @@
+"""Inferers of the correspondence that is not known."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from jamie.core.component import Component
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence, Inferred
+from jamie.core.data import View
+from jamie.core.errors import ContractError, DataError
+
+
+class CorrespondenceInferer(Component):
+    """Infers which cell of a is which cell of b.
+
+    The cells of each modality are shuffled before `_infer` sees them and put back afterwards, so that no
+    implementation can profit from the order of a file.
+    """
+
+    kind: ClassVar[str] = "correspondence"
+    min_cells: ClassVar[int] = 3
+
+    def infer(self, a: View, b: View, known: Correspondence | None = None, context: Context | None = None) -> Inferred:
+        """Infer the correspondence of two modalities.
+
+        Parameters
+        ----------
+        a, b
+            Modalities of n_a and n_b cells; neither needs to be the larger.
+        known : (n_a, n_b)
+            Pairs that are known already; none by default.
+        context
+            Randomness, device, progress and memory limit.
+
+        Raises
+        ------
+        DataError
+            Where a modality has too few cells.
+        MemoryLimitError
+            Where the work would not fit in memory.
+        """
+        context = context or Context(stage=f"correspondence {a.modality}--{b.modality}")
+        known = known or Correspondence.empty((a.n_cells, b.n_cells))
+        for view in (a, b):
+            if view.n_cells < self.min_cells:
+                raise DataError(
+                    f"expected at least {self.min_cells} cells, found {view.n_cells}",
+                    where=f"correspondence '{self.name}', modality '{view.modality}'",
+                )
+        generator = context.at(f"{context.stage}/shuffle").generator()
+        order_a, order_b = generator.permutation(a.n_cells), generator.permutation(b.n_cells)
+        found = self._infer(a.subset(order_a), b.subset(order_b), known.subset(order_a, order_b), context)
+        self._check(found, a, b)
+        back_a, back_b = np.argsort(order_a), np.argsort(order_b)
+        return Inferred(
+            found.correspondence.subset(back_a, back_b),
+            np.asarray(found.confidence_a)[back_a],
+            np.asarray(found.confidence_b)[back_b],
+            found.diagnostics,
+        )
+
+    @abstractmethod
+    def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred: ...
+
+    def _check(self, found: Inferred, a: View, b: View) -> None:
+        expected = (a.n_cells, b.n_cells)
+        shapes = (found.correspondence.shape, found.confidence_a.shape, found.confidence_b.shape)
+        if shapes != (expected, expected[:1], expected[1:]):
+            raise ContractError(
+                f"expected a correspondence of shape {expected} with a confidence for each cell, found {shapes}",
+                where=f"correspondence '{self.name}'",
+            )

@@ -1,0 +1,134 @@
+"""Preprocessors: invertible transforms, fitted on training cells only."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.component import Component
+from jamie.core.data import Matrix
+from jamie.core.errors import ContractError, DataError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Preprocessor(Component):
+    """Fits on training cells, transforms any cells, and inverts on the way out.
+
+    A fitted preprocessor holds arrays and plain values only (`state`, `from_state`). The public methods check
+    their input and output once; authors write `_fit`, `_transform`, `_inverse_transform`, `_feature_names_out`,
+    `_state` and `_set_state`. Inputs are never modified.
+    """
+
+    kind: ClassVar[str] = "preprocessor"
+    accepts_nan: ClassVar[bool] = False
+    n_features_in: int | None = None
+
+    def fit(self, X: Matrix, cells: pd.DataFrame) -> Self:
+        """Fit on training cells.
+
+        Parameters
+        ----------
+        X : (n, p)
+            Dense or CSR, float32.
+        cells : (n, ...)
+            Annotations (`obs`) of the cells.
+        """
+        self._check(X, cells)
+        self.n_features_in = X.shape[1]
+        self._fit(X, cells)
+        return self
+
+    def transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
+        """Transform cells (n, p) into (n, q), float32; sparse stays sparse where the transform allows it."""
+        self._require_fitted()
+        self._check(X, cells)
+        if X.shape[1] != self.n_features_in:
+            raise DataError(
+                f"expected {self.n_features_in} features, found {X.shape[1]}", where=f"preprocessor '{self.name}'"
+            )
+        return self._checked(self._transform(X, cells), len(cells))
+
+    def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
+        """Bring (n, q) back to (n, p) in the units of the data; `cells` where they are known."""
+        self._require_fitted()
+        return self._checked(self._inverse_transform(Z, cells), Z.shape[0])
+
+    def feature_names_out(self, features: pd.Index) -> pd.Index:
+        """(q,) names after the transform, from the (p,) names before."""
+        self._require_fitted()
+        return pd.Index(self._feature_names_out(features))
+
+    def affine(self) -> tuple[Matrix, NDArray[np.float64]] | None:
+        """(A (p, q), b (q,)) such that ``transform(X) = X @ A + b``; None where the transform is not affine."""
+        return None
+
+    def as_module(self) -> nn.Module:
+        """Return the transform as a differentiable module over dense tensors (n, p) -> (n, q)."""
+        from jamie.core.affine import AffineModule
+
+        affine = self.affine()
+        if affine is None:
+            raise ContractError(
+                "a transform that is not affine must write as_module itself", where=f"preprocessor '{self.name}'"
+            )
+        return AffineModule(*affine)
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and plain values from which `set_state` restores what was fitted."""
+        self._require_fitted()
+        arrays, plain = self._state()
+        return arrays, {**plain, "n_features_in": self.n_features_in}
+
+    def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> Self:
+        """Restore what `state` gave, on a preprocessor built with the same parameters."""
+        self.n_features_in = plain["n_features_in"]
+        self._set_state(arrays, plain)
+        return self
+
+    @abstractmethod
+    def _fit(self, X: Matrix, cells: pd.DataFrame) -> None: ...
+
+    @abstractmethod
+    def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix: ...
+
+    @abstractmethod
+    def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix: ...
+
+    def _feature_names_out(self, features: pd.Index) -> pd.Index:
+        return features
+
+    @abstractmethod
+    def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]: ...
+
+    @abstractmethod
+    def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None: ...
+
+    def _require_fitted(self) -> None:
+        if self.n_features_in is None:
+            raise ContractError("used before it was fitted", where=f"preprocessor '{self.name}'", fix="call fit first")
+
+    def _check(self, X: Matrix, cells: pd.DataFrame) -> None:
+        if X.shape[0] != len(cells):
+            raise DataError(
+                f"expected annotations of {X.shape[0]} cells, found {len(cells)}", where=f"preprocessor '{self.name}'"
+            )
+        values = X.data if sparse.issparse(X) else X
+        if not self.accepts_nan and not np.isfinite(values).all():
+            raise DataError(
+                f"found {int((~np.isfinite(values)).sum())} values that are NaN or infinite",
+                where=f"preprocessor '{self.name}'",
+                fix="put fill_missing first in preprocess",
+            )
+
+    def _checked(self, Z: Matrix, n_cells: int) -> Matrix:
+        if Z.ndim != 2 or Z.shape[0] != n_cells:
+            raise ContractError(f"expected {n_cells} rows, found shape {Z.shape}", where=f"preprocessor '{self.name}'")
+        return Z if Z.dtype == np.float32 else Z.astype(np.float32)

@@ -1,0 +1,224 @@
+"""The registry: every component that a run may use, from built-ins, installed distributions and files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from jamie.core import hookspecs
+from jamie.core.component import Component
+from jamie.core.errors import ContractError, PluginError
+from jamie.core.interfaces import KINDS
+from jamie.core.schema import fields_of
+
+
+class _PluginManager(pluggy.PluginManager):
+    """Takes any function whose name starts with ``jamie_`` for a hook, so that a misspelt one is noticed."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        marked = super().parse_hookimpl_opts(plugin, name)
+        if marked is not None or not name.startswith("jamie_") or not inspect.isroutine(getattr(plugin, name, None)):
+            return marked
+        return pluggy.HookimplOpts(
+            wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
+        )
+
+
+class _ModulePlugin:
+    """A module without a hook of its own: the components that it defines are its contribution."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def jamie_components(self) -> list[type]:
+        return components_in(self._module)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Where components come from.
+
+    Parameters
+    ----------
+    name
+        ``jamie``, a distribution, or a file.
+    version
+        Of the distribution; empty for a file.
+    components
+        Those registered.
+    error
+        Why it could not be loaded, in one line; empty where it was.
+    """
+
+    name: str
+    version: str = ""
+    components: tuple[type[Component], ...] = ()
+    error: str = ""
+
+
+@dataclass
+class Registry:
+    """All components by kind and name; made anew for each run (`jamie.builtins.load_registry`)."""
+
+    providers: list[Provider] = field(default_factory=list)
+    _components: dict[str, dict[str, type[Component]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    _provider_of: dict[type[Component], Provider] = field(default_factory=dict)
+
+    def register(self, plugin: object, *, name: str, version: str = "") -> None:
+        """Register what one plugin provides; all or nothing."""
+        manager = _PluginManager("jamie")
+        manager.add_hookspecs(hookspecs)
+        if isinstance(plugin, ModuleType) and not any(n.startswith("jamie_") for n in vars(plugin)):
+            plugin = _ModulePlugin(plugin)
+        try:
+            manager.register(plugin, name=name)
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(_reworded(plugin, error), where=f"plugin {name}") from error
+        found = [c for components in manager.hook.jamie_components() for c in components]
+        for component in found:
+            check_component(component)
+            self._refuse_duplicate(component, found)
+        provider = Provider(name, version, tuple(found))
+        self.providers.append(provider)
+        for component in found:
+            self._components[component.kind][component.name] = component
+            self._provider_of[component] = provider
+
+    def register_entry_point(self, entry_point: importlib.metadata.EntryPoint) -> None:
+        """Register an installed distribution; one that cannot be imported is recorded in `providers` with its error."""
+        distribution = entry_point.dist.name if entry_point.dist else entry_point.name
+        version = entry_point.dist.version if entry_point.dist else ""
+        try:
+            self.register(entry_point.load(), name=distribution, version=version)
+        except (PluginError, ContractError):
+            raise
+        except Exception as error:  # a third party's import may fail in any way; it is named and isolated
+            self.providers.append(Provider(distribution, version, error=f"{type(error).__name__}: {error}"))
+
+    def _refuse_duplicate(self, component: type[Component], found: list[type[Component]]) -> None:
+        known = self._components[component.kind]
+        same = [c for c in found if c is not component and (c.kind, c.name) == (component.kind, component.name)]
+        other = known.get(component.name) or (same[0] if same else None)
+        if other is not None:
+            raise ContractError(
+                f"{component.kind} '{component.name}' is defined by both {_place(other)} and {_place(component)}",
+                fix="rename one of them, or uninstall its distribution",
+            )
+
+    def get(self, kind: str, name: str) -> type[Component] | None:
+        """Return a component class, None where there is none of that name."""
+        return self._components[kind].get(name)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Sorted names of a kind."""
+        return tuple(sorted(self._components[kind]))
+
+    def components(self, kind: str | None = None) -> Iterator[type[Component]]:
+        """Every component, of one kind or of all, sorted by name within each kind."""
+        for one in KINDS if kind is None else (kind,):
+            yield from (self._components[one][name] for name in self.names(one))
+
+    def provider(self, component: type[Component]) -> Provider:
+        """Where a component comes from."""
+        return self._provider_of[component]
+
+    @property
+    def broken(self) -> list[Provider]:
+        """Installed distributions that could not be imported."""
+        return [provider for provider in self.providers if provider.error]
+
+
+def components_in(module: ModuleType) -> list[type]:
+    """Return the component classes that a module itself defines."""
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, Component)
+        and value.__module__ == module.__name__
+        and not value.__name__.startswith("_")
+        and value not in KINDS.values()
+    ]
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a Python file by its path.
+
+    Raises
+    ------
+    PluginError
+        Where the file is absent or raises.
+    """
+    if not path.is_file():
+        raise PluginError("no such file", where=f"plugin {path}", fix="give a path relative to the spec")
+    name = f"jamie_plugin_{hashlib.sha1(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError("expected a Python file (.py)", where=f"plugin {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the author's code may fail in any way
+        del sys.modules[name]
+        raise PluginError(f"raised on import: {type(error).__name__}: {error}", where=f"plugin {path}") from error
+    return module
+
+
+def check_component(component: Any) -> None:
+    """Check what registration requires of a component class.
+
+    Raises
+    ------
+    ContractError
+        Naming the class and what it lacks.
+    """
+    if not (inspect.isclass(component) and issubclass(component, Component)):
+        raise ContractError(f"expected a component class, found {component!r}", fix="subclass an interface, such as jamie.Loss")
+    problem = _problem_of(component)
+    if problem:
+        raise ContractError(problem, where=_place(component))
+
+
+def _problem_of(component: type[Component]) -> str:
+    if not any(issubclass(component, interface) for interface in KINDS.values()):
+        return "expected a subclass of an interface, such as jamie.Loss"
+    if inspect.isabstract(component):
+        missing = ", ".join(sorted(component.__abstractmethods__))
+        return f"this {component.kind} does not define {missing}"
+    if not isinstance(getattr(component, "name", None), str) or not component.name.isidentifier():
+        return f"expected a class attribute `name`, a word of letters, digits and _, found {getattr(component, 'name', None)!r}"
+    if "__doc__" not in vars(component) or not component.summary():
+        return "expected a docstring whose first line says what the component is"
+    try:
+        fields_of(component)
+    except (TypeError, NameError) as error:
+        return str(error)
+    return ""
+
+
+def _reworded(plugin: object, error: pluggy.PluginValidationError) -> str:
+    hooks = [name for name in dir(plugin) if name.startswith("jamie_")]
+    known = [name for name in vars(hookspecs) if name.startswith("jamie_")]
+    misspelt = [name for name in hooks if name not in known]
+    if misspelt:
+        return f"unknown hook '{misspelt[0]}'; did you mean '{known[0]}'?"
+    return f"hook '{known[0]}' takes no arguments ({str(error).splitlines()[-1].strip()})"
+
+
+def _place(component: type) -> str:
+    module = sys.modules.get(component.__module__)
+    file = getattr(module, "__file__", None)
+    shown = file if file and component.__module__.startswith("jamie_plugin_") else component.__module__
+    return f"{component.__qualname__} in {shown}"

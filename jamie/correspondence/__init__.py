@@ -1,0 +1,1 @@
+"""Stage 4: inferers of the pairs that are not known, and the distances that they use."""

@@ -1,0 +1,1 @@
+"""Distances between the cells of one modality."""

@@ -1,0 +1,1 @@
+"""Stage 2: readers, simulators and pairings; anything -> checked, named, paired cells."""

@@ -1,0 +1,1 @@
+"""Stage 5: loss terms and the schedules of their weights."""

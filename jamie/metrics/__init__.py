@@ -1,0 +1,1 @@
+"""Stage 7: measures of the latent space."""

@@ -1,0 +1,1 @@
+"""Stage 5: the joint VAE and its parts."""

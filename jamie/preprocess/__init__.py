@@ -1,0 +1,1 @@
+"""Stage 3: invertible transforms, fitted on training cells only."""

@@ -1,0 +1,1 @@
+"""Stage 1: YAML -> validated spec, with line numbers."""

@@ -1,0 +1,1 @@
+"""Stage 6: objective, sampler, loop and checkpoints."""
