@@ -49,7 +49,9 @@ class Correspondence:
         object.__setattr__(self, "matrix", matrix)
 
     @classmethod
-    def from_pairs(cls, rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int], values: ArrayLike | None = None) -> Correspondence:
+    def from_pairs(
+        cls, rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int], values: ArrayLike | None = None
+    ) -> Correspondence:
         """Build from the indices of matched cells; `values` are their confidences, 1 by default."""
         rows, columns = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
         data = np.ones(len(rows), np.float32) if values is None else np.asarray(values, np.float32)

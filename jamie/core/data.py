@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondences
 
-Matrix = NDArray[np.float32] | sparse.csr_array
+Matrix: TypeAlias = "NDArray[np.float32] | sparse.csr_array"
 
 
 @dataclass(frozen=True)

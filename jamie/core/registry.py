@@ -185,7 +185,9 @@ def check_component(component: Any) -> None:
         Naming the class and what it lacks.
     """
     if not (inspect.isclass(component) and issubclass(component, Component)):
-        raise ContractError(f"expected a component class, found {component!r}", fix="subclass an interface, such as jamie.Loss")
+        raise ContractError(
+            f"expected a component class, found {component!r}", fix="subclass an interface, such as jamie.Loss"
+        )
     problem = _problem_of(component)
     if problem:
         raise ContractError(problem, where=_place(component))
@@ -197,8 +199,9 @@ def _problem_of(component: type[Component]) -> str:
     if inspect.isabstract(component):
         missing = ", ".join(sorted(component.__abstractmethods__))
         return f"this {component.kind} does not define {missing}"
-    if not isinstance(getattr(component, "name", None), str) or not component.name.isidentifier():
-        return f"expected a class attribute `name`, a word of letters, digits and _, found {getattr(component, 'name', None)!r}"
+    name = getattr(component, "name", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        return f"expected a class attribute `name`, a word of letters, digits and _, found {name!r}"
     if "__doc__" not in vars(component) or not component.summary():
         return "expected a docstring whose first line says what the component is"
     try:

@@ -47,14 +47,15 @@ def fields_of(cls: type) -> dict[str, Field]:
     TypeError
         Where a parameter is not annotated, an annotation cannot be resolved, or the constructor takes ``**kwargs``.
     """
-    if cls.__init__ is object.__init__:
+    constructor: Any = inspect.getattr_static(cls, "__init__")
+    if constructor is object.__init__:
         return {}
-    hints = typing.get_type_hints(cls.__init__, include_extras=True)
+    hints = typing.get_type_hints(constructor, include_extras=True)
     described = parameter_descriptions(cls)
-    reserved = getattr(cls, "reserved", frozenset())
+    reserved: frozenset[str] = getattr(cls, "reserved", frozenset())
     fields = {}
-    for parameter in inspect.signature(cls.__init__).parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD and cls.__init__.__qualname__.startswith(cls.__qualname__):
+    for parameter in inspect.signature(constructor).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD and constructor.__qualname__.startswith(cls.__qualname__):
             raise TypeError(f"the constructor takes **{parameter.name}; name each parameter instead")
         if parameter.kind is not parameter.KEYWORD_ONLY or parameter.name in reserved:
             continue

@@ -13,7 +13,7 @@ from jamie.core.component import Component
 
 
 class Aggregator(Component, nn.Module):
-    """Combines each cell's latents with those of the cells that it corresponds to; a cell without a partner keeps its own.
+    """Combines each cell's latents with those of corresponding cells; a cell without a partner keeps its own.
 
     An implementation's constructor is ``__init__(self, modalities, n_latent, *, ...)``.
     """

@@ -22,7 +22,5 @@ class Decoder(Component, nn.Module):
     reserved: ClassVar[frozenset[str]] = frozenset({"n_covariates"})
 
     @abstractmethod
-    def forward(
-        self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None
-    ) -> Distribution:
+    def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Distribution:
         """Decode z (B, n_latent) into a distribution over (B, n_features)."""

@@ -67,7 +67,7 @@ class Preprocessor(Component):
         return pd.Index(self._feature_names_out(features))
 
     def affine(self) -> tuple[Matrix, NDArray[np.float64]] | None:
-        """(A (p, q), b (q,)) such that ``transform(X) = X @ A + b``; None where the transform is not affine."""
+        """Return A (p, q) and b (q,) such that ``transform(X) = X @ A + b``; None where there are none."""
         return None
 
     def as_module(self) -> nn.Module:
