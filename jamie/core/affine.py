@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,9 +21,12 @@ class AffineModule(nn.Module):
 
     def __init__(self, A: Matrix, b: NDArray[np.floating]) -> None:
         super().__init__()
-        self.diagonal = sparse.issparse(A) and A.shape[0] == A.shape[1] and A.nnz == np.count_nonzero(A.diagonal())
-        dense = A.diagonal() if self.diagonal else A.toarray() if sparse.issparse(A) else A
-        self.register_buffer("matrix", torch.as_tensor(np.asarray(dense), dtype=torch.float32))
+        full: Any = A
+        self.diagonal = (
+            bool(sparse.issparse(A)) and A.shape[0] == A.shape[1] and full.nnz == np.count_nonzero(full.diagonal())
+        )
+        kept = full.diagonal() if self.diagonal else full.toarray() if sparse.issparse(A) else full
+        self.register_buffer("matrix", torch.as_tensor(np.asarray(kept), dtype=torch.float32))
         self.register_buffer("offset", torch.as_tensor(np.asarray(b), dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
