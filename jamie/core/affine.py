@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
-from jamie.core.data import Matrix
-
 
 class AffineModule(nn.Module):
     """x (n, p) -> x A + b (n, q); a diagonal A is kept as its diagonal."""
@@ -19,7 +17,7 @@ class AffineModule(nn.Module):
     matrix: Tensor
     offset: Tensor
 
-    def __init__(self, A: Matrix, b: NDArray[np.floating]) -> None:
+    def __init__(self, A: NDArray[np.floating] | sparse.csr_array, b: NDArray[np.floating]) -> None:
         super().__init__()
         full: Any = A
         self.diagonal = (

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution
+
+Normalize: TypeAlias = Literal["rows", "unit", "paper"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,22 @@ class PairBlocks:
         if (a, b) in self.given:
             return self.given[a, b]
         return self.given[b, a].T if (b, a) in self.given else None
+
+    def weights(self, a: str, b: str, normalize: Normalize = "rows") -> Tensor | None:
+        """Return the (B_a, B_b) weights with which cells of `b` enter those of `a`, None where nothing is known.
+
+        ``"rows"`` divides the rows whose sum exceeds 1, so that a lone confidence of 0.1 stays 0.1; ``"unit"``
+        divides every row that has mass by its sum; ``"paper"`` divides the columns of the block by their sums and
+        uses it in both directions (Algorithm 1, line 11).
+        """
+        block = self.between(a, b)
+        if block is None:
+            return None
+        if normalize == "rows":
+            return block / block.sum(1, keepdim=True).clamp(min=1)
+        dim = 0 if normalize == "paper" and (a, b) in self.given else 1
+        mass = block.sum(dim, keepdim=True)
+        return block / torch.where(mass > 0, mass, 1)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Preprocessor(Component):
         self._require_fitted()
         return pd.Index(self._feature_names_out(features))
 
-    def affine(self) -> tuple[Matrix, NDArray[np.float64]] | None:
+    def affine(self) -> tuple[NDArray[np.float64] | sparse.csr_array, NDArray[np.float64]] | None:
         """Return A (p, q) and b (q,) such that ``transform(X) = X @ A + b``; None where there are none."""
         return None
 

@@ -1,0 +1,96 @@
+"""The weighted sum of the loss terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from jamie.core.batch import Batch, Output
+from jamie.core.errors import ContractError, TrainingError
+from jamie.core.interfaces import Loss, Schedule
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of the objective.
+
+    Parameters
+    ----------
+    loss
+        Unweighted.
+    weight
+        Its factor.
+    schedule
+        A further factor that changes with the epoch.
+    """
+
+    loss: Loss
+    weight: float
+    schedule: Schedule
+
+
+class Objective(nn.Module):
+    """Sum of loss terms, each with its weight and schedule (eq. 1).
+
+    Parameters
+    ----------
+    terms
+        By name.
+    horizon
+        Epochs over which schedules run: tau_min.
+    """
+
+    def __init__(self, terms: Mapping[str, Term], horizon: int) -> None:
+        super().__init__()
+        self.terms = dict(terms)
+        self.horizon = horizon
+        self.losses = nn.ModuleList(term.loss for term in terms.values())  # losses may have parameters of their own
+
+    def weights(self, epoch: int) -> dict[str, float]:
+        """Factor of each term in an epoch."""
+        return {name: t.weight * t.schedule(epoch, self.horizon) for name, t in self.terms.items()}
+
+    def forward(self, batch: Batch, output: Output, weights: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted total, and each term unweighted.
+
+        Raises
+        ------
+        ContractError
+            Where a term is not a scalar.
+        """
+        values = {name: term.loss(batch, output) for name, term in self.terms.items() if weights[name] != 0}
+        for name, value in values.items():
+            if not isinstance(value, Tensor) or value.ndim:
+                found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+                raise ContractError(
+                    f"expected forward to return a scalar tensor, found {found}",
+                    where=f"loss '{name}'",
+                    fix="return a mean over cells",
+                )
+        total = sum(weights[name] * value for name, value in values.items())
+        return torch.as_tensor(total), values
+
+
+def explain_not_finite(step: int, batch: Batch, output: Output, values: Mapping[str, Tensor]) -> TrainingError:
+    """Say which term and which modality a loss that is NaN or infinite comes from."""
+    terms = [name for name, value in values.items() if not torch.isfinite(value)]
+    modalities = [m for m in batch.x if not _finite(m, output)]
+    first = terms[0] if terms else "total"
+    where = f"modality '{modalities[0]}'" if modalities else "no single modality: the latents are finite"
+    return TrainingError(
+        f"loss '{first}' is not finite ({where})",
+        where=f"training, step {step}",
+        fix="lower training.learning_rate, or check the scale of that modality's features; "
+        "the last checkpoint holds the state before",
+    )
+
+
+def _finite(modality: str, output: Output) -> bool:
+    posterior = output.posterior[modality]
+    tensors = [posterior.mean, output.z[modality], output.reconstruct(modality).mean]
+    if posterior.logvar is not None:
+        tensors.append(torch.exp(posterior.logvar))
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
