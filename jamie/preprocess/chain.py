@@ -1,0 +1,223 @@
+"""Preprocessors in a row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.context import Context
+from jamie.core.data import Matrix
+from jamie.core.errors import ContractError, DataError
+from jamie.core.interfaces import Preprocessor
+from jamie.preprocess.selection import SelectColumns, selection_matrix
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+
+class Chain:
+    """Preprocessors in order, after dropping the features that are constant over the training cells.
+
+    Dropped features come back as their constant on inversion (NaN where the training cells have no value at all).
+
+    Parameters
+    ----------
+    steps
+        Applied in order; may be empty.
+    name
+        Of the modality, for messages.
+    """
+
+    def __init__(self, steps: Sequence[Preprocessor], name: str = "data") -> None:
+        self.steps = tuple(steps)
+        self.name = name
+        self.kept: NDArray[np.int64] | None = None
+        self.constants = np.empty(0, np.float32)
+
+    def fit(self, X: Matrix, cells: pd.DataFrame, features: pd.Index) -> Self:
+        """Fit every step, afresh, on training cells.
+
+        Parameters
+        ----------
+        X : (n, p)
+            Dense or CSR, float32.
+        cells : (n, ...)
+            Annotations of the cells.
+        features : (p,)
+            Names, for messages.
+
+        Raises
+        ------
+        DataError
+            Where values are not finite, or every feature is constant.
+        """
+        self._check_finite(X, cells, features)
+        self._find_constant(X, features)
+        X = self._drop(X)
+        for step in self.steps:
+            before = X.shape[1]
+            X = step.fit(X, cells).transform(X, cells)
+            log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
+        return self
+
+    def transform(self, X: Matrix, cells: pd.DataFrame, features: pd.Index | None = None) -> Matrix:
+        """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
+        self._check_width(X)
+        self._check_finite(X, cells, features)
+        X = self._drop(X)
+        for step in self.steps:
+            X = step.transform(X, cells)
+        return X
+
+    def scores(self, X: Matrix, cells: pd.DataFrame, context: Context) -> NDArray[np.float32]:
+        """Transform cells (n, p) into a dense (n, q) array, as a model needs it.
+
+        Raises
+        ------
+        MemoryLimitError
+            Where the result is sparse and would not fit in memory as a dense array.
+        """
+        Z = self.transform(X, cells)
+        if not sparse.issparse(Z):
+            return np.asarray(Z)
+        n, q = Z.shape
+        context.require_memory(
+            4 * n * q,
+            f"{self.name}: a dense matrix of {n} cells x {q} features",
+            f"add pca to preprocess of {self.name}",
+        )
+        sparse_scores: Any = Z
+        return sparse_scores.toarray()
+
+    def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
+        """Bring (n, q) back to (n, p) in the units of the data; `cells` where they are known."""
+        kept = self._fitted()
+        for step in reversed(self.steps):
+            Z = step.inverse_transform(Z, cells)
+        if len(kept) == len(self.constants):
+            return Z
+        full = np.tile(self.constants, (Z.shape[0], 1))
+        values: Any = Z
+        full[:, kept] = values.toarray() if sparse.issparse(Z) else values
+        return full
+
+    def feature_names_out(self, features: pd.Index) -> pd.Index:
+        """(q,) names after the transform, from the (p,) names before."""
+        names = pd.Index(features)[self._fitted()]
+        for step in self.steps:
+            names = step.feature_names_out(names)
+        return names
+
+    def affine(self) -> tuple[NDArray[np.float64] | sparse.csr_array, NDArray[np.float64]] | None:
+        """Return A (p, q) and b (q,) such that ``transform(X) = X @ A + b``; None where a step is not affine."""
+        kept = self._fitted()
+        A: Any = selection_matrix(kept, len(self.constants))
+        b = np.zeros(len(kept))
+        for step in self.steps:
+            affine = step.affine()
+            if affine is None:
+                return None
+            A, b = A @ affine[0], b @ affine[0] + affine[1]
+        return A, b
+
+    def as_module(self) -> nn.Module:
+        """Return the transform as a differentiable module over dense tensors (n, p) -> (n, q)."""
+        from torch import nn
+
+        kept = self._fitted()
+        select = [SelectColumns(kept)] if len(kept) < len(self.constants) else []
+        return nn.Sequential(*select, *(step.as_module() for step in self.steps))
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays, those of step i under ``i.name``, and plain values from which `set_state` restores the chain."""
+        arrays: dict[str, NDArray[Any]] = {"kept": self._fitted(), "constants": self.constants}
+        plain = []
+        for i, step in enumerate(self.steps):
+            of_step, values = step.state()
+            arrays |= {f"{i}.{key}": array for key, array in of_step.items()}
+            plain.append(values)
+        return arrays, {"steps": plain}
+
+    def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> Self:
+        """Restore what `state` gave, on a chain of the same steps."""
+        self.kept, self.constants = arrays["kept"], arrays["constants"]
+        for i, (step, values) in enumerate(zip(self.steps, plain["steps"], strict=True)):
+            prefix = f"{i}."
+            step.set_state({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}, values)
+        return self
+
+    def _find_constant(self, X: Matrix, features: pd.Index) -> None:
+        low, high = _range(X)
+        constant = (low == high) | np.isnan(low)
+        self.constants = np.where(constant, low, 0).astype(np.float32)
+        self.kept = np.flatnonzero(~constant)
+        if constant.all():
+            raise DataError(
+                f"all {len(constant)} features are constant over the {X.shape[0]} training cells",
+                where=self.name,
+                fix="choose another layer, or hold out fewer cells",
+            )
+        if constant.any():
+            names = [str(name) for name in features[constant]]
+            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            log.warning(
+                "%s: dropped %d of %d features, constant over the training cells: %s",
+                *(self.name, len(names), len(constant), shown),
+            )
+
+    def _drop(self, X: Matrix) -> Matrix:
+        kept = self._fitted()
+        return X if len(kept) == len(self.constants) else X[:, kept]
+
+    def _fitted(self) -> NDArray[np.int64]:
+        if self.kept is None:
+            raise ContractError("used before it was fitted", where=f"preprocess of {self.name}", fix="call fit first")
+        return self.kept
+
+    def _check_width(self, X: Matrix) -> None:
+        self._fitted()
+        if X.shape[1] != len(self.constants):
+            raise DataError(f"expected {len(self.constants)} features, found {X.shape[1]}", where=self.name)
+
+    def _check_finite(self, X: Matrix, cells: pd.DataFrame, features: pd.Index | None) -> None:
+        fills_nan = bool(self.steps) and self.steps[0].accepts_nan
+        entries: Any = X
+        values = entries.data if sparse.issparse(X) else entries.ravel()
+        wrong = np.isinf(values) if fills_nan else ~np.isfinite(values)
+        if not wrong.any():
+            return
+        first = int(np.argmax(wrong))
+        row, column = _position(X, first)
+        feature = f"feature {column}" if features is None else f"feature '{features[column]}'"
+        raise DataError(
+            f"expected finite values, found {int(np.isnan(values).sum())} NaN and {int(np.isinf(values).sum())} "
+            f"infinite; the first is {values[first]} in cell '{cells.index[row]}', {feature}",
+            where=self.name,
+            fix="put fill_missing first in preprocess" if np.isnan(values[first]) else "mend the data: set them to NaN",
+        )
+
+
+def _range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Lowest and highest value (p,) of each feature; NaN where it has no value."""
+    if sparse.issparse(X):
+        entries: Any = X
+        low, high = entries.nanmin(axis=0), entries.nanmax(axis=0)
+        return low.toarray().ravel(), high.toarray().ravel()
+    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+
+
+def _position(X: Matrix, entry: int) -> tuple[int, int]:
+    """Row and column of a stored entry."""
+    if sparse.issparse(X):
+        stored: Any = X
+        return int(np.searchsorted(stored.indptr, entry, side="right")) - 1, int(stored.indices[entry])
+    row, column = np.unravel_index(entry, X.shape)
+    return int(row), int(column)

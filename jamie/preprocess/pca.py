@@ -1,0 +1,111 @@
+"""Principal components."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+from scipy import sparse
+
+from jamie.core.data import Matrix
+from jamie.core.errors import DataError
+from jamie.core.interfaces import Preprocessor
+from jamie.preprocess.rows import map_rows
+
+log = logging.getLogger(__name__)
+
+_LARGEST_EXACT = 4000
+_SMALLEST_SINGULAR_VALUE = 1e-7
+
+
+class PCA(Preprocessor):
+    """Scores on the leading principal components, all divided by one common factor.
+
+    With V (p, q) the components and m (p,) the mean of the training cells, Z = (X - m) V / f. The factor f makes the
+    mean variance of the scores 1 on the training cells and keeps the components' relative weight, so that a squared
+    error of the scores is one of the features, up to the variance that PCA drops.
+
+    Parameters
+    ----------
+    n_components
+        How many components; fewer, with a notice, where the training cells span fewer dimensions.
+    scale
+        ``common`` divides all scores by one factor, ``none`` leaves them in the units of the features.
+    """
+
+    name: ClassVar[str] = "pca"
+    references: ClassVar[tuple[str, ...]] = ("10.1098/rsta.2015.0202",)
+
+    def __init__(self, *, n_components: PositiveInt = 512, scale: Literal["common", "none"] = "common") -> None:
+        self.n_components = n_components
+        self.scale = scale
+
+    @classmethod
+    def test_params(cls) -> dict[str, Any]:
+        return {"n_components": 5}
+
+    def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
+        n, p = X.shape
+        if n < 2:
+            raise DataError("expected at least 2 training cells, found 1", where="preprocessor 'pca'")
+        possible = min(self.n_components, n - 1, p)
+        self.mean, components, singular_values = _decompose(X, possible)
+        kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
+        if kept < self.n_components:
+            log.warning(
+                "pca: %d components instead of %d, as many as %d training cells with %d features span",
+                *(kept, self.n_components, n, p),
+            )
+        self.components = np.ascontiguousarray(components[:kept])
+        spread = float(np.sqrt((singular_values[:kept] ** 2).sum() / (n * kept)))
+        self.factor = spread if self.scale == "common" and spread > 0 else 1.0
+
+    def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
+        A, b = self.affine()
+        if sparse.issparse(X):
+            return (X @ A + b).astype(np.float32)
+        return map_rows(X, len(b), lambda block: block @ A + b)
+
+    def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
+        back = self.components * self.factor
+        return map_rows(Z, len(self.mean), lambda block: block @ back + self.mean)
+
+    def _feature_names_out(self, features: pd.Index) -> pd.Index:
+        return pd.Index([f"PC{i + 1}" for i in range(len(self.components))])
+
+    def affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        A = self.components.T / self.factor
+        return A, -self.mean @ A
+
+    def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        return {"components": self.components, "mean": self.mean}, {"factor": self.factor}
+
+    def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
+        self.components, self.mean, self.factor = arrays["components"], arrays["mean"], plain["factor"]
+
+
+def _decompose(X: Matrix, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (p,), components (k, p) and singular values (k,) of X (n, p), the same for the same X; k < n, k <= p."""
+    from sklearn import decomposition
+
+    dense = not sparse.issparse(X)
+    values = X.astype(np.float64)
+    # centred here: the covariance solver subtracts n m m^T, which loses digits where means dwarf the spread
+    mean = values.mean(axis=0) if dense else np.zeros(X.shape[1])
+    if dense:
+        values -= mean
+    solver = _solver(X.shape, k, dense)
+    found = decomposition.PCA(k, svd_solver=solver, copy=False, random_state=0).fit(values)
+    return mean + found.mean_, found.components_, found.singular_values_
+
+
+def _solver(shape: tuple[int, ...], k: int, dense: bool) -> str:
+    n, p = shape
+    if k == p or (p <= 2 * n and p <= _LARGEST_EXACT):
+        return "covariance_eigh"
+    return "full" if dense and min(n, p) <= _LARGEST_EXACT else "arpack"

@@ -1,0 +1,101 @@
+"""Preparation of every modality: chains fitted on training cells, scores for the model, targets for its decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Block, Dataset, Split, View
+from jamie.preprocess.chain import Chain
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Cells as the model sees them.
+
+    Parameters
+    ----------
+    dataset
+        The cells before preprocessing.
+    split
+        Who is held out; nothing was fitted on those.
+    chains
+        Fitted preprocessing of each modality's input.
+    target_chains
+        Fitted preprocessing of each modality's target; the very same object as its input's unless the spec gives
+        the target another.
+    scores
+        (n, d) preprocessed input of each modality, float32 and dense.
+    targets
+        (n, t) preprocessed target of each modality; the very same array as its scores where the chain is shared.
+    """
+
+    dataset: Dataset
+    split: Split
+    chains: Mapping[str, Chain]
+    target_chains: Mapping[str, Chain]
+    scores: Mapping[str, NDArray[np.float32]]
+    targets: Mapping[str, NDArray[np.float32]]
+
+    def view(self, modality: str) -> View:
+        """One modality as a correspondence inferer sees it."""
+        return View(modality, self.dataset.modalities[modality].input, self.scores[modality])
+
+    def subset(self, cells: Mapping[str, ArrayLike]) -> Prepared:
+        """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays."""
+        kept = {m: np.arange(n)[np.asarray(cells[m])] for m, n in self.dataset.sizes.items()}
+        scores = {m: self.scores[m][index] for m, index in kept.items()}
+        shared = {m: self.targets[m] is self.scores[m] for m in kept}
+        return replace(
+            self,
+            dataset=self.dataset.subset(kept),
+            split=Split({m: self.split.train[m][index] for m, index in kept.items()}),
+            scores=scores,
+            targets={m: scores[m] if shared[m] else self.targets[m][index] for m, index in kept.items()},
+        )
+
+
+def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prepared:
+    """Fit the preprocessing of every modality on its training cells, and transform all cells.
+
+    Parameters
+    ----------
+    dataset
+        All cells.
+    split
+        Which of them anything may be fitted on.
+    spec
+        ``spec.modality(name)`` gives `preprocess` and `target` of a modality.
+    context
+        For its memory limit.
+    """
+    context = context.at("preprocess")
+    chains: dict[str, Chain] = {}
+    target_chains: dict[str, Chain] = {}
+    scores: dict[str, NDArray[np.float32]] = {}
+    targets: dict[str, NDArray[np.float32]] = {}
+    for name, modality in dataset.modalities.items():
+        settings, train = spec.modality(name), split.train[name]
+        chains[name] = _fitted(name, settings.preprocess, modality.input, modality.obs, train)
+        scores[name] = chains[name].scores(modality.input.X, modality.obs, context)
+        if settings.target is None:
+            target_chains[name], targets[name] = chains[name], scores[name]
+            continue
+        target = modality.target
+        target_chains[name] = _fitted(f"{name} target", settings.target.preprocess, target, modality.obs, train)
+        targets[name] = target_chains[name].scores(target.X, modality.obs, context)
+    return Prepared(dataset, split, chains, target_chains, scores, targets)
+
+
+def _fitted(name: str, refs: Sequence[Any], block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:
+    """Build a chain and fit it on the training cells."""
+    chain = Chain([ref.build() for ref in refs], name)
+    if train.all():
+        return chain.fit(block.X, obs, block.features)
+    return chain.fit(block.X[train], obs[train], block.features)

@@ -1,0 +1,29 @@
+"""Choosing features: as a matrix and as a torch module."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+
+
+def selection_matrix(index: NDArray[np.int64], p: int) -> sparse.csr_array:
+    """S (p, q) such that X S are the features `index` (q,) of X (n, p)."""
+    q = len(index)
+    return sparse.csr_array((np.ones(q), (index, np.arange(q))), shape=(p, q))
+
+
+class SelectColumns(nn.Module):
+    """x (n, p) -> its columns `index` (n, q)."""
+
+    index: Tensor
+
+    def __init__(self, index: NDArray[np.int64]) -> None:
+        super().__init__()
+        self.register_buffer("index", torch.as_tensor(index))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Choose the columns."""
+        return x[:, self.index]

@@ -1,0 +1,57 @@
+"""Features of mean 0 and standard deviation 1."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.data import Matrix
+from jamie.core.interfaces import Preprocessor
+from jamie.preprocess.rows import map_rows, moments
+
+log = logging.getLogger(__name__)
+
+
+class Standardize(Preprocessor):
+    """Each feature less its mean, divided by its standard deviation.
+
+    Statistics are those of the training cells, the standard deviation that of the population. Sparse training cells
+    are scaled but not centred, so that sparse stays sparse; other cells, dense or sparse, then get the same.
+    A feature without spread is not scaled.
+    """
+
+    name: ClassVar[str] = "standardize"
+
+    def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
+        mean, variance = moments(X)
+        sd = np.sqrt(variance)
+        self.sd = np.where(sd > 1e-12 * np.abs(mean), sd, 1.0)
+        self.centred = not sparse.issparse(X)
+        self.mean = mean if self.centred else np.zeros_like(mean)
+        if not self.centred:
+            log.info("standardize: the matrix is sparse, so its features are scaled but not centred")
+
+    def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
+        if sparse.issparse(X) and not self.centred:
+            return sparse.csr_array(X * (1 / self.sd))
+        return map_rows(X, X.shape[1], lambda block: (block - self.mean) / self.sd)
+
+    def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
+        if sparse.issparse(Z) and not self.centred:
+            return sparse.csr_array(Z * self.sd)
+        return map_rows(Z, Z.shape[1], lambda block: block * self.sd + self.mean)
+
+    def affine(self) -> tuple[sparse.csr_array, NDArray[np.float64]]:
+        return sparse.csr_array(sparse.diags_array(1 / self.sd)), -self.mean / self.sd
+
+    def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        return {"mean": self.mean, "sd": self.sd}, {"centred": self.centred}
+
+    def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
+        self.mean, self.sd, self.centred = arrays["mean"], arrays["sd"], plain["centred"]

@@ -1,0 +1,92 @@
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+
+from jamie.core.errors import DataError
+from jamie.preprocess.pca import PCA
+
+
+def svd_scores(X, n_components):
+    centred = X.astype(np.float64) - X.astype(np.float64).mean(axis=0)
+    U, S, _ = np.linalg.svd(centred, full_matrices=False)
+    return (U * S)[:, :n_components]
+
+
+@pytest.mark.parametrize("scale", ["common", "none"])
+def test_pca_scores_are_those_of_the_svd_over_one_factor(dense, cells, scale):
+    found = PCA(n_components=5, scale=scale).fit(dense, cells(40)).transform(dense, cells(40))
+    expected = svd_scores(dense, 5)
+    if scale == "common":
+        expected /= np.sqrt((expected**2).mean())
+        assert np.mean(np.var(found, axis=0)) == pytest.approx(1, abs=1e-5)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (9, 12), (12, 12), (5, 30)])
+@pytest.mark.parametrize("n_components", [3, 512])
+def test_pca_of_sparse_equals_pca_of_dense(shape, n_components, cells):
+    X = sparse.random_array(shape, density=0.5, rng=np.random.default_rng(2), dtype=np.float32, format="csr")
+    few = cells(shape[0])
+    a = PCA(n_components=n_components).fit(X, few)
+    b = PCA(n_components=n_components).fit(X.toarray(), few)
+    np.testing.assert_allclose(a.transform(X, few), b.transform(X.toarray(), few), atol=1e-4)
+    assert len(a.components) == min(n_components, shape[0] - 1, shape[1])
+
+
+def test_pca_with_all_components_is_inverted(dense, csr, cells):
+    for X in (dense, csr):
+        step = PCA(n_components=12).fit(X, cells(40))
+        back = step.inverse_transform(step.transform(X, cells(40)))
+        np.testing.assert_allclose(back, X.toarray() if sparse.issparse(X) else X, atol=1e-3)
+
+
+def test_pca_squared_error_of_scores_is_that_of_the_features(dense, cells):
+    step = PCA(n_components=12).fit(dense, cells(40))
+    Z = step.transform(dense, cells(40))
+    moved = Z + np.random.default_rng(3).normal(size=Z.shape).astype(np.float32)
+    of_features = np.sum((step.inverse_transform(moved).astype(np.float64) - dense) ** 2)
+    assert of_features == pytest.approx(np.sum((moved - Z) ** 2) * step.factor**2, rel=1e-3)
+
+
+def test_pca_caps_the_number_of_components_with_a_notice(dense, cells, caplog):
+    with caplog.at_level(logging.WARNING, "jamie"):
+        step = PCA().fit(dense[:8], cells(8))
+    assert step.transform(dense, cells(40)).shape == (40, 7)
+    assert "7 components instead of 512, as many as 8 training cells with 12 features span" in caplog.text
+
+
+def test_pca_drops_directions_without_spread(cells, caplog):
+    rng = np.random.default_rng(4)
+    X = (rng.normal(size=(40, 3)) @ rng.normal(size=(3, 12))).astype(np.float32).round(1)
+    X[:, 6:] = X[:, :6]
+    step = PCA(n_components=12).fit(X, cells(40))
+    assert len(step.components) == 6
+    np.testing.assert_allclose(step.inverse_transform(step.transform(X, cells(40))), X, atol=1e-4)
+
+
+def test_pca_gives_the_same_for_the_same_input(csr, cells):
+    first, second = (PCA(n_components=4).fit(csr, cells(40)).transform(csr, cells(40)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_pca_affine_and_module_equal_transform(dense, cells):
+    step = PCA(n_components=4).fit(dense, cells(40))
+    A, b = step.affine()
+    expected = step.transform(dense, cells(40))
+    np.testing.assert_allclose(dense @ A + b, expected, atol=1e-4)
+    np.testing.assert_allclose(step.as_module()(torch.as_tensor(dense)), expected, atol=1e-3)
+
+
+def test_pca_names_components(dense, cells):
+    step = PCA(n_components=3).fit(dense, cells(40))
+    assert list(step.feature_names_out(pd.Index(range(12)))) == ["PC1", "PC2", "PC3"]
+
+
+def test_pca_needs_two_cells(dense, cells):
+    with pytest.raises(DataError, match="preprocessor 'pca': expected at least 2 training cells, found 1"):
+        PCA().fit(dense[:1], cells(1))
