@@ -7,16 +7,18 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, available: Iterable[str], n: int = 3) -> list[str]:
-    """Return up to `n` of the available names that are like `name`, the nearest first; case is ignored."""
-    by_lower = {str(one).lower(): str(one) for one in available}
-    return [by_lower[match] for match in difflib.get_close_matches(str(name).lower(), by_lower, n=n)]
+    """Return up to `n` of the available names that are like `name`, the nearest first; case and - are ignored."""
+    folded: dict[str, str] = {}
+    for one in available:
+        folded.setdefault(str(one).lower().replace("-", "_"), str(one))
+    return [folded[found] for found in difflib.get_close_matches(str(name).lower().replace("-", "_"), folded, n)]
 
 
-def choose_from(name: str, available: Iterable[str]) -> str:
-    """Say which names there are, with the nearest to `name` first."""
+def choose_from(name: str, available: Iterable[str], most: int = 20) -> str:
+    """Say which names there are, at most `most` of them, after the nearest to `name`."""
     names = [str(one) for one in available]
     if not names:
         return "there is none"
     near = nearest(name, names, n=1)
-    listed = ", ".join(names[:20]) + (f", and {len(names) - 20} more" if len(names) > 20 else "")
-    return f"did you mean '{near[0]}'? available: {listed}" if near else f"available: {listed}"
+    listed = ", ".join(names[:most]) + (f", and {len(names) - most} more" if len(names) > most else "")
+    return f"did you mean '{near[0]}'?   available: {listed}" if near else f"available: {listed}"
