@@ -1,0 +1,86 @@
+"""New cells' features, brought to the order that a model was fitted on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.data import Block, Matrix
+from jamie.core.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+def align_features(
+    block: Block, features: pd.Index, fill: NDArray[np.floating], where: str, max_missing: float = 0.2
+) -> Block:
+    """Reorder features by name; ignore those that are not asked for, and fill in those that are absent.
+
+    Parameters
+    ----------
+    block
+        The new cells (n, q).
+    features : (p,)
+        Names that the model was fitted on, in its order.
+    fill : (p,)
+        Value of a feature that is absent, such as its mean over the training cells.
+    where
+        Modality, for messages.
+    max_missing
+        Largest fraction of `features` that may be absent.
+
+    Returns
+    -------
+    Block
+        (n, p); the block itself where its features already are as asked.
+
+    Raises
+    ------
+    DataError
+        Where more are absent.
+    """
+    if block.features.equals(features):
+        return block
+    source = block.features.get_indexer(features)
+    missing = source < 0
+    _report(block, features, missing, where, max_missing)
+    return replace(block, X=_gathered(block.X, source, np.asarray(fill, np.float32)), features=features)
+
+
+def _report(block: Block, features: pd.Index, missing: NDArray[np.bool_], where: str, max_missing: float) -> None:
+    n_extra = len(block.features) - int((~missing).sum())
+    if n_extra:
+        log.info("%s: %d features that the model does not know are ignored", where, n_extra)
+    if not missing.any():
+        return
+    absent = features[missing]
+    first = ", ".join(f"'{name}'" for name in absent[:3]) + (", ..." if len(absent) > 3 else "")
+    found = f"{len(absent)} of {len(features)} features ({100 * missing.mean():.3g} %) are missing: {first}"
+    if missing.mean() > max_missing:
+        example = block.features[0] if len(block.features) else ""
+        raise DataError(
+            f"expected the features that the model was fitted on, at most {100 * max_missing:.3g} % of them missing; "
+            f"{found}",
+            where=where,
+            fix=f"give features the same kind of names (the data's first is '{example}', the model's '{features[0]}')"
+            ", or raise the threshold",
+        )
+    log.warning("%s: %s; filled with the model's own values", where, found)
+
+
+def _gathered(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) -> Matrix:
+    """Columns `source` of X; where that is -1, a column of its fill value."""
+    missing = source < 0
+    if not sparse.issparse(X):
+        gathered = X[:, source]  # a copy; column -1 is overwritten
+        gathered[:, missing] = fill[missing]
+        return gathered
+    # One row of fill values, appended as features, keeps all else sparse.
+    filled = sparse.csr_array(np.broadcast_to(fill[missing], (X.shape[0], int(missing.sum()))))
+    column = np.where(missing, X.shape[1] + np.cumsum(missing) - 1, source)
+    return sparse.csr_array(sparse.hstack([X, filled], format="csr")[:, column])

@@ -1,0 +1,72 @@
+"""Modalities -> one MuData, with names that can be relied on."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from jamie.core.errors import DataError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def mudata_conventions() -> Iterator[None]:
+    """Leave obs columns where they are (mudata's coming default), and let modalities share feature names."""
+    import mudata
+
+    with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
+        # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
+        warnings.filterwarnings("ignore", message=".*[vV]ar(iable)?_? ?names.*", category=UserWarning)
+        yield
+
+
+def unique_names(names: pd.Index, where: str) -> pd.Index:
+    """Return the names of features as words, repeats told apart by -1, -2, ..., with a notice."""
+    names = pd.Index(names.astype(str))
+    if names.is_unique:
+        return names
+    from anndata.utils import make_index_unique
+
+    repeated = names[names.duplicated()]
+    log.warning(
+        "%s: %d features repeat the name of another (first: '%s'); told apart as '%s-1' and so on",
+        where,
+        len(repeated),
+        repeated[0],
+        repeated[0],
+    )
+    return make_index_unique(names)
+
+
+def require_unique_cells(names: pd.Index, where: str) -> None:
+    """Refuse a modality in which two cells have one name."""
+    if names.is_unique:
+        return
+    repeated = names[names.duplicated()]
+    raise DataError(
+        f"expected each cell to have a name of its own, found {len(repeated)} that repeat another's; "
+        f"the first is '{repeated[0]}'",
+        where=where,
+        fix="add the sample or batch to the names, the same way in every modality, so that matched cells still agree",
+    )
+
+
+def assemble(modalities: Mapping[str, AnnData]) -> MuData:
+    """Join modalities that were just read, so that the caller still owns them; feature names are made unique."""
+    from mudata import MuData
+
+    for name, adata in modalities.items():
+        require_unique_cells(adata.obs_names, f"modality '{name}'")
+        adata.var_names = unique_names(adata.var_names, f"modality '{name}'")
+    with mudata_conventions():
+        return MuData(dict(modalities))

@@ -1,0 +1,100 @@
+"""Checks of the data before anything is fitted on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from jamie.core.data import Block
+from jamie.core.errors import DataError
+from jamie.core.suggest import choose_from
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+MIN_CELLS = 3
+
+
+def require_finite(block: Block, cells: pd.Index, where: str, nan_allowed: bool = False) -> None:
+    """Refuse values that are NaN (unless they are to be filled) or infinite.
+
+    Raises
+    ------
+    DataError
+        With how many there are, and the first one's cell and feature.
+    """
+    values = block.X.data if sparse.issparse(block.X) else block.X
+    wrong = np.isinf(values) if nan_allowed else ~np.isfinite(values)
+    n_wrong = int(np.count_nonzero(wrong))
+    if not n_wrong:
+        return
+    row, column = _place(block, wrong)
+    first = f"the first is cell '{cells[row]}', feature '{block.features[column]}'"
+    if nan_allowed:
+        raise DataError(
+            f"expected finite values, found {n_wrong} that are infinite in {block.origin}; {first}",
+            where=where,
+            fix="an infinite value is not a missing one: correct it, or set it to NaN to have it filled",
+        )
+    n_cells, n_features = block.X.shape
+    raise DataError(
+        f"expected finite values, found {n_wrong} ({100 * n_wrong / (n_cells * n_features):.2g} %) that are NaN or "
+        f"infinite in {block.origin}; {first}",
+        where=where,
+        fix="put fill_missing first in this modality's preprocess to fill NaN, or remove those cells or features",
+    )
+
+
+def _place(block: Block, wrong: np.ndarray) -> tuple[int, int]:
+    """Row and column of the first true entry of `wrong`, a mask over the (stored) values."""
+    first, X = int(np.argmax(wrong)), block.X
+    if isinstance(X, np.ndarray):
+        return divmod(first, X.shape[1])
+    return int(np.searchsorted(X.indptr, first, side="right")) - 1, int(X.indices[first])
+
+
+def require_cells(n_cells: int, where: str) -> None:
+    """Refuse a modality of fewer than three cells."""
+    if n_cells < MIN_CELLS:
+        raise DataError(
+            f"expected at least {MIN_CELLS} cells, found {n_cells}", where=where, fix="leave this modality out"
+        )
+
+
+def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str]:
+    """Return the modalities to use, all of the data's where none is named.
+
+    Raises
+    ------
+    DataError
+        Where one is absent, or fewer than two are left.
+    """
+    names = list(wanted) or list(mdata.mod)
+    for name in names:
+        if name not in mdata.mod:
+            raise DataError(
+                f"expected modality '{name}' in the data, found no such modality",
+                where=where,
+                fix=choose_from(name, mdata.mod),
+            )
+    if len(names) < 2:
+        raise DataError(
+            f"expected at least two modalities, found {', '.join(names)}", where=where, fix="add another modality"
+        )
+    return names
+
+
+def require_labels(labels: Iterable[str], obs: Mapping[str, pd.DataFrame], where: str) -> None:
+    """Refuse a label that no modality has."""
+    columns = list(dict.fromkeys(str(column) for frame in obs.values() for column in frame.columns))
+    for label in labels:
+        if label not in columns:
+            raise DataError(
+                f"expected a column '{label}' in obs, found it in no modality",
+                where=where,
+                fix=choose_from(label, columns),
+            )

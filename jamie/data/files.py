@@ -1,0 +1,60 @@
+"""Files that may be absent, empty, cut short or of another format: opened with one clear error for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jamie.core.errors import DataError, JamieError
+
+
+def require_file(path: Path, expected: str) -> None:
+    """Refuse a path that is absent, a folder or empty; `expected` says what it should be."""
+    if path.is_dir():
+        raise DataError(f"expected {expected}, found a folder", where=str(path), fix="give the path of the file itself")
+    if not path.is_file():
+        raise DataError(
+            f"expected {expected}, found no such file",
+            where=str(path),
+            fix="check the path; a relative one is looked up beside the spec, then in $JAMIE_DATA",
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"expected {expected}, found an empty file", where=str(path), fix="write or copy it again")
+
+
+@contextmanager
+def reading(path: Path, expected: str) -> Iterator[None]:
+    """Turn whatever a library raises while it reads `path` into one error in the user's terms.
+
+    Raises
+    ------
+    DataError
+        Where the file is absent, empty, cut short or of another format.
+    """
+    require_file(path, expected)
+    try:
+        yield
+    except (JamieError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file can make a format library raise anything
+        reason = str(error).strip().splitlines()
+        raise DataError(
+            f"expected {expected}, found a file that cannot be read as one "
+            f"({type(error).__name__}: {reason[0][:200] if reason else 'no reason given'})",
+            where=str(path),
+            fix="it may be cut short or of another format: write or copy it again, or choose the reader that fits",
+        ) from error
+
+
+def require_hdf5(path: Path, expected: str) -> None:
+    """Refuse a file that is not HDF5."""
+    import h5py
+
+    require_file(path, expected)
+    if not h5py.is_hdf5(path):
+        raise DataError(
+            f"expected {expected}, found a file that is not HDF5",
+            where=str(path),
+            fix="it may be cut short or of another format: for text and numpy files use the reader 'table'",
+        )

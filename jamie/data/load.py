@@ -1,0 +1,101 @@
+"""The data stage: read, choose, check, pair."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jamie.core.context import Context
+from jamie.core.data import Block, Dataset, ModalityData
+from jamie.data.assemble import require_unique_cells
+from jamie.data.blocks import choose_block
+from jamie.data.checks import modality_names, require_cells, require_finite, require_labels
+from jamie.data.pairing_table import PairingTable, pairing_table
+from jamie.data.split import hide_pairs
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+    from jamie.spec import Spec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """What the data stage gives.
+
+    Parameters
+    ----------
+    mdata
+        As read.
+    dataset
+        The chosen matrices, checked, with their pairs.
+    pairing_table
+        Cells per modality, shared and unmatched.
+    """
+
+    mdata: MuData
+    dataset: Dataset
+    pairing_table: PairingTable
+
+
+def load_dataset(spec: Spec, context: Context) -> LoadedData:
+    """Read the data that a spec names, and make the dataset that it describes.
+
+    Raises
+    ------
+    DataError
+        Where the data do not fit the spec.
+    """
+    return dataset_from(spec.data.build().read(context.at("data")), spec, context)
+
+
+def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
+    """Make the dataset that a spec describes of cells that are in memory already; `mdata` is not modified."""
+    names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
+    modalities = {name: modality_data(mdata, name, spec) for name in names}
+    require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
+    truth = spec.correspondence.known.build().pairs(modalities)
+    cells = {name: m.cells for name, m in modalities.items()}
+    known = hide_pairs(truth, cells, spec.evaluate.known_pairs.fraction, context)
+    table = pairing_table(truth, known)
+    log.info("pairing:\n%s", table.to_text())
+    return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels)), table)
+
+
+def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
+    """Choose and check the matrices of one modality."""
+    adata, wanted = mdata.mod[name], spec.modality(name)
+    where = f"modality '{name}'"
+    require_unique_cells(adata.obs_names, where)
+    require_cells(adata.n_obs, where)
+    chosen = _block(adata, wanted, spec, f"modalities.{name}")
+    target = chosen
+    if wanted.target is not None:
+        target = _block(adata, wanted.target, spec, f"modalities.{name}.target")
+    return ModalityData(name, cell_annotations(mdata, name), chosen, target)
+
+
+def cell_annotations(mdata: MuData, name: str) -> pd.DataFrame:
+    """Return the obs of one modality, with the columns that only the MuData's own obs has."""
+    obs = mdata.mod[name].obs.copy()
+    obs.index = obs.index.astype(str)
+    prefixes = tuple(f"{modality}:" for modality in mdata.mod)
+    for column in mdata.obs.columns:
+        if column not in obs and not str(column).startswith(prefixes):
+            obs[column] = mdata.obs[column].reindex(obs.index)
+    return obs
+
+
+def _block(adata: AnnData, wanted: Any, spec: Spec, key: str) -> Block:
+    """Choose the matrix of an input or a target, and check its values."""
+    chosen = "layer" if wanted.layer is not None else "obsm" if wanted.obsm is not None else ""
+    block = choose_block(adata, wanted.layer, wanted.obsm, spec.where(f"{key}.{chosen}" if chosen else key))
+    filled = bool(wanted.preprocess) and getattr(wanted.preprocess[0].cls, "accepts_nan", False)
+    require_finite(block, adata.obs_names, spec.where(key), nan_allowed=filled)
+    return block

@@ -1,0 +1,112 @@
+"""Who is paired with whom: a table to print and to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jamie.core.correspondence import Correspondences
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """What two modalities share.
+
+    Parameters
+    ----------
+    a, b
+        Their names.
+    shared_a, shared_b
+        Cells of each that have a partner in the other.
+    unmatched_a, unmatched_b
+        Cells of each that have none.
+    known_a
+        Cells of a whose partner the model is told.
+    """
+
+    a: str
+    b: str
+    shared_a: int
+    shared_b: int
+    unmatched_a: int
+    unmatched_b: int
+    known_a: int
+
+
+@dataclass(frozen=True)
+class PairingTable:
+    """Cells per modality, shared and unmatched.
+
+    Parameters
+    ----------
+    cells
+        Cells of each modality.
+    alone
+        Cells of each modality that have no partner in any other.
+    in_all
+        Cells of the first modality that have a partner in every other.
+    pairs
+        One row for every two modalities.
+    """
+
+    cells: Mapping[str, int]
+    alone: Mapping[str, int]
+    in_all: int
+    pairs: tuple[PairRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a JSON file."""
+        return {
+            "cells": dict(self.cells),
+            "alone": dict(self.alone),
+            "in_all": self.in_all,
+            "pairs": [dict(vars(row)) for row in self.pairs],
+        }
+
+    def to_text(self) -> str:
+        """Aligned text, for a terminal."""
+        cells = [("modality", "cells", "alone"), *((m, str(n), str(self.alone[m])) for m, n in self.cells.items())]
+        head = ("modalities", "shared", "known", "only first", "only second")
+        rows = [
+            (f"{p.a} + {p.b}", str(p.shared_a), str(p.known_a), str(p.unmatched_a), str(p.unmatched_b))
+            for p in self.pairs
+        ]
+        last = [f"in all {len(self.cells)} modalities: {self.in_all}"] if len(self.cells) > 2 else []
+        return "\n".join([*_aligned(cells), "", *_aligned([head, *rows]), *last])
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Left-align the first column, right-align the others."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return [
+        "  ".join(cell.rjust(w) if k else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+
+
+def pairing_table(truth: Correspondences, known: Correspondences) -> PairingTable:
+    """Count the pairs of `truth`, and how many of them are `known` to the model."""
+    rows = []
+    partners = {m: np.zeros(n, dtype=np.int64) for m, n in truth.sizes.items()}
+    for (a, b), correspondence in truth.items():
+        in_a, in_b = (has_partner(correspondence.matrix, axis) for axis in (1, 0))
+        partners[a] += in_a
+        partners[b] += in_b
+        shared = int(in_a.sum()), int(in_b.sum())
+        told = int(has_partner(known.between(a, b).matrix, 1).sum())
+        rows.append(PairRow(a, b, *shared, len(in_a) - shared[0], len(in_b) - shared[1], told))
+    first = truth.modalities[0]
+    return PairingTable(
+        cells=dict(truth.sizes),
+        alone={m: int((count == 0).sum()) for m, count in partners.items()},
+        in_all=int((partners[first] == len(partners) - 1).sum()),
+        pairs=tuple(rows),
+    )
+
+
+def has_partner(matrix: Any, axis: int) -> np.ndarray:
+    """Return true for each row (axis 1) or column (axis 0) of a sparse matrix that has an entry."""
+    return np.asarray((matrix > 0).sum(axis=axis)).ravel() > 0

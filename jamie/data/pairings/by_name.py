@@ -1,0 +1,57 @@
+"""Cells of the same name are the same cell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+
+from jamie.core.correspondence import Correspondence
+from jamie.core.data import ModalityData
+from jamie.core.errors import DataError
+from jamie.core.interfaces.pairing import Pairing
+
+log = logging.getLogger(__name__)
+
+
+class ByName(Pairing):
+    """A cell name that occurs in two modalities is one cell measured in both.
+
+    Parameters
+    ----------
+    min_overlap
+        Least fraction of the smaller modality's cells whose names are shared, where any is. Barcodes coincide by
+        chance between unrelated runs, so that fewer shared names are refused rather than believed.
+    """
+
+    name = "by_name"
+
+    def __init__(self, *, min_overlap: float = 0.05) -> None:
+        self.min_overlap = min_overlap
+
+    def _pairs(self, modalities: Mapping[str, ModalityData]) -> dict[tuple[str, str], Correspondence]:
+        found = {(a, b): self._match(modalities[a], modalities[b]) for a, b in combinations(modalities, 2)}
+        if not any(c.n_pairs for c in found.values()):
+            log.warning(
+                "pairing 'by_name': no cell name occurs in two of %s, so no pair is known (names look like %s)",
+                ", ".join(modalities),
+                ", ".join(f"'{m.cells[0]}'" for m in modalities.values() if m.n_cells),
+            )
+        return found
+
+    def _match(self, a: ModalityData, b: ModalityData) -> Correspondence:
+        columns = b.cells.get_indexer(a.cells)
+        rows = np.flatnonzero(columns >= 0)
+        smaller = min(a.n_cells, b.n_cells)
+        if 0 < len(rows) < self.min_overlap * smaller:
+            raise DataError(
+                f"expected at least {self.min_overlap:.3g} of the smaller modality's cells to share their names, "
+                f"found {len(rows)} of {smaller} ({100 * len(rows) / smaller:.2g} %); the first is "
+                f"'{a.cells[rows[0]]}'",
+                where=f"pairing 'by_name', modalities '{a.name}' and '{b.name}'",
+                fix="barcodes coincide by chance: add the sample to the names or use 'known: none'; "
+                "if these pairs are real, lower min_overlap",
+            )
+        return Correspondence.from_pairs(rows, columns[rows], (a.n_cells, b.n_cells))
