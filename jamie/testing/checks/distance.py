@@ -1,0 +1,45 @@
+"""Distances between the cells of one modality."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jamie.core.interfaces import Distance
+from jamie.testing import toy
+from jamie.testing.clause import build, require_equal, unmodified
+
+SUBSET = np.array([5, 0, 31, 12])
+
+
+def check_is_symmetric(component: type[Distance]) -> None:
+    """The distance from i to j is that from j to i."""
+    distances = build(component).pairwise(toy.view())
+    require_equal(component, "distances are symmetric", distances.T, distances)
+
+
+def check_is_zero_to_itself(component: type[Distance]) -> None:
+    """A cell is at no distance from itself."""
+    distances = build(component).pairwise(toy.view())
+    require_equal(component, "the diagonal is zero", np.diag(distances), np.zeros(len(distances)))
+
+
+def check_subset_equals_columns(component: type[Distance]) -> None:
+    """Distances to landmarks are the columns of all distances."""
+    distance = build(component)
+    found, expected = distance.pairwise(toy.view(), SUBSET), distance.pairwise(toy.view())[:, SUBSET]
+    require_equal(component, "distances to a subset are the columns of all", found, expected)
+
+
+def check_follows_cells_in_another_order(component: type[Distance]) -> None:
+    """The order of the cells means nothing."""
+    view, distance = toy.view(), build(component)
+    order = np.random.default_rng(0).permutation(view.n_cells)
+    expected = distance.pairwise(view)[np.ix_(order, order)]
+    require_equal(component, "follows cells in another order", distance.pairwise(view.subset(order)), expected)
+
+
+def check_leaves_inputs_alone(component: type[Distance]) -> None:
+    """Scores, matrix and subset are not modified."""
+    view, subset = toy.view(), SUBSET.copy()
+    with unmodified(component, scores=view.scores, X=view.block.X, to=subset):
+        build(component).pairwise(view, subset)

@@ -1,0 +1,69 @@
+"""Loss terms."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from jamie.core.batch import Batch
+from jamie.core.interfaces import Loss
+from jamie.testing import toy
+from jamie.testing.clause import build, require, require_equal, require_finite, unmodified
+
+
+def check_is_a_finite_scalar(component: type[Loss]) -> None:
+    """One finite number, for two and three modalities, with some cells matched and with none."""
+    for n_modalities, matched in product((2, 3), (True, False)):
+        for inferred in {True, "inferred" in component.requires}:
+            case = f"{n_modalities} modalities, {'some' if matched else 'no'} cells matched"
+            value = _value(component, toy.batch(n_modalities, matched=matched, inferred=inferred))
+            scalar = isinstance(value, Tensor) and value.ndim == 0
+            require(scalar, component, f"a scalar ({case})", expected="a tensor of no dimension", found=value)
+            require_finite(component, f"a finite value ({case})", value)
+
+
+def check_gradient_reaches_the_model(component: type[Loss]) -> None:
+    """Some parameter of the model gets a gradient, and none gets one that is not finite."""
+    model = toy.Model()
+    value = build(component)(toy.batch(3), model(toy.batch(3)))
+    parameters = list(model.parameters())
+    require(value.requires_grad, component, "has a gradient", expected="one that reaches the model", found="none")
+    gradients = [g for g in torch.autograd.grad(value, parameters, allow_unused=True) if g is not None]
+    for gradient in gradients:
+        require_finite(component, "the gradient", gradient)
+    moved = any(bool(gradient.abs().sum() > 0) for gradient in gradients)
+    require(moved, component, "the gradient moves the model", expected="one that is not zero", found="zeros")
+
+
+def check_is_a_mean_over_cells(component: type[Loss]) -> None:
+    """A minibatch with every cell in it twice, each copy with its own partners, has the same loss."""
+    for n_modalities in (2, 3):
+        given = toy.batch(n_modalities)
+        once, double = _value(component, given), _value(component, toy.twice(given))
+        require_equal(component, "a mean over cells: each cell twice changes nothing", double, once)
+
+
+def check_ignores_the_order_of_cells(component: type[Loss]) -> None:
+    """The order of the cells in a minibatch means nothing."""
+    given = toy.batch(3)
+    found = _value(component, toy.reordered(given, toy.orders(3)))
+    require_equal(component, "the order of cells means nothing", found, _value(component, given))
+
+
+def check_leaves_inputs_alone(component: type[Loss]) -> None:
+    """Neither the minibatch nor the model's output is modified."""
+    given = toy.batch()
+    output = toy.Model()(given)
+    tensors = {f"x of {m}": v for m, v in given.x.items()} | {f"target of {m}": v for m, v in given.target.items()}
+    tensors |= {f"z of {m}": v for m, v in output.z.items()}
+    tensors |= {f"aggregated {m}": v for m, v in output.aggregated.items()}
+    tensors |= {f"blocks {pair}": v for pair, v in given.blocks.given.items()}
+    tensors |= {f"inferred {pair}": v for pair, v in given.inferred.given.items()} if given.inferred else {}
+    with unmodified(component, **tensors):
+        build(component)(given, output)
+
+
+def _value(component: type[Loss], given: Batch) -> Tensor:
+    return build(component)(given, toy.Model()(given))

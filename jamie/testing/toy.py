@@ -1,0 +1,186 @@
+"""Toy data in which every size differs, so that a transposed or mistaken axis never goes unnoticed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from jamie.core.batch import Batch, Output, PairBlocks, Posterior
+from jamie.core.data import Block, ModalityData, View
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+MODALITIES = ("rna", "atac", "protein")
+CELLS = {"rna": range(41), "atac": range(20, 73), "protein": range(30, 97)}  # some shared by two, by three, by none
+N_FEATURES = {"rna": 19, "atac": 14, "protein": 11}
+N_SCORES = {"rna": 10, "atac": 8, "protein": 6}
+BATCH_SIZE = {"rna": 7, "atac": 9, "protein": 12}
+N_LATENT = 3
+N_COVARIATES = 2
+LABEL = "cell_type"
+
+
+def latent_positions(n_cells: int = 97) -> NDArray[np.float64]:
+    """(n_cells, 2) positions of cells on a bent, lopsided curve with some width: no two ends look alike."""
+    generator = np.random.default_rng(97)
+    t = generator.permutation(np.linspace(0, 1, n_cells)) ** 1.5
+    return np.column_stack([4 * t, np.sin(3 * t)]) + 0.15 * generator.standard_normal((n_cells, 2))
+
+
+def obs(modality: str) -> pd.DataFrame:
+    """Return the cells' annotations: names in an order of the modality's own, and a label."""
+    order = np.random.default_rng(len(modality)).permutation(np.asarray(CELLS[modality]))
+    labels = np.array(["early", "middle", "late"])[np.digitize(latent_positions()[order, 0], [0.7, 2.0])]
+    return pd.DataFrame({LABEL: pd.Categorical(labels)}, index=[f"cell_{i:02d}" for i in order])
+
+
+def counts(modality: str) -> NDArray[np.float32]:
+    """(n, p) counts that follow the cells' positions; no feature is constant and no cell empty."""
+    generator = np.random.default_rng(N_FEATURES[modality])
+    positions = latent_positions()[[int(name[5:]) for name in obs(modality).index]]
+    slopes = generator.normal(size=(2, N_FEATURES[modality]))
+    return generator.poisson(np.exp(1.5 + 0.4 * positions @ slopes)).astype(np.float32)
+
+
+def features(modality: str) -> pd.Index:
+    """(p,) names of the features."""
+    return pd.Index([f"{modality}_{i}" for i in range(N_FEATURES[modality])])
+
+
+def modalities(n_modalities: int = 2) -> dict[str, ModalityData]:
+    """Return two or three modalities, which share some of their cells by name."""
+    blocks = {m: Block(counts(m), features(m)) for m in MODALITIES[:n_modalities]}
+    return {m: ModalityData(m, obs(m), block, block) for m, block in blocks.items()}
+
+
+def mudata(n_modalities: int = 2) -> MuData:
+    """Return the same cells as MuData."""
+    from anndata import AnnData
+    from mudata import MuData
+
+    parts = {m: AnnData(counts(m), obs(m), pd.DataFrame(index=features(m))) for m in MODALITIES[:n_modalities]}
+    return MuData(parts)
+
+
+def view(modality: str = "rna") -> View:
+    """Return a modality as an inferer or a distance sees it."""
+    X = counts(modality)
+    centred = np.log1p(X) - np.log1p(X).mean(axis=0)
+    scores = centred @ np.linalg.svd(centred, full_matrices=False)[2][: N_SCORES[modality]].T
+    return View(modality, Block(X, features(modality)), scores.astype(np.float32))
+
+
+def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True) -> Batch:
+    """Return a minibatch.
+
+    Parameters
+    ----------
+    n_modalities
+        Two or three.
+    matched
+        Whether some cells have partners, one of them with a confidence below 1; otherwise no cell has one.
+    inferred
+        Whether there is an inferred correspondence.
+    """
+    names = MODALITIES[:n_modalities]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    generator = torch.Generator().manual_seed(0)
+    x = {m: torch.randn(BATCH_SIZE[m], N_SCORES[m], generator=generator) for m in names}
+    target = {m: torch.randn(BATCH_SIZE[m], N_FEATURES[m], generator=generator) for m in names}
+    found = {(a, b): torch.rand(BATCH_SIZE[a], BATCH_SIZE[b], generator=generator) for a, b in pairs}
+    return Batch(
+        x=x,
+        target=target,
+        blocks=PairBlocks({pair: _known(*pair, 4 if matched else 0) for pair in pairs}),
+        inferred=PairBlocks({pair: f / f.sum(1, keepdim=True) for pair, f in found.items()}) if inferred else None,
+        size_factor={m: 0.5 + torch.rand(BATCH_SIZE[m], 1, generator=generator) for m in names},
+    )
+
+
+def _known(a: str, b: str, n_matched: int) -> Tensor:
+    """(B_a, B_b) with the last cells of a matched to the first of b, the first of them half-heartedly."""
+    block = torch.zeros(BATCH_SIZE[a], BATCH_SIZE[b])
+    for i in range(n_matched):
+        block[BATCH_SIZE[a] - 1 - i, i] = 1.0 if i else 0.5
+    return block
+
+
+def twice(given: Batch) -> Batch:
+    """Return a minibatch with every cell in it twice, each copy with its own partners."""
+    return replace(
+        given,
+        x={m: torch.cat([v, v]) for m, v in given.x.items()},
+        target={m: torch.cat([v, v]) for m, v in given.target.items()},
+        size_factor={m: torch.cat([v, v]) for m, v in given.size_factor.items()},
+        blocks=PairBlocks({p: torch.block_diag(f, f) for p, f in given.blocks.given.items()}),
+        inferred=given.inferred and PairBlocks({p: torch.block_diag(f, f) for p, f in given.inferred.given.items()}),
+    )
+
+
+def orders(n_modalities: int = 2) -> dict[str, Tensor]:
+    """Return another order of each modality's cells in a minibatch."""
+    generator = torch.Generator().manual_seed(1)
+    return {m: torch.randperm(BATCH_SIZE[m], generator=generator) for m in MODALITIES[:n_modalities]}
+
+
+def reorder_blocks(blocks: PairBlocks, order: Mapping[str, Tensor]) -> PairBlocks:
+    """Return a correspondence for cells in another order."""
+    return PairBlocks({(a, b): f[order[a]][:, order[b]] for (a, b), f in blocks.given.items()})
+
+
+def reordered(given: Batch, order: Mapping[str, Tensor]) -> Batch:
+    """Return the same minibatch with its cells in another order."""
+    return replace(
+        given,
+        x={m: v[order[m]] for m, v in given.x.items()},
+        target={m: v[order[m]] for m, v in given.target.items()},
+        size_factor={m: v[order[m]] for m, v in given.size_factor.items()},
+        blocks=reorder_blocks(given.blocks, order),
+        inferred=given.inferred and reorder_blocks(given.inferred, order),
+    )
+
+
+class Model(nn.Module):
+    """A linear stand-in for the joint VAE, in which each cell's latents depend on that cell and its partners alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(2)
+
+        def weights(n_in: Mapping[str, int], n_out: Mapping[str, int]) -> nn.ParameterDict:
+            return nn.ParameterDict({m: 0.3 * torch.randn(n_in[m], n_out[m], generator=generator) for m in MODALITIES})
+
+        latent = dict.fromkeys(MODALITIES, N_LATENT)
+        self.mean, self.logvar = weights(N_SCORES, latent), weights(N_SCORES, latent)
+        self.decoder = weights(latent, N_FEATURES)
+
+    def forward(self, given: Batch) -> Output:
+        """Encode, sample (by a fixed function of the cell), aggregate and decode."""
+        mean = {m: x @ self.mean[m] for m, x in given.x.items()}
+        logvar = {m: x @ self.logvar[m] for m, x in given.x.items()}
+        posterior = {m: Posterior(mean[m], logvar[m]) for m in mean}
+        z = {m: mean[m] + torch.sin(9 * mean[m]) * torch.exp(logvar[m] / 2) for m in mean}
+        return Output(posterior, z, aggregate(z, given.blocks), self._decode)
+
+    def _decode(self, latent: Tensor, source: str, target: str) -> Normal:
+        return Normal(latent @ self.decoder[target], 1.0)
+
+
+def aggregate(z: Mapping[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:
+    """Mean of each cell's latents and those of its partners, weighted by confidence."""
+    aggregated = {}
+    for a in z:
+        found = {b: blocks.between(a, b) for b in z if b != a}
+        known = {b: f for b, f in found.items() if f is not None}
+        total = z[a] + sum(f @ z[b] for b, f in known.items())
+        aggregated[a] = total / (1 + sum(f.sum(1, keepdim=True) for f in known.values()))
+    return aggregated
