@@ -15,6 +15,7 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
+from jamie.preprocess.rows import stored_position, stored_values
 from jamie.preprocess.selection import SelectColumns, selection_matrix
 
 if TYPE_CHECKING:
@@ -168,10 +169,8 @@ class Chain:
         if constant.any():
             names = [str(name) for name in features[constant]]
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            log.warning(
-                "%s: dropped %d of %d features, constant over the training cells: %s",
-                *(self.name, len(names), len(constant), shown),
-            )
+            reason = "constant over the training cells" + (" or NaN in all of them" if np.isnan(low).any() else "")
+            log.warning("%s: dropped %d of %d features, %s: %s", self.name, len(names), len(constant), reason, shown)
 
     def _drop(self, X: Matrix) -> Matrix:
         kept = self._fitted()
@@ -189,13 +188,12 @@ class Chain:
 
     def _check_finite(self, X: Matrix, cells: pd.DataFrame, features: pd.Index | None) -> None:
         fills_nan = bool(self.steps) and self.steps[0].accepts_nan
-        entries: Any = X
-        values = entries.data if sparse.issparse(X) else entries.ravel()
+        values = stored_values(X)
         wrong = np.isinf(values) if fills_nan else ~np.isfinite(values)
         if not wrong.any():
             return
         first = int(np.argmax(wrong))
-        row, column = _position(X, first)
+        row, column = stored_position(X, first)
         feature = f"feature {column}" if features is None else f"feature '{features[column]}'"
         raise DataError(
             f"expected finite values, found {int(np.isnan(values).sum())} NaN and {int(np.isinf(values).sum())} "
@@ -212,12 +210,3 @@ def _range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         low, high = entries.nanmin(axis=0), entries.nanmax(axis=0)
         return low.toarray().ravel(), high.toarray().ravel()
     return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
-
-
-def _position(X: Matrix, entry: int) -> tuple[int, int]:
-    """Row and column of a stored entry."""
-    if sparse.issparse(X):
-        stored: Any = X
-        return int(np.searchsorted(stored.indptr, entry, side="right")) - 1, int(stored.indices[entry])
-    row, column = np.unravel_index(entry, X.shape)
-    return int(row), int(column)

@@ -44,3 +44,18 @@ def row_blocks(n: int, width: int) -> Iterator[slice]:
     """Slices that together cover n rows, each of a few million values."""
     step = max(1, _BLOCK_VALUES // max(1, width))
     return (slice(start, start + step) for start in range(0, n, step))
+
+
+def stored_values(X: Matrix) -> NDArray[np.float32]:
+    """Return the stored values of a sparse matrix, or all values of a dense one, in one dimension."""
+    stored: Any = X
+    return stored.data if sparse.issparse(X) else stored.ravel()
+
+
+def stored_position(X: Matrix, entry: int) -> tuple[int, int]:
+    """Row and column of entry number `entry` of `stored_values`."""
+    if sparse.issparse(X):
+        stored: Any = X
+        return int(np.searchsorted(stored.indptr, entry, side="right")) - 1, int(stored.indices[entry])
+    row, column = np.unravel_index(entry, X.shape)
+    return int(row), int(column)

@@ -1,0 +1,111 @@
+"""Counts to logarithms of depth-normalised counts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pydantic import PositiveFloat
+from scipy import sparse
+from torch import Tensor, nn
+
+from jamie.core.data import Matrix
+from jamie.core.errors import DataError
+from jamie.core.interfaces import Preprocessor
+from jamie.preprocess.rows import map_rows, stored_position, stored_values
+
+log = logging.getLogger(__name__)
+
+
+class LogNormalize(Preprocessor):
+    """Counts divided by the cell's total, times a common total, and log(1 + x) of that.
+
+    A cell without counts stays zero; sparse stays sparse. The inverse takes the exponential and scales it to the
+    median total of the training cells: its unit is the count in a typical cell. It is therefore the original only
+    for cells of that total, and never negative.
+
+    Parameters
+    ----------
+    target_sum
+        The common total.
+    """
+
+    name: ClassVar[str] = "log_normalize"
+    references: ClassVar[tuple[str, ...]] = ("10.1186/s13059-017-1382-0",)
+
+    def __init__(self, *, target_sum: PositiveFloat = 1e4) -> None:
+        self.target_sum = target_sum
+
+    def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
+        _check_counts(X, cells)
+        totals = _totals(X)
+        self.median_total = float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
+        values = stored_values(X)
+        broken = float(np.mean(values != np.round(values))) if values.size else 0.0
+        if broken > 0:
+            log.warning(
+                "log_normalize: %.1f %% of the values are not whole numbers; if they are normalised already, choose "
+                "the layer that holds counts or leave log_normalize out",
+                100 * broken,
+            )
+
+    def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
+        _check_counts(X, cells)
+        if sparse.issparse(X):
+            return sparse.csr_array(X * self._factors(_totals(X))[:, None]).log1p()
+        return map_rows(X, X.shape[1], lambda block: np.log1p(block * self._factors(block.sum(axis=1))[:, None]))
+
+    def _factors(self, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.divide(self.target_sum, totals, out=np.zeros_like(totals), where=totals > 0)
+
+    def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
+        unit = self.median_total / self.target_sum
+        if sparse.issparse(Z):
+            return sparse.csr_array(Z).expm1().maximum(0) * unit
+        return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * unit)
+
+    def as_module(self) -> nn.Module:
+        return _LogNormalizeModule(self.target_sum)
+
+    def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        return {}, {"median_total": self.median_total}
+
+    def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
+        self.median_total = plain["median_total"]
+
+
+class _LogNormalizeModule(nn.Module):
+    """x (n, p) -> log(1 + x / total * target_sum)."""
+
+    def __init__(self, target_sum: float) -> None:
+        super().__init__()
+        self.target_sum = target_sum
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each cell."""
+        total = x.sum(dim=1, keepdim=True)
+        return torch.log1p(x * (self.target_sum / torch.where(total > 0, total, torch.ones_like(total))))
+
+
+def _totals(X: Matrix) -> NDArray[np.float64]:
+    return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def _check_counts(X: Matrix, cells: pd.DataFrame) -> None:
+    values = stored_values(X)
+    negative = values < 0
+    if not negative.any():
+        return
+    first = int(np.argmax(negative))
+    row, column = stored_position(X, first)
+    raise DataError(
+        f"counts expected, found {100 * negative.sum() / (X.shape[0] * X.shape[1]):.2g} % negative values; the first "
+        f"is {values[first]:g} in cell '{cells.index[row]}', feature number {column + 1}",
+        where="preprocessor 'log_normalize'",
+        fix="choose the layer that holds counts (such as layer: counts), or leave log_normalize out",
+    )
