@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class JamieError(Exception):
@@ -29,9 +29,21 @@ class JamieError(Exception):
 
 
 class SpecError(JamieError):
-    """A spec that cannot be read or does not describe a run; holds all problems at once."""
+    """A spec that cannot be read or does not describe a run; holds all problems at once.
+
+    Parameters
+    ----------
+    problem, where, fix
+        As of every error.
+    problems
+        Each problem with its place (`jamie.spec.problem.Problem`), in line order.
+    """
 
     code = "spec"
+
+    def __init__(self, problem: str, *, where: str = "", fix: str = "", problems: tuple[Any, ...] = ()) -> None:
+        super().__init__(problem, where=where, fix=fix)
+        self.problems = problems
 
 
 class DataError(JamieError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import types
@@ -62,8 +63,15 @@ def fields_of(cls: type) -> dict[str, Field]:
         if parameter.name not in hints:
             raise TypeError(f"the constructor's parameter '{parameter.name}' has no type annotation")
         name = parameter.name
-        fields[name] = Field(name, hints[name], parameter.default, described.get(name, ""))
+        fields[name] = Field(name, hints[name], _default_of(cls, parameter), described.get(name, ""))
     return fields
+
+
+def _default_of(cls: type, parameter: inspect.Parameter) -> Any:
+    """Return a parameter's default; a dataclass hides those made by a factory behind a marker."""
+    factories = {f.name: f.default_factory for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else {}
+    factory = factories.get(parameter.name, dataclasses.MISSING)
+    return parameter.default if factory is dataclasses.MISSING else factory()
 
 
 def parameter_descriptions(cls: type) -> dict[str, str]:

@@ -1,0 +1,31 @@
+"""Files that a spec names: looked up beside it, then in $JAMIE_DATA."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jamie.spec.problem import Source
+
+DATA_FOLDER = "JAMIE_DATA"
+
+
+def find_file(text: str, source: Source) -> Path | None:
+    """Return the absolute path of a file or folder that a spec names, None where it does not exist."""
+    return next((path.resolve() for path in _candidates(text, source) if path.exists()), None)
+
+
+def places_tried(text: str, source: Source) -> str:
+    """Say where a file was looked for."""
+    tried = " and ".join(str(path) for path in _candidates(text, source))
+    unset = not os.environ.get(DATA_FOLDER) and not Path(text).expanduser().is_absolute()
+    return f"looked for {tried}" + (f"; ${DATA_FOLDER} is not set" if unset else f" (beside the spec, ${DATA_FOLDER})")
+
+
+def _candidates(text: str, source: Source) -> list[Path]:
+    path = Path(text).expanduser()
+    if path.is_absolute():
+        return [path]
+    data = os.environ.get(DATA_FOLDER)
+    folders = [*(source.folders or (Path.cwd(),)), *([Path(data)] if data else [])]
+    return [folder / path for folder in folders]

@@ -1,0 +1,98 @@
+"""Where things stand in a spec, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jamie.core.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that settings come from: a file, one ``--set``, or Python.
+
+    Parameters
+    ----------
+    name
+        As shown in messages; empty for Python.
+    folders
+        Where relative paths are looked up, in this order.
+    lines
+        Of a file; empty otherwise.
+    """
+
+    name: str = ""
+    folders: tuple[Path, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A stretch of a source.
+
+    Parameters
+    ----------
+    source
+        The source.
+    line, column
+        Counted from 1; 0 where the source has no lines.
+    length
+        Number of characters, within the line.
+    """
+
+    source: Source = field(default_factory=Source)
+    line: int = 0
+    column: int = 0
+    length: int = 1
+
+    @property
+    def place(self) -> str:
+        """``spec.yaml:12:35``; the source's name where it has no lines."""
+        return f"{self.source.name}:{self.line}:{self.column}" if self.source.lines else self.source.name
+
+    def snippet(self) -> str:
+        """Return the source's line with carets under the stretch; empty where there are no lines."""
+        if not 0 < self.line <= len(self.source.lines):
+            return ""
+        text = self.source.lines[self.line - 1]
+        gutter = f"{self.line:>5} | "
+        # tabs are repeated below, so that the carets stay under the text at any tab width
+        indent = "".join("\t" if c == "\t" else " " for c in text[: self.column - 1])
+        carets = "^" * max(1, min(self.length, len(text) - self.column + 1))
+        return f"{gutter}{text}\n{'|':>{len(gutter) - 1}} {indent}{carets}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a spec.
+
+    Parameters
+    ----------
+    mark
+        Where it stands.
+    key
+        The dotted key.
+    message
+        What was expected and what was found.
+    hints
+        What to do about it, each on a line of its own.
+    """
+
+    mark: Mark
+    key: str
+    message: str
+    hints: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"{self.mark.place}  " if self.mark.place else ""
+        head = f"{place}{self.key}: {self.message}" if self.key else f"{place}{self.message}"
+        snippet = self.mark.snippet()
+        return "\n".join([head, *([snippet] if snippet else []), *(f"  {hint}" for hint in self.hints if hint)])
+
+
+def spec_error(problems: Iterable[Problem]) -> SpecError:
+    """Return all problems as one error, each once, in line order."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda p: (p.mark.source.name, p.mark.line, p.mark.column))
+    return SpecError("\n".join(map(str, ordered)), problems=tuple(ordered))

@@ -1,0 +1,89 @@
+"""A component as a spec names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from jamie.core.component import Component
+from jamie.core.errors import SpecError
+
+K = TypeVar("K", bound=Component)
+
+
+@dataclass(frozen=True)
+class Ref(Generic[K]):
+    """A component class and its parameters, checked but not yet built.
+
+    Parameters
+    ----------
+    kind
+        Its kind, such as ``"encoder"``.
+    name
+        Its name in the registry.
+    cls
+        The class.
+    params
+        Every parameter, defaults filled in; a nested component is a `Ref` itself.
+    """
+
+    kind: str
+    name: str
+    cls: type[K]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, *args: Any, **reserved: Any) -> K:
+        """Build the component, and those nested in it.
+
+        Parameters
+        ----------
+        *args
+            Positional parameters of the kind, such as `n_features` and `n_latent` of an encoder.
+        **reserved
+            Keyword parameters that do not belong to the spec, such as `n_covariates`.
+        """
+        if not self.name:
+            raise SpecError(f"no {self.kind} is set", where="data", fix="add `data:` to the spec, or pass the data")
+        return self.cls(*args, **{key: _built(value) for key, value in self.params.items()}, **reserved)
+
+    def plain(self) -> Any:
+        """Return it as a spec would write it: ``name`` or ``{name: {parameters}}``."""
+        return {self.name: plain(self.params)} if self.params else self.name
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return value.build()
+    if isinstance(value, list | tuple):
+        return type(value)(_built(one) for one in value)
+    return {key: _built(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def plain(value: Any) -> Any:
+    """Return a resolved value as text, numbers, lists and mappings."""
+    if isinstance(value, Ref):
+        return value.plain()
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A default in the grammar of the spec, resolved like any other value.
+
+    Parameters
+    ----------
+    value
+        What one would write.
+    """
+
+    value: Any
+
+
+def written(value: Any) -> Any:
+    """Return a default in the grammar of the spec; typed as whatever it resolves to."""
+    return Written(value)

@@ -1,0 +1,317 @@
+"""The sections of a spec: their keys, types, defaults and descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field
+
+from jamie.core.interfaces import (
+    Aggregator,
+    CorrespondenceInferer,
+    Decoder,
+    Encoder,
+    Loss,
+    Metric,
+    Pairing,
+    Preprocessor,
+    Reader,
+    Schedule,
+)
+from jamie.spec.problem import Mark
+from jamie.spec.ref import Ref, plain, written
+from jamie.spec.yaml_tree import SpecDumper
+
+FORMAT = 1
+EVERY = "*"
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a spec builds on.
+
+    Parameters
+    ----------
+    jamie
+        Format of the spec; 1.
+    preset
+        Name of the preset that the spec is merged over; null for none.
+    extends
+        Another spec that this one is merged over, relative to this one.
+    """
+
+    jamie: int = FORMAT
+    preset: str | None = "default"
+    extends: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a decoder is to predict, where it is not the encoder's input.
+
+    Parameters
+    ----------
+    layer
+        Layer of the modality; null for X.
+    obsm
+        Key of obsm, in place of a layer.
+    preprocess
+        Preprocessors, in order.
+    """
+
+    layer: str | None = None
+    obsm: str | None = None
+    preprocess: list[Ref[Preprocessor]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """One modality: what the model reads of it, and with which networks.
+
+    Parameters
+    ----------
+    layer
+        Layer that the encoder reads; null for X.
+    obsm
+        Key of obsm that the encoder reads, in place of a layer.
+    target
+        What the decoder is to predict; null for the encoder's own input.
+    preprocess
+        Preprocessors, in order.
+    encoder
+        Maps the preprocessed features to the latents.
+    decoder
+        Maps the latents to the target.
+    """
+
+    layer: str | None = None
+    obsm: str | None = None
+    target: Target | None = None
+    preprocess: list[Ref[Preprocessor]] = field(default_factory=list)
+    encoder: Ref[Encoder] = written("mlp")
+    decoder: Ref[Decoder] = written("mlp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrespondenceSection:
+    """Which cell of one modality is which cell of another.
+
+    Parameters
+    ----------
+    known
+        How the known pairs are found.
+    infer
+        How unknown pairs are inferred; null to infer none.
+    rho
+        Weight of the known pairs where they are mixed with the inferred ones.
+    normalize
+        How a minibatch's correspondence is normalised: `rows` divides only rows whose sum exceeds 1, `paper` is
+        Algorithm 1, line 11.
+    """
+
+    known: Ref[Pairing] = written("by_name")
+    infer: Ref[CorrespondenceInferer] | None = None
+    rho: Fraction = 1.0
+    normalize: Literal["rows", "paper"] = "rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSection:
+    """The joint variational autoencoder.
+
+    Parameters
+    ----------
+    latent_dim
+        Number of latent dimensions.
+    aggregator
+        Combines the latents of corresponding cells.
+    """
+
+    latent_dim: PositiveInt = 32
+    aggregator: Ref[Aggregator] = written("correlation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerm:
+    """One term of the objective; beside these keys stand the loss's own parameters.
+
+    Parameters
+    ----------
+    weight
+        Factor of the term.
+    schedule
+        How the factor changes as training goes on.
+    component
+        The loss, named by the key that the term stands under.
+    """
+
+    weight: NonNegative = 1.0
+    schedule: Ref[Schedule] = written("constant")
+    component: Ref[Loss]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSection:
+    """How the model is trained.
+
+    Parameters
+    ----------
+    batch_size
+        Cells of each modality in a minibatch.
+    min_epochs
+        Epochs before training may stop early; also the horizon of schedules.
+    max_epochs
+        Epochs after which training stops.
+    patience
+        Epochs without improvement after which training stops.
+    min_change
+        Least decrease of the loss that counts as improvement.
+    learning_rate
+        Step size of Adam.
+    gradient_clip
+        Largest norm of the gradient.
+    steps_per_epoch
+        Minibatches in an epoch; `auto` for a pass over the data.
+    device
+        A torch device such as `cpu` or `cuda`; `auto` for the fastest there is.
+    checkpoint_seconds
+        Seconds between checkpoints.
+    """
+
+    batch_size: PositiveInt = 512
+    min_epochs: Annotated[int, Field(ge=0)] = 2500
+    max_epochs: PositiveInt = 10_000
+    patience: PositiveInt = 500
+    min_change: NonNegative = 1e-8
+    learning_rate: Positive = 1e-3
+    gradient_clip: Positive = 31.25
+    steps_per_epoch: PositiveInt | Literal["auto"] = "auto"
+    device: str = "auto"
+    checkpoint_seconds: NonNegative = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldoutSection:
+    """Cells that the model is not trained on.
+
+    Parameters
+    ----------
+    fraction
+        Fraction of the cells that is held out.
+    """
+
+    fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownPairsSection:
+    """Pairs that the model is told of.
+
+    Parameters
+    ----------
+    fraction
+        Fraction of the pairs that the model is told of; the others are hidden and used for honest evaluation.
+    """
+
+    fraction: Fraction = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSection:
+    """How the result is evaluated.
+
+    Parameters
+    ----------
+    holdout
+        Cells that the model is not trained on.
+    known_pairs
+        Pairs that the model is told of.
+    metrics
+        Metrics of the latent space.
+    """
+
+    holdout: HoldoutSection = field(default_factory=HoldoutSection)
+    known_pairs: KnownPairsSection = field(default_factory=KnownPairsSection)
+    metrics: list[Ref[Metric]] = written(["label_transfer_accuracy", "foscttm"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Everything that a run needs to know, checked and with all defaults filled in.
+
+    Parameters
+    ----------
+    name
+        Name of the run; the spec file's name by default.
+    seed
+        The one seed of the run.
+    plugins
+        Python files with further components, relative to the spec.
+    data
+        Where the cells come from.
+    labels
+        Columns of cell annotations with cell types or the like, used in evaluation.
+    modalities
+        Settings by modality; `"*"` holds for every modality. Where others are named, only those are used, in order.
+    correspondence
+        Which cell of one modality is which cell of another.
+    model
+        The joint variational autoencoder.
+    losses
+        Terms of the objective by the name of the loss; a number is a weight, null removes a term.
+    training
+        How the model is trained.
+    evaluate
+        How the result is evaluated.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[^/\\:]+$")] = "jamie"
+    seed: Annotated[int, Field(ge=0)] = 0
+    plugins: list[Path] = field(default_factory=list)
+    data: Ref[Reader]
+    labels: list[str] = field(default_factory=list)
+    modalities: dict[str, Modality] = field(default_factory=dict)
+    correspondence: CorrespondenceSection = field(default_factory=CorrespondenceSection)
+    model: ModelSection = field(default_factory=ModelSection)
+    losses: dict[str, LossTerm] = field(default_factory=dict)
+    training: TrainingSection = field(default_factory=TrainingSection)
+    evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+    _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
+
+    def modality(self, name: str) -> Modality:
+        """Return the settings of a modality: its own, or those of ``"*"`` where it has none."""
+        return self.modalities.get(name, self.modalities[EVERY])
+
+    def where(self, key: str) -> str:
+        """``spec.yaml:9:10  modalities.rna.layer``; the key alone where it does not stand in a file."""
+        place = self._marks[key].place if key in self._marks else ""
+        return f"{place}  {key}" if place else key
+
+    def to_yaml(self) -> str:
+        """Write every setting, defaults filled in; reads again as the same spec."""
+        return yaml.dump(self.plain(), Dumper=SpecDumper, sort_keys=False, default_flow_style=None, width=120)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the spec as a mapping that `load_spec` reads again."""
+        settings = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if not f.name.startswith("_")}
+        if not self.data.name:
+            del settings["data"]
+        # every default stands in it, so a preset would only bring back what this spec removed
+        return {"jamie": FORMAT, "preset": None, **settings}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, LossTerm):
+        return {"weight": value.weight, "schedule": plain(value.schedule), **plain(value.component.params)}
+    if hasattr(value, "__dataclass_fields__") and not isinstance(value, Ref):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else plain(value)

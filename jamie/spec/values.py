@@ -1,0 +1,108 @@
+"""Single values: validated by pydantic, described in plain words."""
+
+from __future__ import annotations
+
+import functools
+import json
+import typing
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from jamie.core.schema import type_name
+from jamie.spec.grammar import bare, dict_item, list_item, members
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+_EXAMPLES = {"int": "1", "float": "0.5", "bool": "true", "str": "name", "path": "file"}
+
+
+class ValueMismatchError(Exception):
+    """A value that does not fit, with what was expected; caught where its place is known."""
+
+
+def validated(annotation: Any, value: Any) -> Any:
+    """Return a plain value as the type that is asked for.
+
+    Raises
+    ------
+    ValueMismatchError
+        Saying what was expected and what was found.
+    """
+    try:
+        # the strict reading of JSON has the types of a spec: an int is a float, but text or a bool is no number
+        return _adapter(annotation).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] in ("value_error", "assertion_error"):
+            raise ValueMismatchError(first["msg"].split(", ", 1)[-1]) from error
+        raise ValueMismatchError(f"expected {expected(annotation)}, found {found(value)}") from error
+
+
+@functools.lru_cache(maxsize=512)
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
+
+
+def expected(annotation: Any) -> str:
+    """Describe a type: ``a whole number >= 1``, ``one of 'rows', 'paper'``."""
+    inner = bare(annotation)
+    if inner is not annotation:
+        return f"{expected(inner)}{_range(annotation)}"
+    options = members(annotation)
+    if len(options) > 1:
+        return " or ".join(expected(one) for one in options)
+    if typing.get_origin(annotation) is Literal:
+        listed = ", ".join(repr(one) for one in typing.get_args(annotation))
+        return f"one of {listed}" if "," in listed else listed
+    if list_item(annotation) is not None:
+        return f"a list of {type_name(list_item(annotation))}"
+    if dict_item(annotation) is not None:
+        return f"a mapping to {type_name(dict_item(annotation))}"
+    return _WORDS.get(annotation, type_name(annotation))
+
+
+def _range(annotation: Any) -> str:
+    bounds: dict[str, Any] = {}
+    pattern = ""
+    for outer in typing.get_args(annotation)[1:]:
+        for constraint in getattr(outer, "metadata", [outer]):
+            bounds.update({name: getattr(constraint, name) for name in _BOUNDS if hasattr(constraint, name)})
+            pattern = getattr(constraint, "pattern", None) or pattern
+    if bounds.keys() == {"ge", "le"}:
+        return f" from {bounds['ge']} to {bounds['le']}"
+    said = " and ".join(f"{_BOUNDS[name]} {bound}" for name, bound in bounds.items())
+    return f"{f' {said}' if said else ''}{f' that matches {pattern}' if pattern else ''}"
+
+
+def found(value: Any) -> str:
+    """Describe a value as one would write it."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "null"
+    return repr(value) if isinstance(value, str) else json.dumps(value)
+
+
+def literals(annotation: Any) -> list[str]:
+    """Return the words that a value may be, of an annotation with literals."""
+    options = [one for member in members(bare(annotation)) for one in _literal_args(bare(member))]
+    return [one for one in options if isinstance(one, str)]
+
+
+def _literal_args(annotation: Any) -> tuple[Any, ...]:
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
+
+
+def example(annotation: Any) -> str:
+    """Return a value that one might write."""
+    inner = bare(members(bare(annotation))[0])
+    if _literal_args(inner):
+        return str(_literal_args(inner)[0])
+    if dict_item(inner) is not None:
+        return f"{{rna: {example(dict_item(inner))}}}"
+    if list_item(inner) is not None:
+        return f"[{example(list_item(inner))}]"
+    return _EXAMPLES.get(type_name(inner), "...")
