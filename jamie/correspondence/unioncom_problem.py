@@ -1,0 +1,156 @@
+"""UnionCom's problem, the paper's eq. 8: its objective, its gradient and its descent.
+
+With K_x = U diag(s) U^T and K_y = V diag(t) V^T of rank r, all that is needed of F K_y F^T is A = F V, and no product
+costs more than n_x n_y r.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from jamie.correspondence.coupling import project_
+
+MAX_EXPONENT = 30.0  # largest log-ratio by which one step may change an entry: float32 does not underflow
+WINDOW = 20
+
+
+@dataclass(frozen=True)
+class Factors:
+    """A symmetric matrix as ``vectors @ diag(values) @ vectors.T``, largest values first.
+
+    Parameters
+    ----------
+    vectors : (n, r)
+    values : (r,)
+    """
+
+    vectors: Tensor
+    values: Tensor
+
+    @classmethod
+    def of(cls, K: Tensor, tolerance: float) -> Factors:
+        """Keep the fewest eigenvectors that leave out at most `tolerance` of the Frobenius norm."""
+        values, vectors = torch.linalg.eigh(K)
+        order = values.abs().argsort(descending=True)
+        left_out = values[order].double().square().flip(0).cumsum(0).flip(0).sqrt()
+        rank = max(int((left_out > tolerance * left_out[0]).sum()), 1)
+        return cls(vectors[:, order[:rank]].contiguous(), values[order[:rank]])
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Eq. 8 at a coupling F.
+
+    Parameters
+    ----------
+    objective
+        ||alpha K_x - F K_y F^T||^2.
+    relative
+        ||alpha K_x - F K_y F^T|| / ||F K_y F^T||, which does not shrink with F.
+    alpha
+        The best for this F, trace(K_x F K_y F^T) / trace(K_x K_x), at least 0.
+    A : (n_x, r_y)
+        F V.
+    B : (r_x, r_y)
+        U^T F V.
+    """
+
+    objective: float
+    relative: float
+    alpha: float
+    A: Tensor
+    B: Tensor
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Eq. 8 for two factorized distance matrices."""
+
+    x: Factors
+    y: Factors
+
+    def evaluate(self, F: Tensor) -> Evaluation:
+        """Objective and alpha at F (n_x, n_y)."""
+        A = F @ self.y.vectors
+        B = self.x.vectors.T @ A
+        # r x r from here on, in double precision: the objective is a small difference of large numbers
+        inner = (A.T @ A).double() * self.y.values.double()
+        norm = float((inner * inner.T).sum())
+        cross = float((self.x.values.double()[:, None] * B.double().square() * self.y.values.double()).sum())
+        size = float(self.x.values.double().square().sum())
+        alpha = max(cross / size, 0.0)
+        objective = max(norm - alpha * cross, 0.0)
+        return Evaluation(objective, (objective / norm) ** 0.5 if norm > 0 else 0.0, alpha, A, B)
+
+    def gradient(self, at: Evaluation, out: Tensor) -> Tensor:
+        """4 (F K_y F^T - alpha K_x) F K_y, written to `out` (n_x, n_y)."""
+        weighted = at.A * self.y.values
+        left = weighted @ (at.A.T @ weighted)
+        left -= self.x.vectors @ (at.alpha * self.x.values[:, None] * at.B * self.y.values)
+        return torch.matmul(left.mul_(4), self.y.vectors.T, out=out)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a descent ended.
+
+    Parameters
+    ----------
+    F : (n_x, n_y)
+    relative
+        As in `Evaluation`.
+    iterations
+        Steps taken.
+    converged
+        Whether the stopping rule was met, not only the steps used up.
+    """
+
+    F: Tensor
+    relative: float
+    iterations: int
+    converged: bool
+
+
+def descend(
+    problem: Problem,
+    F: Tensor,
+    *,
+    max_iterations: int,
+    tolerance: float,
+    report: Callable[[int, float, float], None],
+) -> Solution:
+    """Mirror descent from a coupling F, which is overwritten.
+
+    F <- projection of F * exp(-step * gradient), the projection (`project_`) restoring the constraints and alpha
+    being the best for each F. The step grows while the objective falls and is halved where it would rise or the
+    constraints could not be restored. Entries that are 0 stay 0.
+
+    The descent ends where the objective has fallen by less than `tolerance` of itself over 20 steps.
+    """
+    gradient, trial = torch.empty_like(F), torch.empty_like(F)
+    now, step = problem.evaluate(F), 0.0
+    history = [now.objective]
+    for iteration in range(1, max_iterations + 1):
+        problem.gradient(now, gradient)
+        gradient -= gradient.min(dim=1, keepdim=True).values
+        steepest = max(float(gradient.max()), torch.finfo(gradient.dtype).tiny)
+        step = min(step or 1 / steepest, MAX_EXPONENT / steepest)
+        while True:
+            torch.mul(gradient, -step, out=trial).exp_().mul_(F)
+            excess = project_(trial)
+            found = problem.evaluate(trial)
+            if excess < 5e-3 and found.objective <= now.objective:
+                break
+            step /= 2
+            if step * steepest < 1e-6:
+                return Solution(F, now.relative, iteration, True)
+        F, trial, now, step = trial, F, found, step * 1.3
+        history.append(now.objective)
+        report(iteration, now.relative, excess)
+        if iteration >= WINDOW and history[-1 - WINDOW] - history[-1] <= tolerance * history[-1 - WINDOW]:
+            return Solution(F, now.relative, iteration, True)
+    return Solution(F, now.relative, max_iterations, False)
