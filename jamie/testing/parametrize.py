@@ -87,5 +87,6 @@ def with_parameters(component: type[Component], parameters: Parameters) -> type[
 
 
 def _checks_in(module: str) -> tuple[Check, ...]:
-    functions = vars(importlib.import_module(f"jamie.testing.checks.{module}"))
-    return tuple(f for name, f in functions.items() if name.startswith("check_") and inspect.isfunction(f))
+    clauses = importlib.import_module(f"jamie.testing.checks.{module}")
+    functions = (f for name, f in vars(clauses).items() if name.startswith("check_") and inspect.isfunction(f))
+    return tuple(f for f in functions if f.__module__ == clauses.__name__)

@@ -67,8 +67,11 @@ def mudata(n_modalities: int = 2) -> MuData:
     from anndata import AnnData
     from mudata import MuData
 
+    from jamie.data.assemble import mudata_conventions
+
     parts = {m: AnnData(counts(m), obs(m), pd.DataFrame(index=features(m))) for m in MODALITIES[:n_modalities]}
-    return MuData(parts)
+    with mudata_conventions():
+        return MuData(parts)
 
 
 def view(modality: str = "rna") -> View:

@@ -1,0 +1,101 @@
+"""Aggregators that break their contract."""
+
+import torch
+
+import jamie
+from jamie.testing import toy
+
+
+class SOUND(jamie.Aggregator):
+    """Mean over partners."""
+
+    name = "sound"
+
+    def __init__(self, modalities, n_latent: int) -> None:
+        super().__init__()
+
+    def forward(self, z, blocks):
+        return toy.aggregate(z, blocks)
+
+
+class FirstTwo(SOUND):
+    """Knows two modalities only."""
+
+    name = "first_two"
+
+    def forward(self, z, blocks):
+        return dict(list(super().forward(z, blocks).items())[:2])
+
+
+class Divides(SOUND):
+    """Divides by the mass, which may be zero."""
+
+    name = "divides"
+
+    def forward(self, z, blocks):
+        (a, b), block = next(iter(blocks.given.items())) if blocks.given else (tuple(z)[:2], None)
+        return {**z, a: z[a] if block is None else (block @ z[b]) / block.sum(1, keepdim=True)}
+
+
+class Shrinks(SOUND):
+    """Shrinks cells without a partner."""
+
+    name = "shrinks"
+
+    def forward(self, z, blocks):
+        given = {(a, b): f for (a, b), f in blocks.given.items() if f.sum()}
+        return {m: v / 2 for m, v in super().forward(z, blocks).items()} if given else dict(z)
+
+
+class Averages(SOUND):
+    """Averages over the minibatch where nothing is known."""
+
+    name = "averages"
+
+    def forward(self, z, blocks):
+        if any(f.sum() for f in blocks.given.values()):
+            return super().forward(z, blocks)
+        return {m: v.mean(0).expand_as(v) for m, v in z.items()}
+
+
+class ByRow(SOUND):
+    """Lets the first cell count for more."""
+
+    name = "by_row"
+
+    def forward(self, z, blocks):
+        weight = {m: 1 + torch.arange(len(v))[:, None] / 10 for m, v in z.items()}
+        return toy.aggregate({m: v * weight[m] for m, v in z.items()}, blocks)
+
+
+class Detached(SOUND):
+    """Cuts one modality's gradient off."""
+
+    name = "detached"
+
+    def forward(self, z, blocks):
+        return super().forward({m: v.detach() if m == "atac" else v for m, v in z.items()}, blocks)
+
+
+class Normalises(SOUND):
+    """Normalises the correspondence in place."""
+
+    name = "normalises"
+
+    def forward(self, z, blocks):
+        for block in blocks.given.values():
+            block /= block.sum() + 1
+        return super().forward(z, blocks)
+
+
+BROKEN = {
+    "check_keeps_shapes": [
+        (FirstTwo, r"gives each modality: expected \['rna', 'atac', 'protein'\], found \['rna', 'atac'\]"),
+        (Divides, "aggregator 'divides': the latents of rna: expected finite values"),
+    ],
+    "check_keeps_unmatched_cells": [(Shrinks, "a cell of rna without a partner keeps its latents")],
+    "check_changes_nothing_without_pairs": [(Averages, "without pairs the latents of rna stay as they are")],
+    "check_follows_cells_in_another_order": [(ByRow, "follows cells of rna in another order")],
+    "check_gradient_reaches_latents": [(Detached, r"reaches all latents: expected finite, found \['atac'\]")],
+    "check_leaves_inputs_alone": [(Normalises, r"inputs are never modified \(blocks\)")],
+}

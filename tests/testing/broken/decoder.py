@@ -1,0 +1,152 @@
+"""Decoders that break their contract."""
+
+import torch
+from torch import nn
+from torch.distributions import Independent, Normal
+
+import jamie
+
+
+class SOUND(jamie.Decoder):
+    """One linear layer."""
+
+    name = "sound"
+
+    def __init__(self, n_latent: int, n_features: int, *, n_covariates: int = 0) -> None:
+        super().__init__()
+        self.layer = nn.Linear(n_latent + n_covariates, n_features)
+
+    def location(self, z, covariates):
+        return self.layer(z if covariates is None else torch.cat([z, covariates], 1))
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Normal(self.location(z, covariates), 1.0)
+
+
+class Bare(SOUND):
+    """Gives a tensor."""
+
+    name = "bare"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return self.layer(z)
+
+
+class Short(SOUND):
+    """Leaves a feature out."""
+
+    name = "short"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Normal(self.layer(z)[:, :-1], 1.0)
+
+
+class Joint(SOUND):
+    """Gives one likelihood for all features of a cell."""
+
+    name = "joint"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Independent(Normal(self.layer(z), 1.0), 1)
+
+
+class Certain(SOUND):
+    """Is so certain that a likelihood overflows."""
+
+    name = "certain"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Normal(self.layer(z), torch.full((len(z), self.layer.out_features), 1e-45), validate_args=False)
+
+
+class Detached(SOUND):
+    """Cuts the gradient to the latents off."""
+
+    name = "detached"
+
+    def location(self, z, covariates):
+        return self.layer(z.detach())
+
+
+class Frozen(SOUND):
+    """Has nothing to train."""
+
+    name = "frozen"
+
+    def __init__(self, n_latent: int, n_features: int, *, n_covariates: int = 0) -> None:
+        super().__init__(n_latent, n_features, n_covariates=n_covariates)
+        self.requires_grad_(False)
+
+
+class AlwaysDrops(SOUND):
+    """Drops latents in evaluation too."""
+
+    name = "always_drops"
+
+    def location(self, z, covariates):
+        return self.layer(nn.functional.dropout(z, 0.5, training=True))
+
+
+class CentresBatch(SOUND):
+    """Centres each minibatch, in evaluation too."""
+
+    name = "centres_batch"
+
+    def location(self, z, covariates):
+        return self.layer(z - z.mean(0))
+
+
+class IgnoresCovariates(SOUND):
+    """Takes covariates and does not read them."""
+
+    name = "ignores_covariates"
+
+    def location(self, z, covariates):
+        return super().location(z, None if covariates is None else torch.zeros_like(covariates))
+
+
+class Hidden(SOUND):
+    """Learns something that its state leaves out."""
+
+    name = "hidden"
+
+    def __init__(self, n_latent: int, n_features: int, *, n_covariates: int = 0) -> None:
+        super().__init__(n_latent, n_features, n_covariates=n_covariates)
+        self.seen = 0.0
+
+    def location(self, z, covariates):
+        if self.training:
+            self.seen = self.seen + float(z.abs().mean())
+        return super().location(z, covariates) + self.seen
+
+
+class InPlace(SOUND):
+    """Scales the latents in place."""
+
+    name = "in_place"
+
+    def location(self, z, covariates):
+        return super().location(z.mul_(2), covariates)
+
+
+BROKEN = {
+    "check_gives_a_distribution_of_each_feature": [
+        (Bare, "decoder 'bare': forward: expected a torch Distribution, found Tensor"),
+        (Short, r"the mean's shape: expected \(7, 19\), found \(7, 18\)"),
+    ],
+    "check_likelihood_is_finite": [
+        (Joint, r"log_prob of each feature: expected \(7, 19\), found torch.Size\(\[7\]\)"),
+        (Certain, "the log-likelihood: expected finite values"),
+    ],
+    "check_gradient_reaches_latents_and_parameters": [
+        (Detached, "the gradient reaches the latents: expected one that is not zero, found none"),
+        (Frozen, "it can be trained: expected a gradient that is not zero, found none"),
+    ],
+    "check_is_deterministic_in_evaluation": [
+        (AlwaysDrops, "evaluation is deterministic"),
+        (CentresBatch, "in evaluation other cells of the batch mean nothing"),
+    ],
+    "check_uses_covariates": [(IgnoresCovariates, "covariates change the mean: expected a difference, found none")],
+    "check_state_can_be_restored": [(Hidden, r"state_dict\(\) restores it")],
+    "check_leaves_inputs_alone": [(InPlace, r"inputs are never modified \(z\)")],
+}

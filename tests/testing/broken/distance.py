@@ -1,0 +1,82 @@
+"""Distances that break their contract."""
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+import jamie
+
+
+class SOUND(jamie.Distance):
+    """Euclidean."""
+
+    name = "sound"
+
+    def _pairwise(self, view, to):
+        return cdist(view.scores, view.scores[to])
+
+
+class Lopsided(jamie.Distance):
+    """Farther forth than back."""
+
+    name = "lopsided"
+
+    def _pairwise(self, view, to):
+        return cdist(view.scores, 2 * view.scores[to])
+
+
+class Offset(jamie.Distance):
+    """A cell is far from itself."""
+
+    name = "offset"
+
+    def _pairwise(self, view, to):
+        return 1 + cdist(view.scores, view.scores[to])
+
+
+class FirstColumns(jamie.Distance):
+    """Takes the first columns for the chosen ones."""
+
+    name = "first_columns"
+
+    def _pairwise(self, view, to):
+        return cdist(view.scores, view.scores)[:, : len(to)]
+
+
+class Wrong(jamie.Distance):
+    """Ignores which columns are asked for."""
+
+    name = "wrong"
+
+    def _pairwise(self, view, to):
+        return cdist(view.scores, view.scores)
+
+
+class RowNumber(jamie.Distance):
+    """Measures how far apart the rows are in the file."""
+
+    name = "row_number"
+
+    def _pairwise(self, view, to):
+        return np.abs(np.arange(view.n_cells)[:, None] - to[None, :]).astype(float)
+
+
+class Centres(SOUND):
+    """Centres the scores in place."""
+
+    name = "centres"
+
+    def _pairwise(self, view, to):
+        view.scores[:] += 1
+        return super()._pairwise(view, to)
+
+
+BROKEN = {
+    "check_is_symmetric": [(Lopsided, "distance 'lopsided': distances are symmetric, at")],
+    "check_is_zero_to_itself": [(Offset, "the diagonal is zero, at .* expected 0.0, found 1.0")],
+    "check_subset_equals_columns": [
+        (FirstColumns, "distances to a subset are the columns of all"),
+        (Wrong, "distance 'wrong': expected 41 x 4 finite distances >= 0, found shape"),
+    ],
+    "check_follows_cells_in_another_order": [(RowNumber, "follows cells in another order")],
+    "check_leaves_inputs_alone": [(Centres, r"inputs are never modified \(scores\)")],
+}

@@ -1,0 +1,74 @@
+"""Components that break what every component keeps."""
+
+import jamie
+
+
+class SOUND(jamie.Schedule):
+    """A constant factor."""
+
+    name = "sound"
+
+    def __call__(self, step: int, horizon: int) -> float:
+        return 1.0
+
+
+class NoDocstring(SOUND):
+    name = "no_docstring"
+
+
+class Abstract(jamie.Loss):
+    """A loss without a forward."""
+
+    name = "abstract"
+
+
+class Undescribed(SOUND):
+    """A parameter that nobody explains."""
+
+    name = "undescribed"
+
+    def __init__(self, *, level: float = 1.0) -> None:
+        self.level = level
+
+
+class Link(SOUND):
+    """A link for a DOI."""
+
+    name = "link"
+    references = ("https://doi.org/10.1000/182",)
+
+
+class StrayParameter(SOUND):
+    """Test parameters that the constructor does not take."""
+
+    name = "stray_parameter"
+
+    @classmethod
+    def test_params(cls) -> dict:
+        return {"levle": 1.0}
+
+
+class Bypass(jamie.Metric):
+    """A metric whose public method nobody validates."""
+
+    name = "bypass"
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+
+    def score(self, pair: jamie.EmbeddedPair) -> float:
+        return 2.0
+
+    def _score(self, pair: jamie.EmbeddedPair) -> float:
+        return 2.0
+
+
+BROKEN = {
+    "check_can_be_registered": [
+        (NoDocstring, "schedule 'no_docstring': can be registered: .* expected a docstring"),
+        (Abstract, "loss 'abstract': can be registered: .* does not define forward"),
+    ],
+    "check_parameters_are_described": [(Undescribed, "expected a description of each, found none of level")],
+    "check_references_are_dois": [(Link, r"expected 10.<number>/<name>, found \['https://doi.org/10.1000/182'\]")],
+    "check_test_params_are_parameters": [(StrayParameter, "keywords only: expected some of none, found levle")],
+    "check_public_methods_are_kept": [(Bypass, "stay as they are: expected _score, found score")],
+}

@@ -1,0 +1,135 @@
+"""Losses that break their contract."""
+
+from itertools import combinations
+
+import torch
+
+import jamie
+
+
+class SOUND(jamie.Loss):
+    """Mean square of the latents."""
+
+    name = "sound"
+
+    def forward(self, batch, output):
+        return torch.stack([z.square().mean() for z in output.z.values()]).sum()
+
+
+class PerCell(SOUND):
+    """Gives a value for each cell."""
+
+    name = "per_cell"
+
+    def forward(self, batch, output):
+        return output.z["rna"].square().mean(1)
+
+
+class DividesByPairs(SOUND):
+    """Divides by the number of pairs, which may be zero."""
+
+    name = "divides_by_pairs"
+
+    def forward(self, batch, output):
+        return super().forward(batch, output) / sum(f.sum() for f in batch.blocks.given.values())
+
+
+class Undeclared(SOUND):
+    """Reads the inferred correspondence without saying so."""
+
+    name = "undeclared"
+
+    def forward(self, batch, output):
+        if batch.inferred is None:
+            return torch.tensor(float("nan"))
+        return super().forward(batch, output)
+
+
+class Detached(SOUND):
+    """Cuts the gradient off."""
+
+    name = "detached"
+
+    def forward(self, batch, output):
+        return super().forward(batch, output).detach()
+
+
+class Flat(SOUND):
+    """Does not depend on the model."""
+
+    name = "flat"
+
+    def forward(self, batch, output):
+        return 0 * super().forward(batch, output)
+
+
+class InfiniteGradient(SOUND):
+    """Takes the root of zero."""
+
+    name = "infinite_gradient"
+
+    def forward(self, batch, output):
+        return (0 * output.z["rna"]).sum().sqrt() + super().forward(batch, output)
+
+
+class Total(SOUND):
+    """Is a sum over cells."""
+
+    name = "total"
+
+    def forward(self, batch, output):
+        return torch.stack([z.square().sum() for z in output.z.values()]).sum()
+
+
+class OverAllPairs(SOUND):
+    """Divides by all possible pairs."""
+
+    name = "over_all_pairs"
+
+    def forward(self, batch, output):
+        terms = [
+            (batch.blocks.between(a, b) * torch.cdist(output.z[a], output.z[b])).mean()
+            for a, b in combinations(output.z, 2)
+        ]
+        return torch.stack(terms).sum()
+
+
+class ByRow(SOUND):
+    """Takes cells in one row for partners."""
+
+    name = "by_row"
+
+    def forward(self, batch, output):
+        rna, atac = output.z["rna"], output.z["atac"]
+        return (rna - atac[: len(rna)]).square().mean()
+
+
+class Sharpens(SOUND):
+    """Rounds the correspondence in place."""
+
+    name = "sharpens"
+
+    def forward(self, batch, output):
+        for block in batch.blocks.given.values():
+            block.round_().add_(1)
+        return super().forward(batch, output)
+
+
+BROKEN = {
+    "check_is_a_finite_scalar": [
+        (PerCell, r"loss 'per_cell': a scalar \(2 modalities, some cells matched\)"),
+        (DividesByPairs, r"a finite value \(2 modalities, no cells matched\)"),
+        (Undeclared, "loss 'undeclared': a finite value"),
+    ],
+    "check_gradient_reaches_the_model": [
+        (Detached, "has a gradient: expected one that reaches the model, found none"),
+        (Flat, "the gradient moves the model: expected one that is not zero, found zeros"),
+        (InfiniteGradient, "the gradient: expected finite values"),
+    ],
+    "check_is_a_mean_over_cells": [
+        (Total, "loss 'total': a mean over cells: each cell twice changes nothing"),
+        (OverAllPairs, "loss 'over_all_pairs': a mean over cells"),
+    ],
+    "check_ignores_the_order_of_cells": [(ByRow, "loss 'by_row': the order of cells means nothing")],
+    "check_leaves_inputs_alone": [(Sharpens, r"inputs are never modified \(blocks \('rna', 'atac'\)\)")],
+}

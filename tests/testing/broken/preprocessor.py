@@ -1,0 +1,191 @@
+"""Preprocessors that break their contract."""
+
+import numpy as np
+from scipy import sparse
+
+import jamie
+
+
+def dense(X):
+    return X.toarray() if sparse.issparse(X) else X
+
+
+class SOUND(jamie.Preprocessor):
+    """Divides each feature by its mean."""
+
+    name = "sound"
+
+    def _fit(self, X, cells):
+        self.scale = dense(X).mean(0) + 1
+
+    def _transform(self, X, cells):
+        return (dense(X) / self.scale).astype(np.float32)
+
+    def _inverse_transform(self, Z, cells):
+        return Z * self.scale
+
+    def affine(self):
+        return np.diag(1 / self.scale), np.zeros(len(self.scale))
+
+    def _state(self):
+        return {"scale": self.scale}, {}
+
+    def _set_state(self, arrays, plain):
+        self.scale = arrays["scale"]
+
+
+class Unnamed(SOUND):
+    """Gives a name too few."""
+
+    name = "unnamed"
+
+    def _feature_names_out(self, features):
+        return features[:-1]
+
+
+class OneName(SOUND):
+    """Gives all features one name."""
+
+    name = "one_name"
+
+    def _feature_names_out(self, features):
+        return ["score"] * len(features)
+
+
+class Double(SOUND):
+    """Gives float64."""
+
+    name = "double"
+
+    def _transform(self, X, cells):
+        return dense(X) / self.scale.astype(np.float64)
+
+
+class Explodes(SOUND):
+    """Divides by zero on the way out."""
+
+    name = "explodes"
+
+    def _inverse_transform(self, Z, cells):
+        return np.full_like(Z, np.inf)
+
+
+class OneWay(SOUND):
+    """Forgets the scale on the way out."""
+
+    name = "one_way"
+
+    def _inverse_transform(self, Z, cells):
+        return Z + 1
+
+
+class Mixes(SOUND):
+    """Centres whatever cells it is given."""
+
+    name = "mixes"
+
+    def _transform(self, X, cells):
+        return super()._transform(X, cells) - super()._transform(X, cells).mean(0)
+
+
+class Forgets(SOUND):
+    """Restores another scale."""
+
+    name = "forgets"
+
+    def _set_state(self, arrays, plain):
+        self.scale = np.ones_like(arrays["scale"])
+
+
+class Pickles(SOUND):
+    """Keeps words in an array."""
+
+    name = "pickles"
+
+    def _state(self):
+        return {"scale": self.scale, "words": np.array(["a", None], dtype=object)}, {}
+
+
+class WrongAffine(SOUND):
+    """Claims another map than its own."""
+
+    name = "wrong_affine"
+
+    def affine(self):
+        return np.eye(len(self.scale)), np.zeros(len(self.scale))
+
+
+class NoModule(SOUND):
+    """Is not affine, and writes no module."""
+
+    name = "no_module"
+
+    def affine(self):
+        return None
+
+
+class SparseDiffers(SOUND):
+    """Takes the stored entries of a sparse array for all of them."""
+
+    name = "sparse_differs"
+
+    def _transform(self, X, cells):
+        return super()._transform(X, cells) * (2 if sparse.issparse(X) else 1)
+
+
+class InPlace(SOUND):
+    """Scales in place."""
+
+    name = "in_place"
+
+    def _transform(self, X, cells):
+        values = X.data if sparse.issparse(X) else X
+        values += 1
+        return super()._transform(X, cells)
+
+
+class InverseInPlace(SOUND):
+    """Inverts in place."""
+
+    name = "inverse_in_place"
+
+    def _inverse_transform(self, Z, cells):
+        Z *= self.scale + 1
+        return Z
+
+
+class LeavesHoles(SOUND):
+    """Accepts missing values and leaves them."""
+
+    name = "leaves_holes"
+    accepts_nan = True
+
+    def _fit(self, X, cells):
+        self.scale = np.ones(X.shape[1])
+
+
+BROKEN = {
+    "check_transforms_to_named_features": [
+        (Unnamed, "preprocessor 'unnamed': a name for each: expected 18, found 19"),
+        (OneName, "feature names are unique"),
+        (Explodes, "the inverse: expected finite values"),
+        (Double, "the transform's type: expected float32, found float64"),
+    ],
+    "check_inverse_undoes_the_transform": [(OneWay, "the inverse undoes the transform, at")],
+    "check_cells_do_not_mix": [(Mixes, "a cell's transform is its own, at")],
+    "check_state_can_be_restored": [
+        (Forgets, r"state\(\) restores the transform"),
+        (Pickles, r"arrays of numbers: expected none other, found \['words'\]"),
+    ],
+    "check_affine_equals_the_transform": [(WrongAffine, "X A \\+ b is the transform, at")],
+    "check_module_equals_the_transform": [
+        (NoModule, "preprocessor 'no_module': a transform that is not affine must write as_module itself"),
+        (WrongAffine, r"as_module\(\) is the transform"),
+    ],
+    "check_sparse_equals_dense": [(SparseDiffers, "sparse cells give what dense ones give")],
+    "check_leaves_inputs_alone": [
+        (InPlace, r"inputs are never modified \(X\)"),
+        (InverseInPlace, r"inputs are never modified \(Z\)"),
+    ],
+    "check_missing_values_are_gone": [(LeavesHoles, "no value is missing after the transform")],
+}

@@ -1,0 +1,87 @@
+"""Readers that break their contract."""
+
+from itertools import count
+from pathlib import Path
+
+import jamie
+from jamie.testing import toy
+
+CALLS = count()
+
+
+class SOUND(jamie.Reader):
+    """The toy cells."""
+
+    name = "sound"
+
+    def _read(self, context):
+        return toy.mudata()
+
+
+class Repeats(jamie.Reader):
+    """Gives a feature twice."""
+
+    name = "repeats"
+
+    def _read(self, context):
+        mdata = toy.mudata()
+        names = list(mdata["rna"].var_names)
+        mdata["rna"].var_names = [*names[:-1], names[0]]
+        return mdata
+
+
+class Empty(jamie.Reader):
+    """Gives a modality without features."""
+
+    name = "empty"
+
+    def _read(self, context):
+        from mudata import MuData
+
+        mdata = toy.mudata()
+        return MuData({"rna": mdata["rna"].copy(), "atac": mdata["atac"][:, :0].copy()})
+
+
+class Restless(jamie.Reader):
+    """Gives other values every time."""
+
+    name = "restless"
+
+    def _read(self, context):
+        mdata = toy.mudata()
+        mdata["rna"].X = mdata["rna"].X + next(CALLS)
+        return mdata
+
+
+class Renames(jamie.Reader):
+    """Gives other cell names every time."""
+
+    name = "renames"
+
+    def _read(self, context):
+        mdata = toy.mudata()
+        stamp = next(CALLS)
+        mdata["rna"].obs_names = [f"{name}-{stamp}" for name in mdata["rna"].obs_names]
+        return mdata
+
+
+class Elsewhere(SOUND):
+    """Claims a file that does not exist."""
+
+    name = "elsewhere"
+
+    def sources(self):
+        return (Path("nowhere.h5mu"),)
+
+
+BROKEN = {
+    "check_gives_named_cells_and_features": [
+        (Repeats, r"reader 'repeats': feature names of 'rna' are unique: expected none, found \['rna_0'\]"),
+        (Empty, r"'atac' has cells and features: expected > 0, found \(53, 0\)"),
+    ],
+    "check_reads_the_same_twice": [
+        (Restless, r"reads the same twice \('rna'\)"),
+        (Renames, r"reads the same names twice \('rna'\)"),
+    ],
+    "check_sources_exist": [(Elsewhere, r"expected existing files, found \['nowhere.h5mu'\]")],
+}
