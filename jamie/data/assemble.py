@@ -21,12 +21,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def mudata_conventions() -> Iterator[None]:
-    """Leave obs columns where they are (mudata's coming default), and let modalities share feature names."""
+    """Leave obs columns where they are (mudata's coming default); no warnings about names, which are checked here."""
     import mudata
 
     with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
         # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
-        warnings.filterwarnings("ignore", message=".*[vV]ar(iable)?_? ?names.*", category=UserWarning)
+        warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Duplicated (obs|var)_names", category=UserWarning)
         yield
 
 

@@ -80,6 +80,11 @@ def _as_matrix(values: Any, where: str, origin: str) -> Matrix:
             where=where,
             fix="move columns that are not numbers to obs",
         )
+    return as_float32(values)
+
+
+def as_float32(values: Any) -> Matrix:
+    """Bring an array or a sparse matrix to float32, dense or CSR; copies only what has to change."""
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused with its place
         if sparse.issparse(values):
             return sparse.csr_array(values).astype(np.float32, copy=False)

@@ -47,4 +47,5 @@ class Reader(Component):
 
     def sources(self) -> tuple[Path, ...]:
         """Files that the data come from, to be hashed into the manifest; none for a simulator."""
-        return tuple(v for v in vars(self).values() if isinstance(v, Path))
+        values = [v for one in vars(self).values() for v in (one.values() if isinstance(one, dict) else (one,))]
+        return tuple(v for v in values if isinstance(v, Path))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import ModalityData
@@ -28,7 +30,7 @@ class ByName(Pairing):
 
     name = "by_name"
 
-    def __init__(self, *, min_overlap: float = 0.05) -> None:
+    def __init__(self, *, min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.05) -> None:
         self.min_overlap = min_overlap
 
     def _pairs(self, modalities: Mapping[str, ModalityData]) -> dict[tuple[str, str], Correspondence]:

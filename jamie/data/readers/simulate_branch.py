@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
@@ -54,13 +55,13 @@ class SimulateBranch(Reader):
     def __init__(
         self,
         *,
-        n_cells: int = 300,
-        n_features: tuple[int, ...] = (1000, 2000),
+        n_cells: Annotated[int, Field(ge=3)] = 300,
+        n_features: tuple[Annotated[int, Field(ge=1)], ...] = (1000, 2000),
         modalities: tuple[str, ...] | None = None,
-        lengths: tuple[float, ...] = (1.0, 0.75, 0.5),
-        noise: float = 0.1,
-        overlap: float = 1.0,
-        seed: int = 0,
+        lengths: tuple[Annotated[float, Field(gt=0)], ...] = (1.0, 0.75, 0.5),
+        noise: Annotated[float, Field(ge=0)] = 0.1,
+        overlap: Annotated[float, Field(ge=0, le=1)] = 1.0,
+        seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self.n_cells = n_cells
         self.n_features = tuple(n_features)

@@ -1,0 +1,93 @@
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from jamie.core.data import Block
+from jamie.core.errors import DataError
+from jamie.data import align_features, choose_block
+from jamie.data.checks import require_finite
+
+
+@pytest.fixture
+def adata(make):
+    adata = make.adata("abc", 4)
+    adata.layers["counts"] = sparse.csc_matrix(np.arange(12).reshape(3, 4))
+    adata.obsm["X_pca"] = np.arange(6, dtype=float).reshape(3, 2)
+    adata.obsm["tracks"] = pd.DataFrame({"speed": [1, 2, 3]}, index=adata.obs_names)
+    return adata
+
+
+def test_float32_is_shared_and_all_else_converted(adata):
+    assert np.shares_memory(choose_block(adata).X, adata.X)
+    counts = choose_block(adata, layer="counts")
+    assert isinstance(counts.X, sparse.csr_array)
+    assert counts.X.dtype == np.float32
+    assert counts.origin == "layer 'counts'"
+    np.testing.assert_array_equal(counts.X.toarray(), np.arange(12).reshape(3, 4))
+    assert adata.layers["counts"].dtype == np.int64
+
+
+def test_obsm_features_are_named_after_it(adata):
+    assert list(choose_block(adata, obsm="X_pca").features) == ["X_pca_1", "X_pca_2"]
+    assert list(choose_block(adata, obsm="tracks").features) == ["tracks_speed"]
+
+
+def test_absent_layer_and_obsm_name_what_there_is(adata):
+    with pytest.raises(DataError, match=r"(?s)here: expected layer 'count', found no.*did you mean 'counts'"):
+        choose_block(adata, layer="count", where="here")
+    with pytest.raises(DataError, match=r"(?s)expected obsm 'umap', found no such obsm.*available: X_pca, tracks"):
+        choose_block(adata, obsm="umap")
+    with pytest.raises(DataError, match="expected a layer or an obsm key, found both"):
+        choose_block(adata, layer="counts", obsm="X_pca")
+
+
+def test_absent_x_names_the_layers(adata):
+    adata.X = None
+    with pytest.raises(DataError, match=r"expected a matrix in X, found none\n  choose a layer: counts"):
+        choose_block(adata)
+
+
+def test_no_features_and_no_numbers_are_refused(adata):
+    with pytest.raises(DataError, match="expected features in X, found none"):
+        choose_block(adata[:, :0])
+    adata.layers["words"] = np.full((3, 4), "x", dtype=object)
+    with pytest.raises(DataError, match="expected numbers in layer 'words', found object"):
+        choose_block(adata, layer="words")
+
+
+def test_place_of_nan_in_sparse_values():
+    X = sparse.csr_array(np.array([[0, 1, 0], [0, 0, 0], [2, 0, np.nan], [np.inf, 0, 0]], dtype=np.float32))
+    block = Block(X, pd.Index(["g1", "g2", "g3"]))
+    with pytest.raises(DataError, match=r"found 2 \(17 %\) that are NaN or infinite in X; .* 'c3', feature 'g3'"):
+        require_finite(block, pd.Index(["c1", "c2", "c3", "c4"]), "modality 'rna'")
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_array])
+def test_features_are_aligned_by_name(as_matrix, caplog):
+    X = np.arange(1, 9, dtype=np.float32).reshape(2, 4)
+    block = Block(as_matrix(X), pd.Index(["d", "b", "x", "a"]))
+    with caplog.at_level(logging.INFO, "jamie"):
+        aligned = align_features(block, pd.Index(list("abcd")), np.array([9, 9, 7, 9]), "rna", max_missing=0.25)
+    assert sparse.issparse(aligned.X) == sparse.issparse(block.X)
+    found = aligned.X.toarray() if sparse.issparse(aligned.X) else aligned.X
+    np.testing.assert_array_equal(found, [[4, 2, 7, 1], [8, 6, 7, 5]])
+    assert found.dtype == np.float32
+    assert list(aligned.features) == list("abcd")
+    assert "rna: 1 features that the model does not know are ignored" in caplog.text
+    assert "rna: 1 of 4 features (25 %) are missing: 'c'; filled" in caplog.text
+    np.testing.assert_array_equal(block.X.toarray() if sparse.issparse(block.X) else block.X, X)
+
+
+def test_features_in_order_are_left_alone():
+    block = Block(np.zeros((2, 2), np.float32), pd.Index(["a", "b"]))
+    assert align_features(block, pd.Index(["a", "b"]), np.zeros(2), "rna") is block
+
+
+def test_too_many_missing_features_are_refused():
+    block = Block(np.zeros((2, 2), np.float32), pd.Index(["ENSG1", "b"]))
+    message = r"(?s)rna: expected .*at most 20 % .* 4 of 5 features \(80 %\) are missing: 'a', 'c', 'd', .*'ENSG1'"
+    with pytest.raises(DataError, match=message):
+        align_features(block, pd.Index(list("abcde")), np.zeros(5), "rna")
