@@ -6,10 +6,13 @@ from jamie.core.interfaces import Loss
 from jamie.spec.problem import Mark, Problem
 from jamie.spec.sections import Spec
 
+COMPARED = ("correspondence", "evaluate")
+
 
 def cross_problems(spec: Spec) -> list[Problem]:
-    """Return what does not fit together in a spec whose parts are right."""
-    return [problem for name in spec.losses for problem in _correspondence_problems(spec, name)]
+    """Return what does not fit together; the sections `COMPARED` must be right, a loss that is not right is None."""
+    right = [name for name, term in (spec.losses or {}).items() if term is not None]
+    return [problem for name in right for problem in _correspondence_problems(spec, name)]
 
 
 def _correspondence_problems(spec: Spec, name: str) -> list[Problem]:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Union
 from jamie.core.component import Component
 from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of
+from jamie.spec.node import Node
 from jamie.spec.ref import Ref
 from jamie.spec.sections import LossTerm
-from jamie.spec.yaml_tree import Node
 
 _LISTS = (list, tuple, set, frozenset, Sequence)
 _DICTS = (dict, Mapping)

@@ -16,8 +16,8 @@ from jamie.spec.grammar import (
     slot_kind,
     term_fields,
 )
+from jamie.spec.node import Node
 from jamie.spec.sections import EVERY, LossTerm, Modality
-from jamie.spec.yaml_tree import Node
 
 Annotations = Callable[[str], Any]
 

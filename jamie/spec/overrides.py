@@ -23,11 +23,12 @@ from jamie.spec.grammar import (
     term_fields,
 )
 from jamie.spec.merge import merge
+from jamie.spec.node import Node, at, node_of
 from jamie.spec.problem import Mark, Problem, Source, spec_error
 from jamie.spec.ref import Written
 from jamie.spec.sections import EVERY, LossTerm, Modality, Spec
 from jamie.spec.suggest import choices
-from jamie.spec.yaml_tree import Node, at, node_of, parse_yaml
+from jamie.spec.yaml_tree import parse_yaml
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jamie.core.errors import SpecError
 
@@ -84,6 +85,17 @@ class Problem:
     key: str
     message: str
     hints: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values; line and column are null where there are no lines."""
+        return {
+            "source": self.mark.source.name,
+            "line": self.mark.line or None,
+            "column": self.mark.column or None,
+            "key": self.key,
+            "message": self.message,
+            "hints": list(self.hints),
+        }
 
     def __str__(self) -> str:
         place = f"{self.mark.place}  " if self.mark.place else ""

@@ -11,8 +11,9 @@ from typing import Annotated, Any, get_args, get_origin
 from jamie.core.component import Component
 from jamie.core.errors import JamieError
 from jamie.core.registry import Registry
-from jamie.core.schema import Field, fields_of, type_name
+from jamie.core.schema import Field, fields_of
 from jamie.core.suggest import nearest
+from jamie.spec import messages
 from jamie.spec.files import find_file, places_tried
 from jamie.spec.grammar import (
     allows_null,
@@ -28,12 +29,11 @@ from jamie.spec.grammar import (
     slot_kind,
     term_fields,
 )
+from jamie.spec.node import Node, at, node_of
 from jamie.spec.problem import Mark, Problem, Source
 from jamie.spec.ref import Ref, Written
 from jamie.spec.sections import Header, LossTerm
-from jamie.spec.suggest import choices, did_you_mean, unknown_component_hints
-from jamie.spec.values import ValueMismatchError, example, expected, found, literals, validated
-from jamie.spec.yaml_tree import Node, at, node_of
+from jamie.spec.values import ValueMismatchError, validated
 
 
 @dataclass
@@ -57,11 +57,16 @@ class Resolver:
     problems: list[Problem] = field(default_factory=list)
     marks: dict[str, Mark] = field(default_factory=dict)
 
-    def section(self, cls: type, node: Node, key: str) -> Any:
-        """Resolve a section: a mapping with known keys."""
-        fields = {f.name: f for f in settings_of(cls)}
-        values = self.fields(fields, node, key)
-        return cls(**{name: values.get(name) for name in fields})
+    def fields(self, fields: Mapping[str, Field], node: Node, key: str) -> dict[str, Any]:
+        """Resolve a mapping with known keys; those absent or null have their defaults."""
+        if node.value is None:
+            node = Node({}, node.mark)
+        if not isinstance(node.value, dict):
+            self.problems.append(messages.not_a_mapping(fields, node, key))
+            return {}
+        missing = [name for name, f in fields.items() if f.required and not _is_given(f, node)]
+        self._report_keys(fields, missing, node, key)
+        return {name: self._field(f, node, key) for name, f in fields.items() if name not in missing}
 
     def value(self, annotation: Any, node: Node, key: str) -> Any:
         """Resolve any value by its type."""
@@ -81,91 +86,84 @@ class Resolver:
             return self._path(node, key)
         return self._scalar(annotation, node, key)
 
+    def section(self, cls: type, node: Node, key: str) -> Any:
+        """Resolve a section: a mapping with known keys."""
+        fields = {f.name: f for f in settings_of(cls)}
+        values = self.fields(fields, node, key)
+        return cls(**{name: values.get(name) for name in fields})
+
     def component(self, kind: str, node: Node, key: str) -> Ref[Any] | None:
         """Resolve a component: ``name`` or ``{name: {parameters}}``."""
         written = component_in(node)
         if written is None:
-            hint = "one component is one key, its parameters stand below it" if isinstance(node.value, dict) else ""
-            self._note(
-                node.mark, key, f"expected a {kind}, `name` or `{{name: {{...}}}}`, found {found(node.plain())}", hint
-            )
+            self.problems.append(messages.not_a_component(kind, node, key))
             return None
         name, params = written
         mark = node.key_mark(name)
         cls = self.registry.get(kind, name)
         if cls is None:
-            hints = unknown_component_hints(self.registry, kind, name)
-            self._note(mark, key, f"unknown {kind} '{name}'", *hints)
+            self.problems.append(messages.unknown_component(self.registry, kind, name, mark, key))
             return None
-        return self._ref(cls, Node(params.value, mark, params.keys), fields_of(cls), f"{key}.{name}", alias=key)
+        place = params.mark if not isinstance(params.value, dict) else mark
+        return self._ref(cls, Node(params.value, place, params.keys), f"{key}.{name}", alias=key)
 
     def term(self, name: str, node: Node, key: str, mark: Mark) -> LossTerm | None:
         """Resolve a loss's entry: its weight and schedule beside its own parameters."""
         cls = self.registry.get("loss", name)
         if cls is None:
-            self._note(mark, key, f"unknown loss '{name}'", *unknown_component_hints(self.registry, "loss", name))
+            self.problems.append(messages.unknown_component(self.registry, "loss", name, mark, key))
             return None
         if node.value is None:
-            self._note(
-                mark, key, "null removes a loss, and there is none to remove", f"write `{name}: {{}}` for its defaults"
-            )
+            fix = f"write `{name}: {{}}` to have it with its defaults"
+            self.problems.append(Problem(mark, key, "null removes a loss, and there is none to remove", (fix,)))
             return None
-        entry, before = as_term(node), len(self.problems)
-        values = self.fields(term_fields(self.registry, name), entry, key)
-        ref: Ref[Any] = Ref("loss", name, cls, {f: values.get(f) for f in fields_of(cls)})
+        before = len(self.problems)
+        values = self.fields(term_fields(self.registry, name), as_term(node), key)
         if len(self.problems) > before:
             return None
+        ref: Ref[Any] = Ref("loss", name, cls, {f: values[f] for f in fields_of(cls)})
         self._try_build(ref, mark, key)
         return LossTerm(weight=values["weight"], schedule=values["schedule"], component=ref)
 
-    def fields(self, fields: Mapping[str, Field], node: Node, key: str) -> dict[str, Any]:
-        """Resolve a mapping with known keys; those absent or null have their defaults."""
-        if node.value is None:
-            node = Node({}, node.mark)
-        if not isinstance(node.value, dict):
-            self._note(node.mark, key, f"expected a mapping, found {found(node.plain())}", _keys_hint(fields))
-            return {}
-        absent = [n for n, f in fields.items() if node.value.get(n, Node(None)).value is None]
-        missing = [
-            n for n in absent if fields[n].required and not (n in node.value and allows_null(fields[n].annotation))
-        ]
+    def _report_keys(self, fields: Mapping[str, Field], missing: list[str], node: Node, key: str) -> None:
+        """Note unknown and missing keys; one that resembles the other is one problem, not two."""
+        header = [] if key else fields_of(Header)
+        left = list(missing)
         for name in [name for name in node.value if name not in fields]:
-            renamed = nearest(name, missing, n=1)
-            self._unknown_key(name, renamed, fields, node, key)
-            missing = [one for one in missing if one not in renamed]
-        for name in missing:
-            self._missing(fields[name], node.mark, key)
-        return {name: self._field(f, node, key) for name, f in fields.items() if name not in absent or not f.required}
+            mark, below = node.key_mark(name), f"{key}.{name}" if key else name
+            meant = nearest(name, left, n=1)
+            if meant:
+                left.remove(meant[0])
+                self.problems.append(messages.renamed_key(name, meant[0], mark, below))
+            else:
+                self.problems.append(messages.unknown_key(name, [*header, *fields], mark, below))
+        self.problems += [messages.missing_key(fields[name], self.registry, node.mark, key) for name in left]
 
     def _field(self, f: Field, node: Node, key: str) -> Any:
         below = f"{key}.{f.name}" if key else f.name
-        given = node.value.get(f.name)
-        if given is not None and (given.value is not None or allows_null(f.annotation)):
-            self.marks[below] = given.mark
-            return self.value(f.annotation, given, below)
+        if _is_given(f, node):
+            return self.value(f.annotation, node.value[f.name], below)
         section = section_of(f.annotation)
         if section is not None and not allows_null(f.annotation):
             return self.section(section, Node({}, node.mark), below)
-        return self.default(f.default, f.annotation, node.mark, below)
+        return self._default(f.default, f.annotation, node.mark, below)
 
-    def default(self, value: Any, annotation: Any, mark: Mark, key: str) -> Any:
+    def _default(self, value: Any, annotation: Any, mark: Mark, key: str) -> Any:
         """Resolve a default: what is written in the grammar of a spec, or a component built without arguments."""
         if isinstance(value, Written):
-            return self.value(annotation, _placed(value.value, mark), key)
+            return self.value(annotation, at(node_of(value.value, Source()), mark), key)
         if isinstance(value, Component):
-            return self._ref(type(value), Node({}, mark), fields_of(type(value)), key, alias=key)
+            return self._ref(type(value), Node({}, mark), key, alias=key)
         if isinstance(value, list | tuple):
-            return type(value)(self.default(one, annotation, mark, key) for one in value)
+            return type(value)(self._default(one, annotation, mark, key) for one in value)
         return dict(value) if isinstance(value, dict) else value
 
-    def _ref(self, cls: type[Component], node: Node, fields: dict[str, Field], key: str, alias: str) -> Ref[Any]:
-        before = len(self.problems)
-        values = self.fields(fields, node, key)
-        # `data.mudata.path` is also found as `data.path`, as `--set` accepts both
-        for name in fields:
-            if f"{key}.{name}" in self.marks:
-                self.marks[f"{alias}.{name}"] = self.marks[f"{key}.{name}"]
-        ref = Ref(cls.kind, cls.name, cls, values)
+    def _ref(self, cls: type[Component], node: Node, key: str, alias: str) -> Ref[Any]:
+        before, fields = len(self.problems), fields_of(cls)
+        ref = Ref(cls.kind, cls.name, cls, self.fields(fields, node, key))
+        # `data.mudata.path` is also found as `data.path`, since `--set` accepts both
+        named = {f"{alias}.{name}": self.marks.get(f"{key}.{name}") for name in fields}
+        self.marks.update({name: mark for name, mark in named.items() if mark is not None})
         if len(self.problems) == before:
             self._try_build(ref, node.mark, key)
         return ref
@@ -173,85 +171,49 @@ class Resolver:
     def _try_build(self, ref: Ref[Any], mark: Mark, key: str) -> None:
         """Build a component that needs nothing but its parameters, so that what it refuses is reported here."""
         parameters = inspect.signature(ref.cls).parameters.values()
-        needed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-        if needed or None in [ref.params[n] for n, f in fields_of(ref.cls).items() if f.required]:
+        if any(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters):
             return
         try:
             ref.build()
         except (ValueError, JamieError) as error:
-            self._note(mark, key, *str(error).splitlines())
+            message, *hints = str(error).splitlines() or [type(error).__name__]
+            self.problems.append(Problem(mark, key, message, tuple(hint.strip() for hint in hints)))
 
     def _entries(self, item: Any, node: Node, key: str) -> dict[str, Any]:
         entries = {}
         for name, child in node.value.items():
             below = f"{key}.{name}"
-            if item is LossTerm:
-                self.marks[below] = child.mark
-                entries[name] = self.term(name, child, below, node.key_mark(name))
-            else:
-                entries[name] = self.value(item, child, below)
+            self.marks[below] = child.mark
+            is_term = item is LossTerm
+            entries[name] = (
+                self.term(name, child, below, node.key_mark(name)) if is_term else self.value(item, child, below)
+            )
         return entries
 
     def _items(self, annotation: Any, node: Node, key: str) -> Any:
         before = len(self.problems)
         values = [self.value(list_item(annotation), child, f"{key}[{i}]") for i, child in enumerate(node.value)]
-        constraints = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-        if constraints and len(self.problems) == before:
-            self._scalar(annotation, node, key)
+        if get_origin(annotation) is Annotated and len(self.problems) == before:
+            limits = Annotated[(list[Any], *get_args(annotation)[1:])]  # the items are checked; their number is not
+            self._scalar(limits, node, key)
         container = next(get_origin(bare(one)) for one in members(bare(annotation)) if list_item(one) is not None)
         return container(values) if container in (tuple, set, frozenset) else values
 
-    def _path(self, node: Node, key: str) -> Any:
+    def _path(self, node: Node, key: str) -> Path:
         path = find_file(node.value, node.mark.source)
         if path is None and self.need_files:
-            self._note(node.mark, key, f"no such file '{node.value}'", places_tried(node.value, node.mark.source))
+            hint = places_tried(node.value, node.mark.source)
+            self.problems.append(Problem(node.mark, key, f"no such file '{node.value}'", (hint,)))
         return path or Path(node.value)
 
     def _scalar(self, annotation: Any, node: Node, key: str) -> Any:
-        value = node.plain()
         try:
-            return validated(annotation, value)
+            return validated(annotation, node.plain())
         except ValueMismatchError as problem:
-            hint = did_you_mean(value, literals(annotation)) if isinstance(value, str) else ""
-            if not hint and expected(annotation).startswith("text") and not isinstance(value, dict | list | None):
-                hint = f"put it in quotes: '{value}'"
-            self._note(node.mark, key, str(problem), hint)
+            self.problems.append(messages.mismatch(str(problem), annotation, node, key))
             return None
 
-    def _unknown_key(self, name: str, renamed: list[str], fields: Mapping[str, Field], node: Node, key: str) -> None:
-        below = f"{key}.{name}" if key else name
-        header = [] if key else fields_of(Header)
-        if renamed:
-            self._note(
-                node.key_mark(name),
-                below,
-                f"unknown key '{name}', while '{renamed[0]}' is missing",
-                f"renamed? write '{renamed[0]}'",
-            )
-        else:
-            self._note(
-                node.key_mark(name), below, f"unknown key '{name}'", choices(name, [*header, *fields], "allowed")
-            )
 
-    def _missing(self, f: Field, mark: Mark, key: str) -> None:
-        kind = slot_kind(f.annotation)
-        shown = self._example_component(kind) if kind else example(f.annotation)
-        what = f"{f.name} ({kind or type_name(f.annotation)}): {f.description}" if f.description else ""
-        self._note(mark, key, f"'{f.name}' is missing", what, f"for example `{f.name}: {shown}`")
-
-    def _example_component(self, kind: str) -> str:
-        for cls in self.registry.components(kind):
-            params = ", ".join(f"{f.name}: {example(f.annotation)}" for f in fields_of(cls).values() if f.required)
-            return f"{{{cls.name}: {{{params}}}}}" if params else cls.name
-        return "name"
-
-    def _note(self, mark: Mark, key: str, message: str, *hints: str) -> None:
-        self.problems.append(Problem(mark, key, message, tuple(filter(None, hints))))
-
-
-def _keys_hint(fields: Mapping[str, Field]) -> str:
-    return f"keys: {', '.join(fields)}" if fields else ""
-
-
-def _placed(value: Any, mark: Mark) -> Node:
-    return at(node_of(value, Source()), mark)
+def _is_given(f: Field, node: Node) -> bool:
+    """Whether a key is there; null stands for the default unless it is a value of the key's type."""
+    return f.name in node.value and (node.value[f.name].value is not None or allows_null(f.annotation))

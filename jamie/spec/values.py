@@ -7,7 +7,7 @@ import json
 import typing
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from jamie.core.schema import type_name
 from jamie.spec.grammar import bare, dict_item, list_item, members
@@ -32,6 +32,8 @@ def validated(annotation: Any, value: Any) -> Any:
     try:
         # the strict reading of JSON has the types of a spec: an int is a float, but text or a bool is no number
         return _adapter(annotation).validate_json(json.dumps(value), strict=True)
+    except PydanticSchemaGenerationError as error:
+        raise ValueMismatchError(f"a spec cannot hold a value of type {type_name(annotation)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] in ("value_error", "assertion_error"):

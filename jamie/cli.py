@@ -1,0 +1,246 @@
+"""Command line: parses, calls, prints; no logic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="jamie",
+    help="Joint variational autoencoders for single-cell multimodal integration and imputation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="A spec (YAML).")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.batch_size=256; repeatable."),
+]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components; repeatable.")
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a saved model.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A MuData file (.h5mu); to impute, also .h5ad.")]
+MaxMissing = Annotated[
+    float, typer.Option(min=0, max=1, metavar="FRACTION", help="Largest fraction of the features that may be absent.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the place of the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, also for errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors only.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("jamie-toolkit"))
+        raise typer.Exit
+
+
+@app.callback()
+def _app(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Joint variational autoencoders for single-cell multimodal integration and imputation."""
+
+
+@app.command()
+def run(
+    spec: SpecFile,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory [runs/NAME-TIME].")] = None,
+    sets: Sets = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out after it was stopped.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run a spec: train the model and write embeddings, imputed modalities and metrics."""
+    from jamie.terminal import errors_shown, print_json, print_rows
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.report.console import reporting
+        from jamie.run import run as run_spec
+
+        with reporting(quiet=quiet or json) as progress:
+            result = run_spec(
+                spec, out=out, overrides=sets or [], resume=resume, overwrite=overwrite, progress=progress
+            )
+    metrics = [record.as_dict() for record in result.metrics]
+    if json:
+        print_json({"folder": str(result.folder), "metrics": metrics})
+        return
+    if not quiet:
+        print_rows(metrics)
+    typer.echo(f"written to {result.folder}")
+
+
+@app.command()
+def validate(spec: SpecFile, sets: Sets = None, json: Json = False, debug: Debug = False) -> None:
+    """Check a spec without reading data; prints it with all defaults filled in."""
+    from jamie.terminal import errors_shown, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.spec import load_spec
+
+        checked = load_spec(spec, sets or [])
+    if json:
+        print_json(checked.plain())
+    else:
+        typer.echo(checked.to_yaml(), nl=False)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Such as loss; all kinds by default.")] = None,
+    plugin: Plugins = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the components that a spec may name."""
+    from jamie.terminal import errors_shown, print_json, print_rows
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.builtins import load_registry
+        from jamie.spec.describe import list_components
+
+        found = list_components(load_registry(plugin or ()), kind)
+    if json:
+        print_json(found)
+    else:
+        print_rows(found)
+
+
+@app.command()
+def show(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as loss.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as kl.")],
+    plugin: Plugins = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a component: what it does, its parameters, its reference."""
+    from jamie.terminal import errors_shown, print_component, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.builtins import load_registry
+        from jamie.spec.describe import describe_component
+
+        found = describe_component(load_registry(plugin or ()), kind, name)
+    if json:
+        print_json(found)
+    else:
+        print_component(found)
+
+
+@app.command()
+def plugins(plugin: Plugins = None, json: Json = False, debug: Debug = False) -> None:
+    """List what provides components: the built-ins, installed distributions and files."""
+    from jamie.terminal import errors_shown, print_json, print_rows
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.builtins import load_registry
+        from jamie.spec.describe import describe_providers
+
+        found = describe_providers(load_registry(plugin or ()))
+    if json:
+        print_json(found)
+    else:
+        print_rows(found)
+
+
+@app.command()
+def embed(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The data with embeddings (.h5mu).")],
+    max_missing: MaxMissing = 0.2,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Embed cells, known or new, with a trained model."""
+    from jamie.terminal import errors_shown, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import embed_file
+        from jamie.report.console import reporting
+
+        with reporting(quiet=quiet or json):
+            embed_file(model, data, out, max_missing=max_missing, overwrite=overwrite)
+    if json:
+        print_json({"file": str(out)})
+    else:
+        typer.echo(f"written to {out}")
+
+
+@app.command()
+def impute(
+    model: Model,
+    data: Data,
+    source: Annotated[str, typer.Option(metavar="MODALITY", help="The modality that is measured.")],
+    to: Annotated[str, typer.Option(metavar="MODALITY", help="The modality to impute.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The imputed values (.h5ad).")],
+    max_missing: MaxMissing = 0.2,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Impute one modality from another with a trained model."""
+    from jamie.terminal import errors_shown, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import impute_file
+        from jamie.report.console import reporting
+
+        with reporting(quiet=quiet or json):
+            impute_file(model, data, out, source=source, to=to, max_missing=max_missing, overwrite=overwrite)
+    if json:
+        print_json({"file": str(out)})
+    else:
+        typer.echo(f"written to {out}")
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="The simulated cells (.h5mu).")],
+    n_cells: Annotated[int, typer.Option(help="Cells in each modality.")] = 300,
+    n_features: Annotated[
+        list[int] | None, typer.Option(help="Features of a modality; once for each modality [1000 2000].")
+    ] = None,
+    noise: Annotated[float, typer.Option(help="Standard deviation of the noise.")] = 0.1,
+    overlap: Annotated[float, typer.Option(help="Fraction of the cells that are in every modality.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate cells on a branching manifold, as in the paper, and write them as .h5mu."""
+    from jamie.terminal import errors_shown, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import simulate_file
+
+        features = tuple(n_features or (1000, 2000))
+        simulate_file(
+            out, n_cells=n_cells, n_features=features, noise=noise, overlap=overlap, seed=seed, overwrite=overwrite
+        )
+    if json:
+        print_json({"file": str(out)})
+    else:
+        typer.echo(f"written to {out}")
+
+
+def main() -> None:
+    """Entry point of the command `jamie`."""
+    app()

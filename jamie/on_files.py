@@ -1,0 +1,93 @@
+"""A saved model on files: what `jamie embed`, `jamie impute` and `jamie simulate` do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jamie.api import load
+from jamie.core.errors import OutputError
+from jamie.data.readers.anndata import AnnDataReader
+from jamie.data.readers.mudata import MuDataReader
+from jamie.data.readers.simulate_branch import SimulateBranch
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+
+def embed_file(model: Path, data: Path, out: Path, *, max_missing: float, overwrite: bool = False) -> None:
+    """Embed the cells of a .h5mu file and write it anew with ``obsm["X_jamie"]``.
+
+    Raises
+    ------
+    JamieError
+        Where the model or the data cannot be read or do not fit each other, or `out` exists.
+    """
+    with _whole(out, ".h5mu", overwrite) as partial:
+        loaded, mdata = load(model), MuDataReader(path=data).read()
+        loaded.embed(mdata, max_missing=max_missing)
+        mdata.write_h5mu(partial)
+
+
+def impute_file(
+    model: Path, data: Path, out: Path, *, source: str, to: str, max_missing: float, overwrite: bool = False
+) -> None:
+    """Impute a modality of the cells of a .h5mu file, or of an .h5ad file that holds the source, into an .h5ad file.
+
+    Raises
+    ------
+    JamieError
+        Where the model or the data cannot be read or do not fit each other, or `out` exists.
+    """
+    with _whole(out, ".h5ad", overwrite) as partial:
+        loaded, mdata = load(model), _read(data, source)
+        loaded.impute(mdata, source, to, max_missing=max_missing).write_h5ad(partial)
+
+
+def simulate_file(
+    out: Path,
+    *,
+    n_cells: int,
+    n_features: tuple[int, ...],
+    noise: float,
+    overlap: float,
+    seed: int,
+    overwrite: bool = False,
+) -> None:
+    """Write cells on a branching manifold, measured in several modalities, as a .h5mu file.
+
+    Raises
+    ------
+    JamieError
+        Where the settings do not describe a simulation, or `out` exists.
+    """
+    with _whole(out, ".h5mu", overwrite) as partial:
+        simulator = SimulateBranch(n_cells=n_cells, n_features=n_features, noise=noise, overlap=overlap, seed=seed)
+        simulator.read().write_h5mu(partial)
+
+
+def _read(data: Path, source: str) -> MuData:
+    return (AnnDataReader(paths={source: data}) if data.suffix == ".h5ad" else MuDataReader(path=data)).read()
+
+
+@contextmanager
+def _whole(out: Path, suffix: str, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary path, and put what was written there in place of `out` at once."""
+    if out.suffix != suffix:
+        raise OutputError(f"expected a name that ends in {suffix}", where=str(out), fix=f"write {out.stem}{suffix}")
+    if out.exists() and not overwrite:
+        raise OutputError("exists already", where=str(out), fix="give another name, or --overwrite")
+    partial = out.with_name(f".{out.stem}.partial{suffix}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", where=str(out), fix="give another name") from error
+    try:
+        yield partial
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""What the command line shows: tables on standard output, errors on standard error, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from jamie.core.errors import JamieError, SpecError
+
+WIDTH_IN_FILES = 200
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+@contextmanager
+def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
+    """Turn an error into a message and exit code 2, an interrupt into exit code 130; `debug` shows the traceback."""
+    try:
+        yield
+    except JamieError as error:
+        if debug:
+            raise
+        if as_json:
+            print_json({"error": _error_record(error)})
+        else:
+            print(error, file=sys.stderr)
+        raise typer.Exit(USER_ERROR) from error
+    except KeyboardInterrupt as error:
+        if as_json:
+            print_json({"error": {"code": "interrupted", "message": "interrupted"}})
+        else:
+            print("interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=2))
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print mappings as a table whose columns are their keys; lines are cut on a terminal only."""
+    rows = list(rows)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(row.get(column))) for column in columns))
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_IN_FILES)
+    console.print(table)
+
+
+def print_component(found: Mapping[str, Any]) -> None:
+    """Print what `jamie.spec.describe.describe_component` gives."""
+    print(f"{found['kind']} {found['name']} ({found['provider']})\n{found['summary']}")
+    if found["description"]:
+        print(f"\n{found['description']}")
+    print("\nParameters" if found["parameters"] else "\nNo parameters")
+    for parameter in found["parameters"]:
+        default = "required" if parameter["required"] else f"default {json.dumps(parameter['default'])}"
+        print(f"  {parameter['name']}: {parameter['type']}, {default}")
+        if parameter["description"]:
+            print(f"      {parameter['description']}")
+    if found["references"]:
+        print("\nReferences")
+    for reference in found["references"]:
+        print(f"  {reference}")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _error_record(error: JamieError) -> dict[str, Any]:
+    record: dict[str, Any] = {"code": error.code, "message": str(error)}
+    if isinstance(error, SpecError) and error.problems:
+        record["problems"] = [problem.as_dict() for problem in error.problems]
+    return record
