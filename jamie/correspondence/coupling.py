@@ -15,11 +15,18 @@ from jamie.core.correspondence import Correspondence, Inferred
 KEPT = 1e-4
 
 
-def project_(kernel: Tensor, max_iterations: int = 100, tolerance: float = 1e-3) -> float:
-    """Bring a kernel, in place, to row sums 1 and column sums <= 1: the nearest coupling in Kullback-Leibler divergence.
+def project_(kernel: Tensor, columns: Tensor, *, max_iterations: int, tolerance: float = 1e-3) -> float:
+    """Bring a kernel (n_x, n_y), in place, to row sums 1 and column sums <= 1.
 
-    Rows are scaled to sum to 1, columns down to 1 where they exceed it, in turn (Sinkhorn's iteration for an
-    inequality), until the columns hold as well.
+    Rows are scaled to sum to 1 and columns down to 1 where they exceed it, in turn, until both hold (Sinkhorn's
+    iteration for an inequality): the projection in Kullback-Leibler divergence.
+
+    Parameters
+    ----------
+    kernel
+        Not negative.
+    columns : (n_y,)
+        Scales of the columns: where to begin (1 where nothing is known), overwritten by where it ended.
 
     Returns
     -------
@@ -27,17 +34,13 @@ def project_(kernel: Tensor, max_iterations: int = 100, tolerance: float = 1e-3)
         How far the largest column sum exceeds 1; the row sums are exact.
     """
     tiny = torch.finfo(kernel.dtype).tiny
-    columns = torch.ones(kernel.shape[1], dtype=kernel.dtype, device=kernel.device)
-    for _ in range(max_iterations):
+    for left in reversed(range(max_iterations)):
         rows = (kernel @ columns).clamp_(min=tiny).reciprocal_()
-        sums = kernel.T @ rows
+        sums = (kernel.T @ rows).clamp_(min=tiny)
         excess = float((sums * columns).max()) - 1
-        if excess <= tolerance:
+        if excess <= tolerance or not left:
             break
-        columns = sums.clamp_(min=tiny).reciprocal_().clamp_(max=1)
-    else:
-        rows = (kernel @ columns).clamp_(min=tiny).reciprocal_()
-        excess = float(((kernel.T @ rows) * columns).max()) - 1
+        torch.reciprocal(sums, out=columns).clamp_(max=1)
     kernel.mul_(rows[:, None]).mul_(columns)
     return max(excess, 0.0)
 

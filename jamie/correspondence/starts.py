@@ -1,20 +1,46 @@
-"""Starting points of a matching of two distance matrices: what each cell's distances alone say of its partner."""
+"""What a matching of two distance matrices starts from: what each cell's distances alone say of its partner."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.correspondence import Correspondence
+from jamie.core.data import View
+from jamie.core.errors import DataError
+from jamie.core.interfaces import Distance
+
+Anchors: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 
 N_QUANTILES = 64
 TEMPERATURES = (np.inf, 0.1, 0.01)  # of the starts, in medians of the cost; infinite: every cell alike
 LEAST = 1e-6  # entries of a start: below this, rows and columns cannot be brought to their sums
 
 
-def one_to_one(known: Correspondence) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def scaled_distances(distance: Distance, view: View) -> NDArray[np.float64]:
+    """(n, n) distances of one modality, divided by their mean.
+
+    Raises
+    ------
+    DataError
+        Where all cells lie at one point.
+    """
+    distances = distance.pairwise(view)
+    mean = float(distances.mean())
+    if not mean > 0:
+        raise DataError(
+            f"expected cells that differ, found {view.n_cells} cells at distance 0 from each other",
+            where=f"correspondence, modality '{view.modality}'",
+            fix="check the layer and the preprocessing of this modality",
+        )
+    distances /= mean
+    return distances
+
+
+def one_to_one(known: Correspondence) -> Anchors:
     """Rows and columns of the known pairs in which each cell is the other's best partner."""
     partner, back = known.partner(), known.T.partner()
     rows = np.flatnonzero(partner >= 0)
@@ -22,9 +48,7 @@ def one_to_one(known: Correspondence) -> tuple[NDArray[np.int64], NDArray[np.int
     return rows, partner[rows]
 
 
-def profile_cost(
-    K_x: NDArray[np.floating], K_y: NDArray[np.floating], anchors: tuple[NDArray[np.int64], NDArray[np.int64]]
-) -> NDArray[np.float64]:
+def profile_cost(K_x: NDArray[np.floating], K_y: NDArray[np.floating], anchors: Anchors) -> NDArray[np.float64]:
     """How differently two cells lie in their modalities.
 
     The mean squared difference of the quantiles of a cell's distances to all others (which no permutation
@@ -58,9 +82,7 @@ def profile_cost(
     return cost
 
 
-def starting_kernels(
-    cost: NDArray[np.float64], anchors: tuple[NDArray[np.int64], NDArray[np.int64]]
-) -> Iterator[NDArray[np.float64]]:
+def starting_kernels(cost: NDArray[np.float64], anchors: Anchors) -> Iterator[NDArray[np.float64]]:
     """Kernels ``exp(-cost / temperature)`` from blunt to sharp, in which anchors have no partner but each other."""
     rows, columns = anchors
     scale = max(float(np.median(cost)), np.finfo(float).tiny)

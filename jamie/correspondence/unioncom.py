@@ -15,12 +15,20 @@ from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.coupling import inferred_from, project_
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.starts import TEMPERATURES, one_to_one, profile_cost, starting_kernels
+from jamie.correspondence.starts import (
+    TEMPERATURES,
+    Anchors,
+    one_to_one,
+    profile_cost,
+    scaled_distances,
+    starting_kernels,
+)
 from jamie.correspondence.unioncom_problem import Factors, Problem, Solution, descend
 
 log = logging.getLogger(__name__)
 
-START_ITERATIONS = 2000  # a sharp start is projected once, and must hold the constraints
+EXPLORING = 0.05  # part of the distances' norm left out while starts are compared; hardly changes where they end
+PROJECTING = 2000  # iterations to bring a start, or the solution, to the constraints
 
 
 class UnionCom(CorrespondenceInferer):
@@ -29,21 +37,21 @@ class UnionCom(CorrespondenceInferer):
     Solves min over alpha >= 0 and F >= 0 of ``||alpha K_x - F K_y F^T||^2`` with row sums of F equal to 1 and
     column sums at most 1; X is the modality with fewer cells, K are distances divided by their mean. The
     problem is not convex: it is solved by mirror descent from several starts, a uniform F and couplings that
-    pair cells whose distances have like quantiles, and the solution with the least relative objective
-    ``||alpha K_x - F K_y F^T|| / ||F K_y F^T||`` is kept. Known pairs in which each cell is the other's best
-    partner are fixed entries of F.
+    pair cells whose distances have like quantiles. The one that ends at the least relative objective
+    ``||alpha K_x - F K_y F^T|| / ||F K_y F^T||`` is refined and kept. Known pairs in which each cell is the
+    other's best partner are fixed entries of F.
 
     Parameters
     ----------
     distance : Distance
         Distances between the cells of one modality.
     max_iterations : int
-        Most steps from each start.
+        Most steps from each start, and of the refinement.
     tolerance : float
         A descent has converged when 20 steps lower the objective by less than this part of it.
     rank_tolerance : float
-        Part of the distances' Frobenius norm that their low-rank form may leave out while descending; the
-        objective that is reported is that of the full distances.
+        Part of the distances' Frobenius norm that their low-rank form may leave out; the objective that is
+        reported is that of the full distances.
     """
 
     name = "unioncom"
@@ -74,52 +82,57 @@ class UnionCom(CorrespondenceInferer):
             f"unioncom on {x.n_cells} and {y.n_cells} cells",
             "use fewer cells, or known pairs alone (correspondence.infer: null)",
         )
-        K_x, K_y = (distances / distances.mean() for distances in map(self.distance.pairwise, (x, y)))
+        K_x, K_y = scaled_distances(self.distance, x), scaled_distances(self.distance, y)
         solution = self._solve(K_x, K_y, one_to_one(pairs), context)
-        objective, alpha = relative_objective(K_x, K_y, solution.F.cpu().numpy())
+        F = solution.F.cpu().numpy()
+        objective, alpha = relative_objective(K_x, K_y, F)
         if not solution.converged:
             log.warning(
-                "%s: unioncom stopped after %d steps without converging; raise max_iterations",
+                "%s: unioncom had not converged after %d steps (relative objective %.4f); raise max_iterations",
                 context.stage,
                 solution.iterations,
+                objective,
             )
-        diagnostics = {
+        found = {
             "converged": solution.converged,
             "iterations": solution.iterations,
             "objective": objective,
             "alpha": alpha,
         }
-        return inferred_from(solution.F.cpu().numpy(), transposed, diagnostics)
+        return inferred_from(F, transposed, found)
 
     def _solve(
-        self,
-        K_x: NDArray[np.float64],
-        K_y: NDArray[np.float64],
-        anchors: tuple[NDArray[np.int64], NDArray[np.int64]],
-        context: Context,
+        self, K_x: NDArray[np.float64], K_y: NDArray[np.float64], anchors: Anchors, context: Context
     ) -> Solution:
         tensors = (torch.as_tensor(K, dtype=torch.float32, device=context.device) for K in (K_x, K_y))
-        problem = Problem(*(Factors.of(K, self.rank_tolerance) for K in tensors))
-        kernels = starting_kernels(profile_cost(K_x, K_y, anchors), anchors)
-        return min(
-            (self._descend(problem, kernel, number, context) for number, kernel in enumerate(kernels)),
+        fine = Problem(*(Factors.of(K, self.rank_tolerance) for K in tensors))
+        coarse = Problem(fine.x.truncated(EXPLORING), fine.y.truncated(EXPLORING))
+        kernels = enumerate(starting_kernels(profile_cost(K_x, K_y, anchors), anchors))
+        best = min(
+            (self._descend(coarse, kernel, number, context) for number, kernel in kernels),
             key=lambda solution: solution.relative,
         )
+        solution = self._descend(fine, best.F, len(TEMPERATURES), context)
+        project_(solution.F, torch.ones_like(solution.F[0]), max_iterations=PROJECTING)
+        return solution
 
-    def _descend(self, problem: Problem, kernel: NDArray[np.float64], number: int, context: Context) -> Solution:
-        done, total = number * self.max_iterations, len(TEMPERATURES) * self.max_iterations
+    def _descend(
+        self, problem: Problem, kernel: NDArray[np.float64] | torch.Tensor, number: int, context: Context
+    ) -> Solution:
+        done, total = number * self.max_iterations, (len(TEMPERATURES) + 1) * self.max_iterations
 
         def report(iteration: int, relative: float, excess: float) -> None:
             if iteration % 10 == 0:
                 context.progress("correspondence", done + iteration, total, {"objective": relative, "residual": excess})
 
         F = torch.as_tensor(kernel, dtype=torch.float32, device=context.device)
-        project_(F, max_iterations=START_ITERATIONS)
+        project_(F, torch.ones_like(F[0]), max_iterations=PROJECTING)
         found = descend(problem, F, max_iterations=self.max_iterations, tolerance=self.tolerance, report=report)
         log.info(
-            "%s: start %d, relative objective %.4f after %d steps",
+            "%s: descent %d of %d, relative objective %.4f after %d steps",
             context.stage,
             number + 1,
+            len(TEMPERATURES) + 1,
             found.relative,
             found.iterations,
         )
