@@ -162,6 +162,16 @@ class Correspondences:
         pairs = {(a, b): c.subset(kept[a], kept[b]) for (a, b), c in self.items()}
         return Correspondences({m: len(index) for m, index in kept.items()}, pairs)
 
+    def spread(self, cells: Mapping[str, NDArray[np.int64]], sizes: Mapping[str, int]) -> Correspondences:
+        """Undo `subset`: these cells are those at the indices `cells` among `sizes`; the others have no partner."""
+        pairs = {}
+        for (a, b), correspondence in self.items():
+            rows, columns = correspondence.pairs()
+            shape = (sizes[a], sizes[b])
+            values = correspondence.matrix.data
+            pairs[a, b] = Correspondence.from_pairs(cells[a][rows], cells[b][columns], shape, values)
+        return Correspondences(dict(sizes), pairs)
+
     @property
     def n_pairs(self) -> int:
         """Entries above zero, over all pairs of modalities."""

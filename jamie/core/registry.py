@@ -17,7 +17,7 @@ import pluggy
 
 from jamie.core import hookspecs
 from jamie.core.component import Component
-from jamie.core.errors import ContractError, PluginError
+from jamie.core.errors import ContractError, JamieError, PluginError
 from jamie.core.interfaces import KINDS
 from jamie.core.schema import fields_of
 
@@ -105,6 +105,32 @@ class Registry:
             raise
         except Exception as error:  # a third party's import may fail in any way; it is named and isolated
             self.providers.append(Provider(distribution, version, error=f"{type(error).__name__}: {error}"))
+
+    def register_file(self, path: Path) -> None:
+        """Register a Python file.
+
+        Raises
+        ------
+        PluginError
+            Where it is absent, cannot be imported, or provides no component.
+        """
+        module = import_file(path)
+        try:
+            self.register(module, name=str(path))
+        except JamieError:
+            raise
+        except Exception as error:  # the author's hook may fail in any way
+            raise PluginError(
+                f"hook 'jamie_components' raised {type(error).__name__}: {error}",
+                where=f"plugin {path}",
+                fix="return a list of component classes from it, or leave it out: those of the file are found",
+            ) from error
+        if not self.providers[-1].components:
+            raise PluginError(
+                "expected component classes, found none",
+                where=f"plugin {path}",
+                fix="define one as a subclass of an interface, such as jamie.Loss, and return it from jamie_components",
+            )
 
     def _refuse_duplicate(self, component: type[Component], found: list[type[Component]]) -> None:
         known = self._components[component.kind]

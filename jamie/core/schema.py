@@ -56,7 +56,7 @@ def fields_of(cls: type) -> dict[str, Field]:
     reserved: frozenset[str] = getattr(cls, "reserved", frozenset())
     fields = {}
     for parameter in inspect.signature(constructor).parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD and constructor.__qualname__.startswith(cls.__qualname__):
+        if parameter.kind is parameter.VAR_KEYWORD and constructor.__qualname__.startswith(f"{cls.__qualname__}."):
             raise TypeError(f"the constructor takes **{parameter.name}; name each parameter instead")
         if parameter.kind is not parameter.KEYWORD_ONLY or parameter.name in reserved:
             continue

@@ -1,0 +1,245 @@
+"""The Python door: the same spec, the same pipeline, on MuData in memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from jamie.core.context import Context, Progress
+from jamie.core.errors import DataError, OutputError
+from jamie.data.load import dataset_from
+from jamie.metrics.evaluate import to_table
+from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name
+from jamie.model.store import DESCRIPTION, load_model, save_model
+from jamie.model.trained import TrainedModel
+from jamie.report.results import EMBEDDING, imputation_provenance, imputed_anndata, joint_embedding
+from jamie.run import Fitted, device_for, fit, to_mudata
+from jamie.spec import Spec, load_spec
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+SHORT = {
+    "seed": "seed",
+    "labels": "labels",
+    "latent_dim": "model.latent_dim",
+    "aggregator": "model.aggregator",
+    "infer": "correspondence.infer",
+    "known": "correspondence.known",
+    "rho": "correspondence.rho",
+    "batch_size": "training.batch_size",
+    "learning_rate": "training.learning_rate",
+    "min_epochs": "training.min_epochs",
+    "max_epochs": "training.max_epochs",
+    "patience": "training.patience",
+    "device": "training.device",
+}
+
+
+class JAMIE:
+    """A joint VAE for multimodal single-cell data.
+
+    Parameters
+    ----------
+    spec
+        A preset (``"default"``, ``"paper"``), a spec file, or the same as a mapping; its `data` are not read.
+    overrides
+        Settings to change by their dotted key: ``{"modalities.rna.layer": "counts"}``.
+    progress
+        Called as ``progress(stage, done, total, values)`` while fitting.
+    **settings
+        The settings that are changed most, by their short name: `latent_dim`, `max_epochs`, `batch_size`, `seed`,
+        `labels`, `infer`, ...
+
+    Examples
+    --------
+    >>> model = jamie.JAMIE("default", latent_dim=16).fit(mdata)
+    >>> model.embed(mdata)
+    >>> ephys = model.impute(mdata, source="rna", to="ephys")
+    """
+
+    def __init__(
+        self,
+        spec: str | Path | Mapping[str, Any] = "default",
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> None:
+        unknown = sorted(set(settings) - set(SHORT))
+        if unknown:
+            raise TypeError(
+                f"JAMIE has no setting '{unknown[0]}'; expected one of {', '.join(SHORT)}, "
+                "or a dotted key in overrides={...}"
+            )
+        changed = {SHORT[name]: value for name, value in settings.items()} | dict(overrides or {})
+        self.spec: Spec = load_spec(spec, changed, reads_data=False)
+        self._progress = progress
+        self._fitted: Fitted | None = None
+        self._model: TrainedModel | None = None
+
+    def fit(self, mdata: MuData) -> Self:
+        """Train on the modalities of `mdata`, which is not modified.
+
+        Raises
+        ------
+        JamieError
+            Where the data do not fit the spec, or training goes wrong.
+        """
+        context = self._context()
+        self._fitted = fit(dataset_from(mdata, self.spec, context), self.spec, context)
+        self._model = self._fitted.model
+        return self
+
+    @property
+    def model(self) -> TrainedModel:
+        """The trained model.
+
+        Raises
+        ------
+        DataError
+            Before `fit`.
+        """
+        if self._model is None:
+            raise DataError("the model is not trained yet", where="JAMIE", fix="call fit(mdata), or jamie.load(folder)")
+        return self._model
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Metrics of the fit, one row each; empty for a model that was loaded."""
+        return to_table(self._fitted.records if self._fitted else ())
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Losses by epoch; empty for a model that was loaded."""
+        history = self._fitted.history if self._fitted else None
+        columns = ["total", *(history.names if history else ())]
+        return pd.DataFrame(history.epochs if history else [], columns=columns)
+
+    def embed(
+        self, mdata: MuData, *, key_added: str = EMBEDDING, copy: bool = False, max_missing: float = MAX_MISSING
+    ) -> MuData | None:
+        """Embed cells, those of the training or new ones, in the latent space.
+
+        Fills ``mdata[m].obsm[key_added]`` (n_m, L) of every modality of the model that `mdata` has, and
+        ``mdata.obsm[key_added]`` (n, L), in which cells of the same name in several modalities are aggregated.
+
+        Parameters
+        ----------
+        mdata
+            With features of the same names as in training, in any order.
+        key_added
+            Key of `obsm`.
+        copy
+            Return a copy instead of filling `mdata`.
+        max_missing
+            Largest fraction of a modality's features that may be absent.
+        """
+        mdata = mdata.copy() if copy else mdata
+        present = [m for m in self.model.modalities if m in mdata.mod]
+        if not present:
+            raise DataError(
+                f"expected at least one of the modalities {', '.join(self.model.modalities)}, "
+                f"found {', '.join(mdata.mod) or 'none'}",
+                where="embed",
+                fix="name the modalities as in training",
+            )
+        context = self._context()
+        latents = {m: embed_cells(self.model, m, mdata.mod[m], context, max_missing) for m in present}
+        pairs = pairs_by_name({m: mdata.mod[m].obs_names for m in present})
+        aggregated = self.model.aggregate(latents, pairs)
+        for m in present:
+            mdata.mod[m].obsm[key_added] = latents[m]
+        held = pd.Index([name for name in mdata.obs_names if any(name in mdata.mod[m].obs_names for m in present)])
+        if len(held) == mdata.n_obs:
+            mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, mdata.mod)
+        return mdata if copy else None
+
+    def impute(
+        self,
+        data: MuData | AnnData,
+        source: str,
+        to: str,
+        *,
+        features: list[str] | None = None,
+        max_missing: float = MAX_MISSING,
+    ) -> AnnData:
+        """Impute one modality from another.
+
+        Parameters
+        ----------
+        data
+            Holds the source's cells: MuData, or the AnnData of the source itself.
+        source, to
+            Modalities of the model.
+        features
+            Features of `to` to impute; all by default.
+        max_missing
+            Largest fraction of the source's features that may be absent.
+
+        Returns
+        -------
+        AnnData
+            (n, p) values in the units of the target; cells of the source, features of the target.
+        """
+        self.model.require(source)
+        adata = getattr(data, "mod", {source: data}).get(source)
+        if adata is None:
+            raise DataError(
+                f"expected the modality '{source}', found {', '.join(data.mod)}",
+                where="impute",
+                fix="name the modalities as in training",
+            )
+        latents = embed_cells(self.model, source, adata, self._context(), max_missing)
+        values, names = impute_cells(self.model, latents, to, features)
+        return imputed_anndata(values, adata.obs.copy(), names, imputation_provenance(self.model, source, to))
+
+    def to_mudata(self, mdata: MuData) -> MuData:
+        """Return the MuData that was fitted with embeddings, split and provenance, as a run's ``result.h5mu``."""
+        if self._fitted is None:
+            raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
+        return to_mudata(mdata, self._fitted)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model into a folder: safetensors and JSON.
+
+        Raises
+        ------
+        OutputError
+            Where the folder exists already, unless it holds a model and is to be overwritten.
+        """
+        path = Path(folder)
+        if path.exists() and not (overwrite and (path / DESCRIPTION).is_file()):
+            fix = "give another folder" if overwrite else "give another folder, or overwrite=True"
+            raise OutputError("exists already", where=str(path), fix=fix)
+        partial = path.with_name(f".{path.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_model(self.model, partial)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(partial, path)
+
+    def _context(self) -> Context:
+        context = Context(seed=self.spec.seed, device=device_for(self.spec.training.device))
+        return Context(context.seed, "", context.device, self._progress) if self._progress else context
+
+
+def load(folder: str | Path, *, device: str = "auto") -> JAMIE:
+    """Load a model from a run directory, or from a folder that `JAMIE.save` wrote.
+
+    Raises
+    ------
+    OutputError
+        Where there is none, or one of a later format.
+    """
+    loaded = JAMIE.__new__(JAMIE)
+    loaded._model = load_model(Path(folder), device_for(device))
+    loaded.spec, loaded._fitted, loaded._progress = loaded._model.spec, None, None
+    return loaded

@@ -1,0 +1,102 @@
+"""New cells for a trained model: their features found by name, their order and units the model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Matrix
+from jamie.core.errors import DataError
+from jamie.data.align import align_features
+from jamie.data.assemble import require_unique_cells
+from jamie.data.blocks import choose_block
+from jamie.model.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+MAX_MISSING = 0.2
+
+
+def embed_cells(
+    model: TrainedModel, modality: str, adata: AnnData, context: Context, max_missing: float = MAX_MISSING
+) -> NDArray[np.float32]:
+    """Latent means (n, L) of new cells of one modality.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    modality
+        Of the model.
+    adata
+        With the layer or obsm that the model was trained on, and features of the same names, in any order.
+    context
+        For its memory limit.
+    max_missing
+        Largest fraction of the model's features that may be absent; those are filled with training means.
+
+    Raises
+    ------
+    DataError
+        Where the modality, the layer or too many features are absent.
+    """
+    known = model.require(modality)
+    settings = model.spec.modality(modality)
+    where = f"modality '{modality}'"
+    require_unique_cells(adata.obs_names, where)
+    block = choose_block(adata, settings.layer, settings.obsm, where)
+    block = align_features(block, known.features, known.fill, where, max_missing)
+    return model.encode(modality, model.scores(modality, block, adata.obs, context))
+
+
+def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:
+    """Correspondence of cells whose names occur in two modalities."""
+    sizes = {m: len(names) for m, names in cells.items()}
+    empty = Correspondences(sizes)
+    pairs = {}
+    for (a, b), _ in empty.items():
+        columns = cells[b].get_indexer(cells[a])
+        rows = np.flatnonzero(columns >= 0)
+        pairs[a, b] = Correspondence.from_pairs(rows, columns[rows], (sizes[a], sizes[b]))
+    return replace(empty, given=pairs)
+
+
+def impute_cells(
+    model: TrainedModel, latents: NDArray[np.float32], target: str, features: list[str] | None = None
+) -> tuple[Matrix, pd.Index]:
+    """Values (n, p_t) of the target modality in its own units, and the features' names.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    latents
+        (n, L) of the source's cells, from `embed_cells`.
+    target
+        Modality to impute.
+    features
+        Names to keep; all by default.
+
+    Raises
+    ------
+    DataError
+        Where the target has no such modality or feature.
+    """
+    names = model.require(target).target_features
+    columns = np.arange(len(names)) if features is None else names.get_indexer(pd.Index(features))
+    if (columns < 0).any():
+        absent = [str(f) for f, column in zip(features or [], columns, strict=True) if column < 0]
+        raise DataError(
+            f"expected features of the model, found {len(absent)} others; the first is '{absent[0]}'",
+            where=f"modality '{target}'",
+            fix=f"its features look like {', '.join(map(repr, names[:3]))}",
+        )
+    return model.decode(target, latents)[:, columns], names[columns]

@@ -1,0 +1,113 @@
+"""A trained model on disk: safetensors and JSON, no pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as arrays_io
+from safetensors import torch as tensors_io
+
+from jamie.core.errors import OutputError
+from jamie.model.build import build_model
+from jamie.model.trained import TrainedModality, TrainedModel
+from jamie.preprocess.chain import Chain
+from jamie.spec import Spec, load_spec
+
+FORMAT = 1
+DESCRIPTION, WEIGHTS, PREPROCESSING = "model.json", "network.safetensors", "preprocessing.safetensors"
+
+
+def save_model(model: TrainedModel, folder: Path) -> None:
+    """Write a model into an existing folder."""
+    arrays: dict[str, NDArray[Any]] = {}
+    described = []
+    for i, (name, modality) in enumerate(model.modalities.items()):
+        shared = modality.target_chain is modality.chain
+        chain = _put(arrays, f"{i}.input", modality.chain)
+        described.append(
+            {
+                "name": name,
+                "features": modality.features.tolist(),
+                "target_features": None if shared else modality.target_features.tolist(),
+                "target_origin": modality.target_origin,
+                "chain": chain,
+                "target_chain": None if shared else _put(arrays, f"{i}.target", modality.target_chain),
+                "n_scores": _n_out(modality.chain, modality.features),
+                "n_targets": _n_out(modality.target_chain, modality.target_features),
+            }
+        )
+        arrays[f"{i}.fill"] = modality.fill
+    arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING)
+    weights = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
+    tensors_io.save_file(weights, folder / WEIGHTS)
+    plain = {"format": FORMAT, "spec": model.spec.plain() | {"data": None}, "modalities": described}
+    (folder / DESCRIPTION).write_text(json.dumps(plain, indent=1))
+
+
+def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
+    """Read what `save_model` wrote; a run directory serves as well as its model folder.
+
+    Raises
+    ------
+    OutputError
+        Where there is no model, or one of a later format.
+    """
+    folder = folder / "model" if (folder / "model" / DESCRIPTION).is_file() else folder
+    if not (folder / DESCRIPTION).is_file():
+        raise OutputError(
+            f"expected a model, found no {DESCRIPTION}",
+            where=str(folder),
+            fix="give the run directory of a finished run, its model folder, or a folder that save() wrote",
+        )
+    try:
+        plain = json.loads((folder / DESCRIPTION).read_text())
+        arrays = arrays_io.load_file(folder / PREPROCESSING)
+        weights = tensors_io.load_file(folder / WEIGHTS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise OutputError(f"expected a model, found files that cannot be read ({error})", where=str(folder)) from error
+    if plain["format"] != FORMAT:
+        raise OutputError(
+            f"expected a model of format {FORMAT}, found {plain['format']}",
+            where=str(folder),
+            fix="install the version of jamie that wrote it (manifest.json of the run names it)",
+        )
+    spec = load_spec({k: v for k, v in plain["spec"].items() if k != "data"}, reads_data=False)
+    modalities = {d["name"]: _modality(d, f"{i}", arrays, spec) for i, d in enumerate(plain["modalities"])}
+    n_inputs = {d["name"]: d["n_scores"] for d in plain["modalities"]}
+    network = build_model(spec, n_inputs, {d["name"]: d["n_targets"] for d in plain["modalities"]})
+    network.load_state_dict(weights)
+    return TrainedModel(spec, modalities, network.to(torch.device(device)).eval())
+
+
+def _modality(described: dict[str, Any], prefix: str, arrays: dict[str, NDArray[Any]], spec: Spec) -> TrainedModality:
+    name, settings = described["name"], spec.modality(described["name"])
+    chain = _take(arrays, f"{prefix}.input", Chain([r.build() for r in settings.preprocess], name), described["chain"])
+    features = pd.Index(described["features"])
+    fill, origin = arrays[f"{prefix}.fill"], described["target_origin"]
+    if described["target_chain"] is None or settings.target is None:
+        return TrainedModality(features, fill, chain, features, chain, origin)
+    steps = [ref.build() for ref in settings.target.preprocess]
+    target_chain = _take(arrays, f"{prefix}.target", Chain(steps, f"{name} target"), described["target_chain"])
+    return TrainedModality(features, fill, chain, pd.Index(described["target_features"]), target_chain, origin)
+
+
+def _put(arrays: dict[str, NDArray[Any]], prefix: str, chain: Chain) -> dict[str, Any]:
+    values, plain = chain.state()
+    arrays |= {f"{prefix}.{key}": value for key, value in values.items()}
+    return plain
+
+
+def _take(arrays: dict[str, NDArray[Any]], prefix: str, chain: Chain, plain: dict[str, Any]) -> Chain:
+    mine = {k.removeprefix(f"{prefix}."): v for k, v in arrays.items() if k.startswith(f"{prefix}.")}
+    return chain.set_state(mine, plain)
+
+
+def _n_out(chain: Chain, features: pd.Index) -> int:
+    return len(chain.feature_names_out(features))

@@ -1,0 +1,96 @@
+"""What a person sees while a run goes on: a progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
+    """Show notices and progress on standard error; only warnings where it is to be `quiet`."""
+    console = Console(stderr=True)
+    terminal = console.is_terminal and not quiet
+    handler: logging.Handler
+    if terminal:
+        handler = RichHandler(console=console, show_time=False, show_path=False, show_level=True, markup=False)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s" if quiet else "%(message)s"))
+    logger = logging.getLogger("jamie")
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    reporter = _Bars(console) if terminal else _Silent() if quiet else _Lines()
+    try:
+        yield reporter
+    finally:
+        reporter.close()
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+class Reporter:
+    """Takes progress as `Context.progress` gives it."""
+
+    def __call__(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        """Show where a stage stands."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+class _Silent(Reporter):
+    """Shows nothing."""
+
+
+class _Lines(Reporter):
+    """A line every few seconds, for logs."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, float] = {}
+
+    def __call__(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if now - self._shown.setdefault(stage, now) >= SECONDS_BETWEEN_LINES:
+            self._shown[stage] = now
+            logging.getLogger("jamie").info("%s %d/%d  %s", stage, done, total, _numbers(values))
+
+
+class _Bars(Reporter):
+    """One bar for each stage, with the losses and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}"),
+        )
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        if stage not in self._tasks:
+            self._progress.start()
+            self._tasks[stage] = self._progress.add_task(stage, total=total, numbers="")
+        self._progress.update(self._tasks[stage], completed=done, total=total, numbers=_numbers(values))
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def _numbers(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,0 +1,167 @@
+"""Results as the field's objects: MuData with embeddings, AnnData with imputed values."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.correspondence import Correspondences
+from jamie.core.data import Matrix
+from jamie.correspondence.infer import Inference
+from jamie.model.trained import TrainedModel
+from jamie.preprocess.prepare import Prepared
+from jamie.report.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+EMBEDDING, SPLIT, MATCH_SCORE = "X_jamie", "jamie_split", "jamie_match_score"
+LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes unasked
+
+log = logging.getLogger(__name__)
+
+
+def cell_columns(prepared: Prepared, inference: Inference | None) -> dict[str, pd.DataFrame]:
+    """Columns that a run adds to each modality's `obs`.
+
+    ``jamie_split`` is ``train`` or ``held_out``. Where a correspondence was inferred, ``jamie_match_score`` is the
+    confidence of a cell's best partner: 1 for a known pair, else what the inferer says, 0 for a cell that it was
+    not shown.
+    """
+    columns = {}
+    for m, data in prepared.dataset.modalities.items():
+        train = prepared.split.train[m]
+        columns[m] = pd.DataFrame({SPLIT: pd.Categorical(np.where(train, "train", "held_out"))}, index=data.cells)
+        if inference is not None:
+            columns[m][MATCH_SCORE] = _match_scores(m, prepared.dataset.known, inference, train)
+    return columns
+
+
+def _match_scores(
+    modality: str, known: Correspondences, inference: Inference, train: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    scores = np.zeros(len(train), np.float32)
+    for (a, b), found in inference.found.items():
+        if modality in (a, b):
+            confidence = found.confidence_a if modality == a else found.confidence_b
+            scores[train] = np.maximum(scores[train], confidence)
+            told = known.between(modality, b if modality == a else a).matrix.max(axis=1).toarray().ravel()
+            scores = np.maximum(scores, told)
+    return scores
+
+
+def write_imputed(folder: RunFolder, model: TrainedModel, prepared: Prepared, latents: Mapping[str, Any]) -> None:
+    """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``."""
+    columns = cell_columns(prepared, None)
+    for source, target in permutations(latents, 2):
+        n_bytes = 4 * len(latents[source]) * len(model.modalities[target].target_features)
+        if n_bytes > LARGEST_IMPUTED:
+            log.warning(
+                "imputed/%s-to-%s.h5ad is left out, since it would hold %.1f GiB; use jamie impute",
+                *(source, target, n_bytes / 2**30),
+            )
+            continue
+        data = prepared.dataset.modalities
+        adata = imputed_anndata(
+            model.decode(target, latents[source]),
+            data[source].obs.join(columns[source]),
+            model.modalities[target].target_features,
+            imputation_provenance(model, source, target),
+        )
+        with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
+            adata.write_h5ad(path, compression="gzip")
+
+
+def imputation_provenance(model: TrainedModel, source: str, target: str) -> dict[str, str]:
+    """Say what imputed values are: from which modality, and in which units."""
+    origin = model.modalities[target].target_origin
+    return {"source": source, "target": target, "units": f"as {origin} of {target}"}
+
+
+def shallow_copy(adata: AnnData) -> AnnData:
+    """Return an AnnData that shares its matrices with `adata` but whose annotations may be added to."""
+    from anndata import AnnData
+
+    copy = AnnData(
+        X=adata.X,
+        obs=adata.obs.copy(),
+        var=adata.var.copy(),
+        uns=dict(adata.uns),
+        layers=dict(adata.layers),
+        obsm=dict(adata.obsm),
+        varm=dict(adata.varm),
+    )
+    copy.obsp.update(adata.obsp)
+    copy.varp.update(adata.varp)
+    return copy
+
+
+def embedded_mudata(
+    mdata: MuData,
+    latents: Mapping[str, NDArray[np.float32]],
+    aggregated: Mapping[str, NDArray[np.float32]],
+    obs: Mapping[str, pd.DataFrame],
+    provenance: Mapping[str, Any],
+    key_added: str = EMBEDDING,
+) -> MuData:
+    """Return the data with the embedding of each modality and the joint one; `mdata` is not modified.
+
+    Parameters
+    ----------
+    mdata
+        As read.
+    latents
+        (n_m, L) of each modality: ``mdata[m].obsm[key_added]``.
+    aggregated
+        (n_m, L) after aggregation; their mean over the modalities that hold a cell is ``mdata.obsm[key_added]``.
+    obs
+        Columns to add to each modality's `obs`.
+    provenance
+        Plain values for ``uns["jamie"]``.
+    key_added
+        Key of `obsm`.
+    """
+    import mudata
+
+    modalities = {m: shallow_copy(mdata.mod[m]) for m in latents}
+    for m, adata in modalities.items():
+        adata.obsm[key_added] = latents[m]
+        adata.obs = adata.obs.assign(**obs[m])
+    with mudata.set_options(pull_on_update=False):
+        embedded = mudata.MuData(modalities)
+        embedded.obs = embedded.obs.join(mdata.obs[mdata.obs.columns.difference(embedded.obs.columns)])
+        embedded.obsm[key_added] = joint_embedding(embedded.obs_names, aggregated, modalities)
+        embedded.uns.update({**mdata.uns, "jamie": dict(provenance)})
+    return embedded
+
+
+def joint_embedding(
+    cells: pd.Index, aggregated: Mapping[str, NDArray[np.float32]], modalities: Mapping[str, AnnData]
+) -> NDArray[np.float32]:
+    """(n, L) mean of each cell's aggregated latents over the modalities that hold it."""
+    n_latent = next(iter(aggregated.values())).shape[1]
+    total, count = np.zeros((len(cells), n_latent)), np.zeros(len(cells))
+    for m, latents in aggregated.items():
+        rows = cells.get_indexer(modalities[m].obs_names)
+        total[rows] += latents
+        count[rows] += 1
+    return (total / count[:, None]).astype(np.float32)
+
+
+def imputed_anndata(
+    values: Matrix, obs: pd.DataFrame, features: pd.Index, provenance: Mapping[str, Any], var: pd.DataFrame | None = None
+) -> AnnData:
+    """Return imputed values (n, p_t) with the names of the target's features and the cells of the source."""
+    from anndata import AnnData
+
+    var = pd.DataFrame(index=features) if var is None else var.reindex(features)
+    X = sparse.csr_matrix(values) if sparse.issparse(values) else values
+    return AnnData(X=X, obs=obs, var=var, uns={"jamie": dict(provenance)})

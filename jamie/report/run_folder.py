@@ -1,0 +1,207 @@
+"""The run directory: files that appear whole or not at all, and a manifest that says how the run ended."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jamie.core.errors import JamieError, OutputError
+
+log = logging.getLogger(__name__)
+
+MANIFEST, EVENTS, RESOLVED = "manifest.json", "events.jsonl", "spec.resolved.yaml"
+PACKAGES = ("jamie-toolkit", "torch", "numpy", "scipy", "scikit-learn", "pot", "anndata", "mudata", "pandas")
+
+
+class RunFolder:
+    """A folder that a run writes into.
+
+    Parameters
+    ----------
+    path
+        It exists already; `create` makes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest: dict[str, Any] = {"stages": {}}
+
+    @classmethod
+    def create(cls, path: Path, *, resume: bool = False, overwrite: bool = False) -> RunFolder:
+        """Make the folder, empty it (`overwrite`), or go on in it (`resume`).
+
+        Raises
+        ------
+        OutputError
+            Where it exists already, does not exist although the run is to be resumed, or cannot be written.
+        """
+        used = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        if resume and not (path / MANIFEST).is_file():
+            raise OutputError(
+                f"expected a run directory to go on in, found no {MANIFEST}",
+                where=str(path),
+                fix="give --out the run directory to resume, or leave out --resume",
+            )
+        if used and not resume and not overwrite:
+            raise OutputError(
+                "exists already",
+                where=str(path),
+                fix="give another --out, --resume to go on, or --overwrite to start anew",
+            )
+        try:
+            if used and overwrite and not resume:
+                cls._remove(path)
+            path.mkdir(parents=True, exist_ok=True)
+            (path / EVENTS).touch()
+        except OSError as error:
+            raise OutputError(
+                f"cannot be written ({error.strerror})", where=str(path), fix="give another --out"
+            ) from error
+        return cls(path)
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        """Remove a run directory; anything else is left alone."""
+        if not (path / MANIFEST).is_file():
+            raise OutputError("is not a run directory, so it is not overwritten", where=str(path), fix="give another --out")
+        shutil.rmtree(path)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Give a temporary path, and put what was written there under its name at once."""
+        final = self.path / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = final.with_name(f".{final.name}.partial{final.suffix}")
+        _delete(partial)
+        yield partial
+        if partial.is_dir():
+            _delete(final)
+        os.replace(partial, final)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        with self.writing(name) as path:
+            path.write_text(text)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file."""
+        self.write_text(name, json.dumps(value, indent=1) + "\n")
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Read the manifest of an earlier session in this folder."""
+        return dict(json.loads((self.path / MANIFEST).read_text()))
+
+    def event(self, event: str, **fields: Any) -> None:
+        """Append a line to the events."""
+        line = json.dumps({"time": _now(), "event": event, **fields})
+        with (self.path / EVENTS).open("a") as file:
+            file.write(line + "\n")
+
+    def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        """Record progress, about 200 times a stage."""
+        if done == total or done % max(1, total // 200) == 0:
+            self.event("progress", stage=stage, done=done, total=total, **values)
+
+    @contextmanager
+    def recording(self, **manifest: Any) -> Iterator[None]:
+        """Keep the manifest and the notices of a run, and say how it ended, also where it was interrupted."""
+        handler = _EventHandler(self)
+        logger = logging.getLogger("jamie")
+        logger.addHandler(handler)
+        self.manifest |= {"started": _now(), **environment(), **manifest}
+        self._end("running")
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._end("interrupted", error="interrupted by the user; --resume goes on from the last checkpoint")
+            raise
+        except JamieError as error:
+            self._end("failed", error=str(error), code=error.code)
+            raise
+        except BaseException as error:
+            self._end("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        else:
+            self._end("finished")
+        finally:
+            logger.removeHandler(handler)
+
+    def _end(self, status: str, **fields: Any) -> None:
+        self.manifest |= {"status": status, "updated": _now(), "peak_memory_mib": peak_memory_mib(), **fields}
+        self.write_json(MANIFEST, self.manifest)
+        self.event(status, **fields)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Record the time and memory of a stage."""
+        started = time.monotonic()
+        yield
+        seconds = round(time.monotonic() - started, 3)
+        self.manifest["stages"][name] = {"seconds": seconds, "peak_memory_mib": peak_memory_mib()}
+        self.event("stage", stage=name, seconds=seconds)
+        log.info("%s: %.1f s, peak memory %.0f MiB", name, seconds, peak_memory_mib())
+
+
+class _EventHandler(logging.Handler):
+    """Keeps notices and warnings among the events."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._folder.event("notice", level=record.levelname.lower(), message=record.getMessage())
+
+
+def environment() -> dict[str, Any]:
+    """Versions of what computes."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed as a distribution"
+    return {"python": platform.python_version(), "platform": platform.platform(), "versions": versions}
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's files."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        if file != path:
+            digest.update(file.relative_to(path).as_posix().encode())
+        with file.open("rb") as content:
+            while chunk := content.read(2**20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def peak_memory_mib() -> float:
+    """Most memory that the process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
