@@ -24,11 +24,16 @@ def mudata_conventions() -> Iterator[None]:
     """Leave obs columns where they are (mudata's coming default); no warnings about names, which are checked here."""
     import mudata
 
-    with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
-        # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
-        warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
-        warnings.filterwarnings("ignore", message="Duplicated (obs|var)_names", category=UserWarning)
-        yield
+    # As a context, set_options logs through the root logger, which would install a handler there.
+    changed = mudata.set_options(pull_on_update=False)
+    try:
+        with warnings.catch_warnings():
+            # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
+            warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
+            warnings.filterwarnings("ignore", message="Duplicated (obs|var)_names", category=UserWarning)
+            yield
+    finally:
+        mudata.set_options(**changed.opts)
 
 
 def unique_names(names: pd.Index, where: str) -> pd.Index:

@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from jamie.core.context import Context
-from jamie.core.correspondence import Correspondences
+from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import DataError
 from jamie.data.checks import MIN_CELLS
@@ -47,8 +47,9 @@ def individuals(truth: Correspondences, cells: Mapping[str, pd.Index]) -> Indivi
     names = list(truth.sizes)
     offsets = dict(zip(names, np.cumsum([0, *truth.sizes.values()]), strict=False))
     total = sum(truth.sizes.values())
-    edges = [(offsets[a] + c.pairs()[0], offsets[b] + c.pairs()[1]) for (a, b), c in truth.items()]
-    rows, columns = (np.concatenate([edge[k] for edge in edges]) for k in (0, 1))
+    edges = [((a, b), _best_pairs(c)) for (a, b), c in truth.items()]
+    rows = np.concatenate([offsets[a] + i for (a, b), (i, j) in edges])
+    columns = np.concatenate([offsets[b] + j for (a, b), (i, j) in edges])
     graph = sparse.coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(total, total))
     n, component = connected_components(graph, directed=False)
     place = pd.DataFrame(
@@ -66,6 +67,15 @@ def individuals(truth: Correspondences, cells: Mapping[str, pd.Index]) -> Indivi
     for k, m in enumerate(names):
         measured[of[m], k] = True
     return Individuals(of, measured)
+
+
+def _best_pairs(correspondence: Correspondence) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs in which neither cell has a better partner: of spread confidences, only the likeliest is the same cell."""
+    matrix = correspondence.matrix
+    rows, columns = correspondence.pairs()
+    of_row, of_column = (matrix.max(axis=axis).toarray().ravel() for axis in (1, 0))
+    best = (matrix.data >= of_row[rows]) & (matrix.data >= of_column[columns])
+    return rows[best], columns[best]
 
 
 def hide_pairs(
@@ -91,10 +101,15 @@ def hide_pairs(
         return truth
     who = individuals(truth, cells)
     order = context.at("hide_pairs").generator().permutation(who.measured_twice)
-    told = np.zeros(len(who.modalities), dtype=bool)
-    told[order[: _count(fraction, len(order))]] = True
-    log.info("%d of %d cells measured more than once keep their pairs", int(told.sum()), len(order))
-    kept = {(a, b): c.keep(told[who.of[a][c.pairs()[0]]]) for (a, b), c in truth.items()}
+    n_kept = int(fraction * len(order) + 1e-9)  # not one less where the product is whole but for rounding
+    hidden = np.zeros(len(who.modalities), dtype=bool)
+    hidden[order[n_kept:]] = True
+    notice = log.warning if fraction and len(order) and not n_kept else log.info
+    notice("%d of %d cells measured more than once keep their pairs", n_kept, len(order))
+    kept = {}
+    for (a, b), correspondence in truth.items():
+        rows, columns = correspondence.pairs()
+        kept[a, b] = correspondence.keep(~(hidden[who.of[a][rows]] | hidden[who.of[b][columns]]))
     return Correspondences(truth.sizes, kept)
 
 
@@ -137,11 +152,6 @@ def split_cells(dataset: Dataset, fraction: float, context: Context) -> Split:
     return split
 
 
-def _count(fraction: float, n: int) -> int:
-    """int(fraction * n), not one less where the product is a whole number but for rounding."""
-    return int(fraction * n + 1e-9)
-
-
 def _strata(dataset: Dataset, who: Individuals) -> NDArray[np.int64]:
     """(individuals,) number of the stratum: the modalities it was measured in, and its first label."""
     label = pd.Series(pd.NA, index=range(len(who.modalities)), dtype=object)
@@ -149,6 +159,5 @@ def _strata(dataset: Dataset, who: Individuals) -> NDArray[np.int64]:
         if dataset.labels and dataset.labels[0] in modality.obs:
             own = pd.Series(modality.obs[dataset.labels[0]].to_numpy(dtype=object), index=who.of[name])
             label = label.fillna(own.dropna().groupby(level=0).first())
-    measured = ["".join("01"[int(one)] for one in row) for row in who.modalities]
-    keys = pd.Series(measured) + " " + label.astype(str)
-    return np.unique(keys.to_numpy(dtype=str), return_inverse=True)[1]
+    keys = pd.DataFrame(who.modalities).assign(label=label.astype(str))
+    return keys.groupby(list(keys.columns)).ngroup().to_numpy()

@@ -1,0 +1,35 @@
+"""The data stage as a real spec asks for it."""
+
+import numpy as np
+import pytest
+
+from jamie.core.context import Context
+from jamie.core.errors import DataError
+from jamie.data import load_dataset
+from jamie.spec import load_spec
+
+
+def test_a_spec_of_tables_with_pairs_in_a_file(tmp_path):
+    generator = np.random.default_rng(0)
+    np.save(tmp_path / "rna.npy", generator.normal(size=(5, 4)))
+    np.save(tmp_path / "ephys.npy", generator.normal(size=(4, 3)))
+    (tmp_path / "pairs.csv").write_text("rna,ephys\nrna_0,ephys_3\nrna_4,ephys_1\n")
+    spec = load_spec(
+        {
+            "data": {"table": {"paths": {"rna": "rna.npy", "ephys": "ephys.npy"}}},
+            "correspondence": {"known": {"table": {"path": "pairs.csv"}}},
+            "labels": [],
+        },
+        base=tmp_path,
+    )
+    truth = load_dataset(spec, Context()).dataset.truth.between("rna", "ephys")
+    assert [list(one) for one in truth.pairs()] == [[0, 4], [3, 1]]
+
+
+def test_an_absent_layer_is_placed_in_the_spec(tmp_path):
+    (tmp_path / "spec.yaml").write_text(
+        "data: {simulate_branch: {n_cells: 20, n_features: [5, 6]}}\n"
+        "modalities:\n  modality1: {layer: counts}\n  modality2: {}\n"
+    )
+    with pytest.raises(DataError, match=r"spec.yaml:3:\d+  modalities.modality1.layer: expected layer 'counts'"):
+        load_dataset(load_spec(tmp_path / "spec.yaml"), Context())
