@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from jamie.core.registry import Registry, components_in, import_file
+from jamie.core.registry import Registry, components_in
 
 STAGES = ("data", "preprocess", "correspondence", "model", "losses", "metrics")
 ENTRY_POINT_GROUP = "jamie"
@@ -41,7 +41,7 @@ def load_registry(files: Iterable[Path] = ()) -> Registry:
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         registry.register_entry_point(entry_point)
     for file in files:
-        registry.register(import_file(file), name=str(file))
+        registry.register_file(file)
     return registry
 
 

@@ -1,0 +1,110 @@
+"""The sparse correspondence of two modalities, and of any number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.errors import DataError
+
+MATRIX = np.array([[0, 0.5, 0, 1], [0, 0, 0, 0], [0.25, 0, 0, 0.75]], dtype=np.float32)
+
+
+@pytest.fixture
+def found():
+    return Correspondence(MATRIX)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, sparse.coo_array, sparse.csc_matrix])
+def test_any_matrix_is_taken_and_copied(form):
+    given = form(MATRIX)
+    correspondence = Correspondence(given)
+    np.testing.assert_array_equal(correspondence.matrix.toarray(), MATRIX)
+    correspondence.matrix.data[:] = 0
+    np.testing.assert_array_equal(given.toarray() if sparse.issparse(given) else given, MATRIX)
+
+
+@pytest.mark.parametrize(("entry", "shown"), [(-0.5, "-0.5"), (1.5, "1.5"), (np.nan, "nan"), (np.inf, "inf")])
+def test_entries_outside_0_to_1_are_refused(entry, shown):
+    matrix = MATRIX.copy()
+    matrix[1, 2] = matrix[2, 1] = entry
+    words = rf"expected entries from 0 to 1, found 2 outside; the first is {shown} at row 1, column 2\n  give"
+    with pytest.raises(DataError, match=words):
+        Correspondence(matrix)
+
+
+def test_rounding_above_1_is_cut_off():
+    assert Correspondence(np.array([[1 + 5e-7]])).matrix.toarray().item() == 1.0
+
+
+def test_zeros_are_not_pairs_and_repeats_are_summed():
+    assert Correspondence.from_pairs([0, 1, 1], [0, 1, 2], (2, 3), [1.0, 0.0, 0.5]).n_pairs == 2
+    assert Correspondence.from_pairs([0, 0], [1, 1], (1, 2), [0.25, 0.5]).matrix[0, 1] == 0.75
+    assert Correspondence.empty((2, 3)).n_pairs == 0
+
+
+def test_shape_pairs_and_transpose(found):
+    assert (found.shape, found.T.shape, found.n_pairs) == ((3, 4), (4, 3), 4)
+    rows, columns = found.pairs()
+    assert (rows.tolist(), columns.tolist()) == ([0, 0, 2, 2], [1, 3, 0, 3])
+    np.testing.assert_array_equal(found.T.matrix.toarray(), MATRIX.T)
+
+
+def test_partner_is_the_best_one_or_none(found):
+    assert found.partner().tolist() == [3, -1, 3]
+    assert found.T.partner().tolist() == [2, 0, -1, 0]
+
+
+def test_subset_takes_indices_in_their_order_and_masks(found):
+    np.testing.assert_array_equal(found.subset([2, 0], [3, 1]).matrix.toarray(), MATRIX[[2, 0]][:, [3, 1]])
+    mask = np.array([True, False, True])
+    np.testing.assert_array_equal(found.subset(mask, np.arange(4)).matrix.toarray(), MATRIX[mask])
+
+
+def test_keep_and_without_split_the_pairs(found):
+    mask = np.array([True, False, False, True])
+    kept, rest = found.keep(mask), found.without(found.keep(mask))
+    assert (kept.n_pairs, rest.n_pairs) == (2, 2)
+    np.testing.assert_array_equal(kept.matrix.toarray() + rest.matrix.toarray(), MATRIX)
+
+
+def test_state_restores_it(found):
+    again = Correspondence.from_state(*found.state())
+    np.testing.assert_array_equal(again.matrix.toarray(), MATRIX)
+    assert again.shape == found.shape
+
+
+SIZES = {"a": 3, "b": 4, "c": 2}
+
+
+def test_between_turns_a_pair_round_and_is_empty_where_nothing_is_given(found):
+    all_pairs = Correspondences(SIZES, {("b", "a"): found.T})
+    np.testing.assert_array_equal(all_pairs.between("a", "b").matrix.toarray(), MATRIX)
+    np.testing.assert_array_equal(all_pairs.between("b", "a").matrix.toarray(), MATRIX.T)
+    assert all_pairs.between("c", "b").shape == (2, 4)
+    assert all_pairs.n_pairs == 4
+    assert all_pairs.modalities == ("a", "b", "c")
+
+
+def test_items_are_all_pairs_in_order(found):
+    pairs = dict(Correspondences(SIZES, {("b", "a"): found.T}).items())
+    assert list(pairs) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [c.n_pairs for c in pairs.values()] == [4, 0, 0]
+
+
+def test_a_shape_that_does_not_fit_is_refused(found):
+    words = r"correspondence of b and a: expected a correspondence of 4 x 3 cells, found 3 x 4\n  give one row"
+    with pytest.raises(DataError, match=words):
+        Correspondences(SIZES, {("b", "a"): found})
+
+
+def test_subset_and_spread_of_all_modalities(found):
+    all_pairs = Correspondences(SIZES, {("a", "b"): found})
+    cells = {"a": np.array([2, 0]), "b": np.array([3, 0, 1]), "c": np.array([1])}
+    some = all_pairs.subset(cells)
+    assert dict(some.sizes) == {"a": 2, "b": 3, "c": 1}
+    np.testing.assert_array_equal(some.between("a", "b").matrix.toarray(), MATRIX[[2, 0]][:, [3, 0, 1]])
+    back = some.spread(cells, SIZES).between("a", "b").matrix.toarray()
+    np.testing.assert_array_equal(back, MATRIX)

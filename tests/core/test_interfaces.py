@@ -1,0 +1,166 @@
+"""What the public method of each kind validates, around the author's inner one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import jamie
+from jamie.core.errors import ContractError, DataError
+from jamie.core.interfaces import INTERFACES, KINDS
+from jamie.testing import controls, toy
+
+
+class Records(jamie.CorrespondenceInferer):
+    """Matches cells by a name hidden in their scores, and keeps what it is shown."""
+
+    name = "records"
+
+    def __init__(self) -> None:
+        self.shown = []
+
+    def _infer(self, a, b, known, context):
+        self.shown.append((a, b, known))
+        same = a.scores[:, :1] == b.scores[:, :1].T
+        confidences = a.scores[:, 0] / 100, b.scores[:, 0] / 100
+        return jamie.Inferred(jamie.Correspondence(same.astype(np.float32)), *confidences, {"converged": True})
+
+
+def view(modality, cells):
+    scores = np.array(cells, dtype=np.float32)[:, None] + np.zeros((1, 2), np.float32)
+    return jamie.View(modality, jamie.Block(scores, pd.Index(["f", "g"])), scores)
+
+
+@pytest.mark.parametrize("sizes", [(20, 33), (33, 20)])
+def test_cells_are_shuffled_before_an_inferer_sees_them_and_put_back_after(sizes):
+    a, b = view("a", range(sizes[0])), view("b", range(sizes[1]))
+    known = jamie.Correspondence.from_pairs([3, 8], [3, 8], sizes)
+    inferer = Records()
+    found = inferer.infer(a, b, known)
+    shown_a, shown_b, shown_known = inferer.shown[0]
+    orders = shown_a.scores[:, 0], shown_b.scores[:, 0]
+    assert not any(np.array_equal(order, np.arange(len(order))) for order in orders)
+    assert not np.array_equal(orders[0][:20], orders[1][:20])
+    rows, columns = shown_known.pairs()
+    np.testing.assert_array_equal(orders[0][rows], orders[1][columns])
+    np.testing.assert_array_equal(found.correspondence.matrix.toarray(), np.eye(*sizes))
+    np.testing.assert_allclose(found.confidence_a, np.arange(sizes[0]) / 100, rtol=1e-6)
+    np.testing.assert_allclose(found.confidence_b, np.arange(sizes[1]) / 100, rtol=1e-6)
+    assert found.diagnostics == {"converged": True}
+
+
+def test_too_few_cells_are_refused():
+    words = r"correspondence 'records', modality 'b': expected at least 3 cells, found 2"
+    with pytest.raises(DataError, match=words):
+        Records().infer(view("a", range(5)), view("b", range(2)))
+
+
+def test_a_metric_outside_its_bounds_is_refused():
+    class TooGood(jamie.Metric):
+        """Exceeds its bounds."""
+
+        name = "too_good"
+        higher_is_better = True
+        bounds = (0.0, 1.0)
+
+        def _score(self, pair):
+            return 1.5
+
+    with pytest.raises(ContractError, match=r"metric 'too_good': expected a value from 0.0 to 1.0, found 1.5"):
+        TooGood().score(controls.perfect_embedding())
+
+
+def test_a_reader_that_gives_no_mudata_is_refused():
+    class Frame(jamie.Reader):
+        """Gives a table."""
+
+        name = "frame"
+
+        def _read(self, context):
+            return toy.obs("rna")
+
+    with pytest.raises(ContractError, match=r"reader 'frame': expected _read to return a MuData .* found DataFrame"):
+        Frame().read()
+
+
+class Doubles(jamie.Preprocessor):
+    """Doubles."""
+
+    name = "doubles"
+
+    def _fit(self, X, cells):
+        pass
+
+    def _transform(self, X, cells):
+        return X * 2.0
+
+    def _inverse_transform(self, Z, cells):
+        return (Z / 2.0)[:-1]
+
+    def _state(self):
+        return {}, {}
+
+    def _set_state(self, arrays, plain):
+        pass
+
+
+def test_a_preprocessor_is_refused_what_does_not_fit():
+    X, cells = toy.counts("rna"), toy.obs("rna")
+    with pytest.raises(ContractError, match="preprocessor 'doubles': used before it was fitted\n  call fit first"):
+        Doubles().transform(X, cells)
+    fitted = Doubles().fit(X, cells)
+    assert fitted.transform(X.astype(np.float64), cells).dtype == np.float32
+    with pytest.raises(DataError, match="preprocessor 'doubles': expected 19 features, found 18"):
+        fitted.transform(X[:, 1:], cells)
+    with pytest.raises(DataError, match="preprocessor 'doubles': expected annotations of 40 cells, found 41"):
+        fitted.transform(X[1:], cells)
+    with pytest.raises(ContractError, match=r"expected 41 rows, found shape \(40, 19\)"):
+        fitted.inverse_transform(X)
+
+
+def test_missing_values_are_refused_with_what_to_use():
+    X = toy.counts("rna")
+    X[2, 3] = np.nan
+    X[5, 1] = np.inf
+    words = r"preprocessor 'doubles': found 2 values that are NaN or infinite\n  put fill_missing first in preprocess"
+    with pytest.raises(DataError, match=words):
+        Doubles().fit(X, toy.obs("rna"))
+
+
+def test_each_kind_is_public_under_its_own_name():
+    assert set(KINDS.values()) == set(INTERFACES)
+    for interface in INTERFACES:
+        assert getattr(jamie, interface.__name__) is interface
+
+
+def test_output_decodes_once_for_each_use():
+    calls = []
+
+    def decoder(latent, source, target):
+        calls.append((source, target))
+        return torch.distributions.Normal(latent.sum(1, keepdim=True), 1.0)
+
+    z, aggregated = {"a": torch.ones(2, 3)}, {"a": torch.full((2, 3), 2.0)}
+    output = jamie.Output({}, z, aggregated, decoder)
+    assert calls == []
+    assert output.reconstruct("a") is output.reconstruct("a")
+    assert output.reconstruct("a").mean.tolist() == [[6.0], [6.0]]
+    assert output.decode("a", "a").mean.tolist() == [[3.0], [3.0]]
+    assert calls == [("a", "a"), ("a", "a")]
+
+
+@pytest.mark.parametrize(
+    ("normalize", "expected_ab", "expected_ba"),
+    [
+        ("rows", [[0.5, 0.5], [0.1, 0.0]], [[10 / 11, 1 / 11], [1.0, 0.0]]),
+        ("unit", [[0.5, 0.5], [1.0, 0.0]], [[10 / 11, 1 / 11], [1.0, 0.0]]),
+        ("paper", [[10 / 11, 1.0], [1 / 11, 0.0]], [[10 / 11, 1 / 11], [1.0, 0.0]]),
+    ],
+)
+def test_weights_of_a_block_by_hand(normalize, expected_ab, expected_ba):
+    blocks = jamie.PairBlocks({("a", "b"): torch.tensor([[1.0, 1.0], [0.1, 0.0]])})
+    torch.testing.assert_close(blocks.weights("a", "b", normalize), torch.tensor(expected_ab))
+    torch.testing.assert_close(blocks.weights("b", "a", normalize), torch.tensor(expected_ba))
+    assert blocks.weights("a", "c", normalize) is None
