@@ -1,11 +1,92 @@
-"""Every registered component keeps the contract of its kind."""
+"""Every registered component keeps the contract of its kind; a new one is checked without being named here.
+
+Only those that read files are named, with the files that they are given.
+"""
 
 from __future__ import annotations
 
+import atexit
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import io, sparse
+
 from jamie.builtins import load_registry
-from jamie.testing import parametrize_with_checks
+from jamie.testing import parametrize_with_checks, toy
 
 
-@parametrize_with_checks(load_registry().components())
+@cache
+def folder() -> Path:
+    """Return a folder that goes with the process: checks have no fixtures of pytest's."""
+    made = tempfile.TemporaryDirectory(prefix="jamie-contracts-")
+    atexit.register(made.cleanup)
+    return Path(made.name)
+
+
+def mudata_file():
+    path = folder() / "toy.h5mu"
+    toy.mudata().write(path)
+    return {"path": path}
+
+
+def anndata_files():
+    paths = {name: folder() / f"{name}.h5ad" for name in ("rna", "atac")}
+    for name, path in paths.items():
+        toy.mudata()[name].write_h5ad(path)
+    return {"paths": paths}
+
+
+def table_files():
+    paths = {name: folder() / f"{name}.csv" for name in ("rna", "atac")}
+    for name, path in paths.items():
+        pd.DataFrame(toy.counts(name), toy.obs(name).index, toy.features(name)).to_csv(path)
+    return {"paths": paths}
+
+
+def tenx_folder():
+    path = folder() / "filtered_feature_bc_matrix"
+    path.mkdir(exist_ok=True)
+    kinds = np.where(np.arange(toy.N_FEATURES["rna"]) < 12, "Gene Expression", "Antibody Capture")
+    names = toy.features("rna")
+    io.mmwrite(path / "matrix.mtx", sparse.csr_array(toy.counts("rna").T))
+    pd.DataFrame([names, names, kinds]).T.to_csv(path / "features.tsv", sep="\t", header=False, index=False)
+    (path / "barcodes.tsv").write_text("\n".join(toy.obs("rna").index) + "\n")
+    return {"path": path}
+
+
+def table_of_pairs():
+    path = folder() / "pairs.csv"
+    shared = toy.obs("rna").index.intersection(toy.obs("atac").index)
+    pd.DataFrame({"rna": shared, "atac": shared, "confidence": 0.5}).to_csv(path, index=False)
+    return {"path": path}
+
+
+def matrix_with_names():
+    path = folder() / "matrix.csv"
+    rna, atac = toy.obs("rna").index, toy.obs("atac").index
+    pd.DataFrame((rna.to_numpy()[:, None] == atac.to_numpy()).astype(float), rna, atac).to_csv(path)
+    return {"paths": {"rna--atac": path}}
+
+
+FILES = {
+    ("reader", "mudata"): mudata_file,
+    ("reader", "anndata"): anndata_files,
+    ("reader", "table"): table_files,
+    ("reader", "tenx"): tenx_folder,
+    ("pairing", "table"): table_of_pairs,
+    ("pairing", "matrix"): matrix_with_names,
+}
+
+
+def components():
+    for component in load_registry().components():
+        files = FILES.get((component.kind, component.name))
+        yield (component, files) if files else component
+
+
+@parametrize_with_checks(components())
 def test_contract(component, check):
     check(component)
