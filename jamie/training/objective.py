@@ -77,20 +77,17 @@ class Objective(nn.Module):
 def explain_not_finite(step: int, batch: Batch, output: Output, values: Mapping[str, Tensor]) -> TrainingError:
     """Say which term and which modality a loss that is NaN or infinite comes from."""
     terms = [name for name, value in values.items() if not torch.isfinite(value)]
-    modalities = [m for m in batch.x if not _finite(m, output)]
-    first = terms[0] if terms else "total"
-    where = f"modality '{modalities[0]}'" if modalities else "no single modality: the latents are finite"
+    # A modality's own latents come first: aggregation carries what is wrong in one into the others.
+    modalities = [m for m, p in output.posterior.items() if not _finite(p.mean, p.logvar, output.z[m])]
+    modalities += [m for m in batch.target if not _finite(output.reconstruct(m).mean)]
+    where = f"modality '{modalities[0]}'" if modalities else "no single modality: latents and decoded values are finite"
     return TrainingError(
-        f"loss '{first}' is not finite ({where})",
+        f"loss '{terms[0] if terms else 'total'}' is not finite ({where})",
         where=f"training, step {step}",
         fix="lower training.learning_rate, or check the scale of that modality's features; "
         "the last checkpoint holds the state before",
     )
 
 
-def _finite(modality: str, output: Output) -> bool:
-    posterior = output.posterior[modality]
-    tensors = [posterior.mean, output.z[modality], output.reconstruct(modality).mean]
-    if posterior.logvar is not None:
-        tensors.append(torch.exp(posterior.logvar))
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+def _finite(*tensors: Tensor | None) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor is not None)

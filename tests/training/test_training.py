@@ -1,0 +1,166 @@
+"""Training as Algorithm 1, and going on after a kill as if nothing had happened."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from jamie.core.batch import Batch, Output
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.errors import ContractError, OutputError, TrainingError
+from jamie.core.interfaces import Loss
+from jamie.spec import Ref, load_spec
+from jamie.spec.sections import LossTerm
+from jamie.training.batches import BatchMaker, mix
+from jamie.training.checkpoint import Checkpoint
+from jamie.training.fit import train
+
+from .conftest import SPEC
+
+
+class KilledError(Exception):
+    """Stands for a kill at some epoch."""
+
+
+def kill_at(epoch):
+    def progress(stage, done, total, values):
+        if done == epoch:
+            raise KilledError
+
+    return progress
+
+
+def latents(model, prepared):
+    return {m: model.encode(m, scores) for m, scores in prepared.scores.items()}
+
+
+def test_training_lowers_every_loss_and_keeps_the_best_state(prepared, spec):
+    model, history = train(prepared, None, spec, Context())
+    totals = [epoch[0] for epoch in history.epochs]
+    assert history.names == ("kl", "combination", "reconstruction")
+    assert totals[history.best_epoch] == min(totals[10:])
+    assert all(later < earlier for earlier, later in zip(history.epochs[0][2:], history.epochs[-1][2:], strict=True))
+    assert not model.network.training
+
+
+def test_training_stops_when_it_no_longer_improves(prepared):
+    spec = load_spec(SPEC, {"training.min_epochs": 3, "training.patience": 4, "training.min_change": 1e9})
+    _, history = train(prepared, None, spec, Context())
+    assert (history.stopped, history.best_epoch, len(history.epochs)) == ("patience", 3, 8)
+
+
+def test_same_seed_same_numbers_and_another_seed_others(prepared, spec):
+    one, two, other = (latents(train(prepared, None, spec, Context(seed=s))[0], prepared) for s in (0, 0, 1))
+    for m in one:
+        np.testing.assert_array_equal(one[m], two[m])
+        assert not np.allclose(one[m], other[m])
+
+
+def test_the_callers_random_numbers_are_left_alone(prepared, spec):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train(prepared, None, spec, Context())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("epoch", [1, 13, 22])
+def test_resumed_training_ends_in_the_same_numbers(prepared, spec, tmp_path, epoch):
+    undisturbed, expected = train(prepared, None, spec, Context())
+    checkpoint = tmp_path / "training.safetensors"
+    with pytest.raises(KilledError):
+        train(prepared, None, spec, Context(progress=kill_at(epoch)), checkpoint)
+    resumed, history = train(prepared, None, spec, Context(), checkpoint)
+    assert history.epochs == expected.epochs
+    one, two = latents(undisturbed, prepared), latents(resumed, prepared)
+    for m in one:
+        np.testing.assert_array_equal(one[m], two[m])
+
+
+def test_held_out_cells_do_not_touch_the_model(prepared, spec):
+    scores = {m: x.copy() for m, x in prepared.scores.items()}
+    for m, held_out in prepared.split.held_out.items():
+        assert held_out.any()
+        scores[m][held_out] += 100
+    changed = replace(prepared, scores=scores, targets=scores)
+    one = latents(train(prepared, None, spec, Context())[0], prepared)
+    two = latents(train(changed, None, spec, Context())[0], prepared)
+    for m in one:
+        np.testing.assert_array_equal(one[m], two[m])
+
+
+class Exploding(Loss):
+    """NaN from the third call on."""
+
+    name = "exploding"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, batch: Batch, output: Output) -> torch.Tensor:
+        self.calls += 1
+        return output.z["modality1"].mean() * (1 if self.calls < 3 else float("nan"))
+
+
+class Vector(Loss):
+    """Not a scalar."""
+
+    name = "vector"
+
+    def forward(self, batch: Batch, output: Output) -> torch.Tensor:
+        return output.z["modality1"]
+
+
+def with_loss(spec, cls):
+    term = LossTerm(weight=1.0, schedule=spec.losses["combination"].schedule, component=Ref("loss", cls.name, cls))
+    return replace(spec, losses={**spec.losses, cls.name: term})
+
+
+def test_a_loss_that_is_not_finite_stops_at_once_and_is_named(prepared, spec):
+    with pytest.raises(TrainingError, match=r"training, step 3: loss 'exploding' is not finite \(no single modality"):
+        train(prepared, None, with_loss(spec, Exploding), Context())
+
+
+def test_a_modality_that_is_not_finite_is_named(prepared, spec):
+    scores = {m: x.copy() for m, x in prepared.scores.items()}
+    scores["modality2"][:] = 1e38
+    with pytest.raises(TrainingError, match=r"step 1: loss 'kl' is not finite \(modality 'modality2'\)"):
+        train(replace(prepared, scores=scores, targets=scores), None, spec, Context())
+
+
+def test_a_loss_that_is_no_scalar_is_named(prepared, spec):
+    with pytest.raises(ContractError, match=r"loss 'vector': expected forward to return a scalar tensor, found shape"):
+        train(prepared, None, with_loss(spec, Vector), Context())
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "training.safetensors"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(OutputError, match=r"expected a checkpoint, found a file that cannot be read"):
+        Checkpoint.load(path)
+
+
+@pytest.mark.parametrize("density", [0.01, 0.9])
+def test_blocks_are_cut_out_of_any_correspondence(density):
+    generator = np.random.default_rng(0)
+    matrix = np.where(generator.random((40, 50)) < density, generator.random((40, 50)), 0).astype(np.float32)
+    sizes = {"a": 40, "b": 50}
+    known = Correspondences(sizes, {("a", "b"): Correspondence(matrix)})
+    x = {m: generator.random((n, 3), dtype=np.float32) for m, n in sizes.items()}
+    cells = {"a": np.array([3, 0, 39]), "b": np.array([49, 7])}
+    batch = BatchMaker(x, x, known).make(cells)
+    np.testing.assert_array_equal(batch.blocks.between("a", "b"), matrix[[3, 0, 39]][:, [49, 7]])
+    np.testing.assert_array_equal(batch.blocks.between("b", "a"), matrix.T[[49, 7]][:, [3, 0, 39]])
+    np.testing.assert_array_equal(batch.x["a"], x["a"][cells["a"]])
+    assert batch.target["a"] is batch.x["a"]
+
+
+def test_mixing_weighs_known_and_inferred_pairs():
+    sizes = {"a": 2, "b": 2}
+    known = Correspondences(sizes, {("a", "b"): Correspondence(np.eye(2))})
+    inferred = Correspondences(sizes, {("b", "a"): Correspondence(np.array([[0.2, 0.8], [0.6, 0.4]]))})
+    mixed = mix(known, inferred, 0.75).between("a", "b").matrix.toarray()
+    np.testing.assert_allclose(mixed, 0.75 * np.eye(2) + 0.25 * np.array([[0.2, 0.6], [0.8, 0.4]]), rtol=1e-6)
+    assert mix(known, inferred, 1.0) is known
