@@ -40,7 +40,8 @@ def not_a_mapping(keys: Iterable[str], node: Node, key: str) -> Problem:
 
 def not_a_component(kind: str, node: Node, key: str) -> Problem:
     """Return the problem of a value that names no component, or several."""
-    message = f"expected a {kind}, `name` or `{{name: {{...}}}}`, found {found(node.plain())}"
+    article = "an" if kind[0] in "aeiou" else "a"
+    message = f"expected {article} {kind}, `name` or `{{name: {{...}}}}`, found {found(node.plain())}"
     several = isinstance(node.value, dict) and len(node.value) > 1
     hint = "one component is one key; its parameters stand below it"
     return Problem(node.mark, key, message, (hint,) if several else ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import typing
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
@@ -12,7 +13,15 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from jamie.core.schema import type_name
 from jamie.spec.grammar import bare, dict_item, list_item, members
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "the name of a file",
+    type(None): "null",
+}
+_PLURALS = {int: "whole numbers", float: "numbers", str: "text", Path: "files"}
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 _EXAMPLES = {"int": "1", "float": "0.5", "bool": "true", "str": "name", "path": "file"}
 
@@ -58,10 +67,14 @@ def expected(annotation: Any) -> str:
         listed = ", ".join(repr(one) for one in typing.get_args(annotation))
         return f"one of {listed}" if "," in listed else listed
     if list_item(annotation) is not None:
-        return f"a list of {type_name(list_item(annotation))}"
+        return f"a list of {_plural(list_item(annotation))}"
     if dict_item(annotation) is not None:
-        return f"a mapping to {type_name(dict_item(annotation))}"
+        return f"a mapping of names to {_plural(dict_item(annotation))}"
     return _WORDS.get(annotation, type_name(annotation))
+
+
+def _plural(annotation: Any) -> str:
+    return _PLURALS.get(bare(annotation), type_name(annotation))
 
 
 def _range(annotation: Any) -> str:

@@ -43,15 +43,12 @@ def parse_yaml(text: str, source: Source) -> Node:
     SpecError
         With every duplicate key, tag and misplaced key; or with the first error of syntax.
     """
-    loader = _Loader(text)
     try:
-        tree = loader.get_single_node()
+        tree = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         raise spec_error([_syntax_problem(error, source)]) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise spec_error([Problem(Mark(source), "", f"not YAML: {str(error).splitlines()[0]}")]) from error
-    finally:
-        loader.dispose()
     converter = _Converter(source)
     node = converter.convert(tree, ()) if tree is not None else Node({}, Mark(source, 1, 1))
     if converter.problems:

@@ -1,0 +1,214 @@
+import dataclasses
+
+import pytest
+
+from jamie.core.schema import fields_of
+from jamie.spec import sections
+
+LINES = """jamie: 1
+data: toy
+correspondence: {known: by_name, infer: unoincom, rho: 1.0}
+"""
+
+
+def test_the_message_of_the_design(problems):
+    assert problems(LINES) == (
+        "spec.yaml:3:41  correspondence.infer: unknown correspondence 'unoincom'\n"
+        "    3 | correspondence: {known: by_name, infer: unoincom, rho: 1.0}\n"
+        "      |                                         ^^^^^^^^\n"
+        "  did you mean 'unioncom'?   available: seeded, unioncom; from jamie-maxfuse 0.2: maxfuse\n"
+        "  jamie-broken 0.3 could not be loaded: ImportError: no module named 'nope'"
+    )
+
+
+def test_all_problems_at_once_in_line_order(problems):
+    found = problems(
+        """seed: many
+data: {h5: {pth: x}}
+modalities:
+  rna: {layr: counts, encoder: {mlp: {hidden: [8, x]}}}
+losses:
+  kl: {weight: -1}
+  kll: 1
+training: {batch_size: 2.5, device: 5}
+evaluate: {holdout: {fraction: 1}}
+"""
+    )
+    heads = [line for line in found.splitlines() if line.startswith("spec.yaml")]
+    assert heads == [
+        "spec.yaml:1:7  seed: expected a whole number >= 0, found 'many'",
+        "spec.yaml:2:13  data.h5.pth: unknown key 'pth', and 'path' is missing",
+        "spec.yaml:4:9  modalities.rna.layr: unknown key 'layr'",
+        "spec.yaml:4:51  modalities.rna.encoder.mlp.hidden[1]: expected a whole number, found 'x'",
+        "spec.yaml:6:16  losses.kl.weight: expected a number >= 0, found -1",
+        "spec.yaml:7:3  losses.kll: unknown loss 'kll'",
+        "spec.yaml:8:24  training.batch_size: expected a whole number >= 1, found 2.5",
+        "spec.yaml:8:37  training.device: expected text, found 5",
+        "spec.yaml:9:32  evaluate.holdout.fraction: expected a number >= 0 and < 1, found 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training: {batch_size: '5'}", "training.batch_size: expected a whole number >= 1, found '5'"),
+        ("training: {batch_size: true}", "training.batch_size: expected a whole number >= 1, found true"),
+        ("training: {batch_size: [1]}", "training.batch_size: expected a whole number >= 1, found a list"),
+        ("training: {batch_size: {a: 1}}", "training.batch_size: expected a whole number >= 1, found a mapping"),
+        ("training: {steps_per_epoch: aut}", "expected a whole number >= 1 or 'auto', found 'aut'"),
+        ("correspondence: {rho: 1.5}", "correspondence.rho: expected a number from 0 to 1, found 1.5"),
+        ("correspondence: {normalize: row}", "expected one of 'rows', 'paper', found 'row'"),
+        ("labels: cell_type", "labels: expected a list of text, found 'cell_type'"),
+        ("data: {many: {paths: x}}", "data.many.paths: expected a mapping of names to files, found 'x'"),
+        ("data: {h5: {path: 5}}", "data.h5.path: expected the name of a file, found 5"),
+        ("labels: [1]", "labels[0]: expected text, found 1"),
+        ("labels: [null]", "labels[0]: expected text, found null"),
+        ("training: 5", "training: expected a mapping, found 5"),
+        ("losses: [kl]", "losses: expected a mapping"),
+        ("modalities: rna", "modalities: expected a mapping"),
+        ("model: {aggregator: {correlation: 5}}", "model.aggregator.correlation: expected a mapping, found 5"),
+        ("model: {aggregator: 5}", "model.aggregator: expected an aggregator, `name` or `{name: {...}}`, found 5"),
+        ("name: a/b", "name: expected text that matches"),
+    ],
+)
+def test_wrong_types_are_described_in_plain_words(problems, setting, message):
+    data = "" if setting.startswith("data") else "data: toy\n"
+    assert message in problems(f"{data}{setting}\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("labels: [12]", "put it in quotes: '12'"),
+        ("correspondence: {normalize: row}", "did you mean 'rows'?"),
+        ("training: {steps_per_epoch: aut}", "did you mean 'auto'?"),
+        ("trainin: {}", "did you mean 'training'?   allowed: jamie, preset, extends, name"),
+        ("modalities: {rna: {encoder: standardize}}", "'standardize' is a component of another kind: preprocessor"),
+        ("model: {aggregator: {mean: {}, correlation: {}}}", "one component is one key; its parameters stand below it"),
+        ("model: {aggregator: {correlation: 5}}", "it has no keys"),
+        ("training: 5", "keys: batch_size, min_epochs"),
+    ],
+)
+def test_hints(problems, setting, hint):
+    assert hint in problems(f"data: toy\n{setting}\n")
+
+
+def test_an_int_is_a_number_and_a_list_a_tuple(load):
+    spec = load("data: toy\ntraining: {learning_rate: 1}\nmodalities: {rna: {encoder: {mlp: {hidden: [3, 4]}}}}")
+    assert spec.training.learning_rate == 1.0
+    assert spec.modality("rna").encoder.params["hidden"] == (3, 4)
+
+
+def test_a_missing_parameter_is_described(problems):
+    found = problems("data: {h5: {}}")
+    assert found.startswith("spec.yaml:1:8  data.h5: 'path' is missing")
+    assert "  path (path): The file." in found
+    assert "  for example `path: file`" in found
+
+
+def test_a_renamed_parameter_is_one_problem(problems):
+    found = problems("data: {h5: {pathh: x}}")
+    assert "unknown key 'pathh', and 'path' is missing" in found
+    assert "renamed? write 'path'" in found
+    assert "is missing\n  path (path)" not in found
+
+
+def test_another_unknown_key_is_two_problems(problems):
+    found = problems("data: {h5: {zzz: x}}")
+    assert "unknown key 'zzz'" in found
+    assert "'path' is missing" in found
+
+
+def test_reserved_parameters_are_no_keys(problems):
+    found = problems("data: toy\nmodalities: {rna: {encoder: {mlp: {n_covariates: 2}}}}")
+    assert "unknown key 'n_covariates'" in found
+    assert "allowed: hidden, dropout" in found
+
+
+def test_a_component_without_parameters_may_stand_alone_or_with_nothing_below(load):
+    assert load("data: {toy: }").data == load("data: {toy: {}}").data == load("data: toy").data
+
+
+def test_null_is_a_value_where_the_type_has_it_and_the_default_elsewhere(load):
+    spec = load(
+        "data: toy\npreset: paper\ncorrespondence: {infer: null, rho: null}\nlosses: {alignment: null}\n"
+        "training: null\nmodalities: {rna: {preprocess: [{limits: {low: null, high: null}}]}}"
+    )
+    assert (spec.correspondence.infer, spec.correspondence.rho, spec.training.batch_size) == (None, 1.0, 512)
+    assert spec.modality("rna").preprocess[0].params == {"low": 0.0, "high": None}
+
+
+def test_what_a_constructor_refuses_is_reported_at_its_place(problems):
+    found = problems("data: toy\nmodalities: {rna: {preprocess: [{limits: {low: 3, high: 2}}]}}")
+    assert found.startswith("spec.yaml:2:34  modalities.rna.preprocess[0].limits: expected low <= high, found 3 > 2")
+    assert found.endswith("  swap them")
+
+
+class TestLosses:
+    def test_a_number_is_a_weight(self, load):
+        term = load("data: toy\nlosses: {kl: 3, margin: {margin: 2}}").losses
+        assert (term["kl"].weight, term["kl"].schedule.name) == (3.0, "sigmoid")
+        assert (term["margin"].weight, term["margin"].component.params) == (1.0, {"margin": 2.0})
+
+    def test_null_removes(self, load):
+        assert "kl" not in load("data: toy\nlosses: {kl: null}").losses
+
+    def test_null_without_anything_to_remove(self, problems):
+        found = problems("data: toy\nlosses: {margin: }")
+        assert "losses.margin: null removes a loss, and there is none to remove" in found
+        assert "write `margin: {}` to have it with its defaults" in found
+
+    def test_an_unknown_schedule(self, problems):
+        assert "losses.kl.schedule: unknown schedule 'sigmod'" in problems(
+            "data: toy\nlosses: {kl: {schedule: sigmod}}"
+        )
+
+    def test_a_loss_that_needs_an_inferred_correspondence(self, problems):
+        found = problems("data: toy\nlosses: {alignment: 2}")
+        assert found.startswith(
+            "spec.yaml:2:21  losses.alignment: alignment reads an inferred correspondence, "
+            "and correspondence.infer is null"
+        )
+        assert "set correspondence.infer, or leave the loss out with `losses: {alignment: null}`" in found
+
+    def test_it_is_found_beside_other_problems(self, problems):
+        found = problems("data: toy\nlosses: {alignment: 2, kl: x}\nseed: x")
+        assert "alignment reads an inferred correspondence" in found
+        assert "seed: expected a whole number" in found
+
+    @pytest.mark.parametrize("setting", ["correspondence: {known: none}", "evaluate: {known_pairs: {fraction: 0}}"])
+    def test_a_loss_that_needs_known_pairs(self, problems, setting):
+        found = problems(f"data: toy\nlosses: {{margin: 2}}\n{setting}")
+        assert "losses.margin: margin reads known pairs, and none are known" in found
+
+
+class TestModalities:
+    def test_the_star_is_merged_under_each(self, load):
+        spec = load(
+            "data: toy\nmodalities:\n  '*': {layer: counts, encoder: linear}\n  b: {layer: raw}\n  a: {encoder: mlp}\n"
+        )
+        assert list(spec.modalities) == ["*", "b", "a"]
+        assert (spec.modality("b").layer, spec.modality("b").encoder.name) == ("raw", "linear")
+        assert (spec.modality("a").layer, spec.modality("a").encoder.name) == ("counts", "mlp")
+        assert spec.modality("other").layer == "counts"
+        assert [p.name for p in spec.modality("a").preprocess] == ["standardize", "pca"]
+
+    def test_nothing_below_a_name_is_all_defaults(self, load):
+        assert load("data: toy\nmodalities: {rna: , atac: }").modality("rna").encoder.name == "mlp"
+
+
+SECTIONS = [
+    cls
+    for cls in vars(sections).values()
+    if dataclasses.is_dataclass(cls) and cls.__module__ == sections.__name__ and isinstance(cls, type)
+]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_is_documented(section):
+    undocumented = [f.name for f in fields_of(section).values() if not f.description and not f.name.startswith("_")]
+    assert undocumented == []
+
+
+def test_the_sections_are_all_there():
+    assert len(SECTIONS) >= 11

@@ -1,0 +1,313 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import jamie.on_files
+import jamie.run
+from jamie.cli import app
+from jamie.core.errors import DataError
+from jamie.report.console import reporting
+
+PLUGIN = '''
+import jamie
+
+class Ridge(jamie.Loss):
+    """Squared size of the latents.
+
+    Keeps them near 0.
+
+    Parameters
+    ----------
+    strength
+        How strong it is.
+    power
+        The exponent.
+    """
+
+    name = "ridge"
+    references = ("10.1000/ridge",)
+
+    def __init__(self, *, strength: float, power: int = 2) -> None:
+        super().__init__()
+
+    def forward(self, batch, output):
+        return 0
+'''
+
+
+@pytest.fixture
+def call():
+    """Run the command line in this process."""
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    path = tmp_path / "ridge.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: {simulate_branch: {n_cells: 30}}\nseed: 3\n")
+    return path
+
+
+def commands():
+    group = typer.main.get_command(app)
+    return [("jamie", group), *group.commands.items()]
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_everything_is_documented(name, command):
+    assert command.help, name
+    undocumented = [p.name for p in command.params if not getattr(p, "help", None)]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("code", ["import jamie", "import jamie.cli"])
+def test_torch_is_not_imported(code):
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print('torch' in sys.modules)"], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_help_does_not_import_torch_or_components():
+    code = (
+        "import sys; from jamie.cli import app; app(['--help'], standalone_mode=False);"
+        "print('LOADED', [m for m in ('torch', 'numpy', 'pydantic', 'jamie.core') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "LOADED []" in done.stdout, done.stderr
+    assert "validate" in done.stdout
+
+
+def test_version(call):
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", call("--version").stdout)
+
+
+def test_a_usage_error_exits_with_2(call):
+    assert call("run").exit_code == 2
+    assert call("nope").exit_code == 2
+
+
+class TestValidate:
+    def test_prints_the_spec_filled_in(self, call, spec):
+        done = call("validate", spec, "--set", "training.batch_size=7")
+        assert done.exit_code == 0, done.stderr
+        assert "batch_size: 7" in done.stdout
+        assert "name: spec" in done.stdout
+
+    def test_json(self, call, spec):
+        found = json.loads(call("validate", spec, "--json").stdout)
+        assert found["seed"] == 3
+        assert found["data"]["simulate_branch"]["n_cells"] == 30
+
+    def test_problems_go_to_standard_error(self, call, spec):
+        done = call("validate", spec, "--set", "trainin.x=1")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith("--set trainin.x=1  trainin: unknown key 'trainin'")
+        assert "Traceback" not in done.stderr
+
+    def test_problems_as_json(self, call, spec):
+        spec.write_text("data: {simulate_branch: {n_cells: many}}\nsed: 3\n")
+        done = call("validate", spec, "--json")
+        error = json.loads(done.stdout)["error"]
+        assert (done.exit_code, error["code"]) == (2, "spec")
+        assert [(p["line"], p["column"]) for p in error["problems"]] == [(1, 35), (2, 1)]
+        assert error["problems"][0]["key"] == "data.simulate_branch.n_cells"
+
+    def test_debug_shows_the_traceback(self, call, spec):
+        done = call("validate", spec, "--set", "trainin.x=1", "--debug")
+        assert type(done.exception).__name__ == "SpecError"
+
+
+class TestList:
+    def test_all_kinds(self, call, plugin):
+        done = call("list", "--plugin", plugin)
+        assert done.exit_code == 0, done.stderr
+        assert re.search(r"encoder +mlp +Multilayer", done.stdout)
+        assert re.search(rf"loss +ridge +Squared size of the latents\. +{plugin}", done.stdout)
+
+    def test_one_kind_as_json(self, call, plugin):
+        found = json.loads(call("list", "loss", "--json", "--plugin", plugin).stdout)
+        assert {row["kind"] for row in found} == {"loss"}
+        assert {"kl", "ridge"} <= {row["name"] for row in found}
+
+    def test_an_unknown_kind(self, call):
+        done = call("list", "los")
+        assert done.exit_code == 2
+        assert "unknown kind 'los'\n  did you mean 'loss'?   kinds: reader, pairing" in done.stderr
+
+    def test_a_plugin_that_raises(self, call, tmp_path):
+        (tmp_path / "bad.py").write_text("raise RuntimeError('boom')")
+        done = call("list", "--plugin", tmp_path / "bad.py", "--json")
+        error = json.loads(done.stdout)["error"]
+        assert (done.exit_code, error["code"]) == (2, "plugin")
+        assert "raised on import: RuntimeError: boom" in error["message"]
+
+
+class TestShow:
+    def test_a_component(self, call, plugin):
+        done = call("show", "loss", "ridge", "--plugin", plugin)
+        assert done.stdout == (
+            f"loss ridge ({plugin})\nSquared size of the latents.\n\nKeeps them near 0.\n\nParameters\n"
+            "  strength: float, required\n      How strong it is.\n"
+            "  power: int, default 2\n      The exponent.\n\n"
+            "References\n  https://doi.org/10.1000/ridge\n"
+        )
+
+    def test_json(self, call, plugin):
+        found = json.loads(call("show", "loss", "ridge", "--plugin", plugin, "--json").stdout)
+        assert found["parameters"][1] == {
+            "name": "power",
+            "type": "int",
+            "required": False,
+            "default": 2,
+            "description": "The exponent.",
+        }
+        assert "default" not in found["parameters"][0]
+
+    def test_a_nested_component_is_shown_by_its_name(self, call):
+        found = json.loads(call("show", "correspondence", "unioncom", "--json").stdout)
+        assert {p["name"]: p["default"] for p in found["parameters"]}["distance"] == "geodesic"
+
+    def test_an_unknown_name(self, call):
+        done = call("show", "encoder", "mpl")
+        assert done.exit_code == 2
+        assert "unknown encoder 'mpl'\n  did you mean 'mlp'?   available: linear, mlp" in done.stderr
+
+
+def test_plugins(call, plugin):
+    found = json.loads(call("plugins", "--plugin", plugin, "--json").stdout)
+    by_name = {row["name"]: row for row in found}
+    assert by_name[str(plugin)] == {"name": str(plugin), "version": "", "components": ["loss ridge"], "error": ""}
+    assert "loss kl" in by_name["jamie"]["components"]
+    assert "loss ridge" in call("plugins", "--plugin", plugin).stdout
+
+
+class Record:
+    def as_dict(self):
+        return {"metric": "foscttm", "value": 0.25}
+
+
+class Result:
+    folder, metrics = "runs/x", (Record(),)
+
+
+class TestRun:
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        made = []
+
+        def run(source, **keywords):
+            made.append((source, keywords))
+            return Result
+
+        monkeypatch.setattr(jamie.run, "run", run)
+        return made
+
+    def test_hands_everything_on(self, call, calls):
+        done = call("run", "s.yaml", "--out", "o", "--set", "a=1", "--set", "b=2", "--resume", "--overwrite")
+        assert done.exit_code == 0, done.stderr
+        ((source, keywords),) = calls
+        assert source == "s.yaml"
+        assert keywords.pop("progress") is not None
+        assert (str(keywords["out"]), keywords["overrides"]) == ("o", ["a=1", "b=2"])
+        assert (keywords["resume"], keywords["overwrite"]) == (True, True)
+        assert re.search(r"foscttm +0.25", done.stdout)
+        assert "written to runs/x" in done.stdout
+
+    def test_json(self, call, calls):
+        done = call("run", "s.yaml", "--json")
+        assert json.loads(done.stdout) == {"folder": "runs/x", "metrics": [{"metric": "foscttm", "value": 0.25}]}
+
+    def test_quiet_prints_the_folder_only(self, call, calls):
+        assert call("run", "s.yaml", "--quiet").stdout == "written to runs/x\n"
+
+    def test_an_error_exits_with_2(self, call, monkeypatch):
+        def run(source, **keywords):
+            raise DataError("found 3 NaN", where="rna", fix="fill them")
+
+        monkeypatch.setattr(jamie.run, "run", run)
+        done = call("run", "s.yaml")
+        assert (done.exit_code, done.stderr) == (2, "rna: found 3 NaN\n  fill them\n")
+        assert json.loads(call("run", "s.yaml", "--json").stdout)["error"]["code"] == "data"
+
+    def test_an_interrupt_exits_with_130(self, call, monkeypatch):
+        def run(source, **keywords):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(jamie.run, "run", run)
+        done = call("run", "s.yaml")
+        assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+        assert json.loads(call("run", "s.yaml", "--json").stdout)["error"]["code"] == "interrupted"
+
+
+class TestFiles:
+    def test_simulate(self, call, tmp_path):
+        import mudata
+
+        out = tmp_path / "new" / "cells.h5mu"
+        done = call("simulate", out, "--n-cells", 12, "--n-features", 4, "--n-features", 5, "--n-features", 6)
+        assert done.exit_code == 0, done.stderr
+        assert [m.shape for m in mudata.read_h5mu(out).mod.values()] == [(12, 4), (12, 5), (12, 6)]
+        assert [p.name for p in out.parent.iterdir()] == ["cells.h5mu"]
+
+    def test_simulate_refuses_to_replace(self, call, tmp_path):
+        out = tmp_path / "cells.h5mu"
+        out.write_text("mine")
+        done = call("simulate", out)
+        assert done.exit_code == 2
+        assert "cells.h5mu: exists already\n  give another name, or --overwrite" in done.stderr
+        assert out.read_text() == "mine"
+
+    def test_simulate_refuses_another_format(self, call, tmp_path):
+        done = call("simulate", tmp_path / "cells.csv", "--json")
+        assert "expected a name that ends in .h5mu" in json.loads(done.stdout)["error"]["message"]
+
+    def test_simulate_reports_wrong_settings_and_leaves_nothing(self, call, tmp_path):
+        done = call("simulate", tmp_path / "cells.h5mu", "--overlap", 2)
+        assert done.exit_code == 2
+        assert "expected overlap from 0 to 1" in done.stderr
+        assert list(tmp_path.iterdir()) == []
+
+    def test_embed_and_impute_use_the_model(self, call, tmp_path, monkeypatch):
+        import mudata
+
+        call("simulate", tmp_path / "cells.h5mu", "--n-cells", 12, "--n-features", 4, "--n-features", 5)
+
+        class Model:
+            def embed(self, mdata, max_missing):
+                mdata.uns["called"] = f"embed {max_missing}"
+
+            def impute(self, mdata, source, to, max_missing):
+                return mdata.mod[source]
+
+        monkeypatch.setattr(jamie.on_files, "load", lambda folder: Model())
+        data, out = tmp_path / "cells.h5mu", tmp_path / "out.h5mu"
+        done = call("embed", "model", data, "--out", out, "--max-missing", 0.5)
+        assert done.exit_code == 0, done.stderr
+        assert mudata.read_h5mu(out).uns["called"] == "embed 0.5"
+        one = tmp_path / "one.h5ad"
+        arguments = ("--source", "modality1", "--to", "modality2")
+        assert call("impute", "model", data, *arguments, "--out", one).exit_code == 0
+        assert call("impute", "model", one, *arguments, "--out", tmp_path / "two.h5ad").exit_code == 0
+
+    def test_embed_without_a_model(self, call, tmp_path):
+        done = call("embed", tmp_path / "nope", tmp_path / "x.h5mu", "--out", tmp_path / "y.h5mu")
+        assert done.exit_code == 2
+        assert str(tmp_path / "nope") in done.stderr
+
+
+def test_reporting_is_there_for_long_work():
+    with reporting(quiet=True) as progress:
+        progress("training", 1, 2, {})
