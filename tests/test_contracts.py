@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import io, sparse
 
 from jamie.builtins import load_registry
+from jamie.data.assemble import mudata_conventions
 from jamie.testing import parametrize_with_checks, toy
 
 
@@ -28,7 +29,8 @@ def folder() -> Path:
 
 def mudata_file():
     path = folder() / "toy.h5mu"
-    toy.mudata().write(path)
+    with mudata_conventions():
+        toy.mudata().write(path)
     return {"path": path}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import product
 
 import torch
@@ -63,6 +64,12 @@ def check_leaves_inputs_alone(component: type[Loss]) -> None:
     tensors |= {f"inferred {pair}": v for pair, v in given.inferred.given.items()} if given.inferred else {}
     with unmodified(component, **tensors):
         build(component)(given, output)
+
+
+def check_has_no_weight_of_its_own(component: type[Loss]) -> None:
+    """Weight and schedule belong to the spec; a keyword of that name would never be set."""
+    taken = sorted(set(inspect.signature(component).parameters) & Loss.reserved)
+    require(not taken, component, "weight and schedule belong to the spec", expected="other keywords", found=taken)
 
 
 def _value(component: type[Loss], given: Batch) -> Tensor:

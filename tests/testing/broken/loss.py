@@ -115,6 +115,16 @@ class Sharpens(SOUND):
         return super().forward(batch, output)
 
 
+class Weighs(SOUND):
+    """Weighs itself."""
+
+    name = "weighs"
+
+    def __init__(self, *, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+
 BROKEN = {
     "check_is_a_finite_scalar": [
         (PerCell, r"loss 'per_cell': a scalar \(2 modalities, some cells matched\)"),
@@ -132,4 +142,7 @@ BROKEN = {
     ],
     "check_ignores_the_order_of_cells": [(ByRow, "loss 'by_row': the order of cells means nothing")],
     "check_leaves_inputs_alone": [(Sharpens, r"inputs are never modified \(blocks \('rna', 'atac'\)\)")],
+    "check_has_no_weight_of_its_own": [
+        (Weighs, r"weight and schedule belong to the spec: expected other keywords, found \['weight'\]"),
+    ],
 }
