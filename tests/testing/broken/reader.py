@@ -4,6 +4,7 @@ from itertools import count
 from pathlib import Path
 
 import jamie
+from jamie.data.assemble import mudata_conventions
 from jamie.testing import toy
 
 CALLS = count()
@@ -39,7 +40,8 @@ class Empty(jamie.Reader):
         from mudata import MuData
 
         mdata = toy.mudata()
-        return MuData({"rna": mdata["rna"].copy(), "atac": mdata["atac"][:, :0].copy()})
+        with mudata_conventions():
+            return MuData({"rna": mdata["rna"].copy(), "atac": mdata["atac"][:, :0].copy()})
 
 
 class Restless(jamie.Reader):
