@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jamie.api import load
 from jamie.core.errors import OutputError
+from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
@@ -28,8 +29,9 @@ def embed_file(model: Path, data: Path, out: Path, *, max_missing: float, overwr
     """
     with _whole(out, ".h5mu", overwrite) as partial:
         loaded, mdata = load(model), MuDataReader(path=data).read()
-        loaded.embed(mdata, max_missing=max_missing)
-        mdata.write_h5mu(partial)
+        with mudata_conventions():
+            loaded.embed(mdata, max_missing=max_missing)
+            mdata.write_h5mu(partial)
 
 
 def impute_file(
@@ -66,7 +68,8 @@ def simulate_file(
     """
     with _whole(out, ".h5mu", overwrite) as partial:
         simulator = SimulateBranch(n_cells=n_cells, n_features=n_features, noise=noise, overlap=overlap, seed=seed)
-        simulator.read().write_h5mu(partial)
+        with mudata_conventions():
+            simulator.read().write_h5mu(partial)
 
 
 def _read(data: Path, source: str) -> MuData:

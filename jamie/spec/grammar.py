@@ -58,10 +58,10 @@ def section_of(annotation: Any) -> type | None:
 
 
 def list_item(annotation: Any) -> Any | None:
-    """Type of the items of a list; None for anything else."""
+    """Type of the items of a list of any length; None for anything else."""
     for one in map(bare, members(bare(annotation))):
         origin, args = typing.get_origin(one), typing.get_args(one)
-        if origin in _LISTS and args and not (origin is tuple and args[-1] is not ... and len(set(args)) > 1):
+        if origin in _LISTS and args and (origin is not tuple or args[-1] is ...):
             return args[0]
     return None
 

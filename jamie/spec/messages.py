@@ -57,6 +57,8 @@ def mismatch(message: str, annotation: object, node: Node, key: str) -> Problem:
     hint = did_you_mean(node.value, literals(annotation)) if isinstance(node.value, str) else ""
     if isinstance(node.value, int | float) and expected(annotation).startswith("text"):
         hint = f"put it in quotes: '{found(node.value)}'"
+    elif isinstance(node.value, float) and node.value.is_integer() and "a whole number" in message:
+        hint = f"write {int(node.value)}"
     return Problem(node.mark, key, message, (hint,) if hint else ())
 
 

@@ -105,6 +105,9 @@ class Problem:
 
 
 def spec_error(problems: Iterable[Problem]) -> SpecError:
-    """Return all problems as one error, each once, in line order."""
-    ordered = sorted(dict.fromkeys(problems), key=lambda p: (p.mark.source.name, p.mark.line, p.mark.column))
+    """Return all problems as one error, in line order; what `"*"` has wrong is not repeated for each modality."""
+    once: dict[object, Problem] = {}
+    for problem in problems:
+        once.setdefault((problem.mark, problem.message) if problem.mark.line else problem, problem)
+    ordered = sorted(once.values(), key=lambda p: (p.mark.source.name, p.mark.line, p.mark.column))
     return SpecError("\n".join(map(str, ordered)), problems=tuple(ordered))

@@ -33,7 +33,7 @@ from jamie.spec.node import Node, at, node_of
 from jamie.spec.problem import Mark, Problem, Source
 from jamie.spec.ref import Ref, Written
 from jamie.spec.sections import Header, LossTerm
-from jamie.spec.values import ValueMismatchError, validated
+from jamie.spec.values import ValueMismatchError, expected, validated
 
 
 @dataclass
@@ -194,10 +194,17 @@ class Resolver:
         before = len(self.problems)
         values = [self.value(list_item(annotation), child, f"{key}[{i}]") for i, child in enumerate(node.value)]
         if get_origin(annotation) is Annotated and len(self.problems) == before:
-            limits = Annotated[(list[Any], *get_args(annotation)[1:])]  # the items are checked; their number is not
-            self._scalar(limits, node, key)
+            self._check_length(annotation, node, key)
         container = next(get_origin(bare(one)) for one in members(bare(annotation)) if list_item(one) is not None)
         return container(values) if container in (tuple, set, frozenset) else values
+
+    def _check_length(self, annotation: Any, node: Node, key: str) -> None:
+        limits = Annotated[(list[Any], *get_args(annotation)[1:])]  # the items themselves are checked already
+        try:
+            validated(limits, node.plain())
+        except ValueMismatchError:
+            message = f"expected {expected(annotation)}, found {len(node.value)}"
+            self.problems.append(messages.mismatch(message, annotation, node, key))
 
     def _path(self, node: Node, key: str) -> Path:
         path = find_file(node.value, node.mark.source)

@@ -22,7 +22,15 @@ _WORDS = {
     type(None): "null",
 }
 _PLURALS = {int: "whole numbers", float: "numbers", str: "text", Path: "files"}
-_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+_LIMITS = {
+    "ge": ">=",
+    "gt": ">",
+    "le": "<=",
+    "lt": "<",
+    "min_length": "of length at least",
+    "max_length": "of length at most",
+    "pattern": "that matches",
+}
 _EXAMPLES = {"int": "1", "float": "0.5", "bool": "true", "str": "name", "path": "file"}
 
 
@@ -66,6 +74,8 @@ def expected(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         listed = ", ".join(repr(one) for one in typing.get_args(annotation))
         return f"one of {listed}" if "," in listed else listed
+    if typing.get_origin(annotation) is tuple and ... not in typing.get_args(annotation):
+        return f"a list of {', '.join(expected(one) for one in typing.get_args(annotation))}"
     if list_item(annotation) is not None:
         return f"a list of {_plural(list_item(annotation))}"
     if dict_item(annotation) is not None:
@@ -78,16 +88,16 @@ def _plural(annotation: Any) -> str:
 
 
 def _range(annotation: Any) -> str:
-    bounds: dict[str, Any] = {}
-    pattern = ""
+    limits: dict[str, Any] = {}
     for outer in typing.get_args(annotation)[1:]:
         for constraint in getattr(outer, "metadata", [outer]):
-            bounds.update({name: getattr(constraint, name) for name in _BOUNDS if hasattr(constraint, name)})
-            pattern = getattr(constraint, "pattern", None) or pattern
-    if bounds.keys() == {"ge", "le"}:
-        return f" from {bounds['ge']} to {bounds['le']}"
-    said = " and ".join(f"{_BOUNDS[name]} {bound}" for name, bound in bounds.items())
-    return f"{f' {said}' if said else ''}{f' that matches {pattern}' if pattern else ''}"
+            limits.update(
+                {name: getattr(constraint, name) for name in _LIMITS if getattr(constraint, name, None) is not None}
+            )
+    if limits.keys() == {"ge", "le"}:
+        return f" from {limits['ge']} to {limits['le']}"
+    said = " and ".join(f"{_LIMITS[name]} {limit}" for name, limit in limits.items())
+    return f" {said}" if said else ""
 
 
 def found(value: Any) -> str:

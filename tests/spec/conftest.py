@@ -41,6 +41,16 @@ def _many(self, *, paths: dict[str, Path], columns: list[Path] | None = None) ->
     self.paths = paths
 
 
+def _shapes(
+    self,
+    *,
+    interval: tuple[float, float] = (0, 1),
+    sizes: Annotated[list[int], Field(min_length=1)] | None = None,
+    weights: Annotated[list[float], Field(min_length=2)] = (1, 1),
+) -> None:
+    pass
+
+
 def _pca(
     self, *, n_components: Annotated[int, Field(ge=1)] = 512, solver: Literal["full", "randomized"] = "full"
 ) -> None:
@@ -90,6 +100,7 @@ COMPONENTS = [
     component(Preprocessor, "standardize"),
     component(Preprocessor, "pca", _pca),
     component(Preprocessor, "limits", _limits),
+    component(Preprocessor, "shapes", _shapes),
     Geodesic,
     component(Distance, "euclidean"),
     component(CorrespondenceInferer, "unioncom", _unioncom),

@@ -77,8 +77,34 @@ def test_wrong_types_are_described_in_plain_words(problems, setting, message):
 
 
 @pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("interval: [1]", "shapes.interval: expected a list of a number, a number, found a list"),
+        ("interval: [1, x]", "shapes.interval: expected a list of a number, a number, found a list"),
+        ("weights: [1]", "shapes.weights: expected a list of numbers of length at least 2, found 1"),
+        ("weights: [1, x]", "shapes.weights[1]: expected a number, found 'x'"),
+        ("sizes: 5", "shapes.sizes: expected a list of whole numbers of length at least 1 or null, found 5"),
+    ],
+)
+def test_lists_of_fixed_and_limited_length(problems, parameter, message):
+    found = problems(f"data: toy\nmodalities: {{rna: {{preprocess: [{{shapes: {{{parameter}}}}}]}}}}\n")
+    assert message in found
+
+
+def test_a_tuple_of_fixed_length(load):
+    spec = load("data: toy\nmodalities: {rna: {preprocess: [{shapes: {interval: [2, 3], sizes: [1]}}]}}")
+    assert spec.modality("rna").preprocess[0].params == {"interval": (2.0, 3.0), "sizes": [1], "weights": (1, 1)}
+
+
+def test_what_the_star_has_wrong_is_reported_once(problems):
+    found = problems("data: toy\nmodalities: {'*': {encoder: mpl}, rna: {layer: a}, atac: {layer: b}}")
+    assert found.count("unknown encoder 'mpl'") == 1
+
+
+@pytest.mark.parametrize(
     ("setting", "hint"),
     [
+        ("training: {batch_size: 1e3}", "write 1000"),
         ("labels: [12]", "put it in quotes: '12'"),
         ("correspondence: {normalize: row}", "did you mean 'rows'?"),
         ("training: {steps_per_epoch: aut}", "did you mean 'auto'?"),
