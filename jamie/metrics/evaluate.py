@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, EmbeddedPair, Split
-from jamie.core.errors import DataError
 from jamie.core.interfaces import Metric
 from jamie.core.schema import fields_of
 
@@ -96,10 +95,6 @@ def evaluate(
     DataError
         Where latents are not finite.
     """
-    for name, z in latents.items():
-        wrong = int((~np.isfinite(z)).any(axis=1).sum())
-        if wrong:
-            raise DataError(f"expected finite latents, found {wrong} of {len(z)} cells without", where=name)
     records: list[Record] = []
     for a, b in combinations(dataset.modalities, 2):
         for scope in _scopes(dataset, split, a, b):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
+import numpy as np
+
 from jamie.core.component import Component
 from jamie.core.data import EmbeddedPair
-from jamie.core.errors import ContractError
+from jamie.core.errors import ContractError, DataError
 
 
 class Metric(Component):
@@ -28,9 +30,15 @@ class Metric(Component):
 
         Raises
         ------
+        DataError
+            Where a latent is not finite: every comparison with NaN is false, which could pass for a good score.
         ContractError
             Where the value lies outside `bounds`.
         """
+        for modality, z in ((pair.source, pair.z_source), (pair.target, pair.z_target)):
+            wrong = int((~np.isfinite(z)).any(axis=1).sum())
+            if wrong:
+                raise DataError(f"expected finite latents, found {wrong} of {len(z)} cells without", where=modality)
         value = float(self._score(pair))
         low, high = self.bounds
         if not low <= value <= high:
