@@ -76,6 +76,8 @@ def print_component(found: Mapping[str, Any]) -> None:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        value = [f"{key}={one}" for key, one in value.items()]
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

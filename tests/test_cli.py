@@ -196,7 +196,7 @@ def test_plugins(call, plugin):
 
 class Record:
     def as_dict(self):
-        return {"metric": "foscttm", "value": 0.25}
+        return {"metric": "foscttm", "value": 0.25, "label": None, "parameters": {"k": 5}}
 
 
 class Result:
@@ -223,12 +223,12 @@ class TestRun:
         assert keywords.pop("progress") is not None
         assert (str(keywords["out"]), keywords["overrides"]) == ("o", ["a=1", "b=2"])
         assert (keywords["resume"], keywords["overwrite"]) == (True, True)
-        assert re.search(r"foscttm +0.25", done.stdout)
+        assert re.search(r"foscttm +0.25 +k=5", done.stdout)
         assert "written to runs/x" in done.stdout
 
     def test_json(self, call, calls):
         done = call("run", "s.yaml", "--json")
-        assert json.loads(done.stdout) == {"folder": "runs/x", "metrics": [{"metric": "foscttm", "value": 0.25}]}
+        assert json.loads(done.stdout) == {"folder": "runs/x", "metrics": [Record().as_dict()]}
 
     def test_quiet_prints_the_folder_only(self, call, calls):
         assert call("run", "s.yaml", "--quiet").stdout == "written to runs/x\n"

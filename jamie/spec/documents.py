@@ -54,7 +54,7 @@ def read_layers(source: str | Path | Mapping[str, Any], folder: Path) -> list[No
         return [Node({}), _preset(source)]
     else:
         documents = [_read(Path(source), folder)]
-    seen = {Path(source).resolve()} if not isinstance(source, Mapping) else set()
+    seen = set() if isinstance(source, Mapping) else {(folder / source).resolve()}
     while documents[0].header.extends:
         mark = documents[0].extends
         path = (mark.source.folders[0] / documents[0].header.extends).resolve()
