@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class UnionCom(CorrespondenceInferer):
         transposed = a.n_cells > b.n_cells
         x, y, pairs = (b, a, known.T) if transposed else (a, b, known)
         context.require_memory(
-            24 * x.n_cells * y.n_cells + 32 * (x.n_cells**2 + y.n_cells**2),
+            32 * x.n_cells * y.n_cells + 32 * (x.n_cells**2 + y.n_cells**2),
             f"unioncom on {x.n_cells} and {y.n_cells} cells",
             "use fewer cells, or known pairs alone (correspondence.infer: null)",
         )
@@ -107,14 +108,12 @@ class UnionCom(CorrespondenceInferer):
         tensors = (torch.as_tensor(K, dtype=torch.float32, device=context.device) for K in (K_x, K_y))
         fine = Problem(*(Factors.of(K, self.rank_tolerance) for K in tensors))
         coarse = Problem(fine.x.truncated(EXPLORING), fine.y.truncated(EXPLORING))
-        kernels = enumerate(starting_kernels(profile_cost(K_x, K_y, anchors), anchors))
-        best = min(
-            (self._descend(coarse, kernel, number, context) for number, kernel in kernels),
-            key=lambda solution: solution.relative,
-        )
-        solution = self._descend(fine, best.F, len(TEMPERATURES), context)
+        kernels = starting_kernels(profile_cost(K_x, K_y, anchors), anchors)
+        explored = [self._descend(coarse, kernel, number, context) for number, kernel in enumerate(kernels)]
+        best = min(explored, key=lambda one: one.relative)
+        solution = self._descend(fine, best.F, len(explored), context)
         project_(solution.F, torch.ones_like(solution.F[0]), max_iterations=PROJECTING)
-        return solution
+        return replace(solution, iterations=solution.iterations + sum(one.iterations for one in explored))
 
     def _descend(
         self, problem: Problem, kernel: NDArray[np.float64] | torch.Tensor, number: int, context: Context

@@ -1,0 +1,175 @@
+"""How good an inferred correspondence is, where the truth or labels are known."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from jamie.core.correspondence import Correspondence
+from jamie.correspondence.coupling import row_entropy
+
+log = logging.getLogger(__name__)
+
+BLOCK = 4096
+STANDARD_ERRORS = 3.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality of an inferred correspondence beside what chance would give; None where it cannot be known.
+
+    All but the entropy are means over both directions.
+
+    Parameters
+    ----------
+    mean_row_entropy
+        0 where every cell of a has one partner, 1 where all partners are alike.
+    n_pairs
+        True pairs that it was judged by.
+    mean_quantile
+        Fraction of the other cells that match better than the true partner, ties one half: 0 is best, 0.5 chance.
+    quantile_error
+        Standard error of `mean_quantile`.
+    top1, top1_chance
+        How often the best match is the true partner; of tied best matches each counts its share.
+    mass, mass_chance
+        Part of a cell's confidence that its true partner has.
+    type_accuracy, type_chance
+        How often the best match has the cell's label.
+    better_than_chance
+        Whether the mean quantile (or else the type accuracy) beats chance by three standard errors.
+    """
+
+    mean_row_entropy: float
+    n_pairs: int = 0
+    mean_quantile: float | None = None
+    quantile_error: float | None = None
+    top1: float | None = None
+    top1_chance: float | None = None
+    mass: float | None = None
+    mass_chance: float | None = None
+    type_accuracy: float | None = None
+    type_chance: float | None = None
+    better_than_chance: bool | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is known, as plain values."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def assess(
+    found: Correspondence,
+    truth: Correspondence,
+    *,
+    labels: tuple[ArrayLike, ArrayLike] | None = None,
+    where: str = "correspondence",
+) -> Quality:
+    """Judge an inferred correspondence, and warn where it is no better than chance.
+
+    Parameters
+    ----------
+    found : (n_a, n_b)
+        The inferred correspondence.
+    truth : (n_a, n_b)
+        Pairs that are truly the same cell, best without those that the inferer was told; may be empty.
+    labels
+        (n_a,) and (n_b,) labels of the cells.
+    where
+        For the messages.
+    """
+    values: dict[str, Any] = {"mean_row_entropy": float(row_entropy(found.matrix).mean()), "n_pairs": truth.n_pairs}
+    if truth.n_pairs:
+        values |= _against_truth(found, truth)
+        values["better_than_chance"] = bool(values["mean_quantile"] < 0.5 - STANDARD_ERRORS * values["quantile_error"])
+    if labels is not None:
+        one, other = np.asarray(labels[0]).astype(str), np.asarray(labels[1]).astype(str)
+        accuracy, chance = _against_labels(found, one, other)
+        values |= {"type_accuracy": accuracy, "type_chance": chance}
+        error = np.sqrt(chance * (1 - chance) / min(found.shape))
+        values.setdefault("better_than_chance", bool(accuracy > chance + STANDARD_ERRORS * error))
+    quality = Quality(**values)
+    if quality.better_than_chance is False:
+        log.warning(
+            "%s: the inferred correspondence is NO BETTER THAN CHANCE at finding partners: %s",
+            where,
+            _evidence(quality),
+        )
+    return quality
+
+
+def _evidence(quality: Quality) -> str:
+    parts = []
+    if quality.mean_quantile is not None:
+        parts.append(
+            f"mean quantile of the true partner {quality.mean_quantile:.3f} +- {quality.quantile_error:.3f} "
+            "(0 best, 0.5 chance)"
+        )
+    if quality.type_accuracy is not None:
+        parts.append(f"type accuracy {quality.type_accuracy:.3f} (chance {quality.type_chance:.3f})")
+    return f"{', '.join(parts)}; leave it out of training (correspondence.infer: null)"
+
+
+def _against_truth(found: Correspondence, truth: Correspondence) -> dict[str, float]:
+    rows, columns = truth.pairs()
+    forward = _ranks(found.matrix, rows, columns)
+    backward = _ranks(found.T.matrix, columns, rows)
+    quantile, top1, mass = ((x + y) / 2 for x, y in zip(forward, backward, strict=True))
+    chance = (1 / found.shape[0] + 1 / found.shape[1]) / 2
+    return {
+        "mean_quantile": float(quantile.mean()),
+        "quantile_error": float(quantile.std(ddof=1) / np.sqrt(len(rows))) if len(rows) > 1 else 0.5,
+        "top1": float(top1.mean()),
+        "top1_chance": chance,
+        "mass": float(mass.mean()),
+        "mass_chance": chance,
+    }
+
+
+def _ranks(
+    matrix: sparse.csr_array, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of each pair: its quantile in its row, its share of being the row's best, its part of the row's mass."""
+    width = matrix.shape[1]
+    parts = []
+    for start in range(0, len(rows), BLOCK):
+        block = matrix[rows[start : start + BLOCK]]
+        n = block.shape[0]
+        of = np.repeat(np.arange(n), np.diff(block.indptr))
+        own = np.asarray(matrix[rows[start : start + BLOCK], columns[start : start + BLOCK]]).ravel()
+        above = np.bincount(of, block.data > own[of], minlength=n)
+        stored_ties = np.bincount(of, block.data == own[of], minlength=n)
+        # entries that are not stored are 0, and tie with a true partner that is not stored
+        ties = np.where(own > 0, stored_ties, width - np.diff(block.indptr)) - 1
+        total = np.bincount(of, block.data, minlength=n)
+        quantile = (above + 0.5 * ties) / max(width - 1, 1)
+        parts.append((quantile, (above == 0) / (ties + 1), np.divide(own, total, out=np.zeros(n), where=total > 0)))
+    quantile, top1, mass = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return quantile, top1, mass
+
+
+def _against_labels(found: Correspondence, one: NDArray[np.str_], other: NDArray[np.str_]) -> tuple[float, float]:
+    """Accuracy of the best match's label over both directions, and that of a match drawn at random."""
+    names, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
+    a, b = codes[: len(one)], codes[len(one) :]
+    share_a, share_b = (np.bincount(c, minlength=len(names)) / len(c) for c in (a, b))
+    forward = _type_accuracy(found.matrix, a, b, share_b)
+    backward = _type_accuracy(found.T.matrix, b, a, share_a)
+    return (forward + backward) / 2, float(share_a @ share_b)
+
+
+def _type_accuracy(
+    matrix: sparse.csr_array, a: NDArray[np.int64], b: NDArray[np.int64], share_b: NDArray[np.float64]
+) -> float:
+    n = len(a)
+    of = np.repeat(np.arange(n), np.diff(matrix.indptr))
+    best = np.asarray(matrix.max(axis=1).todense()).ravel()
+    is_best = matrix.data == best[of]
+    n_best = np.bincount(of, is_best, minlength=n)
+    right = np.bincount(of, is_best & (b[matrix.indices] == a[of]), minlength=n)
+    # a cell without any match is as good as a random one
+    return float(np.where(n_best > 0, right / np.maximum(n_best, 1), share_b[a]).mean())
