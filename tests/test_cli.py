@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 
+import mudata
 import pytest
 import typer
 from typer.testing import CliRunner
