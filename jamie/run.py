@@ -18,13 +18,15 @@ from jamie.core.context import Context, Progress
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError, OutputError
 from jamie.correspondence.infer import Inference, infer_all
+from jamie.correspondence.quality import Quality, assess_all
+from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.data.split import split_cells
 from jamie.metrics.evaluate import Record, evaluate, to_table
 from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
-from jamie.report.correspondence_files import load_inference, save_inference, save_known
+from jamie.report.correspondence_files import inference_records, load_inference, save_inference, save_known
 from jamie.report.results import EMBEDDING, cell_columns, embedded_mudata, write_imputed
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, load_spec
@@ -48,6 +50,8 @@ class Fitted:
         All cells, preprocessed.
     inference
         Inferred correspondence of the training cells; None where nothing is inferred.
+    quality
+        How good that is, for every two modalities, as far as truth or labels tell.
     model
         Trained.
     history
@@ -62,6 +66,7 @@ class Fitted:
 
     prepared: Prepared
     inference: Inference | None
+    quality: Mapping[tuple[str, str], Quality]
     model: TrainedModel
     history: History
     latents: Mapping[str, NDArray[np.float32]]
@@ -151,8 +156,9 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
     with stage("preprocess"):
         split = split_cells(dataset, spec.evaluate.holdout.fraction, context)
         prepared = prepare(dataset, split, spec, context)
-    with stage("correspondence"):
+    with stage("correspondence") if spec.correspondence.infer else nullcontext():
         inference = _infer(prepared, spec, context, folder)
+        quality = assess_all(inference, dataset.subset(split.train)) if inference else {}
     with stage("training"):
         inferred = inference.correspondences if inference else None
         checkpoint = folder.path / CHECKPOINT if folder else None
@@ -162,7 +168,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
         aggregated = model.aggregate(latents, _for_all_cells(prepared, inferred, spec.correspondence.rho))
         metrics = [ref.build() for ref in spec.evaluate.metrics]
         records = tuple(evaluate(latents, dataset, split, metrics))
-    return Fitted(prepared, inference, model, history, latents, aggregated, records)
+    return Fitted(prepared, inference, quality, model, history, latents, aggregated, records)
 
 
 def device_for(name: str) -> str:
@@ -194,7 +200,7 @@ def _infer(prepared: Prepared, spec: Spec, context: Context, folder: RunFolder |
     if saved is not None:
         return saved
     views = {m: cells.view(m) for m in cells.scores}
-    inference = infer_all(views, cells.dataset, spec.correspondence.infer.build(), context)
+    inference = infer_all(views, cells.dataset.known, spec.correspondence.infer.build(), context)
     if folder:
         save_inference(folder, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
     return inference
@@ -240,11 +246,13 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
         path.mkdir()
         save_model(fitted.model, path)
     save_known(folder, loaded.dataset)
+    if fitted.inference:
+        folder.write_json("correspondence.json", inference_records(fitted.inference, fitted.quality))
     folder.write_json("pairing.json", loaded.pairing_table.to_json())
     folder.write_json("metrics.json", [record.as_dict() for record in fitted.records])
     folder.write_text("metrics.csv", to_table(fitted.records).to_csv(index=False))
     mdata = to_mudata(loaded.mdata, fitted)
-    with folder.writing("result.h5mu") as path:
+    with folder.writing("result.h5mu") as path, mudata_conventions():
         mdata.write_h5mu(path, compression="gzip")
     write_imputed(folder, fitted.model, fitted.prepared, fitted.latents)
     return mdata

@@ -16,7 +16,7 @@ from rich.table import Table
 from jamie.core.errors import JamieError, SpecError
 
 WIDTH_IN_FILES = 200
-USER_ERROR, INTERRUPTED = 2, 130
+UNEXPECTED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 @contextmanager
@@ -32,6 +32,15 @@ def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None
         else:
             print(error, file=sys.stderr)
         raise typer.Exit(USER_ERROR) from error
+    except Exception as error:  # a fault, here or in a plugin: one line, unless the traceback is asked for
+        if debug:
+            raise
+        message = f"unexpected {type(error).__name__}: {error}"
+        if as_json:
+            print_json({"error": {"code": "unexpected", "message": message}})
+        else:
+            print(f"{message}\n  a fault of jamie or of a plugin; --debug shows where", file=sys.stderr)
+        raise typer.Exit(UNEXPECTED) from error
     except KeyboardInterrupt as error:
         if as_json:
             print_json({"error": {"code": "interrupted", "message": "interrupted"}})

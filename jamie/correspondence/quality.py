@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from jamie.core.correspondence import Correspondence
+from jamie.core.data import Dataset
 from jamie.correspondence.coupling import row_entropy
+from jamie.correspondence.infer import Inference
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,23 @@ def assess(
             _evidence(quality),
         )
     return quality
+
+
+def assess_all(inference: Inference, dataset: Dataset) -> dict[tuple[str, str], Quality]:
+    """Judge the inferred correspondence of every two modalities of the same cells.
+
+    The judges are the pairs that the inferer was not told; where it was told all of them, all of them.
+    """
+    found = {}
+    for (a, b), correspondence in inference.correspondences.items():
+        truth = dataset.truth.between(a, b)
+        hidden = truth.without(dataset.known.between(a, b))
+        frames = [dataset.modalities[m].obs for m in (a, b)]
+        label = next((c for c in dataset.labels if all(c in obs and obs[c].notna().all() for obs in frames)), None)
+        labels = None if label is None else (frames[0][label], frames[1][label])
+        judges = hidden if hidden.n_pairs else truth
+        found[a, b] = assess(correspondence, judges, labels=labels, where=f"correspondence {a}--{b}")
+    return found
 
 
 def _evidence(quality: Quality) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,13 +60,12 @@ def embed_cells(
 def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:
     """Correspondence of cells whose names occur in two modalities."""
     sizes = {m: len(names) for m, names in cells.items()}
-    empty = Correspondences(sizes)
     pairs = {}
-    for (a, b), _ in empty.items():
+    for a, b in combinations(cells, 2):
         columns = cells[b].get_indexer(cells[a])
         rows = np.flatnonzero(columns >= 0)
         pairs[a, b] = Correspondence.from_pairs(rows, columns[rows], (sizes[a], sizes[b]))
-    return replace(empty, given=pairs)
+    return Correspondences(sizes, pairs)
 
 
 def impute_cells(

@@ -121,7 +121,7 @@ class TrainedModel:
     def aggregate(
         self, latents: Mapping[str, NDArray[np.float32]], correspondences: Correspondences
     ) -> dict[str, NDArray[np.float32]]:
-        """Aggregated latents (n_m, L) of each modality, block by block over a sparse correspondence."""
+        """Aggregate latents (n_m, L) of each modality, block by block over a sparse correspondence."""
         return {
             a: np.concatenate([self._aggregate_block(a, rows, latents, correspondences) for rows in _blocks(len(z))])
             for a, z in latents.items()

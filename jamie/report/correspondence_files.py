@@ -13,6 +13,7 @@ import pandas as pd
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import Dataset
 from jamie.correspondence.infer import Inference
+from jamie.correspondence.quality import Quality
 from jamie.report.run_folder import RunFolder
 
 FOLDER = "correspondence"
@@ -46,13 +47,22 @@ def load_inference(path: Path, sizes: Mapping[str, int]) -> Inference | None:
     return Inference(Correspondences(sizes, {pair: f.correspondence for pair, f in found.items()}), found)
 
 
+def inference_records(inference: Inference, quality: Mapping[tuple[str, str], Quality]) -> list[dict[str, Any]]:
+    """Diagnostics and quality of every inferred correspondence, as plain values."""
+    return [
+        {"source": a, "target": b, "diagnostics": dict(found.diagnostics), "quality": quality[a, b].as_dict()}
+        for (a, b), found in inference.found.items()
+    ]
+
+
 def _write(
     folder: RunFolder, name: str, correspondence: Correspondence, cells_a: pd.Index, cells_b: pd.Index, **extra: Any
 ) -> None:
     arrays, plain = correspondence.state()
-    names = {"cells_a": cells_a.to_numpy(str), "cells_b": cells_b.to_numpy(str)}
+    arrays |= {"format": np.array(b"csr"), "shape": np.array(plain["shape"]), **extra}
+    arrays |= {"cells_a": cells_a.to_numpy(str), "cells_b": cells_b.to_numpy(str)}
     with folder.writing(name) as path:
-        np.savez_compressed(path, format=np.array(b"csr"), shape=plain["shape"], **arrays, **names, **extra)
+        np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def _read(path: Path) -> Inferred:

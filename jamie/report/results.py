@@ -15,6 +15,7 @@ from scipy import sparse
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Matrix
 from jamie.correspondence.infer import Inference
+from jamie.data.assemble import mudata_conventions
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
 from jamie.report.run_folder import RunFolder
@@ -129,14 +130,14 @@ def embedded_mudata(
     key_added
         Key of `obsm`.
     """
-    import mudata
+    from mudata import MuData
 
     modalities = {m: shallow_copy(mdata.mod[m]) for m in latents}
     for m, adata in modalities.items():
         adata.obsm[key_added] = latents[m]
         adata.obs = adata.obs.assign(**obs[m])
-    with mudata.set_options(pull_on_update=False):
-        embedded = mudata.MuData(modalities)
+    with mudata_conventions():
+        embedded = MuData(modalities)
         embedded.obs = embedded.obs.join(mdata.obs[mdata.obs.columns.difference(embedded.obs.columns)])
         embedded.obsm[key_added] = joint_embedding(embedded.obs_names, aggregated, modalities)
         embedded.uns.update({**mdata.uns, "jamie": dict(provenance)})
@@ -157,11 +158,14 @@ def joint_embedding(
 
 
 def imputed_anndata(
-    values: Matrix, obs: pd.DataFrame, features: pd.Index, provenance: Mapping[str, Any], var: pd.DataFrame | None = None
+    values: Matrix,
+    obs: pd.DataFrame,
+    features: pd.Index,
+    provenance: Mapping[str, Any],
+    var: pd.DataFrame | None = None,
 ) -> AnnData:
     """Return imputed values (n, p_t) with the names of the target's features and the cells of the source."""
     from anndata import AnnData
 
-    var = pd.DataFrame(index=features) if var is None else var.reindex(features)
     X = sparse.csr_matrix(values) if sparse.issparse(values) else values
-    return AnnData(X=X, obs=obs, var=var, uns={"jamie": dict(provenance)})
+    return AnnData(X=X, obs=obs, var=pd.DataFrame(index=features), uns={"jamie": dict(provenance)})

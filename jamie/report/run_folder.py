@@ -76,7 +76,8 @@ class RunFolder:
     def _remove(path: Path) -> None:
         """Remove a run directory; anything else is left alone."""
         if not (path / MANIFEST).is_file():
-            raise OutputError("is not a run directory, so it is not overwritten", where=str(path), fix="give another --out")
+            problem = "is not a run directory, so it is not overwritten"
+            raise OutputError(problem, where=str(path), fix="give another --out")
         shutil.rmtree(path)
 
     @contextmanager
@@ -113,7 +114,7 @@ class RunFolder:
     def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         """Record progress, about 200 times a stage."""
         if done == total or done % max(1, total // 200) == 0:
-            self.event("progress", stage=stage, done=done, total=total, **values)
+            self.event("progress", stage=stage, done=done, total=total, values=dict(values))
 
     @contextmanager
     def recording(self, **manifest: Any) -> Iterator[None]:

@@ -107,6 +107,7 @@ class Trainer:
                 self.save()
         self.history.stopped = "patience" if self.lapses >= settings.patience else "max_epochs"
         self.history.seconds = time.monotonic() - started
+        self.save()
         if self.best:
             self.trained.load_state_dict(self.best)
         self.model.eval()
@@ -154,7 +155,7 @@ class Trainer:
             self.lapses += 1
 
     def _report(self, epoch: int, values: list[float]) -> None:
-        named = dict(zip(("total", *self.history.names), values, strict=True))
+        named = dict(zip(("loss", *self.history.names), values, strict=True))
         self.context.progress("training", epoch + 1, self.settings.max_epochs, named)
 
     def save(self) -> None:
