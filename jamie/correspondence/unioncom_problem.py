@@ -158,7 +158,8 @@ def descend(
             step /= 2
             columns.fill_(1)
             if step * steepest < 1e-6:
-                return Solution(F, now.relative, iteration, True)
+                # no smaller step descends: a stationary point, unless it was the constraints that refused
+                return Solution(F, now.relative, iteration, excess <= SLACK)
         F, trial, now, step = trial, F, found, step * 1.3
         history.append(now.objective)
         report(iteration, now.relative, excess)

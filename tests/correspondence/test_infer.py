@@ -1,0 +1,30 @@
+import numpy as np
+
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence, Correspondences, Inferred
+from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.infer import infer_all
+
+
+class Draws(CorrespondenceInferer):
+    """Records what it is given, and draws a number."""
+
+    name = "draws"
+
+    def _infer(self, a, b, known, context):
+        shape = (a.n_cells, b.n_cells)
+        drawn = {"n_known": known.n_pairs, "draw": context.generator().random(), "stage": context.stage}
+        return Inferred(Correspondence.empty(shape), np.zeros(shape[0]), np.zeros(shape[1]), drawn)
+
+
+def test_every_two_modalities_in_order_each_with_a_generator_of_its_own(view_of):
+    rng = np.random.default_rng(0)
+    views = {name: view_of(name, rng.normal(size=(n, 3))) for name, n in (("a", 5), ("b", 6), ("c", 7))}
+    known = Correspondences({"a": 5, "b": 6, "c": 7}, {("c", "a"): Correspondence.from_pairs([6, 0], [1, 2], (7, 5))})
+    inference = infer_all(views, known, Draws(), Context(seed=3))
+    assert list(inference.found) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [one.diagnostics["n_known"] for one in inference.found.values()] == [0, 2, 0]
+    assert len({one.diagnostics["draw"] for one in inference.found.values()}) == 3
+    assert inference.correspondences.between("c", "b").shape == (7, 6)
+    alone = infer_all({m: views[m] for m in ("b", "c")}, Correspondences({"b": 6, "c": 7}), Draws(), Context(seed=3))
+    assert alone.found["b", "c"].diagnostics == inference.found["b", "c"].diagnostics
