@@ -73,7 +73,7 @@ class GromovWasserstein(CorrespondenceInferer):
         context.require_memory(
             64 * x.n_cells * y.n_cells + 32 * (x.n_cells**2 + y.n_cells**2),
             f"gromov_wasserstein on {x.n_cells} and {y.n_cells} cells",
-            "use fewer cells, unioncom (less than half the memory), or known pairs alone (correspondence.infer: null)",
+            "use fewer cells, unioncom (less memory), or known pairs alone (correspondence.infer: null)",
         )
         if known.n_pairs:
             log.info("%s: gromov_wasserstein does not use the %d known pairs", context.stage, known.n_pairs)

@@ -79,7 +79,7 @@ class UnionCom(CorrespondenceInferer):
         transposed = a.n_cells > b.n_cells
         x, y, pairs = (b, a, known.T) if transposed else (a, b, known)
         context.require_memory(
-            32 * x.n_cells * y.n_cells + 32 * (x.n_cells**2 + y.n_cells**2),
+            40 * x.n_cells * y.n_cells + 32 * (x.n_cells**2 + y.n_cells**2),
             f"unioncom on {x.n_cells} and {y.n_cells} cells",
             "use fewer cells, or known pairs alone (correspondence.infer: null)",
         )
