@@ -34,7 +34,7 @@ _PUBLIC = {
     "hookimpl": "jamie.core.hookspecs",
     "JAMIE": "jamie.api",
     "load": "jamie.api",
-    "run": "jamie.run",
+    "run": "jamie.pipeline",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -12,13 +12,14 @@ import pandas as pd
 
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
+from jamie.data.assemble import mudata_conventions
 from jamie.data.load import dataset_from
 from jamie.metrics.evaluate import to_table
 from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
+from jamie.pipeline import Fitted, device_for, fit, to_mudata
 from jamie.report.results import EMBEDDING, imputation_provenance, imputed_anndata, joint_embedding
-from jamie.run import Fitted, device_for, fit, to_mudata
 from jamie.spec import Spec, load_spec
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ class JAMIE:
         max_missing
             Largest fraction of a modality's features that may be absent.
         """
-        mdata = mdata.copy() if copy else mdata
+        if copy:
+            with mudata_conventions():
+                mdata = mdata.copy()
         present = [m for m in self.model.modalities if m in mdata.mod]
         if not present:
             raise DataError(

@@ -67,8 +67,8 @@ def run(
     from jamie.terminal import errors_shown, print_json, print_rows
 
     with errors_shown(as_json=json, debug=debug):
+        from jamie.pipeline import run as run_spec
         from jamie.report.console import reporting
-        from jamie.run import run as run_spec
 
         with reporting(quiet=quiet or json) as progress:
             result = run_spec(

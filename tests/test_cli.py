@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 import jamie.on_files
-import jamie.run
+import jamie.pipeline
 from jamie.cli import app
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
@@ -219,7 +219,7 @@ class TestRun:
             made.append((source, keywords))
             return Result
 
-        monkeypatch.setattr(jamie.run, "run", run)
+        monkeypatch.setattr(jamie.pipeline, "run", run)
         return made
 
     def test_hands_everything_on(self, call, calls):
@@ -244,7 +244,7 @@ class TestRun:
         def run(source, **keywords):
             raise DataError("found 3 NaN", where="rna", fix="fill them")
 
-        monkeypatch.setattr(jamie.run, "run", run)
+        monkeypatch.setattr(jamie.pipeline, "run", run)
         done = call("run", "s.yaml")
         assert (done.exit_code, done.stderr) == (2, "rna: found 3 NaN\n  fill them\n")
         assert json.loads(call("run", "s.yaml", "--json").stdout)["error"]["code"] == "data"
@@ -253,7 +253,7 @@ class TestRun:
         def run(source, **keywords):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(jamie.run, "run", run)
+        monkeypatch.setattr(jamie.pipeline, "run", run)
         done = call("run", "s.yaml")
         assert (done.exit_code, done.stderr) == (130, "interrupted\n")
         assert json.loads(call("run", "s.yaml", "--json").stdout)["error"]["code"] == "interrupted"

@@ -28,7 +28,8 @@ def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s" if quiet else "%(message)s"))
     logger = logging.getLogger("jamie")
     level, propagate = logger.level, logger.propagate
-    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(handler)
     reporter = _Bars(console) if terminal else _Silent() if quiet else _Lines()

@@ -121,6 +121,8 @@ class RunFolder:
         """Keep the manifest and the notices of a run, and say how it ended, also where it was interrupted."""
         handler = _EventHandler(self)
         logger = logging.getLogger("jamie")
+        level = logger.level
+        logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
         logger.addHandler(handler)
         self.manifest |= {"started": _now(), **environment(), **manifest}
         self._end("running")
@@ -139,6 +141,7 @@ class RunFolder:
             self._end("finished")
         finally:
             logger.removeHandler(handler)
+            logger.setLevel(level)
 
     def _end(self, status: str, **fields: Any) -> None:
         self.manifest |= {"status": status, "updated": _now(), "peak_memory_mib": peak_memory_mib(), **fields}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from jamie.training.loop import History
 
 if TYPE_CHECKING:
     from mudata import MuData
+
+log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint/training.safetensors"
 
@@ -152,7 +155,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
     """Preprocess, infer, train and evaluate; `folder` keeps checkpoints, times and the inferred correspondence."""
     stage = folder.stage if folder else lambda name: nullcontext()
     dataset = loaded.dataset
-    _require_pairs(dataset.known, spec)
+    _require_ties(dataset.known, spec)
     with stage("preprocess"):
         split = split_cells(dataset, spec.evaluate.holdout.fraction, context)
         prepared = prepare(dataset, split, spec, context)
@@ -215,13 +218,28 @@ def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: fl
     return mix(known, inferred.spread(train, known.sizes), rho)
 
 
-def _require_pairs(known: Correspondences, spec: Spec) -> None:
-    if known.n_pairs == 0 and spec.correspondence.infer is None:
+def _require_ties(known: Correspondences, spec: Spec) -> None:
+    """Refuse a run in which nothing ties the modalities together, and warn where work would be in vain."""
+    section, terms = spec.correspondence, [term for term in spec.losses.values() if term.weight > 0]
+    if known.n_pairs == 0 and section.infer is None:
         raise DataError(
             "no pair of cells is known and none is to be inferred, so nothing would tie the modalities together",
             where=spec.where("correspondence"),
             fix="set correspondence.infer (such as unioncom) and add the loss alignment, "
             "or give pairs: names that occur in both modalities, known: table, or known: matrix",
+        )
+    needy = [term.component.name for term in terms if "known" in term.component.cls.requires]
+    if needy and known.n_pairs == 0:
+        raise DataError(
+            f"loss '{needy[0]}' needs known pairs, and there are none",
+            where=spec.where(f"losses.{needy[0]}"),
+            fix=f"give pairs (correspondence.known), or set losses: {{{needy[0]}: null}}",
+        )
+    used = section.rho < 1 or any("inferred" in term.component.cls.requires for term in terms)
+    if section.infer is not None and not used:
+        log.warning(
+            "%s: the inferred correspondence is used by no loss, and rho = 1 leaves it out of the aggregation",
+            spec.where("correspondence.infer"),
         )
 
 

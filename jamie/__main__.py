@@ -1,0 +1,5 @@
+"""``python -m jamie`` is the command ``jamie``."""
+
+from jamie.cli import main
+
+main()
