@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
-from jamie.correspondence.coupling import inferred_from
+from jamie.correspondence.coupling import inferred_from, project_
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.starts import scaled_distances
 
@@ -31,7 +32,7 @@ class GromovWasserstein(CorrespondenceInferer):
     epsilon entropy(T)``; K are distances divided by their mean. epsilon is annealed: 0.1 and half of it again
     and again down to `epsilon`, each solution starting from the one before. Where an epsilon is too small for
     the numerical precision, the last one whose plan holds the marginals is kept, with a warning. The result is
-    T times the number of cells of the smaller modality, whose rows then sum to 1.
+    T times the number of cells of the smaller modality, projected to row sums 1 and column sums at most 1.
 
     Known pairs are not used.
 
@@ -95,7 +96,10 @@ class GromovWasserstein(CorrespondenceInferer):
             "epsilon": stage.epsilon,
             "marginal_residual": stage.marginal_residual,
         }
-        return inferred_from((stage.plan * x.n_cells).astype(np.float32), transposed, found)
+        coupling = torch.as_tensor(stage.plan * x.n_cells, dtype=torch.float32)
+        # what POT's own iteration left of the marginals, which `marginal_residual` tells
+        project_(coupling, torch.ones_like(coupling[0]), max_iterations=2000)
+        return inferred_from(coupling.numpy(), transposed, found)
 
     def _anneal(self, K_x: NDArray[np.float64], K_y: NDArray[np.float64], context: Context) -> _Stage:
         schedule = _epsilons(self.epsilon)
