@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,14 +132,14 @@ def run(
         Where the spec, the data or the folder are not as they must be; see `jamie.core.errors`.
     """
     spec = load_spec(source, overrides)
+    device = device_for(spec.training.device)
+    hashes = {str(path): file_hash(path) for path in spec.data.build().sources()}
     folder = RunFolder.create(
         Path(out) if out else Path("runs") / f"{spec.name}-{datetime.now():%Y%m%d-%H%M%S}",
         resume=resume,
         overwrite=overwrite,
     )
-    device = device_for(spec.training.device)
     context = Context(seed=spec.seed, device=device, progress=_both(folder.progress, progress))
-    hashes = {str(path): file_hash(path) for path in spec.data.build().sources()}
     if resume:
         _require_same(folder, spec, hashes)
     with folder.recording(name=spec.name, seed=spec.seed, device=device, data=hashes):
@@ -161,7 +162,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
         prepared = prepare(dataset, split, spec, context)
     with stage("correspondence") if spec.correspondence.infer else nullcontext():
         inference = _infer(prepared, spec, context, folder)
-        quality = assess_all(inference, dataset.subset(split.train)) if inference else {}
+        quality = _assess(inference, prepared, spec) if inference else {}
     with stage("training"):
         inferred = inference.correspondences if inference else None
         checkpoint = folder.path / CHECKPOINT if folder else None
@@ -185,12 +186,12 @@ def device_for(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()  # some devices exist by name only
     except (RuntimeError, AssertionError) as error:
         raise DataError(
-            f"device '{name}' cannot be used ({str(error).splitlines()[0]})",
+            f"device '{name}' cannot be used here ({shorten(str(error), 100, placeholder=' ...')})",
             where="training.device",
-            fix="use auto or cpu",
+            fix="use auto, cpu or cuda" if torch.cuda.is_available() else "use auto or cpu",
         ) from error
     return name
 
@@ -209,6 +210,11 @@ def _infer(prepared: Prepared, spec: Spec, context: Context, folder: RunFolder |
     return inference
 
 
+def _assess(inference: Inference, prepared: Prepared, spec: Spec) -> dict[tuple[str, str], Quality]:
+    told = spec.correspondence.infer is not None and spec.correspondence.infer.build().uses_known
+    return assess_all(inference, prepared.dataset.subset(prepared.split.train), told=told)
+
+
 def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:
     """Correspondence of all cells: the known pairs, mixed with what was inferred for the training cells."""
     known = prepared.dataset.known
@@ -222,8 +228,11 @@ def _require_ties(known: Correspondences, spec: Spec) -> None:
     """Refuse a run in which nothing ties the modalities together, and warn where work would be in vain."""
     section, terms = spec.correspondence, [term for term in spec.losses.values() if term.weight > 0]
     if known.n_pairs == 0 and section.infer is None:
+        fraction = spec.evaluate.known_pairs.fraction
+        hidden = f" (evaluate.known_pairs.fraction is {fraction:g})" if fraction < 1 else ""
         raise DataError(
-            "no pair of cells is known and none is to be inferred, so nothing would tie the modalities together",
+            f"no pair of cells is known{hidden} and none is to be inferred, so nothing would tie the modalities "
+            "together",
             where=spec.where("correspondence"),
             fix="set correspondence.infer (such as unioncom) and add the loss alignment, "
             "or give pairs: names that occur in both modalities, known: table, or known: matrix",

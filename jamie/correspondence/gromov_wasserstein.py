@@ -49,6 +49,7 @@ class GromovWasserstein(CorrespondenceInferer):
     """
 
     name = "gromov_wasserstein"
+    uses_known = False
     references = ("10.1007/s10208-011-9093-5", "10.5555/3045390.3045671")
 
     def __init__(
@@ -76,8 +77,6 @@ class GromovWasserstein(CorrespondenceInferer):
             f"gromov_wasserstein on {x.n_cells} and {y.n_cells} cells",
             "use fewer cells, unioncom (less memory), or known pairs alone (correspondence.infer: null)",
         )
-        if known.n_pairs:
-            log.info("%s: gromov_wasserstein does not use the %d known pairs", context.stage, known.n_pairs)
         K_x, K_y = scaled_distances(self.distance, x), scaled_distances(self.distance, y)
         stage = self._anneal(K_x, K_y, context)
         if not stage.converged:

@@ -104,20 +104,30 @@ def assess(
     return quality
 
 
-def assess_all(inference: Inference, dataset: Dataset) -> dict[tuple[str, str], Quality]:
-    """Judge the inferred correspondence of every two modalities of the same cells.
+def assess_all(inference: Inference, dataset: Dataset, *, told: bool) -> dict[tuple[str, str], Quality]:
+    """Judge the inferred correspondence of every two modalities, where there is anything to judge it by.
 
-    The judges are the pairs that the inferer was not told; where it was told all of them, all of them.
+    Parameters
+    ----------
+    inference
+        To be judged.
+    dataset
+        The cells, with all pairs that are true and those that are known.
+    told
+        Whether the inferer was told the known pairs; only the other cells are then judged.
     """
     found = {}
     for (a, b), correspondence in inference.correspondences.items():
-        truth = dataset.truth.between(a, b)
-        hidden = truth.without(dataset.known.between(a, b))
+        truth, known = dataset.truth.between(a, b), dataset.known.between(a, b)
         frames = [dataset.modalities[m].obs for m in (a, b)]
+        if told:
+            rows, columns = known.partner() < 0, known.T.partner() < 0
+            correspondence, truth = correspondence.subset(rows, columns), truth.subset(rows, columns)
+            frames = [frames[0][rows], frames[1][columns]]
         label = next((c for c in dataset.labels if all(c in obs and obs[c].notna().all() for obs in frames)), None)
         labels = None if label is None else (frames[0][label], frames[1][label])
-        judges = hidden if hidden.n_pairs else truth
-        found[a, b] = assess(correspondence, judges, labels=labels, where=f"correspondence {a}--{b}")
+        if min(correspondence.shape) > 0:  # else every cell's partner was told, and nothing is left to judge
+            found[a, b] = assess(correspondence, truth, labels=labels, where=f"correspondence {a}--{b}")
     return found
 
 

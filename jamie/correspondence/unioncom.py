@@ -46,6 +46,8 @@ class UnionCom(CorrespondenceInferer):
     ----------
     distance : Distance
         Distances between the cells of one modality.
+    use_known : bool
+        Whether known pairs are fixed entries; the paper's F-tilde does without them.
     max_iterations : int
         Most steps from each start, and of the refinement.
     tolerance : float
@@ -56,17 +58,19 @@ class UnionCom(CorrespondenceInferer):
     """
 
     name = "unioncom"
-    references = ("10.1093/bioinformatics/btaa443", "10.1038/s42256-023-00715-z")
+    references = ("10.1093/bioinformatics/btaa443", "10.1038/s42256-023-00663-z")
 
     def __init__(
         self,
         *,
         distance: Distance = Geodesic(),
+        use_known: bool = True,
         max_iterations: int = 2000,
         tolerance: float = 1e-3,
         rank_tolerance: float = 0.01,
     ) -> None:
         self.distance = distance
+        self.uses_known = use_known
         self.max_iterations = max_iterations
         self.tolerance = tolerance
         self.rank_tolerance = rank_tolerance

@@ -50,7 +50,12 @@ def load_inference(path: Path, sizes: Mapping[str, int]) -> Inference | None:
 def inference_records(inference: Inference, quality: Mapping[tuple[str, str], Quality]) -> list[dict[str, Any]]:
     """Diagnostics and quality of every inferred correspondence, as plain values."""
     return [
-        {"source": a, "target": b, "diagnostics": dict(found.diagnostics), "quality": quality[a, b].as_dict()}
+        {
+            "source": a,
+            "target": b,
+            "diagnostics": dict(found.diagnostics),
+            "quality": quality[a, b].as_dict() if (a, b) in quality else None,
+        }
         for (a, b), found in inference.found.items()
     ]
 

@@ -59,7 +59,9 @@ class RunFolder:
             raise OutputError(
                 "exists already",
                 where=str(path),
-                fix="give another --out, --resume to go on, or --overwrite to start anew",
+                fix="give another --out, --resume to go on, or --overwrite to start anew"
+                if (path / MANIFEST).is_file()
+                else "it is not a run directory: give another --out",
             )
         try:
             if used and overwrite and not resume:
@@ -87,10 +89,13 @@ class RunFolder:
         final.parent.mkdir(parents=True, exist_ok=True)
         partial = final.with_name(f".{final.name}.partial{final.suffix}")
         _delete(partial)
-        yield partial
-        if partial.is_dir():
-            _delete(final)
-        os.replace(partial, final)
+        try:
+            yield partial
+            if partial.is_dir():
+                _delete(final)
+            os.replace(partial, final)
+        except OSError as error:
+            raise OutputError(f"cannot be written ({error})", where=str(final), fix="free the place or disk") from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
@@ -103,7 +108,14 @@ class RunFolder:
 
     def read_manifest(self) -> dict[str, Any]:
         """Read the manifest of an earlier session in this folder."""
-        return dict(json.loads((self.path / MANIFEST).read_text()))
+        try:
+            return dict(json.loads((self.path / MANIFEST).read_text()))
+        except ValueError as error:
+            raise OutputError(
+                f"expected the manifest of a run, found a file that cannot be read ({error})",
+                where=str(self.path / MANIFEST),
+                fix="start anew with another --out or with --overwrite",
+            ) from error
 
     def event(self, event: str, **fields: Any) -> None:
         """Append a line to the events."""

@@ -126,12 +126,13 @@ def test_known_pairs_break_a_symmetry(view_of):
     assert assess(found.correspondence, truth).mean_quantile <= 0.02
 
 
-def test_gromov_wasserstein_says_that_it_ignores_known_pairs(isometric_copy, caplog):
+@pytest.mark.parametrize("inferer", [GromovWasserstein(epsilon=0.05), UnionCom(use_known=False)])
+def test_an_inferer_that_does_not_use_known_pairs_is_not_shown_any(inferer, isometric_copy):
     copy = isometric_copy(20, 25)
-    known = Correspondence.from_pairs([0], copy.partner[:1], (20, 25))
-    with caplog.at_level(logging.INFO, "jamie"):
-        GromovWasserstein(epsilon=0.05).infer(copy.a, copy.b, known)
-    assert "does not use the 1 known pairs" in caplog.text
+    wrong = Correspondence.from_pairs([0], [(copy.partner[0] + 1) % 25], (20, 25))
+    assert not inferer.uses_known
+    told, untold = inferer.infer(copy.a, copy.b, wrong), inferer.infer(copy.a, copy.b)
+    np.testing.assert_array_equal(told.correspondence.matrix.toarray(), untold.correspondence.matrix.toarray())
 
 
 def test_gromov_wasserstein_keeps_the_last_epsilon_that_holds(isometric_copy, caplog):

@@ -64,7 +64,7 @@ def _geodesic(self, *, k: int = 5) -> None:
 Geodesic = component(Distance, "geodesic", _geodesic)
 
 
-def _unioncom(self, *, distance: Distance = Geodesic(), steps: int = 2000) -> None:
+def _unioncom(self, *, distance: Distance = Geodesic(), use_known: bool = True, steps: int = 2000) -> None:
     self.distance, self.steps = distance, steps
 
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jamie.core.component import Component
 from jamie.core.context import Context
@@ -18,11 +19,13 @@ class CorrespondenceInferer(Component):
     """Infers which cell of a is which cell of b.
 
     The cells of each modality are shuffled before `_infer` sees them and put back afterwards, so that no
-    implementation can profit from the order of a file.
+    implementation can profit from the order of a file. An inferer that does not use known pairs says so by
+    `uses_known`; it is then not shown any, and may be judged by them.
     """
 
     kind: ClassVar[str] = "correspondence"
     min_cells: ClassVar[int] = 3
+    uses_known: bool = True
 
     def infer(self, a: View, b: View, known: Correspondence | None = None, context: Context | None = None) -> Inferred:
         """Infer the correspondence of two modalities.
@@ -44,7 +47,8 @@ class CorrespondenceInferer(Component):
             Where the work would not fit in memory.
         """
         context = context or Context(stage=f"correspondence {a.modality}--{b.modality}")
-        known = known or Correspondence.empty((a.n_cells, b.n_cells))
+        if known is None or not self.uses_known:
+            known = Correspondence.empty((a.n_cells, b.n_cells))
         for view in (a, b):
             if view.n_cells < self.min_cells:
                 raise DataError(
@@ -54,23 +58,31 @@ class CorrespondenceInferer(Component):
         generator = context.at(f"{context.stage}/shuffle").generator()
         order_a, order_b = generator.permutation(a.n_cells), generator.permutation(b.n_cells)
         found = self._infer(a.subset(order_a), b.subset(order_b), known.subset(order_a, order_b), context)
-        self._check(found, a, b)
+        confidence_a, confidence_b = self._confidences(found, a, b)
         back_a, back_b = np.argsort(order_a), np.argsort(order_b)
         return Inferred(
             found.correspondence.subset(back_a, back_b),
-            np.asarray(found.confidence_a)[back_a],
-            np.asarray(found.confidence_b)[back_b],
+            confidence_a[back_a],
+            confidence_b[back_b],
             found.diagnostics,
         )
 
     @abstractmethod
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred: ...
 
-    def _check(self, found: Inferred, a: View, b: View) -> None:
+    def _confidences(self, found: Inferred, a: View, b: View) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Check what the author's method gave, and return its confidences as arrays."""
+        where, fix = (
+            f"correspondence '{self.name}'",
+            "return jamie.Inferred(correspondence, confidence_a, confidence_b)",
+        )
+        if not isinstance(found, Inferred):
+            problem = f"expected _infer to return an Inferred, found {type(found).__name__}"
+            raise ContractError(problem, where=where, fix=fix)
         expected = (a.n_cells, b.n_cells)
-        shapes = (found.correspondence.shape, found.confidence_a.shape, found.confidence_b.shape)
+        confidences = np.asarray(found.confidence_a), np.asarray(found.confidence_b)
+        shapes = (found.correspondence.shape, *(values.shape for values in confidences))
         if shapes != (expected, expected[:1], expected[1:]):
-            raise ContractError(
-                f"expected a correspondence of shape {expected} with a confidence for each cell, found {shapes}",
-                where=f"correspondence '{self.name}'",
-            )
+            problem = f"expected a correspondence of shape {expected} with a confidence for each cell, found {shapes}"
+            raise ContractError(problem, where=where, fix="give a row for each cell of a and a column for each of b")
+        return confidences
