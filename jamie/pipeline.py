@@ -143,6 +143,7 @@ def run(
     if resume:
         _require_same(folder, spec, hashes)
     with folder.recording(name=spec.name, seed=spec.seed, device=device, data=hashes):
+        log.info("run directory: %s", folder.path)
         folder.write_text(RESOLVED, spec.to_yaml())
         with folder.stage("data"):
             loaded = load_dataset(spec, context)
