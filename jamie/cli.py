@@ -74,12 +74,11 @@ def run(
             result = run_spec(
                 spec, out=out, overrides=sets or [], resume=resume, overwrite=overwrite, progress=progress
             )
-    metrics = [record.as_dict() for record in result.metrics]
     if json:
-        print_json({"folder": str(result.folder), "metrics": metrics})
+        print_json({"folder": str(result.folder), "metrics": [record.as_dict() for record in result.metrics]})
         return
     if not quiet:
-        print_rows(metrics)
+        print_rows(record.as_row() for record in result.metrics)
     typer.echo(f"written to {result.folder}")
 
 

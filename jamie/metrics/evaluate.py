@@ -65,6 +65,20 @@ class Record:
         """Plain values, for json."""
         return asdict(self)
 
+    def as_row(self) -> dict[str, Any]:
+        """What a person reads in a terminal."""
+        chosen = ", ".join(f"{key}={value}" for key, value in self.parameters.items() if value not in (False, None))
+        return {
+            "scope": self.scope,
+            "metric": f"{self.metric} ({chosen})" if chosen else self.metric,
+            "value": self.value,
+            "better": "higher" if self.higher_is_better else "lower",
+            "from": self.source,
+            "to": self.target,
+            "label": self.label,
+            "cells": self.n_cells,
+        }
+
 
 def evaluate(
     latents: Mapping[str, NDArray[np.floating]],
