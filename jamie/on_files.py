@@ -81,6 +81,8 @@ def _whole(out: Path, suffix: str, overwrite: bool) -> Iterator[Path]:
     """Give a temporary path, and put what was written there in place of `out` at once."""
     if out.suffix != suffix:
         raise OutputError(f"expected a name that ends in {suffix}", where=str(out), fix=f"write {out.stem}{suffix}")
+    if out.is_dir():
+        raise OutputError("expected a file, found a folder", where=str(out), fix="give another name")
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=str(out), fix="give another name, or --overwrite")
     partial = out.with_name(f".{out.stem}.partial{suffix}")

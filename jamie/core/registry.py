@@ -196,9 +196,13 @@ def import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the author's code may fail in any way
+    except (Exception, SystemExit) as error:  # the author's code may fail in any way
         del sys.modules[name]
-        raise PluginError(f"raised on import: {type(error).__name__}: {error}", where=f"plugin {path}") from error
+        raise PluginError(
+            f"raised on import: {type(error).__name__}: {error}",
+            where=f"plugin {path}",
+            fix=f"mend the file (`python {path}` shows where it fails), or do not name it as a plugin",
+        ) from error
     return module
 
 

@@ -62,13 +62,14 @@ def _report(block: Block, features: pd.Index, missing: NDArray[np.bool_], where:
     first = ", ".join(f"'{name}'" for name in absent[:3]) + (", ..." if len(absent) > 3 else "")
     found = f"{len(absent)} of {len(features)} features ({100 * missing.mean():.3g} %) are missing: {first}"
     if missing.mean() > max_missing:
-        example = block.features[0] if len(block.features) else ""
+        advice = "add the missing features"
+        if missing.mean() > 0.5 and len(block.features):
+            advice = f"use the model's names, such as '{features[0]}' (the data's first is '{block.features[0]}')"
         raise DataError(
             f"expected the features that the model was fitted on, at most {100 * max_missing:.3g} % of them missing; "
             f"{found}",
             where=where,
-            fix=f"give features the same kind of names (the data's first is '{example}', the model's '{features[0]}')"
-            ", or raise the threshold",
+            fix=f"{advice}, or raise max_missing",
         )
     log.warning("%s: %s; filled with the model's own values", where, found)
 

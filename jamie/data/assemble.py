@@ -29,7 +29,7 @@ def mudata_conventions() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
-            warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
+            warnings.filterwarnings("ignore", message=".*names (are|is) not unique", category=UserWarning)
             warnings.filterwarnings("ignore", message="Duplicated (obs|var)_names", category=UserWarning)
             yield
     finally:

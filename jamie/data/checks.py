@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 MIN_CELLS = 3
+
+log = logging.getLogger(__name__)
 
 
 def require_finite(block: Block, cells: pd.Index, where: str, nan_allowed: bool = False) -> None:
@@ -61,7 +64,9 @@ def require_cells(n_cells: int, where: str) -> None:
     """Refuse a modality of fewer than three cells."""
     if n_cells < MIN_CELLS:
         raise DataError(
-            f"expected at least {MIN_CELLS} cells, found {n_cells}", where=where, fix="leave this modality out"
+            f"expected at least {MIN_CELLS} cells, found {n_cells}",
+            where=where,
+            fix="leave this modality out, or add cells",
         )
 
 
@@ -89,7 +94,7 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
 
 
 def require_labels(labels: Iterable[str], obs: Mapping[str, pd.DataFrame], where: str) -> None:
-    """Refuse a label that no modality has."""
+    """Refuse a label that no modality has, and warn of one that some modality lacks."""
     columns = list(dict.fromkeys(str(column) for frame in obs.values() for column in frame.columns))
     for label in labels:
         if label not in columns:
@@ -97,4 +102,9 @@ def require_labels(labels: Iterable[str], obs: Mapping[str, pd.DataFrame], where
                 f"expected a column '{label}' in obs, found it in no modality",
                 where=where,
                 fix=choose_from(label, columns),
+            )
+        without = [name for name, frame in obs.items() if label not in frame]
+        if without:
+            log.warning(
+                "%s: obs of %s has no column '%s', so nothing is scored by it there", where, ", ".join(without), label
             )

@@ -17,7 +17,7 @@ def require_file(path: Path, expected: str) -> None:
         raise DataError(
             f"expected {expected}, found no such file",
             where=str(path),
-            fix="check the path; a relative one is looked up beside the spec, then in $JAMIE_DATA",
+            fix="check the path",
         )
     if path.stat().st_size == 0:
         raise DataError(f"expected {expected}, found an empty file", where=str(path), fix="write or copy it again")

@@ -21,4 +21,5 @@ def build_model(spec: Spec, n_inputs: Mapping[str, int], n_targets: Mapping[str,
     n_latent = spec.model.latent_dim
     encoders = {m: spec.modality(m).encoder.build(n, n_latent) for m, n in n_inputs.items()}
     decoders = {m: spec.modality(m).decoder.build(n_latent, n_targets[m]) for m in n_inputs}
-    return JointVAE(encoders, decoders, spec.model.aggregator.build(tuple(n_inputs), n_latent))
+    aggregator = spec.model.aggregator.build(tuple(n_inputs), n_latent)
+    return JointVAE(encoders, decoders, aggregator, n_latent, n_targets)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from jamie.core.batch import Batch, Output, Posterior
+from jamie.core.batch import Batch, Output, PairBlocks, Posterior
+from jamie.core.errors import ContractError
 from jamie.core.interfaces import Aggregator, Decoder, Encoder
 
 
@@ -21,10 +22,24 @@ class JointVAE(nn.Module):
         Of each modality, in the same order.
     aggregator
         Combines the latents of corresponding cells.
+    n_latent
+        L.
+    n_targets
+        Features that each decoder predicts.
+
+    Raises
+    ------
+    ContractError
+        On use, where a part returns what its kind does not allow.
     """
 
     def __init__(
-        self, encoders: Mapping[str, Encoder], decoders: Mapping[str, Decoder], aggregator: Aggregator
+        self,
+        encoders: Mapping[str, Encoder],
+        decoders: Mapping[str, Decoder],
+        aggregator: Aggregator,
+        n_latent: int,
+        n_targets: Mapping[str, int],
     ) -> None:
         super().__init__()
         self.modalities = tuple(encoders)
@@ -32,23 +47,49 @@ class JointVAE(nn.Module):
         self.encoders = nn.ModuleList(encoders.values())
         self.decoders = nn.ModuleList(decoders[m] for m in self.modalities)
         self.aggregator = aggregator
+        self.n_latent, self.n_targets = n_latent, dict(n_targets)
         self._index = {m: i for i, m in enumerate(self.modalities)}
 
     def forward(self, batch: Batch) -> Output:
         """Encode, sample (in training), and aggregate; decoding waits until a loss asks for it."""
         posterior = {m: self.encode(m, x, batch.covariates.get(m)) for m, x in batch.x.items()}
         z = {m: self._sample(p) for m, p in posterior.items()}
-        return Output(posterior, z, self.aggregator(z, batch.blocks), self._decoder_of(batch))
+        return Output(posterior, z, self.aggregate(z, batch.blocks), self._decoder_of(batch))
 
     def encode(self, modality: str, x: Tensor, covariates: Tensor | None = None) -> Posterior:
         """Posterior of the latents of cells x (B, d) of one modality."""
-        return self.encoders[self._index[modality]](x, covariates)
+        encoder = self.encoders[self._index[modality]]
+        posterior = encoder(x, covariates)
+        expected = (len(x), self.n_latent)
+        if not isinstance(posterior, Posterior):
+            raise _broken(encoder, f"a Posterior over {expected}", posterior)
+        for part in (posterior.mean, posterior.logvar):
+            if part is not None and _shape(part) != expected:
+                raise _broken(encoder, f"a Posterior over {expected}", part)
+        return posterior
+
+    def aggregate(self, z: Mapping[str, Tensor], blocks: PairBlocks) -> Mapping[str, Tensor]:
+        """Aggregate latents z[m] (B_m, L) of each modality over the correspondence `blocks`."""
+        aggregated = self.aggregator(z, blocks)
+        if not isinstance(aggregated, Mapping) or aggregated.keys() != z.keys():
+            raise _broken(self.aggregator, f"latents of {', '.join(z)}", aggregated)
+        for m, latents in aggregated.items():
+            if _shape(latents) != z[m].shape:
+                raise _broken(self.aggregator, f"latents of {m} over {tuple(z[m].shape)}", latents)
+        return aggregated
 
     def decode(
         self, modality: str, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None
     ) -> Distribution:
         """Distribution of the features of one modality, from latents z (B, L) of any."""
-        return self.decoders[self._index[modality]](z, covariates, size_factor)
+        decoder = self.decoders[self._index[modality]]
+        distribution = decoder(z, covariates, size_factor)
+        expected = (len(z), self.n_targets[modality])
+        if not isinstance(distribution, Distribution):
+            raise _broken(decoder, f"a torch Distribution over {expected}", distribution)
+        if distribution.batch_shape != expected:
+            raise _broken(decoder, f"a torch Distribution over {expected}", tuple(distribution.batch_shape))
+        return distribution
 
     def _decoder_of(self, batch: Batch) -> Callable[[Tensor, str, str], Distribution]:
         def decoder(latent: Tensor, source: str, target: str) -> Distribution:
@@ -60,3 +101,18 @@ class JointVAE(nn.Module):
         if not self.training or posterior.logvar is None:
             return posterior.mean
         return posterior.mean + torch.exp(0.5 * posterior.logvar) * torch.randn_like(posterior.mean)
+
+
+def _shape(value: object) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def _broken(part: nn.Module, expected: str, found: object) -> ContractError:
+    shown = f"shape {_shape(found)}" if isinstance(found, Tensor) else found
+    if not isinstance(shown, str | tuple):
+        shown = ", ".join(map(str, shown)) if isinstance(shown, Mapping) else type(shown).__name__
+    return ContractError(
+        f"expected forward to return {expected}, found {shown}",
+        where=f"{part.kind} '{part.name}'",
+        fix="try it by itself with the checks of jamie.testing",
+    )

@@ -17,6 +17,7 @@ from jamie.core.errors import DataError
 from jamie.data.align import align_features
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
+from jamie.data.checks import require_finite
 from jamie.model.trained import TrainedModel
 
 if TYPE_CHECKING:
@@ -46,14 +47,18 @@ def embed_cells(
     Raises
     ------
     DataError
-        Where the modality, the layer or too many features are absent.
+        Where the modality, its cells, the layer or too many features are absent, or values are not finite.
     """
     known = model.require(modality)
     settings = model.spec.modality(modality)
     where = f"modality '{modality}'"
     require_unique_cells(adata.obs_names, where)
+    if adata.n_obs == 0:
+        raise DataError("expected cells, found none", where=where, fix="leave this modality out")
     block = choose_block(adata, settings.layer, settings.obsm, where)
     block = align_features(block, known.features, known.fill, where, max_missing)
+    filled = bool(known.chain.steps) and known.chain.steps[0].accepts_nan
+    require_finite(block, adata.obs_names, where, nan_allowed=filled)
     return model.encode(modality, model.scores(modality, block, adata.obs, context))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
     Raises
     ------
     OutputError
-        Where there is no model, or one of a later format.
+        Where there is no model, one of another format, or a damaged one.
     """
     folder = folder / "model" if (folder / "model" / DESCRIPTION).is_file() else folder
     if not (folder / DESCRIPTION).is_file():
@@ -68,22 +69,38 @@ def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
         )
     try:
         plain = json.loads((folder / DESCRIPTION).read_text())
-        arrays = arrays_io.load_file(folder / PREPROCESSING)
-        weights = tensors_io.load_file(folder / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise OutputError(f"expected a model, found files that cannot be read ({error})", where=str(folder)) from error
-    if plain["format"] != FORMAT:
+        _require_format(plain, folder)
+        arrays, weights = arrays_io.load_file(folder / PREPROCESSING), tensors_io.load_file(folder / WEIGHTS)
+        model = _restored(plain, arrays, weights)
+    # what a damaged or mixed-up file can raise, from JSON to the shapes of the weights
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise OutputError(
-            f"expected a model of format {FORMAT}, found {plain['format']}",
+            f"expected a model, found files that cannot be read or do not fit each other "
+            f"({type(error).__name__}: {shorten(str(error), 200, placeholder=' ...')})",
             where=str(folder),
+            fix="copy the whole folder again, or train anew",
+        ) from error
+    model.network.to(torch.device(device))
+    return model
+
+
+def _require_format(plain: Any, folder: Path) -> None:
+    found = plain.get("format", "none") if isinstance(plain, dict) else type(plain).__name__
+    if found != FORMAT:
+        raise OutputError(
+            f"expected a model of format {FORMAT}, found {found}",
+            where=str(folder / DESCRIPTION),
             fix="install the version of jamie that wrote it (manifest.json of the run names it)",
         )
+
+
+def _restored(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], weights: dict[str, torch.Tensor]) -> TrainedModel:
     spec = load_spec({k: v for k, v in plain["spec"].items() if k != "data"}, reads_data=False)
     modalities = {d["name"]: _modality(d, f"{i}", arrays, spec) for i, d in enumerate(plain["modalities"])}
     n_inputs = {d["name"]: d["n_scores"] for d in plain["modalities"]}
     network = build_model(spec, n_inputs, {d["name"]: d["n_targets"] for d in plain["modalities"]})
     network.load_state_dict(weights)
-    return TrainedModel(spec, modalities, network.to(torch.device(device)).eval())
+    return TrainedModel(spec, modalities, network.eval())
 
 
 def _modality(described: dict[str, Any], prefix: str, arrays: dict[str, NDArray[Any]], spec: Spec) -> TrainedModality:

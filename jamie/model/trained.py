@@ -138,7 +138,7 @@ class TrainedModel:
                 z[b] = self._tensor(latents[b][columns])
                 blocks[a, b] = self._tensor(partners[:, columns].toarray())
         ordered = {m: z[m] for m in self.modalities if m in z}
-        return self.network.aggregator(ordered, PairBlocks(blocks))[a].cpu().numpy()
+        return self.network.aggregate(ordered, PairBlocks(blocks))[a].cpu().numpy()
 
     def _posterior(self, modality: str, scores: NDArray[np.float32]) -> Posterior:
         return self.network.encode(modality, self._tensor(scores))

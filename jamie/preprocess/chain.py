@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -65,7 +66,8 @@ class Chain:
         X = self._drop(X)
         for step in self.steps:
             before = X.shape[1]
-            X = step.fit(X, cells).transform(X, cells)
+            with self._naming_modality():
+                X = step.fit(X, cells).transform(X, cells)
             log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
         return self
 
@@ -75,7 +77,8 @@ class Chain:
         self._check_finite(X, cells, features)
         X = self._drop(X)
         for step in self.steps:
-            X = step.transform(X, cells)
+            with self._naming_modality():
+                X = step.transform(X, cells)
         return X
 
     def scores(self, X: Matrix, cells: pd.DataFrame, context: Context) -> NDArray[np.float32]:
@@ -155,6 +158,14 @@ class Chain:
             step.set_state({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}, values)
         return self
 
+    @contextmanager
+    def _naming_modality(self) -> Iterator[None]:
+        """Add the modality to what a step says of its data."""
+        try:
+            yield
+        except (DataError, ContractError) as error:
+            raise type(error)(error.problem, where=f"{self.name}, {error.where}", fix=error.fix) from error
+
     def _find_constant(self, X: Matrix, features: pd.Index) -> None:
         low, high = _range(X)
         constant = (low == high) | np.isnan(low)
@@ -162,7 +173,7 @@ class Chain:
         self.kept = np.flatnonzero(~constant)
         if constant.all():
             raise DataError(
-                f"all {len(constant)} features are constant over the {X.shape[0]} training cells",
+                f"expected features that vary, found all {len(constant)} constant over the {X.shape[0]} training cells",
                 where=self.name,
                 fix="choose another layer, or hold out fewer cells",
             )

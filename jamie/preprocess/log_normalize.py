@@ -102,10 +102,11 @@ def _check_counts(X: Matrix, cells: pd.DataFrame) -> None:
     if not negative.any():
         return
     first = int(np.argmax(negative))
-    row, column = stored_position(X, first)
+    row, _ = stored_position(X, first)
     raise DataError(
-        f"counts expected, found {100 * negative.sum() / (X.shape[0] * X.shape[1]):.2g} % negative values; the first "
-        f"is {values[first]:g} in cell '{cells.index[row]}', feature number {column + 1}",
+        f"expected counts, found {int(negative.sum())} negative values "
+        f"({100 * negative.sum() / (X.shape[0] * X.shape[1]):.2g} %); the first is {values[first]:g} in cell "
+        f"'{cells.index[row]}'",
         where="preprocessor 'log_normalize'",
         fix="choose the layer that holds counts (such as layer: counts), or leave log_normalize out",
     )

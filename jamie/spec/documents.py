@@ -74,7 +74,8 @@ def _read(path: Path, folder: Path) -> _Document:
     full = folder / path
     if not full.is_file():
         hint = f"give a YAML file or a preset: {', '.join(preset_names())}"
-        raise SpecError("no such file", where=str(path), fix=hint)
+        problem = "is a folder, not a spec" if full.is_dir() else "no such file"
+        raise SpecError(problem, where=str(path), fix=hint)
     try:
         text = full.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 from jamie.builtins import load_registry
 from jamie.core.errors import JamieError
 from jamie.core.interfaces import Reader
-from jamie.core.registry import Registry, import_file
+from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
 from jamie.spec.checks import COMPARED, cross_problems
 from jamie.spec.documents import read_layers
@@ -98,7 +98,7 @@ def _load_plugins(layers: list[Node], resolver: Resolver) -> None:
         path = resolver.value(Path, node, f"plugins[{i}]")
         if isinstance(path, Path) and path.exists() and str(path) not in loaded:
             try:
-                resolver.registry.register(import_file(path), name=str(path))
+                resolver.registry.register_file(path)
             except JamieError as error:
                 problem = Problem(node.mark, f"plugins[{i}]", error.problem, (error.where, error.fix))
                 resolver.problems.append(problem)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +53,17 @@ class Objective(nn.Module):
 
     def weights(self, epoch: int) -> dict[str, float]:
         """Factor of each term in an epoch."""
-        return {name: t.weight * t.schedule(epoch, self.horizon) for name, t in self.terms.items()}
+        return {name: t.weight * self._factor(t.schedule, epoch) for name, t in self.terms.items()}
+
+    def _factor(self, schedule: Schedule, epoch: int) -> float:
+        factor = schedule(epoch, self.horizon)
+        if not isinstance(factor, Real) or not 0 <= factor < math.inf:
+            raise ContractError(
+                f"expected a number from 0 on in epoch {epoch}, found {factor}",
+                where=f"schedule '{schedule.name}'",
+                fix="try it by itself with the checks of jamie.testing",
+            )
+        return float(factor)
 
     def forward(self, batch: Batch, output: Output, weights: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted total, and each term unweighted.
@@ -59,7 +71,7 @@ class Objective(nn.Module):
         Raises
         ------
         ContractError
-            Where a term is not a scalar.
+            Where a term is not a scalar tensor.
         """
         values = {name: term.loss(batch, output) for name, term in self.terms.items() if weights[name] != 0}
         for name, value in values.items():

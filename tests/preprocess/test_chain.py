@@ -46,7 +46,7 @@ def test_chain_decides_on_constants_by_training_cells_alone(with_constants, cell
 
 def test_chain_refuses_features_that_are_all_constant(cells):
     with pytest.raises(
-        DataError, match="rna: all 12 features are constant over the 4 training cells\n  choose another"
+        DataError, match="rna: expected features that vary, found all 12 constant over the 4 training cells\n  choose another"
     ):
         fitted(np.ones((4, 12), np.float32), cells)
 

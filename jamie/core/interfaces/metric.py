@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -39,11 +40,14 @@ class Metric(Component):
             wrong = int((~np.isfinite(z)).any(axis=1).sum())
             if wrong:
                 raise DataError(f"expected finite latents, found {wrong} of {len(z)} cells without", where=modality)
-        value = float(self._score(pair))
-        low, high = self.bounds
-        if not low <= value <= high:
-            raise ContractError(f"expected a value from {low} to {high}, found {value}", where=f"metric '{self.name}'")
-        return value
+        value, (low, high) = self._score(pair), self.bounds
+        if not isinstance(value, Real) or not low <= value <= high:
+            raise ContractError(
+                f"expected a value from {low} to {high}, found {value}",
+                where=f"metric '{self.name}'",
+                fix="try it by itself with the checks of jamie.testing",
+            )
+        return float(value)
 
     @abstractmethod
     def _score(self, pair: EmbeddedPair) -> float: ...

@@ -26,6 +26,12 @@ class Pairing(Component):
             Where names or shapes do not fit the modalities.
         """
         found = self._pairs(modalities)
+        if not isinstance(found, Mapping) or not all(isinstance(c, Correspondence) for c in found.values()):
+            raise ContractError(
+                f"expected _pairs to return a dict of Correspondence, found {type(found).__name__}",
+                where=f"pairing '{self.name}'",
+                fix='return {("rna", "atac"): jamie.Correspondence(...)}, or {} where nothing is known',
+            )
         unknown = {m for pair in found for m in pair} - set(modalities)
         if unknown:
             raise ContractError(

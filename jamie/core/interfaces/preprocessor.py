@@ -129,6 +129,12 @@ class Preprocessor(Component):
             )
 
     def _checked(self, Z: Matrix, n_cells: int) -> Matrix:
-        if Z.ndim != 2 or Z.shape[0] != n_cells:
-            raise ContractError(f"expected {n_cells} rows, found shape {Z.shape}", where=f"preprocessor '{self.name}'")
+        shape = getattr(Z, "shape", None)
+        if shape is None or len(shape) != 2 or shape[0] != n_cells:
+            found = type(Z).__name__ if shape is None else f"shape {shape}"
+            raise ContractError(
+                f"expected {n_cells} rows, found {found}",
+                where=f"preprocessor '{self.name}'",
+                fix="return a matrix with one row for each cell",
+            )
         return Z if Z.dtype == np.float32 else Z.astype(np.float32)

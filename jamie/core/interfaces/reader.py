@@ -39,6 +39,7 @@ class Reader(Component):
             raise ContractError(
                 f"expected _read to return a MuData with at least one modality, found {type(mdata).__name__}",
                 where=f"reader '{self.name}'",
+                fix="return mudata.MuData({name: AnnData, ...})",
             )
         return mdata
 

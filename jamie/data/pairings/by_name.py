@@ -49,8 +49,8 @@ class ByName(Pairing):
         smaller = min(a.n_cells, b.n_cells)
         if 0 < len(rows) < self.min_overlap * smaller:
             raise DataError(
-                f"expected at least {self.min_overlap:.3g} of the smaller modality's cells to share their names, "
-                f"found {len(rows)} of {smaller} ({100 * len(rows) / smaller:.2g} %); the first is "
+                f"expected at least {100 * self.min_overlap:.3g} % of the smaller modality's cells to share their "
+                f"names, found {len(rows)} of {smaller} ({100 * len(rows) / smaller:.2g} %); the first is "
                 f"'{a.cells[rows[0]]}'",
                 where=f"pairing 'by_name', modalities '{a.name}' and '{b.name}'",
                 fix="barcodes coincide by chance: add the sample to the names or use 'known: none'; "
