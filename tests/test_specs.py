@@ -1,0 +1,104 @@
+"""Every spec of the repository is valid and runs, on few cells and for few epochs.
+
+Specs that simulate run as they are but for the number of cells and epochs. Those that read a file run on some of its
+cells where `JAMIE_DATA` names the folder that holds it, and are skipped where it does not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import mudata
+import numpy as np
+import pytest
+
+import jamie
+from jamie.data.assemble import mudata_conventions
+from jamie.spec import load_spec
+from jamie.spec.files import DATA_FOLDER
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "plugins" / "jamie-example" / "example.yaml"
+SPECS = [*sorted((ROOT / "specs").rglob("*.yaml")), EXAMPLE]
+N_CELLS = 60
+QUICK = {
+    "training.min_epochs": 2,
+    "training.max_epochs": 3,
+    "training.batch_size": 64,
+    "model.latent_dim": 8,
+}
+REQUIRED = {"quickstart.yaml", "citeseq.yaml", "unmatched.yaml", "partial.yaml", "three_modalities.yaml"} | {
+    f"paper/{name}.yaml"
+    for name in (
+        "branch_integration",
+        "patchseq_motor_integration",
+        "patchseq_motor_imputation",
+        "scgem_integration",
+    )
+}
+
+every_spec = pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def test_the_specs_that_are_promised_are_there():
+    assert {path.relative_to(ROOT / "specs").as_posix() for path in SPECS[:-1]} >= REQUIRED
+
+
+def data_file(path: Path) -> Path | None:
+    """The file that a spec reads, None where it simulates; skips where it is not there."""
+    if path == EXAMPLE and importlib.util.find_spec("jamie_example") is None:
+        pytest.skip("jamie-example is not installed: pip install ./plugins/jamie-example")
+    name = load_spec(path, reads_data=False).data.params.get("path")
+    if name is None:
+        return None
+    folder = os.environ.get(DATA_FOLDER)
+    if not folder:
+        pytest.skip(f"{DATA_FOLDER} is not set, so {Path(name).name} cannot be found")
+    if not (Path(folder) / Path(name).name).is_file():
+        pytest.skip(f"{Path(name).name} is not in {DATA_FOLDER}")
+    return Path(folder) / Path(name).name
+
+
+@every_spec
+def test_valid_and_reads_again(path):
+    data_file(path)
+    spec = load_spec(path)
+    assert load_spec(spec.plain()) == spec
+
+
+@every_spec
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # mudata's own, on reading
+def test_runs_on_few_cells(path, tmp_path):
+    file = data_file(path)
+    few = {"data.n_cells": N_CELLS} if file is None else {"data.path": str(some_cells(file, tmp_path))}
+    result = jamie.run(path, overrides=QUICK | few | slow_settings(path), out=tmp_path / "run")
+    spec = load_spec(path, reads_data=False)
+    assert {"label_transfer_accuracy", "foscttm"} == {record.metric for record in result.metrics}
+    assert expected_scopes(spec) == {record.scope for record in result.metrics}
+    assert result.mdata.obsm["X_jamie"].shape[1] == 8
+    assert np.isfinite(result.mdata.obsm["X_jamie"]).all()
+    inferred = list((result.folder / "correspondence").glob("*.inferred.npz"))
+    assert bool(inferred) == (spec.correspondence.infer is not None)
+    assert set(jamie.load(result.folder).model.modalities) == set(result.mdata.mod)
+
+
+def slow_settings(path: Path) -> dict[str, int]:
+    """An inferer that iterates is stopped early."""
+    infer = load_spec(path, reads_data=False).correspondence.infer
+    return {"correspondence.infer.max_iterations": 50} if infer and "max_iterations" in infer.params else {}
+
+
+def expected_scopes(spec) -> set[str]:
+    hidden, held_out = spec.evaluate.known_pairs.fraction < 1, spec.evaluate.holdout.fraction > 0
+    return {"all"} | ({"held_out_pairs"} if hidden else set()) | ({"held_out_cells"} if held_out else set())
+
+
+def some_cells(file: Path, folder: Path) -> Path:
+    """Some cells of a file with all their features, spread over it; labels that are sorted are then all there."""
+    with mudata_conventions():
+        whole = mudata.read_h5mu(file)
+        rows = np.linspace(0, whole.n_obs - 1, N_CELLS).astype(int)
+        whole[rows].copy().write_h5mu(folder / file.name)
+    return folder / file.name
