@@ -1,0 +1,104 @@
+"""A place to run the command line in: a few cells in a file, a spec beside it, and what came of it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from anndata import AnnData
+from mudata import MuData
+from typer.testing import CliRunner
+
+from jamie.cli import app
+from jamie.data.assemble import mudata_conventions
+
+SPEC = {
+    "data": {"mudata": {"path": "cells.h5mu"}},
+    "labels": ["cell_type"],
+    "modalities": {"*": {"preprocess": ["standardize"]}},
+    "model": {"latent_dim": 3},
+    "training": {"min_epochs": 2, "max_epochs": 4, "patience": 2},
+}
+
+
+def few_cells(n_cells=30):
+    """Modalities rna (12 features, with a layer of counts) and protein (8) of the same cells, which differ by type."""
+    generator = np.random.default_rng(0)
+    latent = generator.normal(size=(n_cells, 2))
+    modalities = {}
+    for name, prefix, p in (("rna", "gene", 12), ("protein", "marker", 8)):
+        X = latent @ generator.normal(size=(2, p)) + 0.1 * generator.normal(size=(n_cells, p))
+        obs = pd.DataFrame({"cell_type": np.where(latent[:, 0] > 0, "T", "B")}, index=names("cell", n_cells))
+        modalities[name] = AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=names(prefix, p)))
+    modalities["rna"].layers["counts"] = generator.poisson(3, size=(n_cells, 12)).astype(np.float32)
+    return modalities
+
+
+def names(prefix, n):
+    return [f"{prefix}{i}" for i in range(n)]
+
+
+class Place:
+    """A folder that the command line works in.
+
+    Parameters
+    ----------
+    folder
+        Empty at first; the working directory.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.out = self.folder / "out"
+
+    def write(self, modalities, name="cells.h5mu"):
+        """Write a .h5mu file."""
+        with mudata_conventions():
+            MuData(modalities).write_h5mu(self.folder / name)
+
+    def call(self, *arguments):
+        """Run `jamie` in this process."""
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    def run(self, modalities=None, /, *options, **settings):
+        """Write cells and a spec, whose sections `settings` replace, and run it into `out`."""
+        if modalities is not None or not (self.folder / "cells.h5mu").exists():
+            self.write(few_cells() if modalities is None else modalities)
+        (self.folder / "spec.yaml").write_text(
+            yaml.safe_dump({**SPEC, **settings}, sort_keys=False, default_flow_style=None)
+        )
+        return self.call("run", "spec.yaml", "--out", self.out, "--quiet", *options)
+
+    def manifest(self):
+        """How the run says that it ended."""
+        return json.loads((self.out / "manifest.json").read_text())
+
+    def records(self):
+        """The metrics of the run."""
+        return json.loads((self.out / "metrics.json").read_text())
+
+    def refused(self, done, message):
+        """Require exit code 2 and a message, in which ``{folder}`` stands for the place; no traceback, no fault."""
+        assert done.exit_code == 2, done.output
+        assert message.replace("{folder}", str(self.folder)) in done.stderr
+        assert "Traceback" not in done.output
+        assert "unexpected" not in done.output
+
+    def works(self, done, notice=""):
+        """Require success, and a notice if one is given."""
+        assert done.exit_code == 0, done.output
+        assert notice.replace("{folder}", str(self.folder)) in done.stderr
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JAMIE_DATA", raising=False)
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def modalities():
+    return few_cells()
