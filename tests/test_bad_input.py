@@ -255,6 +255,14 @@ def test_data_that_do_not_fit(place, modalities, change, settings, message):
     place.refused(place.run(modalities, **settings), message)
 
 
+def test_a_modality_that_cannot_be_the_name_of_a_file(place, modalities):
+    for name, adata in modalities.items():
+        adata.write_h5ad(place.folder / f"{name}.h5ad")
+    done = place.run(data={"anndata": {"paths": {"rna/nuclei": "rna.h5ad", "protein": "protein.h5ad"}}})
+    message = "modalities: expected names of modalities without '/', found 'rna/nuclei'\n  rename it in the data"
+    place.refused(done, message)
+
+
 def constant_feature(m):
     m["rna"].X[:, 2] = 1
 
@@ -269,6 +277,11 @@ def genes_of_both(m):
 
 def labels_in_one(m):
     del m["rna"].obs["cell_type"]
+
+
+def labels_as_numbers(m):
+    for adata in m.values():
+        adata.obs["cell_type"] = (adata.obs["cell_type"] == "T").astype(int)
 
 
 def labels_missing(m):
@@ -289,9 +302,11 @@ WORKS = {
         "labels: obs of rna has no column 'cell_type', so nothing is scored by it there",
     ),
     "labels missing": (labels_missing, ""),
+    "labels as numbers": (labels_as_numbers, ""),
 }
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")
 @pytest.mark.parametrize(("change", "notice"), WORKS.values(), ids=WORKS.keys())
 def test_data_that_are_odd_and_work(place, modalities, change, notice):
     change(modalities)

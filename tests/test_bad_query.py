@@ -221,6 +221,19 @@ class TestModel:
         message = "empty: expected a model, found no model.json\n  give the run directory of a finished run, its model"
         query.refused(query.call("embed", "empty", *EMBED[2:]), message)
 
+    def test_that_lacks_a_plugin(self, query):
+        plugin = query.folder / "mine.py"
+        plugin.write_text(
+            'import jamie\n\n\nclass Mine(jamie.Schedule):\n    """A schedule."""\n\n    name = "mine"\n\n'
+            "    def __call__(self, step, horizon):\n        return 1.0\n"
+        )
+        query.works(query.run(None, "--overwrite", plugins=["mine.py"], losses={"kl": {"schedule": "mine"}}))
+        plugin.unlink()
+        message = (
+            "plugins[0]: no such file\n  plugin {folder}/mine.py\n  put it there, or give a path relative to the spec"
+        )
+        query.refused(query.call(*EMBED), message)
+
 
 class TestOutput:
     def test_exists(self, query, modalities):

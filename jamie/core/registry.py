@@ -187,7 +187,9 @@ def import_file(path: Path) -> ModuleType:
         Where the file is absent or raises.
     """
     if not path.is_file():
-        raise PluginError("no such file", where=f"plugin {path}", fix="give a path relative to the spec")
+        raise PluginError(
+            "no such file", where=f"plugin {path}", fix="put it there, or give a path relative to the spec"
+        )
     name = f"jamie_plugin_{hashlib.sha1(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -76,7 +76,7 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
     Raises
     ------
     DataError
-        Where one is absent, or fewer than two are left.
+        Where one is absent or cannot be the name of a file, or fewer than two are left.
     """
     names = list(wanted) or list(mdata.mod)
     for name in names:
@@ -85,6 +85,10 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
                 f"expected modality '{name}' in the data, found no such modality",
                 where=where,
                 fix=choose_from(name, mdata.mod),
+            )
+        if "/" in name:
+            raise DataError(
+                f"expected names of modalities without '/', found '{name}'", where=where, fix="rename it in the data"
             )
     if len(names) < 2:
         raise DataError(

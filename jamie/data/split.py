@@ -158,6 +158,6 @@ def _strata(dataset: Dataset, who: Individuals) -> NDArray[np.int64]:
     for name, modality in dataset.modalities.items():
         if dataset.labels and dataset.labels[0] in modality.obs:
             own = pd.Series(modality.obs[dataset.labels[0]].to_numpy(dtype=object), index=who.of[name])
-            label = label.fillna(own.dropna().groupby(level=0).first())
+            label = label.fillna(own.dropna().astype(str).groupby(level=0).first())
     keys = pd.DataFrame(who.modalities).assign(label=label.astype(str))
     return keys.groupby(list(keys.columns)).ngroup().to_numpy()

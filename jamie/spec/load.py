@@ -96,7 +96,8 @@ def _load_plugins(layers: list[Node], resolver: Resolver) -> None:
     loaded = {provider.name for provider in resolver.registry.providers}
     for i, node in enumerate(files):
         path = resolver.value(Path, node, f"plugins[{i}]")
-        if isinstance(path, Path) and path.exists() and str(path) not in loaded:
+        # where files need not exist, the components of this one are needed all the same
+        if isinstance(path, Path) and (path.exists() or not resolver.need_files) and str(path) not in loaded:
             try:
                 resolver.registry.register_file(path)
             except JamieError as error:

@@ -165,7 +165,7 @@ def test_a_file_that_raises_on_import_is_named(tmp_path):
 
 
 def test_a_file_that_is_absent_is_named(tmp_path):
-    with pytest.raises(PluginError, match=r"absent.py: no such file\n  give a path relative to the spec"):
+    with pytest.raises(PluginError, match=r"absent.py: no such file\n  put it there, or give a path relative to"):
         load_registry([tmp_path / "absent.py"])
 
 
