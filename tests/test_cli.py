@@ -205,6 +205,9 @@ class Record:
     def as_dict(self):
         return {"metric": "foscttm", "value": 0.25, "label": None, "parameters": {"k": 5}}
 
+    def as_row(self):
+        return {"metric": "foscttm (k=5)", "value": 0.25, "label": None}
+
 
 class Result:
     folder, metrics = "runs/x", (Record(),)
@@ -230,7 +233,7 @@ class TestRun:
         assert keywords.pop("progress") is not None
         assert (str(keywords["out"]), keywords["overrides"]) == ("o", ["a=1", "b=2"])
         assert (keywords["resume"], keywords["overwrite"]) == (True, True)
-        assert re.search(r"foscttm +0.25 +k=5", done.stdout)
+        assert re.search(r"foscttm \(k=5\) +0.25", done.stdout)
         assert "written to runs/x" in done.stdout
 
     def test_json(self, call, calls):

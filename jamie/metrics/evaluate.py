@@ -66,7 +66,7 @@ class Record:
         return asdict(self)
 
     def as_row(self) -> dict[str, Any]:
-        """What a person reads in a terminal."""
+        """Return what a person reads in a terminal."""
         chosen = ", ".join(f"{key}={value}" for key, value in self.parameters.items() if value not in (False, None))
         return {
             "scope": self.scope,

@@ -45,9 +45,8 @@ def test_chain_decides_on_constants_by_training_cells_alone(with_constants, cell
 
 
 def test_chain_refuses_features_that_are_all_constant(cells):
-    with pytest.raises(
-        DataError, match="rna: expected features that vary, found all 12 constant over the 4 training cells\n  choose another"
-    ):
+    message = "rna: expected features that vary, found all 12 constant over the 4 training cells\n  choose another"
+    with pytest.raises(DataError, match=message):
         fitted(np.ones((4, 12), np.float32), cells)
 
 

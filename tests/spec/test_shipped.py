@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from jamie.builtins import load_registry
 from jamie.spec import load_spec, preset_names
 
