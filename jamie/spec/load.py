@@ -16,7 +16,7 @@ from jamie.spec.checks import COMPARED, cross_problems
 from jamie.spec.documents import read_layers
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
-from jamie.spec.overrides import apply_override, parse_overrides
+from jamie.spec.overrides import Override, apply_override, parse_overrides
 from jamie.spec.problem import Problem, spec_error
 from jamie.spec.ref import Ref
 from jamie.spec.resolve import Resolver
@@ -58,7 +58,7 @@ def load_spec(
     sets = parse_overrides(overrides, (folder, *layers[-1].mark.source.folders))
     components = registry or load_registry()
     resolver = Resolver(components, need_files=reads_data)
-    _load_plugins(layers, resolver)
+    _load_plugins(layers, sets, resolver)
     tree = layers[0]
     for layer in layers[1:]:
         tree = merge(tree, layer, Spec, components)
@@ -89,10 +89,15 @@ def _checked(tree: Node, name: str, resolver: Resolver, reads_data: bool) -> Spe
     return spec
 
 
-def _load_plugins(layers: list[Node], resolver: Resolver) -> None:
-    """Register the plugin files of the uppermost layer that names any."""
+def _load_plugins(layers: list[Node], sets: list[Override], resolver: Resolver) -> None:
+    """Register the plugin files of the uppermost layer that names any, or of an override."""
     nodes = [layer.value["plugins"] for layer in layers if "plugins" in layer.value]
-    files = nodes[-1].value if nodes and isinstance(nodes[-1].value, list) else []
+    tree = Node({"plugins": nodes[-1]} if nodes else {})
+    for one in sets:
+        if one.path[0] == "plugins":
+            tree = apply_override(tree, one, resolver.registry, [])  # what is wrong is reported with all the others
+    named = tree.value.get("plugins")
+    files = named.value if named is not None and isinstance(named.value, list) else []
     loaded = {provider.name for provider in resolver.registry.providers}
     for i, node in enumerate(files):
         path = resolver.value(Path, node, f"plugins[{i}]")

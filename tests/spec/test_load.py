@@ -212,6 +212,24 @@ class Ridge(jamie.Loss):
         assert "spec.yaml:2:11  plugins[0]: raised on import: RuntimeError: boom" in found
         assert "spec.yaml:3:7  seed: expected a whole number" in found
 
+    @pytest.mark.parametrize("override", [["plugins=[ridge.py]"], {"plugins": ["ridge.py"]}, ["plugins.0=ridge.py"]])
+    def test_a_plugin_of_an_override_is_relative_to_the_working_directory(self, load, write, monkeypatch, override):
+        path = write(self.GOOD, "work/ridge.py")
+        write(self.GOOD.replace('"ridge"', '"other"'), "other.py")
+        monkeypatch.chdir(path.parent)
+        source = write("data: toy\nplugins: [other.py]\nlosses: {ridge: 2}")
+        spec = load(source, override)
+        assert spec.plugins == [path]
+        assert spec.losses["ridge"].component.cls.name == "ridge"
+
+    def test_a_plugin_of_an_override_that_cannot_be_loaded_is_one_problem(self, problems, write):
+        write("raise RuntimeError('boom')", "bad.py")
+        found = problems("data: toy\n", ["plugins=[bad.py]"])
+        assert found.startswith("--set plugins=[bad.py]  plugins[0]: raised on import: RuntimeError: boom")
+        assert found.count("raised on import") == 1
+        wrong = problems("data: toy\n", ["plugins.3=bad.py"])
+        assert wrong.count("there are no keys below this one") == 1
+
     def test_a_plugin_that_is_absent(self, problems):
         assert "plugins[0]: no such file 'bad.py'" in problems("data: toy\nplugins: [bad.py]\n")
 
