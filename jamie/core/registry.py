@@ -27,11 +27,20 @@ class _PluginManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         marked = super().parse_hookimpl_opts(plugin, name)
-        if marked is not None or not name.startswith("jamie_") or not inspect.isroutine(getattr(plugin, name, None)):
+        if marked is not None or not _is_hook(plugin, name):
             return marked
         return pluggy.HookimplOpts(
             wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
         )
+
+
+def _is_hook(plugin: object, name: str) -> bool:
+    """Whether a name of a plugin is a hook's; an imported module may be called jamie_... too."""
+    return name.startswith("jamie_") and inspect.isroutine(getattr(plugin, name, None))
+
+
+def _hooks_in(plugin: object) -> list[str]:
+    return [name for name in dir(plugin) if _is_hook(plugin, name)]
 
 
 class _ModulePlugin:
@@ -78,7 +87,7 @@ class Registry:
         """Register what one plugin provides; all or nothing."""
         manager = _PluginManager("jamie")
         manager.add_hookspecs(hookspecs)
-        if isinstance(plugin, ModuleType) and not any(n.startswith("jamie_") for n in vars(plugin)):
+        if isinstance(plugin, ModuleType) and not _hooks_in(plugin):
             plugin = _ModulePlugin(plugin)
         try:
             manager.register(plugin, name=name)
@@ -244,9 +253,8 @@ def _problem_of(component: type[Component]) -> str:
 
 
 def _reworded(plugin: object, error: pluggy.PluginValidationError) -> str:
-    hooks = [name for name in dir(plugin) if name.startswith("jamie_")]
     known = [name for name in vars(hookspecs) if name.startswith("jamie_")]
-    misspelt = [name for name in hooks if name not in known]
+    misspelt = [name for name in _hooks_in(plugin) if name not in known]
     if misspelt:
         return f"unknown hook '{misspelt[0]}'; did you mean '{known[0]}'?"
     return f"hook '{known[0]}' takes no arguments ({str(error).splitlines()[-1].strip()})"

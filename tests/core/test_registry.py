@@ -151,6 +151,22 @@ def test_a_misspelt_hook_in_a_file_is_named_with_the_file(tmp_path):
         load_registry([path])
 
 
+@pytest.mark.parametrize("statement", ["import jamie_helper", "from jamie_helper import jamie_scale"])
+def test_a_file_may_import_what_is_called_like_a_hook(tmp_path, monkeypatch, statement):
+    plugin_file(tmp_path, "jamie_scale = 2\n", "jamie_helper.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = load_registry([plugin_file(tmp_path, f"{statement}\n" + LOSS.format(cls="Mine", name="mine"))])
+    assert registry.get("loss", "mine").__name__ == "Mine"
+
+
+def test_a_misspelt_hook_is_named_beside_an_import_of_its_kind(tmp_path, monkeypatch):
+    plugin_file(tmp_path, "", "jamie_a_helper.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = plugin_file(tmp_path, "import jamie_a_helper\n\ndef jamie_componets():\n    return []\n")
+    with pytest.raises(PluginError, match="unknown hook 'jamie_componets'; did you mean"):
+        load_registry([path])
+
+
 def test_a_file_with_a_hook_provides_what_the_hook_gives(tmp_path):
     text = LOSS.format(cls="Mine", name="mine") + "\n\ndef jamie_components():\n    return [Mine]\n"
     registry = load_registry([plugin_file(tmp_path, text)])
