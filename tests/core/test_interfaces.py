@@ -51,6 +51,40 @@ def test_cells_are_shuffled_before_an_inferer_sees_them_and_put_back_after(sizes
     assert found.diagnostics == {"converged": True}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "found"), [(1.5, "1.5"), (-0.1, "-0.1"), (np.nan, "nan"), (np.inf, "inf"), ("high", "high")]
+)
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_confidences_that_are_no_fractions_are_refused(side, wrong, found):
+    class Sure(Records):
+        """Has one wrong confidence."""
+
+        name = "sure"
+
+        def _infer(self, a, b, known, context):
+            confidences = {"a": [1, 0, 0.5], "b": [0, 1, 0.5, 1]}
+            confidences[side][1] = wrong
+            return jamie.Inferred(jamie.Correspondence(np.eye(3, 4)), *map(np.array, confidences.values()))
+
+    words = rf"correspondence 'sure': expected confidence_{side} from 0 to 1, found \d outside, such as"
+    with pytest.raises(ContractError, match=rf"{words} .*\n  divide by the largest") as caught:
+        Sure().infer(view("a", range(3)), view("b", range(4)))
+    assert found == "high" or found in str(caught.value)
+
+
+def test_what_rounding_adds_to_a_confidence_is_taken_off():
+    class Rounded(Records):
+        """Sums to a little more than 1."""
+
+        name = "rounded"
+
+        def _infer(self, a, b, known, context):
+            return jamie.Inferred(jamie.Correspondence(np.eye(3)), np.full(3, 1 + 1e-7), np.ones(3))
+
+    found = Rounded().infer(view("a", range(3)), view("b", range(3)))
+    np.testing.assert_array_equal(found.confidence_a, np.ones(3))
+
+
 def test_too_few_cells_are_refused():
     words = r"correspondence 'records', modality 'b': expected at least 3 cells, found 2"
     with pytest.raises(DataError, match=words):

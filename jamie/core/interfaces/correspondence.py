@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.errors import ContractError, DataError
+
+ROUNDING = 1e-6
 
 
 class CorrespondenceInferer(Component):
@@ -85,4 +87,16 @@ class CorrespondenceInferer(Component):
         if shapes != (expected, expected[:1], expected[1:]):
             problem = f"expected a correspondence of shape {expected} with a confidence for each cell, found {shapes}"
             raise ContractError(problem, where=where, fix="give a row for each cell of a and a column for each of b")
-        return confidences
+        return self._fractions("a", confidences[0]), self._fractions("b", confidences[1])
+
+    def _fractions(self, side: str, values: NDArray[Any]) -> NDArray[np.floating]:
+        """Confidences from 0 to 1, without what rounding left above."""
+        numbers = values.dtype.kind in "fiub"
+        wrong = ~((values >= 0) & (values <= 1 + ROUNDING)) if numbers else np.ones(len(values), bool)
+        if wrong.any():
+            raise ContractError(
+                f"expected confidence_{side} from 0 to 1, found {int(wrong.sum())} outside, such as {values[wrong][0]}",
+                where=f"correspondence '{self.name}'",
+                fix="divide by the largest confidence that there can be, and give 0 to a cell without a partner",
+            )
+        return np.minimum(values, 1.0)

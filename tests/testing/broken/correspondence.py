@@ -54,6 +54,13 @@ class Overconfident(SOUND):
     confidence = 2.0
 
 
+class Unsure(SOUND):
+    """Divides by a sum that is 0."""
+
+    name = "unsure"
+    confidence = float("nan")
+
+
 class InfiniteResidual(SOUND):
     """Reports what is no number."""
 
@@ -112,7 +119,10 @@ BROKEN = {
         (Transposed, r"correspondence 'transposed': expected a correspondence of shape \(53, 41\)"),
         (FindsNothing, "correspondence 'finds_nothing': finds partners: expected some pair, found none"),
     ],
-    "check_confidences_are_fractions": [(Overconfident, "confidence_a is a fraction: expected 0 to 1, found")],
+    "check_confidences_are_fractions": [
+        (Overconfident, "correspondence 'overconfident': expected confidence_a from 0 to 1, found 41 outside"),
+        (Unsure, "correspondence 'unsure': expected confidence_a from 0 to 1, found 41 outside, such as nan"),
+    ],
     "check_diagnostics_are_plain": [
         (InfiniteResidual, "diagnostic 'residual': expected a finite number, a flag or a word, found nan"),
         (NegativeResidual, "a residual is a size: expected >= 0, found -0.1"),
