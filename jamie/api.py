@@ -155,13 +155,14 @@ class JAMIE:
             )
         context = self._context()
         latents = {m: embed_cells(self.model, m, mdata.mod[m], context, max_missing) for m in present}
-        pairs = pairs_by_name({m: mdata.mod[m].obs_names for m in present})
+        names = {m: mdata.mod[m].obs_names for m in present}
+        pairs = pairs_by_name(names)
         aggregated = self.model.aggregate(latents, pairs)
         for m in present:
             mdata.mod[m].obsm[key_added] = latents[m]
         held = pd.Index([name for name in mdata.obs_names if any(name in mdata.mod[m].obs_names for m in present)])
         if len(held) == mdata.n_obs:
-            mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, mdata.mod)
+            mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
         return mdata if copy else None
 
     def impute(

@@ -21,6 +21,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError, OutputError
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality import Quality, assess_all
+from jamie.correspondence.ties import require_ties
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.data.split import split_cells
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+COLLAPSED = 0.01  # standard deviation of latent means below which no latent is used; the prior's is 1
 CHECKPOINT = "checkpoint/training.safetensors"
 
 
@@ -63,7 +65,11 @@ class Fitted:
     latents
         (n_m, L) latent means of each modality's cells.
     aggregated
-        (n_m, L) the same after aggregation over the correspondence.
+        (n_m, L) the same after aggregation over `correspondences`.
+    correspondences
+        Of all cells: the known pairs, mixed with the inferred ones where rho < 1.
+    posterior
+        For each modality and latent, the divergence from the prior, and standard deviations.
     records
         Metrics.
     """
@@ -75,6 +81,8 @@ class Fitted:
     history: History
     latents: Mapping[str, NDArray[np.float32]]
     aggregated: Mapping[str, NDArray[np.float32]]
+    correspondences: Correspondences
+    posterior: Mapping[str, Mapping[str, list[float]]]
     records: tuple[Record, ...]
 
 
@@ -89,7 +97,7 @@ class Result:
     mdata
         The data with the embeddings, as in ``result.h5mu``.
     model
-        Trained; `jamie.load` reads it back from the folder.
+        The network with its preprocessing; `jamie.load(result.folder)` gives it `embed` and `impute`.
     metrics
         As in ``metrics.json``.
     """
@@ -157,7 +165,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
     """Preprocess, infer, train and evaluate; `folder` keeps checkpoints, times and the inferred correspondence."""
     stage = folder.stage if folder else lambda name: nullcontext()
     dataset = loaded.dataset
-    _require_ties(dataset.known, spec)
+    require_ties(dataset.known, spec)
     with stage("preprocess"):
         split = split_cells(dataset, spec.evaluate.holdout.fraction, context)
         prepared = prepare(dataset, split, spec, context)
@@ -170,10 +178,35 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
         model, history = train(prepared, inferred, spec, context, checkpoint)
     with stage("evaluation"):
         latents = {m: model.encode(m, scores) for m, scores in prepared.scores.items()}
-        aggregated = model.aggregate(latents, _for_all_cells(prepared, inferred, spec.correspondence.rho))
+        correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
+        aggregated = model.aggregate(latents, correspondences)
         metrics = [ref.build() for ref in spec.evaluate.metrics]
         records = tuple(evaluate(latents, dataset, split, metrics))
-    return Fitted(prepared, inference, quality, model, history, latents, aggregated, records)
+        posterior = {m: model.posterior_summary(m, scores) for m, scores in prepared.scores.items()}
+        _warn_of_collapse(posterior)
+    return Fitted(
+        prepared=prepared,
+        inference=inference,
+        quality=quality,
+        model=model,
+        history=history,
+        latents=latents,
+        aggregated=aggregated,
+        correspondences=correspondences,
+        posterior=posterior,
+        records=records,
+    )
+
+
+def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> None:
+    """Say so where no latent of a modality tells its cells apart."""
+    for m, summary in posterior.items():
+        if max(summary["sd_of_mean"]) < COLLAPSED:
+            log.warning(
+                "modality '%s': the posterior has collapsed: every cell has nearly the same latents; "
+                "train longer, or give losses.kl less weight",
+                m,
+            )
 
 
 def device_for(name: str) -> str:
@@ -225,34 +258,6 @@ def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: fl
     return mix(known, inferred.spread(train, known.sizes), rho)
 
 
-def _require_ties(known: Correspondences, spec: Spec) -> None:
-    """Refuse a run in which nothing ties the modalities together, and warn where work would be in vain."""
-    section, terms = spec.correspondence, [term for term in spec.losses.values() if term.weight > 0]
-    if known.n_pairs == 0 and section.infer is None:
-        fraction = spec.evaluate.known_pairs.fraction
-        hidden = f" (evaluate.known_pairs.fraction is {fraction:g})" if fraction < 1 else ""
-        raise DataError(
-            f"no pair of cells is known{hidden} and none is to be inferred, so nothing would tie the modalities "
-            "together",
-            where=spec.where("correspondence"),
-            fix="set correspondence.infer (such as unioncom) and add the loss alignment, "
-            "or give pairs: names that occur in both modalities, known: table, or known: matrix",
-        )
-    needy = [term.component.name for term in terms if "known" in term.component.cls.requires]
-    if needy and known.n_pairs == 0:
-        raise DataError(
-            f"loss '{needy[0]}' needs known pairs, and there are none",
-            where=spec.where(f"losses.{needy[0]}"),
-            fix=f"give pairs (correspondence.known), or set losses: {{{needy[0]}: null}}",
-        )
-    used = section.rho < 1 or any("inferred" in term.component.cls.requires for term in terms)
-    if section.infer is not None and not used:
-        log.warning(
-            "%s: the inferred correspondence is used by no loss, and rho = 1 leaves it out of the aggregation",
-            spec.where("correspondence.infer"),
-        )
-
-
 def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> None:
     before = folder.read_manifest()
     if (folder.path / RESOLVED).is_file() and (folder.path / RESOLVED).read_text() != spec.to_yaml():
@@ -277,6 +282,7 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
     if fitted.inference:
         folder.write_json("correspondence.json", inference_records(fitted.inference, fitted.quality))
     folder.write_json("pairing.json", loaded.pairing_table.to_json())
+    folder.write_json("posterior.json", fitted.posterior)
     folder.write_json("metrics.json", [record.as_dict() for record in fitted.records])
     folder.write_text("metrics.csv", to_table(fitted.records).to_csv(index=False))
     mdata = to_mudata(loaded.mdata, fitted)
@@ -291,7 +297,9 @@ def to_mudata(mdata: MuData, fitted: Fitted, key_added: str = EMBEDDING) -> MuDa
     spec = fitted.model.spec
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
     columns = cell_columns(fitted.prepared, fitted.inference)
-    return embedded_mudata(mdata, fitted.latents, fitted.aggregated, columns, provenance, key_added)
+    return embedded_mudata(
+        mdata, fitted.latents, fitted.aggregated, columns, fitted.correspondences, provenance, key_added
+    )
 
 
 def _both(first: Progress, second: Progress | None) -> Progress:

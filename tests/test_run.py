@@ -63,6 +63,7 @@ def test_run_directory_is_complete(result):
         "correspondence/rna--adt.inferred.npz",
         "correspondence.json",
         "pairing.json",
+        "posterior.json",
         "metrics.json",
         "metrics.csv",
     }
@@ -189,9 +190,7 @@ def test_public_names_are_not_shadowed_by_modules():
 
 
 def test_a_setting_that_does_not_exist_is_named():
-    with pytest.raises(
-        TypeError, match=r"JAMIE has no setting 'latent_dims'; expected one of seed, labels,"
-    ):
+    with pytest.raises(TypeError, match=r"JAMIE has no setting 'latent_dims'; expected one of seed, labels,"):
         jamie.JAMIE("default", latent_dims=3)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
 from jamie.core.batch import PairBlocks, Posterior
 from jamie.core.context import Context
@@ -122,23 +123,41 @@ class TrainedModel:
         self, latents: Mapping[str, NDArray[np.float32]], correspondences: Correspondences
     ) -> dict[str, NDArray[np.float32]]:
         """Aggregate latents (n_m, L) of each modality, block by block over a sparse correspondence."""
-        return {
-            a: np.concatenate([self._aggregate_block(a, rows, latents, correspondences) for rows in _blocks(len(z))])
-            for a, z in latents.items()
-        }
+        aggregated = {}
+        for a, z in latents.items():
+            matrices = {b: correspondences.between(a, b).matrix for b in latents if b != a}
+            blocks = [self._aggregate_block(a, rows, latents, matrices) for rows in _blocks(len(z))]
+            aggregated[a] = np.concatenate(blocks)
+        return aggregated
 
     def _aggregate_block(
-        self, a: str, rows: slice, latents: Mapping[str, NDArray[np.float32]], correspondences: Correspondences
+        self,
+        a: str,
+        rows: slice,
+        latents: Mapping[str, NDArray[np.float32]],
+        matrices: Mapping[str, sparse.csr_array],
     ) -> NDArray[np.float32]:
-        z, blocks = {a: self._tensor(latents[a][rows])}, {}
-        for b in latents:
-            partners = correspondences.between(a, b).matrix[rows] if b != a else None
-            if partners is not None and partners.nnz:
-                columns = np.unique(partners.indices)
-                z[b] = self._tensor(latents[b][columns])
-                blocks[a, b] = self._tensor(partners[:, columns].toarray())
-        ordered = {m: z[m] for m in self.modalities if m in z}
-        return self.network.aggregate(ordered, PairBlocks(blocks))[a].cpu().numpy()
+        """Aggregate some cells of `a`, together with all their partners and all the partners' other partners in `a`.
+
+        The latter do not enter these cells' sums, but an aggregator may divide by the sums of columns.
+        """
+        wanted = np.arange(len(latents[a]))[rows]
+        partners = {b: np.unique(matrix[rows].indices) for b, matrix in matrices.items()}
+        rivals = [np.flatnonzero(np.diff(matrices[b][:, columns].indptr)) for b, columns in partners.items()]
+        cells = np.unique(np.concatenate([wanted, *rivals]))
+        z, blocks = {a: latents[a][cells]}, {}
+        for b in self.modalities:
+            if len(partners.get(b, ())):
+                z[b] = latents[b][partners[b]]
+                block = self._tensor(matrices[b][cells][:, partners[b]].toarray())
+                # keyed in the order of the spec, as in training
+                blocks.update({(a, b): block} if self._precedes(a, b) else {(b, a): block.T})
+        ordered = {m: self._tensor(z[m]) for m in self.modalities if m in z}
+        return self.network.aggregator(ordered, PairBlocks(blocks))[a].cpu().numpy()[np.searchsorted(cells, wanted)]
+
+    def _precedes(self, a: str, b: str) -> bool:
+        order = list(self.modalities)
+        return order.index(a) < order.index(b)
 
     def _posterior(self, modality: str, scores: NDArray[np.float32]) -> Posterior:
         return self.network.encode(modality, self._tensor(scores))

@@ -49,6 +49,8 @@ class Prepared:
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Prepared:
         """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays."""
+        if all(np.asarray(mask).dtype == bool and np.all(mask) for mask in cells.values()):
+            return self  # nothing is left out, and nothing need be copied
         kept = {m: np.arange(n)[np.asarray(cells[m])] for m, n in self.dataset.sizes.items()}
         scores = {m: self.scores[m][index] for m, index in kept.items()}
         shared = {m: self.targets[m] is self.scores[m] for m in kept}

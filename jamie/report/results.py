@@ -110,6 +110,7 @@ def embedded_mudata(
     latents: Mapping[str, NDArray[np.float32]],
     aggregated: Mapping[str, NDArray[np.float32]],
     obs: Mapping[str, pd.DataFrame],
+    correspondences: Correspondences,
     provenance: Mapping[str, Any],
     key_added: str = EMBEDDING,
 ) -> MuData:
@@ -122,9 +123,11 @@ def embedded_mudata(
     latents
         (n_m, L) of each modality: ``mdata[m].obsm[key_added]``.
     aggregated
-        (n_m, L) after aggregation; their mean over the modalities that hold a cell is ``mdata.obsm[key_added]``.
+        (n_m, L) after aggregation, which `joint_embedding` turns into ``mdata.obsm[key_added]``.
     obs
         Columns to add to each modality's `obs`.
+    correspondences
+        Those that the latents were aggregated over.
     provenance
         Plain values for ``uns["jamie"]``.
     key_added
@@ -139,22 +142,55 @@ def embedded_mudata(
     with mudata_conventions():
         embedded = MuData(modalities)
         embedded.obs = embedded.obs.join(mdata.obs[mdata.obs.columns.difference(embedded.obs.columns)])
-        embedded.obsm[key_added] = joint_embedding(embedded.obs_names, aggregated, modalities)
+        embedded.obsm[key_added] = joint_embedding(
+            embedded.obs_names, aggregated, {m: adata.obs_names for m, adata in modalities.items()}, correspondences
+        )
         embedded.uns.update({**mdata.uns, "jamie": dict(provenance)})
     return embedded
 
 
 def joint_embedding(
-    cells: pd.Index, aggregated: Mapping[str, NDArray[np.float32]], modalities: Mapping[str, AnnData]
+    cells: pd.Index,
+    aggregated: Mapping[str, NDArray[np.float32]],
+    names: Mapping[str, pd.Index],
+    correspondences: Correspondences,
 ) -> NDArray[np.float32]:
-    """(n, L) mean of each cell's aggregated latents over the modalities that hold it."""
-    n_latent = next(iter(aggregated.values())).shape[1]
-    total, count = np.zeros((len(cells), n_latent)), np.zeros(len(cells))
-    for m, latents in aggregated.items():
-        rows = cells.get_indexer(modalities[m].obs_names)
-        total[rows] += latents
-        count[rows] += 1
-    return (total / count[:, None]).astype(np.float32)
+    """One embedding (n, L) for each name of a cell.
+
+    It is the mean of the cell's aggregated latents over the modalities in which it is known to be one cell. Where two
+    modalities hold cells of one name that are not known to be one, it is that of the first; NaN where none holds it.
+
+    Parameters
+    ----------
+    cells : (n,)
+        Names.
+    aggregated
+        (n_m, L) of each modality.
+    names
+        (n_m,) names of each modality's cells.
+    correspondences
+        Those that the latents were aggregated over.
+    """
+    total = np.zeros((len(cells), next(iter(aggregated.values())).shape[1]))
+    count, apart = np.zeros(len(cells)), 0
+    holder, row_in_holder = np.full(len(cells), -1), np.full(len(cells), -1)
+    for position, b in enumerate(aggregated):
+        row = names[b].get_indexer(cells)
+        added = (row >= 0) & (holder < 0)
+        for earlier, a in enumerate(list(aggregated)[:position]):
+            both = np.flatnonzero((row >= 0) & (holder == earlier))
+            tied = np.asarray(correspondences.between(a, b).matrix[row_in_holder[both], row[both]]).ravel() > 0
+            added[both[tied]] = True
+            apart += int((~tied).sum())
+        holder[(row >= 0) & (holder < 0)] = position
+        row_in_holder[holder == position] = row[holder == position]
+        total[added] += aggregated[b][row[added]]
+        count[added] += 1
+    if apart:
+        log.info("joint embedding: %d cells share a name with one they are not known to be; the first counts", apart)
+    return np.divide(total, count[:, None], out=np.full_like(total, np.nan), where=count[:, None] > 0).astype(
+        np.float32
+    )
 
 
 def imputed_anndata(

@@ -113,15 +113,11 @@ class CorrespondenceSection:
         How unknown pairs are inferred; null to infer none.
     rho
         Weight of the known pairs where they are mixed with the inferred ones.
-    normalize
-        How a minibatch's correspondence is normalised: `rows` divides only rows whose sum exceeds 1, `paper` is
-        Algorithm 1, line 11.
     """
 
     known: Ref[Pairing] = written("by_name")
     infer: Ref[CorrespondenceInferer] | None = None
     rho: Fraction = 1.0
-    normalize: Literal["rows", "paper"] = "rows"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
 from jamie.training.batches import BatchMaker
 from jamie.training.checkpoint import Checkpoint
-from jamie.training.loop import History, Settings, Trainer
+from jamie.training.loop import History, Trainer
 from jamie.training.objective import Objective, Term
 from jamie.training.sampler import PairSampler
 
@@ -79,18 +79,8 @@ def _trainer(
     known, rho = cells.dataset.known, spec.correspondence.rho
     sampler = PairSampler(known, inferred, section.batch_size, context.at("sampling").generator())
     batches = BatchMaker(cells.scores, cells.targets, known, inferred, rho=rho, device=context.device)
-    settings = Settings(
-        min_epochs=section.min_epochs,
-        max_epochs=section.max_epochs,
-        patience=section.patience,
-        min_change=section.min_change,
-        learning_rate=section.learning_rate,
-        gradient_clip=section.gradient_clip,
-        steps_per_epoch=section.steps_per_epoch,
-        checkpoint_seconds=section.checkpoint_seconds,
-    )
     objective = Objective(terms, horizon=section.min_epochs)
-    return Trainer(model, objective, sampler, batches, settings, context, checkpoint)
+    return Trainer(model, objective, sampler, batches, section, context, checkpoint)
 
 
 def _modality(prepared: Prepared, name: str) -> TrainedModality:

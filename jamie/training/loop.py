@@ -6,31 +6,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from jamie.core.context import Context
 from jamie.model.joint_vae import JointVAE
+from jamie.spec.sections import TrainingSection
 from jamie.training.batches import BatchMaker
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.objective import Objective, explain_not_finite
 from jamie.training.sampler import PairSampler
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and how fast to train; the names are those of the spec's `training`."""
-
-    min_epochs: int = 2500
-    max_epochs: int = 10000
-    patience: int = 500
-    min_change: float = 1e-8
-    learning_rate: float = 1e-3
-    gradient_clip: float = 31.25
-    steps_per_epoch: int | Literal["auto"] = "auto"
-    checkpoint_seconds: float = 30.0
 
 
 @dataclass
@@ -67,7 +54,7 @@ class Trainer:
     model, objective, sampler, batches
         The parts.
     settings
-        Length and speed.
+        `training` of the spec.
     context
         Device and progress.
     checkpoint
@@ -80,7 +67,7 @@ class Trainer:
         objective: Objective,
         sampler: PairSampler,
         batches: BatchMaker,
-        settings: Settings,
+        settings: TrainingSection,
         context: Context,
         checkpoint: Path | None = None,
     ) -> None:

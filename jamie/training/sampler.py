@@ -16,6 +16,8 @@ from jamie.core.correspondence import Correspondence, Correspondences
 
 Indices = NDArray[np.int64]
 
+FEWEST = 4  # units of a stream in a minibatch, where it has as many: BatchNorm needs more than one cell
+
 
 class PairSampler:
     """Draws the cells of each minibatch.
@@ -23,7 +25,8 @@ class PairSampler:
     Cells that are matched one to one form a unit; every other cell is a unit of its own. Units that hold the same
     modalities make a stream, which is gone through in random order, without replacement, again and again. A cell
     that has a partner only by a fractional or an inferred correspondence brings one along as a guest, drawn in
-    proportion to the confidence. Streams share the minibatch so that each modality has about `batch_size` cells.
+    proportion to the confidence. Streams share the minibatch, so that no modality has more than about `batch_size`
+    cells in it.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ class PairSampler:
     inferred
         Partners of cells that have no known one; none by default.
     batch_size
-        Cells of each modality in a minibatch; all of them where there are fewer.
+        Most cells of each modality in a minibatch.
     generator
         Source of randomness.
     """
@@ -49,7 +52,7 @@ class PairSampler:
         units = matched_units(known)
         self._guests = _guest_tables(known, inferred, units)
         self._streams = [_Stream(units[rows], generator) for rows in _by_pattern(units)]
-        self._quotas = _quotas(self._streams, self._presence(), known, batch_size)
+        self._quotas = _quotas(self._streams, self._presence(), batch_size)
 
     @property
     def steps_per_pass(self) -> int:
@@ -205,16 +208,17 @@ def _rows_where(matrix: sparse.csr_array, mask: NDArray[np.bool_]) -> sparse.csr
     return kept
 
 
-def _quotas(streams: list[_Stream], presence: NDArray[np.bool_], known: Correspondences, batch_size: int) -> list[int]:
-    """Units of each stream in a minibatch; the streams that hold the most modalities choose first."""
+def _quotas(streams: list[_Stream], presence: NDArray[np.bool_], batch_size: int) -> list[int]:
+    """Units of each stream in a minibatch.
+
+    A stream asks for the geometric mean of its shares of the modalities that it holds: matched cells of a small
+    modality are neither drowned by a large one nor do they crowd out its other cells. Where a modality is asked for
+    more than it has room for, its streams give way in proportion.
+    """
     sizes = np.array([len(s.units) for s in streams])
     load = presence.T.astype(float) @ sizes
-    left = np.minimum(batch_size, load)
-    share = left / np.maximum(load, 1)
-    quotas = []
-    for size, present in zip(sizes, presence, strict=True):
-        wanted = round(float(size * share[present].max()))
-        quota = int(np.clip(wanted, 1, max(1, min(size, left[present].min()))))
-        left = left - quota * present
-        quotas.append(quota)
-    return quotas
+    shares = np.where(presence, sizes[:, None] / np.maximum(load, 1), 1)
+    asked = np.exp(np.log(shares).sum(1) / presence.sum(1))
+    crowded = np.where(presence, presence.T.astype(float) @ asked, 0).max(axis=1)
+    wanted = np.rint(batch_size * asked / crowded)
+    return np.minimum(np.maximum(wanted, FEWEST), sizes).astype(int).tolist()

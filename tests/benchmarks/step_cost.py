@@ -21,7 +21,7 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.model.build import build_model
 from jamie.spec import load_spec
 from jamie.training.batches import BatchMaker
-from jamie.training.loop import Settings, Trainer
+from jamie.training.loop import Trainer
 from jamie.training.objective import Objective, Term
 from jamie.training.sampler import PairSampler
 
@@ -49,7 +49,7 @@ def jamie_step(x: dict[str, np.ndarray], known: Correspondences, inferred: Corre
     sampler = PairSampler(known, inferred, BATCH, np.random.default_rng(0))
     model = build_model(spec, n_features, n_features)
     maker = BatchMaker(x, x, known, inferred)
-    trainer = Trainer(model, Objective(terms, 1), sampler, maker, Settings(), Context())
+    trainer = Trainer(model, Objective(terms, 1), sampler, maker, spec.training, Context())
     trainer.trained.train()
     return lambda: trainer._step(WEIGHTS) and None
 

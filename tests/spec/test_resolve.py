@@ -57,7 +57,10 @@ evaluate: {holdout: {fraction: 1}}
         ("training: {batch_size: {a: 1}}", "training.batch_size: expected a whole number >= 1, found a mapping"),
         ("training: {steps_per_epoch: aut}", "expected a whole number >= 1 or 'auto', found 'aut'"),
         ("correspondence: {rho: 1.5}", "correspondence.rho: expected a number from 0 to 1, found 1.5"),
-        ("correspondence: {normalize: row}", "expected one of 'rows', 'paper', found 'row'"),
+        (
+            "modalities: {rna: {preprocess: [{pca: {solver: ful}}]}}",
+            "expected one of 'full', 'randomized', found 'ful'",
+        ),
         ("labels: cell_type", "labels: expected a list of text, found 'cell_type'"),
         ("data: {many: {paths: x}}", "data.many.paths: expected a mapping of names to files, found 'x'"),
         ("data: {h5: {path: 5}}", "data.h5.path: expected the name of a file, found 5"),
@@ -106,7 +109,7 @@ def test_what_the_star_has_wrong_is_reported_once(problems):
     [
         ("training: {batch_size: 1e3}", "write 1000"),
         ("labels: [12]", "put it in quotes: '12'"),
-        ("correspondence: {normalize: row}", "did you mean 'rows'?"),
+        ("modalities: {rna: {preprocess: [{pca: {solver: ful}}]}}", "did you mean 'full'?"),
         ("training: {steps_per_epoch: aut}", "did you mean 'auto'?"),
         ("trainin: {}", "did you mean 'training'?   allowed: jamie, preset, extends, name"),
         ("modalities: {rna: {encoder: standardize}}", "'standardize' is a component of another kind: preprocessor"),
