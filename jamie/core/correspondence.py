@@ -95,6 +95,15 @@ class Correspondence:
         """Keep the entries that `other` does not have."""
         return Correspondence(self.matrix - self.matrix.multiply(other.matrix > 0))
 
+    def mutual_best(self) -> Correspondence:
+        """Keep the pairs in which neither cell has a better partner: of spread confidences, only the likeliest.
+
+        Each cell then has one partner or none, unless two are equally likely: both stay.
+        """
+        rows, columns = self.pairs()
+        of_row, of_column = (self.matrix.max(axis=axis).toarray().ravel() for axis in (1, 0))
+        return self.keep((self.matrix.data >= of_row[rows]) & (self.matrix.data >= of_column[columns]))
+
     def partner(self) -> NDArray[np.int64]:
         """(n_a,) index of the best partner of each cell of a, -1 where it has none."""
         best = np.asarray(self.matrix.argmax(axis=1)).ravel().astype(np.int64)
@@ -121,7 +130,12 @@ class Correspondences:
     sizes
         Number of cells of each modality, in the order of the spec.
     given
-        Correspondence of pairs (a, b), in either order; a pair that is absent has none.
+        Correspondence of pairs (a, b), in one order or the other; a pair that is absent has none.
+
+    Raises
+    ------
+    DataError
+        Where a shape does not fit the sizes, or two modalities are given in both orders.
     """
 
     sizes: Mapping[str, int]
@@ -129,6 +143,12 @@ class Correspondences:
 
     def __post_init__(self) -> None:
         for (a, b), correspondence in self.given.items():
+            if a != b and (b, a) in self.given:
+                raise DataError(
+                    f"expected one correspondence of two modalities, found {a}--{b} and {b}--{a}",
+                    where=f"correspondence of {a} and {b}",
+                    fix="keep one of the two: the other is the same seen from the other side",
+                )
             expected = (self.sizes[a], self.sizes[b])
             if correspondence.shape != expected:
                 raise DataError(
@@ -155,6 +175,10 @@ class Correspondences:
         """Every unordered pair of modalities, in the order of the spec, with its correspondence."""
         for a, b in combinations(self.sizes, 2):
             yield (a, b), self.between(a, b)
+
+    def mutual_best(self) -> Correspondences:
+        """Keep the pairs in which neither cell has a better partner in the other's modality."""
+        return Correspondences(self.sizes, {pair: c.mutual_best() for pair, c in self.items()})
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Correspondences:
         """Keep the given cells (indices or boolean masks) of each modality."""

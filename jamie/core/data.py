@@ -107,9 +107,11 @@ class Dataset:
     modalities
         In the order of the spec.
     truth
-        Every pair that the user knows, for evaluation.
+        Which cell is which, for evaluation: of all that the user knows, the pairs in which neither cell has a better
+        partner. Each cell has one partner or none; several only where they are equally likely.
     known
-        The pairs that the model may use: `truth` less the pairs hidden for evaluation.
+        What the model may use: all confidences that the user knows, less those of the cells whose pairs are hidden.
+        ``truth.without(known)`` are exactly the hidden pairs.
     labels
         Names of the obs columns that hold labels.
     """

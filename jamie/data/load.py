@@ -6,9 +6,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from jamie.core.context import Context
+from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
@@ -60,12 +62,29 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
     modalities = {name: modality_data(mdata, name, spec) for name in names}
     require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
-    truth = spec.correspondence.known.build().pairs(modalities)
+    given = spec.correspondence.known.build().pairs(modalities)
+    truth = _true_pairs(given)
     cells = {name: m.cells for name, m in modalities.items()}
-    known = hide_pairs(truth, cells, spec.evaluate.known_pairs.fraction, context)
+    known = hide_pairs(given, cells, spec.evaluate.known_pairs.fraction, context)
     table = pairing_table(truth, known)
     log.info("pairing:\n%s", table.to_text())
     return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels)), table)
+
+
+def _true_pairs(given: Correspondences) -> Correspondences:
+    """Return the pairs that count as true, and tell where these are not all that are given, or not one to one."""
+    truth = given.mutual_best()
+    for (a, b), pairs in truth.items():
+        n_given = given.between(a, b).n_pairs
+        if pairs.n_pairs < n_given:
+            log.info("%s--%s: of %d known pairs, %d are both cells' best", a, b, n_given, pairs.n_pairs)
+        n_tied = sum(int((np.diff(side.matrix.indptr) > 1).sum()) for side in (pairs, pairs.T))
+        if n_tied:
+            log.warning(
+                "%s--%s: %d cells have several equally likely partners; in evaluation each of these counts as true",
+                *(a, b, n_tied),
+            )
+    return truth
 
 
 def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:

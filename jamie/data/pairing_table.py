@@ -88,7 +88,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def pairing_table(truth: Correspondences, known: Correspondences) -> PairingTable:
-    """Count the pairs of `truth`, and how many of them are `known` to the model."""
+    """Count the cells that `truth` pairs, and how many of these pairs are `known` to the model."""
     rows = []
     partners = {m: np.zeros(n, dtype=np.int64) for m, n in truth.sizes.items()}
     for (a, b), correspondence in truth.items():
@@ -96,7 +96,7 @@ def pairing_table(truth: Correspondences, known: Correspondences) -> PairingTabl
         partners[a] += in_a
         partners[b] += in_b
         shared = int(in_a.sum()), int(in_b.sum())
-        told = int(has_partner(known.between(a, b).matrix, 1).sum())
+        told = int(has_partner(known.between(a, b).matrix.multiply(correspondence.matrix > 0), 1).sum())
         rows.append(PairRow(a, b, *shared, len(in_a) - shared[0], len(in_b) - shared[1], told))
     first = truth.modalities[0]
     return PairingTable(

@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from jamie.core.context import Context
-from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import DataError
 from jamie.data.checks import MIN_CELLS
@@ -43,11 +43,11 @@ class Individuals:
 
 
 def individuals(truth: Correspondences, cells: Mapping[str, pd.Index]) -> Individuals:
-    """Join the cells that `truth` pairs; numbered by the first of their names."""
+    """Join the cells that `truth`, which holds mutual best pairs only, pairs; numbered by the first of their names."""
     names = list(truth.sizes)
     offsets = dict(zip(names, np.cumsum([0, *truth.sizes.values()]), strict=False))
     total = sum(truth.sizes.values())
-    edges = [((a, b), _best_pairs(c)) for (a, b), c in truth.items()]
+    edges = [((a, b), c.pairs()) for (a, b), c in truth.items()]
     rows = np.concatenate([offsets[a] + i for (a, b), (i, j) in edges])
     columns = np.concatenate([offsets[b] + j for (a, b), (i, j) in edges])
     graph = sparse.coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(total, total))
@@ -69,24 +69,16 @@ def individuals(truth: Correspondences, cells: Mapping[str, pd.Index]) -> Indivi
     return Individuals(of, measured)
 
 
-def _best_pairs(correspondence: Correspondence) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs in which neither cell has a better partner: of spread confidences, only the likeliest is the same cell."""
-    matrix = correspondence.matrix
-    rows, columns = correspondence.pairs()
-    of_row, of_column = (matrix.max(axis=axis).toarray().ravel() for axis in (1, 0))
-    best = (matrix.data >= of_row[rows]) & (matrix.data >= of_column[columns])
-    return rows[best], columns[best]
-
-
 def hide_pairs(
-    truth: Correspondences, cells: Mapping[str, pd.Index], fraction: float, context: Context
+    given: Correspondences, cells: Mapping[str, pd.Index], fraction: float, context: Context
 ) -> Correspondences:
     """Keep the pairs of a random fraction of the cells that were measured more than once.
 
     Parameters
     ----------
-    truth
-        Every pair that the user knows.
+    given
+        All that the user knows. Its mutual best pairs say which cells are one; a cell that is hidden loses all its
+        confidences, so that the pairs of ``given.mutual_best()`` are known or hidden as a whole.
     cells
         Names of each modality's cells.
     fraction
@@ -98,19 +90,20 @@ def hide_pairs(
     if not 0 <= fraction <= 1:
         raise DataError(f"expected a fraction from 0 to 1, found {fraction:g}", where="evaluate.known_pairs.fraction")
     if fraction == 1:
-        return truth
-    who = individuals(truth, cells)
+        return given
+    who = individuals(given.mutual_best(), cells)
     order = context.at("hide_pairs").generator().permutation(who.measured_twice)
     n_kept = int(fraction * len(order) + 1e-9)  # not one less where the product is whole but for rounding
-    hidden = np.zeros(len(who.modalities), dtype=bool)
+    # without any pair to keep, the confidences of cells that are nobody's best partner go as well
+    hidden = np.full(len(who.modalities), n_kept == 0)
     hidden[order[n_kept:]] = True
     notice = log.warning if fraction and len(order) and not n_kept else log.info
     notice("%d of %d cells measured more than once keep their pairs", n_kept, len(order))
     kept = {}
-    for (a, b), correspondence in truth.items():
+    for (a, b), correspondence in given.items():
         rows, columns = correspondence.pairs()
         kept[a, b] = correspondence.keep(~(hidden[who.of[a][rows]] | hidden[who.of[b][columns]]))
-    return Correspondences(truth.sizes, kept)
+    return Correspondences(given.sizes, kept)
 
 
 def split_cells(dataset: Dataset, fraction: float, context: Context) -> Split:

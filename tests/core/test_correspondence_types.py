@@ -57,6 +57,18 @@ def test_partner_is_the_best_one_or_none(found):
     assert found.T.partner().tolist() == [2, 0, -1, 0]
 
 
+def test_mutual_best_keeps_the_pairs_in_which_neither_cell_has_a_better_partner():
+    soft = Correspondence(np.array([[0.9, 0.2, 0], [0.8, 0.3, 0], [0, 0.5, 0.5], [0, 0, 0.5]]))
+    expected = [[0.9, 0, 0], [0, 0, 0], [0, 0.5, 0.5], [0, 0, 0.5]]  # ties stay
+    np.testing.assert_allclose(soft.mutual_best().matrix.toarray(), expected, rtol=1e-6)
+    np.testing.assert_array_equal(
+        soft.mutual_best().mutual_best().matrix.toarray(), soft.mutual_best().matrix.toarray()
+    )
+    assert Correspondence.empty((2, 3)).mutual_best().n_pairs == 0
+    both = Correspondences({"a": 4, "b": 3}, {("b", "a"): soft.T}).mutual_best()
+    np.testing.assert_allclose(both.between("a", "b").matrix.toarray(), expected, rtol=1e-6)
+
+
 def test_subset_takes_indices_in_their_order_and_masks(found):
     np.testing.assert_array_equal(found.subset([2, 0], [3, 1]).matrix.toarray(), MATRIX[[2, 0]][:, [3, 1]])
     mask = np.array([True, False, True])
@@ -98,6 +110,12 @@ def test_a_shape_that_does_not_fit_is_refused(found):
     words = r"correspondence of b and a: expected a correspondence of 4 x 3 cells, found 3 x 4\n  give one row"
     with pytest.raises(DataError, match=words):
         Correspondences(SIZES, {("b", "a"): found})
+
+
+def test_both_orders_of_two_modalities_are_refused(found):
+    words = r"correspondence of a and b: expected one correspondence of two modalities, found a--b and b--a\n  keep one"
+    with pytest.raises(DataError, match=words):
+        Correspondences(SIZES, {("a", "b"): found, ("b", "a"): Correspondence.empty((4, 3))})
 
 
 def test_subset_and_spread_of_all_modalities(found):

@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 
 from jamie.core.context import Context
+from jamie.core.data import Split
 from jamie.core.errors import DataError
 from jamie.data import dataset_from, load_dataset
+from jamie.data.pairings.matrix import MatrixPairing
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.metrics.evaluate import evaluate
+from jamie.metrics.foscttm import FOSCTTM
 
 
 def test_loads_cells_by_name_with_their_labels_and_pairs(mdata, make):
@@ -95,6 +99,63 @@ def test_duplicate_cells_are_refused(mdata, make):
     mdata["rna"].obs_names = ["a", "b", "a", "d", "e", "f"]
     with pytest.raises(DataError, match=r"modality 'rna': expected each cell .* found 1 that repeat .* 'a'"):
         dataset_from(mdata, make.spec(), Context())
+
+
+@pytest.fixture
+def spread(tmp_path):
+    """Confidence 0.9 of the partner, the cell of the reverse order, and 0.001 of every other cell."""
+    soft = np.full((8, 8), 0.001, np.float32)
+    soft[np.arange(8), np.arange(8)[::-1]] = 0.9
+    np.save(tmp_path / "soft.npy", soft)
+    return MatrixPairing(paths={"rna--atac": tmp_path / "soft.npy"})
+
+
+@pytest.fixture
+def eight_cells(make):
+    return make.mdata({m: make.adata([f"{m}{i}" for i in range(8)], 3) for m in ("rna", "atac")})
+
+
+@pytest.mark.parametrize(("fraction", "n_told"), [(0, 0), (0.5, 4), (1, 8)])
+def test_of_spread_confidences_only_the_likeliest_pairs_are_true(fraction, n_told, eight_cells, spread, make, caplog):
+    spec = make.spec(pairing=spread, known_fraction=fraction)
+    with caplog.at_level(logging.INFO, "jamie"):
+        loaded = dataset_from(eight_cells, spec, Context())
+    truth, known = (c.between("rna", "atac") for c in (loaded.dataset.truth, loaded.dataset.known))
+    np.testing.assert_array_equal(truth.matrix.toarray() > 0, np.eye(8)[::-1])
+    assert "rna--atac: of 64 known pairs, 8 are both cells' best" in caplog.text
+    assert known.n_pairs == n_told**2
+    hidden = truth.without(known)
+    assert hidden.n_pairs == 8 - n_told
+    assert not set(hidden.pairs()[0]) & set(known.pairs()[0])
+    (row,) = loaded.pairing_table.pairs
+    assert (row.shared_a, row.known_a) == (8, n_told)
+
+
+def test_a_told_cell_that_is_nobodys_best_is_not_counted_as_paired(eight_cells, tmp_path, make):
+    soft = np.diag([0.9] * 7 + [0.0])
+    soft[7, 0] = 0.5
+    np.save(tmp_path / "soft.npy", soft)
+    pairing = MatrixPairing(paths={"rna--atac": tmp_path / "soft.npy"})
+    loaded = dataset_from(eight_cells, make.spec(pairing=pairing), Context())
+    assert (loaded.dataset.truth.n_pairs, loaded.dataset.known.n_pairs) == (7, 8)
+    assert (loaded.pairing_table.pairs[0].known_a, loaded.pairing_table.alone["rna"]) == (7, 1)
+
+
+def test_equally_likely_partners_are_told(eight_cells, tmp_path, make, caplog):
+    np.save(tmp_path / "groups.npy", np.kron(np.eye(4), np.ones((2, 2))))
+    pairing = MatrixPairing(paths={"rna--atac": tmp_path / "groups.npy"})
+    with caplog.at_level(logging.WARNING, "jamie"):
+        assert dataset_from(eight_cells, make.spec(pairing=pairing), Context()).dataset.truth.n_pairs == 16
+    assert "rna--atac: 16 cells have several equally likely partners; in evaluation each of these" in caplog.text
+
+
+def test_spread_confidences_do_not_flatter_the_scores(eight_cells, spread, make):
+    data = dataset_from(eight_cells, make.spec(pairing=spread), Context()).dataset
+    z = np.arange(8, dtype=np.float32)[:, None]
+    apart = {"rna": z, "atac": z + 100}  # reversed: every cell's partner is at the other end
+    matched = {"rna": z, "atac": z[::-1]}
+    split = Split({m: np.ones(8, bool) for m in apart})
+    assert [evaluate(z, data, split, [FOSCTTM()])[0].value for z in (matched, apart)] == [0, 7 / 16]
 
 
 def test_simulated_cells_load(make):

@@ -69,6 +69,14 @@ def test_matrix_rows_are_the_first_named_modality(modalities, tmp_path):
     assert pairs.between("rna", "prot").n_pairs == 0
 
 
+def test_matrix_of_both_orders_is_refused(modalities, tmp_path):
+    np.save(tmp_path / "f.npy", np.eye(3, 4))
+    np.save(tmp_path / "g.npy", np.zeros((4, 3)))
+    paths = {"rna--atac": tmp_path / "f.npy", "atac--rna": tmp_path / "g.npy"}
+    with pytest.raises(DataError, match="expected one correspondence of two modalities, found rna--atac and atac--rna"):
+        MatrixPairing(paths=paths).pairs(modalities)
+
+
 def test_matrix_with_names_is_brought_into_order(modalities, tmp_path):
     F = pd.DataFrame(np.zeros((3, 2)), index=list("cab"), columns=list("qp"))
     F.loc["a", "q"] = 1

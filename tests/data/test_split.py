@@ -92,6 +92,13 @@ def test_spread_confidences_hide_the_cells_of_their_likeliest_pairs():
     np.testing.assert_allclose(known[kept][:, kept[::-1]], soft[kept][:, kept[::-1]], rtol=1e-6)
 
 
+def test_without_kept_pairs_no_confidence_is_left():
+    soft = Correspondence(np.array([[0.3, 0, 0], [0.5, 0.9, 0], [0, 0, 0]]))  # the first cells are nobody's best
+    given = Correspondences({"a": 3, "b": 3}, {("a", "b"): soft})
+    cells = {m: np.array([f"{m}{i}" for i in range(3)]) for m in "ab"}
+    assert hide_pairs(given, cells, 0, Context()).n_pairs == 0
+
+
 def test_a_notice_where_the_fraction_leaves_no_pair(make, caplog):
     data = dataset(make, {"a": list("pqr"), "b": list("pqr")})
     with caplog.at_level(logging.WARNING, "jamie"):
