@@ -29,7 +29,7 @@ class TestSpec:
             "    3 | model: {latent_dims: 3}\n"
             "      |         ^^^^^^^^^^^\n"
             "  did you mean 'latent_dim'?   allowed: latent_dim, aggregator\n"
-            "wrong.yaml:4:24  training.batch_size: expected a whole number >= 1, found 'many'\n",
+            "wrong.yaml:4:24  training.batch_size: expected a whole number >= 2, found 'many'\n",
         )
         assert not place.out.exists()
 

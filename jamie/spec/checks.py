@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from jamie.core.interfaces import Loss
 from jamie.spec.problem import Mark, Problem
 from jamie.spec.sections import Spec
 
-COMPARED = ("correspondence", "evaluate")
+
+def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
+    """Return what does not fit together, as far as sections are right by themselves.
+
+    Parameters
+    ----------
+    spec
+        What `problems` speak of may be None in it.
+    problems
+        Those of single settings.
+    """
+    wrong = {problem.key.split(".")[0] for problem in problems}
+    found = [] if "training" in wrong else _epoch_problems(spec)
+    if wrong.isdisjoint(("correspondence", "evaluate")):
+        right = [name for name, term in (spec.losses or {}).items() if term is not None]
+        found += [problem for name in right for problem in _correspondence_problems(spec, name)]
+    return found
 
 
-def cross_problems(spec: Spec) -> list[Problem]:
-    """Return what does not fit together; the sections `COMPARED` must be right, a loss that is not right is None."""
-    right = [name for name, term in (spec.losses or {}).items() if term is not None]
-    return [problem for name in right for problem in _correspondence_problems(spec, name)]
+def _epoch_problems(spec: Spec) -> list[Problem]:
+    least, most = spec.training.min_epochs, spec.training.max_epochs
+    if least <= most:
+        return []
+    keys = ("training.min_epochs", "training.max_epochs")
+    key = next((key for key in keys if key in spec._marks), keys[0])
+    message = (
+        f"expected min_epochs <= max_epochs, found {least} > {most}; annealing runs over min_epochs, "
+        "and the best state is kept among the epochs after them"
+    )
+    return [Problem(spec._marks.get(key, Mark()), key, message, (f"set training.min_epochs to at most {most}",))]
 
 
 def _correspondence_problems(spec: Spec, name: str) -> list[Problem]:

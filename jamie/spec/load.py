@@ -12,7 +12,7 @@ from jamie.core.errors import JamieError
 from jamie.core.interfaces import Reader
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
-from jamie.spec.checks import COMPARED, cross_problems
+from jamie.spec.checks import cross_problems
 from jamie.spec.documents import read_layers
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
@@ -81,9 +81,7 @@ def _checked(tree: Node, name: str, resolver: Resolver, reads_data: bool) -> Spe
     fields["name"] = replace(fields["name"], default=name)
     values = resolver.fields(fields, tree, "")
     spec = Spec(**{key: values.get(key) for key in fields}, _marks=resolver.marks)  # type: ignore[arg-type]  # checked below
-    problems = resolver.problems
-    if not any(problem.key.startswith(COMPARED) for problem in problems):
-        problems = [*problems, *cross_problems(spec)]
+    problems = [*resolver.problems, *cross_problems(spec, resolver.problems)]
     if problems:
         raise spec_error(problems)
     return spec

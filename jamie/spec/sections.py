@@ -30,6 +30,7 @@ FORMAT = 1
 EVERY = "*"
 
 PositiveInt = Annotated[int, Field(ge=1)]
+Several = Annotated[int, Field(ge=2)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -164,7 +165,7 @@ class TrainingSection:
     batch_size
         Cells of each modality in a minibatch.
     min_epochs
-        Epochs before training may stop early; also the horizon of schedules.
+        Epochs before training may stop early; also the horizon of schedules. At most `max_epochs`.
     max_epochs
         Epochs after which training stops.
     patience
@@ -183,7 +184,7 @@ class TrainingSection:
         Seconds between checkpoints.
     """
 
-    batch_size: PositiveInt = 512
+    batch_size: Several = 512  # networks with batch normalisation cannot be trained on one cell
     min_epochs: Annotated[int, Field(ge=0)] = 2500
     max_epochs: PositiveInt = 10_000
     patience: PositiveInt = 500

@@ -87,7 +87,7 @@ def test_a_mapping_of_dotted_keys(load):
         ),
         ("losses.kl.weigth=1", "losses.kl.weigth: unknown key 'weigth'\n  did you mean 'weight'?"),
         ("losses.kll.weight=1", "losses.kll: unknown loss 'kll'\n  did you mean 'kl'?"),
-        ("training.batch_size=many", "training.batch_size: expected a whole number >= 1, found 'many'"),
+        ("training.batch_size=many", "training.batch_size: expected a whole number >= 2, found 'many'"),
         ("training.batch_size", "expected key=value\n  for example training.batch_size=256"),
         ("=5", "expected key=value"),
         ("labels=[a", "labels: not YAML: while parsing a flow sequence"),

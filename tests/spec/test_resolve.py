@@ -42,7 +42,7 @@ evaluate: {holdout: {fraction: 1}}
         "spec.yaml:4:51  modalities.rna.encoder.mlp.hidden[1]: expected a whole number, found 'x'",
         "spec.yaml:6:16  losses.kl.weight: expected a number >= 0, found -1",
         "spec.yaml:7:3  losses.kll: unknown loss 'kll'",
-        "spec.yaml:8:24  training.batch_size: expected a whole number >= 1, found 2.5",
+        "spec.yaml:8:24  training.batch_size: expected a whole number >= 2, found 2.5",
         "spec.yaml:8:37  training.device: expected text, found 5",
         "spec.yaml:9:32  evaluate.holdout.fraction: expected a number >= 0 and < 1, found 1",
     ]
@@ -51,10 +51,11 @@ evaluate: {holdout: {fraction: 1}}
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("training: {batch_size: '5'}", "training.batch_size: expected a whole number >= 1, found '5'"),
-        ("training: {batch_size: true}", "training.batch_size: expected a whole number >= 1, found true"),
-        ("training: {batch_size: [1]}", "training.batch_size: expected a whole number >= 1, found a list"),
-        ("training: {batch_size: {a: 1}}", "training.batch_size: expected a whole number >= 1, found a mapping"),
+        ("training: {batch_size: '5'}", "training.batch_size: expected a whole number >= 2, found '5'"),
+        ("training: {batch_size: true}", "training.batch_size: expected a whole number >= 2, found true"),
+        ("training: {batch_size: [1]}", "training.batch_size: expected a whole number >= 2, found a list"),
+        ("training: {batch_size: {a: 1}}", "training.batch_size: expected a whole number >= 2, found a mapping"),
+        ("training: {batch_size: 1}", "training.batch_size: expected a whole number >= 2, found 1"),
         ("training: {steps_per_epoch: aut}", "expected a whole number >= 1 or 'auto', found 'aut'"),
         ("correspondence: {rho: 1.5}", "correspondence.rho: expected a number from 0 to 1, found 1.5"),
         (
@@ -209,6 +210,38 @@ class TestLosses:
     def test_a_loss_that_needs_known_pairs(self, problems, setting):
         found = problems(f"data: toy\nlosses: {{margin: 2}}\n{setting}")
         assert "losses.margin: margin reads known pairs, and none are known" in found
+
+
+class TestEpochs:
+    FIX = "annealing runs over min_epochs, and the best state is kept among the epochs after them"
+
+    @pytest.mark.parametrize(
+        ("setting", "place"),
+        [
+            ("{max_epochs: 100}", "spec.yaml:2:24  training.max_epochs: expected min_epochs <= max_epochs"),
+            ("{max_epochs: 100, min_epochs: 101}", "spec.yaml:2:41  training.min_epochs: expected min_epochs <= max"),
+            ("{min_epochs: 10001}", "spec.yaml:2:24  training.min_epochs: expected min_epochs <= max_epochs"),
+        ],
+    )
+    def test_training_must_not_end_before_annealing_does(self, problems, setting, place):
+        found = problems(f"data: toy\ntraining: {setting}\n")
+        assert found.startswith(place)
+        assert self.FIX in found
+
+    def test_the_values_and_the_fix_are_said(self, problems):
+        found = problems("data: toy\n", ["training.max_epochs=100"])
+        assert found == (
+            "--set training.max_epochs=100  training.max_epochs: expected min_epochs <= max_epochs, found 2500 > 100; "
+            f"{self.FIX}\n  set training.min_epochs to at most 100"
+        )
+
+    def test_as_many_as_there_are_may_be_needed(self, load):
+        assert load("data: toy\ntraining: {min_epochs: 5, max_epochs: 5}").training.min_epochs == 5
+
+    def test_it_is_found_beside_other_problems_but_not_beside_its_own(self, problems):
+        assert "found 2500 > 9" in problems("data: toy\ntraining: {max_epochs: 9}\ncorrespondence: {rho: 2}")
+        assert "min_epochs <=" not in problems("data: toy\ntraining: {max_epochs: 9, min_epochs: x}")
+        assert "min_epochs <=" not in problems("data: toy\ntraining: 5")
 
 
 class TestModalities:
