@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
@@ -58,7 +58,8 @@ def read_matrix(path: Path, names: Names = "auto") -> NamedMatrix:
     path
         A file; its ending says the format.
     names
-        Whether a text file has names of rows, of columns, of both or none; told from its first lines by default.
+        Whether a text file has names of rows, of columns, of both or none; told from its first lines by default,
+        unless the first may number the columns.
 
     Raises
     ------
@@ -123,7 +124,7 @@ def _read_text(path: Path, separator: str, names: Names) -> NamedMatrix:
         lines = list(islice((row for row in csv.reader(file, delimiter=separator) if row), 50))
     if not lines:
         raise DataError("expected a matrix, found no line with values", where=str(path))
-    has_columns, has_rows = _layout(lines) if names == "auto" else (names in _COLUMNS, names in _ROWS)
+    has_columns, has_rows = _layout(lines, path) if names == "auto" else (names in _COLUMNS, names in _ROWS)
     width = len(lines[-1])
     ragged = [i for i, row in enumerate(lines) if len(row) != width and not (i == 0 and has_columns)]
     if ragged:
@@ -152,14 +153,34 @@ _COLUMNS = ("both", "columns")
 _ROWS = ("both", "rows")
 
 
-def _layout(lines: list[list[str]]) -> tuple[bool, bool]:
-    """Tell from the first lines whether there are names of columns, and of rows."""
+def _layout(lines: list[list[str]], path: Path) -> tuple[bool, bool]:
+    """Tell from the first lines whether there are names of columns, and of rows; refuse where they do not tell."""
     first, rest = lines[0], lines[1:]
     if (rest and len(rest[0]) == len(first) + 1) or (len(first) > 1 and not first[0].strip()):
         return True, True  # a header that leaves the corner out, or empty
+    if rest and _may_number_columns(first if _is_number(first[0]) else first[1:]):
+        raise DataError(
+            f"expected a first line of names or of values, found one that may be either: {','.join(first[:4])}"
+            f"{',...' if len(first) > 4 else ''}",
+            where=str(path),
+            fix="if it numbers the columns, say `names: columns` (`both` if cells are named too) or take it out; "
+            "if it holds values, say `names: none` (`rows`)",
+        )
     has_columns = not all(_is_number(value) for value in (first[1:] or first))
     body = rest if has_columns else lines
     return has_columns, any(not _is_number(row[0]) for row in body)
+
+
+def _may_number_columns(fields: list[str]) -> bool:
+    """Whether these are 0, 1, ... or 1, 2, ..., as of an array without names, or a choice of such numbers."""
+    try:
+        numbers = [float(field) for field in fields]
+    except ValueError:
+        return False
+    if numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1))):
+        return bool(numbers)
+    # five values in a row hardly ever are whole and increase
+    return len(numbers) > 4 and all(map(float.is_integer, numbers)) and all(a < b for a, b in pairwise(numbers))
 
 
 def _is_number(text: str) -> bool:

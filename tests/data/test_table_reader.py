@@ -83,6 +83,36 @@ def test_names_can_be_said(tmp_path):
     assert read_matrix(tmp_path / "m.csv").X.shape == (2, 3)
 
 
+@pytest.mark.parametrize(
+    ("columns", "options", "shown", "names"),
+    [
+        ([0, 1, 2], {"index": False}, "0,1,2", "columns"),
+        ([1, 2, 3], {"index": False}, "1,2,3", "columns"),
+        ([0, 1, 2], {"index_label": "cell"}, "cell,0,1,2", "both"),
+        ([3, 7, 8, 20, 31], {"index": False}, "3,7,8,20,...", "columns"),
+    ],
+)
+def test_a_first_line_that_may_number_the_columns_is_refused_until_said(columns, options, shown, names, tmp_path):
+    values = np.resize(X, (4, len(columns)))
+    pd.DataFrame(values, index=FRAME.index, columns=columns).to_csv(tmp_path / "m.csv", **options)
+    message = (
+        rf"m\.csv: expected a first line of names or of values, found one that may be either: {shown}\n  if it numb"
+    )
+    with pytest.raises(DataError, match=message):
+        read_matrix(tmp_path / "m.csv")
+    found = read_matrix(tmp_path / "m.csv", names=names)
+    np.testing.assert_array_equal(found.X, values)
+    assert list(found.columns) == [str(column) for column in columns]
+    n_values = {"columns": "none", "both": "rows"}[names]
+    assert read_matrix(tmp_path / "m.csv", names=n_values).X.shape == (5, len(columns))
+
+
+@pytest.mark.parametrize("text", ["0,2,1\n3,4,5\n", "0,1,2\n", "0,1,1,2,3\n3,4,5,6,7\n", "0.5,1,2,3,4\n1,1,1,1,1\n"])
+def test_values_that_do_not_number_the_columns_are_values(text, tmp_path):
+    (tmp_path / "m.csv").write_text(text)
+    assert read_matrix(tmp_path / "m.csv").X.shape == (text.count("\n"), text.split("\n")[0].count(",") + 1)
+
+
 def test_missing_values_are_kept_for_fill_missing(tmp_path):
     (tmp_path / "m.csv").write_text(",a,b\nx,1,\ny,NA,4\n")
     np.testing.assert_array_equal(read_matrix(tmp_path / "m.csv").X, [[1, np.nan], [np.nan, 4]])

@@ -39,7 +39,8 @@ class TableReader(Reader):
     obs
         A csv or tsv table with annotations, such as labels; its first column holds cell names.
     names
-        Whether csv and tsv files have names of rows, columns, both or none; told from their first lines by default.
+        Whether csv and tsv files have names of rows, columns, both or none; told from their first lines by default,
+        and to be said where the first is 0, 1, 2, ..., which may be names or values.
     transpose
         Whether the files hold features as rows: for all modalities, or for those named.
     """
