@@ -141,7 +141,8 @@ def run(
     """
     spec = load_spec(source, overrides)
     device = device_for(spec.training.device)
-    hashes = {str(path): file_hash(path) for path in spec.data.build().sources()}
+    files = (*spec.data.build().sources(), *spec.correspondence.known.files(), *spec.plugins)
+    hashes = {str(path): file_hash(path) for path in files}
     folder = RunFolder.create(
         Path(out) if out else Path("runs") / f"{spec.name}-{datetime.now():%Y%m%d-%H%M%S}",
         resume=resume,
@@ -270,7 +271,7 @@ def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> N
         raise OutputError(
             "the data are not those that this run was started with",
             where=str(folder.path),
-            fix="restore the files, or start anew with another --out",
+            fix="restore the files (data, pairing, plugins), or start anew with another --out",
         )
 
 

@@ -64,6 +64,13 @@ class TestOut:
 
 
 class TestResume:
+    def test_resume_and_overwrite_contradict(self, finished):
+        message = (
+            "{folder}/out: expected --resume or --overwrite, found both\n"
+            "  give --resume to go on with the run, or --overwrite to start anew"
+        )
+        finished.refused(finished.run(None, "--resume", "--overwrite"), message)
+
     def test_nothing_to_resume(self, place):
         message = (
             "{folder}/out: expected a run directory to go on in, found no manifest.json\n"
@@ -84,7 +91,7 @@ class TestResume:
         modalities["rna"].X[0, 0] += 1
         message = (
             "{folder}/out: the data are not those that this run was started with\n"
-            "  restore the files, or start anew with another --out"
+            "  restore the files (data, pairing, plugins), or start anew with another --out"
         )
         finished.refused(finished.run(modalities, "--resume"), message)
 

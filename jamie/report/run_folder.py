@@ -49,22 +49,9 @@ class RunFolder:
             Where it exists already, does not exist although the run is to be resumed, or cannot be written.
         """
         used = path.exists() and (not path.is_dir() or any(path.iterdir()))
-        if resume and not (path / MANIFEST).is_file():
-            raise OutputError(
-                f"expected a run directory to go on in, found no {MANIFEST}",
-                where=str(path),
-                fix="give --out the run directory to resume, or leave out --resume",
-            )
-        if used and not resume and not overwrite:
-            raise OutputError(
-                "exists already",
-                where=str(path),
-                fix="give another --out, --resume to go on, or --overwrite to start anew"
-                if (path / MANIFEST).is_file()
-                else "it is not a run directory: give another --out",
-            )
+        cls._refuse(path, used, resume=resume, overwrite=overwrite)
         try:
-            if used and overwrite and not resume:
+            if used and overwrite:
                 cls._remove(path)
             path.mkdir(parents=True, exist_ok=True)
             (path / EVENTS).touch()
@@ -73,6 +60,24 @@ class RunFolder:
                 f"cannot be written ({error.strerror})", where=str(path), fix="give another --out"
             ) from error
         return cls(path)
+
+    @staticmethod
+    def _refuse(path: Path, used: bool, *, resume: bool, overwrite: bool) -> None:
+        is_run = (path / MANIFEST).is_file()
+        if resume and overwrite:
+            fix = "give --resume to go on with the run, or --overwrite to start anew"
+            raise OutputError("expected --resume or --overwrite, found both", where=str(path), fix=fix)
+        if resume and not is_run:
+            fix = "give --out the run directory to resume, or leave out --resume"
+            problem = f"expected a run directory to go on in, found no {MANIFEST}"
+            raise OutputError(problem, where=str(path), fix=fix)
+        if used and not resume and not overwrite:
+            fix = "give another --out, --resume to go on, or --overwrite to start anew"
+            raise OutputError(
+                "exists already",
+                where=str(path),
+                fix=fix if is_run else "it is not a run directory: give another --out",
+            )
 
     @staticmethod
     def _remove(path: Path) -> None:

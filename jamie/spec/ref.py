@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from jamie.core.component import Component
@@ -47,6 +48,10 @@ class Ref(Generic[K]):
             raise SpecError(f"no {self.kind} is set", where="data", fix="add `data:` to the spec, or pass the data")
         return self.cls(*args, **{key: _built(value) for key, value in self.params.items()}, **reserved)
 
+    def files(self) -> Iterator[Path]:
+        """Every file that its parameters name."""
+        return _files(self.params)
+
     def plain(self) -> Any:
         """Return it as a spec would write it: ``name`` or ``{name: {parameters}}``."""
         return {self.name: plain(self.params)} if self.params else self.name
@@ -58,6 +63,17 @@ def _built(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_built(one) for one in value)
     return {key: _built(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def _files(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, Ref):
+        yield from value.files()
+    elif isinstance(value, Mapping):
+        yield from (file for one in value.values() for file in _files(one))
+    elif isinstance(value, list | tuple):
+        yield from (file for one in value for file in _files(one))
 
 
 def plain(value: Any) -> Any:
