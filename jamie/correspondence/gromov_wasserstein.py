@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
@@ -56,9 +57,9 @@ class GromovWasserstein(CorrespondenceInferer):
         self,
         *,
         distance: Distance = Geodesic(),
-        epsilon: float = 5e-3,
-        max_iterations: int = 200,
-        tolerance: float = 1e-3,
+        epsilon: Annotated[float, Field(gt=0)] = 5e-3,
+        max_iterations: Annotated[int, Field(ge=1)] = 200,
+        tolerance: Annotated[float, Field(gt=0)] = 1e-3,
     ) -> None:
         self.distance = distance
         self.epsilon = epsilon

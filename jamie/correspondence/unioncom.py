@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
@@ -65,9 +66,9 @@ class UnionCom(CorrespondenceInferer):
         *,
         distance: Distance = Geodesic(),
         use_known: bool = True,
-        max_iterations: int = 2000,
-        tolerance: float = 1e-3,
-        rank_tolerance: float = 0.01,
+        max_iterations: Annotated[int, Field(ge=1)] = 2000,
+        tolerance: Annotated[float, Field(gt=0)] = 1e-3,
+        rank_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01,
     ) -> None:
         self.distance = distance
         self.uses_known = use_known

@@ -13,7 +13,7 @@ from jamie.core.interfaces import Aggregator
 
 
 class MeanAggregator(Aggregator):
-    r"""Mean of corresponding latents, all modalities weighing the same: eq. 3 with :math:`\delta = 1`."""
+    """Mean of corresponding latents, all modalities weighing the same (eq. 3 with delta = 1)."""
 
     name: ClassVar[str] = "mean"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
