@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import sparse
 
 from jamie.core.data import View
@@ -29,7 +31,7 @@ class Geodesic(Distance):
     name = "geodesic"
     references = ("10.1126/science.290.5500.2319",)
 
-    def __init__(self, *, k: int = 10) -> None:
+    def __init__(self, *, k: Annotated[int, Field(ge=1)] = 10) -> None:
         self.k = k
 
     def _pairwise(self, view: View, to: NDArray[np.int64]) -> NDArray[np.float64]:
