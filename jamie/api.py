@@ -18,9 +18,10 @@ from jamie.metrics.evaluate import to_table
 from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
-from jamie.pipeline import Fitted, device_for, fit, to_mudata
+from jamie.pipeline import Fitted, fit, to_mudata
 from jamie.report.results import EMBEDDING, imputation_provenance, imputed_anndata, joint_embedding
 from jamie.spec import Spec, load_spec
+from jamie.training.device import device_for
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from jamie.core.context import Context, Progress
 from jamie.core.correspondence import Correspondences
-from jamie.core.errors import DataError, OutputError
+from jamie.core.errors import OutputError
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality import Quality, assess_all
 from jamie.correspondence.ties import require_ties
@@ -34,6 +32,7 @@ from jamie.report.results import EMBEDDING, cell_columns, embedded_mudata, write
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, load_spec
 from jamie.training.batches import mix
+from jamie.training.device import device_for
 from jamie.training.fit import train
 from jamie.training.loop import History
 
@@ -208,27 +207,6 @@ def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> Non
                 "train longer, or give losses.kl less weight",
                 m,
             )
-
-
-def device_for(name: str) -> str:
-    """Resolve ``auto`` to the fastest device there is.
-
-    Raises
-    ------
-    DataError
-        Where the named device is not there.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name).item()  # some devices exist by name only
-    except (RuntimeError, AssertionError) as error:
-        raise DataError(
-            f"device '{name}' cannot be used here ({shorten(str(error), 100, placeholder=' ...')})",
-            where="training.device",
-            fix="use auto, cpu or cuda" if torch.cuda.is_available() else "use auto or cpu",
-        ) from error
-    return name
 
 
 def _infer(prepared: Prepared, spec: Spec, context: Context, folder: RunFolder | None) -> Inference | None:

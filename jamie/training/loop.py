@@ -29,13 +29,16 @@ class History:
     names
         Of the loss terms.
     epochs
-        For each epoch the total, then each term unweighted (means over its minibatches).
+        For each epoch the weighted total, then each term unweighted: means over its minibatches. A term of weight 0
+        is not computed and stands as 0.
     best_epoch
         Whose state was kept.
     stopped
         ``patience`` or ``max_epochs``.
     seconds
         Spent in this process.
+    steps
+        Minibatches so far, over all processes.
     """
 
     names: tuple[str, ...]

@@ -97,7 +97,7 @@ def explain_not_finite(step: int, batch: Batch, output: Output, values: Mapping[
         f"loss '{terms[0] if terms else 'total'}' is not finite ({where})",
         where=f"training, step {step}",
         fix="lower training.learning_rate, or check the scale of that modality's features; "
-        "the last checkpoint holds the state before",
+        "a run directory's checkpoint, if one was written yet, holds an earlier state",
     )
 
 
