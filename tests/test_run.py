@@ -127,6 +127,12 @@ def test_metrics_are_reported_for_every_scope(result):
         assert {(metric, scope) for scope in ("all", "held_out_pairs", "held_out_cells")} <= scopes
 
 
+def test_the_headline_accuracy_is_the_plain_one_beside_the_one_without_partners(result):
+    accuracies = [r for r in metrics_of(result.folder) if r["metric"] == "label_transfer_accuracy"]
+    assert {r["parameters"]["leave_partner_out"] for r in accuracies} == {False, True}
+    assert {r["parameters"]["leave_partner_out"] for r in accuracies if r["headline"]} == {False}
+
+
 def test_same_seed_gives_identical_metrics(result, tmp_path):
     again = jamie.run(SPEC, out=tmp_path / "again")
     assert metrics_of(again.folder) == metrics_of(result.folder)

@@ -104,7 +104,8 @@ class Output:
     aggregated
         (B_m, L) latents after aggregation over corresponding cells.
     decoder
-        ``decoder(latent, target)`` gives the distribution of modality `target`; called once for each use.
+        ``decoder(latents, source, target)`` gives the distribution of modality `target` for the cells of `source`;
+        called once for each use.
     """
 
     posterior: Mapping[str, Posterior]

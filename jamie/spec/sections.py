@@ -216,7 +216,8 @@ class KnownPairsSection:
     Parameters
     ----------
     fraction
-        Fraction of the pairs that the model is told of; the others are hidden and used for honest evaluation.
+        Fraction of the cells measured more than once whose pairs the model is told of; the pairs of the others are
+        hidden and used for honest evaluation.
     """
 
     fraction: Fraction = 1.0
@@ -233,12 +234,18 @@ class EvaluateSection:
     known_pairs
         Pairs that the model is told of.
     metrics
-        Metrics of the latent space.
+        Metrics of the latent space; the first of a name is the headline.
     """
 
     holdout: HoldoutSection = field(default_factory=HoldoutSection)
     known_pairs: KnownPairsSection = field(default_factory=KnownPairsSection)
-    metrics: list[Ref[Metric]] = written(["label_transfer_accuracy", "foscttm"])
+    metrics: list[Ref[Metric]] = written(
+        [
+            "label_transfer_accuracy",
+            {"label_transfer_accuracy": {"leave_partner_out": True}},  # else a matched cell may be labelled by itself
+            "foscttm",
+        ]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

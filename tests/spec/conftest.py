@@ -79,6 +79,10 @@ def _limits(self, *, low: float = 0.0, high: float | None = 1.0) -> None:
         raise DataError(f"expected low <= high, found {low:g} > {high:g}", fix="swap them")
 
 
+def _left_out(self, *, leave_partner_out: bool = False) -> None:
+    pass
+
+
 def _margin(self, *, margin: float = 1.0) -> None:
     super(Margin, self).__init__()
 
@@ -116,7 +120,7 @@ COMPONENTS = [
     Margin,
     component(Schedule, "constant"),
     component(Schedule, "sigmoid"),
-    component(Metric, "label_transfer_accuracy", higher_is_better=True, bounds=(0, 1)),
+    component(Metric, "label_transfer_accuracy", _left_out, higher_is_better=True, bounds=(0, 1)),
     component(Metric, "foscttm", higher_is_better=False, bounds=(0, 1)),
 ]
 

@@ -21,7 +21,11 @@ def test_everything_but_data_has_a_default(load):
     assert [t.weight for t in spec.losses.values()] == [1, 1000, 31.25]
     assert [t.schedule.name for t in spec.losses.values()] == ["sigmoid", "constant", "constant"]
     assert (spec.training.batch_size, spec.training.steps_per_epoch) == (512, "auto")
-    assert [m.name for m in spec.evaluate.metrics] == ["label_transfer_accuracy", "foscttm"]
+    assert [m.plain() for m in spec.evaluate.metrics] == [
+        {"label_transfer_accuracy": {"leave_partner_out": False}},
+        {"label_transfer_accuracy": {"leave_partner_out": True}},
+        "foscttm",
+    ]
 
 
 def test_the_paper_preset_infers(load):
