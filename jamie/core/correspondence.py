@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
@@ -56,6 +57,13 @@ class Correspondence:
         rows, columns = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
         data = np.ones(len(rows), np.float32) if values is None else np.asarray(values, np.float32)
         return cls(sparse.csr_array((data, (rows, columns)), shape=shape))
+
+    @classmethod
+    def from_names(cls, a: pd.Index, b: pd.Index) -> Correspondence:
+        """Cells of the same name are the same cell; names are unique within `a` and within `b`."""
+        columns = b.get_indexer(a)
+        rows = np.flatnonzero(columns >= 0)
+        return cls.from_pairs(rows, columns[rows], (len(a), len(b)))
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Correspondence:

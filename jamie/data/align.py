@@ -10,14 +10,23 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.core.context import Context
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
+from jamie.core.values import row_blocks
 
 log = logging.getLogger(__name__)
 
+_BYTES_PER_FILLED = 16  # a float32 and an index, in the blocks and once more in the matrix made of them
+
 
 def align_features(
-    block: Block, features: pd.Index, fill: NDArray[np.floating], where: str, max_missing: float = 0.2
+    block: Block,
+    features: pd.Index,
+    fill: NDArray[np.floating],
+    where: str,
+    context: Context,
+    max_missing: float = 0.2,
 ) -> Block:
     """Reorder features by name; ignore those that are not asked for, and fill in those that are absent.
 
@@ -31,6 +40,8 @@ def align_features(
         Value of a feature that is absent, such as its mean over the training cells.
     where
         Modality, for messages.
+    context
+        For its memory limit.
     max_missing
         Largest fraction of `features` that may be absent.
 
@@ -43,12 +54,21 @@ def align_features(
     ------
     DataError
         Where more are absent.
+    MemoryLimitError
+        Where the cells are sparse and the filled features would not fit in memory.
     """
     if block.features.equals(features):
         return block
     source = block.features.get_indexer(features)
     missing = source < 0
     _report(block, features, missing, where, max_missing)
+    if sparse.issparse(block.X):
+        n_filled = block.X.shape[0] * int(np.count_nonzero(fill[missing]))
+        context.require_memory(
+            _BYTES_PER_FILLED * n_filled,
+            f"{where}: filling {int(missing.sum())} missing features of {block.X.shape[0]} sparse cells",
+            "add the missing features, or embed fewer cells at a time",
+        )
     return replace(block, X=_gathered(block.X, source, np.asarray(fill, np.float32)), features=features)
 
 
@@ -82,6 +102,11 @@ def _gathered(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) ->
         gathered[:, missing] = fill[missing]
         return gathered
     # One row of fill values, appended as features, keeps all else sparse.
-    filled = sparse.csr_array(np.broadcast_to(fill[missing], (X.shape[0], int(missing.sum()))))
+    row = sparse.csr_array(fill[missing][None, :])
     column = np.where(missing, X.shape[1] + np.cumsum(missing) - 1, source)
-    return sparse.csr_array(sparse.hstack([X, filled], format="csr")[:, column])
+    blocks = []
+    for rows in row_blocks(X.shape[0], len(source)):
+        cells = X[rows]
+        filled = row[np.zeros(cells.shape[0], np.int64)]
+        blocks.append(sparse.hstack([cells, filled], format="csr")[:, column])
+    return sparse.csr_array(sparse.vstack(blocks, format="csr"))

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
+from jamie.core.values import not_finite
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -30,34 +29,23 @@ def require_finite(block: Block, cells: pd.Index, where: str, nan_allowed: bool 
     DataError
         With how many there are, and the first one's cell and feature.
     """
-    values = block.X.data if sparse.issparse(block.X) else block.X
-    wrong = np.isinf(values) if nan_allowed else ~np.isfinite(values)
-    n_wrong = int(np.count_nonzero(wrong))
-    if not n_wrong:
+    found = not_finite(block.X, nan_allowed=nan_allowed)
+    if found is None:
         return
-    row, column = _place(block, wrong)
-    first = f"the first is cell '{cells[row]}', feature '{block.features[column]}'"
+    first = f"the first is cell '{cells[found.row]}', feature '{block.features[found.column]}'"
     if nan_allowed:
         raise DataError(
-            f"expected finite values, found {n_wrong} that are infinite in {block.origin}; {first}",
+            f"expected finite values, found {found.count} that are infinite in {block.origin}; {first}",
             where=where,
             fix="an infinite value is not a missing one: correct it, or set it to NaN to have it filled",
         )
     n_cells, n_features = block.X.shape
     raise DataError(
-        f"expected finite values, found {n_wrong} ({100 * n_wrong / (n_cells * n_features):.2g} %) that are NaN or "
-        f"infinite in {block.origin}; {first}",
+        f"expected finite values, found {found.count} ({100 * found.count / (n_cells * n_features):.2g} %) that are "
+        f"NaN or infinite in {block.origin}; {first}",
         where=where,
         fix="put fill_missing first in this modality's preprocess to fill NaN, or remove those cells or features",
     )
-
-
-def _place(block: Block, wrong: np.ndarray) -> tuple[int, int]:
-    """Row and column of the first true entry of `wrong`, a mask over the (stored) values."""
-    first, X = int(np.argmax(wrong)), block.X
-    if isinstance(X, np.ndarray):
-        return divmod(first, X.shape[1])
-    return int(np.searchsorted(X.indptr, first, side="right")) - 1, int(X.indices[first])
 
 
 def require_cells(n_cells: int, where: str) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
+from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
 from jamie.data.checks import modality_names, require_cells, require_finite, require_labels
@@ -115,6 +116,6 @@ def _block(adata: AnnData, wanted: Any, spec: Spec, key: str) -> Block:
     """Choose the matrix of an input or a target, and check its values."""
     chosen = "layer" if wanted.layer is not None else "obsm" if wanted.obsm is not None else ""
     block = choose_block(adata, wanted.layer, wanted.obsm, spec.where(f"{key}.{chosen}" if chosen else key))
-    filled = bool(wanted.preprocess) and getattr(wanted.preprocess[0].cls, "accepts_nan", False)
+    filled = nan_allowed([step.cls for step in wanted.preprocess])
     require_finite(block, adata.obs_names, spec.where(key), nan_allowed=filled)
     return block

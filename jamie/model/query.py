@@ -14,6 +14,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
+from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.data.align import align_features
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
@@ -56,21 +57,15 @@ def embed_cells(
     if adata.n_obs == 0:
         raise DataError("expected cells, found none", where=where, fix="leave this modality out")
     block = choose_block(adata, settings.layer, settings.obsm, where)
-    block = align_features(block, known.features, known.fill, where, max_missing)
-    filled = bool(known.chain.steps) and known.chain.steps[0].accepts_nan
-    require_finite(block, adata.obs_names, where, nan_allowed=filled)
+    block = align_features(block, known.features, known.fill, where, context, max_missing)
+    require_finite(block, adata.obs_names, where, nan_allowed=nan_allowed(known.chain.steps))
     return model.encode(modality, model.scores(modality, block, adata.obs, context))
 
 
 def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:
     """Correspondence of cells whose names occur in two modalities."""
-    sizes = {m: len(names) for m, names in cells.items()}
-    pairs = {}
-    for a, b in combinations(cells, 2):
-        columns = cells[b].get_indexer(cells[a])
-        rows = np.flatnonzero(columns >= 0)
-        pairs[a, b] = Correspondence.from_pairs(rows, columns[rows], (sizes[a], sizes[b]))
-    return Correspondences(sizes, pairs)
+    pairs = {(a, b): Correspondence.from_names(cells[a], cells[b]) for a, b in combinations(cells, 2)}
+    return Correspondences({m: len(names) for m, names in cells.items()}, pairs)
 
 
 def impute_cells(

@@ -16,7 +16,6 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.rows import stored_position, stored_values
 from jamie.preprocess.selection import SelectColumns, selection_matrix
 
 if TYPE_CHECKING:
@@ -59,9 +58,8 @@ class Chain:
         Raises
         ------
         DataError
-            Where values are not finite, or every feature is constant.
+            Where every feature is constant, or a step refuses the values.
         """
-        self._check_finite(X, cells, features)
         self._find_constant(X, features)
         X = self._drop(X)
         for step in self.steps:
@@ -71,10 +69,9 @@ class Chain:
             log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
         return self
 
-    def transform(self, X: Matrix, cells: pd.DataFrame, features: pd.Index | None = None) -> Matrix:
+    def transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
         self._check_width(X)
-        self._check_finite(X, cells, features)
         X = self._drop(X)
         for step in self.steps:
             with self._naming_modality():
@@ -196,22 +193,6 @@ class Chain:
         self._fitted()
         if X.shape[1] != len(self.constants):
             raise DataError(f"expected {len(self.constants)} features, found {X.shape[1]}", where=self.name)
-
-    def _check_finite(self, X: Matrix, cells: pd.DataFrame, features: pd.Index | None) -> None:
-        fills_nan = bool(self.steps) and self.steps[0].accepts_nan
-        values = stored_values(X)
-        wrong = np.isinf(values) if fills_nan else ~np.isfinite(values)
-        if not wrong.any():
-            return
-        first = int(np.argmax(wrong))
-        row, column = stored_position(X, first)
-        feature = f"feature {column}" if features is None else f"feature '{features[column]}'"
-        raise DataError(
-            f"expected finite values, found {int(np.isnan(values).sum())} NaN and {int(np.isinf(values).sum())} "
-            f"infinite; the first is {values[first]} in cell '{cells.index[row]}', {feature}",
-            where=self.name,
-            fix="put fill_missing first in preprocess" if np.isnan(values[first]) else "mend the data: set them to NaN",
-        )
 
 
 def _range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

@@ -14,9 +14,8 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from jamie.core.data import Matrix
-from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.rows import row_blocks, stored_values
+from jamie.core.values import row_blocks
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ class FillMissing(Preprocessor):
         self.strategy = strategy
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
-        _refuse_infinite(X)
         p = X.shape[1]
         self.fill = np.zeros(p, np.float32)
         columns: Any = sparse.csc_array(X) if sparse.issparse(X) else X
@@ -59,7 +57,6 @@ class FillMissing(Preprocessor):
         return average(values.astype(np.float64), axis=0)
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
-        _refuse_infinite(X)
         if sparse.issparse(X):
             entries: Any = X.copy()
             entries.data = np.where(np.isnan(entries.data), self.fill[entries.indices], entries.data)
@@ -91,13 +88,3 @@ class _FillModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Fill."""
         return torch.where(torch.isnan(x), self.fill, x)
-
-
-def _refuse_infinite(X: Matrix) -> None:
-    infinite = int(np.isinf(stored_values(X)).sum())
-    if infinite:
-        raise DataError(
-            f"found {infinite} infinite values, which are not missing ones",
-            where="preprocessor 'fill_missing'",
-            fix="mend the data, or set them to NaN if they stand for missing values",
-        )

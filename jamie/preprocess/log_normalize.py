@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.rows import map_rows, stored_position, stored_values
+from jamie.core.values import stored_position, stored_values
+from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from scipy import sparse
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
+from jamie.core.values import row_blocks
 from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,10 @@ class PCA(Preprocessor):
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()
         if sparse.issparse(X):
-            return (X @ A + b).astype(np.float32)
+            scores = np.empty((X.shape[0], len(b)), np.float32)
+            for rows in row_blocks(*scores.shape):
+                scores[rows] = X[rows] @ A + b
+            return scores
         return map_rows(X, len(b), lambda block: block @ A + b)
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-
-_BLOCK_VALUES = 2**21
+from jamie.core.values import row_blocks
 
 
 def moments(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -38,24 +37,3 @@ def map_rows(X: Matrix, width: int, function: Callable[[NDArray[Any]], NDArray[A
         block: Any = X[rows]
         out[rows] = function((block.toarray() if sparse.issparse(block) else block).astype(np.float64))
     return out
-
-
-def row_blocks(n: int, width: int) -> Iterator[slice]:
-    """Slices that together cover n rows, each of a few million values."""
-    step = max(1, _BLOCK_VALUES // max(1, width))
-    return (slice(start, start + step) for start in range(0, n, step))
-
-
-def stored_values(X: Matrix) -> NDArray[np.float32]:
-    """Return the stored values of a sparse matrix, or all values of a dense one, in one dimension."""
-    stored: Any = X
-    return stored.data if sparse.issparse(X) else stored.ravel()
-
-
-def stored_position(X: Matrix, entry: int) -> tuple[int, int]:
-    """Row and column of entry number `entry` of `stored_values`."""
-    if sparse.issparse(X):
-        stored: Any = X
-        return int(np.searchsorted(stored.indptr, entry, side="right")) - 1, int(stored.indices[entry])
-    row, column = np.unravel_index(entry, X.shape)
-    return int(row), int(column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -43,6 +44,11 @@ def test_zeros_are_not_pairs_and_repeats_are_summed():
     assert Correspondence.from_pairs([0, 1, 1], [0, 1, 2], (2, 3), [1.0, 0.0, 0.5]).n_pairs == 2
     assert Correspondence.from_pairs([0, 0], [1, 1], (1, 2), [0.25, 0.5]).matrix[0, 1] == 0.75
     assert Correspondence.empty((2, 3)).n_pairs == 0
+
+
+def test_cells_of_one_name_are_one_cell():
+    names = pd.Index(["p", "q", "r"]), pd.Index(["r", "x", "p", "y"])
+    assert Correspondence.from_names(*names).matrix.toarray().tolist() == [[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
 
 
 def test_shape_pairs_and_transpose(found):

@@ -10,6 +10,7 @@ import torch
 import jamie
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import INTERFACES, KINDS
+from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.testing import controls, toy
 
 
@@ -161,6 +162,23 @@ def test_missing_values_are_refused_with_what_to_use():
     words = r"preprocessor 'doubles': found 2 values that are NaN or infinite\n  put fill_missing first in preprocess"
     with pytest.raises(DataError, match=words):
         Doubles().fit(X, toy.obs("rna"))
+
+
+def test_nan_is_allowed_where_the_first_preprocessor_takes_it():
+    class Fills(Doubles):
+        """Takes NaN."""
+
+        name = "fills"
+        accepts_nan = True
+
+    assert [nan_allowed(steps) for steps in ([], [Doubles], [Fills, Doubles], [Doubles(), Fills()])] == [0, 0, 1, 0]
+    X = toy.counts("rna")
+    X[2, 3], X[5, 1] = np.nan, np.inf
+    words = (
+        "preprocessor 'fills': found 1 infinite values, which are not missing ones\n  mend the data, or set them to NaN"
+    )
+    with pytest.raises(DataError, match=words):
+        Fills().fit(X, toy.obs("rna"))
 
 
 def test_each_kind_is_public_under_its_own_name():

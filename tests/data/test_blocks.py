@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from jamie.core import values
+from jamie.core.context import Context
 from jamie.core.data import Block
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MemoryLimitError
 from jamie.data import align_features, choose_block
 from jamie.data.checks import require_finite
 
@@ -70,7 +72,9 @@ def test_features_are_aligned_by_name(as_matrix, caplog):
     X = np.arange(1, 9, dtype=np.float32).reshape(2, 4)
     block = Block(as_matrix(X), pd.Index(["d", "b", "x", "a"]))
     with caplog.at_level(logging.INFO, "jamie"):
-        aligned = align_features(block, pd.Index(list("abcd")), np.array([9, 9, 7, 9]), "rna", max_missing=0.25)
+        aligned = align_features(
+            block, pd.Index(list("abcd")), np.array([9, 9, 7, 9]), "rna", Context(), max_missing=0.25
+        )
     assert sparse.issparse(aligned.X) == sparse.issparse(block.X)
     found = aligned.X.toarray() if sparse.issparse(aligned.X) else aligned.X
     np.testing.assert_array_equal(found, [[4, 2, 7, 1], [8, 6, 7, 5]])
@@ -81,13 +85,41 @@ def test_features_are_aligned_by_name(as_matrix, caplog):
     np.testing.assert_array_equal(block.X.toarray() if sparse.issparse(block.X) else block.X, X)
 
 
+@pytest.fixture
+def sparse_block():
+    X = sparse.random_array((50, 8), density=0.3, format="csr", dtype=np.float32, random_state=0)
+    return Block(X, pd.Index([f"g{j}" for j in range(8)]))
+
+
+def test_sparse_cells_are_filled_a_block_at_a_time(sparse_block, monkeypatch):
+    monkeypatch.setattr(values, "_BLOCK_VALUES", 70)  # 7 cells of 10 features
+    features = pd.Index([f"g{j}" for j in (9, 3, 1, 0, 2, 8, 4, 5, 6, 7)])
+    fill = np.array([0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0])  # g8 is filled with zeros, which are not stored
+    aligned = align_features(sparse_block, features, fill, "rna", Context())
+    X = sparse_block.X.toarray()
+    expected = np.column_stack([np.full(50, 0.5), X[:, [3, 1, 0, 2]], np.zeros(50), X[:, 4:]])
+    np.testing.assert_array_equal(aligned.X.toarray(), expected)
+    assert aligned.X.nnz == sparse_block.X.nnz + 50
+
+
+def test_fill_values_that_would_not_fit_in_memory_are_refused(sparse_block):
+    features = pd.Index([f"g{j}" for j in range(10)])
+    n_bytes = 50 * 2 * 16
+    align_features(sparse_block, features, np.ones(10), "rna", Context(memory_limit=n_bytes))
+    message = (
+        r"rna: filling 2 missing features of 50 sparse cells would need .* GiB\n  add the missing features, or emb"
+    )
+    with pytest.raises(MemoryLimitError, match=message):
+        align_features(sparse_block, features, np.ones(10), "rna", Context(memory_limit=n_bytes - 1))
+
+
 def test_features_in_order_are_left_alone():
     block = Block(np.zeros((2, 2), np.float32), pd.Index(["a", "b"]))
-    assert align_features(block, pd.Index(["a", "b"]), np.zeros(2), "rna") is block
+    assert align_features(block, pd.Index(["a", "b"]), np.zeros(2), "rna", Context()) is block
 
 
 def test_too_many_missing_features_are_refused():
     block = Block(np.zeros((2, 2), np.float32), pd.Index(["ENSG1", "b"]))
     message = r"(?s)rna: expected .*at most 20 % .* 4 of 5 features \(80 %\) are missing: 'a', 'c', 'd', .*'ENSG1'"
     with pytest.raises(DataError, match=message):
-        align_features(block, pd.Index(list("abcde")), np.zeros(5), "rna")
+        align_features(block, pd.Index(list("abcde")), np.zeros(5), "rna", Context())

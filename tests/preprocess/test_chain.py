@@ -106,13 +106,15 @@ def test_chain_leaves_its_input_as_it_is(with_constants, csr, cells):
 
 
 @pytest.mark.parametrize("as_sparse", [False, True])
-def test_chain_names_the_first_value_that_is_not_finite(counts, cells, as_sparse):
+def test_chain_names_the_modality_whose_values_a_step_refuses(counts, cells, as_sparse):
     values = counts.copy()
     values[3, 4], values[9, 1] = np.nan, np.inf
     X = sparse.csr_array(values) if as_sparse else values
-    message = "rna: expected finite values, found 1 NaN and 1 infinite; the first is nan in cell 'c3', feature 'g4'\n"
-    with pytest.raises(DataError, match=message + "  put fill_missing first in preprocess"):
-        fitted(X, cells)
+    message = (
+        "rna, preprocessor 'standardize': found 2 values that are NaN or infinite\n  put fill_missing first in prep"
+    )
+    with pytest.raises(DataError, match=message):
+        fitted(X, cells, Standardize())
 
 
 def test_chain_that_would_not_fit_in_memory_names_the_remedy(csr, cells):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from jamie.core import values
 from jamie.core.errors import DataError
 from jamie.preprocess.pca import PCA
 
@@ -80,6 +81,15 @@ def test_pca_affine_and_module_equal_transform(dense, cells):
     expected = step.transform(dense, cells(40))
     np.testing.assert_allclose(dense @ A + b, expected, atol=1e-4)
     np.testing.assert_allclose(step.as_module()(torch.as_tensor(dense)), expected, atol=1e-3)
+
+
+def test_pca_of_sparse_cells_is_the_same_in_blocks(csr, cells, monkeypatch):
+    step = PCA(n_components=4).fit(csr, cells(40))
+    A, b = step.affine()
+    monkeypatch.setattr(values, "_BLOCK_VALUES", 12)  # 3 cells of 4 components
+    found = step.transform(csr, cells(40))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, csr.toarray() @ A + b, atol=1e-5)
 
 
 def test_pca_names_components(dense, cells):

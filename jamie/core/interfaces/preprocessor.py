@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy import sparse
 from jamie.core.component import Component
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
+from jamie.core.values import not_finite
 
 if TYPE_CHECKING:
     from torch import nn
@@ -120,13 +121,20 @@ class Preprocessor(Component):
             raise DataError(
                 f"expected annotations of {X.shape[0]} cells, found {len(cells)}", where=f"preprocessor '{self.name}'"
             )
-        values = X.data if sparse.issparse(X) else X
-        if not self.accepts_nan and not np.isfinite(values).all():
+        found = not_finite(X, nan_allowed=self.accepts_nan)
+        if found is None:
+            return
+        if self.accepts_nan:
             raise DataError(
-                f"found {int((~np.isfinite(values)).sum())} values that are NaN or infinite",
+                f"found {found.count} infinite values, which are not missing ones",
                 where=f"preprocessor '{self.name}'",
-                fix="put fill_missing first in preprocess",
+                fix="mend the data, or set them to NaN if they stand for missing values",
             )
+        raise DataError(
+            f"found {found.count} values that are NaN or infinite",
+            where=f"preprocessor '{self.name}'",
+            fix="put fill_missing first in preprocess",
+        )
 
     def _checked(self, Z: Matrix, n_cells: int) -> Matrix:
         shape = getattr(Z, "shape", None)
@@ -138,3 +146,8 @@ class Preprocessor(Component):
                 fix="return a matrix with one row for each cell",
             )
         return Z if Z.dtype == np.float32 else Z.astype(np.float32)
+
+
+def nan_allowed(steps: Sequence[Preprocessor | type[Preprocessor]]) -> bool:
+    """Whether data may hold NaN when these preprocessors are applied to them in order: the first takes care of it."""
+    return bool(steps) and steps[0].accepts_nan

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from jamie.core.correspondence import Correspondence
@@ -44,16 +43,15 @@ class ByName(Pairing):
         return found
 
     def _match(self, a: ModalityData, b: ModalityData) -> Correspondence:
-        columns = b.cells.get_indexer(a.cells)
-        rows = np.flatnonzero(columns >= 0)
-        smaller = min(a.n_cells, b.n_cells)
-        if 0 < len(rows) < self.min_overlap * smaller:
+        found = Correspondence.from_names(a.cells, b.cells)
+        n, smaller = found.n_pairs, min(a.n_cells, b.n_cells)
+        if 0 < n < self.min_overlap * smaller:
             raise DataError(
                 f"expected at least {100 * self.min_overlap:.3g} % of the smaller modality's cells to share their "
-                f"names, found {len(rows)} of {smaller} ({100 * len(rows) / smaller:.2g} %); the first is "
-                f"'{a.cells[rows[0]]}'",
+                f"names, found {n} of {smaller} ({100 * n / smaller:.2g} %); the first is "
+                f"'{a.cells[found.pairs()[0][0]]}'",
                 where=f"pairing 'by_name', modalities '{a.name}' and '{b.name}'",
                 fix="barcodes coincide by chance: add the sample to the names or use 'known: none'; "
                 "if these pairs are real, lower min_overlap",
             )
-        return Correspondence.from_pairs(rows, columns[rows], (a.n_cells, b.n_cells))
+        return found

@@ -1,0 +1,67 @@
+"""The values of a matrix, dense or CSR: a block of rows at a time, or those that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.data import Matrix
+
+_BLOCK_VALUES = 2**21
+
+
+def row_blocks(n: int, width: int) -> Iterator[slice]:
+    """Slices that together cover n rows, each of a few million values."""
+    step = max(1, _BLOCK_VALUES // max(1, width))
+    return (slice(start, start + step) for start in range(0, n, step))
+
+
+def stored_values(X: Matrix) -> NDArray[np.float32]:
+    """Return the stored values of a sparse matrix, or all values of a dense one, in one dimension."""
+    stored: Any = X
+    return stored.data if sparse.issparse(X) else stored.ravel()
+
+
+def stored_position(X: Matrix, entry: int) -> tuple[int, int]:
+    """Row and column of entry number `entry` of `stored_values`."""
+    if sparse.issparse(X):
+        stored: Any = X
+        return int(np.searchsorted(stored.indptr, entry, side="right")) - 1, int(stored.indices[entry])
+    row, column = np.unravel_index(entry, X.shape)
+    return int(row), int(column)
+
+
+@dataclass(frozen=True)
+class NotFinite:
+    """Values that are NaN or infinite.
+
+    Parameters
+    ----------
+    count
+        How many.
+    row, column
+        Where the first is.
+    """
+
+    count: int
+    row: int
+    column: int
+
+
+def not_finite(X: Matrix, *, nan_allowed: bool = False) -> NotFinite | None:
+    """Find the values that are infinite or, unless that is allowed, NaN; None where there are none."""
+    values: Any = X.data if sparse.issparse(X) else X
+    width = 1 if values.ndim == 1 else values.shape[1]
+    count, first = 0, 0
+    for rows in row_blocks(len(values), width):
+        wrong = np.isinf(values[rows]) if nan_allowed else ~np.isfinite(values[rows])
+        n_wrong = int(np.count_nonzero(wrong))
+        if n_wrong and not count:
+            first = rows.start * width + int(np.argmax(wrong))
+        count += n_wrong
+    return NotFinite(count, *stored_position(X, first)) if count else None

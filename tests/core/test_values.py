@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from scipy import sparse
+
+from jamie.core import values
+from jamie.core.values import NotFinite, not_finite, row_blocks, stored_position
+
+
+@pytest.fixture(params=[2**21, 3])
+def block_values(request, monkeypatch):
+    monkeypatch.setattr(values, "_BLOCK_VALUES", request.param)
+
+
+def with_gaps():
+    X = np.zeros((7, 4), np.float32)
+    X[2, 3], X[4, 1], X[6, 0], X[0, 0] = np.nan, -np.inf, np.inf, 5
+    return X
+
+
+@pytest.mark.usefixtures("block_values")
+@pytest.mark.parametrize("as_matrix", [np.asarray, np.asfortranarray, sparse.csr_array])
+def test_values_that_are_not_finite_are_counted_and_the_first_is_placed(as_matrix):
+    X = as_matrix(with_gaps())
+    assert not_finite(X) == NotFinite(3, 2, 3)
+    assert not_finite(X, nan_allowed=True) == NotFinite(2, 4, 1)
+    assert not_finite(as_matrix(np.nan_to_num(with_gaps(), posinf=1, neginf=1))) is None
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_array])
+def test_a_matrix_without_values_has_none_that_are_not_finite(as_matrix):
+    assert not_finite(as_matrix(np.zeros((3, 0), np.float32))) is None
+    assert not_finite(as_matrix(np.zeros((0, 3), np.float32))) is None
+
+
+def test_position_of_a_stored_entry_skips_empty_rows():
+    X = sparse.csr_array(np.array([[0, 1, 2], [0, 0, 0], [3, 0, 4]], np.float32))
+    assert [stored_position(X, k) for k in range(4)] == [(0, 1), (0, 2), (2, 0), (2, 2)]
+    assert stored_position(X.toarray(), 7) == (2, 1)
+
+
+@pytest.mark.usefixtures("block_values")
+@pytest.mark.parametrize("width", [0, 1, 2, 5])
+def test_row_blocks_cover_every_row_once(width):
+    assert np.concatenate([np.arange(10)[rows] for rows in row_blocks(10, width)]).tolist() == list(range(10))
