@@ -130,7 +130,8 @@ class JAMIE:
         """Embed cells, those of the training or new ones, in the latent space.
 
         Fills ``mdata[m].obsm[key_added]`` (n_m, L) of every modality of the model that `mdata` has, and
-        ``mdata.obsm[key_added]`` (n, L), in which cells of the same name in several modalities are aggregated.
+        ``mdata.obsm[key_added]`` (n, L), in which cells of the same name in several modalities are aggregated; NaN
+        for cells that are in none of them, which is said.
 
         Parameters
         ----------
@@ -161,9 +162,7 @@ class JAMIE:
         aggregated = self.model.aggregate(latents, pairs)
         for m in present:
             mdata.mod[m].obsm[key_added] = latents[m]
-        held = pd.Index([name for name in mdata.obs_names if any(name in mdata.mod[m].obs_names for m in present)])
-        if len(held) == mdata.n_obs:
-            mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
+        mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
         return mdata if copy else None
 
     def impute(
@@ -206,7 +205,18 @@ class JAMIE:
         return imputed_anndata(values, adata.obs.copy(), names, imputation_provenance(self.model, source, to))
 
     def to_mudata(self, mdata: MuData) -> MuData:
-        """Return the MuData that was fitted with embeddings, split and provenance, as a run's ``result.h5mu``."""
+        """Return the MuData that was fitted with embeddings, split and provenance, as a run's ``result.h5mu``.
+
+        Parameters
+        ----------
+        mdata
+            Holds the cells that were fitted, in any order; it is not modified.
+
+        Raises
+        ------
+        DataError
+            Where its cells are others.
+        """
         if self._fitted is None:
             raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
         return to_mudata(mdata, self._fitted)

@@ -267,7 +267,7 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
     mdata = to_mudata(loaded.mdata, fitted)
     with folder.writing("result.h5mu") as path, mudata_conventions():
         mdata.write_h5mu(path, compression="gzip")
-    write_imputed(folder, fitted.model, fitted.prepared, fitted.latents)
+    write_imputed(folder, fitted.model, fitted.prepared, fitted.latents, mdata)
     return mdata
 
 

@@ -14,11 +14,13 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Matrix
+from jamie.core.errors import DataError
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
 from jamie.report.run_folder import RunFolder
+from jamie.report.sharing import hand_on, shallow_copy
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -59,8 +61,18 @@ def _match_scores(
     return scores
 
 
-def write_imputed(folder: RunFolder, model: TrainedModel, prepared: Prepared, latents: Mapping[str, Any]) -> None:
-    """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``."""
+def _marked(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+    """Return `obs` with the columns of this run; those of an earlier run, whose result it may be, are replaced."""
+    return obs.drop(columns=[SPLIT, MATCH_SCORE], errors="ignore").assign(**columns)
+
+
+def write_imputed(
+    folder: RunFolder, model: TrainedModel, prepared: Prepared, latents: Mapping[str, Any], mdata: MuData
+) -> None:
+    """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
+
+    What `mdata` says of the target's features goes with them.
+    """
     columns = cell_columns(prepared, None)
     for source, target in permutations(latents, 2):
         n_bytes = 4 * len(latents[source]) * len(model.modalities[target].target_features)
@@ -73,9 +85,10 @@ def write_imputed(folder: RunFolder, model: TrainedModel, prepared: Prepared, la
         data = prepared.dataset.modalities
         adata = imputed_anndata(
             model.decode(target, latents[source]),
-            data[source].obs.join(columns[source]),
+            _marked(data[source].obs, columns[source]),
             model.modalities[target].target_features,
             imputation_provenance(model, source, target),
+            mdata.mod[target].var,
         )
         with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
             adata.write_h5ad(path, compression="gzip")
@@ -85,24 +98,6 @@ def imputation_provenance(model: TrainedModel, source: str, target: str) -> dict
     """Say what imputed values are: from which modality, and in which units."""
     origin = model.modalities[target].target_origin
     return {"source": source, "target": target, "units": f"as {origin} of {target}"}
-
-
-def shallow_copy(adata: AnnData) -> AnnData:
-    """Return an AnnData that shares its matrices with `adata` but whose annotations may be added to."""
-    from anndata import AnnData
-
-    copy = AnnData(
-        X=adata.X,
-        obs=adata.obs.copy(),
-        var=adata.var.copy(),
-        uns=dict(adata.uns),
-        layers=dict(adata.layers),
-        obsm=dict(adata.obsm),
-        varm=dict(adata.varm),
-    )
-    copy.obsp.update(adata.obsp)
-    copy.varp.update(adata.varp)
-    return copy
 
 
 def embedded_mudata(
@@ -116,37 +111,57 @@ def embedded_mudata(
 ) -> MuData:
     """Return the data with the embedding of each modality and the joint one; `mdata` is not modified.
 
+    Everything else is as in `mdata`, with which it shares its matrices. Modalities without latents stay as they are.
+
     Parameters
     ----------
     mdata
-        As read.
+        Holds the cells of the latents, in any order.
     latents
         (n_m, L) of each modality: ``mdata[m].obsm[key_added]``.
     aggregated
         (n_m, L) after aggregation, which `joint_embedding` turns into ``mdata.obsm[key_added]``.
     obs
-        Columns to add to each modality's `obs`.
+        Columns to add to each modality's `obs`; its index names the cells of the latents.
     correspondences
         Those that the latents were aggregated over.
     provenance
         Plain values for ``uns["jamie"]``.
     key_added
         Key of `obsm`.
+
+    Raises
+    ------
+    DataError
+        Where a modality of `mdata` is absent or has other cells than the latents.
     """
     from mudata import MuData
 
-    modalities = {m: shallow_copy(mdata.mod[m]) for m in latents}
-    for m, adata in modalities.items():
-        adata.obsm[key_added] = latents[m]
-        adata.obs = adata.obs.assign(**obs[m])
+    names = {m: columns.index for m, columns in obs.items()}
+    modalities = {m: shallow_copy(adata) for m, adata in mdata.mod.items()}
+    for m in latents:
+        rows = _rows_of(names[m], m, mdata)
+        modalities[m].obsm[key_added] = latents[m][rows]
+        modalities[m].obs = _marked(modalities[m].obs, obs[m])
     with mudata_conventions():
         embedded = MuData(modalities)
-        embedded.obs = embedded.obs.join(mdata.obs[mdata.obs.columns.difference(embedded.obs.columns)])
-        embedded.obsm[key_added] = joint_embedding(
-            embedded.obs_names, aggregated, {m: adata.obs_names for m, adata in modalities.items()}, correspondences
-        )
-        embedded.uns.update({**mdata.uns, "jamie": dict(provenance)})
+        hand_on(mdata, embedded)
+        embedded.obsm[key_added] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
+        embedded.uns["jamie"] = dict(provenance)
     return embedded
+
+
+def _rows_of(cells: pd.Index, modality: str, mdata: MuData) -> NDArray[np.intp]:
+    """Rows of a modality's cells among `cells`, which must be the same in whatever order."""
+    found = mdata.mod[modality].obs_names.astype(str) if modality in mdata.mod else pd.Index([])
+    if len(found) == len(cells) and found.isin(cells).all() and found.is_unique:
+        return cells.get_indexer(found)
+    raise DataError(
+        f"expected the {len(cells)} cells that the model was fitted on, found {len(found)}, "
+        f"of which {int(found.isin(cells).sum())} are among them",
+        where=f"modality '{modality}'",
+        fix="give the MuData that was fitted; embed(mdata) takes any other",
+    )
 
 
 def joint_embedding(
@@ -186,6 +201,9 @@ def joint_embedding(
         row_in_holder[holder == position] = row[holder == position]
         total[added] += aggregated[b][row[added]]
         count[added] += 1
+    absent = int((count == 0).sum())
+    if absent:
+        log.warning("joint embedding: %d of %d cells are in no modality of the model: NaN", absent, len(cells))
     if apart:
         log.info("joint embedding: %d cells share a name with one they are not known to be; the first counts", apart)
     return np.divide(total, count[:, None], out=np.full_like(total, np.nan), where=count[:, None] > 0).astype(
@@ -200,8 +218,13 @@ def imputed_anndata(
     provenance: Mapping[str, Any],
     var: pd.DataFrame | None = None,
 ) -> AnnData:
-    """Return imputed values (n, p_t) with the names of the target's features and the cells of the source."""
+    """Return imputed values (n, p_t) with the names of the target's features and the cells of the source.
+
+    `var` describes the features of the target; a target from obsm has others, of which there are names alone.
+    """
     from anndata import AnnData
 
     X = sparse.csr_matrix(values) if sparse.issparse(values) else values
-    return AnnData(X=X, obs=obs, var=pd.DataFrame(index=features), uns={"jamie": dict(provenance)})
+    described = var is not None and var.index.is_unique and features.isin(var.index).all()
+    var = var.loc[features] if var is not None and described else pd.DataFrame(index=features)
+    return AnnData(X=X, obs=obs, var=var, uns={"jamie": dict(provenance)})
