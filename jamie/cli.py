@@ -52,6 +52,16 @@ def _app(
     """Joint variational autoencoders for single-cell multimodal integration and imputation."""
 
 
+def _written(out: object, as_json: bool) -> None:
+    """Say which file was written."""
+    from jamie.terminal import print_json
+
+    if as_json:
+        print_json({"file": str(out)})
+    else:
+        typer.echo(f"written to {out}")
+
+
 @app.command()
 def run(
     spec: SpecFile,
@@ -168,7 +178,7 @@ def embed(
     debug: Debug = False,
 ) -> None:
     """Embed cells, known or new, with a trained model."""
-    from jamie.terminal import errors_shown, print_json
+    from jamie.terminal import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.on_files import embed_file
@@ -176,10 +186,7 @@ def embed(
 
         with reporting(quiet=quiet or json):
             embed_file(model, data, out, max_missing=max_missing, overwrite=overwrite)
-    if json:
-        print_json({"file": str(out)})
-    else:
-        typer.echo(f"written to {out}")
+    _written(out, json)
 
 
 @app.command()
@@ -189,6 +196,10 @@ def impute(
     source: Annotated[str, typer.Option(metavar="MODALITY", help="The modality that is measured.")],
     to: Annotated[str, typer.Option(metavar="MODALITY", help="The modality to impute.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The imputed values (.h5ad).")],
+    features: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Features to impute, by comma, or @FILE with one a line; repeatable [all]."),
+    ] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -196,18 +207,24 @@ def impute(
     debug: Debug = False,
 ) -> None:
     """Impute one modality from another with a trained model."""
-    from jamie.terminal import errors_shown, print_json
+    from jamie.terminal import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.on_files import impute_file
         from jamie.report.console import reporting
 
         with reporting(quiet=quiet or json):
-            impute_file(model, data, out, source=source, to=to, max_missing=max_missing, overwrite=overwrite)
-    if json:
-        print_json({"file": str(out)})
-    else:
-        typer.echo(f"written to {out}")
+            impute_file(
+                model,
+                data,
+                out,
+                source=source,
+                to=to,
+                features=features,
+                max_missing=max_missing,
+                overwrite=overwrite,
+            )
+    _written(out, json)
 
 
 @app.command()
@@ -225,7 +242,7 @@ def simulate(
     debug: Debug = False,
 ) -> None:
     """Simulate cells on a branching manifold, as in the paper, and write them as .h5mu."""
-    from jamie.terminal import errors_shown, print_json
+    from jamie.terminal import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.on_files import simulate_file
@@ -234,10 +251,7 @@ def simulate(
         simulate_file(
             out, n_cells=n_cells, n_features=features, noise=noise, overlap=overlap, seed=seed, overwrite=overwrite
         )
-    if json:
-        print_json({"file": str(out)})
-    else:
-        typer.echo(f"written to {out}")
+    _written(out, json)
 
 
 def main() -> None:

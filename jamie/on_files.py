@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jamie.api import load
-from jamie.core.errors import OutputError
+from jamie.core.errors import DataError, OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
@@ -35,9 +35,19 @@ def embed_file(model: Path, data: Path, out: Path, *, max_missing: float, overwr
 
 
 def impute_file(
-    model: Path, data: Path, out: Path, *, source: str, to: str, max_missing: float, overwrite: bool = False
+    model: Path,
+    data: Path,
+    out: Path,
+    *,
+    source: str,
+    to: str,
+    features: Iterable[str] | None = None,
+    max_missing: float,
+    overwrite: bool = False,
 ) -> None:
     """Impute a modality of the cells of a .h5mu file, or of an .h5ad file that holds the source, into an .h5ad file.
+
+    Each of `features` is a name, several with commas between them, or ``@FILE`` with one name a line; all by default.
 
     Raises
     ------
@@ -46,7 +56,8 @@ def impute_file(
     """
     with _whole(out, ".h5ad", overwrite) as partial:
         loaded, mdata = load(model), _read(data, source)
-        loaded.impute(mdata, source, to, max_missing=max_missing).write_h5ad(partial)
+        names = None if features is None else [name for one in features for name in _names(one)]
+        loaded.impute(mdata, source, to, features=names, max_missing=max_missing).write_h5ad(partial)
 
 
 def simulate_file(
@@ -70,6 +81,22 @@ def simulate_file(
         simulator = SimulateBranch(n_cells=n_cells, n_features=n_features, noise=noise, overlap=overlap, seed=seed)
         with mudata_conventions():
             simulator.read().write_h5mu(partial)
+
+
+def _names(given: str) -> list[str]:
+    """Names of features: those of a file, where a name may hold commas, or those between commas."""
+    lines = given.split(",")
+    if given.startswith("@"):
+        try:
+            lines = Path(given[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"cannot be read ({error})", where=given[1:], fix="give a text file") from error
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise DataError(
+            "expected names of features, found none", where=f"--features {given}", fix="give a name or more"
+        )
+    return names
 
 
 def _read(data: Path, source: str) -> MuData:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jamie.core.errors import JamieError, SpecError
+from jamie.report.run_folder import json_text
 
 WIDTH_IN_FILES = 200
 UNEXPECTED, USER_ERROR, INTERRUPTED = 1, 2, 130
@@ -51,7 +52,7 @@ def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=2))
+    print(json_text(value, indent=2))
 
 
 def print_rows(rows: Iterable[Mapping[str, Any]]) -> None:

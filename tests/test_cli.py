@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 
+import anndata
 import mudata
 import pytest
 import typer
@@ -14,6 +15,7 @@ from jamie.cli import app
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
 from jamie.report.console import reporting
+from jamie.terminal import print_json
 
 PLUGIN = '''
 import jamie
@@ -262,6 +264,15 @@ class TestRun:
         assert json.loads(call("run", "s.yaml", "--json").stdout)["error"]["code"] == "interrupted"
 
 
+def test_numbers_that_json_does_not_know_are_null(capsys):
+    print_json({"value": float("nan"), "bounds": (0, float("inf")), "rows": [{"x": -float("inf")}]})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "value": None,
+        "bounds": [0, None],
+        "rows": [{"x": None}],
+    }
+
+
 class TestFiles:
     def test_simulate(self, call, tmp_path):
         out = tmp_path / "new" / "cells.h5mu"
@@ -295,8 +306,8 @@ class TestFiles:
             def embed(self, mdata, max_missing):
                 mdata.uns["called"] = f"embed {max_missing}"
 
-            def impute(self, mdata, source, to, max_missing):
-                return mdata.mod[source]
+            def impute(self, mdata, source, to, features, max_missing):
+                return mdata.mod[source] if features is None else mdata.mod[to][:, features]
 
         monkeypatch.setattr(jamie.on_files, "load", lambda folder: Model())
         data, out = tmp_path / "cells.h5mu", tmp_path / "out.h5mu"
@@ -307,6 +318,25 @@ class TestFiles:
         arguments = ("--source", "modality1", "--to", "modality2")
         assert call("impute", "model", data, *arguments, "--out", one).exit_code == 0
         assert call("impute", "model", one, *arguments, "--out", tmp_path / "two.h5ad").exit_code == 0
+
+        (tmp_path / "names.txt").write_text("feature_4\n\n feature_1 \n")
+        given = ("--features", "feature_3,feature_2", "--features", f"@{tmp_path / 'names.txt'}")
+        done = call("impute", "model", data, *arguments, "--out", tmp_path / "three.h5ad", *given)
+        assert done.exit_code == 0, done.stderr
+        names = anndata.read_h5ad(tmp_path / "three.h5ad").var_names
+        assert list(names) == ["feature_3", "feature_2", "feature_4", "feature_1"]
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [(" ,", "--features  ,: expected names of features, found none\n"), ("@nope.txt", "nope.txt: cannot be read")],
+    )
+    def test_impute_without_names_of_features(self, call, tmp_path, monkeypatch, given, message):
+        monkeypatch.setattr(jamie.on_files, "load", lambda folder: None)
+        call("simulate", tmp_path / "cells.h5mu", "--n-cells", 12)
+        arguments = ("--source", "modality1", "--to", "modality2", "--out", tmp_path / "x.h5ad", "--features", given)
+        done = call("impute", "model", tmp_path / "cells.h5mu", *arguments)
+        assert done.exit_code == 2
+        assert message in done.stderr
 
     def test_embed_without_a_model(self, call, tmp_path):
         done = call("embed", tmp_path / "nope", tmp_path / "x.h5mu", "--out", tmp_path / "y.h5mu")

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import math
 import os
 import platform
 import resource
@@ -108,8 +109,8 @@ class RunFolder:
             path.write_text(text)
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a JSON file."""
-        self.write_text(name, json.dumps(value, indent=1) + "\n")
+        """Write a JSON file; numbers that are not finite are null."""
+        self.write_text(name, json_text(value, indent=1) + "\n")
 
     def read_manifest(self) -> dict[str, Any]:
         """Read the manifest of an earlier session in this folder."""
@@ -124,7 +125,7 @@ class RunFolder:
 
     def event(self, event: str, **fields: Any) -> None:
         """Append a line to the events."""
-        line = json.dumps({"time": _now(), "event": event, **fields})
+        line = json_text({"time": _now(), "event": event, **fields})
         with (self.path / EVENTS).open("a") as file:
             file.write(line + "\n")
 
@@ -215,6 +216,19 @@ def peak_memory_mib() -> float:
     """Most memory that the process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON as the standard has it, which knows no NaN or infinity: these are null."""
+    return json.dumps(_with_nulls(value), indent=indent, allow_nan=False)
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_nulls(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_nulls(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _delete(path: Path) -> None:
