@@ -194,9 +194,10 @@ def joint_embedding(
         added = (row >= 0) & (holder < 0)
         for earlier, a in enumerate(list(aggregated)[:position]):
             both = np.flatnonzero((row >= 0) & (holder == earlier))
-            tied = np.asarray(correspondences.between(a, b).matrix[row_in_holder[both], row[both]]).ravel() > 0
-            added[both[tied]] = True
-            apart += int((~tied).sum())
+            if len(both):  # scipy gives another type for no entries at all
+                tied = np.asarray(correspondences.between(a, b).matrix[row_in_holder[both], row[both]]).ravel() > 0
+                added[both[tied]] = True
+                apart += int((~tied).sum())
         holder[(row >= 0) & (holder < 0)] = position
         row_in_holder[holder == position] = row[holder == position]
         total[added] += aggregated[b][row[added]]
