@@ -3,7 +3,41 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what the table below says, for type checkers; each name as itself, which makes it public
+    from jamie.api import JAMIE as JAMIE
+    from jamie.api import load as load
+    from jamie.core.batch import Batch as Batch
+    from jamie.core.batch import Output as Output
+    from jamie.core.batch import PairBlocks as PairBlocks
+    from jamie.core.batch import Posterior as Posterior
+    from jamie.core.context import Context as Context
+    from jamie.core.correspondence import Correspondence as Correspondence
+    from jamie.core.correspondence import Correspondences as Correspondences
+    from jamie.core.correspondence import Inferred as Inferred
+    from jamie.core.data import Block as Block
+    from jamie.core.data import EmbeddedPair as EmbeddedPair
+    from jamie.core.data import ModalityData as ModalityData
+    from jamie.core.data import View as View
+    from jamie.core.errors import ContractError as ContractError
+    from jamie.core.errors import DataError as DataError
+    from jamie.core.errors import JamieError as JamieError
+    from jamie.core.errors import MemoryLimitError as MemoryLimitError
+    from jamie.core.hookspecs import hookimpl as hookimpl
+    from jamie.core.interfaces import Aggregator as Aggregator
+    from jamie.core.interfaces import CorrespondenceInferer as CorrespondenceInferer
+    from jamie.core.interfaces import Decoder as Decoder
+    from jamie.core.interfaces import Distance as Distance
+    from jamie.core.interfaces import Encoder as Encoder
+    from jamie.core.interfaces import Loss as Loss
+    from jamie.core.interfaces import Metric as Metric
+    from jamie.core.interfaces import Pairing as Pairing
+    from jamie.core.interfaces import Preprocessor as Preprocessor
+    from jamie.core.interfaces import Reader as Reader
+    from jamie.core.interfaces import Schedule as Schedule
+    from jamie.core.registry import Registry as Registry
+    from jamie.pipeline import run as run
 
 _PUBLIC = {
     "Aggregator": "jamie.core.interfaces",
@@ -29,7 +63,10 @@ _PUBLIC = {
     "EmbeddedPair": "jamie.core.data",
     "ModalityData": "jamie.core.data",
     "View": "jamie.core.data",
+    "ContractError": "jamie.core.errors",
+    "DataError": "jamie.core.errors",
     "JamieError": "jamie.core.errors",
+    "MemoryLimitError": "jamie.core.errors",
     "Registry": "jamie.core.registry",
     "hookimpl": "jamie.core.hookspecs",
     "JAMIE": "jamie.api",

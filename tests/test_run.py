@@ -1,5 +1,6 @@
 """Whole runs: what they leave behind, that they repeat, resume and reload, and that no order of cells matters."""
 
+import ast
 import json
 import os
 import signal
@@ -193,6 +194,12 @@ def test_python_class_is_the_same_pipeline(mdata, result, tmp_path):
 
 def test_public_names_are_not_shadowed_by_modules():
     assert all(not isinstance(getattr(jamie, name), type(jamie)) for name in jamie.__all__)
+
+
+def test_type_checkers_see_the_public_names():
+    (block,) = (node for node in ast.parse(Path(jamie.__file__).read_text()).body if isinstance(node, ast.If))
+    seen = {alias.asname: (node.module, alias.name) for node in block.body for alias in node.names}
+    assert seen == {name: (module, name) for name, module in jamie._PUBLIC.items()}
 
 
 def test_a_setting_that_does_not_exist_is_named():
