@@ -56,8 +56,8 @@ class ByName(Pairing):
             )
         if n and a.cells.str.isdigit().all() and b.cells.str.isdigit().all():
             log.warning(
-                "pairing 'by_name', modalities '%s' and '%s': cells are named by numbers, such as '%s', and equal numbers "
-                "are taken for one cell; where they only count rows, name the cells or use 'known: none'",
+                "pairing 'by_name', modalities '%s' and '%s': cells are named by numbers, such as '%s', and equal "
+                "numbers are taken for one cell; where they only count rows, name the cells or use 'known: none'",
                 *(a.name, b.name, a.cells[0]),
             )
         return found
