@@ -142,22 +142,19 @@ def run(
     device = device_for(spec.training.device)
     files = (*spec.data.build().sources(), *spec.correspondence.known.files(), *spec.plugins)
     hashes = {str(path): file_hash(path) for path in files}
-    folder = RunFolder.create(
-        Path(out) if out else Path("runs") / f"{spec.name}-{datetime.now():%Y%m%d-%H%M%S}",
-        resume=resume,
-        overwrite=overwrite,
-    )
-    context = Context(seed=spec.seed, device=device, progress=_both(folder.progress, progress))
-    if resume:
-        _require_same(folder, spec, hashes)
-    with folder.recording(name=spec.name, seed=spec.seed, device=device, data=hashes):
-        log.info("run directory: %s", folder.path)
-        folder.write_text(RESOLVED, spec.to_yaml())
-        with folder.stage("data"):
-            loaded = load_dataset(spec, context)
-        fitted = fit(loaded, spec, context, folder)
-        with folder.stage("results"):
-            mdata = _write(folder, loaded, fitted)
+    place = Path(out) if out else Path("runs") / f"{spec.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    with RunFolder.create(place, resume=resume, overwrite=overwrite) as folder:
+        context = Context(seed=spec.seed, device=device, progress=_both(folder.progress, progress))
+        if resume:
+            _require_same(folder, spec, hashes)
+        with folder.recording(name=spec.name, seed=spec.seed, device=device, data=hashes):
+            log.info("run directory: %s", folder.path)
+            folder.write_text(RESOLVED, spec.to_yaml())
+            with folder.stage("data"):
+                loaded = load_dataset(spec, context)
+            fitted = fit(loaded, spec, context, folder)
+            with folder.stage("results"):
+                mdata = _write(folder, loaded, fitted)
     return Result(folder.path, mdata, fitted.model, fitted.records)
 
 

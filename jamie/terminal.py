@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,14 +19,19 @@ from jamie.core.errors import JamieError, SpecError
 from jamie.report.run_folder import json_text
 
 WIDTH_IN_FILES = 200
-UNEXPECTED, USER_ERROR, INTERRUPTED = 1, 2, 130
+UNEXPECTED, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+
+class _Termination(KeyboardInterrupt):
+    """The system asks the process to end."""
 
 
 @contextmanager
 def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
-    """Turn an error into a message and exit code 2, an interrupt into exit code 130; `debug` shows the traceback."""
+    """Turn an error into a message and exit code 2, an interrupt into 130 or 143; `debug` shows the traceback."""
     try:
-        yield
+        with _termination_interrupts():
+            yield
     except JamieError as error:
         if debug:
             raise
@@ -43,11 +50,29 @@ def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None
             print(f"{message}\n  a fault of jamie or of a plugin; --debug shows where", file=sys.stderr)
         raise typer.Exit(UNEXPECTED) from error
     except KeyboardInterrupt as error:
+        message = "\n  ".join(["interrupted", *getattr(error, "__notes__", ())])
         if as_json:
-            print_json({"error": {"code": "interrupted", "message": "interrupted"}})
+            print_json({"error": {"code": "interrupted", "message": message}})
         else:
-            print("interrupted", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from error
+            print(message, file=sys.stderr)
+        raise typer.Exit(TERMINATED if isinstance(error, _Termination) else INTERRUPTED) from error
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM (a scheduler's or `docker stop`) end the work as Ctrl-C does; signals reach the main thread only."""
+
+    def interrupt(*_: object) -> None:
+        raise _Termination
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def print_json(value: Any) -> None:

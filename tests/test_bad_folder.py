@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from jamie.report.run_folder import RunFolder
+
 SLOW = '''
 import os
 import time
@@ -106,7 +108,26 @@ class TestResume:
         finished.refused(finished.run(None, "--resume"), message)
 
 
-def test_an_interrupt_leaves_a_run_directory_that_says_so_and_can_be_resumed(place):
+class TestInUse:
+    @pytest.mark.parametrize("option", ["--resume", "--overwrite"])
+    def test_another_run_is_refused_and_changes_nothing(self, finished, option):
+        before = {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()}
+        message = "{folder}/out: another run is writing here\n  wait for it, or give another --out"
+        with RunFolder.create(finished.out, resume=True):
+            finished.refused(finished.run(None, option), message)
+        assert {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()} == before
+        finished.works(finished.run(None, option))
+
+    def test_what_an_overwritten_run_left_is_gone(self, finished):
+        (finished.out / "imputed" / "old.h5ad").write_text("old")
+        (finished.out / "events.jsonl").write_text("old\n")
+        finished.works(finished.run(None, "--overwrite"))
+        assert not (finished.out / "imputed" / "old.h5ad").exists()
+        assert not (finished.out / "events.jsonl").read_text().startswith("old")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_a_run_directory_that_says_so_and_can_be_resumed(place, sent, code):
     (place.folder / "slow.py").write_text(SLOW)
     settings = {
         "plugins": ["slow.py"],
@@ -121,13 +142,15 @@ def test_an_interrupt_leaves_a_run_directory_that_says_so_and_can_be_resumed(pla
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=slowly)
     while not (place.out / "checkpoint" / "training.safetensors").exists() and process.poll() is None:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, stderr = process.communicate()
-    assert (process.returncode, stderr.splitlines()[-1]) == (130, "interrupted"), stderr
+    assert process.returncode == code, stderr
+    said = f"interrupted\n  go on with: jamie run SPEC --out {place.out} --resume\n"
+    assert stderr.endswith(said), stderr
     assert "Traceback" not in stderr
     manifest = place.manifest()
     assert manifest["status"] == "interrupted"
-    assert manifest["error"] == "interrupted by the user; --resume goes on from the last checkpoint"
+    assert manifest["error"] == "interrupted; --resume goes on from the last checkpoint"
     assert json.loads((place.out / "events.jsonl").read_text().splitlines()[-1])["event"] == "interrupted"
     assert not (place.out / "metrics.json").exists()
     place.works(place.run(None, "--resume", **settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from jamie.core.errors import JamieError, OutputError
 
@@ -28,7 +29,7 @@ PACKAGES = ("jamie-toolkit", "torch", "numpy", "scipy", "scikit-learn", "pot", "
 
 
 class RunFolder:
-    """A folder that a run writes into.
+    """A folder that a run writes into; as a context, it is kept from other runs until the end.
 
     Parameters
     ----------
@@ -39,6 +40,15 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest: dict[str, Any] = {"stages": {}}
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @classmethod
     def create(cls, path: Path, *, resume: bool = False, overwrite: bool = False) -> RunFolder:
@@ -47,20 +57,22 @@ class RunFolder:
         Raises
         ------
         OutputError
-            Where it exists already, does not exist although the run is to be resumed, or cannot be written.
+            Where it exists already, does not exist although the run is to be resumed, cannot be written, or another
+            run is writing there.
         """
         used = path.exists() and (not path.is_dir() or any(path.iterdir()))
         cls._refuse(path, used, resume=resume, overwrite=overwrite)
         try:
-            if used and overwrite:
-                cls._remove(path)
             path.mkdir(parents=True, exist_ok=True)
-            (path / EVENTS).touch()
+            folder = cls(path)
+            folder._take()
+            if used and overwrite:
+                folder._empty()
         except OSError as error:
             raise OutputError(
                 f"cannot be written ({error.strerror})", where=str(path), fix="give another --out"
             ) from error
-        return cls(path)
+        return folder
 
     @staticmethod
     def _refuse(path: Path, used: bool, *, resume: bool, overwrite: bool) -> None:
@@ -79,14 +91,29 @@ class RunFolder:
                 where=str(path),
                 fix=fix if is_run else "it is not a run directory: give another --out",
             )
-
-    @staticmethod
-    def _remove(path: Path) -> None:
-        """Remove a run directory; anything else is left alone."""
-        if not (path / MANIFEST).is_file():
+        if used and overwrite and not is_run:
             problem = "is not a run directory, so it is not overwritten"
             raise OutputError(problem, where=str(path), fix="give another --out")
-        shutil.rmtree(path)
+
+    def _take(self) -> None:
+        """Lock the events; the system lets go of them however the process ends."""
+        self._lock = os.open(self.path / EVENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.__exit__()
+            fix = "wait for it, or give another --out"
+            raise OutputError("another run is writing here", where=str(self.path), fix=fix) from error
+        except OSError as error:  # some file systems of clusters have no locks
+            log.info("%s cannot be locked (%s): start no second run in it", self.path, error.strerror)
+
+    def _empty(self) -> None:
+        """Remove an earlier run; its manifest goes last, so that it is a run directory until then."""
+        for entry in self.path.iterdir():
+            if entry.name not in (EVENTS, MANIFEST):
+                _delete(entry)
+        os.truncate(self.path / EVENTS, 0)
+        _delete(self.path / MANIFEST)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
@@ -146,8 +173,9 @@ class RunFolder:
         self._end("running")
         try:
             yield
-        except KeyboardInterrupt:
-            self._end("interrupted", error="interrupted by the user; --resume goes on from the last checkpoint")
+        except KeyboardInterrupt as error:
+            self._end("interrupted", error="interrupted; --resume goes on from the last checkpoint")
+            error.add_note(f"go on with: jamie run SPEC --out {self.path} --resume")
             raise
         except JamieError as error:
             self._end("failed", error=str(error), code=error.code)
@@ -232,7 +260,7 @@ def _with_nulls(value: Any) -> Any:
 
 
 def _delete(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
