@@ -36,6 +36,39 @@ def stored_position(X: Matrix, entry: int) -> tuple[int, int]:
     return int(row), int(column)
 
 
+def column_means(X: Matrix) -> NDArray[np.float64]:
+    """(p,) means, without the values that are missing; 0 where all are."""
+    n, p = X.shape
+    entries: Any = X
+    if sparse.issparse(X):
+        missing = np.isnan(entries.data)
+        total = np.bincount(entries.indices, np.where(missing, 0, entries.data).astype(np.float64), minlength=p)
+        return np.asarray(total, np.float64) / np.maximum(n - np.bincount(entries.indices[missing], minlength=p), 1)
+    totals, counts = np.zeros(p), np.zeros(p)
+    for rows in row_blocks(n, p):
+        present = ~np.isnan(entries[rows])
+        totals += np.sum(entries[rows], axis=0, dtype=np.float64, where=present)
+        counts += np.count_nonzero(present, axis=0)
+    return totals / np.maximum(counts, 1)
+
+
+def column_range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Lowest and highest value (p,) of each column; NaN where it has no value."""
+    if sparse.issparse(X):
+        entries: Any = X
+        low, high = entries.nanmin(axis=0), entries.nanmax(axis=0)
+        return low.toarray().ravel(), high.toarray().ravel()
+    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+
+
+def percent(part: float, whole: float) -> str:
+    """Share of a whole as a person writes it: ``0.28 %``, ``8.3 %``, ``100 %``."""
+    share = 100 * part / whole
+    if 0 < share < 0.01:
+        return "less than 0.01 %"
+    return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"
+
+
 @dataclass(frozen=True)
 class NotFinite:
     """Values that are NaN or infinite.

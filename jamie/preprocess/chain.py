@@ -16,6 +16,7 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
+from jamie.core.values import column_range
 from jamie.preprocess.selection import SelectColumns, selection_matrix
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Chain:
             raise type(error)(error.problem, where=f"{self.name}, {error.where}", fix=error.fix) from error
 
     def _find_constant(self, X: Matrix, features: pd.Index) -> None:
-        low, high = _range(X)
+        low, high = column_range(X)
         constant = (low == high) | np.isnan(low)
         self.constants = np.where(constant, low, 0).astype(np.float32)
         self.kept = np.flatnonzero(~constant)
@@ -193,12 +194,3 @@ class Chain:
         self._fitted()
         if X.shape[1] != len(self.constants):
             raise DataError(f"expected {len(self.constants)} features, found {X.shape[1]}", where=self.name)
-
-
-def _range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Lowest and highest value (p,) of each feature; NaN where it has no value."""
-    if sparse.issparse(X):
-        entries: Any = X
-        low, high = entries.nanmin(axis=0), entries.nanmax(axis=0)
-        return low.toarray().ravel(), high.toarray().ravel()
-    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import stored_position, stored_values
+from jamie.core.values import percent, stored_position, stored_values
 from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def _check_counts(X: Matrix, cells: pd.DataFrame) -> None:
     row, _ = stored_position(X, first)
     raise DataError(
         f"expected counts, found {int(negative.sum())} negative values "
-        f"({100 * negative.sum() / (X.shape[0] * X.shape[1]):.2g} %); the first is {values[first]:g} in cell "
+        f"({percent(negative.sum(), X.shape[0] * X.shape[1])}); the first is {values[first]:g} in cell "
         f"'{cells.index[row]}'",
         where="preprocessor 'log_normalize'",
         fix="choose the layer that holds counts (such as layer: counts), or leave log_normalize out",

@@ -58,7 +58,9 @@ class PCA(Preprocessor):
         self.mean, components, singular_values = _decompose(X, possible)
         kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
         if kept < self.n_components:
-            log.warning(
+            # fewer cells or features than asked for is no surprise; values that repeat each other are
+            log.log(
+                logging.WARNING if kept < possible else logging.INFO,
                 "pca: %d components instead of %d, as many as %d training cells with %d features span",
                 *(kept, self.n_components, n, p),
             )

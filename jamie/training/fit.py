@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Matrix
+from jamie.core.values import column_means
 from jamie.model.build import build_model
 from jamie.model.trained import TrainedModality, TrainedModel
 from jamie.preprocess.prepare import Prepared
@@ -87,17 +84,9 @@ def _modality(prepared: Prepared, name: str) -> TrainedModality:
     data, train = prepared.dataset.modalities[name], prepared.split.train[name]
     return TrainedModality(
         features=data.input.features,
-        fill=_column_means(data.input.X[train]),
+        fill=column_means(data.input.X[train]).astype(np.float32),
         chain=prepared.chains[name],
         target_features=data.target.features,
         target_chain=prepared.target_chains[name],
         target_origin=data.target.origin,
     )
-
-
-def _column_means(X: Matrix) -> NDArray[np.float32]:
-    """(p,) means, without the values that are missing."""
-    if sparse.issparse(X):
-        return np.asarray(X.mean(axis=0), dtype=np.float32).ravel()
-    values: Callable[..., NDArray[np.floating]] = np.nanmean if np.isnan(X).any() else np.mean
-    return np.nan_to_num(values(X, axis=0, dtype=np.float64)).astype(np.float32)

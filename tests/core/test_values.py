@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 
 from jamie.core import values
-from jamie.core.values import NotFinite, not_finite, row_blocks, stored_position
+from jamie.core.values import NotFinite, column_means, not_finite, percent, row_blocks, stored_position
 
 
 @pytest.fixture(params=[2**21, 3])
@@ -42,3 +42,22 @@ def test_position_of_a_stored_entry_skips_empty_rows():
 @pytest.mark.parametrize("width", [0, 1, 2, 5])
 def test_row_blocks_cover_every_row_once(width):
     assert np.concatenate([np.arange(10)[rows] for rows in row_blocks(10, width)]).tolist() == list(range(10))
+
+
+@pytest.mark.usefixtures("block_values")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_array])
+def test_column_means_leave_out_what_is_missing_and_are_0_where_all_is(as_matrix):
+    X = np.array([[1, np.nan, np.nan, 0], [3, 4, np.nan, 0], [0, 0, np.nan, 6]], np.float32)
+    np.testing.assert_allclose(column_means(as_matrix(X)), [4 / 3, 2, 0, 2])
+
+
+@pytest.mark.parametrize(
+    ("part", "text"), [(360, "100 %"), (359, "100 %"), (90, "25 %"), (30, "8.3 %"), (1, "0.28 %"), (0, "0 %")]
+)
+def test_percentages_are_never_exponential(part, text):
+    assert percent(part, 360) == text
+
+
+def test_a_percentage_too_small_to_write_is_not_0():
+    assert percent(1, 1e6) == "less than 0.01 %"

@@ -55,10 +55,11 @@ def test_pca_squared_error_of_scores_is_that_of_the_features(dense, cells):
 
 
 def test_pca_caps_the_number_of_components_with_a_notice(dense, cells, caplog):
-    with caplog.at_level(logging.WARNING, "jamie"):
+    with caplog.at_level(logging.INFO, "jamie"):
         step = PCA().fit(dense[:8], cells(8))
     assert step.transform(dense, cells(40)).shape == (40, 7)
     assert "7 components instead of 512, as many as 8 training cells with 12 features span" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
 def test_pca_drops_directions_without_spread(cells, caplog):
@@ -67,6 +68,9 @@ def test_pca_drops_directions_without_spread(cells, caplog):
     X[:, 6:] = X[:, :6]
     step = PCA(n_components=12).fit(X, cells(40))
     assert len(step.components) == 6
+    assert ("WARNING", "pca: 6 components instead of 12, as many as 40 training cells with 12 features span") in [
+        (record.levelname, record.getMessage()) for record in caplog.records
+    ]
     np.testing.assert_allclose(step.inverse_transform(step.transform(X, cells(40))), X, atol=1e-4)
 
 

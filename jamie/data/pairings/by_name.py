@@ -13,6 +13,7 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces.pairing import Pairing
+from jamie.core.values import percent
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class ByName(Pairing):
         if 0 < n < self.min_overlap * smaller:
             raise DataError(
                 f"expected at least {100 * self.min_overlap:.3g} % of the smaller modality's cells to share their "
-                f"names, found {n} of {smaller} ({100 * n / smaller:.2g} %); the first is "
+                f"names, found {n} of {smaller} ({percent(n, smaller)}); the first is "
                 f"'{a.cells[found.pairs()[0][0]]}'",
                 where=f"pairing 'by_name', modalities '{a.name}' and '{b.name}'",
                 fix="barcodes coincide by chance: add the sample to the names or use 'known: none'; "
