@@ -21,6 +21,7 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
     """
     wrong = {problem.key.split(".")[0] for problem in problems}
     found = [] if "training" in wrong else _epoch_problems(spec)
+    found += [] if "losses" in wrong else _weight_problems(spec)
     if wrong.isdisjoint(("correspondence", "evaluate")):
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
         found += [problem for name in right for problem in _correspondence_problems(spec, name)]
@@ -38,6 +39,14 @@ def _epoch_problems(spec: Spec) -> list[Problem]:
         "and the best state is kept among the epochs after them"
     )
     return [Problem(spec._marks.get(key, Mark()), key, message, (f"set training.min_epochs to at most {most}",))]
+
+
+def _weight_problems(spec: Spec) -> list[Problem]:
+    if any(term.weight > 0 for term in spec.losses.values()):
+        return []
+    message = "expected at least one loss with a weight above 0"
+    fix = "give one a weight, such as `losses: {reconstruction: 31.25}`"
+    return [Problem(spec._marks.get("losses", Mark()), "losses", message, (fix,))]
 
 
 def _correspondence_problems(spec: Spec, name: str) -> list[Problem]:

@@ -28,6 +28,7 @@ from jamie.spec.yaml_tree import SpecDumper
 
 FORMAT = 1
 EVERY = "*"
+MOST_LATENTS = 10_000  # far beyond use, and still within the memory of a large machine
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Several = Annotated[int, Field(ge=2)]
@@ -133,7 +134,7 @@ class ModelSection:
         Combines the latents of corresponding cells.
     """
 
-    latent_dim: PositiveInt = 32
+    latent_dim: Annotated[int, Field(ge=1, le=MOST_LATENTS)] = 32
     aggregator: Ref[Aggregator] = written("correlation")
 
 
@@ -279,7 +280,7 @@ class Spec:
     """
 
     name: Annotated[str, Field(pattern=r"^[^/\\:]+$")] = "jamie"
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     plugins: list[Path] = field(default_factory=list)
     data: Ref[Reader]
     labels: list[str] = field(default_factory=list)

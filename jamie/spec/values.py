@@ -8,7 +8,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from jamie.core.schema import type_name
 from jamie.spec.grammar import bare, dict_item, list_item, members
@@ -55,12 +55,14 @@ def validated(annotation: Any, value: Any) -> Any:
         first = error.errors()[0]
         if first["type"] in ("value_error", "assertion_error"):
             raise ValueMismatchError(first["msg"].split(", ", 1)[-1]) from error
+        if first["type"] == "finite_number":
+            raise ValueMismatchError(f"expected a finite number, found {found(value)}") from error
         raise ValueMismatchError(f"expected {expected(annotation)}, found {found(value)}") from error
 
 
 @functools.lru_cache(maxsize=512)
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(annotation)
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
 
 def expected(annotation: Any) -> str:

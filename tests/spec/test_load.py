@@ -35,8 +35,8 @@ def test_the_paper_preset_infers(load):
 
 
 def test_no_preset(load):
-    spec = load("preset: null\ndata: toy\n")
-    assert spec.losses == {}
+    spec = load("preset: null\ndata: toy\nlosses: {margin: 1}\n")
+    assert list(spec.losses) == ["margin"]
     assert spec.modality("rna").preprocess == []
 
 
@@ -112,7 +112,9 @@ def test_a_mapping_is_read_like_a_file(load):
 
 
 def test_problems_of_a_mapping_name_the_key_alone(problems):
-    assert problems({"data": "toy", "seed": "x"}) == "seed: expected a whole number >= 0, found 'x'"
+    assert problems({"data": "toy", "seed": "x"}) == (
+        "seed: expected a whole number from 0 to 9223372036854775807, found 'x'"
+    )
 
 
 def test_where_names_the_line(load):

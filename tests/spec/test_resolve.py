@@ -36,7 +36,7 @@ evaluate: {holdout: {fraction: 1}}
     )
     heads = [line for line in found.splitlines() if line.startswith("spec.yaml")]
     assert heads == [
-        "spec.yaml:1:7  seed: expected a whole number >= 0, found 'many'",
+        "spec.yaml:1:7  seed: expected a whole number from 0 to 9223372036854775807, found 'many'",
         "spec.yaml:2:13  data.h5.pth: unknown key 'pth', and 'path' is missing",
         "spec.yaml:4:9  modalities.rna.layr: unknown key 'layr'",
         "spec.yaml:4:51  modalities.rna.encoder.mlp.hidden[1]: expected a whole number, found 'x'",
@@ -61,6 +61,14 @@ evaluate: {holdout: {fraction: 1}}
         (
             "modalities: {rna: {preprocess: [{pca: {solver: ful}}]}}",
             "expected one of 'full', 'randomized', found 'ful'",
+        ),
+        ("seed: 9223372036854775808", "seed: expected a whole number from 0 to 9223372036854775807, found 922"),
+        ("training: {learning_rate: .inf}", "training.learning_rate: expected a finite number, found Infinity"),
+        ("losses: {kl: .nan}", "losses.kl.weight: expected a finite number, found NaN"),
+        ("model: {latent_dim: 10001}", "model.latent_dim: expected a whole number from 1 to 10000, found 10001"),
+        (
+            "losses: {kl: 0, combination: 0, reconstruction: null}",
+            "  losses: expected at least one loss with a weight above 0\n",
         ),
         ("labels: cell_type", "labels: expected a list of text, found 'cell_type'"),
         ("data: {many: {paths: x}}", "data.many.paths: expected a mapping of names to files, found 'x'"),
