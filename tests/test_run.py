@@ -70,6 +70,11 @@ def test_run_directory_is_complete(result):
     }
 
 
+def test_whoever_may_read_one_file_of_the_run_may_read_all(result):
+    modes = {path.stat().st_mode & 0o777 for path in result.folder.rglob("*") if path.is_file()}
+    assert modes == {(result.folder / "manifest.json").stat().st_mode & 0o777}
+
+
 def test_nothing_in_the_run_directory_is_a_pickle(result):
     for path in result.folder.rglob("*"):
         if path.is_file():

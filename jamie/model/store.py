@@ -16,6 +16,7 @@ from safetensors import numpy as arrays_io
 from safetensors import torch as tensors_io
 
 from jamie.core.errors import OutputError
+from jamie.core.files import readable
 from jamie.model.build import build_model
 from jamie.model.trained import TrainedModality, TrainedModel
 from jamie.preprocess.chain import Chain
@@ -46,8 +47,10 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         )
         arrays[f"{i}.fill"] = modality.fill
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING)
+    readable(folder / PREPROCESSING)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
     tensors_io.save_file(weights, folder / WEIGHTS)
+    readable(folder / WEIGHTS)
     plain = {"format": FORMAT, "spec": model.spec.plain() | {"data": None}, "modalities": described}
     (folder / DESCRIPTION).write_text(json.dumps(plain, indent=1))
 

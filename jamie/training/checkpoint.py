@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from jamie.core.errors import OutputError
+from jamie.core.files import readable
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Checkpoint:
         partial = path.with_suffix(".partial")
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
         save_file(tensors, partial, metadata={"plain": json.dumps(self.plain)})
+        readable(partial)
         os.replace(partial, path)
 
     @classmethod
