@@ -188,7 +188,8 @@ DATA = {
     "one modality": (
         unchanged,
         {"modalities": {"rna": {}}},
-        "modalities: expected at least two modalities, found rna\n  add another modality",
+        "modalities: expected at least two modalities, found rna\n  only those named are used: rna; the data also hold "
+        "protein; name them too, such as modalities.protein: {}",
     ),
     "cell names repeat": (
         repeated_cells,

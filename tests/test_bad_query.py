@@ -94,7 +94,8 @@ CELLS = {
     "NaN": (
         nan,
         "modality 'rna': expected finite values, found 1 (0.28 %) that are NaN or infinite in layer 'counts'; the "
-        "first is cell 'cell1', feature 'gene2'\n  put fill_missing first in this modality's preprocess to fill NaN",
+        "first is cell 'cell1', feature 'gene2'\n  the model was trained without fill_missing: remove these cells or "
+        "values, or train again with fill_missing first",
     ),
     "negative counts": (
         negative,

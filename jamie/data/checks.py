@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from jamie.core.data import Block
+from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
-from jamie.core.values import not_finite
+from jamie.core.values import not_finite, percent, row_blocks
 
 if TYPE_CHECKING:
     from mudata import MuData
 
 MIN_CELLS = 3
 
+_LARGEST_LEVEL = 20  # copy numbers, states and ordinal scales stay below; counts of molecules go beyond
+
 log = logging.getLogger(__name__)
 
 
-def require_finite(block: Block, cells: pd.Index, where: str, nan_allowed: bool = False) -> None:
-    """Refuse values that are NaN (unless they are to be filled) or infinite.
+def require_finite(
+    block: Block, cells: pd.Index, where: str, nan_allowed: bool = False, fix: str | None = None
+) -> None:
+    """Refuse values that are NaN (unless they are to be filled) or infinite; `fix` says what to do about NaN.
 
     Raises
     ------
@@ -39,13 +45,39 @@ def require_finite(block: Block, cells: pd.Index, where: str, nan_allowed: bool 
             where=where,
             fix="an infinite value is not a missing one: correct it, or set it to NaN to have it filled",
         )
-    n_cells, n_features = block.X.shape
+    size = block.X.shape[0] * block.X.shape[1]
+    advice = "put fill_missing first in this modality's preprocess to fill NaN, or remove those cells or features"
+    if found.count == size:
+        advice = "choose another layer or obsm, or leave this modality out: name only those you want under modalities"
     raise DataError(
-        f"expected finite values, found {found.count} ({100 * found.count / (n_cells * n_features):.2g} %) that are "
-        f"NaN or infinite in {block.origin}; {first}",
+        f"expected finite values, found {found.count} ({percent(found.count, size)}) that are NaN or infinite in "
+        f"{block.origin}; {first}",
         where=where,
-        fix="put fill_missing first in this modality's preprocess to fill NaN, or remove those cells or features",
+        fix=fix or advice,
     )
+
+
+def warn_of_raw_counts(name: str, X: Matrix) -> None:
+    """Say so where values that nothing normalises look like counts: none negative, all whole, some large."""
+    largest = _largest_count(X)
+    if largest > _LARGEST_LEVEL:
+        log.warning(
+            "modality '%s' looks like raw counts (whole numbers up to %d): put log_normalize first in "
+            "modalities.%s.preprocess, or choose a normalised layer",
+            *(name, largest, name),
+        )
+
+
+def _largest_count(X: Matrix) -> int:
+    """Return the largest value; 0 where any is negative or not whole, which the first block of rows mostly tells."""
+    values: Any = X.data if sparse.issparse(X) else X
+    largest = 0.0
+    for rows in row_blocks(len(values), 1 if values.ndim == 1 else values.shape[1]):
+        present = values[rows][~np.isnan(values[rows])]
+        if (present < 0).any() or (present != np.floor(present)).any():
+            return 0
+        largest = max(largest, present.max(initial=0))
+    return int(largest)
 
 
 def require_cells(n_cells: int, where: str) -> None:
@@ -79,9 +111,14 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
                 f"expected names of modalities without '/', found '{name}'", where=where, fix="rename it in the data"
             )
     if len(names) < 2:
-        raise DataError(
-            f"expected at least two modalities, found {', '.join(names)}", where=where, fix="add another modality"
-        )
+        found, left_out = ", ".join(names), [str(name) for name in mdata.mod if name not in names]
+        fix = "add another modality"
+        if left_out:
+            fix = (
+                f"only those named are used: {found}; the data also hold {', '.join(left_out)}; name them too, such as "
+                f"modalities.{left_out[0]}: {{}}"
+            )
+        raise DataError(f"expected at least two modalities, found {found}", where=where, fix=fix)
     return names
 
 

@@ -15,7 +15,7 @@ from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
-from jamie.data.checks import modality_names, require_cells, require_finite, require_labels
+from jamie.data.checks import modality_names, require_cells, require_finite, require_labels, warn_of_raw_counts
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.split import hide_pairs
 
@@ -95,6 +95,8 @@ def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
     require_unique_cells(adata.obs_names, where)
     require_cells(adata.n_obs, where)
     chosen = _block(adata, wanted, spec, f"modalities.{name}")
+    if not any(step.cls.takes_counts for step in wanted.preprocess):
+        warn_of_raw_counts(name, chosen.X)
     target = chosen
     if wanted.target is not None:
         target = _block(adata, wanted.target, spec, f"modalities.{name}.target")

@@ -58,7 +58,14 @@ def embed_cells(
         raise DataError("expected cells, found none", where=where, fix="leave this modality out")
     block = choose_block(adata, settings.layer, settings.obsm, where)
     block = align_features(block, known.features, known.fill, where, context, max_missing)
-    require_finite(block, adata.obs_names, where, nan_allowed=nan_allowed(known.chain.steps))
+    require_finite(
+        block,
+        adata.obs_names,
+        where,
+        nan_allowed(known.chain.steps),
+        "the model was trained without fill_missing: "
+        "remove these cells or values, or train again with fill_missing first",
+    )
     return model.encode(modality, model.scores(modality, block, adata.obs, context))
 
 

@@ -38,6 +38,7 @@ class LogNormalize(Preprocessor):
 
     name: ClassVar[str] = "log_normalize"
     references: ClassVar[tuple[str, ...]] = ("10.1186/s13059-017-1382-0",)
+    takes_counts: ClassVar[bool] = True
 
     def __init__(self, *, target_sum: PositiveFloat = 1e4) -> None:
         self.target_sum = target_sum

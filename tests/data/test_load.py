@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.data import Split
@@ -13,6 +14,8 @@ from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.metrics.evaluate import evaluate
 from jamie.metrics.foscttm import FOSCTTM
+from jamie.preprocess.fill_missing import FillMissing
+from jamie.preprocess.log_normalize import LogNormalize
 
 
 def test_loads_cells_by_name_with_their_labels_and_pairs(mdata, make):
@@ -65,7 +68,7 @@ def test_nan_is_refused_with_its_place(mdata, make):
 
 
 def test_nan_is_accepted_where_it_will_be_filled_but_infinity_is_not(mdata, make):
-    fill = SimpleNamespace(cls=SimpleNamespace(accepts_nan=True))
+    fill = SimpleNamespace(cls=FillMissing)
     spec = make.spec(modalities={"*": {}, "rna": {"preprocess": [fill]}, "atac": {}})
     mdata["rna"].X[2, 1] = np.nan
     assert np.isnan(dataset_from(mdata, spec, Context()).dataset.modalities["rna"].input.X[2, 1])
@@ -87,6 +90,43 @@ def test_absent_modality_names_the_nearest(mdata, make):
 def test_one_modality_is_refused(mdata, make):
     with pytest.raises(DataError, match="expected at least two modalities, found rna"):
         dataset_from(mdata, make.spec(modalities={"rna": {}}), Context())
+    only = make.mdata({"rna": mdata["rna"]})
+    with pytest.raises(DataError, match=r"expected at least two modalities, found rna\n  add another modality"):
+        dataset_from(only, make.spec(), Context())
+
+
+def test_a_modality_without_any_value_is_better_left_out(mdata, make):
+    mdata["rna"].X[:] = np.nan
+    message = (
+        r"found 24 \(100 %\) that are NaN .*\n  choose another layer or obsm, or leave this modality out: name only"
+    )
+    with pytest.raises(DataError, match=message):
+        dataset_from(mdata, make.spec(), Context())
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_matrix])
+def test_raw_counts_that_nothing_normalises_are_noticed(mdata, make, as_matrix, caplog):
+    mdata["rna"].X = as_matrix(np.diag([4494, 3, 0, 1, 0, 2])[:, :4].astype(np.float32))
+    dataset_from(mdata, make.spec(), Context())
+    assert caplog.messages == [
+        "modality 'rna' looks like raw counts (whole numbers up to 4494): put log_normalize first in "
+        "modalities.rna.preprocess, or choose a normalised layer"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "steps"),
+    [
+        ([0, 30.5], []),
+        ([0, -30], []),
+        ([0, 1], []),  # open or closed, methylated or not
+        ([0, 30], [SimpleNamespace(cls=LogNormalize)]),
+    ],
+)
+def test_other_values_are_not_taken_for_raw_counts(mdata, make, values, steps, caplog):
+    mdata["rna"].X = np.resize(values, (6, 4)).astype(np.float32)
+    dataset_from(mdata, make.spec(modalities={"*": {}, "rna": {"preprocess": steps}, "atac": {}}), Context())
+    assert not caplog.messages
 
 
 def test_fewer_than_three_cells_are_refused(make):

@@ -30,6 +30,7 @@ class Preprocessor(Component):
 
     kind: ClassVar[str] = "preprocessor"
     accepts_nan: ClassVar[bool] = False
+    takes_counts: ClassVar[bool] = False  # made for raw counts, whose depth it takes out
     n_features_in: int | None = None
 
     def fit(self, X: Matrix, cells: pd.DataFrame) -> Self:
