@@ -86,6 +86,10 @@ class JAMIE:
         self._fitted: Fitted | None = None
         self._model: TrainedModel | None = None
 
+    def __repr__(self) -> str:
+        state = f"trained on {', '.join(self._model.modalities)}" if self._model else "not trained"
+        return f"JAMIE({self.spec.name!r}, latent_dim={self.spec.model.latent_dim}; {state})"
+
     def fit(self, mdata: MuData) -> Self:
         """Train on the modalities of `mdata`, which is not modified.
 
@@ -94,6 +98,7 @@ class JAMIE:
         JamieError
             Where the data do not fit the spec, or training goes wrong.
         """
+        _require_cells(mdata, "fit", "MuData")
         context = self._context()
         self._fitted = fit(dataset_from(mdata, self.spec, context), self.spec, context)
         self._model = self._fitted.model
@@ -144,6 +149,7 @@ class JAMIE:
         max_missing
             Largest fraction of a modality's features that may be absent.
         """
+        _require_cells(mdata, "embed", "MuData")
         if copy:
             with mudata_conventions():
                 mdata = mdata.copy()
@@ -192,6 +198,7 @@ class JAMIE:
         AnnData
             (n, p) values in the units of the target; cells of the source, features of the target.
         """
+        _require_cells(data, "impute", "MuData", "AnnData")
         self.model.require(source)
         adata = getattr(data, "mod", {source: data}).get(source)
         if adata is None:
@@ -244,6 +251,17 @@ class JAMIE:
     def _context(self) -> Context:
         context = Context(seed=self.spec.seed, device=device_for(self.spec.training.device))
         return Context(context.seed, "", context.device, self._progress) if self._progress else context
+
+
+def _require_cells(data: object, where: str, *accepted: str) -> None:
+    """Refuse what is not of a class named so."""
+    if any(cls.__name__ in accepted for cls in type(data).__mro__):
+        return
+    fixes = {"AnnData": "wrap it: mudata.MuData({'rna': adata})"}
+    read = " or ".join({"MuData": "mudata.read_h5mu", "AnnData": "anndata.read_h5ad"}[name] for name in accepted)
+    found = type(data).__name__
+    fix = fixes.get(found, f"read it with {read}" if isinstance(data, str | Path) else f"give {' or '.join(accepted)}")
+    raise DataError(f"expected {' or '.join(accepted)}, found {found}", where=where, fix=fix)
 
 
 def load(folder: str | Path, *, device: str = "auto") -> JAMIE:

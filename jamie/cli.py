@@ -25,7 +25,7 @@ Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components; repeatable.")
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a saved model.")]
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A MuData file (.h5mu); to impute, also .h5ad.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Cells: .h5mu, or .h5ad of one modality.")]
 MaxMissing = Annotated[
     float, typer.Option(min=0, max=1, metavar="FRACTION", help="Largest fraction of the features that may be absent.")
 ]
@@ -171,6 +171,9 @@ def embed(
     model: Model,
     data: Data,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The data with embeddings (.h5mu).")],
+    modality: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality that an .h5ad file holds.")
+    ] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -185,7 +188,7 @@ def embed(
         from jamie.report.console import reporting
 
         with reporting(quiet=quiet or json):
-            embed_file(model, data, out, max_missing=max_missing, overwrite=overwrite)
+            embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
     _written(out, json)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jamie.api import load
+from jamie.api import JAMIE, load
 from jamie.core.errors import DataError, OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
-def embed_file(model: Path, data: Path, out: Path, *, max_missing: float, overwrite: bool = False) -> None:
-    """Embed the cells of a .h5mu file and write it anew with ``obsm["X_jamie"]``.
+def embed_file(
+    model: Path, data: Path, out: Path, *, modality: str | None = None, max_missing: float, overwrite: bool = False
+) -> None:
+    """Embed the cells of a .h5mu file, or of an .h5ad file that holds `modality`, and write .h5mu with ``X_jamie``.
 
     Raises
     ------
@@ -28,7 +30,9 @@ def embed_file(model: Path, data: Path, out: Path, *, max_missing: float, overwr
         Where the model or the data cannot be read or do not fit each other, or `out` exists.
     """
     with _whole(out, ".h5mu", overwrite) as partial:
-        loaded, mdata = load(model), MuDataReader(path=data).read()
+        loaded = load(model)
+        _require_named(data, modality, loaded)
+        mdata = _read(data, modality or "")
         with mudata_conventions():
             loaded.embed(mdata, max_missing=max_missing)
             mdata.write_h5mu(partial)
@@ -97,6 +101,17 @@ def _names(given: str) -> list[str]:
             "expected names of features, found none", where=f"--features {given}", fix="give a name or more"
         )
     return names
+
+
+def _require_named(data: Path, modality: str | None, loaded: JAMIE) -> None:
+    """Require the name of the modality where the file does not say it, and only there."""
+    is_one = data.suffix == ".h5ad"
+    if is_one and modality is None:
+        fix = f"say which modality the file holds: --modality {' or '.join(loaded.model.modalities)}"
+        raise DataError("expected --modality with an .h5ad file, which does not name its own", where=str(data), fix=fix)
+    if modality is not None and not is_one:
+        problem = "expected --modality with an .h5ad file only; other files name their modalities"
+        raise DataError(problem, where=str(data), fix="leave it out")
 
 
 def _read(data: Path, source: str) -> MuData:

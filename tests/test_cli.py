@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+import types
 
 import anndata
 import mudata
@@ -319,6 +320,9 @@ class TestFiles:
         assert call("impute", "model", data, *arguments, "--out", one).exit_code == 0
         assert call("impute", "model", one, *arguments, "--out", tmp_path / "two.h5ad").exit_code == 0
 
+        assert call("embed", "model", one, "--modality", "rna", "--out", out, "--overwrite").exit_code == 0
+        assert list(read(out).mod) == ["rna"]
+
         (tmp_path / "names.txt").write_text("feature_4\n\n feature_1 \n")
         given = ("--features", "feature_3,feature_2", "--features", f"@{tmp_path / 'names.txt'}")
         done = call("impute", "model", data, *arguments, "--out", tmp_path / "three.h5ad", *given)
@@ -337,6 +341,29 @@ class TestFiles:
         done = call("impute", "model", tmp_path / "cells.h5mu", *arguments)
         assert done.exit_code == 2
         assert message in done.stderr
+
+    @pytest.mark.parametrize(
+        ("name", "options", "message"),
+        [
+            (
+                "one.h5ad",
+                (),
+                "expected --modality with an .h5ad file, which does not name its own\n"
+                "  say which modality the file holds: --modality rna or adt",
+            ),
+            (
+                "cells.h5mu",
+                ("--modality", "rna"),
+                "expected --modality with an .h5ad file only; other files name their modalities\n  leave it out",
+            ),
+        ],
+    )
+    def test_embed_with_the_modality_where_it_is_needed(self, call, tmp_path, monkeypatch, name, options, message):
+        model = types.SimpleNamespace(model=types.SimpleNamespace(modalities={"rna": None, "adt": None}))
+        monkeypatch.setattr(jamie.on_files, "load", lambda folder: model)
+        done = call("embed", "model", tmp_path / name, *options, "--out", tmp_path / "x.h5mu")
+        assert done.exit_code == 2
+        assert f"{tmp_path / name}: {message}\n" in done.stderr
 
     def test_embed_without_a_model(self, call, tmp_path):
         done = call("embed", tmp_path / "nope", tmp_path / "x.h5mu", "--out", tmp_path / "y.h5mu")

@@ -215,6 +215,34 @@ def test_a_setting_that_does_not_exist_is_named():
 def test_a_model_that_is_not_trained_says_so(mdata):
     with pytest.raises(jamie.JamieError, match=r"the model is not trained yet\n  call fit\(mdata\)"):
         jamie.JAMIE("default").embed(mdata)
+    assert repr(jamie.JAMIE("default", latent_dim=4)) == "JAMIE('default', latent_dim=4; not trained)"
+
+
+def test_a_model_shows_what_it_was_trained_on(result):
+    assert repr(jamie.load(result.folder)) == "JAMIE('jamie', latent_dim=4; trained on rna, adt)"
+
+
+@pytest.mark.parametrize("method", ["fit", "embed"])
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (anndata.AnnData(np.eye(3)), "AnnData\n  wrap it: mudata.MuData({'rna': adata})"),
+        ("cells.h5mu", "str\n  read it with mudata.read_h5mu"),
+        (None, "NoneType\n  give MuData"),
+    ],
+    ids=["AnnData", "str", "None"],
+)
+def test_data_of_another_class_are_named(method, data, found):
+    with pytest.raises(jamie.JamieError) as caught:
+        getattr(jamie.JAMIE("default"), method)(data)
+    assert str(caught.value) == f"{method}: expected MuData, found {found}"
+
+
+def test_what_impute_takes():
+    message = "impute: expected MuData or AnnData, found str\n  read it with mudata.read_h5mu or anndata.read_h5ad"
+    with pytest.raises(jamie.JamieError) as caught:
+        jamie.JAMIE("default").impute("cells.h5ad", "rna", "adt")
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("fraction", [1.0, 0.5, 0.0], ids=["all pairs", "half the pairs", "no pairs"])
