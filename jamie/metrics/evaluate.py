@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import combinations
@@ -16,7 +17,10 @@ from jamie.core.data import Dataset, EmbeddedPair, Split
 from jamie.core.interfaces import Metric
 from jamie.core.schema import fields_of
 
+log = logging.getLogger(__name__)
+
 _FEWEST_PAIRS = 2
+_MOST_DISTINCT = 0.5  # of the labelled cells; a label that hardly any two cells share tells nothing
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def evaluate(
 ) -> list[Record]:
     """Score the latents of every two modalities.
 
-    A scope without cells is absent, as is a metric whose labels or pairs (at least 2) a scope lacks.
+    A scope without cells is absent, as is a metric whose labels or pairs (at least 2) a scope lacks. Labels that
+    cannot agree between two modalities are left out with a notice.
 
     Parameters
     ----------
@@ -110,11 +115,13 @@ def evaluate(
         Where latents are not finite.
     """
     records: list[Record] = []
+    read = any("labels" in metric.requires for metric in metrics)
     for a, b in combinations(dataset.modalities, 2):
+        labels = _usable_labels(dataset, a, b) if read else []
         for scope in _scopes(dataset, split, a, b):
             names: set[str] = set()
             for metric in metrics:
-                for pair, label in _embedded(metric, scope, latents, dataset):
+                for pair, label in _embedded(metric, scope, latents, dataset, labels):
                     n_cells = _n_scored(metric, pair)
                     if n_cells == 0:
                         continue
@@ -160,13 +167,45 @@ def _scopes(dataset: Dataset, split: Split, a: str, b: str) -> list[_Scope]:
     return [scope for scope in scopes if all(len(index) for index in scope.cells.values())]
 
 
+def _usable_labels(dataset: Dataset, a: str, b: str) -> list[str]:
+    """Return the labels of both modalities by which cells can be compared, and tell of those that fail."""
+    usable = []
+    for label in dataset.labels:
+        obs = {m: dataset.modalities[m].obs for m in (a, b)}
+        if any(label not in frame for frame in obs.values()):
+            continue  # the data stage tells
+        reason = _unusable({m: frame[label].dropna().astype(str) for m, frame in obs.items()})
+        if reason:
+            log.warning("label '%s' of %s and %s is not scored: %s", label, a, b, reason)
+        else:
+            usable.append(label)
+    return usable
+
+
+def _unusable(values: Mapping[str, pd.Series]) -> str:
+    """Say why labels cannot be compared between modalities; empty where they can."""
+    for m, column in values.items():
+        if column.empty:
+            return f"no cell of {m} has one"
+        if column.nunique() > max(1, _MOST_DISTINCT * len(column)):
+            return f"{len(column)} cells of {m} have {column.nunique()} different values"
+    first, second = values.values()
+    if not first.isin(second).any():
+        shown = " and ".join(f"'{column.iloc[0]}' in {m}" for m, column in values.items())
+        return f"they have no value in common, such as {shown}"
+    return ""
+
+
 def _embedded(
-    metric: Metric, scope: _Scope, latents: Mapping[str, NDArray[np.floating]], dataset: Dataset
+    metric: Metric,
+    scope: _Scope,
+    latents: Mapping[str, NDArray[np.floating]],
+    dataset: Dataset,
+    shared: Sequence[str],
 ) -> Iterator[tuple[EmbeddedPair, str]]:
     """Every direction and label that the metric is computed for, the headline first."""
     a, b = scope.cells
     obs = {m: dataset.modalities[m].obs.iloc[scope.cells[m]] for m in (a, b)}
-    shared = [label for label in dataset.labels if all(label in obs[m] for m in (a, b))]
     for label in shared if "labels" in metric.requires else [""]:
         labels = {m: _labels(obs[m], label) for m in (a, b)}
         for source, target in ((b, a), (a, b)) if metric.directed else ((a, b),):

@@ -110,6 +110,26 @@ def test_evaluate_omits_labels_that_no_cell_has(latents, dataset, split):
     assert {(r.source, r.target) for r in records} == {("rna", "atac"), ("atac", "rna")}
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (None, "no cell of prot has one"),
+        ("T", "they have no value in common, such as '{first}' in {other} and 'T' in prot"),
+        ([f"a{i}" for i in range(12)], "12 cells of prot have 12 different values"),
+    ],
+)
+def test_labels_that_cannot_agree_are_told_once_and_not_scored(latents, dataset, split, values, reason, caplog):
+    dataset.modalities["prot"].obs["cell_type"] = values
+    records = evaluate(latents, dataset, split, METRICS)
+    assert {(r.source, r.target) for r in records if r.label} == {("rna", "atac"), ("atac", "rna")}
+    assert caplog.messages == [
+        f"label 'cell_type' of {other} and prot is not scored: "
+        + reason.format(other=other, first=dataset.modalities[other].obs["cell_type"].iloc[0])
+        for other in ("rna", "atac")
+    ]
+
+
 def test_evaluate_refuses_latents_that_are_not_finite(latents, dataset, split):
     latents["atac"][3] = np.nan
     with pytest.raises(DataError, match="atac: expected finite latents, found 1 of 26 cells without"):
