@@ -298,10 +298,7 @@ WORKS = {
         "modality 'rna': 1 features repeat the name of another (first: 'gene1'); told apart as 'gene1-1' and so on",
     ),
     "genes of both modalities": (genes_of_both, ""),
-    "labels in one modality": (
-        labels_in_one,
-        "labels: obs of rna has no column 'cell_type', so nothing is scored by it there",
-    ),
+    "labels in one modality": (labels_in_one, ""),
     "labels missing": (labels_missing, ""),
     "labels as numbers": (labels_as_numbers, ""),
 }
@@ -321,10 +318,12 @@ def test_data_that_are_odd_and_work(place, modalities, change, notice):
         assert np.isfinite(result[m].obsm["X_jamie"]).all()
 
 
-def test_labels_in_one_modality_score_no_label_transfer(place, modalities):
-    labels_in_one(modalities)
+def test_labels_in_one_modality_score_its_partners_too(place, modalities):
     place.works(place.run(modalities))
-    assert {record["metric"] for record in place.records()} == {"foscttm"}
+    expected = place.records()
+    labels_in_one(modalities)
+    place.works(place.run(modalities, "--overwrite"))
+    assert place.records() == expected
 
 
 def test_cells_without_a_label_are_not_scored(place, modalities):

@@ -123,7 +123,7 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
 
 
 def require_labels(labels: Iterable[str], obs: Mapping[str, pd.DataFrame], where: str) -> None:
-    """Refuse a label that no modality has, and warn of one that some modality lacks."""
+    """Refuse a label that no modality has."""
     columns = list(dict.fromkeys(str(column) for frame in obs.values() for column in frame.columns))
     for label in labels:
         if label not in columns:
@@ -131,9 +131,4 @@ def require_labels(labels: Iterable[str], obs: Mapping[str, pd.DataFrame], where
                 f"expected a column '{label}' in obs, found it in no modality",
                 where=where,
                 fix=choose_from(label, columns),
-            )
-        without = [name for name, frame in obs.items() if label not in frame]
-        if without:
-            log.warning(
-                "%s: obs of %s has no column '%s', so nothing is scored by it there", where, ", ".join(without), label
             )

@@ -16,6 +16,7 @@ from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
 from jamie.data.checks import modality_names, require_cells, require_finite, require_labels, warn_of_raw_counts
+from jamie.data.labels import share_labels
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.split import hide_pairs
 
@@ -65,6 +66,7 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
     given = spec.correspondence.known.build().pairs(modalities)
     truth = _true_pairs(given)
+    modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
     cells = {name: m.cells for name, m in modalities.items()}
     known = hide_pairs(given, cells, spec.evaluate.known_pairs.fraction, context)
     table = pairing_table(truth, known)

@@ -27,9 +27,28 @@ def test_loads_cells_by_name_with_their_labels_and_pairs(mdata, make):
     assert list(rna.cells[rows]) == list(atac.cells[columns]) == ["c2", "c3", "c4", "c5"]
     assert list(atac.obs["donor"]) == [f"d_{name}" for name in atac.cells]
     assert list(rna.obs["cell_type"]) == list("aabbab")
-    assert "cell_type" not in atac.obs
     assert rna.target is rna.input
     assert loaded.pairing_table.pairs[0].shared_a == 4
+
+
+def test_matched_cells_take_the_label_of_their_partner(mdata, make, caplog):
+    with caplog.at_level(logging.INFO, "jamie"):
+        data = dataset_from(mdata, make.spec(labels=["cell_type"]), Context()).dataset
+    assert data.modalities["atac"].obs["cell_type"].dropna().to_dict() == {"c2": "b", "c3": "b", "c4": "a", "c5": "b"}
+    assert (
+        "labels: obs of atac has no column 'cell_type'; 4 of 7 cells are scored by the label of their partner in rna"
+    ) in caplog.messages
+    assert "cell_type" not in mdata["atac"].obs
+
+
+def test_a_label_of_one_modality_without_pairs_is_not_scored(mdata, make, caplog):
+    mdata["atac"].obs_names = [f"d{i}" for i in range(7)]
+    data = dataset_from(mdata, make.spec(labels=["cell_type"]), Context()).dataset
+    assert "cell_type" not in data.modalities["atac"].obs
+    assert (
+        "labels: obs of atac has no column 'cell_type', so nothing is scored by it there; put the column into the "
+        "MuData's own obs"
+    ) in caplog.messages
 
 
 def test_spec_orders_and_chooses_modalities_layers_and_targets(mdata, make):
