@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from jamie.core.registry import Registry, components_in
+from jamie.core.registry import Registry, components_in, import_builtin
 
 STAGES = ("data", "preprocess", "correspondence", "model", "losses", "metrics")
 ENTRY_POINT_GROUP = "jamie"
@@ -21,7 +21,7 @@ def jamie_components() -> list[type]:
     for stage in STAGES:
         package = importlib.import_module(f"jamie.{stage}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            found += components_in(importlib.import_module(module.name))
+            found += components_in(import_builtin(module.name))
     return found
 
 

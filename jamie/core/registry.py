@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
 import sys
+import traceback
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +22,7 @@ from jamie.core import hookspecs
 from jamie.core.component import Component
 from jamie.core.errors import ContractError, JamieError, PluginError
 from jamie.core.interfaces import KINDS
-from jamie.core.schema import fields_of
+from jamie.core.schema import Field, fields_of
 
 
 class _PluginManager(pluggy.PluginManager):
@@ -97,6 +100,7 @@ class Registry:
         found = [c for components in manager.hook.jamie_components() for c in components]
         for component in found:
             check_component(component)
+        for component in found:  # only those that are right have a name to compare
             self._refuse_duplicate(component, found)
         provider = Provider(name, version, tuple(found))
         self.providers.append(provider)
@@ -187,6 +191,29 @@ def components_in(module: ModuleType) -> list[type]:
     ]
 
 
+def import_builtin(name: str) -> ModuleType:
+    """Import a module of a stage package, where people put files of their own.
+
+    Raises
+    ------
+    PluginError
+        Naming the file and line where it raises.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # as of a plugin
+        found = importlib.util.find_spec(name)
+        path = (found and found.origin) or name
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        line = error.lineno if isinstance(error, SyntaxError) and error.filename == path else (lines or [None])[-1]
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise PluginError(
+            f"raised on import: {type(error).__name__}: {message}",
+            where=f"{path}:{line}" if line else path,
+            fix="mend the file, or remove it",
+        ) from error
+
+
 def import_file(path: Path) -> ModuleType:
     """Import a Python file by its path.
 
@@ -246,10 +273,20 @@ def _problem_of(component: type[Component]) -> str:
     if "__doc__" not in vars(component) or not component.summary():
         return "expected a docstring whose first line says what the component is"
     try:
-        fields_of(component)
+        fields = fields_of(component)
     except (TypeError, NameError) as error:
         return str(error)
-    return ""
+    return next(filter(None, map(_default_problem, fields.values())), "")
+
+
+def _default_problem(field: Field) -> str:
+    """Refuse the name of a nested component as its default: a spec names it, a constructor is given it."""
+    options = (field.annotation, *typing.get_args(field.annotation))
+    nested = [one for one in options if inspect.isclass(one) and issubclass(one, Component)]
+    if not nested or not isinstance(field.default, str):
+        return ""
+    kind = nested[0].kind
+    return f"expected a {kind} as default of '{field.name}', found {field.default!r}; give an instance as default"
 
 
 def _reworded(plugin: object, error: pluggy.PluginValidationError) -> str:

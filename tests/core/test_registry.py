@@ -312,3 +312,41 @@ def test_all_built_ins_come_from_jamie_and_reload_alike():
     assert builtins.version == importlib.metadata.version("jamie-toolkit")
     assert all(component.__module__.startswith("jamie.") for component in builtins.components)
     assert set(builtins.components) == set(load_registry().providers[0].components)
+
+
+def test_a_class_without_a_name_beside_others_is_named(tmp_path):
+    path = tmp_path / "two.py"
+    body = "    def forward(self, batch, output):\n        return 0\n"
+    path.write_text(
+        f'import jamie\n\nclass A(jamie.Loss):\n    """A."""\n    name = "a"\n{body}\n'
+        f'class Res(jamie.Loss):\n    """B."""\n{body}'
+    )
+    message = f"Res in {path}: expected a class attribute `name`, a word of letters, digits and _, found None"
+    with pytest.raises(ContractError) as caught:
+        Registry().register_file(path)
+    assert str(caught.value) == message
+
+
+def test_the_default_of_a_nested_component_is_an_instance():
+    def init(self, *, distance: jamie.Distance = "euclidean") -> None:
+        pass
+
+    problem = "expected a distance as default of 'distance', found 'euclidean'; give an instance as default"
+    with pytest.raises(ContractError, match=problem):
+        check_component(loss(__init__=init))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("x = 1\ndef f(:\n", 2, "SyntaxError: invalid syntax"),
+        ("def f():\n    return 1 / 0\n\nf()\n", 2, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_file_among_the_built_ins_that_cannot_be_imported_is_named(tmp_path, monkeypatch, text, line, problem):
+    path = tmp_path / "res.py"
+    path.write_text(text)
+    monkeypatch.setattr(jamie.losses, "__path__", [*jamie.losses.__path__, str(tmp_path)])
+    with pytest.raises(PluginError) as caught:
+        load_registry()
+    assert str(caught.value) == f"{path}:{line}: raised on import: {problem}\n  mend the file, or remove it"
