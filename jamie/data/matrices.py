@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -102,7 +102,9 @@ def read_frame(path: Path, expected: str, **options: Any) -> pd.DataFrame:
             raise DataError(
                 f"expected {expected}, found '{path.name}'", where=str(path), fix="give a .csv or .tsv file (or .gz)"
             )
-        return pd.read_csv(path, sep=separator, **options)
+        table = pd.read_csv(path, sep=separator, **options)
+        _require_separator(table.columns, path)
+        return table
 
 
 def read_names(path: Path, n: int, what: str) -> pd.Index:
@@ -124,6 +126,7 @@ def _read_text(path: Path, separator: str, names: Names) -> NamedMatrix:
         lines = list(islice((row for row in csv.reader(file, delimiter=separator) if row), 50))
     if not lines:
         raise DataError("expected a matrix, found no line with values", where=str(path))
+    _require_separator(lines[0], path)
     has_columns, has_rows = _layout(lines, path) if names == "auto" else (names in _COLUMNS, names in _ROWS)
     width = len(lines[-1])
     ragged = [i for i, row in enumerate(lines) if len(row) != width and not (i == 0 and has_columns)]
@@ -147,6 +150,17 @@ def _read_text(path: Path, separator: str, names: Names) -> NamedMatrix:
     values = frame.iloc[:, int(has_rows) :]
     _require_numbers(values, rows, columns, path)
     return NamedMatrix(values.to_numpy(np.float32), rows, columns)
+
+
+def _require_separator(first: Sequence[str], path: Path) -> None:
+    """Refuse a file whose first line is one field that another separator would divide."""
+    if len(first) == 1 and ";" in str(first[0]):
+        raise DataError(
+            f"expected fields separated by {'tabs' if ending(path) == '.tsv' else 'commas'}, found a first line that "
+            "seems to be separated by ';'",
+            where=str(path),
+            fix="save it with commas (.csv) or tabs (.tsv) between the fields, and a point in decimal numbers",
+        )
 
 
 _COLUMNS = ("both", "columns")

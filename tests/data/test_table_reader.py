@@ -173,6 +173,37 @@ def test_annotations_of_other_cells_are_refused(tmp_path):
         TableReader(paths={"rna": tmp_path / "a.csv"}, obs=tmp_path / "obs.csv").read()
 
 
+def test_features_with_the_names_of_another_modalitys_cells_are_noticed(tmp_path, caplog):
+    named_csv(tmp_path / "b.csv")
+    paths = {"rna": tmp_path / "a.csv", "atac": tmp_path / "b.csv"}
+    FRAME.T.set_axis(["g1", "g2", "g3"]).to_csv(tmp_path / "a.csv")
+    TableReader(paths=paths).read()
+    assert (
+        "reader 'table': the features of 'rna', such as 'c1', have the names of cells of 'atac'; if the file has "
+        "features as rows, say `transpose: [rna]`"
+    ) in caplog.messages
+    caplog.clear()
+    TableReader(paths=paths, transpose=["rna"]).read()
+    assert "transpose" not in caplog.text
+
+
+def test_features_with_the_names_of_annotated_cells_are_noticed(tmp_path, caplog):
+    FRAME.T.set_axis(["g1", "g2", "g3"]).to_csv(tmp_path / "a.csv")
+    (tmp_path / "obs.csv").write_text("cell,type\nc1,x\nc2,y\nc3,z\n")
+    with pytest.raises(DataError, match="such as 'g1', found none of them; the first row is 'c1'"):
+        TableReader(paths={"rna": tmp_path / "a.csv"}, obs=tmp_path / "obs.csv").read()
+    assert "have the names of cells of the obs table; if the file has features as rows, say `transpose: [rna]`" in (
+        caplog.text
+    )
+
+
+def test_annotations_separated_otherwise_are_refused(tmp_path):
+    named_csv(tmp_path / "a.csv")
+    (tmp_path / "obs.csv").write_text("cell;type\nc1;x\n")
+    with pytest.raises(DataError, match=r"obs\.csv: expected fields separated by commas, found .* separated by ';'"):
+        TableReader(paths={"rna": tmp_path / "a.csv"}, obs=tmp_path / "obs.csv").read()
+
+
 def test_a_wrong_number_of_names_is_refused(tmp_path):
     npy(tmp_path / "a.npy")
     (tmp_path / "cells.txt").write_text("c1\nc2\n")
@@ -197,6 +228,12 @@ def test_names_of_an_absent_modality_are_refused(tmp_path):
         ("m.csv", b"", "found an empty file"),
         ("m.csv", b"\n\n", "found no line with values"),
         ("m.tsv", b"a\tb\n1\t2\n1\t2\t3\t4\n", "expected 4 fields in every line, found 2 in line 2"),
+        (
+            "m.csv",
+            b";a;b\nx;1,5;2\ny;3;4\n",
+            "separated by commas, found a first line that seems to be separated by ';'",
+        ),
+        ("m.tsv", b"a;b\n1;2\n", "separated by tabs, found a first line that seems to be separated by ';'"),
         ("m.csv.gz", b"not compressed", "cannot be read as one"),
         ("m.mtx", b"no header\n", "cannot be read as one"),
         ("m.npy", b"nothing of numpy", "cannot be read as one"),

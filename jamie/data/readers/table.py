@@ -78,8 +78,10 @@ class TableReader(Reader):
             )
         with mudata_conventions():
             modalities = {name: _as_adata(name, matrix) for name, matrix in matrices.items()}
-        if self.obs is not None:
-            _annotate(modalities, self.obs)
+        table = None if self.obs is None else _annotations(self.obs)
+        _warn_of_features_as_rows(modalities, None if table is None else table.index)
+        if self.obs is not None and table is not None:
+            _annotate(modalities, table, self.obs)
         return assemble(modalities)
 
     def _matrix(self, name: str) -> NamedMatrix:
@@ -120,12 +122,33 @@ def _as_adata(name: str, matrix: NamedMatrix) -> AnnData:
     return AnnData(matrix.X, obs=obs, var=var)
 
 
-def _annotate(modalities: dict[str, AnnData], path: Path) -> None:
-    """Give every modality the rows of the table at `path` that its cells have."""
+def _warn_of_features_as_rows(modalities: dict[str, AnnData], annotated: pd.Index | None) -> None:
+    """Say so where a modality's features, and not its cells, are mostly called as cells are elsewhere."""
+    for name, adata in modalities.items():
+        others = {f"'{other}'": modalities[other].obs_names for other in modalities if other != name}
+        if annotated is not None:
+            others["the obs table"] = annotated
+        for place, cells in others.items():
+            if adata.var_names.isin(cells).mean() > 0.5 and not adata.obs_names.isin(cells).any():
+                log.warning(
+                    "reader 'table': the features of '%s', such as '%s', have the names of cells of %s; if the file "
+                    "has features as rows, say `transpose: [%s]`",
+                    *(name, adata.var_names[0], place, name),
+                )
+                break
+
+
+def _annotations(path: Path) -> pd.DataFrame:
+    """Read a table whose first column holds cell names."""
     table = read_frame(path, "a table of annotations (.csv or .tsv)", dtype={0: str})
     table = table.set_index(table.columns[0])
     table.index = pd.Index(table.index.astype(str), name=None)
     require_unique_cells(table.index, str(path))
+    return table
+
+
+def _annotate(modalities: dict[str, AnnData], table: pd.DataFrame, path: Path) -> None:
+    """Give every modality the rows of the table, which was read from `path`, that its cells have."""
     absent = {name: int((~adata.obs_names.isin(table.index)).sum()) for name, adata in modalities.items()}
     if all(n == modalities[name].n_obs for name, n in absent.items()):
         cells = next(iter(modalities.values())).obs_names
