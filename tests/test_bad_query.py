@@ -168,6 +168,35 @@ def test_missing_features_within_the_limit_are_filled_with_a_notice(query, modal
     )
 
 
+def test_values_on_another_scale_are_noticed(query, modalities):
+    counts = modalities["rna"].layers["counts"]
+    notice = "WARNING: modality 'rna': the features' mean is {:.3g} in these cells and was {:.3g} in the training cells"
+    message = notice.format(20 * counts.mean(), counts.mean())
+    query.write(modalities)
+    done = query.call(*EMBED)
+    query.works(done)
+    assert "the features' mean" not in done.stderr
+    modalities["rna"].layers["counts"] = 20 * counts
+    query.write(modalities)
+    done = query.call(*EMBED, "--overwrite")
+    query.works(done, f"{message}; give layer 'counts' on the scale that the model was trained on")
+
+
+@pytest.mark.parametrize("change", ["one cell", "centred", "no feature shared"])
+def test_of_such_values_the_scale_is_not_judged(query, modalities, change):
+    if change == "one cell":
+        modalities["rna"] = modalities["rna"][:1].copy()
+        modalities["rna"].layers["counts"] = 20 * modalities["rna"].layers["counts"]
+    elif change == "centred":
+        modalities["protein"].X = 20 * modalities["protein"].X
+    else:
+        other_names(modalities)
+    query.write(modalities)
+    done = query.call(*EMBED, "--max-missing", "1")
+    query.works(done)
+    assert "the features' mean" not in done.stderr
+
+
 def later_format(folder):
     path = folder / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.core.data import Matrix
+from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces.preprocessor import nan_allowed
+from jamie.core.values import column_means, column_range
 from jamie.data.align import align_features
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
@@ -24,7 +26,10 @@ from jamie.model.trained import TrainedModel
 if TYPE_CHECKING:
     from anndata import AnnData
 
+log = logging.getLogger(__name__)
+
 MAX_MISSING = 0.2
+_LARGEST_RATIO = 5  # of mean values, between new cells and those of the training
 
 
 def embed_cells(
@@ -56,17 +61,34 @@ def embed_cells(
     require_unique_cells(adata.obs_names, where)
     if adata.n_obs == 0:
         raise DataError("expected cells, found none", where=where, fix="leave this modality out")
-    block = choose_block(adata, settings.layer, settings.obsm, where)
-    block = align_features(block, known.features, known.fill, where, context, max_missing)
+    given = choose_block(adata, settings.layer, settings.obsm, where)
+    block = align_features(given, known.features, known.fill, where, context, max_missing)
     require_finite(
         block,
         adata.obs_names,
         where,
         nan_allowed(known.chain.steps),
-        "the model was trained without fill_missing: "
-        "remove these cells or values, or train again with fill_missing first",
+        fix="the model was trained without fill_missing: remove these cells or values, or train again with "
+        "fill_missing first",
     )
+    _warn_of_scale(block, known.features.isin(given.features), known.fill, where)
     return model.encode(modality, model.scores(modality, block, adata.obs, context))
+
+
+def _warn_of_scale(block: Block, given: NDArray[np.bool_], fill: NDArray[np.floating], where: str) -> None:
+    """Say so where the cells' mean values, of the features that were given, are far from those of the training."""
+    low, high = (bound[given] for bound in column_range(block.X))
+    if not given.any() or np.mean((low == high) | np.isnan(low)) > 0.5:
+        return  # no value, or those of a cell or two: their means say little
+    if np.nanmin(low) < 0 and fill[given].min() < 0:
+        return  # centred values have means near 0 on any scale
+    here, there = (float(np.abs(means[given]).mean()) for means in (column_means(block.X), fill))
+    if max(here, there) > _LARGEST_RATIO * min(here, there):
+        log.warning(
+            "%s: the features' mean is %.3g in these cells and was %.3g in the training cells; give %s on the scale "
+            "that the model was trained on",
+            *(where, here, there, block.origin),
+        )
 
 
 def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:
