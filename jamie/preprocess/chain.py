@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class _Naming(logging.Filter):
+    """Puts a modality before every message."""
+
+    def __init__(self, modality: str) -> None:
+        super().__init__()
+        self.modality = modality
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = f"{self.modality}: {record.getMessage()}", ()
+        return True
+
+
 class Chain:
     """Preprocessors in order, after dropping the features that are constant over the training cells.
 
@@ -65,7 +77,7 @@ class Chain:
         X = self._drop(X)
         for step in self.steps:
             before = X.shape[1]
-            with self._naming_modality():
+            with self._naming_modality(step):
                 X = step.fit(X, cells).transform(X, cells)
             log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
         return self
@@ -75,7 +87,7 @@ class Chain:
         self._check_width(X)
         X = self._drop(X)
         for step in self.steps:
-            with self._naming_modality():
+            with self._naming_modality(step):
                 X = step.transform(X, cells)
         return X
 
@@ -157,12 +169,16 @@ class Chain:
         return self
 
     @contextmanager
-    def _naming_modality(self) -> Iterator[None]:
+    def _naming_modality(self, step: Preprocessor) -> Iterator[None]:
         """Add the modality to what a step says of its data."""
+        notices, naming = logging.getLogger(type(step).__module__), _Naming(self.name)
+        notices.addFilter(naming)
         try:
             yield
         except (DataError, ContractError) as error:
             raise type(error)(error.problem, where=f"{self.name}, {error.where}", fix=error.fix) from error
+        finally:
+            notices.removeFilter(naming)
 
     def _find_constant(self, X: Matrix, features: pd.Index) -> None:
         low, high = column_range(X)

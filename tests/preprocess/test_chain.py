@@ -37,6 +37,14 @@ def test_chain_drops_constant_features_with_a_notice_and_puts_them_back(with_con
     np.testing.assert_allclose(chain.inverse_transform(Z), with_constants, atol=1e-4)
 
 
+def test_chain_names_the_modality_in_the_notices_of_its_steps(dense, cells, caplog):
+    with caplog.at_level(logging.INFO, "jamie"):
+        fitted(dense[:8], cells, PCA())
+        PCA().fit(dense[:8], cells(8))
+    notice = "pca: 7 components instead of 512, as many as 8 training cells with 12 features span"
+    assert caplog.messages == [f"rna: {notice}", "rna: pca, 12 -> 7 features", notice]
+
+
 def test_chain_decides_on_constants_by_training_cells_alone(with_constants, cells):
     chain = fitted(with_constants[:30], cells, Standardize())
     queries = with_constants + np.float32(7)
