@@ -71,10 +71,12 @@ class Record:
 
     def as_row(self) -> dict[str, Any]:
         """Return what a person reads in a terminal."""
-        chosen = ", ".join(f"{key}={value}" for key, value in self.parameters.items() if value not in (False, None))
+        chosen = {key: value for key, value in self.parameters.items() if value not in (False, None)}
+        words = [key.replace("_", " ") if value is True else f"{key}={value}" for key, value in chosen.items()]
         return {
             "scope": self.scope,
-            "metric": f"{self.metric} ({chosen})" if chosen else self.metric,
+            "metric": self.metric,
+            "with": ", ".join(words),
             "value": self.value,
             "better": "higher" if self.higher_is_better else "lower",
             "from": self.source,

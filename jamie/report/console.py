@@ -10,7 +10,18 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -25,7 +36,7 @@ def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
         handler = RichHandler(console=console, show_time=False, show_path=False, show_level=True, markup=False)
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s" if quiet else "%(message)s"))
+        handler.setFormatter(_Plain())
     logger = logging.getLogger("jamie")
     level, propagate = logger.level, logger.propagate
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
@@ -40,6 +51,14 @@ def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         logger.propagate = propagate
+
+
+class _Plain(logging.Formatter):
+    """The message alone, and its level where it is a warning or worse."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = super().format(record)
+        return f"{record.levelname}: {message}" if record.levelno >= logging.WARNING else message
 
 
 class Reporter:
@@ -74,11 +93,11 @@ class _Bars(Reporter):
 
     def __init__(self, console: Console) -> None:
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            _Numbers(),
         )
         self._progress = Progress(*columns, console=console, transient=True)
         self._tasks: dict[str, TaskID] = {}
@@ -91,6 +110,13 @@ class _Bars(Reporter):
 
     def close(self) -> None:
         self._progress.stop()
+
+
+class _Numbers(ProgressColumn):
+    """The losses, on one line; where a terminal is narrow, they give way to all else."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["numbers"], no_wrap=True, overflow="ellipsis")
 
 
 def _numbers(values: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
-from jamie.metrics.evaluate import evaluate, to_table
+from jamie.metrics.evaluate import Record, evaluate, to_table
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
@@ -144,3 +144,9 @@ def test_records_are_plain_values_and_a_table(latents, dataset, split):
     assert table["parameters"].iloc[0] == "k=5, leave_partner_out=False"
     assert len(table) == len(records)
     assert list(to_table([]).columns) == list(table.columns)
+
+
+def test_a_row_words_the_parameters_that_are_set():
+    parameters = {"k": 5, "leave_partner_out": True, "other": None}
+    record = Record("accuracy", 0.5, "all", "jamie", "rna", "adt", "type", 9, True, True, parameters)
+    assert (record.as_row()["metric"], record.as_row()["with"]) == ("accuracy", "k=5, leave partner out")
