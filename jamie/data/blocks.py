@@ -61,12 +61,12 @@ def choose_block(adata: AnnData, layer: str | None = None, obsm: str | None = No
 def _look_up(mapping: Any, key: str, kind: str, where: str) -> Any:
     if key in mapping:
         return mapping[key]
-    fix = choose_from(key, mapping)
+    fix = choose_from(key, mapping) if len(mapping) else f"there are none; leave `{kind}` out to read X"
     raise DataError(f"expected {kind} '{key}', found no such {kind}", where=where, fix=fix)
 
 
 def _names(mapping: Any) -> str:
-    return ", ".join(mapping) or "there is none"
+    return ", ".join(mapping) or "there are none"
 
 
 def _as_matrix(values: Any, where: str, origin: str) -> Matrix:

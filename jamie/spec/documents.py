@@ -16,7 +16,10 @@ from jamie.spec.problem import Mark, Problem, Source, spec_error
 from jamie.spec.resolve import Resolver
 from jamie.spec.sections import FORMAT, Header
 from jamie.spec.suggest import choices
+from jamie.spec.values import found
 from jamie.spec.yaml_tree import parse_yaml
+
+DATA_SUFFIXES = (".h5mu", ".h5ad", ".h5", ".loom", ".zarr", ".mtx", ".csv", ".tsv")
 
 
 def preset_names() -> list[str]:
@@ -76,6 +79,10 @@ def _read(path: Path, folder: Path) -> _Document:
         hint = f"give a YAML file or a preset: {', '.join(preset_names())}"
         problem = "is a folder, not a spec" if full.is_dir() else "no such file"
         raise SpecError(problem, where=str(path), fix=hint)
+    if full.suffix in DATA_SUFFIXES:
+        fix = f"write a spec, such as `data: {{mudata: {{path: {path}}}}}`"
+        fix = fix if full.suffix == ".h5mu" else "write a spec that names it under `data:`"
+        raise SpecError("this is data, not a spec", where=str(path), fix=fix)
     try:
         text = full.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -87,7 +94,9 @@ def _read(path: Path, folder: Path) -> _Document:
 def _document(tree: Node) -> _Document:
     """Split the header off."""
     if not isinstance(tree.value, dict):
-        raise spec_error([Problem(tree.mark, "", "expected a mapping of sections such as `data:`", ())])
+        raise spec_error(
+            [Problem(tree.mark, "", f"expected a mapping of sections such as `data:`, found {found(tree.plain())}", ())]
+        )
     keys = fields_of(Header)
     resolver = Resolver(Registry())
     given = {key: tree.value[key] for key in keys if key in tree.value}

@@ -28,4 +28,4 @@ def _candidates(text: str, source: Source) -> list[Path]:
         return [path]
     data = os.environ.get(DATA_FOLDER)
     folders = [*(source.folders or (Path.cwd(),)), *([Path(data)] if data else [])]
-    return [folder / path for folder in folders]
+    return list(dict.fromkeys(folder / path for folder in folders))  # the spec may lie in $JAMIE_DATA itself

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of, type_name
@@ -31,10 +31,12 @@ def missing_key(f: Field, registry: Registry, mark: Mark, key: str) -> Problem:
     return Problem(mark, key, f"'{f.name}' is missing", (what, f"for example `{f.name}: {shown}`"))
 
 
-def not_a_mapping(keys: Iterable[str], node: Node, key: str) -> Problem:
+def not_a_mapping(keys: Collection[str], node: Node, key: str) -> Problem:
     """Return the problem of a value that stands where keys are expected."""
     listed = ", ".join(keys)
     hints = (f"keys: {listed}",) if listed else ("it has no keys",)
+    if len(keys) == 1 and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        hints = (f"write `{{{listed}: {found(node.value)}}}`",)
     return Problem(node.mark, key, f"expected a mapping, found {found(node.plain())}", hints)
 
 
@@ -59,6 +61,8 @@ def mismatch(message: str, annotation: object, node: Node, key: str) -> Problem:
         hint = f"put it in quotes: '{found(node.value)}'"
     elif isinstance(node.value, float) and node.value.is_integer() and "a whole number" in message:
         hint = f"write {int(node.value)}"
+    elif isinstance(node.value, str) and message.startswith("expected a list"):
+        hint = f"write `[{node.value}]`"
     return Problem(node.mark, key, message, (hint,) if hint else ())
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from jamie.core.schema import type_name
-from jamie.spec.grammar import bare, dict_item, list_item, members
+from jamie.spec.grammar import bare, dict_item, list_item, members, slot_kind
 
 _WORDS = {
     int: "a whole number",
@@ -86,6 +86,8 @@ def expected(annotation: Any) -> str:
 
 
 def _plural(annotation: Any) -> str:
+    if slot_kind(annotation):
+        return f"{slot_kind(annotation)}s"
     return _PLURALS.get(bare(annotation), type_name(annotation))
 
 

@@ -61,6 +61,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError, source: Source) -> Problem:
     place = Mark(source, mark.line + 1, mark.column + 1) if mark else Mark(source)
     said = " ".join(filter(None, [error.context, error.problem]))
     hint = 'write "*" in quotes' if error.context == "while scanning an alias" else ""
+    if "'\\t'" in said:
+        hint = "indent with spaces, not with a tab"
     return Problem(place, "", f"not YAML: {said}", (hint,) if hint else ())
 
 

@@ -123,3 +123,9 @@ def test_too_many_missing_features_are_refused():
     message = r"(?s)rna: expected .*at most 20 % .* 4 of 5 features \(80 %\) are missing: 'a', 'c', 'd', .*'ENSG1'"
     with pytest.raises(DataError, match=message):
         align_features(block, pd.Index(list("abcde")), np.zeros(5), "rna", Context())
+
+
+def test_a_layer_asked_of_data_without_layers(make):
+    message = r"^rna: expected layer 'counts', found no such layer\n  there are none; leave `layer` out to read X$"
+    with pytest.raises(DataError, match=message):
+        choose_block(make.adata("abc", 4), layer="counts", where="rna")

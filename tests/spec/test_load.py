@@ -264,3 +264,36 @@ def test_a_ref_builds_nested_components(load):
 def test_a_ref_takes_positional_and_reserved_parameters(load):
     encoder = load(MINIMAL).modality("rna").encoder.build(5, 2, n_covariates=3)
     assert (encoder.sizes, encoder.n_covariates, encoder.hidden) == ((5, 2), 3, (8, 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n", "spec.yaml:1:1  expected a mapping of sections such as `data:`, found a list"),
+        ("data:\n\ttoy: {}\n", "      | ^\n  indent with spaces, not with a tab"),
+        ("data: toy\nlabels: cell_type\n", "labels: expected a list of text, found 'cell_type'"),
+        ("data: toy\nlabels: cell_type\n", "\n  write `[cell_type]`"),
+        (
+            "data: toy\nmodalities: {rna: {preprocess: pca}}\n",
+            "modalities.rna.preprocess: expected a list of preprocessors, found 'pca'",
+        ),
+        ("data: toy\nmodalities: {rna: {preprocess: pca}}\n", "\n  write `[pca]`"),
+        ("data: toy\nevaluate: {holdout: 0.2}\n", "\n  write `{fraction: 0.2}`"),
+    ],
+)
+def test_what_to_write_in_place_of_another_shape(problems, text, message):
+    assert message in problems(text)
+
+
+def test_data_are_no_spec(write):
+    write("cells", "x.h5mu")
+    message = r"^x.h5mu: this is data, not a spec\n  write a spec, such as `data: \{mudata: \{path: x.h5mu\}\}`$"
+    with pytest.raises(SpecError, match=message):
+        load_spec("x.h5mu")
+
+
+def test_a_place_is_named_once(problems, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAMIE_DATA", str(tmp_path))
+    assert f"looked for {tmp_path}/cells.h5 (beside the spec, $JAMIE_DATA)" in problems(
+        "data: {h5: {path: cells.h5}}\n"
+    )
