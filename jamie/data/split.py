@@ -153,4 +153,4 @@ def _strata(dataset: Dataset, who: Individuals) -> NDArray[np.int64]:
             own = pd.Series(modality.obs[dataset.labels[0]].to_numpy(dtype=object), index=who.of[name])
             label = label.fillna(own.dropna().astype(str).groupby(level=0).first())
     keys = pd.DataFrame(who.modalities).assign(label=label.astype(str))
-    return keys.groupby(list(keys.columns)).ngroup().to_numpy()
+    return np.asarray(keys.groupby(list(keys.columns)).ngroup(), dtype=np.int64)

@@ -228,7 +228,7 @@ def _n_scored(metric: Metric, pair: EmbeddedPair) -> int:
     if "pairs" in metric.requires and pair.truth.nnz < _FEWEST_PAIRS:
         return 0
     if "labels" in metric.requires:
-        n_source, n_target = (int(pd.notna(labels).sum()) for labels in (pair.labels_source, pair.labels_target))
+        n_source, n_target = (int(np.count_nonzero(pd.notna(one))) for one in (pair.labels_source, pair.labels_target))
         return n_target if n_source else 0
     return int(np.count_nonzero(np.diff(pair.truth.indptr))) if "pairs" in metric.requires else len(pair.z_target)
 

@@ -107,7 +107,7 @@ class _Converter:
                 self.problems.append(Problem(other.mark, "", "expected a mapping after '<<'"))
         return Node(values, self._mark(node), keys)
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, node: yaml.Node) -> Any:
         kind, text = node.tag.removeprefix(_TAG), node.value
         if kind == "str":
             return text

@@ -69,14 +69,7 @@ def _unioncom(self, *, distance: Distance = Geodesic(), use_known: bool = True, 
 
 
 def _layers(
-    self,
-    n_in,
-    n_out,
-    *,
-    n_covariates: int = 0,
-    hidden: tuple[int, ...] = (8, 4),
-    bottleneck: bool = True,
-    dropout: float = 0.0,
+    self, n_in, n_out, *, n_covariates: int = 0, hidden: tuple[int, ...] = (8, 4), dropout: float = 0.0
 ) -> None:
     self.sizes, self.hidden, self.n_covariates = (n_in, n_out), hidden, n_covariates
 

@@ -55,7 +55,7 @@ def test_an_override_reaches_its_setting(overridden, override, read, value):
 
 def test_the_rest_of_a_component_stays(overridden):
     params = overridden("modalities.rna.encoder.hidden=[2]").modality("rna").encoder.params
-    assert params == {"hidden": (2,), "bottleneck": False, "dropout": 0.5}
+    assert params == {"hidden": (2,), "dropout": 0.5}
 
 
 def test_later_overrides_see_earlier_ones(overridden):

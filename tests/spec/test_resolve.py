@@ -160,7 +160,7 @@ def test_another_unknown_key_is_two_problems(problems):
 def test_reserved_parameters_are_no_keys(problems):
     found = problems("data: toy\nmodalities: {rna: {encoder: {mlp: {n_covariates: 2}}}}")
     assert "unknown key 'n_covariates'" in found
-    assert "allowed: hidden, bottleneck, dropout" in found
+    assert "allowed: hidden, dropout" in found
 
 
 def test_a_component_without_parameters_may_stand_alone_or_with_nothing_below(load):

@@ -99,9 +99,10 @@ class SimulateBranch(Reader):
         along = np.asarray(self.lengths)[branch] * generator.uniform(0, 1, n_cells)
         across = generator.uniform(-WIDTH, WIDTH, n_cells)
         angle = np.pi / 2 + 2 * np.pi * branch / n_branches
+        names = [f"branch_{b}" for b in range(n_branches)]
         return pd.DataFrame(
             {
-                "cell_type": pd.Categorical.from_codes(branch, [f"branch_{b}" for b in range(n_branches)]),
+                "cell_type": pd.Categorical([names[b] for b in branch], names),
                 "u1": along * np.cos(angle) - across * np.sin(angle),
                 "u2": along * np.sin(angle) + across * np.cos(angle),
             }
