@@ -13,7 +13,7 @@ from jamie.correspondence.quality import assess
 from jamie.correspondence.unioncom import UnionCom
 
 INFERERS = [UnionCom(), GromovWasserstein(epsilon=0.01)]
-SIZES = [(80, 80), (90, 120), (120, 90)]
+SIZES = [(200, 200), (150, 200), (200, 150)]
 each_inferer = pytest.mark.parametrize("inferer", INFERERS, ids=lambda i: i.name)
 
 
