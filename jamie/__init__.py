@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.correspondence import Correspondences as Correspondences
     from jamie.core.correspondence import Inferred as Inferred
     from jamie.core.data import Block as Block
-    from jamie.core.data import EmbeddedPair as EmbeddedPair
+    from jamie.core.data import Cells as Cells
+    from jamie.core.data import Imputation as Imputation
     from jamie.core.data import ModalityData as ModalityData
     from jamie.core.data import View as View
     from jamie.core.errors import ContractError as ContractError
@@ -31,15 +32,26 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.interfaces import Distance as Distance
     from jamie.core.interfaces import Encoder as Encoder
     from jamie.core.interfaces import Loss as Loss
+    from jamie.core.interfaces import Method as Method
     from jamie.core.interfaces import Metric as Metric
     from jamie.core.interfaces import Pairing as Pairing
     from jamie.core.interfaces import Preprocessor as Preprocessor
     from jamie.core.interfaces import Reader as Reader
     from jamie.core.interfaces import Schedule as Schedule
     from jamie.core.registry import Registry as Registry
+    from jamie.core.scoring import EmbeddedPair as EmbeddedPair
+    from jamie.core.scoring import ImputedPair as ImputedPair
+    from jamie.core.scoring import MatchedPair as MatchedPair
+    from jamie.core.scoring import Score as Score
     from jamie.pipeline import run as run
 
 _PUBLIC = {
+    "Score": "jamie.core.scoring",
+    "MatchedPair": "jamie.core.scoring",
+    "ImputedPair": "jamie.core.scoring",
+    "Imputation": "jamie.core.data",
+    "Cells": "jamie.core.data",
+    "Method": "jamie.core.interfaces",
     "Aggregator": "jamie.core.interfaces",
     "CorrespondenceInferer": "jamie.core.interfaces",
     "Decoder": "jamie.core.interfaces",
@@ -60,7 +72,7 @@ _PUBLIC = {
     "Correspondences": "jamie.core.correspondence",
     "Inferred": "jamie.core.correspondence",
     "Block": "jamie.core.data",
-    "EmbeddedPair": "jamie.core.data",
+    "EmbeddedPair": "jamie.core.scoring",
     "ModalityData": "jamie.core.data",
     "View": "jamie.core.data",
     "ContractError": "jamie.core.errors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -166,27 +166,72 @@ class View:
 
 
 @dataclass(frozen=True)
-class EmbeddedPair:
-    """Two modalities' cells in the latent space, as a metric sees them.
+class Cells:
+    """Preprocessed cells of all modalities, as a method sees them.
 
     Parameters
     ----------
-    source, target
-        Names of the modalities.
-    z_source : (n_s, L)
-        Latent means.
-    z_target : (n_t, L)
-        Latent means.
-    truth : (n_s, n_t)
-        Which cells are truly the same, where that is known.
-    labels_source, labels_target
-        (n_s,) and (n_t,) label of each cell, None where there is none.
+    views
+        Each modality: its matrix before preprocessing, and its scores (n_m, d_m).
+    targets
+        (n_m, t_m) what is to be imputed of each modality, preprocessed; the very same array as its scores unless the
+        spec chooses another target.
+    known
+        Pairs that a method may use.
+    labels
+        (n_m,) label of each cell, None where there is none; empty for methods that are not told labels.
     """
 
-    source: str
-    target: str
-    z_source: NDArray[np.floating]
-    z_target: NDArray[np.floating]
-    truth: sparse.csr_array
-    labels_source: NDArray[np.object_] | None = None
-    labels_target: NDArray[np.object_] | None = None
+    views: Mapping[str, View]
+    targets: Mapping[str, NDArray[np.float32]]
+    known: Correspondences
+    labels: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names, in the order of the spec."""
+        return tuple(self.views)
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float32]]:
+        """(n_m, d_m) preprocessed input of each modality."""
+        return {m: view.scores for m, view in self.views.items()}
+
+    def pairs(self, a: str, b: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return indices of the known pairs: cell `rows[i]` of `a` is cell `columns[i]` of `b`.
+
+        Each cell occurs at most once.
+        """
+        partner = self.known.between(a, b).mutual_best().partner()
+        rows = np.flatnonzero(partner >= 0)
+        columns, first = np.unique(partner[rows], return_index=True)
+        return rows[first], columns
+
+    def subset(self, cells: Mapping[str, ArrayLike]) -> Cells:
+        """Keep the given cells (indices) of each modality, in the given order."""
+        shared = {m: self.targets[m] is view.scores for m, view in self.views.items()}
+        views = {m: view.subset(cells[m]) for m, view in self.views.items()}
+        return Cells(
+            views,
+            {m: v.scores if shared[m] else self.targets[m][np.asarray(cells[m])] for m, v in views.items()},
+            self.known.subset(cells),
+            {m: values[np.asarray(cells[m])] for m, values in self.labels.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """Imputed values of one modality, on the scale of `Cells.targets`.
+
+    Parameters
+    ----------
+    mean : (n, t)
+        The prediction.
+    sd, lower, upper : (n, t)
+        Standard deviation and interval, where the method gives them.
+    """
+
+    mean: NDArray[np.floating]
+    sd: NDArray[np.floating] | None = None
+    lower: NDArray[np.floating] | None = None
+    upper: NDArray[np.floating] | None = None

@@ -13,9 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.correspondence import Correspondence
-from jamie.core.data import Dataset, EmbeddedPair, Split
+from jamie.core.data import Dataset, Split
 from jamie.core.interfaces import Metric
 from jamie.core.schema import fields_of
+from jamie.core.scoring import EmbeddedPair
 
 log = logging.getLogger(__name__)
 
@@ -239,7 +240,7 @@ def _record(
     parameters = {name: getattr(metric, name) for name in fields_of(type(metric)) if hasattr(metric, name)}
     return Record(
         metric=metric.name,
-        value=metric.score(pair),
+        value=metric.score(pair).value,
         scope=scope,
         method=method,
         source=pair.source,

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from jamie.core.data import EmbeddedPair
 from jamie.core.interfaces import Metric
+from jamie.core.scoring import EmbeddedPair
 from jamie.metrics.nearer import nearer_fractions
 
 
-class FOSCTTM(Metric):
+class FOSCTTM(Metric[EmbeddedPair]):
     """Fraction of samples closer than the true match: 0 is perfect, 0.5 is chance.
 
     For each cell with a true partner, the fraction of the n cells of the other modality that are strictly nearer

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from scipy import sparse
 
-from jamie.core.data import EmbeddedPair
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Metric
+from jamie.core.scoring import EmbeddedPair
 
 
-class LabelTransferAccuracy(Metric):
+class LabelTransferAccuracy(Metric[EmbeddedPair]):
     """Accuracy of a k-nearest-neighbour classifier fitted on the source's latents and scored on the target's.
 
     Distances are euclidean, and the classifier is scikit-learn's. Cells without a label are left out.

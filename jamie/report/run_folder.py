@@ -10,17 +10,16 @@ import logging
 import math
 import os
 import platform
-import resource
 import shutil
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from jamie.core.errors import JamieError, OutputError
+from jamie.core.meter import Meter, metered
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +40,7 @@ class RunFolder:
         self.path = path
         self.manifest: dict[str, Any] = {"stages": {}}
         self._lock: int | None = None
+        self._meter = Meter()
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +172,8 @@ class RunFolder:
         self.manifest |= {"started": _now(), **environment(), **manifest}
         self._end("running")
         try:
-            yield
+            with metered() as self._meter:
+                yield
         except KeyboardInterrupt as error:
             self._end("interrupted", error="interrupted; --resume goes on from the last checkpoint")
             error.add_note(f"go on with: jamie run SPEC --out {self.path} --resume")
@@ -190,19 +191,19 @@ class RunFolder:
             logger.setLevel(level)
 
     def _end(self, status: str, **fields: Any) -> None:
-        self.manifest |= {"status": status, "updated": _now(), "peak_memory_mib": peak_memory_mib(), **fields}
+        self.manifest |= {"status": status, "updated": _now(), "peak_memory_mib": self._meter.peak_so_far(), **fields}
         self.write_json(MANIFEST, self.manifest)
         self.event(status, **fields)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Record the time and memory of a stage."""
-        started = time.monotonic()
-        yield
-        seconds = round(time.monotonic() - started, 3)
-        self.manifest["stages"][name] = {"seconds": seconds, "peak_memory_mib": peak_memory_mib()}
-        self.event("stage", stage=name, seconds=seconds)
-        log.info("%s: %.1f s, peak memory %.0f MiB", name, seconds, peak_memory_mib())
+        with metered() as meter:
+            yield
+        usage = meter.usage
+        self.manifest["stages"][name] = asdict(usage)
+        self.event("stage", stage=name, seconds=usage.seconds)
+        log.info("%s: %.1f s, peak memory %.0f MiB", name, usage.seconds, usage.peak_memory_mib)
 
 
 class _EventHandler(logging.Handler):
@@ -238,12 +239,6 @@ def file_hash(path: Path) -> str:
             while chunk := content.read(2**20):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def peak_memory_mib() -> float:
-    """Most memory that the process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

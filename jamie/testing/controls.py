@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.correspondence import Correspondence
-from jamie.core.data import Block, EmbeddedPair, View
+from jamie.core.data import Block, View
+from jamie.core.scoring import EmbeddedPair
 from jamie.testing import toy
 
 

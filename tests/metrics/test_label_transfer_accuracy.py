@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 from sklearn.neighbors import KNeighborsClassifier
 
-from jamie.core.data import EmbeddedPair
+from jamie.core.scoring import EmbeddedPair
 from jamie.core.errors import DataError
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 

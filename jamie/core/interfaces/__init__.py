@@ -6,6 +6,7 @@ from jamie.core.interfaces.decoder import Decoder
 from jamie.core.interfaces.distance import Distance
 from jamie.core.interfaces.encoder import Encoder
 from jamie.core.interfaces.loss import Loss
+from jamie.core.interfaces.method import Method
 from jamie.core.interfaces.metric import Metric
 from jamie.core.interfaces.pairing import Pairing
 from jamie.core.interfaces.preprocessor import Preprocessor
@@ -23,6 +24,7 @@ INTERFACES = (
     Aggregator,
     Loss,
     Schedule,
+    Method,
     Metric,
 )
 KINDS = {interface.kind: interface for interface in INTERFACES}

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from jamie.core.data import EmbeddedPair
 from jamie.core.interfaces import Metric
+from jamie.core.scoring import EmbeddedPair
 from jamie.testing import controls
 from jamie.testing.clause import build, require, unmodified
 
@@ -17,7 +17,7 @@ def check_stays_in_bounds(component: type[Metric]) -> None:
     """Perfect, random and collapsed embeddings score within `bounds`."""
     low, high = component.bounds
     for pair in (controls.perfect_embedding(), controls.independent_noise(), controls.collapsed_embedding()):
-        value = build(component)._score(pair)
+        value = build(component).score(pair).value
         inside = np.ndim(value) == 0 and low <= value <= high
         require(inside, component, "the value lies in bounds", expected=component.bounds, found=value)
 
@@ -36,7 +36,7 @@ def check_ignores_the_order_of_cells(component: type[Metric]) -> None:
     """Reordering the cells of either modality changes nothing."""
     metric = build(component)
     for pair in (controls.perfect_embedding(), controls.independent_noise()):
-        found, expected = metric.score(_reordered(pair)), metric.score(pair)
+        found, expected = metric.score(_reordered(pair)).value, metric.score(pair).value
         same = abs(found - expected) < 1e-6
         require(same, component, "the order of cells means nothing", expected=expected, found=found)
 
@@ -49,7 +49,7 @@ def check_reads_only_what_it_requires(component: type[Metric]) -> None:
         bare = replace(bare, labels_source=None, labels_target=None)
     if "pairs" not in component.requires:
         bare = replace(bare, truth=sparse.csr_array(pair.truth.shape))
-    found, expected = metric.score(bare), metric.score(pair)
+    found, expected = metric.score(bare).value, metric.score(pair).value
     require(found == expected, component, f"reads only {set(component.requires)}", expected=expected, found=found)
 
 
@@ -62,7 +62,7 @@ def check_leaves_inputs_alone(component: type[Metric]) -> None:
 
 def _require_better(component: type[Metric], other: EmbeddedPair, what: str) -> None:
     metric = build(component)
-    best, worse = metric.score(controls.perfect_embedding()), metric.score(other)
+    best, worse = metric.score(controls.perfect_embedding()).value, metric.score(other).value
     require(
         best > worse if component.higher_is_better else best < worse,
         component,

@@ -1,0 +1,166 @@
+"""Whole methods, to be compared on an equal footing."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.component import Component
+from jamie.core.context import Context
+from jamie.core.data import Cells, Imputation
+from jamie.core.errors import ContractError, DataError
+from jamie.core.meter import Usage, metered
+
+
+class Method(Component):
+    """Embeds all modalities in one space, or imputes one from another, or both.
+
+    Authors write `_fit`, and `_embed` or `_impute` or both; `_prepare` where something is computed before, such as a
+    correspondence, whose cost is reported apart. What a method needs stands in class attributes: `needs`
+    (``"pairs"``: known pairs; ``"labels"``: it is told the cells' labels, a control), `max_modalities`. A method that
+    is not `inductive` embeds the very cells that it was fitted on and no others.
+
+    The cells of each modality are shuffled before a method sees them and put back afterwards, so that none can profit
+    from the order of a file.
+    """
+
+    kind: ClassVar[str] = "method"
+    inductive: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset()
+    max_modalities: ClassVar[int | None] = None
+    usage: Mapping[str, Usage] = {}
+    _orders: Mapping[str, NDArray[np.int64]]
+
+    @classmethod
+    def embeds(cls) -> bool:
+        """Whether it embeds."""
+        return cls._embed is not Method._embed
+
+    @classmethod
+    def imputes(cls) -> bool:
+        """Whether it imputes."""
+        return cls._impute is not Method._impute
+
+    def require(self, cells: Cells) -> None:
+        """Refuse cells that the method cannot be fitted on.
+
+        Raises
+        ------
+        DataError
+            Where there are too many modalities, or no known pairs or labels although it needs them.
+        """
+        where, names = f"method '{self.name}'", cells.modalities
+        if self.max_modalities is not None and len(names) > self.max_modalities:
+            raise DataError(
+                f"expected at most {self.max_modalities} modalities, found {len(names)}: {', '.join(names)}",
+                where=where,
+                fix="leave it out, or name those to compare on under modalities",
+            )
+        if "pairs" in self.needs and cells.known.n_pairs == 0:
+            raise DataError(
+                "expected known pairs, found none",
+                where=where,
+                fix="set correspondence.known and evaluate.known_pairs.fraction, or choose a method that needs none",
+            )
+        unlabelled = [m for m in names if m not in cells.labels]
+        if "labels" in self.needs and unlabelled:
+            raise DataError(
+                f"expected labels of the cells of every modality, found none for {', '.join(unlabelled)}",
+                where=where,
+                fix="name a column of obs under labels, or leave the method out",
+            )
+
+    def fit(self, cells: Cells, context: Context | None = None) -> Self:
+        """Fit on training cells, whose order means nothing.
+
+        Parameters
+        ----------
+        cells
+            Training cells of every modality; those without a partner among them. Not modified.
+        context
+            Randomness, device, progress and memory limit.
+
+        Raises
+        ------
+        DataError
+            Where the method cannot be fitted on these cells.
+        """
+        self.require(cells)
+        context = (context or Context()).at(f"method {self.name}")
+        generator = context.at(f"{context.stage}/shuffle").generator()
+        self._orders = {m: generator.permutation(view.n_cells) for m, view in cells.views.items()}
+        shuffled = cells.subset(self._orders)
+        with metered() as preparation:
+            self._prepare(shuffled, context)
+        with metered() as training:
+            self._fit(shuffled, context)
+        self.usage = {"preparation": preparation.usage, "training": training.usage}
+        return self
+
+    def embed(self, scores: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.floating]]:
+        """Embed cells: any, or those of `fit` where the method is not inductive.
+
+        Parameters
+        ----------
+        scores
+            (n_m, d_m) preprocessed cells of each modality.
+
+        Returns
+        -------
+        dict
+            (n_m, L) of each modality.
+
+        Raises
+        ------
+        ContractError
+            Where the method does not embed, or was not fitted on as many cells and is not inductive.
+        """
+        z = {m: np.asarray(v) for m, v in self._embed(scores if self.inductive else None).items()}
+        if not self.inductive:
+            z = {m: v[np.argsort(self._orders[m])] for m, v in z.items()}
+        self._require_rows({m: len(v) for m, v in z.items()}, {m: len(x) for m, x in scores.items()})
+        return z
+
+    def impute(self, scores: NDArray[np.float32], source: str, target: str) -> Imputation:
+        """Impute one modality of any cells.
+
+        Parameters
+        ----------
+        scores : (n, d_s)
+            Preprocessed cells of the source.
+        source, target
+            Modalities.
+        """
+        found = self._impute(scores, source, target)
+        imputation = found if isinstance(found, Imputation) else Imputation(np.asarray(found))
+        self._require_rows({target: len(imputation.mean)}, {target: len(scores)})
+        return imputation
+
+    def _prepare(self, cells: Cells, context: Context) -> None:
+        """Compute what comes before training."""
+
+    @abstractmethod
+    def _fit(self, cells: Cells, context: Context) -> None: ...
+
+    def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
+        """Return latents (n_m, L); a method that is not inductive is given None, and embeds the cells of `_fit`."""
+        raise self._cannot("embed cells", "impute")
+
+    def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> Imputation | NDArray[np.floating]:
+        """Values (n, t) of the target."""
+        raise self._cannot("impute", "embed")
+
+    def _cannot(self, what: str, instead: str) -> ContractError:
+        return ContractError(f"does not {what}", where=f"method '{self.name}'", fix=f"it can only {instead}")
+
+    def _require_rows(self, found: Mapping[str, int], expected: Mapping[str, int]) -> None:
+        if found != expected:
+            raise ContractError(
+                f"expected one row for each cell, {dict(expected)}, found {dict(found)}",
+                where=f"method '{self.name}'",
+                fix="try it by itself with the checks of jamie.testing",
+            )

@@ -1,0 +1,1 @@
+"""Stage 6: whole methods on an equal footing."""
