@@ -68,7 +68,7 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     truth = _true_pairs(given)
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
     cells = {name: m.cells for name, m in modalities.items()}
-    known = hide_pairs(given, cells, spec.evaluate.known_pairs.fraction, context)
+    known = hide_pairs(given, cells, spec.evaluate.known_pairs, context)
     table = pairing_table(truth, known)
     log.info("pairing:\n%s", table.to_text())
     return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels)), table)

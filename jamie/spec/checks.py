@@ -22,6 +22,7 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
     wrong = {problem.key.split(".")[0] for problem in problems}
     found = [] if "training" in wrong else _epoch_problems(spec)
     found += [] if "losses" in wrong else _weight_problems(spec)
+    found += [] if "evaluate" in wrong else _holdout_problems(spec)
     if wrong.isdisjoint(("correspondence", "evaluate")):
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
         found += [problem for name in right for problem in _correspondence_problems(spec, name)]
@@ -39,6 +40,23 @@ def _epoch_problems(spec: Spec) -> list[Problem]:
         "and the best state is kept among the epochs after them"
     )
     return [Problem(spec._marks.get(key, Mark()), key, message, (f"set training.min_epochs to at most {most}",))]
+
+
+def _holdout_problems(spec: Spec) -> list[Problem]:
+    """Ways of holding out that exclude each other, or lack one another."""
+    cells, pairs = spec.evaluate.holdout, spec.evaluate.known_pairs
+    key, set_file = "evaluate.holdout", "set file as well"
+    table = [
+        (f"{key}.fold", cells.fold is not None and cells.folds is None, "fold needs folds", "set folds as well"),
+        (f"{key}.group", bool(cells.file and cells.group), "expected file or group, found both", "keep one"),
+        (f"{key}.folds", bool(cells.file and cells.folds), "expected file or folds, found both", "keep one"),
+        (f"{key}.column", bool(cells.column and not cells.file), "column needs file", set_file),
+        ("evaluate.known_pairs.column", bool(pairs.column and not pairs.file), "column needs file", set_file),
+    ]
+    if cells.folds is not None and cells.fold is not None:
+        problem = f"expected fold from 0 to {cells.folds - 1}, found {cells.fold}"
+        table.append((f"{key}.fold", cells.fold >= cells.folds, problem, "folds are counted from 0"))
+    return [Problem(spec._marks.get(name, Mark()), name, text, (fix,)) for name, wrong, text, fix in table if wrong]
 
 
 def _weight_problems(spec: Spec) -> list[Problem]:

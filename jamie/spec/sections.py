@@ -16,6 +16,7 @@ from jamie.core.interfaces import (
     Decoder,
     Encoder,
     Loss,
+    Method,
     Metric,
     Pairing,
     Preprocessor,
@@ -35,6 +36,7 @@ Several = Annotated[int, Field(ge=2)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,15 +201,31 @@ class TrainingSection:
 
 @dataclass(frozen=True, kw_only=True)
 class HoldoutSection:
-    """Cells that the model is not trained on.
+    """Cells that nothing is fitted on: preprocessing, inference and training do without them.
 
     Parameters
     ----------
     fraction
-        Fraction of the cells that is held out.
+        Fraction of the cells that is held out, of every label alike.
+    group
+        Column of obs; whole groups, such as donors, are held out.
+    folds
+        Parts into which the cells (or groups) are divided, in place of a fraction; each is held out once, by a run of
+        its own.
+    fold
+        The one part that is held out, counted from 0; null for a run for each.
+    file
+        Table of cells that says which are held out, or gives an order of which the first are.
+    column
+        Column of that table.
     """
 
-    fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    group: str | None = None
+    folds: Several | None = None
+    fold: Annotated[int, Field(ge=0)] | None = None
+    file: Path | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,9 +237,15 @@ class KnownPairsSection:
     fraction
         Fraction of the cells measured more than once whose pairs the model is told of; the pairs of the others are
         hidden and used for honest evaluation.
+    file
+        Table of cells that gives an order, of which the first keep their pairs; drawn at random where null.
+    column
+        Column of that table.
     """
 
     fraction: Fraction = 1.0
+    file: Path | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,11 +255,17 @@ class EvaluateSection:
     Parameters
     ----------
     holdout
-        Cells that the model is not trained on.
+        Cells that nothing is fitted on.
     known_pairs
         Pairs that the model is told of.
     metrics
-        Metrics of the latent space; the first of a name is the headline.
+        Metrics; the first of a name is the headline.
+    compare
+        Methods that are given the same cells, preprocessing and pairs, and scored beside the model.
+    seeds
+        Seeds of several runs, in place of `seed`; null for one run.
+    refit
+        Whether the model that is delivered is trained again, on all cells, once it was evaluated.
     """
 
     holdout: HoldoutSection = field(default_factory=HoldoutSection)
@@ -245,8 +275,13 @@ class EvaluateSection:
             "label_transfer_accuracy",
             {"label_transfer_accuracy": {"leave_partner_out": True}},  # else a matched cell may be labelled by itself
             "foscttm",
+            "matching",
+            "pearson",
         ]
     )
+    compare: list[Ref[Method]] = field(default_factory=list)
+    seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
+    refit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,10 +312,12 @@ class Spec:
         How the model is trained.
     evaluate
         How the result is evaluated.
+    sweep
+        Values of any settings by their dotted key; every combination is run.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/\\:]+$")] = "jamie"
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    seed: Seed = 0
     plugins: list[Path] = field(default_factory=list)
     data: Ref[Reader]
     labels: list[str] = field(default_factory=list)
@@ -290,11 +327,18 @@ class Spec:
     losses: dict[str, LossTerm] = field(default_factory=dict)
     training: TrainingSection = field(default_factory=TrainingSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
 
     def modality(self, name: str) -> Modality:
         """Return the settings of a modality: its own, or those of ``"*"`` where it has none."""
         return self.modalities.get(name, self.modalities[EVERY])
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it describes several runs."""
+        folds = self.evaluate.holdout.folds is not None and self.evaluate.holdout.fold is None
+        return bool(self.sweep) or self.evaluate.seeds is not None or folds
 
     def where(self, key: str) -> str:
         """``spec.yaml:9:10  modalities.rna.layer``; the key alone where it does not stand in a file."""

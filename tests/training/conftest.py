@@ -26,4 +26,4 @@ def spec():
 def prepared(spec):
     context = Context()
     dataset = load_dataset(spec, context).dataset
-    return prepare(dataset, split_cells(dataset, 0.2, context), spec, context)
+    return prepare(dataset, split_cells(dataset, spec.evaluate.holdout, context), spec, context)

@@ -1,0 +1,73 @@
+"""Cells as they were in the tissue: one that was measured in several modalities is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from jamie.core.correspondence import Correspondences
+from jamie.core.data import ModalityData
+
+
+@dataclass(frozen=True)
+class Individuals:
+    """Cells as they were in the tissue: a cell measured in several modalities is one.
+
+    Parameters
+    ----------
+    of
+        For each modality (n,) number of the individual that the cell is; numbers follow the names.
+    modalities
+        (individuals, modalities) true where it was measured.
+    """
+
+    of: Mapping[str, NDArray[np.int64]]
+    modalities: NDArray[np.bool_]
+
+    @property
+    def measured_twice(self) -> NDArray[np.int64]:
+        """Numbers of those that were measured in two or more modalities."""
+        return np.flatnonzero(self.modalities.sum(axis=1) > 1)
+
+
+def individuals(truth: Correspondences, cells: Mapping[str, pd.Index]) -> Individuals:
+    """Join the cells that `truth`, which holds mutual best pairs only, pairs; numbered by the first of their names."""
+    names = list(truth.sizes)
+    offsets = dict(zip(names, np.cumsum([0, *truth.sizes.values()]), strict=False))
+    total = sum(truth.sizes.values())
+    edges = [((a, b), c.pairs()) for (a, b), c in truth.items()]
+    rows = np.concatenate([offsets[a] + i for (a, b), (i, j) in edges])
+    columns = np.concatenate([offsets[b] + j for (a, b), (i, j) in edges])
+    graph = sparse.coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(total, total))
+    n, component = connected_components(graph, directed=False)
+    place = pd.DataFrame(
+        {
+            "component": component,
+            "name": np.concatenate([np.asarray(cells[m], dtype=object) for m in names]),
+            "modality": np.repeat(np.arange(len(names)), list(truth.sizes.values())),
+        }
+    )
+    firsts = place.sort_values(["name", "modality"]).drop_duplicates("component")["component"].to_numpy()
+    number = np.empty(n, dtype=np.int64)
+    number[firsts] = np.arange(n)
+    of = {m: number[component[offsets[m] : offsets[m] + truth.sizes[m]]] for m in names}
+    measured = np.zeros((n, len(names)), dtype=bool)
+    for k, m in enumerate(names):
+        measured[of[m], k] = True
+    return Individuals(of, measured)
+
+
+def annotation(modalities: Mapping[str, ModalityData], who: Individuals, column: str) -> pd.Series:
+    """(individuals,) value of a column of obs in the first modality that has one, as text; NA where none has."""
+    values = pd.Series(pd.NA, index=range(len(who.modalities)), dtype=object)
+    for name, modality in modalities.items():
+        if column in modality.obs:
+            own = pd.Series(modality.obs[column].to_numpy(dtype=object), index=who.of[name])
+            values = values.fillna(own.dropna().astype(str).groupby(level=0).first())
+    return values
