@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from jamie.core.batch import Batch, Output, PairBlocks, Posterior
-from jamie.core.data import Block, ModalityData, View
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Block, Cells, ModalityData, View
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -80,6 +81,42 @@ def view(modality: str = "rna") -> View:
     centred = np.log1p(X) - np.log1p(X).mean(axis=0)
     scores = centred @ np.linalg.svd(centred, full_matrices=False)[2][: N_SCORES[modality]].T
     return View(modality, Block(X, features(modality)), scores.astype(np.float32))
+
+
+def cells(n_modalities: int = 2, *, known: bool = True, labels: bool = False) -> Cells:
+    """Return cells as a method sees them; the target of atac is another matrix than its scores.
+
+    Parameters
+    ----------
+    n_modalities
+        Two or three.
+    known
+        Whether three in four of the shared cells are known to be the same; otherwise no pair is known.
+    labels
+        Whether labels are told; one cell of each modality has none.
+    """
+    names = MODALITIES[:n_modalities]
+    views = {m: view(m) for m in names}
+    targets = {m: v.scores for m, v in views.items()} | {"atac": np.log1p(counts("atac"))}
+    pairs = {(a, b): _known_cells(a, b) for i, a in enumerate(names) for b in names[i + 1 :]} if known else {}
+    return Cells(
+        views,
+        targets,
+        Correspondences({m: v.n_cells for m, v in views.items()}, pairs),
+        {m: _labels(m) for m in names} if labels else {},
+    )
+
+
+def _known_cells(a: str, b: str) -> Correspondence:
+    """(n_a, n_b) three in four of the cells that occur in both."""
+    shared = Correspondence.from_names(obs(a).index, obs(b).index)
+    return shared.keep(np.arange(shared.n_pairs) % 4 > 0)
+
+
+def _labels(modality: str) -> NDArray[np.object_]:
+    found = obs(modality)[LABEL].to_numpy(dtype=object)
+    found[4] = None
+    return found
 
 
 def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True) -> Batch:

@@ -27,7 +27,10 @@ CASES = [
 ]
 
 
-@parametrize_with_checks([table.SOUND for kind, table in TABLES.items() if kind != "general"])
+SOUND = [table.SOUND for kind, table in TABLES.items() if kind != "general"]
+
+
+@parametrize_with_checks([*SOUND, TABLES["method"].Transductive])
 def test_a_sound_component_passes(component, check):
     check(component)
 

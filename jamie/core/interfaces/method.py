@@ -22,7 +22,8 @@ class Method(Component):
     Authors write `_fit`, and `_embed` or `_impute` or both; `_prepare` where something is computed before, such as a
     correspondence, whose cost is reported apart. What a method needs stands in class attributes: `needs`
     (``"pairs"``: known pairs; ``"labels"``: it is told the cells' labels, a control), `max_modalities`. A method that
-    is not `inductive` embeds the very cells that it was fitted on and no others.
+    is not `inductive` embeds the very cells that it was fitted on and no others. One that imputes by the labels of
+    the query cells writes `_impute_told` instead of `_impute`.
 
     The cells of each modality are shuffled before a method sees them and put back afterwards, so that none can profit
     from the order of a file.
@@ -43,7 +44,7 @@ class Method(Component):
     @classmethod
     def imputes(cls) -> bool:
         """Whether it imputes."""
-        return cls._impute is not Method._impute
+        return cls._impute is not Method._impute or cls._impute_told is not Method._impute_told
 
     def require(self, cells: Cells) -> None:
         """Refuse cells that the method cannot be fitted on.
@@ -125,7 +126,13 @@ class Method(Component):
         self._require_rows({m: len(v) for m, v in z.items()}, {m: len(x) for m, x in scores.items()})
         return z
 
-    def impute(self, scores: NDArray[np.float32], source: str, target: str) -> Imputation:
+    def impute(
+        self,
+        scores: NDArray[np.float32],
+        source: str,
+        target: str,
+        labels: NDArray[np.object_] | None = None,
+    ) -> Imputation:
         """Impute one modality of any cells.
 
         Parameters
@@ -134,8 +141,25 @@ class Method(Component):
             Preprocessed cells of the source.
         source, target
             Modalities.
+        labels : (n,)
+            Label of each cell, None where there is none; given where `needs` names ``"labels"``, and not used
+            otherwise.
+
+        Raises
+        ------
+        DataError
+            Where the method needs labels and is given none.
         """
-        found = self._impute(scores, source, target)
+        if "labels" not in self.needs:
+            found = self._impute(scores, source, target)
+        elif labels is None:
+            raise DataError(
+                f"expected the label of each of the {len(scores)} cells of {source}, found none",
+                where=f"method '{self.name}'",
+                fix="name a column of obs under labels, or leave the method out",
+            )
+        else:
+            found = self._impute_told(scores, source, target, labels)
         imputation = found if isinstance(found, Imputation) else Imputation(np.asarray(found))
         self._require_rows({target: len(imputation.mean)}, {target: len(scores)})
         return imputation
@@ -153,6 +177,12 @@ class Method(Component):
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> Imputation | NDArray[np.floating]:
         """Values (n, t) of the target."""
         raise self._cannot("impute", "embed")
+
+    def _impute_told(
+        self, scores: NDArray[np.float32], source: str, target: str, labels: NDArray[np.object_]
+    ) -> Imputation | NDArray[np.floating]:
+        """Values (n, t) of the target for cells of these labels, of a method that needs labels."""
+        return self._impute(scores, source, target)
 
     def _cannot(self, what: str, instead: str) -> ContractError:
         return ContractError(f"does not {what}", where=f"method '{self.name}'", fix=f"it can only {instead}")

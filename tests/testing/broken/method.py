@@ -1,0 +1,277 @@
+"""Methods that break their contract."""
+
+from itertools import permutations
+
+import numpy as np
+
+import jamie
+
+
+class SOUND(jamie.Method):
+    """The first three scores of each modality; least squares from one to another."""
+
+    name = "sound"
+    needs = frozenset({"pairs"})
+
+    def _fit(self, cells, context):
+        self.maps = {}
+        for a, b in permutations(cells.modalities, 2):
+            rows, columns = cells.pairs(a, b)
+            x, y = cells.views[a].scores[rows], cells.targets[b][columns]
+            self.maps[a, b] = np.linalg.lstsq(x.T @ x + np.eye(x.shape[1]), x.T @ y, rcond=None)[0]
+
+    def _embed(self, scores):
+        return {m: x[:, :3] for m, x in scores.items()}
+
+    def _impute(self, scores, source, target):
+        return scores @ self.maps[source, target]
+
+
+class Transductive(SOUND):
+    """Embeds the cells of the fit, and no others."""
+
+    name = "transductive"
+    inductive = False
+
+    def _fit(self, cells, context):
+        super()._fit(cells, context)
+        self.z = {m: x[:, :3] for m, x in cells.scores.items()}
+
+    def _embed(self, scores):
+        return self.z
+
+
+class Idle(jamie.Method):
+    """Neither embeds nor imputes."""
+
+    name = "idle"
+
+    def _fit(self, cells, context):
+        pass
+
+
+class TwoSpaces(SOUND):
+    """Embeds each modality in a space of its own."""
+
+    name = "two_spaces"
+
+    def _embed(self, scores):
+        return scores
+
+
+class FirstTwoOnly(SOUND):
+    """Takes it that there are two modalities."""
+
+    name = "first_two_only"
+
+    def _embed(self, scores):
+        return {m: x[:, :3] for m, x in list(scores.items())[:2]}
+
+
+class InfiniteLatents(SOUND):
+    """Divides by zero."""
+
+    name = "infinite_latents"
+
+    def _embed(self, scores):
+        return {m: np.full((len(x), 3), np.inf) for m, x in scores.items()}
+
+
+class ScoresForTargets(SOUND):
+    """Imputes scores where the target is another matrix."""
+
+    name = "scores_for_targets"
+
+    def _fit(self, cells, context):
+        super()._fit(cells, context)
+        self.width = {m: x.shape[1] for m, x in cells.scores.items()}
+
+    def _impute(self, scores, source, target):
+        return super()._impute(scores, source, target)[:, : self.width[target]]
+
+
+class MissingValues(SOUND):
+    """Knows nothing of some cells."""
+
+    name = "missing_values"
+
+    def _impute(self, scores, source, target):
+        found = super()._impute(scores, source, target)
+        return np.where(found > found.mean(), found, np.nan)
+
+
+class NegativeSpread(SOUND):
+    """A standard deviation below zero."""
+
+    name = "negative_spread"
+
+    def _impute(self, scores, source, target):
+        mean = super()._impute(scores, source, target)
+        return jamie.Imputation(mean, sd=np.full_like(mean, -1))
+
+
+class TurnedInterval(SOUND):
+    """The lower end is the upper one."""
+
+    name = "turned_interval"
+
+    def _impute(self, scores, source, target):
+        mean = super()._impute(scores, source, target)
+        return jamie.Imputation(mean, lower=mean + 1, upper=mean - 1)
+
+
+class GlobalRandomness(SOUND):
+    """Draws its map from somewhere else than the context."""
+
+    name = "global_randomness"
+
+    def _fit(self, cells, context):
+        super()._fit(cells, context)
+        self.turn = np.random.default_rng().normal(size=(3, 3))
+
+    def _embed(self, scores):
+        return {m: z @ self.turn for m, z in super()._embed(scores).items()}
+
+
+class NoiseInImputation(SOUND):
+    """Adds noise whenever it imputes."""
+
+    name = "noise_in_imputation"
+
+    def _impute(self, scores, source, target):
+        found = super()._impute(scores, source, target)
+        return found + np.random.default_rng().normal(size=found.shape)
+
+
+class SortsItsCells(Transductive):
+    """Gives its cells in the order of their first latent."""
+
+    name = "sorts_its_cells"
+
+    def _embed(self, scores):
+        return {m: z[np.argsort(z[:, 0])] for m, z in self.z.items()}
+
+
+class CentersWhoIsThere(SOUND):
+    """Centers the cells that it happens to embed."""
+
+    name = "centers_who_is_there"
+
+    def _embed(self, scores):
+        return {m: z - z.mean(axis=0) for m, z in super()._embed(scores).items()}
+
+
+class ImputesTheMean(SOUND):
+    """Scales by the cells that it happens to impute from."""
+
+    name = "imputes_the_mean"
+
+    def _impute(self, scores, source, target):
+        return super()._impute(scores - scores.mean(axis=0), source, target)
+
+
+class FewPairsWillDo(SOUND):
+    """Needs pairs, and goes on without."""
+
+    name = "few_pairs_will_do"
+
+    def require(self, cells):
+        pass
+
+
+class NotToldOfLabels(FewPairsWillDo):
+    """Needs labels, and goes on without."""
+
+    name = "not_told_of_labels"
+    needs = frozenset({"labels"})
+
+
+class TwoWillDo(FewPairsWillDo):
+    """Takes two modalities, and leaves out the third."""
+
+    name = "two_will_do"
+    needs = frozenset()
+    max_modalities = 2
+
+
+class SecretNeed(SOUND):
+    """Needs pairs, and does not say so."""
+
+    name = "secret_need"
+    needs = frozenset()
+
+    def _fit(self, cells, context):
+        if cells.known.n_pairs == 0:
+            raise jamie.DataError("expected known pairs, found none")
+
+
+class FitsOtherwise(SOUND):
+    """Fits in the public method, which nobody measures."""
+
+    name = "fits_otherwise"
+
+    def fit(self, cells, context=None):
+        self._fit(cells, context)
+        return self
+
+
+class Standardizes(SOUND):
+    """Standardizes the scores in place."""
+
+    name = "standardizes"
+
+    def _fit(self, cells, context):
+        super()._fit(cells, context)
+        cells.views["atac"].scores[:] /= 2
+
+
+class ScalesTheQuery(SOUND):
+    """Scales the cells that it imputes from, in place."""
+
+    name = "scales_the_query"
+
+    def _impute(self, scores, source, target):
+        scores *= 2
+        return super()._impute(scores, source, target)
+
+
+BROKEN = {
+    "check_embeds_or_imputes": [(Idle, "method 'idle': it does something: expected _embed or _impute, found neither")],
+    "check_embeds_all_modalities_in_one_space": [
+        (TwoSpaces, r"\(n_m, L\) of each modality: expected .*'atac': \(53, 10\).*, found .*'atac': \(53, 8\)"),
+        (FirstTwoOnly, "method 'first_two_only': expected one row for each cell, .*'protein': 67"),
+        (InfiniteLatents, "the latents of rna: expected finite values"),
+    ],
+    "check_imputes_every_modality_from_every_other": [
+        (ScoresForTargets, r"mean of atac imputed from rna: expected \(41, 14\), found \(41, 8\)"),
+        (MissingValues, "mean of atac imputed from rna: expected finite values"),
+    ],
+    "check_intervals_hold_the_mean": [
+        (NegativeSpread, r"the standard deviation of atac imputed from rna: expected >= 0, found -1\.0"),
+        (TurnedInterval, "the interval of atac imputed from rna: expected lower <= mean <= upper"),
+    ],
+    "check_same_seed_same_result": [
+        (GlobalRandomness, "the same seed gives the same latents of rna, at"),
+        (NoiseInImputation, "the same seed gives the same atac imputed from rna, at"),
+    ],
+    "check_order_of_cells_means_nothing": [
+        (SortsItsCells, "a cell of rna keeps its distances to the others when the cells come in another order, at")
+    ],
+    "check_a_cell_does_not_depend_on_the_others": [
+        (CentersWhoIsThere, "the latents of a new cell of rna are its own, at"),
+        (ImputesTheMean, "atac imputed from a new cell of rna is its own, at"),
+    ],
+    "check_refuses_what_it_lacks": [
+        (FewPairsWillDo, "it needs known pairs: expected a DataError, found none"),
+        (NotToldOfLabels, "it needs labels: expected a DataError, found none"),
+        (TwoWillDo, "it needs no more than 2 modalities: expected a DataError, found none"),
+    ],
+    "check_needs_what_it_says": [
+        (SecretNeed, "expected fitted with neither pairs nor labels, found expected known pairs")
+    ],
+    "check_reports_what_it_took": [(FitsOtherwise, r"usage: expected that of preparation and training, found \{\}")],
+    "check_leaves_inputs_alone": [
+        (Standardizes, r"inputs are never modified \(scores of atac\)"),
+        (ScalesTheQuery, r"inputs are never modified \(scores of rna\)"),
+    ],
+}
