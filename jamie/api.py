@@ -14,7 +14,7 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import dataset_from
-from jamie.metrics.evaluate import to_table
+from jamie.metrics.records import to_table
 from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
@@ -120,7 +120,7 @@ class JAMIE:
     @property
     def metrics(self) -> pd.DataFrame:
         """Metrics of the fit, one row each; empty for a model that was loaded."""
-        return to_table(self._fitted.records if self._fitted else ())
+        return to_table(self._fitted.evaluation.records if self._fitted else ())
 
     @property
     def history(self) -> pd.DataFrame:
@@ -209,7 +209,9 @@ class JAMIE:
             )
         latents = embed_cells(self.model, source, adata, self._context(), max_missing)
         values, names = impute_cells(self.model, latents, to, features)
-        return imputed_anndata(values, adata.obs.copy(), names, imputation_provenance(self.model, source, to))
+        return imputed_anndata(
+            values, adata.obs.copy(), names, imputation_provenance(source, to, self.model.modalities[to].target_origin)
+        )
 
     def to_mudata(self, mdata: MuData) -> MuData:
         """Return the MuData that was fitted with embeddings, split and provenance, as a run's ``result.h5mu``.

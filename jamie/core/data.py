@@ -67,6 +67,11 @@ class ModalityData:
         """Number of cells."""
         return len(self.obs)
 
+    def labels(self, column: str) -> NDArray[np.object_]:
+        """(n,) label of each cell in a column of obs, None where there is none."""
+        values = self.obs[column].astype(object)
+        return np.asarray(values.where(values.notna(), None), dtype=object)
+
     def subset(self, cells: ArrayLike) -> ModalityData:
         """Keep the given cells (indices or a boolean mask)."""
         index = np.arange(self.n_cells)[np.asarray(cells)]

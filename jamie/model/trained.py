@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,12 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
+from jamie.core.values import column_means
+from jamie.model.apply import blocks, decode, encode, tensor
 from jamie.model.joint_vae import JointVAE
 from jamie.preprocess.chain import Chain
+from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
-
-ROWS = 4096  # cells that go through the network at once
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,19 @@ class TrainedModality:
     target_chain: Chain
     target_origin: str
 
+    @classmethod
+    def of(cls, prepared: Prepared, name: str) -> TrainedModality:
+        """Keep what new cells will need of the cells that a model was trained on."""
+        data, train = prepared.dataset.modalities[name], prepared.split.train[name]
+        return cls(
+            features=data.input.features,
+            fill=column_means(data.input.X[train]).astype(np.float32),
+            chain=prepared.chains[name],
+            target_features=data.target.features,
+            target_chain=prepared.target_chains[name],
+            target_origin=data.target.origin,
+        )
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -68,6 +82,11 @@ class TrainedModel:
     spec: Spec
     modalities: Mapping[str, TrainedModality]
     network: JointVAE
+
+    @classmethod
+    def of(cls, prepared: Prepared, spec: Spec, network: JointVAE) -> TrainedModel:
+        """Join a network with the preprocessing of the cells that it was trained on."""
+        return cls(spec, {m: TrainedModality.of(prepared, m) for m in prepared.scores}, network)
 
     def require(self, modality: str) -> TrainedModality:
         """Return a modality.
@@ -89,11 +108,9 @@ class TrainedModel:
         """Preprocess cells (n, p), whose features are in the model's order, into (n, d)."""
         return self.require(modality).chain.scores(block.X, obs, context)
 
-    @torch.no_grad()
     def encode(self, modality: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Latent means (n, L) of preprocessed cells (n, d)."""
-        parts = [self._posterior(modality, scores[rows]).mean.cpu().numpy() for rows in _blocks(len(scores))]
-        return np.concatenate(parts)
+        return encode(self.network, modality, scores)
 
     @torch.no_grad()
     def posterior_summary(self, modality: str, scores: NDArray[np.float32]) -> dict[str, list[float]]:
@@ -101,7 +118,7 @@ class TrainedModel:
 
         A posterior that has collapsed shows no divergence; one that is deterministic in effect has deviations near 0.
         """
-        posteriors = [self._posterior(modality, scores[rows]) for rows in _blocks(len(scores))]
+        posteriors = [self._posterior(modality, scores[rows]) for rows in blocks(len(scores))]
         mean = torch.cat([p.mean for p in posteriors])
         if any(p.logvar is None for p in posteriors):
             return {"sd_of_mean": mean.std(0, correction=0).tolist()}
@@ -112,11 +129,9 @@ class TrainedModel:
             "mean_sd": (0.5 * logvar).exp().mean(0).tolist(),
         }
 
-    @torch.no_grad()
     def decode(self, modality: str, latents: NDArray[np.float32]) -> Matrix:
         """Values (n, p_t) of a modality in its own units, from latents (n, L)."""
-        decoded = [self.network.decode(modality, self._tensor(latents[rows])).mean for rows in _blocks(len(latents))]
-        return self.require(modality).target_chain.inverse_transform(torch.cat(decoded).cpu().numpy())
+        return self.require(modality).target_chain.inverse_transform(decode(self.network, modality, latents))
 
     @torch.no_grad()
     def aggregate(
@@ -126,8 +141,8 @@ class TrainedModel:
         aggregated = {}
         for a, z in latents.items():
             matrices = {b: correspondences.between(a, b).matrix for b in latents if b != a}
-            blocks = [self._aggregate_block(a, rows, latents, matrices) for rows in _blocks(len(z))]
-            aggregated[a] = np.concatenate(blocks)
+            parts = [self._aggregate_block(a, rows, latents, matrices) for rows in blocks(len(z))]
+            aggregated[a] = np.concatenate(parts)
         return aggregated
 
     def _aggregate_block(
@@ -145,27 +160,19 @@ class TrainedModel:
         partners = {b: np.unique(matrix[rows].indices) for b, matrix in matrices.items()}
         rivals = [np.flatnonzero(np.diff(matrices[b][:, columns].indptr)) for b, columns in partners.items()]
         cells = np.unique(np.concatenate([wanted, *rivals]))
-        z, blocks = {a: latents[a][cells]}, {}
+        z, pairs = {a: latents[a][cells]}, {}
         for b in self.modalities:
             if len(partners.get(b, ())):
                 z[b] = latents[b][partners[b]]
-                block = self._tensor(matrices[b][cells][:, partners[b]].toarray())
+                block = tensor(self.network, matrices[b][cells][:, partners[b]].toarray())
                 # keyed in the order of the spec, as in training
-                blocks.update({(a, b): block} if self._precedes(a, b) else {(b, a): block.T})
-        ordered = {m: self._tensor(z[m]) for m in self.modalities if m in z}
-        return self.network.aggregator(ordered, PairBlocks(blocks))[a].cpu().numpy()[np.searchsorted(cells, wanted)]
+                pairs.update({(a, b): block} if self._precedes(a, b) else {(b, a): block.T})
+        ordered = {m: tensor(self.network, z[m]) for m in self.modalities if m in z}
+        return self.network.aggregator(ordered, PairBlocks(pairs))[a].cpu().numpy()[np.searchsorted(cells, wanted)]
 
     def _precedes(self, a: str, b: str) -> bool:
         order = list(self.modalities)
         return order.index(a) < order.index(b)
 
     def _posterior(self, modality: str, scores: NDArray[np.float32]) -> Posterior:
-        return self.network.encode(modality, self._tensor(scores))
-
-    def _tensor(self, values: NDArray[np.float32]) -> torch.Tensor:
-        return torch.as_tensor(values, device=next(self.network.parameters()).device)
-
-
-def _blocks(n_rows: int) -> Iterator[slice]:
-    for start in range(0, n_rows, ROWS):
-        yield slice(start, start + ROWS)
+        return self.network.encode(modality, tensor(self.network, scores))

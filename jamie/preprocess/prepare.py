@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from jamie.core.context import Context
-from jamie.core.data import Block, Dataset, Split, View
+from jamie.core.data import Block, Cells, Dataset, Split, View
 from jamie.preprocess.chain import Chain
 
 
@@ -46,6 +46,12 @@ class Prepared:
     def view(self, modality: str) -> View:
         """One modality as a correspondence inferer sees it."""
         return View(modality, self.dataset.modalities[modality].input, self.scores[modality])
+
+    def cells(self, label: str | None = None) -> Cells:
+        """Return all cells as a method sees them; with the labels of a column of obs only where one is named."""
+        data = self.dataset.modalities
+        labels = {m: one.labels(label) for m, one in data.items() if label is not None and label in one.obs}
+        return Cells({m: self.view(m) for m in data}, self.targets, self.dataset.known, labels)
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Prepared:
         """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays."""

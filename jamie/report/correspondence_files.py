@@ -38,12 +38,14 @@ def save_inference(folder: RunFolder, inference: Inference, cells: Mapping[str, 
 
 
 def load_inference(path: Path, sizes: Mapping[str, int]) -> Inference | None:
-    """Read what `save_inference` wrote into the run directory `path`; None where any pair is absent."""
+    """Read what `save_inference` wrote into the run directory `path`; None where a pair is absent or of other cells."""
     pairs = [pair for pair, _ in Correspondences(sizes).items()]
     files = {(a, b): path / FOLDER / f"{a}--{b}.inferred.npz" for a, b in pairs}
     if not all(file.is_file() for file in files.values()):
         return None
     found = {pair: _read(file) for pair, file in files.items()}
+    if any(one.correspondence.shape != (sizes[a], sizes[b]) for (a, b), one in found.items()):
+        return None  # of the model that was fitted again on all cells
     return Inference(Correspondences(sizes, {pair: f.correspondence for pair, f in found.items()}), found)
 
 

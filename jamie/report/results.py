@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,10 @@ from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
-from jamie.model.trained import TrainedModel
+from jamie.methods.compare import Outcome
+from jamie.metrics.evaluate import Evaluation
+from jamie.metrics.records import to_table
+from jamie.metrics.wins import Wins
 from jamie.preprocess.prepare import Prepared
 from jamie.report.run_folder import RunFolder
 from jamie.report.sharing import hand_on, shallow_copy
@@ -66,48 +70,61 @@ def _marked(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
     return obs.drop(columns=[SPLIT, MATCH_SCORE], errors="ignore").assign(**columns)
 
 
-def write_imputed(
-    folder: RunFolder, model: TrainedModel, prepared: Prepared, latents: Mapping[str, Any], mdata: MuData
-) -> None:
+def embedding_key(method: str) -> str:
+    """Key of `obsm` under which a method's embedding stands; HDF5 knows no ``/`` in names."""
+    return f"X_{method}".replace("/", "_")
+
+
+def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
 
-    What `mdata` says of the target's features goes with them.
+    The model's values are in ``X``, those of the other methods in layers of their names. What `mdata` says of the
+    target's features goes with them.
     """
-    columns = cell_columns(prepared, None)
-    for source, target in permutations(latents, 2):
-        n_bytes = 4 * len(latents[source]) * len(model.modalities[target].target_features)
+    columns, data = cell_columns(prepared, None), prepared.dataset.modalities
+    imputing = [one for one in outcomes if one.imputed]
+    for source, target in permutations(data, 2):
+        n_bytes = 4 * len(imputing) * data[source].n_cells * len(data[target].target.features)
         if n_bytes > LARGEST_IMPUTED:
             log.warning(
                 "imputed/%s-to-%s.h5ad is left out, since it would hold %.1f GiB; use jamie impute",
                 *(source, target, n_bytes / 2**30),
             )
             continue
-        data = prepared.dataset.modalities
+        values = {one.method: one.in_units(prepared, source, target, slice(None)) for one in imputing}
         adata = imputed_anndata(
-            model.decode(target, latents[source]),
+            values.pop(imputing[0].method),
             _marked(data[source].obs, columns[source]),
-            model.modalities[target].target_features,
-            imputation_provenance(model, source, target),
+            data[target].target.features,
+            imputation_provenance(source, target, data[target].target.origin),
             mdata.mod[target].var,
         )
+        adata.layers.update({name.replace("/", "_"): layer for name, layer in values.items()})
         with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
             adata.write_h5ad(path, compression="gzip")
 
 
-def imputation_provenance(model: TrainedModel, source: str, target: str) -> dict[str, str]:
+def write_evaluation(folder: RunFolder, evaluation: Evaluation) -> None:
+    """Write metrics, values of the features, and wins of the methods over each other."""
+    folder.write_json("metrics.json", [record.as_dict() for record in evaluation.records])
+    folder.write_text("metrics.csv", to_table(evaluation.records).to_csv(index=False))
+    folder.write_text("features.csv", evaluation.features.to_csv(index=False))
+    wins = pd.DataFrame([asdict(one) for one in evaluation.wins], columns=[f.name for f in fields(Wins)])
+    folder.write_text("wins.csv", wins.to_csv(index=False))
+
+
+def imputation_provenance(source: str, target: str, origin: str) -> dict[str, str]:
     """Say what imputed values are: from which modality, and in which units."""
-    origin = model.modalities[target].target_origin
     return {"source": source, "target": target, "units": f"as {origin} of {target}"}
 
 
 def embedded_mudata(
     mdata: MuData,
-    latents: Mapping[str, NDArray[np.float32]],
+    embeddings: Mapping[str, Mapping[str, NDArray[np.floating]]],
     aggregated: Mapping[str, NDArray[np.float32]],
     obs: Mapping[str, pd.DataFrame],
     correspondences: Correspondences,
     provenance: Mapping[str, Any],
-    key_added: str = EMBEDDING,
 ) -> MuData:
     """Return the data with the embedding of each modality and the joint one; `mdata` is not modified.
 
@@ -117,18 +134,16 @@ def embedded_mudata(
     ----------
     mdata
         Holds the cells of the latents, in any order.
-    latents
-        (n_m, L) of each modality: ``mdata[m].obsm[key_added]``.
+    embeddings
+        By key of `obsm`, (n_m, L) of each modality: ``mdata[m].obsm[key]``. The first are those of the model.
     aggregated
-        (n_m, L) after aggregation, which `joint_embedding` turns into ``mdata.obsm[key_added]``.
+        (n_m, L) after aggregation, which `joint_embedding` turns into ``mdata.obsm`` of the first key.
     obs
         Columns to add to each modality's `obs`; its index names the cells of the latents.
     correspondences
         Those that the latents were aggregated over.
     provenance
         Plain values for ``uns["jamie"]``.
-    key_added
-        Key of `obsm`.
 
     Raises
     ------
@@ -139,14 +154,14 @@ def embedded_mudata(
 
     names = {m: columns.index for m, columns in obs.items()}
     modalities = {m: shallow_copy(adata) for m, adata in mdata.mod.items()}
-    for m in latents:
+    for m in aggregated:
         rows = _rows_of(names[m], m, mdata)
-        modalities[m].obsm[key_added] = latents[m][rows]
+        modalities[m].obsm.update({key: latents[m][rows] for key, latents in embeddings.items()})
         modalities[m].obs = _marked(modalities[m].obs, obs[m])
     with mudata_conventions():
         embedded = MuData(modalities)
         hand_on(mdata, embedded)
-        embedded.obsm[key_added] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
+        embedded.obsm[next(iter(embeddings))] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
         embedded.uns["jamie"] = dict(provenance)
     return embedded
 

@@ -196,10 +196,10 @@ class RunFolder:
         self.event(status, **fields)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[Meter]:
         """Record the time and memory of a stage."""
         with metered() as meter:
-            yield
+            yield meter
         usage = meter.usage
         self.manifest["stages"][name] = asdict(usage)
         self.event("stage", stage=name, seconds=usage.seconds)

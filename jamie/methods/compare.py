@@ -1,0 +1,191 @@
+"""Methods run on the very cells, preprocessing and pairs that the model is trained on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import permutations
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Matrix
+from jamie.core.errors import JamieError
+from jamie.core.interfaces import Method
+from jamie.core.meter import Usage
+from jamie.core.schema import fields_of
+from jamie.preprocess.prepare import Prepared
+from jamie.spec.ref import Ref, plain
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one method.
+
+    Parameters
+    ----------
+    method
+        Its name in tables and files, unique in a run.
+    component
+        Name of the component.
+    parameters
+        Of the component.
+    status
+        ``done``; ``refused`` where the method cannot be used on these cells; ``failed`` where it broke.
+    reason
+        Why there is no result.
+    inductive
+        Whether it treats cells that it was not fitted on.
+    told_labels
+        Whether it was told the labels: a control, no method to use.
+    preparation, training
+        Time and memory of each. The preprocessing, which all methods share, is part of every preparation.
+    latents
+        (n_m, L) of each modality, rows of NaN for cells that were not embedded.
+    imputed
+        (n_s, t) values from and to each two modalities, before preprocessing is inverted.
+    """
+
+    method: str
+    component: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    status: Literal["done", "refused", "failed"] = "done"
+    reason: str = ""
+    inductive: bool = True
+    told_labels: bool = False
+    preparation: Usage | None = None
+    training: Usage | None = None
+    latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    imputed: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the results, for json."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("latents", "imputed")}
+        return kept | {name: usage and asdict(usage) for name, usage in self.usage.items()}
+
+    @property
+    def usage(self) -> dict[str, Usage | None]:
+        """Time and memory by phase."""
+        return {"preparation": self.preparation, "training": self.training}
+
+    def in_units(self, prepared: Prepared, source: str, target: str, rows: NDArray[np.int64] | slice) -> Matrix:
+        """Imputed values (k, p) of some cells of the source, in the units of the target."""
+        return prepared.target_chains[target].inverse_transform(self.imputed[source, target][rows].astype(np.float32))
+
+
+def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict[str, Ref[Method]]:
+    """Name methods by their component, those that would share a name by their parameters as well.
+
+    Parameters
+    ----------
+    refs
+        In the order of the spec.
+    taken
+        Names that are not free.
+    """
+    labelled: dict[str, Ref[Method]] = {}
+    for ref in refs:
+        alone = sum(other.name == ref.name for other in refs) == 1 and ref.name not in taken
+        name = ref.name if alone else _with_parameters(ref)
+        number = 2
+        while name in labelled or name in taken:
+            name, number = f"{name.split('#')[0]}#{number}", number + 1
+        labelled[name] = ref
+    return labelled
+
+
+def _with_parameters(ref: Ref[Method]) -> str:
+    """``cca(regularization=0.1)``: the parameters that are not as by default, nested components by their name."""
+    fields = fields_of(ref.cls)
+    chosen = {key: value for key, value in ref.params.items() if not _is_default(value, fields[key].default)}
+    shown = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in chosen.items())
+    return f"{ref.name}({shown})" if shown else ref.name
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return isinstance(default, value.cls) if isinstance(value, Ref) else bool(value == default)
+
+
+def run_method(
+    name: str, ref: Ref[Method], prepared: Prepared, context: Context, preprocessing: Usage | None = None
+) -> Outcome:
+    """Fit a method on the training cells; let it embed and impute all cells that it can.
+
+    A method that refuses or breaks stops nothing: the outcome says why, and so does a warning.
+
+    Parameters
+    ----------
+    name
+        For the outcome.
+    ref
+        The component with its parameters.
+    prepared
+        All cells.
+    context
+        Randomness, device, progress and memory limit.
+    preprocessing
+        What the preprocessing took that all methods share.
+    """
+    cls: type[Method] = ref.cls
+    told = "labels" in cls.needs
+    outcome = Outcome(name, ref.name, plain(ref.params), inductive=cls.inductive, told_labels=told)
+    log.info("%s: fitting", name)
+    try:
+        method = ref.build()
+        labels = prepared.dataset.labels
+        everything = prepared.cells(labels[0] if told and labels else None)
+        train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
+        method.fit(everything.subset(train), context)
+        results = _results(method, everything.scores, train, everything.labels)
+    except JamieError as error:
+        log.warning("%s is left out: %s", name, error)
+        return _without(outcome, "refused", str(error))
+    except Exception as error:  # a method of a plugin may raise anything, and must not cost the model
+        log.warning("%s is left out, since it failed: %s: %s", name, type(error).__name__, error, exc_info=True)
+        return _without(outcome, "failed", f"{type(error).__name__}: {error}")
+    usage = dict(method.usage)
+    if preprocessing:
+        usage["preparation"] = together(preprocessing, usage["preparation"])
+    log.info("%s: %s", name, ", ".join(f"{phase} {used.seconds:.1f} s" for phase, used in usage.items()))
+    return Outcome(**{**vars(outcome), **usage, **results})
+
+
+def together(first: Usage, second: Usage) -> Usage:
+    """Two pieces of work, one after the other."""
+    return Usage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
+
+
+def _without(outcome: Outcome, status: Literal["refused", "failed"], reason: str) -> Outcome:
+    return Outcome(**{**vars(outcome), "status": status, "reason": reason})
+
+
+def _results(
+    method: Method,
+    scores: Mapping[str, NDArray[np.float32]],
+    train: Mapping[str, NDArray[np.int64]],
+    labels: Mapping[str, NDArray[np.object_]],
+) -> dict[str, Any]:
+    """Latents and imputed values of all cells, as far as the method gives them."""
+    found: dict[str, Any] = {}
+    if method.embeds() and method.inductive:
+        found["latents"] = method.embed(scores)
+    elif method.embeds():
+        embedded = method.embed({m: scores[m][rows] for m, rows in train.items()})
+        found["latents"] = {m: _spread(z, train[m], len(scores[m])) for m, z in embedded.items()}
+    if method.imputes():
+        found["imputed"] = {
+            (a, b): method.impute(scores[a], a, b, labels.get(a)).mean for a, b in permutations(scores, 2)
+        }
+    return found
+
+
+def _spread(z: NDArray[np.floating], rows: NDArray[np.int64], n: int) -> NDArray[np.floating]:
+    """Put the latents of some cells among those of all; NaN for the others."""
+    full = np.full((n, z.shape[1]), np.nan, z.dtype)
+    full[rows] = z
+    return full

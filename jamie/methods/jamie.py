@@ -1,0 +1,67 @@
+"""jamie itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Cells
+from jamie.core.interfaces import Method
+
+if TYPE_CHECKING:
+    from jamie.correspondence.infer import Inference
+
+
+class Jamie(Method):
+    """The joint VAE with the settings of another spec than the run's own.
+
+    Data, split, preprocessing and known pairs are the run's; correspondence, model, losses and training are those of
+    the spec that is named.
+
+    Parameters
+    ----------
+    spec : str
+        A preset, such as ``default`` or ``paper``.
+    settings : dict[str, Any]
+        Settings to change by their dotted key: ``{model.latent_dim: 16}``.
+    """
+
+    name: ClassVar[str] = "jamie"
+    references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+
+    def __init__(self, *, spec: str = "default", settings: dict[str, Any] | None = None) -> None:
+        from jamie.spec import load_spec
+
+        self.spec = load_spec(spec, settings or {}, reads_data=False)
+
+    @classmethod
+    def test_params(cls) -> dict[str, Any]:
+        return {"settings": {"training.min_epochs": 5, "training.max_epochs": 10, "model.latent_dim": 3}}
+
+    def _prepare(self, cells: Cells, context: Context) -> None:
+        from jamie.correspondence.infer import infer_all
+
+        inferer = self.spec.correspondence.infer
+        self._inference: Inference | None = None
+        if inferer is not None:
+            self._inference = infer_all(cells.views, cells.known, inferer.build(), context)
+
+    def _fit(self, cells: Cells, context: Context) -> None:
+        from jamie.training.fit import train
+
+        inferred = self._inference.correspondences if self._inference else None
+        self._network, _ = train(cells, inferred, self.spec, context)
+
+    def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
+        from jamie.model.apply import encode
+
+        return {m: encode(self._network, m, x) for m, x in (scores or {}).items()}
+
+    def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
+        from jamie.model.apply import decode, encode
+
+        return decode(self._network, target, encode(self._network, source, scores))

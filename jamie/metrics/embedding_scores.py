@@ -1,0 +1,91 @@
+"""Metrics of the latent space, for two modalities in every scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.core.data import Dataset
+from jamie.core.interfaces import Metric
+from jamie.core.scoring import EmbeddedPair, Labels
+from jamie.metrics.records import Place, Record, records_of
+from jamie.metrics.scopes import Scope
+
+_FEWEST_PAIRS = 2
+
+
+def score_embedding(
+    method: str,
+    latents: Mapping[str, NDArray[np.floating]],
+    dataset: Dataset,
+    scope: Scope,
+    metrics: Sequence[Metric[Any]],
+    labels: Sequence[str],
+) -> Iterator[Record]:
+    """Score the latents of two modalities in one scope.
+
+    A metric whose labels or pairs (at least 2) the scope lacks is absent, as is a scope of which the method embeds no
+    or not all cells.
+
+    Parameters
+    ----------
+    method
+        Name for the records.
+    latents
+        (n_m, L) of each modality; rows of NaN for cells that the method did not embed.
+    dataset
+        With labels.
+    scope
+        Cells and true pairs.
+    metrics
+        That read latents; the first of a name is the headline.
+    labels
+        By which the cells of both modalities can be compared.
+    """
+    z = {m: latents[m][index] for m, index in scope.cells.items()}
+    if any(np.isnan(values).all(axis=1).any() for values in z.values()):
+        return
+    names: set[str] = set()
+    for metric in metrics:
+        for pair, label in _pairs(metric, scope, z, dataset, labels):
+            n_cells = _n_scored(metric, pair)
+            if n_cells == 0:
+                continue
+            place = Place(scope.name, method, pair.source, pair.target, label, n_cells, metric.name not in names)
+            names.add(metric.name)
+            yield from records_of(metric, metric.score(pair), place)
+
+
+def _pairs(
+    metric: Metric[Any],
+    scope: Scope,
+    z: Mapping[str, NDArray[np.floating]],
+    dataset: Dataset,
+    shared: Sequence[str],
+) -> Iterator[tuple[EmbeddedPair, str]]:
+    """Every direction and label that the metric is computed for, the headline first."""
+    a, b = scope.cells
+    for label in shared if "labels" in metric.requires else [""]:
+        labels = {m: labels_of(dataset, m, label, index) for m, index in scope.cells.items()}
+        for source, target in ((b, a), (a, b)) if metric.directed else ((a, b),):
+            truth = scope.truth.matrix if source == a else scope.truth.T.matrix
+            yield EmbeddedPair(source, target, z[source], z[target], truth, labels[source], labels[target]), label
+
+
+def labels_of(dataset: Dataset, modality: str, label: str, cells: NDArray[np.int64]) -> Labels | None:
+    """(n,) labels of the given cells; None without a label."""
+    return dataset.modalities[modality].labels(label)[cells] if label else None
+
+
+def _n_scored(metric: Metric[Any], pair: EmbeddedPair) -> int:
+    """Cells that the value is a mean over; 0 where the metric cannot be computed."""
+    if "pairs" in metric.requires and pair.truth.nnz < _FEWEST_PAIRS:
+        return 0
+    if "labels" in metric.requires:
+        n_source, n_target = (int(np.count_nonzero(pd.notna(one))) for one in (pair.labels_source, pair.labels_target))
+        return n_target if n_source else 0
+    return int(np.count_nonzero(np.diff(pair.truth.indptr))) if "pairs" in metric.requires else len(pair.z_target)

@@ -1,0 +1,168 @@
+"""Metrics of imputed values, from one modality to another in every scope."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.interfaces import Metric
+from jamie.core.scoring import ImputedPair
+from jamie.core.values import column_means
+from jamie.metrics.embedding_scores import labels_of
+from jamie.metrics.records import Place, Record, records_of
+from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, Scope
+
+log = logging.getLogger(__name__)
+
+Impute = Callable[[str, str, NDArray[np.int64]], Matrix]
+
+MOST_VALUES = 2**28  # of one modality, scored at once: 1 GiB measured, and as much imputed
+_FEWEST_CELLS = 3  # a correlation of two says nothing
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One modality as it was measured, beside which imputed values are put.
+
+    Parameters
+    ----------
+    scope
+        Name of the scope.
+    rows
+        Indices of the source's cells that are scored.
+    pair
+        The measured values of these cells; its `imputed` is still to be filled in.
+    """
+
+    scope: str
+    rows: NDArray[np.int64]
+    pair: ImputedPair
+
+
+def imputation_scopes(given: Sequence[Scope]) -> list[Scope]:
+    """Return the scopes in which imputed values are scored: what a method was fitted on only where there is no other.
+
+    A nearest neighbour among training cells is the cell itself.
+    """
+    names = {scope.name for scope in given}
+    honest = HELD_OUT_CELLS if HELD_OUT_CELLS in names else ALL
+    return [scope for scope in given if scope.name in (honest, HELD_OUT_PAIRS)]
+
+
+def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, target: str) -> Measured | None:
+    """Find what is to be imputed in a scope; None where too few cells have a true partner.
+
+    Features with a measured value that is missing are left out, and where there are very many values a part of the
+    cells, taken evenly, stands for all; both are said.
+    """
+    a, _ = scope.cells
+    truth = scope.truth if source == a else scope.truth.T
+    partner = truth.partner()
+    rows = np.flatnonzero(partner >= 0)
+    if len(rows) < _FEWEST_CELLS:
+        return None
+    data = dataset.modalities[target].target
+    most = max(_FEWEST_CELLS, MOST_VALUES // len(data.features))
+    if len(rows) > most:
+        log.warning("%s to %s, %s: %d of %d cells are scored", source, target, scope.name, most, len(rows))
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    partners = scope.cells[target][partner[rows]]
+    values = _dense(data.X[partners])
+    missing = np.isnan(values).any(axis=0)
+    if missing.any():
+        log.warning("%s, %s: %d features with missing values are not scored", target, scope.name, missing.sum())
+    mean, sd = _mean_and_sd(data.X[split.train[target]])
+    keep = np.flatnonzero(~missing)
+    label = dataset.labels[0] if dataset.labels and dataset.labels[0] in dataset.modalities[source].obs else ""
+    rows = scope.cells[source][rows]
+    pair = ImputedPair(
+        source=source,
+        target=target,
+        features=data.features[keep],
+        measured=values[:, keep],
+        imputed=np.empty((0, 0), np.float32),
+        mean=mean[keep],
+        sd=sd[keep],
+        labels=labels_of(dataset, source, label, rows),
+    )
+    return Measured(scope.name, rows, pair)
+
+
+def score_imputation(
+    method: str,
+    impute: Impute,
+    measured: Measured,
+    dataset: Dataset,
+    metrics: Sequence[Metric[Any]],
+) -> tuple[list[Record], pd.DataFrame]:
+    """Score imputed values in one scope and direction.
+
+    Parameters
+    ----------
+    method
+        Name for the records.
+    impute
+        Values (k, p), in units, of the target's features for given cells of the source.
+    measured
+        From `measured_values`.
+    dataset
+        For the names of features and labels.
+    metrics
+        That read imputed values; the first of a name is the headline.
+
+    Returns
+    -------
+    tuple
+        Records, and a table with one row for each feature and a column for each metric that has such values.
+    """
+    pair, scope = measured.pair, measured.scope
+    scored = dataset.modalities[pair.target].target.features.isin(pair.features)
+    pair = replace(pair, imputed=_dense(impute(pair.source, pair.target, measured.rows))[:, scored])
+    records: list[Record] = []
+    columns: dict[str, Any] = {}
+    for metric in metrics:
+        if "labels" in metric.requires and pair.labels is None:
+            continue
+        score = metric.score(pair)
+        if np.isnan(score.value):
+            log.warning("%s to %s, %s: no feature can be scored by %s", pair.source, pair.target, scope, metric.name)
+            continue
+        label = dataset.labels[0] if "labels" in metric.requires else ""
+        headline = not any(record.metric == metric.name for record in records)
+        place = Place(scope, method, pair.source, pair.target, label, len(measured.rows), headline)
+        records += records_of(metric, score, place)
+        columns |= _columns(metric.name, score.per_feature, columns)
+    table = pd.DataFrame({"feature": pair.features, **columns})
+    for name, value in {"scope": scope, "target": pair.target, "source": pair.source, "method": method}.items():
+        table.insert(0, name, value)
+    return records, table if columns else table.iloc[:0]
+
+
+def _columns(metric: str, per_feature: Mapping[str, NDArray[Any]], taken: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Name the columns of a metric ``metric`` and ``metric:group``; a second one of the name is numbered."""
+    number = 1 + sum(name.split(":")[0].split("#")[0] == metric for name in taken if ":" not in name)
+    name = metric if number == 1 else f"{metric}#{number}"
+    return {f"{name}:{group}" if group else name: values for group, values in per_feature.items()}
+
+
+def _mean_and_sd(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(p,) mean and standard deviation of each feature, without missing values."""
+    mean = column_means(X)
+    squares: Any = X.copy()
+    if sparse.issparse(squares):
+        squares.data = squares.data.astype(np.float64) ** 2
+    else:
+        squares = np.square(squares, dtype=np.float64)
+    return mean, np.sqrt(np.maximum(column_means(squares) - mean**2, 0))
+
+
+def _dense(X: Any) -> NDArray[np.float32]:
+    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float32)

@@ -1,0 +1,64 @@
+"""Metrics of an inferred correspondence, for every two modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from jamie.core.correspondence import Correspondences
+from jamie.core.data import Dataset
+from jamie.core.interfaces import Metric
+from jamie.core.scoring import MatchedPair
+from jamie.metrics.embedding_scores import labels_of
+from jamie.metrics.records import Place, Record, records_of
+from jamie.metrics.scopes import ALL, HELD_OUT_PAIRS
+
+
+def score_matching(
+    method: str,
+    inferred: Correspondences,
+    dataset: Dataset,
+    metrics: Sequence[Metric[Any]],
+    *,
+    told: bool,
+    scope: str = ALL,
+) -> Iterator[Record]:
+    """Score what was inferred for these cells.
+
+    Parameters
+    ----------
+    method
+        Name of the inferer, for the records.
+    inferred
+        Correspondence of the cells of `dataset`.
+    dataset
+        Cells that the inferer saw, with truth and labels.
+    metrics
+        Those that read an inferred correspondence are computed.
+    told
+        Whether the inferer was told the known pairs; then only the other cells are scored.
+    scope
+        What these cells are.
+    """
+    chosen = [metric for metric in metrics if metric.reads is MatchedPair]
+    label = dataset.labels[0] if dataset.labels else ""
+    for (a, b), found in inferred.items() if chosen else ():
+        known, truth = dataset.known.between(a, b), dataset.truth.between(a, b)
+        rows, columns = (np.arange(n) for n in found.shape)
+        if told and known.n_pairs:
+            rows, columns = np.flatnonzero(known.partner() < 0), np.flatnonzero(known.T.partner() < 0)
+            scope = HELD_OUT_PAIRS
+        pairs = truth.subset(rows, columns)
+        if pairs.n_pairs == 0:
+            continue
+        labels = {
+            m: labels_of(dataset, m, label, cells) if label in dataset.modalities[m].obs else None
+            for m, cells in ((a, rows), (b, columns))
+        }
+        pair = MatchedPair(a, b, found.subset(rows, columns).matrix, pairs.matrix, labels[a], labels[b])
+        for number, metric in enumerate(chosen):
+            headline = metric.name not in {one.name for one in chosen[:number]}
+            place = Place(scope, method, a, b, label, pairs.n_pairs, headline)
+            yield from records_of(metric, metric.score(pair), place)

@@ -1,0 +1,113 @@
+"""Values of metrics, as a run writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import pandas as pd
+
+from jamie.core.interfaces import Metric
+from jamie.core.schema import fields_of
+from jamie.core.scoring import Score
+
+
+@dataclass(frozen=True)
+class Record:
+    """One value of one metric.
+
+    Parameters
+    ----------
+    metric
+        Name of the component.
+    part
+        Empty for the metric's value; else which of its further numbers this is, such as ``sd``.
+    value
+        The score.
+    scope
+        ``all`` cells, ``training_cells`` (where others are held out), ``held_out_pairs`` (training cells of pairs that
+        no method was told of, among such cells only) or ``held_out_cells`` (cells that nothing was fitted on, among
+        those only).
+    method
+        What made the result.
+    source, target
+        Modalities; from source to target where the metric has a direction.
+    label
+        Column of obs, where the metric reads one.
+    n_cells
+        Cells scored: those of the target with a label, or those of the source with a true partner.
+    n_features, n_excluded
+        Features scored, and those that cannot be, since they are constant in these cells; 0 for other metrics.
+    higher_is_better
+        Of the metric.
+    headline
+        The one value of this metric to report for two modalities, a scope and a method: the first of its kind in the
+        spec, the first label, and labels from the second modality to the first.
+    parameters
+        Of the metric.
+    """
+
+    metric: str
+    part: str
+    value: float
+    scope: str
+    method: str
+    source: str
+    target: str
+    label: str
+    n_cells: int
+    n_features: int
+    n_excluded: int
+    higher_is_better: bool
+    headline: bool
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a score is of; the fields are those of `Record`."""
+
+    scope: str
+    method: str
+    source: str
+    target: str
+    label: str
+    n_cells: int
+    headline: bool
+
+
+def records_of(metric: Metric[Any], score: Score, place: Place) -> Iterator[Record]:
+    """Turn a score into a record of its value and one of each part."""
+    values = score.per_feature.get("")
+    scored = 0 if values is None else int((~pd.isna(values)).sum())
+    parameters = {name: getattr(metric, name) for name in fields_of(type(metric)) if hasattr(metric, name)}
+    for part, value in {"": score.value, **score.parts}.items():
+        yield Record(
+            metric=metric.name,
+            part=part,
+            value=value,
+            scope=place.scope,
+            method=place.method,
+            source=place.source,
+            target=place.target,
+            label=place.label,
+            n_cells=place.n_cells,
+            n_features=scored,
+            n_excluded=0 if values is None else len(values) - scored,
+            higher_is_better=metric.higher_is_better,
+            headline=place.headline and not part,
+            parameters=parameters,
+        )
+
+
+def to_table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row for each record; parameters are written as ``k=5, leave_partner_out=False``."""
+    rows = [record.as_dict() for record in records]
+    for row in rows:
+        row["parameters"] = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
+    return pd.DataFrame(rows, columns=[f.name for f in fields(Record)])
