@@ -74,11 +74,12 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a spec: train the model and write embeddings, imputed modalities and metrics."""
-    from jamie.terminal import errors_shown, print_json, print_rows
+    from jamie.terminal import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.pipeline import run as run_spec
         from jamie.report.console import reporting
+        from jamie.report.tables import comparison_table
 
         with reporting(quiet=quiet or json) as progress:
             result = run_spec(
@@ -88,7 +89,7 @@ def run(
         print_json({"folder": str(result.folder), "metrics": [record.as_dict() for record in result.metrics]})
         return
     if not quiet:
-        print_rows(record.as_row() for record in result.metrics)
+        print_blocks(comparison_table((record.as_dict() for record in result.metrics), result.methods))
     typer.echo(f"written to {result.folder}")
 
 

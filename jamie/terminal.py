@@ -17,6 +17,7 @@ from rich.table import Table
 
 from jamie.core.errors import JamieError, SpecError
 from jamie.report.run_folder import json_text
+from jamie.report.tables import Block
 
 WIDTH_IN_FILES = 200
 UNEXPECTED, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -91,6 +92,13 @@ def print_rows(rows: Iterable[Mapping[str, Any]]) -> None:
         table.add_row(*(escape(_cell(row.get(column))) for column in columns))
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH_IN_FILES)
     console.print(table)
+
+
+def print_blocks(blocks: Iterable[Block]) -> None:
+    """Print tables with their titles, an empty line between two."""
+    for position, block in enumerate(blocks):
+        print(block.title if position == 0 else f"\n{block.title}", flush=True)
+        print_rows(block.rows)
 
 
 def print_component(found: Mapping[str, Any]) -> None:

@@ -206,14 +206,24 @@ def test_plugins(call, plugin):
 
 class Record:
     def as_dict(self):
-        return {"metric": "foscttm", "value": 0.25, "label": None, "parameters": {"k": 5}}
-
-    def as_row(self):
-        return {"metric": "foscttm (k=5)", "value": 0.25, "label": None}
+        return {
+            "metric": "label_transfer_accuracy",
+            "value": 0.25,
+            "scope": "all",
+            "method": "jamie",
+            "source": "protein",
+            "target": "rna",
+            "label": "cell_type",
+            "n_cells": 7,
+            "higher_is_better": True,
+            "headline": True,
+            "parameters": {"k": 5},
+        }
 
 
 class Result:
     folder, metrics = "runs/x", (Record(),)
+    methods = ({"method": "jamie", "status": "done", "training": {"seconds": 7.0, "peak_memory_mib": 300.0}},)
 
 
 class TestRun:
@@ -236,7 +246,8 @@ class TestRun:
         assert keywords.pop("progress") is not None
         assert (str(keywords["out"]), keywords["overrides"]) == ("o", ["a=1", "b=2"])
         assert (keywords["resume"], keywords["overwrite"]) == (True, True)
-        assert re.search(r"foscttm \(k=5\) +0.25", done.stdout)
+        assert re.search(r"label transfer accuracy ↑ +0.250", done.stdout)
+        assert re.search(r"jamie +7.0 +300", done.stdout)
         assert "written to runs/x" in done.stdout
 
     def test_json(self, call, calls):
