@@ -14,11 +14,12 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import dataset_from
+from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
-from jamie.pipeline import Fitted, fit, to_mudata
+from jamie.pipeline import to_mudata
 from jamie.report.results import EMBEDDING, imputation_provenance, imputed_anndata, joint_embedding
 from jamie.spec import Spec, load_spec
 from jamie.training.device import device_for

@@ -66,7 +66,13 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """All but the results, for json."""
         kept = {name: value for name, value in vars(self).items() if name not in ("latents", "imputed")}
+        kept |= {"embeds": bool(self.latents), "imputes": self.imputes}
         return kept | {name: usage and asdict(usage) for name, usage in self.usage.items()}
+
+    @property
+    def imputes(self) -> bool:
+        """Whether there are imputed values."""
+        return bool(self.imputed)
 
     @property
     def usage(self) -> dict[str, Usage | None]:
@@ -103,7 +109,10 @@ def _with_parameters(ref: Ref[Method]) -> str:
     """``cca(regularization=0.1)``: the parameters that are not as by default, nested components by their name."""
     fields = fields_of(ref.cls)
     chosen = {key: value for key, value in ref.params.items() if not _is_default(value, fields[key].default)}
-    shown = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in chosen.items())
+    settings = [
+        one for key, value in chosen.items() for one in (value.items() if isinstance(value, dict) else [(key, value)])
+    ]
+    shown = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in settings)
     return f"{ref.name}({shown})" if shown else ref.name
 
 

@@ -104,9 +104,7 @@ def evaluate(
     return Evaluation(tuple(records), features, tuple(count_wins(features, better)))
 
 
-def _measured(
-    dataset: Dataset, split: Split, given: Sequence[Scope], modalities: tuple[str, str]
-) -> Iterator[Measured]:
+def _measured(dataset: Dataset, split: Split, given: Sequence[Scope], pair: tuple[str, str]) -> Iterator[Measured]:
     """Yield what is to be imputed, in every scope and both directions."""
     for scope in imputation_scopes(given):
         for source, target in permutations(pair):

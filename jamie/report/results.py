@@ -75,6 +75,11 @@ def embedding_key(method: str) -> str:
     return f"X_{method}".replace("/", "_")
 
 
+def layer_key(method: str) -> str:
+    """Layer in which a method's imputed values stand."""
+    return method.replace("/", "_")
+
+
 def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
 
@@ -99,7 +104,7 @@ def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prep
             imputation_provenance(source, target, data[target].target.origin),
             mdata.mod[target].var,
         )
-        adata.layers.update({name.replace("/", "_"): layer for name, layer in values.items()})
+        adata.layers.update({layer_key(name): layer for name, layer in values.items()})
         with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
             adata.write_h5ad(path, compression="gzip")
 

@@ -74,6 +74,19 @@ class RunFolder:
             ) from error
         return folder
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep other runs out while files of a finished run are written anew.
+
+        Raises
+        ------
+        OutputError
+            Where a run is writing there.
+        """
+        self._take()
+        with self:
+            yield
+
     @staticmethod
     def _refuse(path: Path, used: bool, *, resume: bool, overwrite: bool) -> None:
         is_run = (path / MANIFEST).is_file()

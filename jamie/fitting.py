@@ -1,0 +1,211 @@
+"""Fitting in memory: preprocess, infer, train, compare, evaluate; one call for each stage."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondences
+from jamie.core.data import Dataset, Split
+from jamie.core.meter import Meter, Usage, metered
+from jamie.correspondence.infer import Inference, infer_all
+from jamie.correspondence.quality import Quality, assess_all
+from jamie.correspondence.ties import require_ties
+from jamie.data.load import LoadedData
+from jamie.data.split import split_cells
+from jamie.methods.compare import Outcome, label_methods, run_method, together
+from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
+from jamie.metrics.matching_scores import score_matching
+from jamie.metrics.scopes import ALL, TRAINING
+from jamie.model.apply import decode
+from jamie.model.trained import TrainedModel
+from jamie.preprocess.prepare import Prepared, prepare
+from jamie.report.correspondence_files import load_inference, save_inference
+from jamie.report.run_folder import RunFolder
+from jamie.spec import Spec
+from jamie.training.batches import mix
+from jamie.training.fit import train
+from jamie.training.loop import History
+
+log = logging.getLogger(__name__)
+
+COLLAPSED = 0.01  # standard deviation of latent means below which no latent is used; the prior's is 1
+CHECKPOINT, REFIT_CHECKPOINT = "checkpoint/training.safetensors", "checkpoint/refit.safetensors"
+OURS = "jamie"  # the name of the model among the methods
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What fitting gives, before anything is written.
+
+    Parameters
+    ----------
+    prepared
+        All cells, preprocessed.
+    inference
+        Inferred correspondence of the training cells; None where nothing is inferred.
+    quality
+        How good that is, for every two modalities, as far as truth or labels tell.
+    model
+        Trained.
+    history
+        Of the training.
+    outcomes
+        Latents and imputed values of the model, and then of the methods that it is compared with.
+    aggregated
+        (n_m, L) the model's latents after aggregation over `correspondences`.
+    correspondences
+        Of all cells: the known pairs, mixed with the inferred ones where rho < 1.
+    posterior
+        For each modality and latent, the divergence from the prior, and standard deviations.
+    evaluation
+        Metrics.
+    """
+
+    prepared: Prepared
+    inference: Inference | None
+    quality: Mapping[tuple[str, str], Quality]
+    model: TrainedModel
+    history: History
+    outcomes: tuple[Outcome, ...]
+    aggregated: Mapping[str, NDArray[np.float32]]
+    correspondences: Correspondences
+    posterior: Mapping[str, Mapping[str, list[float]]]
+    evaluation: Evaluation
+
+    @property
+    def latents(self) -> Mapping[str, NDArray[np.floating]]:
+        """(n_m, L) latent means of each modality's cells."""
+        return self.outcomes[0].latents
+
+
+def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | None = None) -> Fitted:
+    """Preprocess, infer, train, compare and evaluate; `folder` keeps checkpoints, times and the inferred pairs."""
+    dataset = loaded.dataset
+    require_ties(dataset.known, spec)
+    split = split_cells(dataset, spec.evaluate.holdout, context)
+    fitted = _fit(dataset, split, spec, context, folder)
+    if not (spec.evaluate.refit and split.any_held_out):
+        return fitted
+    log.info("the model that was evaluated is followed by one that is trained on all cells")
+    again = replace(spec, evaluate=replace(spec.evaluate, compare=[], metrics=[]))
+    everyone = Split({m: np.ones_like(train) for m, train in split.train.items()})
+    final = _fit(dataset, everyone, again, context, folder, refit=True)
+    model, outcomes = replace(final.model, spec=spec), (*final.outcomes, *fitted.outcomes[1:])
+    return replace(final, model=model, outcomes=outcomes, evaluation=fitted.evaluation)
+
+
+def _fit(
+    dataset: Dataset, split: Split, spec: Spec, context: Context, folder: RunFolder | None, *, refit: bool = False
+) -> Fitted:
+    """Fit on the training cells of a split, and evaluate."""
+
+    def stage(name: str) -> AbstractContextManager[Meter]:
+        return folder.stage(f"refit {name}" if refit else name) if folder else metered()
+
+    with stage("preprocess") as preprocess:
+        prepared = prepare(dataset, split, spec, context)
+    compared = label_methods(spec.evaluate.compare, taken=[OURS])
+    with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
+        inference = _infer(prepared, spec, context, None if refit else folder)
+        quality = _assess(inference, prepared, spec) if inference else {}
+    with stage("training") as training:
+        inferred = inference.correspondences if inference else None
+        checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
+        train_cells = prepared.subset(split.train).cells()
+        network, history = train(train_cells, inferred, spec, context, checkpoint)
+        model = TrainedModel.of(prepared, spec, network)
+    preparation = together(preprocess.usage, correspondence.usage)
+    outcomes = [_of_model(model, prepared, preparation, training.usage)]
+    with stage("comparison") if compared else nullcontext():
+        outcomes += [run_method(name, ref, prepared, context, preprocess.usage) for name, ref in compared.items()]
+    with stage("evaluation"):
+        correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
+        posterior = {m: model.posterior_summary(m, scores) for m, scores in prepared.scores.items()}
+        _warn_of_collapse(posterior)
+        return Fitted(
+            prepared=prepared,
+            inference=inference,
+            quality=quality,
+            model=model,
+            history=history,
+            outcomes=tuple(outcomes),
+            aggregated=model.aggregate(outcomes[0].latents, correspondences),
+            correspondences=correspondences,
+            posterior=posterior,
+            evaluation=evaluate_all(_results(outcomes, prepared), dataset, split, inference, spec),
+        )
+
+
+def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, training: Usage) -> Outcome:
+    """Latents and imputed values of the model that was trained."""
+    latents = {m: model.encode(m, scores) for m, scores in prepared.scores.items()}
+    imputed = {(a, b): decode(model.network, b, latents[a]) for a, b in permutations(latents, 2)}
+    return Outcome(OURS, OURS, preparation=preparation, training=training, latents=latents, imputed=imputed)
+
+
+def evaluate_all(
+    results: Sequence[MethodResult], dataset: Dataset, split: Split, inference: Inference | None, spec: Spec
+) -> Evaluation:
+    """Score what all methods made of the cells, and what was inferred for the training cells."""
+    metrics = [ref.build() for ref in spec.evaluate.metrics]
+    found = evaluate(results, dataset, split, metrics)
+    inferer = spec.correspondence.infer
+    if inference is None or inferer is None:
+        return found
+    cells, told = dataset.subset(split.train), inferer.build().uses_known
+    scope = TRAINING if split.any_held_out else ALL
+    matched = score_matching(inferer.name, inference.correspondences, cells, metrics, told=told, scope=scope)
+    return replace(found, records=(*found.records, *matched))
+
+
+def _results(outcomes: Sequence[Outcome], prepared: Prepared) -> list[MethodResult]:
+    done = [one for one in outcomes if one.status == "done"]
+    return [MethodResult(o.method, o.latents, partial(o.in_units, prepared) if o.imputes else None) for o in done]
+
+
+def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> None:
+    """Say so where no latent of a modality tells its cells apart."""
+    for m, summary in posterior.items():
+        if max(summary["sd_of_mean"]) < COLLAPSED:
+            log.warning(
+                "modality '%s': the posterior has collapsed: every cell has nearly the same latents; "
+                "train longer, or give losses.kl less weight",
+                m,
+            )
+
+
+def _infer(prepared: Prepared, spec: Spec, context: Context, folder: RunFolder | None) -> Inference | None:
+    if spec.correspondence.infer is None:
+        return None
+    cells = prepared.subset(prepared.split.train)
+    saved = load_inference(folder.path, cells.dataset.sizes) if folder else None
+    if saved is not None:
+        return saved
+    views = {m: cells.view(m) for m in cells.scores}
+    inference = infer_all(views, cells.dataset.known, spec.correspondence.infer.build(), context)
+    if folder:
+        save_inference(folder, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
+    return inference
+
+
+def _assess(inference: Inference, prepared: Prepared, spec: Spec) -> dict[tuple[str, str], Quality]:
+    told = spec.correspondence.infer is not None and spec.correspondence.infer.build().uses_known
+    return assess_all(inference, prepared.dataset.subset(prepared.split.train), told=told)
+
+
+def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:
+    """Correspondence of all cells: the known pairs, mixed with what was inferred for the training cells."""
+    known = prepared.dataset.known
+    if inferred is None:
+        return known
+    train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
+    return mix(known, inferred.spread(train, known.sizes), rho)

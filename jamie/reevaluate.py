@@ -1,0 +1,176 @@
+"""A finished run, scored again: what `jamie evaluate` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.errors import DataError, OutputError
+from jamie.data.assemble import mudata_conventions
+from jamie.data.load import load_dataset
+from jamie.data.split import split_cells
+from jamie.fitting import OURS, evaluate_all
+from jamie.metrics.evaluate import Evaluation, MethodResult
+from jamie.pipeline import sources
+from jamie.report.correspondence_files import load_inference
+from jamie.report.results import EMBEDDING, SPLIT, embedding_key, layer_key, write_evaluation
+from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
+from jamie.spec import Spec, load_spec
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+CHANGEABLE = ("evaluate.metrics", "labels")
+
+
+def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Evaluation:
+    """Score the embeddings and imputed values of a finished run, and write its metrics anew.
+
+    Nothing is fitted: data, split and known pairs are those of the run, the results are read from its files.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    overrides
+        Other metrics or labels: ``{"evaluate.metrics": ["foscttm"]}`` or ``["labels=[subtype]"]``.
+
+    Raises
+    ------
+    OutputError
+        Where there is no finished run, or its model was fitted again on all cells after it was evaluated.
+    DataError
+        Where the data are not those that it was run on any more.
+    """
+    folder = RunFolder(Path(path))
+    manifest = _require_finished(folder)
+    overrides = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
+    _require_changeable(overrides)
+    spec = load_spec(folder.path / RESOLVED, overrides)
+    if spec.evaluate.refit:
+        raise OutputError(
+            "expected the results that were evaluated, found those of the model that was fitted again on all cells",
+            where=str(path),
+            fix="run it without evaluate.refit to score it with other metrics",
+        )
+    _require_same_data(spec, manifest)
+    context = Context(seed=spec.seed)
+    dataset = load_dataset(spec, context).dataset
+    split = split_cells(dataset, spec.evaluate.holdout, context)
+    files = _Files(folder, dataset)
+    _require_split(files.mdata, dataset, split, folder)
+    evaluation = evaluate_all(files.results(), dataset, split, _inference(folder, split), spec)
+    with folder.kept():
+        write_evaluation(folder, evaluation)
+    return evaluation
+
+
+def _require_finished(folder: RunFolder) -> Mapping[str, Any]:
+    if not (folder.path / "manifest.json").is_file():
+        fix = "give the folder that `jamie run` wrote"
+        raise OutputError("expected a run directory, found no manifest.json", where=str(folder.path), fix=fix)
+    manifest = folder.read_manifest()
+    if manifest.get("status") != "finished":
+        raise OutputError(
+            f"expected a finished run, found one that is {manifest.get('status')}",
+            where=str(folder.path),
+            fix="go on with `jamie run SPEC --out DIR --resume`",
+        )
+    return manifest
+
+
+def _require_changeable(overrides: Mapping[str, Any] | list[str]) -> None:
+    keys = [one.partition("=")[0].strip() for one in overrides]
+    wrong = [key for key in keys if key not in CHANGEABLE]
+    if wrong:
+        raise DataError(
+            f"expected {' or '.join(CHANGEABLE)}, found '{wrong[0]}', which would need another run",
+            where="jamie evaluate",
+            fix="run the spec with this setting",
+        )
+
+
+def _require_same_data(spec: Spec, manifest: Mapping[str, Any]) -> None:
+    for file in sources(spec):
+        before, now = manifest["data"].get(str(file)), file_hash(file)
+        if before != now:
+            raise DataError(
+                "expected the file that the run has read, found another content",
+                where=str(file),
+                fix="restore it, or run the spec again",
+            )
+
+
+class _Files:
+    """Results of the methods in the files of a run."""
+
+    def __init__(self, folder: RunFolder, dataset: Dataset) -> None:
+        from mudata import read_h5mu
+
+        self.folder, self.dataset = folder, dataset
+        with mudata_conventions():
+            self.mdata = read_h5mu(folder.path / "result.h5mu")
+        self.imputed = cache(self._imputed)
+
+    def results(self) -> list[MethodResult]:
+        """Return what each method that has a result made of the cells."""
+        methods = json.loads((self.folder.path / "methods.json").read_text())
+        done = (one for one in methods if one["status"] == "done")
+        return [
+            MethodResult(
+                d["method"], self._latents(d["method"]), partial(self._values, d["method"]) if d["imputes"] else None
+            )
+            for d in done
+        ]
+
+    def _latents(self, method: str) -> dict[str, NDArray[np.floating]]:
+        key = EMBEDDING if method == OURS else embedding_key(method)
+        found = {}
+        for m, data in self.dataset.modalities.items():
+            adata = self.mdata.mod[m]
+            if key in adata.obsm:
+                found[m] = np.asarray(adata.obsm[key])[adata.obs_names.get_indexer(data.cells)]
+        return found
+
+    def _values(self, method: str, source: str, target: str, rows: NDArray[np.int64]) -> Matrix:
+        adata = self.imputed(source, target)
+        order = adata.obs_names.get_indexer(self.dataset.modalities[source].cells[rows])
+        values: Matrix = (adata.X if method == OURS else adata.layers[layer_key(method)])[order]
+        return values
+
+    def _imputed(self, source: str, target: str) -> AnnData:
+        from anndata import read_h5ad
+
+        file = self.folder.path / f"imputed/{source}-to-{target}.h5ad"
+        if not file.is_file():
+            fix = "leave out metrics of imputed values: --set evaluate.metrics=[foscttm]"
+            raise OutputError("expected imputed values, found none", where=str(file), fix=fix)
+        return read_h5ad(file)
+
+
+def _require_split(mdata: MuData, dataset: Dataset, split: Split, folder: RunFolder) -> None:
+    """Require that the cells held out are those of the run."""
+    for m, data in dataset.modalities.items():
+        obs = mdata.mod[m].obs
+        if (
+            not data.cells.isin(obs.index).all()
+            or not ((obs[SPLIT].loc[data.cells] == "train").to_numpy() == split.train[m]).all()
+        ):
+            raise OutputError(
+                f"expected the cells of {m} that were held out in the run, found others",
+                where=str(folder.path / "result.h5mu"),
+                fix="install the version of jamie that wrote it (manifest.json names it), or run the spec again",
+            )
+
+
+def _inference(folder: RunFolder, split: Split) -> Any:
+    return load_inference(folder.path, {m: int(train.sum()) for m, train in split.train.items()})
