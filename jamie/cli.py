@@ -94,6 +94,36 @@ def run(
 
 
 @app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished run.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change evaluate.metrics or labels; repeatable."),
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
+    from jamie.terminal import errors_shown, print_blocks, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.reevaluate import evaluate_run
+        from jamie.report.console import reporting
+        from jamie.report.tables import comparison_table
+
+        with reporting(quiet=quiet or json):
+            found = evaluate_run(folder, sets or [])
+    records = [record.as_dict() for record in found.records]
+    if json:
+        print_json({"folder": str(folder), "metrics": records})
+        return
+    if not quiet:
+        print_blocks(comparison_table(records))
+    typer.echo(f"written to {folder}")
+
+
+@app.command()
 def validate(spec: SpecFile, sets: Sets = None, json: Json = False, debug: Debug = False) -> None:
     """Check a spec without reading data; prints it with all defaults filled in."""
     from jamie.terminal import errors_shown, print_json
