@@ -4,5 +4,17 @@ from jamie.spec.documents import preset_names
 from jamie.spec.load import load_spec
 from jamie.spec.ref import Ref
 from jamie.spec.sections import Modality, Spec, Target
+from jamie.spec.sweep import Sweep, SweepCell, expand, is_sweep
 
-__all__ = ["Modality", "Ref", "Spec", "Target", "load_spec", "preset_names"]
+__all__ = [
+    "Modality",
+    "Ref",
+    "Spec",
+    "Sweep",
+    "SweepCell",
+    "Target",
+    "expand",
+    "is_sweep",
+    "load_spec",
+    "preset_names",
+]

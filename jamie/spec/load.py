@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,31 @@ from jamie.spec.resolve import Resolver
 from jamie.spec.sections import Spec
 
 NO_DATA: Ref[Any] = Ref("reader", "", Reader)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A spec that is merged and not yet checked.
+
+    Parameters
+    ----------
+    tree
+        All settings that are written somewhere.
+    name
+        Of the run, where none is set.
+    registry
+        Components to choose from.
+    reads_data
+        Whether `data` must be there, and files exist.
+    problems
+        What was wrong so far.
+    """
+
+    tree: Node
+    name: str
+    registry: Registry
+    reads_data: bool
+    problems: tuple[Problem, ...] = ()
 
 
 def load_spec(
@@ -53,6 +78,18 @@ def load_spec(
     SpecError
         With every problem, each at its place.
     """
+    return check(draft_spec(source, overrides, base, registry=registry, reads_data=reads_data))
+
+
+def draft_spec(
+    source: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    base: Path | None = None,
+    *,
+    registry: Registry | None = None,
+    reads_data: bool = True,
+) -> Draft:
+    """Read a spec as `load_spec` does, without checking it."""
     folder = Path(base or Path.cwd()).resolve()
     layers = read_layers(source, folder)
     sets = parse_overrides(overrides, (folder, *layers[-1].mark.source.folders))
@@ -64,7 +101,22 @@ def load_spec(
         tree = merge(tree, layer, Spec, components)
     for one in sets:
         tree = apply_override(tree, one, components, resolver.problems)
-    return _checked(tree, _default_name(source), resolver, reads_data)
+    return Draft(tree, _default_name(source), components, reads_data, tuple(resolver.problems))
+
+
+def check(draft: Draft, sets: Iterable[Override] = ()) -> Spec:
+    """Check a spec, with some settings changed.
+
+    Raises
+    ------
+    SpecError
+        With every problem, each at its place.
+    """
+    resolver = Resolver(draft.registry, need_files=draft.reads_data, problems=list(draft.problems))
+    tree = draft.tree
+    for one in sets:
+        tree = apply_override(tree, one, draft.registry, resolver.problems)
+    return _checked(tree, draft.name, resolver, draft.reads_data)
 
 
 def _checked(tree: Node, name: str, resolver: Resolver, reads_data: bool) -> Spec:

@@ -35,8 +35,9 @@ def not_a_mapping(keys: Collection[str], node: Node, key: str) -> Problem:
     """Return the problem of a value that stands where keys are expected."""
     listed = ", ".join(keys)
     hints = (f"keys: {listed}",) if listed else ("it has no keys",)
-    if len(keys) == 1 and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        hints = (f"write `{{{listed}: {found(node.value)}}}`",)
+    meant = "fraction" if "fraction" in keys else listed if len(keys) == 1 else ""
+    if meant and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        hints = (f"write `{{{meant}: {found(node.value)}}}`",)
     return Problem(node.mark, key, f"expected a mapping, found {found(node.plain())}", hints)
 
 
@@ -61,8 +62,8 @@ def mismatch(message: str, annotation: object, node: Node, key: str) -> Problem:
         hint = f"put it in quotes: '{found(node.value)}'"
     elif isinstance(node.value, float) and node.value.is_integer() and "a whole number" in message:
         hint = f"write {int(node.value)}"
-    elif isinstance(node.value, str) and message.startswith("expected a list"):
-        hint = f"write `[{node.value}]`"
+    elif isinstance(node.value, str | int | float) and message.startswith("expected a list"):
+        hint = f"write `[{node.value if isinstance(node.value, str) else found(node.value)}]`"
     return Problem(node.mark, key, message, (hint,) if hint else ())
 
 

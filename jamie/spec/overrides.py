@@ -41,17 +41,20 @@ class Override:
         The dotted key, split.
     value
         What it is set to.
+    mark
+        Where the key stands; where the value does if None.
     """
 
     path: tuple[str, ...]
     value: Node
+    mark: Mark | None = None
 
 
 def parse_overrides(overrides: Iterable[str] | Mapping[str, Any], folders: tuple[Path, ...]) -> list[Override]:
     """Read ``"a.b=value"`` strings (values are YAML) or a mapping of dotted keys."""
     if isinstance(overrides, Mapping):
         source = Source("", folders)
-        return [Override(tuple(key.split(".")), node_of(value, source, key)) for key, value in overrides.items()]
+        return [Override(path_of(key), node_of(value, source, key)) for key, value in overrides.items()]
     if isinstance(overrides, str):
         overrides = [overrides]
     return [_parse(text, Source(f"--set {text}", folders)) for text in overrides]
@@ -66,7 +69,13 @@ def _parse(text: str, source: Source) -> Override:
         node = parse_yaml(value, source) if value.strip() else Node(None)
     except SpecError as error:
         raise spec_error([Problem(mark, key, problem.message) for problem in error.problems]) from error
-    return Override(tuple(key.strip().split(".")), at(node, mark))
+    return Override(path_of(key.strip()), at(node, mark))
+
+
+def path_of(key: str) -> tuple[str, ...]:
+    """Split a dotted key; what is swept is a dotted key itself."""
+    section, dot, swept = key.partition(".")
+    return (section, swept) if section == "sweep" and dot else tuple(key.split("."))
 
 
 def apply_override(tree: Node, override: Override, registry: Registry, problems: list[Problem]) -> Node:
@@ -88,7 +97,7 @@ class _Setter:
     def __init__(self, registry: Registry, override: Override) -> None:
         self.registry = registry
         self.override = override
-        self.mark = override.value.mark
+        self.mark = override.mark or override.value.mark
 
     def put(self, node: Node | None, annotation: Any, path: tuple[str, ...]) -> Node:
         if not path:

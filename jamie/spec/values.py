@@ -21,7 +21,7 @@ _WORDS = {
     Path: "the name of a file",
     type(None): "null",
 }
-_PLURALS = {int: "whole numbers", float: "numbers", str: "text", Path: "files"}
+_PLURALS = {int: "whole numbers", float: "numbers", str: "text", Path: "files", Any: "values"}
 _LIMITS = {
     "ge": ">=",
     "gt": ">",

@@ -1,0 +1,273 @@
+"""A spec of several runs: a grid over settings, repeated over seeds and folds, into one checked spec for each run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from jamie.core.errors import SpecError
+from jamie.core.registry import Registry
+from jamie.core.schema import fields_of
+from jamie.spec.load import Draft, check, draft_spec
+from jamie.spec.node import Node, at
+from jamie.spec.overrides import Override, path_of
+from jamie.spec.problem import Mark, Problem, spec_error
+from jamie.spec.resolve import Resolver
+from jamie.spec.sections import EvaluateSection, Header, Spec
+from jamie.spec.values import found
+
+SEED, SEEDS = "seed", "evaluate.seeds"
+FOLD = "evaluate.holdout.fold"
+REPEATED = (SEED, FOLD)
+SWEEP = "sweep"
+UNSWEPT = {
+    SWEEP: "a sweep has no sweep in it",
+    "name": "the runs are named after what is swept",
+    "plugins": "name all files under plugins; components are swept by their name",
+    SEEDS: "write `evaluate: {seeds: [0, 1, 2]}` beside the sweep, or sweep seed",
+    **dict.fromkeys(fields_of(Header), "sweep the settings that differ"),
+}
+
+
+@dataclass(frozen=True)
+class SweepCell:
+    """One run.
+
+    Parameters
+    ----------
+    values
+        What tells it from the others, by dotted key, as written.
+    spec
+        Of this run alone.
+    """
+
+    values: Mapping[str, Any]
+    spec: Spec
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Several runs.
+
+    Parameters
+    ----------
+    spec
+        Of all of them, defaults filled in; it gives the same runs again.
+    cells
+        The runs, repetitions next to each other; one without values where the spec is of a single run.
+    """
+
+    spec: Spec
+    cells: tuple[SweepCell, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What differs between runs, in the order of the spec."""
+        return tuple(dict.fromkeys(key for cell in self.cells for key in cell.values))
+
+    @property
+    def grid_keys(self) -> tuple[str, ...]:
+        """The keys that are no repetition."""
+        return tuple(key for key in self.keys if key not in REPEATED)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """A key and its values.
+
+    Parameters
+    ----------
+    key
+        Dotted.
+    mark
+        Where the key stands.
+    values
+        In the order of the spec.
+    """
+
+    key: str
+    mark: Mark
+    values: tuple[Node, ...]
+
+    def sets(self) -> list[Override]:
+        """Return what each value changes."""
+        return [Override(path_of(self.key), at(value, value.mark), self.mark) for value in self.values]
+
+
+@dataclass
+class _Problems:
+    """What is wrong with which runs."""
+
+    found: dict[Problem, list[tuple[Override, ...]]] = field(default_factory=dict)
+
+    def add(self, problems: Iterable[Problem], sets: tuple[Override, ...] = ()) -> None:
+        for problem in problems:
+            self.found.setdefault(problem, []).append(sets)
+
+    def located(self, axes: Sequence[_Axis]) -> Iterator[Problem]:
+        """Yield each problem once, with the values that it takes where it is not that of a single value."""
+        for problem, runs in self.found.items():
+            taking = []
+            for position, axis in enumerate(axes):
+                values = {id(run[position]): run[position] for run in runs if run}
+                one = next(iter(values.values()), None)
+                if len(axis.values) > 1 and len(values) == 1 and one is not None and one.value.mark != problem.mark:
+                    taking.append(f"{axis.key} is {found(one.value.plain())}")
+            hint = f"where {' and '.join(taking)}" if taking else ""
+            yield replace(problem, hints=(*problem.hints, hint)) if hint else problem
+
+
+def expand(
+    source: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    base: Path | None = None,
+    *,
+    registry: Registry | None = None,
+    reads_data: bool = True,
+) -> Sweep:
+    """Read a spec of several runs and check each of them; a spec of one run gives that one.
+
+    Every combination of the values under `sweep` is a run, repeated for each of `evaluate.seeds`, and for each fold
+    where `evaluate.holdout.folds` are asked for and no `fold` is named. The parameters are those of `load_spec`; a
+    relative path among the values is looked up beside the spec.
+
+    Raises
+    ------
+    SpecError
+        With the problems of all runs, each once, at the place of the value.
+    """
+    draft = draft_spec(source, overrides, base, registry=registry, reads_data=reads_data)
+    problems = _Problems()
+    axes, seeds, single = _axes(draft, problems)
+    grid = []
+    for sets in itertools.product(*(axis.sets() for axis in axes)):
+        changing = [one for one in sets if not _removes_nothing(one, single.tree)]
+        try:
+            grid.append((sets, check(single, sorted(changing, key=lambda one: len(one.path)))))
+        except SpecError as error:
+            problems.add(error.problems, sets)
+    if problems.found:
+        raise spec_error(problems.located(axes))
+    cells = []
+    for sets, spec in grid:
+        values = {axis.key: one.value.plain() for axis, one in zip(axes, sets, strict=True)}
+        cells += [SweepCell({**values, **repeated}, one) for repeated, one in _repetitions(spec, seeds)]
+    return Sweep(_whole(grid[0][1], axes, cells, seeds), tuple(cells))
+
+
+def is_sweep(source: str | Path | Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any] = ()) -> bool:
+    """Whether a spec describes several runs; it is not checked otherwise."""
+    tree = draft_spec(source, overrides).tree
+    holdout = _below(tree, "evaluate", "holdout")
+    folds = _below(holdout, "folds") is not None and _below(holdout, "fold") is None
+    swept = _below(tree, SWEEP)
+    return bool(swept and swept.value) or _below(tree, "evaluate", "seeds") is not None or folds
+
+
+def _below(node: Node | None, *keys: str) -> Node | None:
+    """Follow keys to a value that is not null."""
+    for key in keys:
+        node = node.value.get(key) if node is not None and isinstance(node.value, dict) else None
+    return None if node is None or node.value is None else node
+
+
+def _axes(draft: Draft, problems: _Problems) -> tuple[list[_Axis], list[int] | None, Draft]:
+    """Read what is swept, and return the spec without it."""
+    resolver = Resolver(draft.registry)
+    tree = draft.tree
+    swept, seeds = _below(tree, SWEEP), _below(tree, "evaluate", "seeds")
+    if swept is not None:
+        resolver.value(fields_of(Spec)[SWEEP].annotation, swept, SWEEP)
+        tree = tree.without(SWEEP)
+    if seeds is not None:
+        resolver.value(fields_of(EvaluateSection)["seeds"].annotation, seeds, SEEDS)
+        tree = tree.with_items({"evaluate": (tree.value["evaluate"].without("seeds"), tree.key_mark("evaluate"))})
+    given = swept.value if swept is not None and isinstance(swept.value, dict) else {}
+    axes = [
+        _Axis(key, swept.key_mark(key), tuple(node.value))
+        for key, node in given.items()
+        if swept is not None and isinstance(node.value, list)
+    ]
+    problems.add(resolver.problems)
+    problems.add(problem for axis in axes for problem in _refused(axis, seeds is not None))
+    if seeds is not None and isinstance(seeds.value, list):
+        problems.add(_twice(SEEDS, seeds.value))
+    single = replace(draft, tree=tree)
+    return [axis for axis in axes if axis.key not in UNSWEPT], _plain_seeds(seeds), single
+
+
+def _plain_seeds(seeds: Node | None) -> list[int] | None:
+    return seeds.plain() if seeds is not None and isinstance(seeds.value, list) else None
+
+
+def _refused(axis: _Axis, has_seeds: bool) -> Iterator[Problem]:
+    """Yield what is wrong with a key, or with its values among each other."""
+    key = f"{SWEEP}.{axis.key}"
+    if axis.key in UNSWEPT:
+        yield Problem(axis.mark, key, f"{axis.key} cannot be swept", (UNSWEPT[axis.key],))
+    if axis.key == SEED and has_seeds:
+        message = f"expected the seeds once, found {key} and {SEEDS}"
+        yield Problem(axis.mark, key, message, ("keep one of them; both are averaged over",))
+    yield from _twice(key, axis.values)
+
+
+def _twice(key: str, values: Iterable[Node]) -> Iterator[Problem]:
+    """Yield values that occur again: their runs would be the same, and pass for repetitions."""
+    seen: list[Any] = []
+    for node in values:
+        value = node.plain()
+        if any(type(value) is type(other) and value == other for other in seen):
+            shown = found(value) if not isinstance(value, dict | list) else "a value"
+            yield Problem(node.mark, key, f"expected each value once, found {shown} again", ("leave it out",))
+        seen.append(value)
+
+
+def _removes_nothing(one: Override, tree: Node) -> bool:
+    """Whether it is null for a loss or modality that is not there: the run without it, among others with it."""
+    section = one.path[0]
+    removes = one.value.value is None and len(one.path) == 2 and section in ("losses", "modalities")
+    return removes and _below(tree, *one.path) is None
+
+
+def _repetitions(spec: Spec, seeds: list[int] | None) -> Iterator[tuple[dict[str, int], Spec]]:
+    """Repeat a run over seeds and folds."""
+    holdout = spec.evaluate.holdout
+    folds = range(holdout.folds) if holdout.folds is not None and holdout.fold is None else (None,)
+    for seed, fold in itertools.product(seeds if seeds is not None else (None,), folds):
+        values = {} if seed is None else {SEED: seed}
+        one = spec if seed is None else replace(spec, seed=seed)
+        if fold is not None:
+            values[FOLD] = fold
+            one = replace(one, evaluate=replace(one.evaluate, holdout=replace(holdout, fold=fold)))
+        yield values, one
+
+
+def _whole(first: Spec, axes: Sequence[_Axis], cells: Sequence[SweepCell], seeds: list[int] | None) -> Spec:
+    """Return the spec of all runs; what is swept has the value of the first, and files their absolute place."""
+    swept = {}
+    for axis in axes:
+        written = [node.plain() for node in axis.values]
+        specs = [next(cell.spec for cell in cells if cell.values[axis.key] == value) for value in written]
+        swept[axis.key] = [
+            _resolved(spec.plain(), path_of(axis.key), value) for spec, value in zip(specs, written, strict=True)
+        ]
+    return replace(first, sweep=swept, evaluate=replace(first.evaluate, seeds=seeds))
+
+
+def _resolved(value: Any, path: Sequence[str], written: Any) -> Any:
+    """Look a dotted key up in a resolved spec; what was written where it is not there."""
+    for word in path:
+        if isinstance(value, list):
+            named = [one for one in value if isinstance(one, dict) and word in one]
+            value = named[0] if named else value[int(word)] if word.isdecimal() and int(word) < len(value) else None
+            if not named and isinstance(value, dict):
+                continue
+        if isinstance(value, dict) and word not in value and len(value) == 1:
+            (value,) = value.values()  # a component, whose name may be left out
+        if not isinstance(value, dict) or word not in value:
+            return written
+        value = value[word]
+    return written if written is None else value
