@@ -169,7 +169,10 @@ def evaluate_all(
 
 def _results(outcomes: Sequence[Outcome], prepared: Prepared) -> list[MethodResult]:
     done = [one for one in outcomes if one.status == "done"]
-    return [MethodResult(o.method, o.latents, partial(o.in_units, prepared) if o.imputes else None) for o in done]
+    return [
+        MethodResult(one.method, one.latents, partial(one.in_units, prepared) if one.imputes else None, one.inductive)
+        for one in done
+    ]
 
 
 def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> None:

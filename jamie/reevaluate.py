@@ -124,13 +124,12 @@ class _Files:
     def results(self) -> list[MethodResult]:
         """Return what each method that has a result made of the cells."""
         methods = json.loads((self.folder.path / "methods.json").read_text())
-        done = (one for one in methods if one["status"] == "done")
-        return [
-            MethodResult(
-                d["method"], self._latents(d["method"]), partial(self._values, d["method"]) if d["imputes"] else None
-            )
-            for d in done
-        ]
+        return [self._result(one) for one in methods if one["status"] == "done"]
+
+    def _result(self, method: Mapping[str, Any]) -> MethodResult:
+        name = method["method"]
+        impute = partial(self._values, name) if method["imputes"] else None
+        return MethodResult(name, self._latents(name), impute, method["inductive"])
 
     def _latents(self, method: str) -> dict[str, NDArray[np.floating]]:
         key = EMBEDDING if method == OURS else embedding_key(method)

@@ -28,15 +28,14 @@ def score_embedding(
 ) -> Iterator[Record]:
     """Score the latents of two modalities in one scope.
 
-    A metric whose labels or pairs (at least 2) the scope lacks is absent, as is a scope of which the method embeds no
-    or not all cells.
+    A metric whose labels or pairs (at least 2) the scope lacks is absent.
 
     Parameters
     ----------
     method
         Name for the records.
     latents
-        (n_m, L) of each modality; rows of NaN for cells that the method did not embed.
+        (n_m, L) of each modality.
     dataset
         With labels.
     scope
@@ -47,8 +46,6 @@ def score_embedding(
         By which the cells of both modalities can be compared.
     """
     z = {m: latents[m][index] for m, index in scope.cells.items()}
-    if any(np.isnan(values).all(axis=1).any() for values in z.values()):
-        return
     names: set[str] = set()
     for metric in metrics:
         for pair, label in _pairs(metric, scope, z, dataset, labels):

@@ -32,14 +32,22 @@ class MethodResult:
     method
         Name for the records.
     latents
-        (n_m, L) of each modality, rows of NaN for cells that were not embedded; empty where it does not embed.
+        (n_m, L) of each modality; empty where it does not embed.
     impute
         Imputes in units; None where it does not impute.
+    inductive
+        Whether it embeds all cells, or only those of the training; the latents of the others are NaN then.
     """
 
     method: str
     latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     impute: Impute | None = None
+    inductive: bool = True
+
+    def embeds(self, scope: Scope, split: Split) -> bool:
+        """Whether it embeds all cells of a scope."""
+        trained = all(split.train[m][index].all() for m, index in scope.cells.items())
+        return bool(self.latents) and (self.inductive or trained)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ def evaluate(
         labels = usable_labels(dataset, a, b) if read else []
         given = scopes(dataset, split, a, b)
         for scope, result in product(given, results):
-            if result.latents:
+            if result.embeds(scope, split):
                 records += score_embedding(result.method, result.latents, dataset, scope, of[EmbeddedPair], labels)
         for measured in _measured(dataset, split, given, (a, b)) if of[ImputedPair] else ():
             for result in results:

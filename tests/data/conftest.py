@@ -16,6 +16,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.data.assemble import assemble
 from jamie.data.pairings.by_name import ByName
+from jamie.spec.sections import KnownPairsSection
 
 
 def make_adata(cells, n_features, seed=0, **obs):
@@ -40,7 +41,7 @@ def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fract
         modalities=given,
         modality=lambda name: SimpleNamespace(**{**vars(plain), **given.get(name, {})}),
         correspondence=SimpleNamespace(known=SimpleNamespace(build=lambda: pairing or ByName())),
-        evaluate=SimpleNamespace(known_pairs=SimpleNamespace(fraction=known_fraction)),
+        evaluate=SimpleNamespace(known_pairs=KnownPairsSection(fraction=known_fraction)),
         where=lambda key: key,
     )
 

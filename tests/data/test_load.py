@@ -12,7 +12,7 @@ from jamie.data import dataset_from, load_dataset
 from jamie.data.pairings.matrix import MatrixPairing
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
-from jamie.metrics.evaluate import evaluate
+from jamie.metrics.evaluate import MethodResult, evaluate
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.preprocess.fill_missing import FillMissing
 from jamie.preprocess.log_normalize import LogNormalize
@@ -214,7 +214,9 @@ def test_spread_confidences_do_not_flatter_the_scores(eight_cells, spread, make)
     apart = {"rna": z, "atac": z + 100}  # reversed: every cell's partner is at the other end
     matched = {"rna": z, "atac": z[::-1]}
     split = Split({m: np.ones(8, bool) for m in apart})
-    assert [evaluate(z, data, split, [FOSCTTM()])[0].value for z in (matched, apart)] == [0, 7 / 16]
+    assert [
+        evaluate([MethodResult("jamie", z)], data, split, [FOSCTTM()]).records[0].value for z in (matched, apart)
+    ] == [0, 7 / 16]
 
 
 def test_simulated_cells_load(make):

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,10 +146,106 @@ def test_impossible_fractions_are_refused(make):
     data = dataset(make, {"a": list("pqrs"), "b": list("pqrs")})
     with pytest.raises(DataError, match="expected at least 3 cells to train on, found 2 of 4"):
         split_cells(data, held(0.5), Context())
-    with pytest.raises(DataError, match="expected a fraction from 0 to less than 1, found 1"):
-        split_cells(data, held(1), Context())
-    with pytest.raises(DataError, match=r"known_pairs.fraction: expected a fraction from 0 to 1, found 1\.5"):
-        hide_pairs(data.truth, cells_of(data), told(1.5), Context())
+
+
+def with_donors(make, donors):
+    """Cells x00, x01, ... of the donors given, measured in both modalities; the donor is known of `a` only."""
+    names = {m: [f"x{i:02d}" for i in range(len(donors))] for m in ("a", "b")}
+    data = dataset(make, names)
+    of = dict(zip(names["a"], donors, strict=True))
+    data.modalities["a"].obs["donor"] = [of[name] for name in data.modalities["a"].cells]
+    return data, of
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3, 0.6])
+def test_whole_groups_are_held_out_as_near_to_the_fraction_as_they_allow(make, fraction):
+    data, of = with_donors(make, ["p"] * 10 + ["q"] * 10 + ["r"] * 10)
+    out = held_out_names(data, split_cells(data, HoldoutSection(fraction=fraction, group="donor"), Context()))
+    assert out["a"] == out["b"]
+    assert len(out["a"]) == {0.1: 10, 0.3: 10, 0.6: 20}[fraction]
+    assert {of[name] for name in out["a"]}.isdisjoint({of[name] for name in set(of) - set(out["a"])})
+
+
+def test_groups_that_cannot_be_held_out_are_refused(make):
+    data, _ = with_donors(make, ["p"] * 9 + [None])
+    with pytest.raises(DataError, match=r"found none for 1 of 10 cells\n  choose a column that every cell has"):
+        split_cells(data, HoldoutSection(group="donor"), Context())
+    data, _ = with_donors(make, ["p"] * 10)
+    with pytest.raises(DataError, match=r"expected at least 2 groups in obs\['donor'\], found 1"):
+        split_cells(data, HoldoutSection(group="donor"), Context())
+
+
+@pytest.mark.parametrize("group", [None, "donor"])
+def test_every_cell_is_held_out_by_one_of_the_folds(make, group):
+    data, of = with_donors(make, ["p"] * 8 + ["q"] * 3 + ["r"] * 4 + ["s"] * 5)
+    folds = [
+        held_out_names(data, split_cells(data, HoldoutSection(folds=3, fold=k, group=group), Context()))["b"]
+        for k in range(3)
+    ]
+    assert sorted(name for fold in folds for name in fold) == sorted(of)
+    assert sorted(map(len, folds)) == ([6, 7, 7] if group is None else [5, 7, 8])
+
+
+def test_folds_have_all_labels_alike(make):
+    data = dataset(make, {m: [f"{'pq'[i % 2]}{i:02d}" for i in range(40)] for m in ("a", "b")}, labels=True)
+    for k in range(4):
+        out = held_out_names(data, split_cells(data, HoldoutSection(folds=4, fold=k), Context()))["a"]
+        assert [sum(name[0] == letter for name in out) for letter in "pq"] == [5, 5]
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        (tmp_path / "split.csv").write_text(text)
+        return tmp_path / "split.csv"
+
+    return write
+
+
+def test_a_file_holds_out_by_word_or_by_order(make, file):
+    names = [f"x{i}" for i in range(6)]
+    data = dataset(make, {"a": names, "b": names})
+    orders = zip(names, (5, 0, 3, 1, 4, 2), ("train", "Test", "train", "held_out", "training", "train"), strict=True)
+    path = file("cell,order_0,part\n" + "".join(f"{name},{i},{word}\n" for name, i, word in orders))
+    by_order = HoldoutSection(fraction=0.34, file=path, column="order_0")
+    assert held_out_names(data, split_cells(data, by_order, Context()))["a"] == ["x1", "x3"]
+    by_word = HoldoutSection(file=path, column="part")
+    assert held_out_names(data, split_cells(data, by_word, Context()))["b"] == ["x1", "x3"]
+    known = hide_pairs(
+        data.truth, cells_of(data), KnownPairsSection(fraction=0.5, file=path, column="order_0"), Context()
+    )
+    assert kept_names(data, known)["a", "b"] == ["x1", "x3", "x5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("cell,part\nx0,train\nx1,train\n", None, "expected every cell, found 4 of 6 absent"),
+        ("cell,part\n" + "x0,train\n" * 2, None, "expected each cell once, found 'x0' again"),
+        ("cell,p,q\nx0,1,2\n", None, "expected one of the columns p, q, found none given"),
+        ("cell,p,q\nx0,1,2\n", "r", "expected one of the columns p, q, found 'r'"),
+        ("cell,p\n" + "".join(f"x{i},maybe\n" for i in range(6)), None, "expected 'train' or 'test' .* found 'maybe'"),
+    ],
+)
+def test_a_file_that_does_not_say_it_of_every_cell_is_refused(make, file, text, column, message):
+    names = [f"x{i}" for i in range(6)]
+    data = dataset(make, {"a": names, "b": names})
+    with pytest.raises(DataError, match=message):
+        split_cells(data, HoldoutSection(file=file(text), column=column), Context())
+
+
+def test_a_file_may_name_a_matched_cell_by_either_name_but_say_one_thing(make, file):
+    data = dataset(make, {"a": list("pqrst"), "b": list("vwxyz")})
+    pairs = Correspondence.from_pairs(range(5), range(5), (5, 5))
+    truth = Correspondences({"a": 5, "b": 5}, {("a", "b"): pairs})
+    data = replace(data, truth=truth)
+    words = {str(name): "test" if i == 2 else "train" for i, name in enumerate(data.modalities["b"].cells)}
+    text = "cell,part\n" + "".join(f"{name},{word}\n" for name, word in words.items())
+    split = split_cells(data, HoldoutSection(file=file(text)), Context())
+    assert [list(np.flatnonzero(split.held_out[m])) for m in "ab"] == [[2], [2]]
+    partner = data.modalities["a"].cells[2]
+    with pytest.raises(DataError, match="expected one value for a cell that was measured twice"):
+        split_cells(data, HoldoutSection(file=file(f"{text}{partner},train\n")), Context())
 
 
 def test_pairing_table_counts_shared_and_unmatched_cells(make):

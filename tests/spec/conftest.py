@@ -122,6 +122,8 @@ COMPONENTS = [
     component(Schedule, "sigmoid"),
     component(Metric, "label_transfer_accuracy", _left_out, higher_is_better=True, bounds=(0, 1)),
     component(Metric, "foscttm", higher_is_better=False, bounds=(0, 1)),
+    component(Metric, "matching", higher_is_better=True, bounds=(0, 1)),
+    component(Metric, "pearson", higher_is_better=True, bounds=(-1, 1)),
 ]
 
 

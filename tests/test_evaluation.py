@@ -1,0 +1,194 @@
+"""Runs as they are evaluated: nothing leaks, methods stand beside the model, a finished run is scored again."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jamie
+from jamie.core.errors import DataError, OutputError
+from jamie.data.assemble import mudata_conventions
+from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.reevaluate import evaluate_run
+
+SPEC = {
+    "data": {"mudata": {"path": "cells.h5mu"}},
+    "labels": ["cell_type"],
+    "modalities": {"*": {"preprocess": [{"select_features": {"n_features": 12}}, "standardize", "pca"]}},
+    "model": {"latent_dim": 4},
+    "training": {"min_epochs": 4, "max_epochs": 8, "patience": 4, "batch_size": 32},
+    "correspondence": {"infer": {"unioncom": {"max_iterations": 20}}},
+    "losses": {"alignment": {"weight": 31.25}},
+    "evaluate": {"compare": ["knn", "ridge", "nlma", {"cca": {"n_components": 3}}, {"cca": {"n_components": 2}}]},
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    write(cells(), folder / "cells.h5mu")
+    return folder
+
+
+def cells():
+    return SimulateBranch(n_cells=60, n_features=(20, 30), modalities=("rna", "adt")).read()
+
+
+def write(mdata, path):
+    with mudata_conventions():
+        mdata.write_h5mu(path)
+
+
+def run(folder, name, **settings):
+    spec = {**SPEC, "data": {"mudata": {"path": str(folder / "cells.h5mu")}}}
+    return jamie.run(spec, out=folder / name, overrides=settings)
+
+
+@pytest.fixture(scope="module")
+def result(place):
+    return run(place, "one")
+
+
+def test_a_fifth_of_the_cells_is_held_out_by_default(result):
+    for m in ("rna", "adt"):
+        counts = result.mdata[m].obs["jamie_split"].value_counts()
+        assert (counts["held_out"], counts["train"]) == (12, 48)
+
+
+def test_held_out_values_change_nothing_of_the_model(result, place, tmp_path):
+    changed = cells()
+    for m in ("rna", "adt"):
+        held_out = (result.mdata[m].obs["jamie_split"] == "held_out").to_numpy()
+        X = changed[m].X.copy()
+        X[held_out] = 1000 * np.random.default_rng(0).normal(size=X[held_out].shape)
+        changed[m].X = X
+    write(changed, tmp_path / "cells.h5mu")
+    other = run(tmp_path, "two")
+    for file in ("model/network.safetensors", "model/preprocessing.safetensors"):
+        assert (result.folder / file).read_bytes() == (other.folder / file).read_bytes()
+    before, after = (np.load(r.folder / "correspondence/rna--adt.inferred.npz") for r in (result, other))
+    np.testing.assert_array_equal(before["data"], after["data"])
+    for m in ("rna", "adt"):  # the methods beside it learn nothing of them either
+        train = (result.mdata[m].obs["jamie_split"] == "train").to_numpy()
+        for key in ("X_nlma", "X_cca(n_components=3)"):
+            one, two = (r.mdata[m].obsm[key][train] for r in (result, other))
+            np.testing.assert_array_equal(one, two)
+
+
+def test_every_method_stands_in_the_same_tables(result):
+    table = pd.read_csv(result.folder / "metrics.csv", keep_default_na=False)
+    cca = ["cca(n_components=3)", "cca(n_components=2)"]
+    assert set(table["method"]) == {"jamie", "knn", "ridge", "nlma", *cca}  # all pairs were told to unioncom: no matching
+    foscttm = table[table["metric"] == "foscttm"].groupby("scope")["method"].agg(set)
+    assert foscttm["training_cells"] == {"jamie", "nlma", *cca}
+    assert foscttm["held_out_cells"] == foscttm["all"] == {"jamie", *cca}  # nlma embeds no new cells
+    pearson = table[table["metric"] == "pearson"]
+    assert set(pearson["method"]) == {"jamie", "knn", "ridge"}
+    assert set(pearson["scope"]) == {"held_out_cells"}
+    assert set(zip(pearson["source"], pearson["target"], strict=True)) == {("rna", "adt"), ("adt", "rna")}
+
+
+def test_the_features_table_is_what_the_records_are_means_of(result):
+    features = pd.read_csv(result.folder / "features.csv")
+    assert list(features.columns) == ["method", "source", "target", "scope", "feature", "pearson"]
+    means = features.groupby(["method", "source", "target"])["pearson"].mean()
+    for record in result.metrics:
+        if record.metric == "pearson":
+            assert record.value == pytest.approx(means[record.method, record.source, record.target], abs=1e-12)
+            assert (
+                record.n_features
+                == len(features[features["method"] == record.method]) * (20 if record.target == "rna" else 30) // 50
+            )
+
+
+def test_wins_are_counted_for_every_two_methods(result):
+    wins = pd.read_csv(result.folder / "wins.csv")
+    assert {tuple(sorted(pair)) for pair in zip(wins["method_a"], wins["method_b"], strict=True)} == {
+        ("jamie", "knn"),
+        ("jamie", "ridge"),
+        ("knn", "ridge"),
+    }
+    features = pd.read_csv(result.folder / "features.csv")
+    row = wins[(wins["method_a"] == "jamie") & (wins["method_b"] == "knn") & (wins["target"] == "adt")].iloc[0]
+    of = features[features["target"] == "adt"].pivot(index="feature", columns="method", values="pearson")
+    assert (row["wins_a"], row["wins_b"]) == ((of["jamie"] > of["knn"]).sum(), (of["knn"] > of["jamie"]).sum())
+
+
+def test_methods_tell_their_time_and_memory(result):
+    methods = json.loads((result.folder / "methods.json").read_text())
+    assert [one["method"] for one in methods][:2] == ["jamie", "knn"]
+    for one in methods:
+        assert one["status"] == "done"
+        for phase in ("preparation", "training"):
+            assert one[phase]["seconds"] >= 0
+            assert one[phase]["peak_memory_mib"] > 0
+
+
+def test_embeddings_and_imputed_values_of_all_methods_are_kept(result):
+    import anndata
+
+    assert np.isnan(result.mdata["rna"].obsm["X_nlma"]).any(axis=1).sum() == 12
+    imputed = anndata.read_h5ad(result.folder / "imputed/rna-to-adt.h5ad")
+    assert set(imputed.layers) == {"knn", "ridge"}
+    assert imputed.shape == (60, 30)
+
+
+def test_a_method_that_cannot_be_used_is_told_and_stops_nothing(place):
+    done = run(place, "none_known", **{"correspondence.known": "none", "evaluate.compare": ["knn", "nlma", "jamie"]})
+    by_name = {one["method"]: one for one in done.methods}
+    assert by_name["knn"]["status"] == by_name["nlma"]["status"] == "refused"
+    assert "method 'knn': expected known pairs, found none" in by_name["knn"]["reason"]
+    assert by_name["jamie#2"]["status"] == "done"
+    events = (done.folder / "events.jsonl").read_text()
+    assert "knn is left out: method 'knn': expected known pairs, found none" in events
+
+
+def test_a_method_that_breaks_is_told_and_stops_nothing(place):
+    plugin = place / "broken.py"
+    plugin.write_text(
+        "import jamie\n\n\nclass Broken(jamie.Method):\n    'Broken.'\n\n    name = 'broken'\n\n"
+        "    def _fit(self, cells, context):\n        1 / 0\n\n    def _embed(self, scores):\n        return scores\n"
+    )
+    done = run(place, "broken", plugins=[str(plugin)], **{"evaluate.compare": ["broken"]})
+    assert (done.methods[1]["status"], done.methods[1]["reason"]) == ("failed", "ZeroDivisionError: division by zero")
+    assert {record.method for record in done.metrics} == {"jamie"}
+
+
+def test_refit_delivers_a_model_of_all_cells_and_scores_of_the_one_that_was_evaluated(result, place):
+    again = run(place, "refit", **{"evaluate.refit": True})
+    assert set(again.mdata["rna"].obs["jamie_split"]) == {"train"}
+    assert [r.value for r in again.metrics] == [r.value for r in result.metrics]
+    one, two = (r.model.modalities["rna"].fill for r in (result, again))
+    np.testing.assert_allclose(two, cells()["rna"].X.mean(axis=0), rtol=1e-5)
+    assert not np.allclose(one, two)
+    with pytest.raises(OutputError, match="fitted again on all cells"):
+        evaluate_run(again.folder)
+
+
+def test_a_finished_run_is_scored_again(result):
+    before = json.loads((result.folder / "metrics.json").read_text())
+    found = evaluate_run(result.folder)
+    after = json.loads((result.folder / "metrics.json").read_text())
+    assert [one | {"value": 0} for one in after] == [one | {"value": 0} for one in before]
+    np.testing.assert_allclose([one["value"] for one in after], [one["value"] for one in before], atol=1e-5)
+    assert len(found.records) == len(after)
+
+
+def test_a_finished_run_is_scored_by_other_metrics(place):
+    done = run(place, "other", **{"evaluate.compare": ["ridge"]})
+    found = evaluate_run(done.folder, ["evaluate.metrics=[r2, {foscttm: {}}]"])
+    assert {record.metric for record in found.records} == {"r2", "foscttm"}
+    with pytest.raises(DataError, match=r"expected evaluate\.metrics or labels, found 'seed'"):
+        evaluate_run(done.folder, {"seed": 1})
+
+
+def test_a_run_whose_data_have_changed_is_not_scored_again(tmp_path):
+    write(cells(), tmp_path / "cells.h5mu")
+    done = run(tmp_path, "run", **{"evaluate.compare": []})
+    write(
+        SimulateBranch(n_cells=60, n_features=(20, 30), modalities=("rna", "adt"), seed=1).read(),
+        tmp_path / "cells.h5mu",
+    )
+    with pytest.raises(DataError, match="expected the file that the run has read, found another content"):
+        evaluate_run(done.folder)
