@@ -7,17 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from numpy.typing import ArrayLike
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset
 from jamie.correspondence.coupling import row_entropy
 from jamie.correspondence.infer import Inference
+from jamie.correspondence.partners import chance_of_top, label_agreement, partner_ranks
 
 log = logging.getLogger(__name__)
 
-BLOCK = 4096
 STANDARD_ERRORS = 3.0
 
 
@@ -89,8 +88,7 @@ def assess(
         values |= _against_truth(found, truth)
         values["better_than_chance"] = bool(values["mean_quantile"] < 0.5 - STANDARD_ERRORS * values["quantile_error"])
     if labels is not None:
-        one, other = np.asarray(labels[0]).astype(str), np.asarray(labels[1]).astype(str)
-        accuracy, chance = _against_labels(found, one, other)
+        accuracy, chance = label_agreement(found.matrix, *labels)
         values |= {"type_accuracy": accuracy, "type_chance": chance}
         error = np.sqrt(chance * (1 - chance) / min(found.shape))
         values.setdefault("better_than_chance", bool(accuracy > chance + STANDARD_ERRORS * error))
@@ -144,61 +142,14 @@ def _evidence(quality: Quality) -> str:
 
 
 def _against_truth(found: Correspondence, truth: Correspondence) -> dict[str, float]:
-    rows, columns = truth.pairs()
-    forward = _ranks(found.matrix, rows, columns)
-    backward = _ranks(found.T.matrix, columns, rows)
-    quantile, top1, mass = ((x + y) / 2 for x, y in zip(forward, backward, strict=True))
-    chance = (1 / found.shape[0] + 1 / found.shape[1]) / 2
+    ranks = partner_ranks(found.matrix, *truth.pairs())
+    chance = chance_of_top(1, found.shape)
+    spread = float(ranks.quantile.std(ddof=1) / np.sqrt(truth.n_pairs)) if truth.n_pairs > 1 else 0.5
     return {
-        "mean_quantile": float(quantile.mean()),
-        "quantile_error": float(quantile.std(ddof=1) / np.sqrt(len(rows))) if len(rows) > 1 else 0.5,
-        "top1": float(top1.mean()),
+        "mean_quantile": float(ranks.quantile.mean()),
+        "quantile_error": spread,
+        "top1": float(ranks.top_1.mean()),
         "top1_chance": chance,
-        "mass": float(mass.mean()),
+        "mass": float(ranks.mass.mean()),
         "mass_chance": chance,
     }
-
-
-def _ranks(
-    matrix: sparse.csr_array, rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Of each pair: its quantile in its row, its share of being the row's best, its part of the row's mass."""
-    width = matrix.shape[1]
-    parts = []
-    for start in range(0, len(rows), BLOCK):
-        block = matrix[rows[start : start + BLOCK]]
-        n = block.shape[0]
-        of = np.repeat(np.arange(n), np.diff(block.indptr))
-        own = np.asarray(matrix[rows[start : start + BLOCK], columns[start : start + BLOCK]]).ravel()
-        above = np.bincount(of, block.data > own[of], minlength=n)
-        stored_ties = np.bincount(of, block.data == own[of], minlength=n)
-        # entries that are not stored are 0, and tie with a true partner that is not stored
-        ties = np.where(own > 0, stored_ties, width - np.diff(block.indptr)) - 1
-        total = np.bincount(of, block.data, minlength=n)
-        quantile = (above + 0.5 * ties) / max(width - 1, 1)
-        parts.append((quantile, (above == 0) / (ties + 1), np.divide(own, total, out=np.zeros(n), where=total > 0)))
-    quantile, top1, mass = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return quantile, top1, mass
-
-
-def _against_labels(found: Correspondence, one: NDArray[np.str_], other: NDArray[np.str_]) -> tuple[float, float]:
-    """Accuracy of the best match's label over both directions, and that of a match drawn at random."""
-    names, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
-    a, b = codes[: len(one)], codes[len(one) :]
-    share_a, share_b = (np.bincount(c, minlength=len(names)) / len(c) for c in (a, b))
-    forward = _type_accuracy(found.matrix, a, b, share_b)
-    backward = _type_accuracy(found.T.matrix, b, a, share_a)
-    return (forward + backward) / 2, float(share_a @ share_b)
-
-
-def _type_accuracy(
-    matrix: sparse.csr_array, a: NDArray[np.int64], b: NDArray[np.int64], share_b: NDArray[np.float64]
-) -> float:
-    n = len(a)
-    of = np.repeat(np.arange(n), np.diff(matrix.indptr))
-    best = np.asarray(matrix.max(axis=1).todense()).ravel()
-    is_best = matrix.data == best[of]
-    n_best = np.bincount(of, is_best, minlength=n)
-    right = np.bincount(of, is_best & (b[matrix.indices] == a[of]), minlength=n)
-    # a cell without any match is as good as a random one
-    return float(np.where(n_best > 0, right / np.maximum(n_best, 1), share_b[a]).mean())
