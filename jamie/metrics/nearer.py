@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-_ROWS, _COLUMNS = 512, 1024
+ROWS, COLUMNS = 512, 1024
 _PAIRS_AT_ONCE = 2**15
 _UNIT_ROUNDOFF = 2.0**-24
 
@@ -15,11 +16,11 @@ def nearer_fractions(
 ) -> tuple[float, float]:
     """Mean fraction of the cells of b nearer to a cell of a than its partner, and the same from b to a.
 
-    A block of squared distances is one matrix product in single precision, with u = 2^-24 and L dimensions wrong by at
-    most (L + 8) u (|a_i| + |b_j|)^2. Entries further than that from the partner's distance are decided. For the few
-    others the distance is computed from the differences in double precision, as the partner's is, so that equal
-    points tie exactly. Cells are sorted by norm, so that an outlier widens the bound of few blocks only. Memory beyond
-    the cells themselves is that of one block.
+    A block of squared distances, less the partner's, is one matrix product in single precision, whose error has a
+    bound (`_doubt`). Entries further than that from 0 are decided by their sign. For the few others the distance is
+    computed from the differences in double precision, as the partner's is, so that equal points tie exactly. Cells are
+    sorted by norm, so that an outlier widens the bound of few blocks only. Memory beyond the cells themselves is that
+    of one block and of the entries that wait to be decided.
 
     Parameters
     ----------
@@ -28,21 +29,14 @@ def nearer_fractions(
     rows, columns
         (k,) indices of the partners: cell `rows[i]` of a is cell `columns[i]` of b.
     """
-    own = _squared_distances(a, b, rows, columns)
     centre = (a.mean(axis=0) + b.mean(axis=0)) / 2
-    scale = max(np.abs(a - centre).max(), np.abs(b - centre).max()) or 1.0
+    scale = max(np.abs(a - centre).max(), np.abs(b - centre).max())
+    if scale == 0:  # all in one point: in double precision, every single entry would have to be decided
+        return tuple(0.5 if n > 1 else 0.0 for n in (len(b), len(a)))  # type: ignore[return-value]
+    own = _squared_distances(a, b, rows, columns)
     side_a = _Side(a, (a - centre) / scale, _nearest(own, rows, len(a)), scale)
     side_b = _Side(b, (b - centre) / scale, _nearest(own, columns, len(b)), scale)
-    left = side_a.factors(-2.0, norms_last=True)
-    right = side_b.factors(1.0, norms_last=False)
-    block = np.empty((_ROWS, _COLUMNS), np.float32)
-    for i in range(0, len(a), _ROWS):
-        for j in range(0, len(b), _COLUMNS):
-            at_a, at_b = slice(i, min(i + _ROWS, len(a))), slice(j, min(j + _COLUMNS, len(b)))
-            out = block[: at_a.stop - i, : at_b.stop - j]
-            distances = np.matmul(left[at_a], right[at_b].T, out=out)
-            side_a.count(distances, at_a, at_b, side_b, axis=0)
-            side_b.count(distances, at_b, at_a, side_a, axis=1)
+    _count(side_a, side_b)
     return side_a.fraction(len(b)), side_b.fraction(len(a))
 
 
@@ -59,29 +53,28 @@ class _Side:
         self.norms = np.sqrt(self.squares)
         self.limit = limit[self.order]
         self.scaled_limit = self.limit / scale**2
-        self.slack = (z.shape[1] + 8) * _UNIT_ROUNDOFF
         self.nearer = 0
         self.tied = np.zeros(len(z), np.int64)
+        self.waiting: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self.n_waiting = 0
 
-    def factors(self, sign: float, *, norms_last: bool) -> NDArray[np.float32]:
-        """Rows such that the product of both sides' factors is |a|^2 + |b|^2 - 2 a b."""
-        ones = np.ones_like(self.squares)
-        tail = (ones, self.squares) if norms_last else (self.squares, ones)
-        return np.column_stack([sign * self.scaled, *tail]).astype(np.float32)
+    def clipped_limit(self, at: slice, largest: float) -> NDArray[np.float64]:
+        """Limits, where beyond any distance of the block brought near it: what is added must not cost precision."""
+        return np.clip(self.scaled_limit[at], -largest, 1.1 * largest)
 
-    def count(self, distances: NDArray[np.float32], at: slice, candidates: slice, other: _Side, axis: int) -> None:
-        """Add a block, with the cells `at` of this side along `axis`, to the counts."""
-        doubt = self.slack * (self.norms[at] + other.norms[candidates.stop - 1]) ** 2 + 1e-36
-        limit = self.scaled_limit[at]
-        nearer = distances < np.expand_dims((limit - doubt).astype(np.float32), 1 - axis)
-        perhaps = distances <= np.expand_dims((limit + doubt).astype(np.float32), 1 - axis)
-        self.nearer += int(np.count_nonzero(nearer))
-        entries = np.flatnonzero(nearer != perhaps)
-        if len(entries):
-            index = np.divmod(entries, distances.shape[1])
-            self._decide(index[axis] + at.start, index[1 - axis] + candidates.start, other)
+    def wait(self, mine: NDArray[np.int64], theirs: NDArray[np.int64], other: _Side) -> None:
+        """Keep entries that are in doubt until there are enough to be decided together."""
+        self.waiting.append((mine, theirs))
+        self.n_waiting += len(mine)
+        if self.n_waiting >= _PAIRS_AT_ONCE:
+            self.decide(other)
 
-    def _decide(self, mine: NDArray[np.int64], theirs: NDArray[np.int64], other: _Side) -> None:
+    def decide(self, other: _Side) -> None:
+        """Count the entries that wait, by their distances in double precision."""
+        if not self.waiting:
+            return
+        mine, theirs = (np.concatenate(index) for index in zip(*self.waiting, strict=True))
+        self.waiting, self.n_waiting = [], 0
         exact, limit = _squared_distances(self.z, other.z, mine, theirs), self.limit[mine]
         self.nearer += int(np.count_nonzero(exact < limit))
         self.tied += np.bincount(mine[exact == limit], minlength=len(self.tied))
@@ -92,6 +85,58 @@ class _Side:
         # the partner is always at its own distance: alone there, it is not a tie
         ties = int(self.tied[self.tied > 1].sum())
         return (self.nearer + 0.5 * ties) / (n_scored * n_candidates)
+
+
+def _count(a: _Side, b: _Side) -> None:
+    """Go through the distances in blocks.
+
+    The factors' rows are such that their product is |a|^2 - limit_a + |b|^2 - 2 a b. For the other side limit_a is
+    added and limit_b subtracted in place, by torch, whose broadcasting is twice as fast as numpy's.
+    """
+    ones = np.ones((max(len(a.z), len(b.z)), 1))
+    left = np.hstack([-2 * a.scaled, ones[: len(a.z)], ones[: len(a.z)]]).astype(np.float32)
+    right = np.hstack([b.scaled, b.squares[:, None], ones[: len(b.z)]]).astype(np.float32)
+    block, marks = np.empty(ROWS * COLUMNS, np.float32), np.empty((3, ROWS * COLUMNS), np.bool_)
+    for i in range(0, len(a.z), ROWS):
+        at_a = slice(i, min(i + ROWS, len(a.z)))
+        for j in range(0, len(b.z), COLUMNS):
+            at_b = slice(j, min(j + COLUMNS, len(b.z)))
+            shape = (at_a.stop - i, at_b.stop - j)
+            largest = float(a.norms[at_a.stop - 1] + b.norms[at_b.stop - 1]) ** 2
+            limit_a, limit_b = a.clipped_limit(at_a, largest), b.clipped_limit(at_b, largest)
+            left[at_a, -1] = a.squares[at_a] - limit_a
+            flat = block[: shape[0] * shape[1]]
+            beyond = np.matmul(left[at_a], right[at_b].T, out=flat.reshape(shape))
+            doubt = _doubt(a.z.shape[1], largest)
+            index = np.divmod(_doubtful(a, flat, doubt, marks), shape[1])
+            a.wait(index[0] + i, index[1] + j, b)
+            shifted = torch.from_numpy(beyond)
+            shifted += torch.from_numpy(limit_a.astype(np.float32))[:, None]
+            shifted -= torch.from_numpy(limit_b.astype(np.float32))
+            index = np.divmod(_doubtful(b, flat, doubt, marks), shape[1])
+            b.wait(index[1] + j, index[0] + i, a)
+    a.decide(b)
+    b.decide(a)
+
+
+def _doubt(n_latent: int, largest: float) -> np.float32:
+    """Bound of a block's error, no distance being above `largest`.
+
+    A product of L + 2 terms whose magnitudes sum to at most 2.1 `largest` is wrong by (L + 2) u times that, u = 2^-24;
+    the rounding of its factors adds 3 u, that of both limits and of adding them 7 u `largest` at most.
+    """
+    return np.float32((2.2 * n_latent + 24) * _UNIT_ROUNDOFF * largest + 1e-36)
+
+
+def _doubtful(
+    side: _Side, beyond: NDArray[np.float32], doubt: np.float32, marks: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Count the entries of a block that are certainly below 0; return the places of those in doubt."""
+    nearer, perhaps, differ = marks[:, : len(beyond)]
+    np.less(beyond, -doubt, out=nearer)
+    np.less_equal(beyond, doubt, out=perhaps)
+    side.nearer += int(np.count_nonzero(nearer))
+    return np.flatnonzero(np.not_equal(nearer, perhaps, out=differ))
 
 
 def _squared_distances(

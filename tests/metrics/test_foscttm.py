@@ -25,13 +25,13 @@ def by_hand(a, b, truth):
 
 def score(a, b, truth=None):
     truth = sparse.eye_array(len(a), format="csr") if truth is None else truth
-    return FOSCTTM().score(EmbeddedPair("rna", "atac", a, b, truth))
+    return FOSCTTM().score(EmbeddedPair("rna", "atac", a, b, truth)).value
 
 
 @pytest.fixture(params=[(512, 1024), (7, 5)])
 def blocks(request, monkeypatch):
-    monkeypatch.setattr(nearer, "_ROWS", request.param[0])
-    monkeypatch.setattr(nearer, "_COLUMNS", request.param[1])
+    monkeypatch.setattr(nearer, "ROWS", request.param[0])
+    monkeypatch.setattr(nearer, "COLUMNS", request.param[1])
 
 
 @pytest.mark.usefixtures("blocks")
