@@ -11,7 +11,7 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Block, View
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.scoring import EmbeddedPair, ImputedPair, MatchedPair
 from jamie.testing import toy
 
 
@@ -90,3 +90,56 @@ def collapsed_embedding() -> EmbeddedPair:
     """Return the same cells, labels and truth, with all latents in one point."""
     pair = perfect_embedding()
     return replace(pair, z_source=np.zeros_like(pair.z_source), z_target=np.zeros_like(pair.z_target))
+
+
+def separated_modalities() -> EmbeddedPair:
+    """Return the perfect embedding with one modality moved away from the other, as far as no cell is from its own."""
+    pair = perfect_embedding()
+    return replace(pair, z_target=pair.z_target + 1000)
+
+
+def perfect_imputation() -> ImputedPair:
+    """Cells of three labels, imputed as measured; levels and spreads of features differ, and the last is constant."""
+    generator = np.random.default_rng(6)
+    n_cells, n_features = len(toy.CELLS["atac"]), toy.N_FEATURES["protein"]
+    labels = np.arange(n_cells) % 3
+    z = np.column_stack([np.eye(3)[labels], generator.normal(size=(n_cells, 2))])
+    level, spread = 10 * generator.random(n_features), 0.5 + generator.random(n_features)
+    measured = level + spread * (z @ generator.normal(size=(5, n_features)))
+    measured[:, -1] = level[-1]
+    names = np.array(["alpha", "beta", "gamma"], dtype=object)[labels]
+    mean, sd = measured.mean(axis=0), measured.std(axis=0)
+    return ImputedPair(
+        "atac", "protein", toy.features("protein"), measured, measured.copy(), mean, np.where(sd > 1e-9, sd, 0), names
+    )
+
+
+def independent_imputation() -> ImputedPair:
+    """Return the same cells, imputed as cells that have nothing to do with them: the measured ones in another order."""
+    pair, generator = perfect_imputation(), np.random.default_rng(7)
+    return replace(pair, imputed=pair.measured[generator.permutation(len(pair.measured))])
+
+
+def constant_imputation() -> ImputedPair:
+    """Return the same cells, all imputed as the mean of the training cells."""
+    pair = perfect_imputation()
+    return replace(pair, imputed=np.tile(pair.mean, (len(pair.measured), 1)))
+
+
+def perfect_matching() -> MatchedPair:
+    """Certain matches with the true partner, for the cells that have one."""
+    pair = perfect_embedding()
+    return MatchedPair(pair.source, pair.target, pair.truth.copy(), pair.truth, pair.labels_source, pair.labels_target)
+
+
+def uniform_matching() -> MatchedPair:
+    """Return the same cells and truth, every cell being matched with all others alike."""
+    pair = perfect_matching()
+    shape = pair.truth.shape
+    return replace(pair, inferred=sparse.csr_array(np.full(shape, 1 / max(shape), np.float32)))
+
+
+def absent_matching() -> MatchedPair:
+    """Return the same cells and truth, no cell being matched."""
+    pair = perfect_matching()
+    return replace(pair, inferred=sparse.csr_array(pair.truth.shape, dtype=np.float32))

@@ -1,0 +1,65 @@
+"""Scores of imputed features, in blocks of features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.scoring import ImputedPair
+
+ENTRIES = 2**21  # of a block; in double precision 16 MiB, some ten of which are held at a time
+
+FeatureScore = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+
+
+def by_feature(pair: ImputedPair, score: FeatureScore) -> NDArray[np.float64]:
+    """Score every feature (p,) over the cells in which it was measured; NaN where it is constant in those.
+
+    Parameters
+    ----------
+    pair
+        Measured and imputed values; a measured NaN is a value that was not measured.
+    score
+        From measured and imputed values (n, w) of some features, none of them constant where measured, to (w,).
+    """
+    values = np.full(len(pair.features), np.nan)
+    for at, measured, imputed in blocks(pair):
+        known = np.isfinite(measured)
+        complete = known.all(axis=0)
+        varies = complete & (measured != measured[:1]).any(axis=0)
+        if varies.any():
+            values[at.start + np.flatnonzero(varies)] = score(measured[:, varies], imputed[:, varies])
+        for k in np.flatnonzero(~complete):
+            one = measured[known[:, k], k][:, None]
+            if len(one) and (one != one[0]).any():
+                values[at.start + k] = score(one, imputed[known[:, k], k][:, None])[0]
+    return values
+
+
+def blocks(pair: ImputedPair) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+    """Blocks of features with their measured and imputed values in double precision, as copies."""
+    n_cells, n_features = pair.measured.shape
+    width = max(1, ENTRIES // max(n_cells, 1))
+    for start in range(0, n_features, width):
+        at = slice(start, min(start + width, n_features))
+        yield at, pair.measured[:, at].astype(np.float64), pair.imputed[:, at].astype(np.float64)
+
+
+def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson correlation (w,) of the columns of two arrays (n, w); 0 where a column of b is constant.
+
+    Columns are divided by their largest deviation, so that squares neither overflow nor vanish.
+    """
+    constant = (b == b[:1]).all(axis=0)
+    a, b = (_scaled(columns - columns.mean(axis=0)) for columns in (a, b))
+    product = np.einsum("ij,ij->j", a, b)
+    norms = np.sqrt(np.einsum("ij,ij->j", a, a)) * np.sqrt(np.einsum("ij,ij->j", b, b))
+    found = np.divide(product, norms, out=np.zeros_like(product), where=~constant & (norms > 0))
+    return np.clip(found, -1, 1)
+
+
+def _scaled(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    largest = np.abs(columns).max(axis=0)
+    return columns / np.where(largest > 0, largest, 1)

@@ -1,0 +1,28 @@
+"""Mean squared error of imputed features."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.interfaces import Metric
+from jamie.core.scoring import ImputedPair
+from jamie.metrics.by_feature import by_feature
+
+
+class MSE(Metric[ImputedPair]):
+    """Mean squared error over the cells, for each feature, in its own units squared; the mean over features.
+
+    Features of large values rule the mean where units differ: `r2` is free of units. A feature that is constant where
+    measured is left out.
+    """
+
+    name: ClassVar[str] = "mse"
+    reads: ClassVar[type] = ImputedPair
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+
+    def _score(self, pair: ImputedPair) -> NDArray[np.float64]:
+        return by_feature(pair, lambda measured, imputed: ((measured - imputed) ** 2).mean(axis=0))
