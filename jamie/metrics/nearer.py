@@ -29,11 +29,11 @@ def nearer_fractions(
     rows, columns
         (k,) indices of the partners: cell `rows[i]` of a is cell `columns[i]` of b.
     """
+    if (a == a[0]).all() and (b == a[0]).all():  # every single entry would have to be decided
+        return 0.5 * (len(b) > 1), 0.5 * (len(a) > 1)
+    own = _squared_distances(a, b, rows, columns)
     centre = (a.mean(axis=0) + b.mean(axis=0)) / 2
     scale = max(np.abs(a - centre).max(), np.abs(b - centre).max())
-    if scale == 0:  # all in one point: in double precision, every single entry would have to be decided
-        return tuple(0.5 if n > 1 else 0.0 for n in (len(b), len(a)))  # type: ignore[return-value]
-    own = _squared_distances(a, b, rows, columns)
     side_a = _Side(a, (a - centre) / scale, _nearest(own, rows, len(a)), scale)
     side_b = _Side(b, (b - centre) / scale, _nearest(own, columns, len(b)), scale)
     _count(side_a, side_b)

@@ -70,6 +70,13 @@ def test_foscttm_of_a_collapsed_embedding_is_one_half(value):
     assert score(z, z) == 0.5
 
 
+def test_foscttm_of_an_embedding_with_one_cell_apart_from_a_collapse():
+    z = np.full((33, 5), 0.1)
+    moved = z.copy()
+    moved[7] += 1  # the cell and its partner are alone in their place: 0 for these two, 1/2 in 32 of 33 for the others
+    assert score(moved, moved) == pytest.approx(32 / 33 * 16 / 33, abs=1e-12)
+
+
 def test_foscttm_of_a_perfect_embedding_is_zero():
     z = np.random.default_rng(3).normal(size=(40, 5)).astype(np.float32)
     assert score(z, z.copy()) == 0
