@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
 
 from jamie.core.context import Context, Progress
@@ -16,17 +18,21 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.load import dataset_from
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
+from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN
 from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
-from jamie.report.results import EMBEDDING, imputation_provenance, imputed_anndata, joint_embedding
+from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, transfer_between
+from jamie.report.results import EMBEDDING, SPLIT, imputation_provenance, imputed_anndata, joint_embedding
 from jamie.spec import Spec, load_spec
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+
+log = logging.getLogger(__name__)
 
 SHORT = {
     "seed": "seed",
@@ -213,6 +219,71 @@ class JAMIE:
         return imputed_anndata(
             values, adata.obs.copy(), names, imputation_provenance(source, to, self.model.modalities[to].target_origin)
         )
+
+    def transfer(
+        self,
+        mdata: MuData,
+        label: str,
+        source: str,
+        to: str,
+        *,
+        k: int = 5,
+        keep_partner: bool = False,
+        max_missing: float = MAX_MISSING,
+    ) -> pd.DataFrame:
+        """Predict a label of one modality's cells from labelled cells of another, in the latent space.
+
+        The k nearest labelled training cells vote, each with one over its distance. Training cells are those that the
+        model was fitted on here, or those whose ``obs["jamie_split"]`` says so; where neither is known, all cells of
+        the source.
+
+        Parameters
+        ----------
+        mdata
+            Holds the cells of both modalities.
+        label
+            Column of obs of the source.
+        source, to
+            Modalities of the model.
+        k
+            Neighbours that vote.
+        keep_partner
+            Let a cell's own partner, by the pairing of the spec, vote on it.
+        max_missing
+            Largest fraction of a modality's features that may be absent.
+
+        Returns
+        -------
+        DataFrame
+            One row for each cell of `to`: `cell`, `predicted`, `confidence` (the share of the votes), `truth` (None
+            where it is not known), `split`.
+        """
+        _require_cells(mdata, "transfer", "MuData")
+        cells = {m: self._embedded(mdata, m, max_missing) for m in (source, to)}
+        choose_ends(cells, label, source, to)
+        pairs = pairs_of(self.spec.correspondence.known.build(), cells[source], cells[to])
+        return transfer_between(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
+
+    def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
+        self.model.require(modality)
+        if modality not in mdata.mod:
+            raise DataError(
+                f"expected the modality '{modality}', found {', '.join(mdata.mod) or 'none'}",
+                where="transfer",
+                fix="name the modalities as in training",
+            )
+        adata = mdata.mod[modality]
+        z = embed_cells(self.model, modality, adata, self._context(), max_missing)
+        if self._fitted is not None:
+            prepared = self._fitted.prepared
+            train = pd.Series(prepared.split.train[modality], prepared.dataset.modalities[modality].cells)
+            split = adata.obs_names.map(train.map({True: TRAIN, False: HELD_OUT})).fillna(NEW).to_numpy(object)
+        elif SPLIT in adata.obs:
+            split = adata.obs[SPLIT].to_numpy(object)
+        else:
+            log.info("%s: obs has no '%s', so all cells count as training cells", modality, SPLIT)
+            split = np.full(adata.n_obs, TRAIN, dtype=object)
+        return EmbeddedCells.of(mdata, modality, z, split)
 
     def to_mudata(self, mdata: MuData) -> MuData:
         """Return the MuData that was fitted with embeddings, split and provenance, as a run's ``result.h5mu``.

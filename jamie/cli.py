@@ -262,6 +262,60 @@ def impute(
 
 
 @app.command()
+def transfer(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="The column of obs to predict.")],
+    source: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality whose cells have labels [the second].")
+    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="MODALITY", help="The modality to predict [the other].")] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="Nearest labelled cells that vote.")] = 5,
+    method: Annotated[str, typer.Option(metavar="METHOD", help="Whose latent space: a method of the run.")] = "jamie",
+    keep_partner: Annotated[
+        bool, typer.Option("--keep-partner", help="Let the cell itself, in the other modality, vote on its label.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="New cells to predict (.h5mu, or .h5ad of one modality).")
+    ] = None,
+    max_missing: MaxMissing = 0.2,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The predictions (.csv).")] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
+    from jamie.terminal import errors_shown, print_blocks, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import transfer_run
+        from jamie.report.console import reporting
+        from jamie.report.transfer_tables import transfer_record, transfer_tables
+
+        with reporting(quiet=quiet or json):
+            found = transfer_run(
+                run,
+                label,
+                source=source,
+                to=to,
+                k=k,
+                method=method,
+                keep_partner=keep_partner,
+                data=data,
+                max_missing=max_missing,
+                out=out,
+                overwrite=overwrite,
+            )
+    if json:
+        print_json({"method": method, "label": label, "file": out and str(out), **transfer_record(found)})
+        return
+    if not quiet:
+        print_blocks(transfer_tables(found))
+    if out:
+        typer.echo(f"written to {out}")
+
+
+@app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="The simulated cells (.h5mu).")],
     n_cells: Annotated[int, typer.Option(help="Cells in each modality.")] = 300,

@@ -1,19 +1,30 @@
-"""A saved model on files: what `jamie embed`, `jamie impute` and `jamie simulate` do."""
+"""Models and runs on files: what `jamie embed`, `impute`, `transfer`, `compare` and `simulate` do."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jamie.api import JAMIE, load
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError, OutputError
+from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.metrics.transfer import NEW, Transfer
+from jamie.model.query import embed_cells
+from jamie.report.finished import FinishedRun
+from jamie.report.label_transfer import OURS, EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
+from jamie.report.run_folder import RESOLVED
+from jamie.spec import load_spec
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -62,6 +73,59 @@ def impute_file(
         loaded, mdata = load(model), _read(data, source)
         names = None if features is None else [name for one in features for name in _names(one)]
         loaded.impute(mdata, source, to, features=names, max_missing=max_missing).write_h5ad(partial)
+
+
+def transfer_run(
+    run: Path,
+    label: str,
+    *,
+    source: str | None = None,
+    to: str | None = None,
+    k: int = 5,
+    method: str = OURS,
+    keep_partner: bool = False,
+    data: Path | None = None,
+    max_missing: float,
+    out: Path | None = None,
+    overwrite: bool = False,
+) -> Transfer:
+    """Predict a label of one modality's cells from those of another, in the latent space of a finished run.
+
+    The cells are those of the run, or those of `data`: a .h5mu file, or an .h5ad file that holds the modality `to`. The
+    predictions are written to `out`, a .csv file, where it is given.
+
+    Raises
+    ------
+    JamieError
+        Where the run has not finished, has no such method, modality or label, or the data do not fit its model.
+    """
+    with _whole(out, ".csv", overwrite) if out else nullcontext() as partial:
+        finished = FinishedRun.open(run)
+        cells = embedded_cells(finished, method)
+        source, to = choose_ends(cells, label, source, to)
+        target = cells[to]
+        if data is None:
+            pairing = load_spec(finished.path / RESOLVED, reads_data=False).correspondence.known.build()
+            pairs = pairs_of(pairing, cells[source], target)
+        else:
+            target = _new_cells(finished, method, data, to, max_missing)
+            pairs = Correspondence.from_names(cells[source].data.cells, target.data.cells)
+        found = transfer_between(cells[source], target, label, pairs, k=k, keep_partner=keep_partner)
+        if partial:
+            found.table.to_csv(partial, index=False)
+    return found
+
+
+def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_missing: float) -> EmbeddedCells:
+    if method != OURS:
+        fix = f"leave out --data, or --method {method}"
+        raise DataError(f"expected --method {OURS} for new cells, found '{method}'", where="--method", fix=fix)
+    mdata = _read(data, modality)
+    if modality not in mdata.mod:
+        raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
+    model = load(run.path)
+    z = embed_cells(model.model, modality, mdata.mod[modality], Context(seed=model.spec.seed), max_missing)
+    return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
 
 
 def simulate_file(

@@ -1,0 +1,87 @@
+"""Finished runs, read from their directories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jamie.core.errors import OutputError
+from jamie.data.assemble import mudata_conventions
+from jamie.report.run_folder import MANIFEST, RunFolder
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+RESULT = "result.h5mu"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The directory of a run that has finished.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    manifest
+        As in ``manifest.json``.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> FinishedRun:
+        """Read the manifest of a run.
+
+        Raises
+        ------
+        OutputError
+            Where there is no run, or it has not finished.
+        """
+        path = Path(path)
+        if not (path / MANIFEST).is_file():
+            fix = "give the folder that `jamie run` wrote"
+            raise OutputError(f"expected a run directory, found no {MANIFEST}", where=str(path), fix=fix)
+        manifest = RunFolder(path).read_manifest()
+        if manifest.get("status") != "finished":
+            raise OutputError(
+                f"expected a finished run, found one that is {manifest.get('status', 'of no known state')}",
+                where=str(path),
+                fix="go on with `jamie run SPEC --out DIR --resume`",
+            )
+        return cls(path, manifest)
+
+    def json(self, name: str) -> Any:
+        """Read a JSON file of the run."""
+        return self._read(name, lambda path: json.loads(path.read_text()))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a CSV file of the run."""
+        return self._read(name, lambda path: pd.read_csv(path, dtype={"feature": str}))
+
+    def mdata(self) -> MuData:
+        """Read the cells with their embeddings."""
+        from mudata import read_h5mu
+
+        with mudata_conventions():
+            return self._read(RESULT, read_h5mu)
+
+    def _read(self, name: str, read: Any) -> Any:
+        path = self.path / name
+        if not path.is_file():
+            fix = "run the spec again, or copy the whole run directory"
+            raise OutputError("expected a file of a finished run, found none", where=str(path), fix=fix)
+        try:
+            return read(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise OutputError(
+                f"cannot be read ({type(error).__name__}: {error})",
+                where=str(path),
+                fix="run the spec again, or copy the whole run directory",
+            ) from error
