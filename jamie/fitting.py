@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -113,7 +112,6 @@ def _fit(
 
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
-    compared = label_methods(spec.evaluate.compare, taken=[OURS])
     with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
         inference = _infer(prepared, spec, context, None if refit else folder)
         quality = _assess(inference, prepared, spec) if inference else {}
@@ -125,8 +123,8 @@ def _fit(
         model = TrainedModel.of(prepared, spec, network)
     preparation = together(preprocess.usage, correspondence.usage)
     outcomes = [_of_model(model, prepared, preparation, training.usage)]
-    with stage("comparison") if compared else nullcontext():
-        outcomes += [run_method(name, ref, prepared, context, preprocess.usage) for name, ref in compared.items()]
+    with stage("comparison") if spec.evaluate.compare else nullcontext():
+        outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage)
     with stage("evaluation"):
         correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
         posterior = {m: model.posterior_summary(m, scores) for m, scores in prepared.scores.items()}
@@ -141,15 +139,37 @@ def _fit(
             aggregated=model.aggregate(outcomes[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            evaluation=evaluate_all(_results(outcomes, prepared), dataset, split, inference, spec),
+            evaluation=evaluate_all(_results(outcomes), dataset, split, inference, spec),
         )
+
+
+def _compare(
+    dataset: Dataset, split: Split, spec: Spec, context: Context, prepared: Prepared, preprocessing: Usage
+) -> Iterator[Outcome]:
+    """Run the methods that the model is compared with, on its own preprocessing or on theirs."""
+    steps = spec.evaluate.compare_preprocess
+    if spec.evaluate.compare and steps is not None:
+        own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
+        with metered() as meter:
+            prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
+        preprocessing = meter.usage
+    for name, ref in label_methods(spec.evaluate.compare, taken=[OURS]).items():
+        yield run_method(name, ref, prepared, context, preprocessing)
 
 
 def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, training: Usage) -> Outcome:
     """Latents and imputed values of the model that was trained."""
     latents = {m: model.encode(m, scores) for m, scores in prepared.scores.items()}
     imputed = {(a, b): decode(model.network, b, latents[a]) for a, b in permutations(latents, 2)}
-    return Outcome(OURS, OURS, preparation=preparation, training=training, latents=latents, imputed=imputed)
+    return Outcome(
+        OURS,
+        OURS,
+        preparation=preparation,
+        training=training,
+        latents=latents,
+        imputed=imputed,
+        chains=prepared.target_chains,
+    )
 
 
 def evaluate_all(
@@ -167,11 +187,11 @@ def evaluate_all(
     return replace(found, records=(*found.records, *matched))
 
 
-def _results(outcomes: Sequence[Outcome], prepared: Prepared) -> list[MethodResult]:
-    done = [one for one in outcomes if one.status == "done"]
+def _results(outcomes: Sequence[Outcome]) -> list[MethodResult]:
     return [
-        MethodResult(one.method, one.latents, partial(one.in_units, prepared) if one.imputes else None, one.inductive)
-        for one in done
+        MethodResult(one.method, one.latents, one.in_units if one.imputes else None, one.inductive)
+        for one in outcomes
+        if one.status == "done"
     ]
 
 

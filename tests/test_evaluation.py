@@ -79,7 +79,7 @@ def test_held_out_values_change_nothing_of_the_model(result, place, tmp_path):
 def test_every_method_stands_in_the_same_tables(result):
     table = pd.read_csv(result.folder / "metrics.csv", keep_default_na=False)
     cca = ["cca(n_components=3)", "cca(n_components=2)"]
-    assert set(table["method"]) == {"jamie", "knn", "ridge", "nlma", *cca}  # all pairs were told to unioncom: no matching
+    assert set(table["method"]) == {"jamie", "knn", "ridge", "nlma", *cca}
     foscttm = table[table["metric"] == "foscttm"].groupby("scope")["method"].agg(set)
     assert foscttm["training_cells"] == {"jamie", "nlma", *cca}
     assert foscttm["held_out_cells"] == foscttm["all"] == {"jamie", *cca}  # nlma embeds no new cells
@@ -135,11 +135,12 @@ def test_embeddings_and_imputed_values_of_all_methods_are_kept(result):
 
 
 def test_a_method_that_cannot_be_used_is_told_and_stops_nothing(place):
-    done = run(place, "none_known", **{"correspondence.known": "none", "evaluate.compare": ["knn", "nlma", "jamie"]})
+    quick = {"jamie": {"settings": {"training.min_epochs": 2, "training.max_epochs": 4}}}
+    done = run(place, "none_known", **{"correspondence.known": "none", "evaluate.compare": ["knn", "nlma", quick]})
     by_name = {one["method"]: one for one in done.methods}
     assert by_name["knn"]["status"] == by_name["nlma"]["status"] == "refused"
     assert "method 'knn': expected known pairs, found none" in by_name["knn"]["reason"]
-    assert by_name["jamie#2"]["status"] == "done"
+    assert by_name["jamie(training.min_epochs=2, training.max_epochs=4)"]["status"] == "done"
     events = (done.folder / "events.jsonl").read_text()
     assert "knn is left out: method 'knn': expected known pairs, found none" in events
 
@@ -153,6 +154,16 @@ def test_a_method_that_breaks_is_told_and_stops_nothing(place):
     done = run(place, "broken", plugins=[str(plugin)], **{"evaluate.compare": ["broken"]})
     assert (done.methods[1]["status"], done.methods[1]["reason"]) == ("failed", "ZeroDivisionError: division by zero")
     assert {record.method for record in done.metrics} == {"jamie"}
+
+
+def test_methods_may_have_preprocessing_of_their_own(result, place):
+    own = {"evaluate.compare": ["ridge"], "evaluate.compare_preprocess": ["standardize", {"pca": {"n_components": 2}}]}
+    done = run(place, "own", **own)
+    values = {one.folder: {} for one in (result, done)}
+    for one in (result, done):
+        values[one.folder] = {r.method: r.value for r in one.metrics if r.metric == "pearson" and r.target == "adt"}
+    assert values[done.folder]["jamie"] == values[result.folder]["jamie"]
+    assert values[done.folder]["ridge"] != values[result.folder]["ridge"]
 
 
 def test_refit_delivers_a_model_of_all_cells_and_scores_of_the_one_that_was_evaluated(result, place):

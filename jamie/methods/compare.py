@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import permutations
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from jamie.core.errors import JamieError
 from jamie.core.interfaces import Method
 from jamie.core.meter import Usage
 from jamie.core.schema import fields_of
+from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 from jamie.spec.ref import Ref, plain
 
@@ -49,6 +50,8 @@ class Outcome:
         (n_m, L) of each modality, rows of NaN for cells that were not embedded.
     imputed
         (n_s, t) values from and to each two modalities, before preprocessing is inverted.
+    chains
+        Preprocessing of what was imputed.
     """
 
     method: str
@@ -62,10 +65,11 @@ class Outcome:
     training: Usage | None = None
     latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     imputed: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
+    chains: Mapping[str, Chain] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """All but the results, for json."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("latents", "imputed")}
+        kept = {name: value for name, value in vars(self).items() if name not in ("latents", "imputed", "chains")}
         kept |= {"embeds": bool(self.latents), "imputes": self.imputes}
         return kept | {name: usage and asdict(usage) for name, usage in self.usage.items()}
 
@@ -79,9 +83,9 @@ class Outcome:
         """Time and memory by phase."""
         return {"preparation": self.preparation, "training": self.training}
 
-    def in_units(self, prepared: Prepared, source: str, target: str, rows: NDArray[np.int64] | slice) -> Matrix:
+    def in_units(self, source: str, target: str, rows: NDArray[np.int64] | slice) -> Matrix:
         """Imputed values (k, p) of some cells of the source, in the units of the target."""
-        return prepared.target_chains[target].inverse_transform(self.imputed[source, target][rows].astype(np.float32))
+        return self.chains[target].inverse_transform(self.imputed[source, target][rows].astype(np.float32))
 
 
 def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict[str, Ref[Method]]:
@@ -153,24 +157,20 @@ def run_method(
         results = _results(method, everything.scores, train, everything.labels)
     except JamieError as error:
         log.warning("%s is left out: %s", name, error)
-        return _without(outcome, "refused", str(error))
+        return replace(outcome, status="refused", reason=str(error))
     except Exception as error:  # a method of a plugin may raise anything, and must not cost the model
         log.warning("%s is left out, since it failed: %s: %s", name, type(error).__name__, error, exc_info=True)
-        return _without(outcome, "failed", f"{type(error).__name__}: {error}")
+        return replace(outcome, status="failed", reason=f"{type(error).__name__}: {error}")
     usage = dict(method.usage)
     if preprocessing:
         usage["preparation"] = together(preprocessing, usage["preparation"])
     log.info("%s: %s", name, ", ".join(f"{phase} {used.seconds:.1f} s" for phase, used in usage.items()))
-    return Outcome(**{**vars(outcome), **usage, **results})
+    return replace(outcome, **usage, **results, chains=prepared.target_chains)
 
 
 def together(first: Usage, second: Usage) -> Usage:
     """Two pieces of work, one after the other."""
     return Usage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
-
-
-def _without(outcome: Outcome, status: Literal["refused", "failed"], reason: str) -> Outcome:
-    return Outcome(**{**vars(outcome), "status": status, "reason": reason})
 
 
 def _results(

@@ -96,7 +96,7 @@ def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prep
                 *(source, target, n_bytes / 2**30),
             )
             continue
-        values = {one.method: one.in_units(prepared, source, target, slice(None)) for one in imputing}
+        values = {one.method: one.in_units(source, target, slice(None)) for one in imputing}
         adata = imputed_anndata(
             values.pop(imputing[0].method),
             _marked(data[source].obs, columns[source]),

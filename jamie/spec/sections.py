@@ -262,6 +262,8 @@ class EvaluateSection:
         Metrics; the first of a name is the headline.
     compare
         Methods that are given the same cells, preprocessing and pairs, and scored beside the model.
+    compare_preprocess
+        Preprocessors of these methods, in place of those of the modalities; null for the same.
     seeds
         Seeds of several runs, in place of `seed`; null for one run.
     refit
@@ -280,6 +282,7 @@ class EvaluateSection:
         ]
     )
     compare: list[Ref[Method]] = field(default_factory=list)
+    compare_preprocess: list[Ref[Preprocessor]] | None = None
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
     refit: bool = False
 
