@@ -1,7 +1,8 @@
 """Cost of FOSCTTM against the distances alone, in the same blocks.
 
-Run by hand: ``OMP_NUM_THREADS=1 python tests/benchmarks/foscttm_cost.py [N]`` for N x N cells (50,000) in 32
-dimensions. Both are timed in turn, in one process, after fewer cells. The distances alone are computed once for both
+Run by hand: ``OMP_NUM_THREADS=1 python tests/benchmarks/foscttm_cost.py [N [NOISE]]`` for N x N cells (50,000) in 32
+dimensions, of which the second are the first with noise of this standard deviation (1; 100 makes them unrelated, which
+takes longer). Both are timed in turn, in one process, after fewer cells. The distances alone are computed once for both
 directions, in blocks that are then forgotten, and in two ways: euclidean distances as scikit-learn computes them (a
 product, the norms, no less than 0, the root), and the product of a single matrix multiplication that gives squared
 distances with nothing done to them, which no computation of distances can undercut.
@@ -28,11 +29,11 @@ FEWER = (4_000, 12_000)
 Block = Callable[[slice, slice], None]
 
 
-def cells(n: int) -> EmbeddedPair:
+def cells(n: int, noise: float) -> EmbeddedPair:
     """Cells and noisy copies of them."""
     generator = np.random.default_rng(0)
     a = generator.standard_normal((n, N_LATENT), dtype=np.float32)
-    b = a + generator.standard_normal((n, N_LATENT), dtype=np.float32)
+    b = a + np.float32(noise) * generator.standard_normal((n, N_LATENT), dtype=np.float32)
     return EmbeddedPair("a", "b", a, b, sparse.eye_array(n, format="csr", dtype=np.float32))
 
 
@@ -85,9 +86,10 @@ def seconds(work: Callable[[EmbeddedPair], object], pair: EmbeddedPair) -> float
 def main() -> None:
     """Print medians, their ratios and the peak memory of the process."""
     n_cells = int(sys.argv[1]) if len(sys.argv) > 1 else N_CELLS
+    noise = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
     works = {"foscttm": FOSCTTM().score, "distances": distances, "products": products}
     for n in (*(n for n in FEWER if n < n_cells), n_cells):
-        pair = cells(n)
+        pair = cells(n, noise)
         with metered() as meter:
             rounds = [[seconds(work, pair) for work in works.values()] for _ in range(ROUNDS)]
         times = dict(zip(works, np.median(rounds, axis=0), strict=True))
