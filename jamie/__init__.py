@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.scoring import MatchedPair as MatchedPair
     from jamie.core.scoring import Score as Score
     from jamie.pipeline import run as run
+    from jamie.report.comparison import compare as compare
 
 _PUBLIC = {
     "Score": "jamie.core.scoring",
@@ -84,6 +85,7 @@ _PUBLIC = {
     "JAMIE": "jamie.api",
     "load": "jamie.api",
     "run": "jamie.pipeline",
+    "compare": "jamie.report.comparison",
 }
 
 __all__ = sorted(_PUBLIC)

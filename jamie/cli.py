@@ -316,6 +316,34 @@ def transfer(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs, or folders that hold some.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write the tables.")] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Join finished runs into one table, and count at how many features each wins."""
+    from jamie.terminal import errors_shown, print_blocks, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import compare_runs
+        from jamie.report.console import reporting
+        from jamie.report.tables import comparison_table
+
+        with reporting(quiet=quiet or json):
+            found = compare_runs(runs, out, overwrite=overwrite)
+    if json:
+        print_json(found.as_dict())
+        return
+    if not quiet:
+        print_blocks(comparison_table(found.records, found.methods))
+    if out:
+        typer.echo(f"written to {out}")
+
+
+@app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="The simulated cells (.h5mu).")],
     n_cells: Annotated[int, typer.Option(help="Cells in each modality.")] = 300,

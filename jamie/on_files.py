@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,12 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.fitting import OURS
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.query import embed_cells
+from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
-from jamie.report.label_transfer import OURS, EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
+from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.report.run_folder import RESOLVED
 from jamie.spec import load_spec
 
@@ -126,6 +128,26 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     model = load(run.path)
     z = embed_cells(model.model, modality, mdata.mod[modality], Context(seed=model.spec.seed), max_missing)
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
+
+
+def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: bool = False) -> Comparison:
+    """Join finished runs, and write ``compare.csv``, ``compare.json`` and ``wins.csv`` into the folder `out`.
+
+    Raises
+    ------
+    JamieError
+        Where a folder is no finished run, or `out` holds a comparison already.
+    """
+    if out is not None and (out / "compare.json").exists() and not overwrite:
+        raise OutputError("holds a comparison already", where=str(out), fix="give another --out, or --overwrite")
+    found = compare(paths)
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot be made ({error.strerror})", where=str(out), fix="give another --out") from error
+        found.write(out)
+    return found
 
 
 def simulate_file(

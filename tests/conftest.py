@@ -20,6 +20,7 @@ SPEC = {
     "modalities": {"*": {"preprocess": ["standardize"]}},
     "model": {"latent_dim": 3},
     "training": {"min_epochs": 2, "max_epochs": 4, "patience": 2},
+    "evaluate": {"holdout": {"fraction": 0}},
 }
 
 
@@ -102,3 +103,21 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def modalities():
     return few_cells()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run with another method beside the model, cells held out, and labels in one modality; its files must stay."""
+    place = Place(tmp_path_factory.mktemp("finished"))
+    cells = few_cells(60)
+    del cells["protein"].obs["cell_type"]
+    one_neighbor = [{"label_transfer_accuracy": {"k": 1, "leave_partner_out": left_out}} for left_out in (False, True)]
+    evaluate = {
+        "holdout": {"fraction": 0.3},
+        "metrics": [*one_neighbor, "foscttm", "pearson"],
+        "compare": ["procrustes_pairs"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place.folder)
+        place.works(place.run(cells, evaluate=evaluate))
+    return place

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 RESULT = "result.h5mu"
+_TEXT = {"feature": str}  # which may be named by numbers, or NA
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class FinishedRun:
                 where=str(path),
                 fix="go on with `jamie run SPEC --out DIR --resume`",
             )
+        if "sweep" in manifest:
+            fix = f"give one of the runs below it, such as {next((path / 'runs').glob('*'), path / 'runs')}"
+            raise OutputError("expected the folder of one run, found that of a sweep", where=str(path), fix=fix)
         return cls(path, manifest)
 
     def json(self, name: str) -> Any:
@@ -62,8 +66,18 @@ class FinishedRun:
         return self._read(name, lambda path: json.loads(path.read_text()))
 
     def table(self, name: str) -> pd.DataFrame:
-        """Read a CSV file of the run."""
-        return self._read(name, lambda path: pd.read_csv(path, dtype={"feature": str}))
+        """Read a CSV file of the run, in which features are named by text."""
+        return self._read(
+            name, lambda path: pd.read_csv(path, dtype={"feature": str}, keep_default_na=False, na_values="")
+        )
+
+    def text_table(self, name: str) -> pd.DataFrame:
+        """Read a CSV file of the run as it stands, all of it text."""
+        return self._read(name, lambda path: pd.read_csv(path, dtype=str, keep_default_na=False))
+
+    def annotations(self) -> dict[str, pd.DataFrame]:
+        """Read the obs of each modality, and nothing of its values."""
+        return self._read(RESULT, _annotations)
 
     def mdata(self) -> MuData:
         """Read the cells with their embeddings."""
@@ -85,3 +99,11 @@ class FinishedRun:
                 where=str(path),
                 fix="run the spec again, or copy the whole run directory",
             ) from error
+
+
+def _annotations(path: Path) -> dict[str, pd.DataFrame]:
+    import h5py
+    from anndata.io import read_elem
+
+    with h5py.File(path) as file:
+        return {name: read_elem(group["obs"]) for name, group in file["mod"].items()}

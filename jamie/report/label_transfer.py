@@ -19,12 +19,10 @@ from jamie.data.labels import share_labels
 from jamie.data.load import cell_annotations
 from jamie.metrics.transfer import LatentCells, Transfer, transfer_labels
 from jamie.report.finished import RESULT, FinishedRun
-from jamie.report.results import EMBEDDING, MATCH_SCORE, SPLIT, embedding_key
+from jamie.report.results import MATCH_SCORE, SPLIT, embedding_key
 
 if TYPE_CHECKING:
     from mudata import MuData
-
-OURS = "jamie"
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class EmbeddedCells:
         return cls(ModalityData(modality, obs, nothing, nothing), z, split)
 
 
-def embedded_cells(run: FinishedRun, method: str = OURS) -> dict[str, EmbeddedCells]:
+def embedded_cells(run: FinishedRun, method: str) -> dict[str, EmbeddedCells]:
     """Read what a method of a finished run made of the cells of each modality.
 
     Raises
@@ -62,7 +60,7 @@ def embedded_cells(run: FinishedRun, method: str = OURS) -> dict[str, EmbeddedCe
         Where the run has no such method, or its file cannot be read.
     """
     mdata = run.mdata()
-    key = EMBEDDING if method == OURS else embedding_key(method)
+    key = embedding_key(method)
     embedded = [m for m, adata in mdata.mod.items() if SPLIT in adata.obs]
     if not any(key in mdata.mod[m].obsm for m in embedded):
         keys = {str(key) for m in embedded for key in mdata.mod[m].obsm}
@@ -142,18 +140,25 @@ def transfer_between(
     DataError
         Where the source has no such label.
     """
-    if label not in source.data.obs:
-        raise DataError(
-            f"expected a column of obs, found no '{label}' in {source.data.name}",
-            where=f"label '{label}'",
-            fix=choose_from(label, [str(column) for column in source.data.obs if column not in (SPLIT, MATCH_SCORE)]),
-        )
+    _require_label(source, target, label)
     modalities = {one.data.name: one.data for one in (source, target)}
     sizes = {name: one.n_cells for name, one in modalities.items()}
     known = Correspondences(sizes, {(source.data.name, target.data.name): pairs})
     shared = share_labels(modalities, known, [label], f"label '{label}'")
     return transfer_labels(
         _latent(source, shared, label), _latent(target, shared, label), k, None if keep_partner else pairs.T.matrix
+    )
+
+
+def _require_label(source: EmbeddedCells, target: EmbeddedCells, label: str) -> None:
+    if label in source.data.obs:
+        return
+    columns = {str(column): None for one in (source, target) for column in one.data.obs}
+    fix = choose_from(label, [column for column in columns if column not in (SPLIT, MATCH_SCORE)])
+    if label in target.data.obs:
+        fix = f"{target.data.name} has it: take that as the source"
+    raise DataError(
+        f"expected a column of obs, found no '{label}' in {source.data.name}", where=f"label '{label}'", fix=fix
     )
 
 
