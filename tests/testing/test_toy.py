@@ -85,3 +85,19 @@ def test_collapsed_and_noisy_embeddings_differ_in_the_latents_alone():
         assert (pair.truth != perfect.truth).nnz == 0
         assert not np.array_equal(pair.z_source, perfect.z_source)
     assert controls.collapsed_embedding().z_target.std() == 0
+
+
+def test_cells_of_a_method_are_partly_paired_and_labelled():
+    cells = toy.cells(3, labels=True)
+    for a, b in (("rna", "atac"), ("atac", "protein"), ("protein", "rna")):
+        rows, columns = cells.pairs(a, b)
+        shared = len(set(toy.CELLS[a]) & set(toy.CELLS[b]))
+        assert 0 < len(rows) < shared < min(cells.views[a].n_cells, cells.views[b].n_cells)
+        assert list(toy.obs(a).index[rows]) == list(toy.obs(b).index[columns])
+    for m, labels in cells.labels.items():
+        assert [i for i, label in enumerate(labels) if label is None] == [4]
+        assert len(labels) == cells.views[m].n_cells
+    assert cells.targets["rna"] is cells.views["rna"].scores
+    assert cells.targets["atac"].shape == (53, 14)
+    bare = toy.cells(known=False)
+    assert (bare.known.n_pairs, bare.labels) == (0, {})

@@ -1,0 +1,54 @@
+"""Imputation by the nearest cells."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from jamie.core.context import Context
+from jamie.core.data import Cells
+from jamie.core.interfaces import Method
+from jamie.methods.paired import paired
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KNeighborsRegressor
+
+
+class KNN(Method):
+    """Imputes the mean of the k nearest training cells' partners: the baseline of the paper.
+
+    Nearest are those of the training cells with a known partner whose scores are closest to the cell's. The more
+    components the scores have, the more of the distance is noise: on citeseq_pbmc the mean correlation of imputed
+    protein is 0.49 on standardized features, 0.59 on 512 components and 0.85 on 50.
+
+    Parameters
+    ----------
+    k : int
+        How many.
+    distance : str
+        ``cosine`` compares the direction of the scores only, which a cell's depth does not change.
+    """
+
+    name: ClassVar[str] = "knn"
+    references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+
+    def __init__(self, *, k: PositiveInt = 5, distance: Literal["euclidean", "cosine"] = "euclidean") -> None:
+        self.k = k
+        self.distance = distance
+
+    def _fit(self, cells: Cells, context: Context) -> None:
+        from sklearn.neighbors import KNeighborsRegressor
+
+        self._regressions: dict[tuple[str, str], KNeighborsRegressor] = {}
+        for a, b in permutations(cells.modalities, 2):
+            x, y = paired(cells, a, b, method=self.name, at_least=self.k)
+            self._regressions[a, b] = KNeighborsRegressor(self.k, metric=self.distance).fit(x, y)
+
+    def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = self._regressions[source, target].predict(scores)
+        return found

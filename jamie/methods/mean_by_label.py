@@ -1,0 +1,53 @@
+"""What the labels alone tell."""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Cells
+from jamie.core.errors import DataError
+from jamie.core.interfaces import Method
+
+log = logging.getLogger(__name__)
+
+
+class MeanByLabel(Method):
+    """Control that is told the labels: imputes the mean of the training cells of the same label.
+
+    Whoever imputes no better has learned which type a cell is, and nothing of the cell itself. It needs no pairs. A
+    cell without a label, or with one that no training cell of the target has, is given the mean of all of them.
+    """
+
+    name: ClassVar[str] = "mean_by_label"
+    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+
+    def _fit(self, cells: Cells, context: Context) -> None:
+        self._means: dict[str, dict[object, NDArray[np.float32]]] = {}
+        for m, labels in cells.labels.items():
+            names = {label for label in labels if label is not None}
+            if len(names) < 2:
+                raise DataError(
+                    f"expected at least 2 labels among the {len(labels)} training cells of {m}, "
+                    f"found {len(names)}{''.join(f': {name}' for name in names)}",
+                    where=f"method '{self.name}'",
+                    fix="name another column of obs under labels, or leave the method out",
+                )
+            self._means[m] = {name: cells.targets[m][labels == name].mean(axis=0) for name in names}
+            self._means[m][None] = cells.targets[m].mean(axis=0)
+
+    def _impute_told(
+        self, scores: NDArray[np.float32], source: str, target: str, labels: NDArray[np.object_]
+    ) -> NDArray[np.floating]:
+        means = self._means[target]
+        strange = {label for label in labels if label not in means}
+        if strange:
+            log.warning(
+                "%s: no training cell of %s is %s; such cells are given the mean of all",
+                *(self.name, target, ", ".join(sorted(map(str, strange)))),
+            )
+        return np.stack([means.get(label, means[None]) for label in labels])
