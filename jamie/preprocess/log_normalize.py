@@ -15,9 +15,8 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from jamie.core.data import Matrix
-from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import percent, stored_position, stored_values
+from jamie.preprocess.counts import depth_normalized, notice_fractions, require_counts, typical_total
 from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
@@ -44,26 +43,15 @@ class LogNormalize(Preprocessor):
         self.target_sum = target_sum
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
-        _check_counts(X, cells)
-        totals = _totals(X)
-        self.median_total = float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
-        values = stored_values(X)
-        broken = float(np.mean(values != np.round(values))) if values.size else 0.0
-        if broken > 0:
-            log.warning(
-                "log_normalize: %.1f %% of the values are not whole numbers; if they are normalised already, choose "
-                "the layer that holds counts or leave log_normalize out",
-                100 * broken,
-            )
+        require_counts(X, cells, self.name)
+        notice_fractions(X, self.name, log)
+        self.median_total = typical_total(X)
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
-        _check_counts(X, cells)
+        require_counts(X, cells, self.name)
         if sparse.issparse(X):
-            return sparse.csr_array(X * self._factors(_totals(X))[:, None]).log1p()
-        return map_rows(X, X.shape[1], lambda block: np.log1p(block * self._factors(block.sum(axis=1))[:, None]))
-
-    def _factors(self, totals: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.divide(self.target_sum, totals, out=np.zeros_like(totals), where=totals > 0)
+            return sparse.csr_array(depth_normalized(X, self.target_sum)).log1p()
+        return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, self.target_sum)))
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         unit = self.median_total / self.target_sum
@@ -92,23 +80,3 @@ class _LogNormalizeModule(nn.Module):
         """Normalise each cell."""
         total = x.sum(dim=1, keepdim=True)
         return torch.log1p(x * (self.target_sum / torch.where(total > 0, total, torch.ones_like(total))))
-
-
-def _totals(X: Matrix) -> NDArray[np.float64]:
-    return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
-
-
-def _check_counts(X: Matrix, cells: pd.DataFrame) -> None:
-    values = stored_values(X)
-    negative = values < 0
-    if not negative.any():
-        return
-    first = int(np.argmax(negative))
-    row, _ = stored_position(X, first)
-    raise DataError(
-        f"expected counts, found {int(negative.sum())} negative values "
-        f"({percent(negative.sum(), X.shape[0] * X.shape[1])}); the first is {values[first]:g} in cell "
-        f"'{cells.index[row]}'",
-        where="preprocessor 'log_normalize'",
-        fix="choose the layer that holds counts (such as layer: counts), or leave log_normalize out",
-    )

@@ -1,0 +1,67 @@
+"""What preprocessors made for raw counts ask of a matrix."""
+
+from __future__ import annotations
+
+from logging import Logger
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.data import Matrix
+from jamie.core.errors import DataError
+from jamie.core.values import percent, stored_position, stored_values
+
+
+def totals_of(X: Matrix) -> NDArray[np.float64]:
+    """(n,) sum of each cell."""
+    return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def typical_total(X: Matrix) -> float:
+    """Median total of the cells that have any count; 1 where none has."""
+    totals = totals_of(X)
+    return float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
+
+
+def depth_normalized(X: Matrix, unit: float) -> Matrix:
+    """Divide the counts (n, p) of each cell by its total, and multiply by `unit`; a cell without counts stays zero."""
+    totals = X.sum(axis=1, dtype=np.float64)
+    factors = np.divide(unit, totals, out=np.zeros_like(totals), where=totals > 0)
+    return sparse.csr_array(X * factors[:, None]) if sparse.issparse(X) else X * factors[:, None]
+
+
+def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:
+    """Refuse negative values.
+
+    Raises
+    ------
+    DataError
+        Naming the first of them.
+    """
+    values = stored_values(X)
+    negative = values < 0
+    if not negative.any():
+        return
+    first = int(np.argmax(negative))
+    row, _ = stored_position(X, first)
+    raise DataError(
+        f"expected counts, found {int(negative.sum())} negative values "
+        f"({percent(negative.sum(), X.shape[0] * X.shape[1])}); the first is {values[first]:g} in cell "
+        f"'{cells.index[row]}'",
+        where=f"preprocessor '{preprocessor}'",
+        fix=f"choose the layer that holds counts (such as layer: counts), or leave {preprocessor} out",
+    )
+
+
+def notice_fractions(X: Matrix, preprocessor: str, log: Logger) -> None:
+    """Warn, in the preprocessor's own log, of values that are not whole numbers."""
+    values = stored_values(X)
+    broken = float(np.mean(values != np.round(values))) if values.size else 0.0
+    if broken > 0:
+        log.warning(
+            "%s: %.1f %% of the values are not whole numbers; if they are normalised already, choose the layer that "
+            "holds counts or leave %s out",
+            *(preprocessor, 100 * broken, preprocessor),
+        )

@@ -1,0 +1,87 @@
+"""Accessibility counts weighed by how rare a region is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pydantic import PositiveFloat
+from scipy import sparse
+from torch import Tensor, nn
+
+from jamie.core.data import Matrix
+from jamie.core.interfaces import Preprocessor
+from jamie.preprocess.counts import depth_normalized, notice_fractions, require_counts, typical_total
+from jamie.preprocess.rows import map_rows
+
+log = logging.getLogger(__name__)
+
+
+class TFIDF(Preprocessor):
+    """Counts as term frequency times inverse document frequency, and log(1 + x) of that; before pca, this is LSI.
+
+    ``log(1 + scale TF IDF)`` with TF the count over the cell's total and ``IDF = log(1 + n / (1 + n_j))``, where n_j
+    of the n training cells have feature j. A cell without counts stays zero; sparse stays sparse. The inverse takes
+    the exponential, divides by IDF and scales to the median total of the training cells: its unit is the count in a
+    typical cell, as that of log_normalize, and it is never negative.
+
+    Parameters
+    ----------
+    scale
+        The common factor.
+    """
+
+    name: ClassVar[str] = "tfidf"
+    references: ClassVar[tuple[str, ...]] = ("10.1016/j.cell.2018.06.052", "10.1038/s41592-021-01282-5")
+    takes_counts: ClassVar[bool] = True
+
+    def __init__(self, *, scale: PositiveFloat = 1e4) -> None:
+        self.scale = scale
+
+    def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
+        require_counts(X, cells, self.name)
+        notice_fractions(X, self.name, log)
+        self.median_total = typical_total(X)
+        n_with = np.asarray((X > 0).sum(axis=0), np.float64).ravel()
+        self.idf = np.log1p(X.shape[0] / (1 + n_with))
+
+    def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
+        require_counts(X, cells, self.name)
+        if sparse.issparse(X):
+            return sparse.csr_array(depth_normalized(X, self.scale) * self.idf).log1p()
+        return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, self.scale) * self.idf))
+
+    def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
+        units = self.median_total / (self.scale * self.idf)
+        if sparse.issparse(Z):
+            return sparse.csr_array(sparse.csr_array(Z).expm1().maximum(0) * units)
+        return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * units)
+
+    def as_module(self) -> nn.Module:
+        return _TFIDFModule(self.scale * self.idf)
+
+    def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        return {"idf": self.idf}, {"median_total": self.median_total}
+
+    def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
+        self.idf, self.median_total = arrays["idf"], plain["median_total"]
+
+
+class _TFIDFModule(nn.Module):
+    """x (n, p) -> log(1 + x / total * weight)."""
+
+    weight: Tensor
+
+    def __init__(self, weight: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.as_tensor(weight, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh the counts of each cell."""
+        total = x.sum(dim=1, keepdim=True)
+        return torch.log1p(x / torch.where(total > 0, total, torch.ones_like(total)) * self.weight)
