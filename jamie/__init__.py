@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what the table below says, for type checkers; each name as itself, which makes it public
     from jamie.api import JAMIE as JAMIE
     from jamie.api import load as load
+    from jamie.benchmark import bench as bench
     from jamie.core.batch import Batch as Batch
     from jamie.core.batch import Output as Output
     from jamie.core.batch import PairBlocks as PairBlocks
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.scoring import ImputedPair as ImputedPair
     from jamie.core.scoring import MatchedPair as MatchedPair
     from jamie.core.scoring import Score as Score
+    from jamie.grid import sweep as sweep
     from jamie.pipeline import run as run
     from jamie.report.comparison import compare as compare
 
@@ -86,6 +88,8 @@ _PUBLIC = {
     "load": "jamie.api",
     "run": "jamie.pipeline",
     "compare": "jamie.report.comparison",
+    "sweep": "jamie.grid",
+    "bench": "jamie.benchmark",
 }
 
 __all__ = sorted(_PUBLIC)

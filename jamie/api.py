@@ -25,7 +25,7 @@ from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, transfer_between
 from jamie.report.results import EMBEDDING, SPLIT, imputation_provenance, imputed_anndata, joint_embedding
-from jamie.spec import Spec, load_spec
+from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class JAMIE:
                 "or a dotted key in overrides={...}"
             )
         changed = {SHORT[name]: value for name, value in settings.items()} | dict(overrides or {})
-        self.spec: Spec = load_spec(spec, changed, reads_data=False)
+        self.spec: Spec = load_single(spec, changed, reads_data=False)
         self._progress = progress
         self._fitted: Fitted | None = None
         self._model: TrainedModel | None = None

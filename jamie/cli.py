@@ -32,6 +32,7 @@ MaxMissing = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the place of the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, also for errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Jobs = Annotated[int, typer.Option(help="Runs of a sweep at a time; -1 for one on each core.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors only.")]
 
 
@@ -68,17 +69,31 @@ def run(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory [runs/NAME-TIME].")] = None,
     sets: Sets = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out after it was stopped.")] = False,
+    jobs: Jobs = 1,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Run a spec: train the model and write embeddings, imputed modalities and metrics."""
-    from jamie.terminal import errors_shown, print_blocks, print_json
+    """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
+    from jamie.terminal import errors_shown, print_blocks, print_json, print_sweep
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.pipeline import run as run_spec
         from jamie.report.console import reporting
+        from jamie.spec import is_sweep
+
+        several = is_sweep(spec, sets or [])
+    if several:
+        with errors_shown(as_json=json, debug=debug), reporting(quiet=quiet or json) as progress:
+            from jamie.grid import sweep
+
+            found = sweep(
+                spec, out=out, overrides=sets or [], jobs=jobs, resume=resume, overwrite=overwrite, progress=progress
+            )
+        print_sweep(found, as_json=json, quiet=quiet)
+        return
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.pipeline import run as run_spec
         from jamie.report.tables import comparison_table
 
         with reporting(quiet=quiet or json) as progress:
@@ -124,14 +139,51 @@ def evaluate(
 
 
 @app.command()
+def bench(
+    spec: SpecFile,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the runs [runs/NAME-TIME].")] = None,
+    sets: Sets = None,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each run is done.")] = 3,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in --out; finished runs are kept.")] = False,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure the time and memory of a spec or a sweep, each run in a process of its own."""
+    from jamie.terminal import errors_shown, print_sweep
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.benchmark import bench as bench_spec
+        from jamie.report.console import reporting
+
+        with reporting(quiet=quiet or json) as progress:
+            found = bench_spec(
+                spec,
+                out=out,
+                overrides=sets or [],
+                repeats=repeats,
+                jobs=jobs,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    print_sweep(found.sweep, as_json=json, quiet=quiet, medians=found.medians)
+
+
+@app.command()
 def validate(spec: SpecFile, sets: Sets = None, json: Json = False, debug: Debug = False) -> None:
-    """Check a spec without reading data; prints it with all defaults filled in."""
+    """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
     from jamie.terminal import errors_shown, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.spec import load_spec
+        from jamie.spec import expand
 
-        checked = load_spec(spec, sets or [])
+        found = expand(spec, sets or [])
+    checked = found.spec
+    if checked.is_sweep:
+        typer.echo(f"a sweep of {len(found.cells)} runs", err=True)
     if json:
         print_json(checked.plain())
     else:

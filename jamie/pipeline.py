@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jamie.core.context import Context, Progress
-from jamie.core.errors import OutputError, SpecError
+from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.fitting import Fitted, fit
@@ -28,7 +28,7 @@ from jamie.report.results import (
     write_imputed,
 )
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
-from jamie.spec import Spec, load_spec
+from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
@@ -93,12 +93,7 @@ def run(
     JamieError
         Where the spec, the data or the folder are not as they must be; see `jamie.core.errors`.
     """
-    spec = load_spec(source, overrides)
-    if spec.is_sweep:
-        fix = (
-            "run it with jamie.sweep(...) or `jamie run`, or leave out sweep, evaluate.seeds and evaluate.holdout.folds"
-        )
-        raise SpecError("expected one run, found a sweep", where=spec.where("sweep"), fix=fix)
+    spec = load_single(source, overrides)
     device = device_for(spec.training.device)
     hashes = {str(path): file_hash(path) for path in sources(spec)}
     place = Path(out) if out else Path("runs") / f"{spec.name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,11 @@ from rich.table import Table
 from jamie.core.errors import JamieError, SpecError
 from jamie.report.run_folder import json_text
 from jamie.report.tables import Block
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from jamie.grid import SweepResult
 
 WIDTH_IN_FILES = 200
 UNEXPECTED, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -99,6 +104,36 @@ def print_blocks(blocks: Iterable[Block]) -> None:
     for position, block in enumerate(blocks):
         print(block.title if position == 0 else f"\n{block.title}", flush=True)
         print_rows(block.rows)
+
+
+def print_sweep(
+    result: SweepResult, *, as_json: bool = False, quiet: bool = False, medians: DataFrame | None = None
+) -> None:
+    """Print the summary of a sweep (of a benchmark, its time and memory), and then the runs that failed.
+
+    Raises
+    ------
+    typer.Exit
+        With exit code 2, where a run failed.
+    """
+    from jamie.report.bench_tables import bench_blocks
+    from jamie.report.sweep_tables import summary_blocks
+
+    if as_json:
+        runs = [{"run": one.name, "values": one.values, "error": one.error or None} for one in result.runs]
+        tables = {"summary": result.summary} if medians is None else {"summary": result.summary, "bench": medians}
+        shown = {name: table.to_dict(orient="records") for name, table in tables.items()}
+        print_json({"folder": str(result.folder), "runs": runs, **shown})
+    else:
+        if not quiet and medians is None:
+            print_blocks(summary_blocks(result.summary, result.grid_keys))
+        elif not quiet and medians is not None:
+            print_blocks(bench_blocks(medians, result.grid_keys))
+        typer.echo(f"written to {result.folder}")
+        for run in result.failed:
+            print(f"{run.name} failed: {run.error}", file=sys.stderr)
+    if result.failed:
+        raise typer.Exit(USER_ERROR)
 
 
 def print_component(found: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 WIDTH, LONGEST_NAME, GAP = 80, 24, 2
 UP, DOWN, BEST = "↑", "↓", "*"
@@ -19,6 +19,7 @@ SCOPES = {
 
 Record = Mapping[str, Any]
 Row = tuple[str, str]  # run and method
+Key = TypeVar("Key")  # of a row
 Columns = Mapping[str, Mapping[Row, str]]  # cells as text, by header
 
 
@@ -65,7 +66,7 @@ def comparison_table(
     for place, chosen in _by_place(records).items():
         columns = {header: _marked(values, header, told) for header, values in _columns(chosen, records).items()}
         if len(names) > 1:
-            blocks += _panels(", ".join(place), columns, names, width)
+            blocks += panels(", ".join(place), columns, names, width)
         for header, cells in columns.items() if len(names) == 1 else ():
             row = alone.setdefault(place[0], {}).setdefault(header, {"metric": header.replace("\n", " ")})
             row[place[1].replace(" ", "\n")] = next(iter(cells.values()))
@@ -86,11 +87,11 @@ def _row_names(entries: Sequence[Mapping[str, Any]]) -> dict[Row, dict[str, str]
     for run, method in rows:
         cells = {"run": run} if several_runs else {}
         cells |= {"method": method} if several_methods or not several_runs else {}
-        names[run, method] = {key: _folded(name) for key, name in cells.items()}
+        names[run, method] = {key: folded(name) for key, name in cells.items()}
     return names
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """Fold a long name, where it can be after a sign that is no letter."""
     lines = [""]
     for piece in re.findall(r"[^/,_\s-]*[/,_\s-]|[^/,_\s-]+", name):
@@ -151,7 +152,7 @@ def _columns(chosen: Sequence[Record], records: Sequence[Record]) -> dict[str, d
 
 def _marked(values: Mapping[Row, float | None], header: str, told: set[Row]) -> dict[Row, str]:
     """Values as text, the best of several with a mark; those that read the same are equally good."""
-    texts = {row: _number(value) for row, value in values.items()}
+    texts = {row: number(value) for row, value in values.items()}
     competing = {row: value for row, value in values.items() if row not in told and value is not None}
     competing = {row: value for row, value in competing.items() if value == value}
     if len(competing) < 2:
@@ -160,7 +161,8 @@ def _marked(values: Mapping[Row, float | None], header: str, told: set[Row]) -> 
     return {row: text + BEST * (row in competing and text == texts[best]) for row, text in texts.items()}
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Write a number with three digits or so."""
     if value is None or value != value:
         return "none"
     if value and not 0.001 <= abs(value) < 100:
@@ -168,25 +170,39 @@ def _number(value: float | None) -> str:
     return f"{value:.3f}"
 
 
-def _panels(title: str, columns: Columns, names: Mapping[Row, Mapping[str, str]], width: int) -> list[Block]:
-    """Divide the columns of a block among as many tables as the width asks for."""
+def panels(
+    title: str, columns: Mapping[str, Mapping[Key, str]], names: Mapping[Key, Mapping[str, str]], width: int
+) -> list[Block]:
+    """Divide the columns of a block among as many tables as the width asks for.
+
+    Parameters
+    ----------
+    title
+        Of the block.
+    columns
+        Cells as text, by header and row.
+    names
+        Cells that name each row, by their header.
+    width
+        Characters of a line.
+    """
     names = {row: name for row, name in names.items() if any(row in cells for cells in columns.values())}
     left = _names_width(names)
-    panels: list[dict[str, Mapping[Row, str]]] = [{}]
+    divided: list[dict[str, Mapping[Key, str]]] = [{}]
     used = left
     for header, cells in columns.items():
         needed = GAP + _width([header, *cells.values()])
-        if panels[-1] and used + needed > width:
-            panels.append({})
+        if divided[-1] and used + needed > width:
+            divided.append({})
             used = left
-        panels[-1][header] = cells
+        divided[-1][header] = cells
         used += needed
     return [
         Block(
             title if position == 0 else f"{title}, continued",
             [{**names[row], **{header: cells.get(row, "") for header, cells in panel.items()}} for row in names],
         )
-        for position, panel in enumerate(panels)
+        for position, panel in enumerate(divided)
     ]
 
 
@@ -194,7 +210,7 @@ def _width(texts: Iterable[str]) -> int:
     return max(len(line) for text in texts for line in text.split("\n"))
 
 
-def _names_width(names: Mapping[Row, Mapping[str, str]]) -> int:
+def _names_width(names: Mapping[Key, Mapping[str, str]]) -> int:
     keys = next(iter(names.values()), {})
     return sum(_width([key, *(name[key] for name in names.values())]) + GAP for key in keys) - GAP
 

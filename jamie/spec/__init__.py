@@ -4,7 +4,7 @@ from jamie.spec.documents import preset_names
 from jamie.spec.load import load_spec
 from jamie.spec.ref import Ref
 from jamie.spec.sections import Modality, Spec, Target
-from jamie.spec.sweep import Sweep, SweepCell, expand, is_sweep
+from jamie.spec.sweep import Sweep, SweepCell, expand, is_sweep, load_single
 
 __all__ = [
     "Modality",
@@ -15,6 +15,7 @@ __all__ = [
     "Target",
     "expand",
     "is_sweep",
+    "load_single",
     "load_spec",
     "preset_names",
 ]

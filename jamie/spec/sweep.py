@@ -21,7 +21,8 @@ from jamie.spec.values import found
 
 SEED, SEEDS = "seed", "evaluate.seeds"
 FOLD = "evaluate.holdout.fold"
-REPEATED = (SEED, FOLD)
+REPEAT = "repeat"  # no key of a spec: the same run again, to measure it
+REPEATED = (SEED, FOLD, REPEAT)
 SWEEP = "sweep"
 UNSWEPT = {
     SWEEP: "a sweep has no sweep in it",
@@ -160,11 +161,42 @@ def expand(
 
 def is_sweep(source: str | Path | Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any] = ()) -> bool:
     """Whether a spec describes several runs; it is not checked otherwise."""
-    tree = draft_spec(source, overrides).tree
+    return bool(_sweeping(draft_spec(source, overrides).tree))
+
+
+def load_single(
+    source: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    reads_data: bool = True,
+) -> Spec:
+    """Read a spec as `load_spec` does, and refuse one of several runs.
+
+    Raises
+    ------
+    SpecError
+        With every problem, each at its place.
+    """
+    draft = draft_spec(source, overrides, reads_data=reads_data)
+    several = [
+        Problem(node.mark, key, "expected one run, found a sweep", ("run it with jamie.sweep, or leave this out",))
+        for key, node in _sweeping(draft.tree).items()
+    ]
+    if several:
+        raise spec_error(several)
+    return check(draft)
+
+
+def _sweeping(tree: Node) -> dict[str, Node]:
+    """Return what makes several runs of a spec, by its key."""
     holdout = _below(tree, "evaluate", "holdout")
-    folds = _below(holdout, "folds") is not None and _below(holdout, "fold") is None
-    swept = _below(tree, SWEEP)
-    return bool(swept and swept.value) or _below(tree, "evaluate", "seeds") is not None or folds
+    swept, folds = _below(tree, SWEEP), _below(holdout, "folds")
+    found = {
+        SWEEP: swept if swept is not None and swept.value else None,
+        SEEDS: _below(tree, "evaluate", "seeds"),
+        "evaluate.holdout.folds": folds if _below(holdout, "fold") is None else None,
+    }
+    return {key: node for key, node in found.items() if node is not None}
 
 
 def _below(node: Node | None, *keys: str) -> Node | None:

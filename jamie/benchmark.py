@@ -1,0 +1,82 @@
+"""Benchmarks: sweeps whose runs have a process each, with tables and figures of their time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jamie.core.context import Progress
+from jamie.core.errors import OutputError
+from jamie.grid import SweepResult, do_runs, require_jobs, sweeping, written
+from jamie.report.bench_figures import write_growth_figures
+from jamie.report.bench_tables import cost_table, median_table
+from jamie.spec import Sweep, SweepCell, expand
+from jamie.spec.sweep import REPEAT
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """A finished benchmark.
+
+    Parameters
+    ----------
+    sweep
+        Its runs and their metrics.
+    costs
+        Seconds and peak memory (MiB) of every stage and method in every run: ``bench.csv``.
+    medians
+        Over the repetitions, with ratios to the first cell of the grid and the first method: ``bench_summary.csv``.
+    """
+
+    sweep: SweepResult
+    costs: pd.DataFrame
+    medians: pd.DataFrame
+
+
+def bench(
+    source: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | tuple[str, ...] | list[str] = (),
+    repeats: int = 3,
+    jobs: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> BenchResult:
+    """Measure the time and memory of a spec, or of every run of a sweep, each in a process of its own.
+
+    Parameters
+    ----------
+    repeats
+        How often each run is done; medians are over these, and over seeds and folds.
+    jobs
+        Runs at a time; more than one share the machine, and take longer than alone.
+    source, out, overrides, resume, overwrite, progress
+        As of `jamie.sweep`; an interrupted run is done again from its start, so that its times are whole.
+
+    Raises
+    ------
+    JamieError
+        Where the spec or the folder are not as they must be.
+    """
+    if repeats < 1:
+        raise OutputError(f"expected at least 1, found {repeats}", where="--repeats", fix="give 1 or more")
+    require_jobs(jobs)
+    once = expand(source, overrides)
+    cells = [SweepCell({**cell.values, REPEAT: i}, cell.spec) for cell in once.cells for i in range(repeats)]
+    found = Sweep(once.spec, tuple(cells))
+    with sweeping(found, out, resume=resume, overwrite=overwrite, apart=True) as (folder, plan):
+        runs = do_runs(plan, jobs=jobs, apart=True, progress=progress)
+        result = written(folder, found, runs)
+        costs = cost_table([(run.name, run.values, run.folder) for run in runs if not run.error], found.keys)
+        medians = median_table(costs, found.grid_keys)
+        folder.write_text("bench.csv", costs.to_csv(index=False))
+        folder.write_text("bench_summary.csv", medians.to_csv(index=False))
+        folder.write_json("bench_summary.json", medians.to_dict(orient="records"))
+        write_growth_figures(folder, medians, found.grid_keys)
+    return BenchResult(result, costs, medians)

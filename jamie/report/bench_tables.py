@@ -1,0 +1,108 @@
+"""Time and memory of runs: every measurement, medians over repetitions, ratios, and what of it a person reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jamie.report.run_folder import MANIFEST
+from jamie.report.sweep_tables import name_rows, short_value
+from jamie.report.tables import WIDTH, Block, panels
+
+SECONDS, MEMORY = "seconds", "peak_memory_mib"
+TOTAL, PHASES = "total", ("preparation", "training")
+PARTS = ("method", "stage")
+
+
+def cost_table(runs: Iterable[tuple[str, Mapping[str, Any], Path]], keys: Sequence[str]) -> pd.DataFrame:
+    """Collect what runs took.
+
+    There is a row for each stage of a run and for their sum (`stage` ``total``), and for the preparation and training
+    of each method that is compared, that of the model among them; `method` is empty for a stage.
+
+    Parameters
+    ----------
+    runs
+        Name, swept values and run directory of each.
+    keys
+        The swept keys: a column each.
+    """
+    rows = [
+        {"run": name, **{key: short_value(values[key]) if key in values else "" for key in keys}, **cost}
+        for name, values, folder in runs
+        for cost in _costs(folder)
+    ]
+    return pd.DataFrame(rows, columns=["run", *keys, *PARTS, SECONDS, MEMORY])
+
+
+def _costs(folder: Path) -> Iterator[dict[str, Any]]:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    stages = manifest["stages"]
+    for stage, usage in stages.items():
+        yield {"method": "", "stage": stage, **usage}
+    seconds = round(sum(usage[SECONDS] for usage in stages.values()), 3)
+    yield {"method": "", "stage": TOTAL, SECONDS: seconds, MEMORY: manifest[MEMORY]}
+    for method in json.loads((folder / "methods.json").read_text()):
+        yield from (
+            {"method": method["method"], "stage": phase, **method[phase]} for phase in PHASES if method.get(phase)
+        )
+
+
+def median_table(costs: pd.DataFrame, grid_keys: Sequence[str]) -> pd.DataFrame:
+    """Medians over repetitions, with their range, and ratios to the first cell of the grid and the first method."""
+    by = [*grid_keys, *PARTS]
+    groups = costs.groupby(by, sort=False, dropna=False)
+    table = groups.size().rename("n").reset_index()
+    for measure in (SECONDS, MEMORY):
+        found = groups[measure].agg(["median", "min", "max"]).reset_index(drop=True)
+        table[[measure, f"{measure}_min", f"{measure}_max"]] = found
+    for measure, name in ((SECONDS, "seconds"), (MEMORY, "memory")):
+        first_cell = table.groupby(list(PARTS), sort=False)[measure].transform("first")
+        table[f"{name}_to_first_cell"] = table[measure] / first_cell.where(first_cell > 0)
+        of_methods = table[table["method"] != ""]
+        first_method = of_methods.groupby([*grid_keys, "stage"], sort=False)[measure].transform("first")
+        table[f"{name}_to_first_method"] = of_methods[measure] / first_method.where(first_method > 0)
+    return table
+
+
+def bench_blocks(medians: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[Block]:
+    """Lay out the medians: cells of the grid as rows and stages as columns, then the methods.
+
+    Parameters
+    ----------
+    medians
+        As `median_table` gives it.
+    grid_keys
+        The swept keys in it.
+    width
+        Characters of a line.
+    """
+    keys = [*grid_keys, "n"]
+    stages, methods = (medians[(medians["method"] == "") == is_stage] for is_stage in (True, False))
+    several = len(stages[list(grid_keys)].drop_duplicates()) > 1 if grid_keys else False
+    columns: dict[str, dict[Any, str]] = {}
+    for row in sorted(stages.to_dict(orient="records"), key=lambda one: one["stage"] != TOTAL):
+        place = tuple(row[key] for key in keys)
+        columns.setdefault(f"{row['stage']}\nseconds".replace(" ", "\n"), {})[place] = f"{row[SECONDS]:.1f}"
+        if row["stage"] == TOTAL:
+            columns.setdefault("peak\nMiB", {})[place] = f"{row[MEMORY]:.0f}"
+            if several:
+                columns.setdefault("seconds\nto first", {})[place] = _ratio(row["seconds_to_first_cell"])
+                columns.setdefault("MiB\nto first", {})[place] = _ratio(row["memory_to_first_cell"])
+    blocks = panels("stages, medians of n runs", columns, name_rows(stages, keys), width)
+    columns = {}
+    for row in methods.to_dict(orient="records"):
+        place = tuple(row[key] for key in [*keys, "method"])
+        columns.setdefault(f"{row['stage']}\nseconds", {})[place] = f"{row[SECONDS]:.1f}"
+        columns.setdefault(f"{row['stage']}\nMiB", {})[place] = f"{row[MEMORY]:.0f}"
+        if row["stage"] == PHASES[-1]:
+            columns.setdefault("training\nto first", {})[place] = _ratio(row["seconds_to_first_method"])
+    return blocks + panels("methods, medians of n runs", columns, name_rows(methods, [*keys, "method"]), width)
+
+
+def _ratio(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.2f}x"

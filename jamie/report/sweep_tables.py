@@ -1,0 +1,118 @@
+"""Tables of a sweep: every record, its summary over repetitions, and what of it a person reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from jamie.metrics.summary import summarize
+from jamie.report.tables import DOWN, SCOPES, UP, WIDTH, Block, folded, number, panels
+
+OF_A_RECORD = ("method", "metric", "parameters", "part", "scope", "source", "target", "label")
+CONSTANT = ("higher_is_better", "headline")  # the same in all records that are summarized together
+Rows = Sequence[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]
+
+
+def short_value(value: Any) -> Any:
+    """Return a swept value for a table: numbers and text as they are, all else as YAML on one line."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Name dotted keys by as many of their last words as tell them apart."""
+    keys = list(keys)
+    names = {}
+    for key in keys:
+        words = key.split(".")
+        for length in count(1):
+            name = ".".join(words[-length:])
+            if name == key or not any(other != key and f".{other}".endswith(f".{name}") for other in keys):
+                break
+        names[key] = name
+    return names
+
+
+def record_table(runs: Rows, keys: Sequence[str]) -> pd.DataFrame:
+    """Join the records of runs.
+
+    Parameters
+    ----------
+    runs
+        Name, swept values and records (as in ``metrics.json``) of each.
+    keys
+        The swept keys: a column each.
+    """
+    rows = [
+        {
+            "run": name,
+            **{key: short_value(values[key]) if key in values else "" for key in keys},
+            **record,
+            "parameters": ", ".join(f"{key}={value}" for key, value in record["parameters"].items()),
+        }
+        for name, values, records in runs
+        for record in records
+    ]
+    table = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["run", *keys, *OF_A_RECORD, *CONSTANT, "value"])
+    return table.assign(value=pd.to_numeric(table["value"]))
+
+
+def summary_table(records: pd.DataFrame, grid_keys: Sequence[str]) -> pd.DataFrame:
+    """Mean, sd, interval and number over the repetitions of every cell of the grid."""
+    return summarize(records, [*grid_keys, *OF_A_RECORD, *CONSTANT])
+
+
+def summary_blocks(summary: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[Block]:
+    """Lay out the headline metrics: cells of the grid and methods as rows, metrics as columns, ``mean ± sd``.
+
+    There is a block for each scope and two modalities. One that would be wider than `width` is divided.
+
+    Parameters
+    ----------
+    summary
+        As `summary_table` gives it.
+    grid_keys
+        The swept keys in it.
+    width
+        Characters of a line.
+    """
+    headlines = summary[summary["headline"] & (summary["part"] == "")]
+    keys = [*grid_keys, "method"]
+    blocks: dict[str, dict[str, dict[tuple[Any, ...], str]]] = {}
+    directions = set(zip(headlines["metric"], headlines["source"], headlines["target"], strict=True))
+    for row in headlines.to_dict(orient="records"):
+        title = f"{' and '.join(sorted((row['source'], row['target'])))}, {SCOPES.get(row['scope'], row['scope'])}"
+        header = "\n".join([*str(row["metric"]).split("_")]) + f" {UP if row['higher_is_better'] else DOWN}"
+        if (row["metric"], row["target"], row["source"]) in directions:
+            header += f"\nto {row['target']}"
+        place = tuple(row[key] for key in keys)
+        blocks.setdefault(title, {}).setdefault(header, {})[place] = spread(row["mean"], row["sd"])
+    names = name_rows(headlines, keys)
+    return [panel for title, columns in blocks.items() for panel in panels(title, columns, names, width)]
+
+
+def name_rows(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], dict[str, str]]:
+    """Cells that name the rows of a table for `jamie.report.tables.panels`, by the values of some columns."""
+    short = short_names(keys)
+    return {
+        tuple(row[key] for key in keys): {_header(short[key]): folded(str(row[key])) for key in keys}
+        for row in table.to_dict(orient="records")
+    }
+
+
+def _header(name: str) -> str:
+    return name.replace("_", "\n").replace(".", "\n")
+
+
+def spread(mean: float, sd: float) -> str:
+    """``0.887 ± 0.009``; the mean alone of a single run."""
+    if pd.isna(sd):
+        return number(mean)
+    rounded = abs(mean) < 100 and sd >= 0.0005
+    return f"{mean:.3f} ± {sd:.3f}" if rounded else f"{number(mean)} ± {number(sd)}"
