@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import permutations
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.data import Matrix
-from jamie.core.errors import JamieError
+from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Method
 from jamie.core.meter import Usage
 from jamie.core.schema import fields_of
@@ -161,11 +161,11 @@ def run_method(
     except Exception as error:  # a method of a plugin may raise anything, and must not cost the model
         log.warning("%s is left out, since it failed: %s: %s", name, type(error).__name__, error, exc_info=True)
         return replace(outcome, status="failed", reason=f"{type(error).__name__}: {error}")
-    usage = dict(method.usage)
+    preparation, training = method.usage["preparation"], method.usage["training"]
+    log.info("%s: preparation %.1f s, training %.1f s", name, preparation.seconds, training.seconds)
     if preprocessing:
-        usage["preparation"] = together(preprocessing, usage["preparation"])
-    log.info("%s: %s", name, ", ".join(f"{phase} {used.seconds:.1f} s" for phase, used in usage.items()))
-    return replace(outcome, **usage, **results, chains=prepared.target_chains)
+        preparation = together(preprocessing, preparation)
+    return replace(outcome, preparation=preparation, training=training, chains=prepared.target_chains, **results)
 
 
 def together(first: Usage, second: Usage) -> Usage:
@@ -179,18 +179,26 @@ def _results(
     train: Mapping[str, NDArray[np.int64]],
     labels: Mapping[str, NDArray[np.object_]],
 ) -> dict[str, Any]:
-    """Latents and imputed values of all cells, as far as the method gives them."""
+    """Latents and imputed values of all cells, as far as the method gives them; all of them finite."""
     found: dict[str, Any] = {}
     if method.embeds() and method.inductive:
-        found["latents"] = method.embed(scores)
+        found["latents"] = embedded = method.embed(scores)
+        _require_finite(method, "latents", embedded.values())
     elif method.embeds():
         embedded = method.embed({m: scores[m][rows] for m, rows in train.items()})
+        _require_finite(method, "latents", embedded.values())
         found["latents"] = {m: _spread(z, train[m], len(scores[m])) for m, z in embedded.items()}
     if method.imputes():
         found["imputed"] = {
             (a, b): method.impute(scores[a], a, b, labels.get(a)).mean for a, b in permutations(scores, 2)
         }
+        _require_finite(method, "imputed values", found["imputed"].values())
     return found
+
+
+def _require_finite(method: Method, what: str, values: Iterable[NDArray[np.floating]]) -> None:
+    if not all(np.isfinite(one).all() for one in values):
+        raise DataError(f"expected finite {what}, found others", where=f"method '{method.name}'", fix="leave it out")
 
 
 def _spread(z: NDArray[np.floating], rows: NDArray[np.int64], n: int) -> NDArray[np.floating]:

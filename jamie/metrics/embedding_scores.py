@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jamie.core.data import Dataset
 from jamie.core.interfaces import Metric
 from jamie.core.scoring import EmbeddedPair, Labels
-from jamie.metrics.records import Place, Record, records_of
+from jamie.metrics.records import Place, Record, records_of, scored
 from jamie.metrics.scopes import Scope
 
 _FEWEST_PAIRS = 2
@@ -50,11 +50,11 @@ def score_embedding(
     for metric in metrics:
         for pair, label in _pairs(metric, scope, z, dataset, labels):
             n_cells = _n_scored(metric, pair)
-            if n_cells == 0:
-                continue
-            place = Place(scope.name, method, pair.source, pair.target, label, n_cells, metric.name not in names)
-            names.add(metric.name)
-            yield from records_of(metric, metric.score(pair), place)
+            score = scored(metric, pair, scope.name) if n_cells else None
+            if score is not None:
+                place = Place(scope.name, method, pair.source, pair.target, label, n_cells, metric.name not in names)
+                names.add(metric.name)
+                yield from records_of(metric, score, place)
 
 
 def _pairs(

@@ -17,7 +17,7 @@ from jamie.core.interfaces import Metric
 from jamie.core.scoring import ImputedPair
 from jamie.core.values import column_means
 from jamie.metrics.embedding_scores import labels_of
-from jamie.metrics.records import Place, Record, records_of
+from jamie.metrics.records import Place, Record, records_of, scored
 from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, Scope
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,7 @@ def imputation_scopes(given: Sequence[Scope]) -> list[Scope]:
 def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, target: str) -> Measured | None:
     """Find what is to be imputed in a scope; None where too few cells have a true partner.
 
-    Features with a measured value that is missing are left out, and where there are very many values a part of the
-    cells, taken evenly, stands for all; both are said.
+    Where there are very many values a part of the cells, taken evenly, stands for all, which is said.
     """
     a, _ = scope.cells
     truth = scope.truth if source == a else scope.truth.T
@@ -76,21 +75,17 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     partners = scope.cells[target][partner[rows]]
     values = _dense(data.X[partners])
-    missing = np.isnan(values).any(axis=0)
-    if missing.any():
-        log.warning("%s, %s: %d features with missing values are not scored", target, scope.name, missing.sum())
     mean, sd = _mean_and_sd(data.X[split.train[target]])
-    keep = np.flatnonzero(~missing)
     label = dataset.labels[0] if dataset.labels and dataset.labels[0] in dataset.modalities[source].obs else ""
     rows = scope.cells[source][rows]
     pair = ImputedPair(
         source=source,
         target=target,
-        features=data.features[keep],
-        measured=values[:, keep],
+        features=data.features,
+        measured=values,
         imputed=np.empty((0, 0), np.float32),
-        mean=mean[keep],
-        sd=sd[keep],
+        mean=mean,
+        sd=sd,
         labels=labels_of(dataset, source, label, rows),
     )
     return Measured(scope.name, rows, pair)
@@ -124,16 +119,14 @@ def score_imputation(
         Records, and a table with one row for each feature and a column for each metric that has such values.
     """
     pair, scope = measured.pair, measured.scope
-    scored = dataset.modalities[pair.target].target.features.isin(pair.features)
-    pair = replace(pair, imputed=_dense(impute(pair.source, pair.target, measured.rows))[:, scored])
+    pair = replace(pair, imputed=_dense(impute(pair.source, pair.target, measured.rows)))
     records: list[Record] = []
     columns: dict[str, Any] = {}
     for metric in metrics:
         if "labels" in metric.requires and pair.labels is None:
             continue
-        score = metric.score(pair)
-        if np.isnan(score.value):
-            log.warning("%s to %s, %s: no feature can be scored by %s", pair.source, pair.target, scope, metric.name)
+        score = scored(metric, pair, scope)
+        if score is None:
             continue
         label = dataset.labels[0] if "labels" in metric.requires else ""
         headline = not any(record.metric == metric.name for record in records)

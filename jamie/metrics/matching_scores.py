@@ -12,7 +12,7 @@ from jamie.core.data import Dataset
 from jamie.core.interfaces import Metric
 from jamie.core.scoring import MatchedPair
 from jamie.metrics.embedding_scores import labels_of
-from jamie.metrics.records import Place, Record, records_of
+from jamie.metrics.records import Place, Record, records_of, scored
 from jamie.metrics.scopes import ALL, HELD_OUT_PAIRS
 
 
@@ -61,4 +61,5 @@ def score_matching(
         for number, metric in enumerate(chosen):
             headline = metric.name not in {one.name for one in chosen[:number]}
             place = Place(scope, method, a, b, label, pairs.n_pairs, headline)
-            yield from records_of(metric, metric.score(pair), place)
+            score = scored(metric, pair, scope)
+            yield from records_of(metric, score, place) if score else ()

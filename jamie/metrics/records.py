@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import pandas as pd
 
+from jamie.core.errors import DataError
 from jamie.core.interfaces import Metric
+from jamie.core.interfaces.metric import require_finite
 from jamie.core.schema import fields_of
 from jamie.core.scoring import Score
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,26 @@ class Place:
     label: str
     n_cells: int
     headline: bool
+
+
+def scored(metric: Metric[Any], subject: Any, where: str) -> Score | None:
+    """Score a result; None, with a notice, where this metric has nothing to say of it, such as of a single label.
+
+    Raises
+    ------
+    DataError
+        Where the result is not finite.
+    """
+    require_finite(subject)
+    try:
+        score = metric.score(subject)
+    except DataError as error:
+        log.warning("%s, %s: %s is left out: %s", subject.target, where, metric.name, error.problem)
+        return None
+    if math.isnan(score.value):
+        log.warning("%s, %s: %s is left out: nothing can be scored", subject.target, where, metric.name)
+        return None
+    return score
 
 
 def records_of(metric: Metric[Any], score: Score, place: Place) -> Iterator[Record]:

@@ -44,7 +44,7 @@ class Metric(Component, Generic[Scored]):
         ContractError
             Where the value lies outside `bounds`.
         """
-        _require_finite(subject)
+        require_finite(subject)
         found = self._score(subject)
         result = found if isinstance(found, Score) else self._as_score(found, subject)
         for values in ([result.value], *result.per_feature.values()):
@@ -86,7 +86,7 @@ def of_features(values: Mapping[str, NDArray[np.float64]], parts: Mapping[str, f
     return Score(float(scored.mean()) if len(scored) else float("nan"), dict(parts or {}), dict(values))
 
 
-def _require_finite(subject: object) -> None:
+def require_finite(subject: object) -> None:
     """Refuse latents, or imputed values, that are not finite."""
     if isinstance(subject, EmbeddedPair):
         given = {subject.source: ("latents", subject.z_source), subject.target: ("latents", subject.z_target)}
