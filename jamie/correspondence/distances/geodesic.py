@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from jamie.core.interfaces import Distance
 
 log = logging.getLogger(__name__)
 
+MOST = 50  # neighbours that `auto` takes at most
+
 
 class Geodesic(Distance):
     """Length of the shortest path along the graph that joins each cell to its k nearest neighbours.
@@ -24,14 +26,15 @@ class Geodesic(Distance):
 
     Parameters
     ----------
-    k : int
-        Number of nearest neighbours of each cell; all other cells where there are no more.
+    k : int or "auto"
+        Number of nearest neighbours of each cell; all other cells where there are no more. ``auto`` takes a fifth of
+        the cells, at most 50, which is SCOT's rule (10.1089/cmb.2021.0446).
     """
 
     name = "geodesic"
     references = ("10.1126/science.290.5500.2319",)
 
-    def __init__(self, *, k: Annotated[int, Field(ge=1)] = 10) -> None:
+    def __init__(self, *, k: Annotated[int, Field(ge=1)] | Literal["auto"] = 10) -> None:
         self.k = k
 
     def _pairwise(self, view: View, to: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -39,9 +42,14 @@ class Geodesic(Distance):
         from sklearn.neighbors import kneighbors_graph
 
         scores = view.scores.astype(np.float64)
-        graph = kneighbors_graph(scores, min(self.k, view.n_cells - 1), mode="distance")
+        graph = kneighbors_graph(scores, neighbors_of(self.k, view.n_cells), mode="distance")
         graph = _connected(graph, scores, view.modality)
         return np.ascontiguousarray(dijkstra(graph, directed=False, indices=to).T)
+
+
+def neighbors_of(k: int | Literal["auto"], n_cells: int) -> int:
+    """Return how many neighbours each of `n_cells` cells has."""
+    return min(max(min(n_cells // 5, MOST), 1) if k == "auto" else k, n_cells - 1)
 
 
 def _connected(graph: sparse.csr_matrix, scores: NDArray[np.float64], modality: str) -> sparse.csr_matrix:

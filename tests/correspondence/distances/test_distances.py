@@ -52,6 +52,12 @@ def test_geodesic_with_more_neighbours_than_cells_is_euclidean(cloud):
     np.testing.assert_allclose(Geodesic(k=10).pairwise(view(few)), cdist(few, few), rtol=1e-5)
 
 
+def test_geodesic_by_itself_takes_a_fifth_of_the_cells_and_at_most_fifty(cloud):
+    np.testing.assert_array_equal(Geodesic(k="auto").pairwise(view(cloud)), Geodesic(k=12).pairwise(view(cloud)))
+    many = np.random.default_rng(1).normal(size=(300, 2))
+    np.testing.assert_array_equal(Geodesic(k="auto").pairwise(view(many)), Geodesic(k=50).pairwise(view(many)))
+
+
 def test_components_are_joined_by_their_shortest_edges(caplog):
     # on a line: three groups with gaps of 9, 18; paths on a line are the differences of positions
     line = np.concatenate([np.arange(5), 13 + np.arange(5), 35 + np.arange(5)])[:, None].astype(float)
