@@ -87,7 +87,7 @@ class UnionCom(Method):
         for view in (a, b):
             self._require_neighbors(view)
         context.require_memory(
-            45 * (a.n_cells**2 + b.n_cells**2),
+            80 * (a.n_cells**2 + b.n_cells**2),
             f"the projection of unioncom on {a.n_cells} and {b.n_cells} cells",
             "use fewer cells, or leave the method out",
         )
