@@ -21,6 +21,7 @@ from jamie.fitting import OURS, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.pipeline import sources
 from jamie.report.correspondence_files import load_inference
+from jamie.report.finished import FinishedRun
 from jamie.report.results import EMBEDDING, SPLIT, embedding_key, layer_key, write_evaluation
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, load_spec
@@ -52,7 +53,7 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
         Where the data are not those that it was run on any more.
     """
     folder = RunFolder(Path(path))
-    manifest = _require_finished(folder)
+    manifest = FinishedRun.open(path).manifest
     overrides = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     _require_changeable(overrides)
     spec = load_spec(folder.path / RESOLVED, overrides)
@@ -72,20 +73,6 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
     with folder.kept():
         write_evaluation(folder, evaluation)
     return evaluation
-
-
-def _require_finished(folder: RunFolder) -> Mapping[str, Any]:
-    if not (folder.path / "manifest.json").is_file():
-        fix = "give the folder that `jamie run` wrote"
-        raise OutputError("expected a run directory, found no manifest.json", where=str(folder.path), fix=fix)
-    manifest = folder.read_manifest()
-    if manifest.get("status") != "finished":
-        raise OutputError(
-            f"expected a finished run, found one that is {manifest.get('status')}",
-            where=str(folder.path),
-            fix="go on with `jamie run SPEC --out DIR --resume`",
-        )
-    return manifest
 
 
 def _require_changeable(overrides: Mapping[str, Any] | list[str]) -> None:
