@@ -173,14 +173,22 @@ def bench(
 
 
 @app.command()
-def validate(spec: SpecFile, sets: Sets = None, json: Json = False, debug: Debug = False) -> None:
+def validate(
+    spec: SpecFile,
+    sets: Sets = None,
+    without_files: Annotated[
+        bool, typer.Option("--without-files", help="Also where the files that it names are not here.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
     from jamie.terminal import errors_shown, print_json
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.spec import expand
 
-        found = expand(spec, sets or [])
+        found = expand(spec, sets or [], reads_data=not without_files)
     checked = found.spec
     if checked.is_sweep:
         typer.echo(f"a sweep of {len(found.cells)} runs", err=True)
