@@ -194,8 +194,9 @@ def do_runs(
         errors[done.name] = done.error
         for warning in done.warnings:
             warnings.setdefault(warning, []).append(done.name)
-        log.info("%s %s", done.name, "failed" if done.error else "finished")
-        _tell(progress, n_kept + len(errors), len(plan))
+        count = n_kept + len(errors)
+        log.info("%s %s (%d of %d)", done.name, "failed" if done.error else "finished", count, len(plan))
+        _tell(progress, count, len(plan))
     for warning, names in warnings.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         log.warning("%s (run %s%s)", warning, names[0], others)

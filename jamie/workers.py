@@ -7,17 +7,14 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import joblib
 import torch
-import yaml
 
 from jamie.core.context import Progress
 from jamie.core.errors import JamieError, OutputError
@@ -128,26 +125,26 @@ def run_task(task: Task, threads: int | None = None, *, progress: Progress | Non
 def run_apart(task: Task, threads: int | None = None) -> Done:
     """Do a run in a process of its own."""
     limit = {} if threads is None else {THREADS: str(min(threads, int(os.environ.get(THREADS) or threads)))}
-    with tempfile.TemporaryDirectory() as folder:
-        spec = Path(folder) / "spec.yaml"
-        spec.write_text(yaml.safe_dump(dict(task.spec), sort_keys=False))
-        command = [sys.executable, "-m", "jamie", "run", str(spec), "--out", task.folder, "--json"]
-        command += ["--resume"] if task.resume else []
-        done = subprocess.run(command, env=os.environ | limit, capture_output=True, text=True, check=False)
-    mark = f"{logging.getLevelName(logging.WARNING)}: "
-    warnings = [line.removeprefix(mark) for line in done.stderr.splitlines() if line.startswith(mark)]
-    return Done(task.name, _error_of(done), tuple(dict.fromkeys(warnings)))
+    ended = subprocess.run(
+        [sys.executable, "-c", "from jamie.workers import serve; serve()"],
+        input=json.dumps(asdict(task)),
+        env=os.environ | limit,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode < 0:
+        return Done(task.name, f"killed by signal {-ended.returncode}, often for lack of memory")
+    if ended.returncode > 0:
+        return Done(task.name, f"ended with exit code {ended.returncode}: {ended.stderr.strip()}")
+    told = json.loads(ended.stdout.splitlines()[-1])
+    return Done(told["name"], told["error"], tuple(told["warnings"]))
 
 
-def _error_of(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode == 0:
-        return ""
-    if done.returncode < 0:
-        return f"killed by signal {-done.returncode}, often for lack of memory"
-    try:
-        return str(json.loads(done.stdout)["error"]["message"])
-    except ValueError:  # it ended before it could say why
-        return done.stderr.strip() or f"ended with exit code {done.returncode}"
+def serve() -> None:
+    """Do the run that standard input names, and say on the last line of standard output how it ended."""
+    done = run_task(Task(**json.load(sys.stdin)))
+    print(json.dumps(asdict(done)))
 
 
 @contextmanager

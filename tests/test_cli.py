@@ -238,11 +238,11 @@ class TestRun:
         monkeypatch.setattr(jamie.pipeline, "run", run)
         return made
 
-    def test_hands_everything_on(self, call, calls):
-        done = call("run", "s.yaml", "--out", "o", "--set", "a=1", "--set", "b=2", "--resume", "--overwrite")
+    def test_hands_everything_on(self, call, calls, spec):
+        done = call("run", spec, "--out", "o", "--set", "a=1", "--set", "b=2", "--resume", "--overwrite")
         assert done.exit_code == 0, done.stderr
         ((source, keywords),) = calls
-        assert source == "s.yaml"
+        assert source == str(spec)
         assert keywords.pop("progress") is not None
         assert (str(keywords["out"]), keywords["overrides"]) == ("o", ["a=1", "b=2"])
         assert (keywords["resume"], keywords["overwrite"]) == (True, True)
@@ -250,30 +250,30 @@ class TestRun:
         assert re.search(r"jamie +7.0 +300", done.stdout)
         assert "written to runs/x" in done.stdout
 
-    def test_json(self, call, calls):
-        done = call("run", "s.yaml", "--json")
+    def test_json(self, call, calls, spec):
+        done = call("run", spec, "--json")
         assert json.loads(done.stdout) == {"folder": "runs/x", "metrics": [Record().as_dict()]}
 
-    def test_quiet_prints_the_folder_only(self, call, calls):
-        assert call("run", "s.yaml", "--quiet").stdout == "written to runs/x\n"
+    def test_quiet_prints_the_folder_only(self, call, calls, spec):
+        assert call("run", spec, "--quiet").stdout == "written to runs/x\n"
 
-    def test_an_error_exits_with_2(self, call, monkeypatch):
+    def test_an_error_exits_with_2(self, call, monkeypatch, spec):
         def run(source, **keywords):
             raise DataError("found 3 NaN", where="rna", fix="fill them")
 
         monkeypatch.setattr(jamie.pipeline, "run", run)
-        done = call("run", "s.yaml")
+        done = call("run", spec)
         assert (done.exit_code, done.stderr) == (2, "rna: found 3 NaN\n  fill them\n")
-        assert json.loads(call("run", "s.yaml", "--json").stdout)["error"]["code"] == "data"
+        assert json.loads(call("run", spec, "--json").stdout)["error"]["code"] == "data"
 
-    def test_an_interrupt_exits_with_130(self, call, monkeypatch):
+    def test_an_interrupt_exits_with_130(self, call, monkeypatch, spec):
         def run(source, **keywords):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(jamie.pipeline, "run", run)
-        done = call("run", "s.yaml")
+        done = call("run", spec)
         assert (done.exit_code, done.stderr) == (130, "interrupted\n")
-        assert json.loads(call("run", "s.yaml", "--json").stdout)["error"]["code"] == "interrupted"
+        assert json.loads(call("run", spec, "--json").stdout)["error"]["code"] == "interrupted"
 
 
 def test_numbers_that_json_does_not_know_are_null(capsys):

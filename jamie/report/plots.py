@@ -44,10 +44,10 @@ def styles_of(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]
     styles: dict[tuple[str, str], Style] = {}
     for one in series:
         colour, stroke = first.index(one[0]), second.index(one[1])
+        marker = stroke + len(second) * (colour // len(COLOURS))
         if len(first) == 1 or len(second) == 1:
-            colour = stroke = colour + stroke
-            stroke //= len(COLOURS)
-        marker = stroke if len(first) > 1 and len(second) > 1 else colour
+            colour = marker = colour + stroke
+            stroke = colour // len(COLOURS)
         styles[one] = {
             "color": COLOURS[colour % len(COLOURS)],
             "linestyle": STROKES[stroke % len(STROKES)],
