@@ -108,7 +108,8 @@ def evaluate(
                     records += found
                     tables.append(table)
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))
-    better = {metric.name: metric.higher_is_better for metric in of[ImputedPair]}
+    by_feature = [metric for metric in of[ImputedPair] if metric.name in features]
+    better = {metric.name: metric.higher_is_better for metric in by_feature}
     return Evaluation(tuple(records), features, tuple(count_wins(features, better)))
 
 
