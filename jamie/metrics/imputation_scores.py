@@ -15,7 +15,7 @@ from scipy import sparse
 from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.interfaces import Metric
 from jamie.core.scoring import ImputedPair
-from jamie.core.values import column_means
+from jamie.core.values import column_means, column_range
 from jamie.metrics.embedding_scores import labels_of
 from jamie.metrics.records import Place, Record, records_of, scored
 from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, Scope
@@ -147,14 +147,18 @@ def _columns(metric: str, per_feature: Mapping[str, NDArray[Any]], taken: Mappin
 
 
 def _mean_and_sd(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(p,) mean and standard deviation of each feature, without missing values."""
-    mean = column_means(X)
-    squares: Any = X.copy()
+    """(p,) mean and standard deviation of each feature, without missing values; 0 exactly where it is constant."""
+    mean, (low, high) = column_means(X), column_range(X)
+    # deviations first: the mean square less the squared mean is rounding alone where the mean is large
+    squares: Any = X.astype(np.float64)
     if sparse.issparse(squares):
-        squares.data = squares.data.astype(np.float64) ** 2
+        n_absent = X.shape[0] - np.bincount(squares.indices, minlength=len(mean))
+        n_missing = np.bincount(squares.indices[np.isnan(squares.data)], minlength=len(mean))
+        squares.data = (squares.data - mean[squares.indices]) ** 2
+        variance = column_means(squares) + n_absent / np.maximum(X.shape[0] - n_missing, 1) * mean**2
     else:
-        squares = np.square(squares, dtype=np.float64)
-    return mean, np.sqrt(np.maximum(column_means(squares) - mean**2, 0))
+        variance = column_means((squares - mean) ** 2)
+    return mean, np.where(high > low, np.sqrt(variance), 0.0)
 
 
 def _dense(X: Any) -> NDArray[np.float32]:

@@ -1,0 +1,74 @@
+"""What imputed values are scored beside, and how."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Block, Dataset, ModalityData, Split
+from jamie.metrics.cell_pearson import CellPearson
+from jamie.metrics.evaluate import MethodResult, evaluate
+from jamie.metrics.imputation_scores import measured_values
+from jamie.metrics.pearson import Pearson
+from jamie.metrics.scopes import scopes
+
+N = 997  # summing as many equal numbers leaves a rounding error
+
+
+@pytest.fixture
+def values():
+    """Features of mean 0 and of a large mean, two that are constant, one that is often 0."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(N, 2)), np.full((N, 2), 0.1), rng.poisson(0.3, N)]).astype(np.float32)
+    X[:, 1] += 1e4
+    X[:, 3] = 10000.3
+    return X
+
+
+def of(X):
+    """A dataset of two modalities of the same cells and values."""
+    names = pd.Index([f"f{i}" for i in range(X.shape[1])])
+    obs = pd.DataFrame(index=[f"c{i}" for i in range(X.shape[0])])
+    modalities = {m: ModalityData(m, obs, Block(X, names), Block(X, names)) for m in ("a", "b")}
+    same = Correspondence.from_pairs(range(len(obs)), range(len(obs)), (len(obs), len(obs)))
+    pairs = Correspondences({"a": len(obs), "b": len(obs)}, {("a", "b"): same})
+    return Dataset(modalities, pairs, pairs), Split({m: np.ones(len(obs), bool) for m in modalities})
+
+
+def training_statistics(X):
+    dataset, split = of(X)
+    (scope,) = scopes(dataset, split, "a", "b")
+    measured = measured_values(dataset, split, scope, "a", "b")
+    return measured.pair.mean, measured.pair.sd
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_constant_features_have_no_spread_and_large_means_cost_no_precision(values, form):
+    mean, sd = training_statistics(form(values))
+    assert sd[2] == sd[3] == 0
+    np.testing.assert_allclose(mean, values.mean(axis=0, dtype=np.float64), rtol=1e-10)
+    np.testing.assert_allclose(sd[[0, 1, 4]], values[:, [0, 1, 4]].astype(np.float64).std(axis=0), rtol=1e-8)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_missing_values_do_not_count(values, form):
+    values[::3] = np.nan
+    mean, sd = training_statistics(form(values))
+    np.testing.assert_allclose(mean, np.nanmean(values.astype(np.float64), axis=0), rtol=1e-10)
+    np.testing.assert_allclose(sd[[0, 1, 4]], np.nanstd(values[:, [0, 1, 4]].astype(np.float64), axis=0), rtol=1e-8)
+
+
+def test_wins_are_of_metrics_that_have_values_of_features():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20, 6)).astype(np.float32)
+    noise = {name: rng.normal(size=X.shape).astype(np.float32) for name in ("near", "far")}
+    scale = {"near": 0.1, "far": 10.0}
+    dataset, split = of(X)
+
+    def imputed_by(method):
+        return MethodResult(method, impute=lambda source, target, rows: (X + scale[method] * noise[method])[rows])
+
+    found = evaluate([imputed_by(m) for m in scale], dataset, split, [CellPearson(), Pearson()])
+    assert {record.metric for record in found.records} == {"cell_pearson", "pearson"}
+    assert {(one.metric, one.wins_a, one.wins_b) for one in found.wins} == {("pearson", 6, 0)}
