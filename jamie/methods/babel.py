@@ -84,9 +84,10 @@ class BABEL(Method):
 
         self._device = context.device
         with seeded(context):
-            self._encoders = nn.ModuleDict({m: self._encoder(x.shape[1]) for m, x in cells.scores.items()})
-            self._decoders = nn.ModuleDict({m: self._decoder(y.shape[1]) for m, y in cells.targets.items()})
-            network = nn.ModuleList([self._encoders, self._decoders]).to(context.device)
+            # no ModuleDict, which refuses names with a dot and some words, which modalities may have
+            self._encoders = {m: self._encoder(x.shape[1]) for m, x in cells.scores.items()}
+            self._decoders = {m: self._decoder(y.shape[1]) for m, y in cells.targets.items()}
+            network = nn.ModuleList([*self._encoders.values(), *self._decoders.values()]).to(context.device)
             pairs = {pair: self._pairs(cells, *pair) for pair in combinations(cells.modalities, 2)}
 
             def loss(pair: tuple[str, str], index: NDArray[np.int64]) -> Tensor:

@@ -131,10 +131,10 @@ def _require_finite(found: float, epoch: int, stage: str) -> None:
 def _minibatches(
     fitted: Mapping[Group, NDArray[np.int64]], size: int, generator: np.random.Generator
 ) -> Iterator[tuple[Group, NDArray[np.int64]]]:
-    """All pairs once, in minibatches of one size or a little less: never of a single pair, which has no spread."""
+    """All pairs once, in minibatches of about one size: never of a single pair, which has no spread."""
     parts: Sequence[tuple[Group, NDArray[np.int64]]] = [
         (group, part)
         for group, pairs in fitted.items()
-        for part in np.array_split(generator.permutation(pairs), math.ceil(len(pairs) / size))
+        for part in np.array_split(generator.permutation(pairs), min(math.ceil(len(pairs) / size), len(pairs) // 2))
     ]
     return (parts[i] for i in generator.permutation(len(parts)))

@@ -75,3 +75,13 @@ def test_four_pairs_are_too_few():
     few = replace(cells, known=Correspondences(cells.known.sizes, {("rna", "atac"): few}))
     with pytest.raises(DataError, match=r"method 'babel': expected at least 5 known pairs of rna and atac .* found 4"):
         BABEL().fit(few, Context())
+
+
+def test_modalities_may_have_names_that_torch_refuses():
+    cells, new = linear_maps()
+    names = {"a": "rna v1.2", "b": "type"}
+    known = Correspondences({"rna v1.2": 200, "type": 200}, {("rna v1.2", "type"): cells.known.between("a", "b")})
+    views = {names[m]: replace(view, modality=names[m]) for m, view in cells.views.items()}
+    named = Cells(views, {names[m]: y for m, y in cells.targets.items()}, known)
+    one, other = (BABEL(**BABEL.test_params()).fit(c, Context()) for c in (cells, named))
+    np.testing.assert_array_equal(other.impute(new["a"], "rna v1.2", "type").mean, one.impute(new["a"], "a", "b").mean)

@@ -55,9 +55,10 @@ def test_a_tenth_is_set_aside_and_the_others_seen_once_in_each_pass():
         np.testing.assert_array_equal(np.sort(fitted), np.repeat(np.setdiff1d(np.arange(n), aside[0]), 2))
 
 
-def test_no_minibatch_holds_a_single_pair():
-    _, seen, _ = trained({GROUP: 10}, settings(batch_size=4, max_epochs=3))
-    assert {len(index) for _, index in seen[True]} == {3}
+@pytest.mark.parametrize(("n", "batch_size", "sizes"), [(10, 4, {3}), (6, 2, {2, 3}), (6, 1, {2, 3})])
+def test_no_minibatch_holds_a_single_pair(n, batch_size, sizes):
+    _, seen, _ = trained({GROUP: n}, settings(batch_size=batch_size, max_epochs=3))
+    assert {len(index) for _, index in seen[True]} == sizes
 
 
 def test_the_seed_decides_what_torch_draws():
