@@ -89,7 +89,9 @@ def settings(table: pd.DataFrame, keys: Sequence[str], *, named: bool = False) -
     short: dict[Any, str] = {**short_names(keys)}
     several = named or len(keys) > 1
     rows = table[list(keys)].to_dict(orient="records") if keys else [{}] * len(table)
-    return [", ".join(f"{short[k]}={v}" if several else str(v) for k, v in row.items()) for row in rows]
+    # a key that a run does not have has no value
+    given = [{short[key]: value for key, value in row.items() if value != ""} for row in rows]
+    return [", ".join(f"{key}={value}" if several else str(value) for key, value in row.items()) for row in given]
 
 
 def _between(table: pd.DataFrame) -> list[str]:
