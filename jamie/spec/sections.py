@@ -36,6 +36,7 @@ Several = Annotated[int, Field(ge=2)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+SweptValues = Annotated[list[Any], Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -316,7 +317,8 @@ class Spec:
     evaluate
         How the result is evaluated.
     sweep
-        Values of any settings by their dotted key; every combination is run.
+        Values of any settings by their dotted key; every combination is run. A list of such grids is run one after the
+        other.
     """
 
     name: Annotated[str, Field(pattern=r"^[^/\\:]+$")] = "jamie"
@@ -330,7 +332,7 @@ class Spec:
     losses: dict[str, LossTerm] = field(default_factory=dict)
     training: TrainingSection = field(default_factory=TrainingSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
-    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
+    sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
 
     def modality(self, name: str) -> Modality:

@@ -131,8 +131,9 @@ def expand(
 ) -> Sweep:
     """Read a spec of several runs and check each of them; a spec of one run gives that one.
 
-    Every combination of the values under `sweep` is a run, repeated for each of `evaluate.seeds`, and for each fold
-    where `evaluate.holdout.folds` are asked for and no `fold` is named. The parameters are those of `load_spec`; a
+    Every combination of the values under `sweep` is a run, of each grid where that is a list of grids. It is repeated
+    for each of `evaluate.seeds`, and for each fold where `evaluate.holdout.folds` are asked for and no `fold` is named.
+    The parameters are those of `load_spec`; a
     relative path among the values is looked up beside the spec.
 
     Raises
@@ -141,22 +142,36 @@ def expand(
         With the problems of all runs, each once, at the place of the value.
     """
     draft = draft_spec(source, overrides, base, registry=registry, reads_data=reads_data)
-    problems = _Problems()
-    axes, seeds, single = _axes(draft, problems)
-    grid = []
+    grids, seeds, single = _grids(draft)
+    problems: list[Problem] = []
+    checked = []
+    for axes in grids:
+        found, wrong = _checked(single, axes)
+        problems += wrong
+        checked.append(found)
+    if problems:
+        raise spec_error(problems)
+    cells = []
+    for axes, found in zip(grids, checked, strict=True):
+        for sets, spec in found:
+            values = {axis.key: one.value.plain() for axis, one in zip(axes, sets, strict=True)}
+            cells += [SweepCell({**values, **repeated}, one) for repeated, one in _repetitions(spec, seeds)]
+    swept = [_resolved_axes(axes, cells) for axes in grids]
+    first = checked[0][0][1]
+    whole = swept if len(swept) > 1 else swept[0]
+    return Sweep(replace(first, sweep=whole, evaluate=replace(first.evaluate, seeds=seeds)), tuple(cells))
+
+
+def _checked(single: Draft, axes: Sequence[_Axis]) -> tuple[list[tuple[tuple[Override, ...], Spec]], list[Problem]]:
+    """Check every combination of the values of a grid; return their specs, and what is wrong."""
+    problems, found = _Problems(), []
     for sets in itertools.product(*(axis.sets() for axis in axes)):
         changing = [one for one in sets if not _removes_nothing(one, single.tree)]
         try:
-            grid.append((sets, check(single, sorted(changing, key=lambda one: len(one.path)))))
+            found.append((sets, check(single, sorted(changing, key=lambda one: len(one.path)))))
         except SpecError as error:
             problems.add(error.problems, sets)
-    if problems.found:
-        raise spec_error(problems.located(axes))
-    cells = []
-    for sets, spec in grid:
-        values = {axis.key: one.value.plain() for axis, one in zip(axes, sets, strict=True)}
-        cells += [SweepCell({**values, **repeated}, one) for repeated, one in _repetitions(spec, seeds)]
-    return Sweep(_whole(grid[0][1], axes, cells, seeds), tuple(cells))
+    return found, list(problems.located(axes))
 
 
 def is_sweep(source: str | Path | Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any] = ()) -> bool:
@@ -206,8 +221,14 @@ def _below(node: Node | None, *keys: str) -> Node | None:
     return None if node is None or node.value is None else node
 
 
-def _axes(draft: Draft, problems: _Problems) -> tuple[list[_Axis], list[int] | None, Draft]:
-    """Read what is swept, and return the spec without it."""
+def _grids(draft: Draft) -> tuple[list[list[_Axis]], list[int] | None, Draft]:
+    """Read what is swept, and return the spec without it; one grid without keys where nothing is.
+
+    Raises
+    ------
+    SpecError
+        Where that cannot be read, before any run is checked.
+    """
     resolver = Resolver(draft.registry)
     tree = draft.tree
     swept, seeds = _below(tree, SWEEP), _below(tree, "evaluate", "seeds")
@@ -217,18 +238,26 @@ def _axes(draft: Draft, problems: _Problems) -> tuple[list[_Axis], list[int] | N
     if seeds is not None:
         resolver.value(fields_of(EvaluateSection)["seeds"].annotation, seeds, SEEDS)
         tree = tree.with_items({"evaluate": (tree.value["evaluate"].without("seeds"), tree.key_mark("evaluate"))})
-    given = swept.value if swept is not None and isinstance(swept.value, dict) else {}
-    axes = [
-        _Axis(key, swept.key_mark(key), tuple(node.value))
-        for key, node in given.items()
-        if swept is not None and isinstance(node.value, list)
-    ]
-    problems.add(resolver.problems)
-    problems.add(problem for axis in axes for problem in _refused(axis, seeds is not None))
+    nodes = swept.value if swept is not None and isinstance(swept.value, list) else [swept]
+    grids = [_axes(node) for node in nodes]
+    problems = [*resolver.problems]
+    problems += [problem for axes in grids for axis in axes for problem in _refused(axis, seeds is not None)]
     if seeds is not None and isinstance(seeds.value, list):
-        problems.add(_twice(SEEDS, seeds.value))
+        problems += _twice(SEEDS, seeds.value)
     single = replace(draft, tree=tree)
-    return [axis for axis in axes if axis.key not in UNSWEPT], _plain_seeds(seeds), single
+    kept = [[axis for axis in axes if axis.key not in UNSWEPT] for axes in grids] or [[]]
+    if problems:  # what is wrong with the runs is told with it
+        raise spec_error([*problems, *(problem for axes in kept for problem in _checked(single, axes)[1])])
+    return kept, _plain_seeds(seeds), single
+
+
+def _axes(grid: Node | None) -> list[_Axis]:
+    given = grid.value if grid is not None and isinstance(grid.value, dict) else {}
+    return [
+        _Axis(key, grid.key_mark(key), tuple(node.value))
+        for key, node in given.items()
+        if grid is not None and isinstance(node.value, list)
+    ]
 
 
 def _plain_seeds(seeds: Node | None) -> list[int] | None:
@@ -277,16 +306,16 @@ def _repetitions(spec: Spec, seeds: list[int] | None) -> Iterator[tuple[dict[str
         yield values, one
 
 
-def _whole(first: Spec, axes: Sequence[_Axis], cells: Sequence[SweepCell], seeds: list[int] | None) -> Spec:
-    """Return the spec of all runs; what is swept has the value of the first, and files their absolute place."""
+def _resolved_axes(axes: Sequence[_Axis], cells: Sequence[SweepCell]) -> dict[str, list[Any]]:
+    """Return a grid whose files have their absolute place."""
     swept = {}
     for axis in axes:
         written = [node.plain() for node in axis.values]
-        specs = [next(cell.spec for cell in cells if cell.values[axis.key] == value) for value in written]
+        specs = [next(c.spec for c in cells if axis.key in c.values and c.values[axis.key] == v) for v in written]
         swept[axis.key] = [
             _resolved(spec.plain(), path_of(axis.key), value) for spec, value in zip(specs, written, strict=True)
         ]
-    return replace(first, sweep=swept, evaluate=replace(first.evaluate, seeds=seeds))
+    return swept
 
 
 def _resolved(value: Any, path: Sequence[str], written: Any) -> Any:

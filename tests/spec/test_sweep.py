@@ -55,6 +55,28 @@ def test_seeds_and_folds_repeat_every_run():
     )
 
 
+def test_several_grids_are_run_one_after_the_other():
+    sweep = expand(
+        {**BASE, "sweep": [{}, {"model.latent_dim": [2, 3]}, {"losses.kl": [None]}]}, {"evaluate.seeds": [7]}
+    )
+    assert [dict(cell.values) for cell in sweep.cells] == [
+        {"seed": 7},
+        {"model.latent_dim": 2, "seed": 7},
+        {"model.latent_dim": 3, "seed": 7},
+        {"losses.kl": None, "seed": 7},
+    ]
+    assert [(cell.spec.model.latent_dim, "kl" in cell.spec.losses) for cell in sweep.cells] == [
+        (32, True),
+        (2, True),
+        (3, True),
+        (32, False),
+    ]
+    assert expand(sweep.spec.plain()).cells == sweep.cells
+    wrong = {**BASE, "sweep": [{"model.latent_dim": [2]}, {"model.latent_dims": [3]}]}
+    with pytest.raises(SpecError, match="did you mean 'latent_dim'"):
+        expand(wrong)
+
+
 def test_folds_may_differ_between_runs():
     sweep = expand(BASE, {"sweep": {"evaluate.holdout": [{"folds": 2}, {"fraction": 0.5}]}})
     assert [cell.spec.evaluate.holdout.fold for cell in sweep.cells] == [0, 1, None]
@@ -195,7 +217,8 @@ class TestProblems:
         assert "sweep.seed: expected a list of values of length at least 1, found 0" in found
 
     def test_no_mapping(self, write):
-        assert "sweep: expected a mapping of names to" in message(write("sweep: [seed]"))
+        assert "sweep[0]: expected a mapping of names to" in message(write("sweep: [seed]"))
+        assert "sweep: expected a mapping of names to" in message(write("sweep: seed"))
 
     def test_an_override(self):
         with pytest.raises(SpecError, match=r"^--set sweep.sed=\[1\]  sed: unknown key 'sed'\n  did you mean 'seed'"):
