@@ -93,7 +93,9 @@ def choose_ends(cells: Mapping[str, EmbeddedCells], label: str, source: str | No
         raise DataError(
             f"expected two modalities, found '{source}' twice", where="transfer", fix=choose_from("", cells)
         )
-    if (source is None or to is None) and len(cells) != 2:
+    if source is not None and to is not None:
+        return source, to
+    if len(cells) != 2:
         fix = "give --source and --to"
         raise DataError(f"expected two modalities, found {', '.join(cells)}", where="transfer", fix=fix)
     if source is None and to is None:
