@@ -45,11 +45,11 @@ def score_matching(
     chosen = [metric for metric in metrics if metric.reads is MatchedPair]
     label = dataset.labels[0] if dataset.labels else ""
     for (a, b), found in inferred.items() if chosen else ():
-        known, truth = dataset.known.between(a, b), dataset.truth.between(a, b)
+        known, truth, of = dataset.known.between(a, b), dataset.truth.between(a, b), scope
         rows, columns = (np.arange(n) for n in found.shape)
         if told and known.n_pairs:
             rows, columns = np.flatnonzero(known.partner() < 0), np.flatnonzero(known.T.partner() < 0)
-            scope = HELD_OUT_PAIRS
+            of = HELD_OUT_PAIRS
         pairs = truth.subset(rows, columns)
         if pairs.n_pairs == 0:
             continue
@@ -60,6 +60,6 @@ def score_matching(
         pair = MatchedPair(a, b, found.subset(rows, columns).matrix, pairs.matrix, labels[a], labels[b])
         for number, metric in enumerate(chosen):
             headline = metric.name not in {one.name for one in chosen[:number]}
-            place = Place(scope, method, a, b, label, pairs.n_pairs, headline)
-            score = scored(metric, pair, scope)
+            place = Place(of, method, a, b, label, pairs.n_pairs, headline)
+            score = scored(metric, pair, of)
             yield from records_of(metric, score, place) if score else ()

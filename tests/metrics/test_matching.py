@@ -1,12 +1,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.scoring import MatchedPair
 from jamie.metrics.matching import Matching
+from jamie.metrics.matching_scores import score_matching
 
 N_A, N_B = 30, 23
 PAIRS = [(0, 3), (4, 4), (7, 14), (11, 0), (29, 22)]
@@ -83,3 +87,20 @@ def test_a_stored_zero_is_no_match(pair):
 def test_without_true_pairs_there_is_nothing_to_match(pair):
     with pytest.raises(DataError, match=r"'matching' of rna and atac: expected true pairs .* was not told, found none"):
         Matching().score(replace(pair, truth=sparse.csr_array((N_A, N_B))))
+
+
+def test_each_two_modalities_are_scored_in_the_scope_of_their_own_pairs():
+    n, block = 12, Block(np.zeros((12, 1), np.float32), pd.Index(["f"]))
+    obs = pd.DataFrame(index=[f"c{i}" for i in range(n)])
+    same = Correspondence.from_pairs(range(n), range(n), (n, n))
+    half = Correspondence.from_pairs(range(6), range(6), (n, n))
+    sizes, first, second = dict.fromkeys("abc", n), ("a", "b"), ("b", "c")
+    dataset = Dataset(
+        {m: ModalityData(m, obs, block, block) for m in sizes},
+        truth=Correspondences(sizes, {first: same, second: same}),
+        known=Correspondences(sizes, {first: half}),
+    )
+    inferred = Correspondences(sizes, {first: same, second: same})
+    found = score_matching("inferer", inferred, dataset, [Matching()], told=True, scope="training_cells")
+    scopes = {(record.source, record.target): (record.scope, record.n_cells) for record in found}
+    assert scopes == {first: ("held_out_pairs", 6), second: ("training_cells", n)}
