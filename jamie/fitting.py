@@ -20,7 +20,7 @@ from jamie.correspondence.quality import Quality, assess_all
 from jamie.correspondence.ties import require_ties
 from jamie.data.load import LoadedData
 from jamie.data.split import split_cells
-from jamie.methods.compare import Outcome, label_methods, run_method, together
+from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
 from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
 from jamie.metrics.matching_scores import score_matching
 from jamie.metrics.scopes import ALL, TRAINING
@@ -147,13 +147,18 @@ def _compare(
     dataset: Dataset, split: Split, spec: Spec, context: Context, prepared: Prepared, preprocessing: Usage
 ) -> Iterator[Outcome]:
     """Run the methods that the model is compared with, on its own preprocessing or on theirs."""
+    methods = label_methods(spec.evaluate.compare, taken=[OURS])
     steps = spec.evaluate.compare_preprocess
-    if spec.evaluate.compare and steps is not None:
+    if methods and steps is not None:
         own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
-        with metered() as meter:
-            prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
+        try:
+            with metered() as meter:
+                prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
+        except Exception as error:  # as where a method breaks: the model is trained already, and must not be lost
+            yield from (left_out(name, ref, error) for name, ref in methods.items())
+            return
         preprocessing = meter.usage
-    for name, ref in label_methods(spec.evaluate.compare, taken=[OURS]).items():
+    for name, ref in methods.items():
         yield run_method(name, ref, prepared, context, preprocessing)
 
 

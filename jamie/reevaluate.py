@@ -16,19 +16,17 @@ from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import load_dataset
-from jamie.data.split import split_cells
 from jamie.fitting import OURS, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.pipeline import sources
 from jamie.report.correspondence_files import load_inference
-from jamie.report.finished import FinishedRun
+from jamie.report.finished import RESULT, FinishedRun
 from jamie.report.results import EMBEDDING, SPLIT, embedding_key, layer_key, write_evaluation
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, load_spec
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from mudata import MuData
 
 CHANGEABLE = ("evaluate.metrics", "labels")
 
@@ -36,7 +34,7 @@ CHANGEABLE = ("evaluate.metrics", "labels")
 def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Evaluation:
     """Score the embeddings and imputed values of a finished run, and write its metrics anew.
 
-    Nothing is fitted: data, split and known pairs are those of the run, the results are read from its files.
+    Nothing is fitted: data and known pairs are those of the run, split and results are read from its files.
 
     Parameters
     ----------
@@ -64,11 +62,9 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
             fix="run it without evaluate.refit to score it with other metrics",
         )
     _require_same_data(spec, manifest)
-    context = Context(seed=spec.seed)
-    dataset = load_dataset(spec, context).dataset
-    split = split_cells(dataset, spec.evaluate.holdout, context)
+    dataset = load_dataset(spec, Context(seed=spec.seed)).dataset
     files = _Files(folder, dataset)
-    _require_split(files.mdata, dataset, split, folder)
+    split = files.split()
     evaluation = evaluate_all(files.results(), dataset, split, _inference(folder, split), spec)
     with folder.kept():
         write_evaluation(folder, evaluation)
@@ -98,15 +94,29 @@ def _require_same_data(spec: Spec, manifest: Mapping[str, Any]) -> None:
 
 
 class _Files:
-    """Results of the methods in the files of a run."""
+    """Split and results of the methods in the files of a run."""
 
     def __init__(self, folder: RunFolder, dataset: Dataset) -> None:
         from mudata import read_h5mu
 
         self.folder, self.dataset = folder, dataset
         with mudata_conventions():
-            self.mdata = read_h5mu(folder.path / "result.h5mu")
+            self.mdata = read_h5mu(folder.path / RESULT)
         self.imputed = cache(self._imputed)
+
+    def split(self) -> Split:
+        """Return the split of the run: made anew, it would follow other labels where these are changed."""
+        train = {}
+        for m, data in self.dataset.modalities.items():
+            obs = self.mdata.mod[m].obs
+            if not data.cells.isin(obs.index).all():
+                raise OutputError(
+                    f"expected all {data.n_cells} cells of {m}, found {int(data.cells.isin(obs.index).sum())}",
+                    where=str(self.folder.path / RESULT),
+                    fix="run the spec again",
+                )
+            train[m] = (obs[SPLIT].loc[data.cells] == "train").to_numpy()
+        return Split(train)
 
     def results(self) -> list[MethodResult]:
         """Return what each method that has a result made of the cells."""
@@ -141,21 +151,6 @@ class _Files:
             fix = "leave out metrics of imputed values: --set evaluate.metrics=[foscttm]"
             raise OutputError("expected imputed values, found none", where=str(file), fix=fix)
         return read_h5ad(file)
-
-
-def _require_split(mdata: MuData, dataset: Dataset, split: Split, folder: RunFolder) -> None:
-    """Require that the cells held out are those of the run."""
-    for m, data in dataset.modalities.items():
-        obs = mdata.mod[m].obs
-        if (
-            not data.cells.isin(obs.index).all()
-            or not ((obs[SPLIT].loc[data.cells] == "train").to_numpy() == split.train[m]).all()
-        ):
-            raise OutputError(
-                f"expected the cells of {m} that were held out in the run, found others",
-                where=str(folder.path / "result.h5mu"),
-                fix="install the version of jamie that wrote it (manifest.json names it), or run the spec again",
-            )
 
 
 def _inference(folder: RunFolder, split: Split) -> Any:

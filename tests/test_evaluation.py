@@ -32,7 +32,10 @@ def place(tmp_path_factory):
 
 
 def cells():
-    return SimulateBranch(n_cells=60, n_features=(20, 30), modalities=("rna", "adt")).read()
+    mdata = SimulateBranch(n_cells=60, n_features=(20, 30), modalities=("rna", "adt")).read()
+    for m in ("rna", "adt"):  # another label than that by which the split is stratified
+        mdata[m].obs["side"] = np.where(mdata["rna"].X[:, 0] > np.median(mdata["rna"].X[:, 0]), "high", "low")
+    return mdata
 
 
 def write(mdata, path):
@@ -166,6 +169,14 @@ def test_methods_may_have_preprocessing_of_their_own(result, place):
     assert values[done.folder]["ridge"] != values[result.folder]["ridge"]
 
 
+def test_preprocessing_that_does_not_suit_the_data_costs_the_methods_only(place):
+    own = {"evaluate.compare": ["knn", "ridge"], "evaluate.compare_preprocess": [{"pca": {}}, "log_normalize"]}
+    done = run(place, "unsuited", **own)
+    assert [one["status"] for one in done.methods] == ["done", "refused", "refused"]
+    assert "preprocessor 'log_normalize': expected counts" in done.methods[1]["reason"]
+    assert {record.method for record in done.metrics} == {"jamie"}
+
+
 def test_refit_delivers_a_model_of_all_cells_and_scores_of_the_one_that_was_evaluated(result, place):
     again = run(place, "refit", **{"evaluate.refit": True})
     assert set(again.mdata["rna"].obs["jamie_split"]) == {"train"}
@@ -192,6 +203,15 @@ def test_a_finished_run_is_scored_by_other_metrics(place):
     assert {record.metric for record in found.records} == {"r2", "foscttm"}
     with pytest.raises(DataError, match=r"expected evaluate\.metrics or labels, found 'seed'"):
         evaluate_run(done.folder, {"seed": 1})
+
+
+def test_a_finished_run_is_scored_by_another_label_on_the_cells_that_it_held_out(place):
+    done = run(place, "label", **{"evaluate.compare": []})
+    before = {(r.metric, r.scope): r.value for r in done.metrics if r.headline and r.metric == "foscttm"}
+    found = evaluate_run(done.folder, ["labels=[side]"]).records
+    assert {r.label for r in found} == {"", "side"}
+    after = {(r.metric, r.scope): r.value for r in found if r.headline and r.metric == "foscttm"}
+    assert after == pytest.approx(before, abs=1e-5)
 
 
 def test_a_run_whose_data_have_changed_is_not_scored_again(tmp_path):

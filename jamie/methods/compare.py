@@ -144,28 +144,39 @@ def run_method(
     preprocessing
         What the preprocessing took that all methods share.
     """
-    cls: type[Method] = ref.cls
-    told = "labels" in cls.needs
-    outcome = Outcome(name, ref.name, plain(ref.params), inductive=cls.inductive, told_labels=told)
     log.info("%s: fitting", name)
     try:
         method = ref.build()
         labels = prepared.dataset.labels
-        everything = prepared.cells(labels[0] if told and labels else None)
+        everything = prepared.cells(labels[0] if "labels" in method.needs and labels else None)
         train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
         method.fit(everything.subset(train), context)
         results = _results(method, everything.scores, train, everything.labels)
-    except JamieError as error:
-        log.warning("%s is left out: %s", name, error)
-        return replace(outcome, status="refused", reason=str(error))
     except Exception as error:  # a method of a plugin may raise anything, and must not cost the model
-        log.warning("%s is left out, since it failed: %s: %s", name, type(error).__name__, error, exc_info=True)
-        return replace(outcome, status="failed", reason=f"{type(error).__name__}: {error}")
+        return left_out(name, ref, error)
     preparation, training = method.usage["preparation"], method.usage["training"]
     log.info("%s: preparation %.1f s, training %.1f s", name, preparation.seconds, training.seconds)
     if preprocessing:
         preparation = together(preprocessing, preparation)
-    return replace(outcome, preparation=preparation, training=training, chains=prepared.target_chains, **results)
+    return replace(
+        _outcome(name, ref), preparation=preparation, training=training, chains=prepared.target_chains, **results
+    )
+
+
+def left_out(name: str, ref: Ref[Method], error: Exception) -> Outcome:
+    """Return the outcome of a method that refuses, or that broke, and warn of it."""
+    if isinstance(error, JamieError):
+        log.warning("%s is left out: %s", name, error)
+        return replace(_outcome(name, ref), status="refused", reason=str(error))
+    reason = f"{type(error).__name__}: {error}"
+    log.warning("%s is left out, since it failed: %s", name, reason, exc_info=error)
+    return replace(_outcome(name, ref), status="failed", reason=reason)
+
+
+def _outcome(name: str, ref: Ref[Method]) -> Outcome:
+    """Return what is known of a method before it is fitted."""
+    cls: type[Method] = ref.cls
+    return Outcome(name, ref.name, plain(ref.params), inductive=cls.inductive, told_labels="labels" in cls.needs)
 
 
 def together(first: Usage, second: Usage) -> Usage:

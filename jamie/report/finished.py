@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 RESULT = "result.h5mu"
-_TEXT = {"feature": str}  # which may be named by numbers, or NA
 
 
 @dataclass(frozen=True)
