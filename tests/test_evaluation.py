@@ -159,6 +159,27 @@ def test_a_method_that_breaks_is_told_and_stops_nothing(place):
     assert {record.method for record in done.metrics} == {"jamie"}
 
 
+def test_imputed_values_that_are_no_numbers_in_units_cost_the_method_only(place):
+    plugin = place / "wild.py"
+    plugin.write_text(
+        "import numpy as np\nimport jamie\n\n\nclass Wild(jamie.Method):\n    'Wild.'\n\n    name = 'wild'\n\n"
+        "    def _fit(self, cells, context):\n        self.n = {m: y.shape[1] for m, y in cells.targets.items()}\n\n"
+        "    def _impute(self, scores, source, target):\n"
+        "        return np.full((len(scores), self.n[target]), 1e3)\n"  # the logarithm of more than a float can hold
+    )
+    own = {"evaluate.compare": ["wild"], "modalities.*.preprocess": ["log_normalize"], "plugins": [str(plugin)]}
+    counted = place / "counts"
+    counted.mkdir()
+    mdata = cells()
+    for m in ("rna", "adt"):
+        mdata[m].X = np.round(10 * np.abs(mdata[m].X))
+    write(mdata, counted / "cells.h5mu")
+    done = run(counted, "run", **own)
+    assert done.methods[1]["status"] == "refused"
+    assert "method 'wild': expected finite values of adt imputed from rna, in units" in done.methods[1]["reason"]
+    assert {record.method for record in done.metrics} == {"jamie"}
+
+
 def test_methods_may_have_preprocessing_of_their_own(result, place):
     own = {"evaluate.compare": ["ridge"], "evaluate.compare_preprocess": ["standardize", {"pca": {"n_components": 2}}]}
     done = run(place, "own", **own)

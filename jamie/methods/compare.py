@@ -17,6 +17,7 @@ from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Method
 from jamie.core.meter import Usage
 from jamie.core.schema import fields_of
+from jamie.core.values import not_finite, row_blocks
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 from jamie.spec.ref import Ref, plain
@@ -152,15 +153,15 @@ def run_method(
         train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
         method.fit(everything.subset(train), context)
         results = _results(method, everything.scores, train, everything.labels)
+        outcome = replace(_outcome(name, ref), chains=prepared.target_chains, **results)
+        _require_finite_units(outcome, prepared)
     except Exception as error:  # a method of a plugin may raise anything, and must not cost the model
         return left_out(name, ref, error)
     preparation, training = method.usage["preparation"], method.usage["training"]
     log.info("%s: preparation %.1f s, training %.1f s", name, preparation.seconds, training.seconds)
     if preprocessing:
         preparation = together(preprocessing, preparation)
-    return replace(
-        _outcome(name, ref), preparation=preparation, training=training, chains=prepared.target_chains, **results
-    )
+    return replace(outcome, preparation=preparation, training=training)
 
 
 def left_out(name: str, ref: Ref[Method], error: Exception) -> Outcome:
@@ -209,7 +210,20 @@ def _results(
 
 def _require_finite(method: Method, what: str, values: Iterable[NDArray[np.floating]]) -> None:
     if not all(np.isfinite(one).all() for one in values):
-        raise DataError(f"expected finite {what}, found others", where=f"method '{method.name}'", fix="leave it out")
+        raise _not_finite(method.name, what)
+
+
+def _require_finite_units(outcome: Outcome, prepared: Prepared) -> None:
+    """Refuse imputed values that preprocessing does not take back to units, such as logarithms of no number."""
+    for (a, b), values in outcome.imputed.items():
+        for rows in row_blocks(len(values), len(prepared.dataset.modalities[b].target.features)):
+            with np.errstate(over="ignore"):
+                if not_finite(outcome.in_units(a, b, rows)):
+                    raise _not_finite(outcome.component, f"values of {b} imputed from {a}, in units")
+
+
+def _not_finite(method: str, what: str) -> DataError:
+    return DataError(f"expected finite {what}, found others", where=f"method '{method}'", fix="leave it out")
 
 
 def _spread(z: NDArray[np.floating], rows: NDArray[np.int64], n: int) -> NDArray[np.floating]:
