@@ -13,7 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.early_stopping import AT_LEAST, Training, seeded, train
+from jamie.methods.early_stopping import AT_LEAST, Training, train
 from jamie.methods.paired import paired
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class BABEL(Method):
 
     def _fit(self, cells: Cells, context: Context) -> None:
         from torch import nn
+
+        from jamie.training.randomness import seeded
 
         self._device = context.device
         with seeded(context):

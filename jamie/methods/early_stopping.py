@@ -6,7 +6,6 @@ import copy
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,17 +49,6 @@ class Training:
     max_epochs: int
     patience: int
     validation: float = 0.1
-
-
-@contextmanager
-def seeded(context: Context) -> Iterator[None]:
-    """Let torch draw from the context's seed, and leave the caller's generator as it was."""
-    import torch
-
-    devices = [context.device] if torch.device(context.device).type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(context.generator().integers(2**63)))
-        yield
 
 
 def train(network: nn.Module, loss: Loss, sizes: Mapping[Group, int], training: Training, context: Context) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.early_stopping import AT_LEAST, Training, seeded, train
+from jamie.methods.early_stopping import AT_LEAST, Training, train
 from jamie.methods.paired import paired
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class MLP(Method):
         return {"n_hidden": 8, "max_epochs": 5}
 
     def _fit(self, cells: Cells, context: Context) -> None:
+        from jamie.training.randomness import seeded
+
         self._networks: dict[tuple[str, str], nn.Module] = {}
         self._device = context.device
         for a, b in permutations(cells.modalities, 2):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
@@ -16,6 +14,7 @@ from jamie.training.batches import BatchMaker
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.loop import History, Trainer
 from jamie.training.objective import Objective, Term
+from jamie.training.randomness import seeded
 from jamie.training.sampler import PairSampler
 
 
@@ -47,10 +46,7 @@ def train(
         Where a loss is not finite.
     """
     context = context.at("training")
-    devices = [context.device] if torch.device(context.device).type == "cuda" else []
-    # Dropout draws from torch's own generator; forking it leaves the caller's as it was.
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(context.generator().integers(2**63)))
+    with seeded(context):
         trainer = _trainer(cells, inferred, spec, context, checkpoint)
         if checkpoint is not None and checkpoint.is_file():
             trainer.set_state(Checkpoint.load(checkpoint))
