@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -14,14 +13,14 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
-from jamie.data.assemble import mudata_conventions
+from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
 from jamie.fitting import OURS, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.pipeline import sources
 from jamie.report.correspondence_files import load_inference
 from jamie.report.finished import RESULT, FinishedRun
-from jamie.report.results import EMBEDDING, SPLIT, embedding_key, layer_key, write_evaluation
+from jamie.report.results import SPLIT, embedding_key, layer_key, write_evaluation
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, load_spec
 
@@ -50,8 +49,7 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
     DataError
         Where the data are not those that it was run on any more.
     """
-    folder = RunFolder(Path(path))
-    manifest = FinishedRun.open(path).manifest
+    run, folder = FinishedRun.open(path), RunFolder(Path(path))
     overrides = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     _require_changeable(overrides)
     spec = load_spec(folder.path / RESOLVED, overrides)
@@ -61,9 +59,9 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
             where=str(path),
             fix="run it without evaluate.refit to score it with other metrics",
         )
-    _require_same_data(spec, manifest)
+    _require_same_data(spec, run.manifest)
     dataset = load_dataset(spec, Context(seed=spec.seed)).dataset
-    files = _Files(folder, dataset)
+    files = _Files(run, dataset)
     split = files.split()
     evaluation = evaluate_all(files.results(), dataset, split, _inference(folder, split), spec)
     with folder.kept():
@@ -96,12 +94,9 @@ def _require_same_data(spec: Spec, manifest: Mapping[str, Any]) -> None:
 class _Files:
     """Split and results of the methods in the files of a run."""
 
-    def __init__(self, folder: RunFolder, dataset: Dataset) -> None:
-        from mudata import read_h5mu
-
-        self.folder, self.dataset = folder, dataset
-        with mudata_conventions():
-            self.mdata = read_h5mu(folder.path / RESULT)
+    def __init__(self, run: FinishedRun, dataset: Dataset) -> None:
+        self.run, self.dataset = run, dataset
+        self.mdata = run.mdata()
         self.imputed = cache(self._imputed)
 
     def split(self) -> Split:
@@ -112,7 +107,7 @@ class _Files:
             if not data.cells.isin(obs.index).all():
                 raise OutputError(
                     f"expected all {data.n_cells} cells of {m}, found {int(data.cells.isin(obs.index).sum())}",
-                    where=str(self.folder.path / RESULT),
+                    where=str(self.run.path / RESULT),
                     fix="run the spec again",
                 )
             train[m] = (obs[SPLIT].loc[data.cells] == "train").to_numpy()
@@ -120,16 +115,17 @@ class _Files:
 
     def results(self) -> list[MethodResult]:
         """Return what each method that has a result made of the cells."""
-        methods = json.loads((self.folder.path / "methods.json").read_text())
-        return [self._result(one) for one in methods if one["status"] == "done"]
+        return [self._result(one) for one in self.run.json("methods.json") if one["status"] == "done"]
 
     def _result(self, method: Mapping[str, Any]) -> MethodResult:
         name = method["method"]
         impute = partial(self._values, name) if method["imputes"] else None
-        return MethodResult(name, self._latents(name), impute, method["inductive"])
+        # the data may have an embedding of that name of their own
+        latents = self._latents(name) if method["embeds"] else {}
+        return MethodResult(name, latents, impute, method["inductive"])
 
     def _latents(self, method: str) -> dict[str, NDArray[np.floating]]:
-        key = EMBEDDING if method == OURS else embedding_key(method)
+        key = embedding_key(method)
         found = {}
         for m, data in self.dataset.modalities.items():
             adata = self.mdata.mod[m]
@@ -146,12 +142,12 @@ class _Files:
     def _imputed(self, source: str, target: str) -> AnnData:
         from anndata import read_h5ad
 
-        file = self.folder.path / f"imputed/{source}-to-{target}.h5ad"
+        file = self.run.path / f"imputed/{source}-to-{target}.h5ad"
         if not file.is_file():
             fix = "leave out metrics of imputed values: --set evaluate.metrics=[foscttm]"
             raise OutputError("expected imputed values, found none", where=str(file), fix=fix)
         return read_h5ad(file)
 
 
-def _inference(folder: RunFolder, split: Split) -> Any:
+def _inference(folder: RunFolder, split: Split) -> Inference | None:
     return load_inference(folder.path, {m: int(train.sum()) for m, train in split.train.items()})

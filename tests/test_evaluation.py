@@ -226,6 +226,17 @@ def test_a_finished_run_is_scored_by_other_metrics(place):
         evaluate_run(done.folder, {"seed": 1})
 
 
+def test_an_embedding_that_the_data_brought_is_not_taken_for_that_of_a_method(tmp_path):
+    mdata = cells()
+    for m in ("rna", "adt"):
+        mdata[m].obsm["X_ridge"] = np.zeros((60, 2))
+    write(mdata, tmp_path / "cells.h5mu")
+    done = run(tmp_path, "run", **{"evaluate.compare": ["ridge"]})
+    found = evaluate_run(done.folder).records
+    for records in (done.metrics, found):
+        assert {r.metric for r in records if r.method == "ridge"} == {"pearson"}
+
+
 def test_a_finished_run_is_scored_by_another_label_on_the_cells_that_it_held_out(place):
     done = run(place, "label", **{"evaluate.compare": []})
     before = {(r.metric, r.scope): r.value for r in done.metrics if r.headline and r.metric == "foscttm"}
