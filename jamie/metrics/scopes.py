@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 ALL, TRAINING, HELD_OUT_PAIRS, HELD_OUT_CELLS = "all", "training_cells", "held_out_pairs", "held_out_cells"
 
-_MOST_DISTINCT = 0.5  # of the labelled cells; a label that hardly any two cells share tells nothing
+MOST_DISTINCT = 0.5  # of the labelled cells; a label that hardly any two cells share tells nothing
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _unusable(values: Mapping[str, pd.Series]) -> str:
     for m, column in values.items():
         if column.empty:
             return f"no cell of {m} has one"
-        if column.nunique() > max(1, _MOST_DISTINCT * len(column)):
+        if column.nunique() > max(1, MOST_DISTINCT * len(column)):
             return f"{len(column)} cells of {m} have {column.nunique()} different values"
     first, second = values.values()
     if not first.isin(second).any():

@@ -15,12 +15,11 @@ from jamie.core.errors import DataError
 from jamie.core.scoring import Labels
 from jamie.metrics.assessment import Assessment, assess
 from jamie.metrics.neighbors import nearest_cells, vote_shares
-from jamie.metrics.scopes import ALL, HELD_OUT_CELLS
+from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, MOST_DISTINCT
 
 log = logging.getLogger(__name__)
 
 TRAIN, HELD_OUT, NEW = "train", "held_out", "new"
-_MOST_DISTINCT = 0.5  # of the labelled cells
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def _notice(source: LatentCells, labels: NDArray[np.str_], k: int) -> None:
     n_labels = len(np.unique(labels))
     if len(labels) < k:
         log.info("%s: %d labelled training cells, so that all of them vote, not %d", source.modality, len(labels), k)
-    if n_labels > max(1, _MOST_DISTINCT * len(labels)):
+    if n_labels > max(1, MOST_DISTINCT * len(labels)):
         log.warning("%s: %d labelled cells have %d different labels", source.modality, len(labels), n_labels)
 
 
