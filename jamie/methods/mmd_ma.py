@@ -12,8 +12,8 @@ from pydantic import Field, PositiveInt
 
 from jamie.core.context import Context
 from jamie.core.data import Cells
-from jamie.core.errors import DataError
 from jamie.core.interfaces import Method
+from jamie.methods.linear_map import require_more
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -109,12 +109,7 @@ class MMDMA(Method):
         import torch
 
         n, d = scores.shape
-        if n <= self.n_components:
-            raise DataError(
-                f"expected more cells than the {self.n_components} components, found {n}",
-                where=f"method 'mmd_ma', modality '{modality}'",
-                fix="lower n_components",
-            )
+        require_more(n, self.n_components, f"cells of {modality}", self.name)
         size = n if self.kernel == "gaussian" else min(n, d)
         context.require_memory(24 * n * size, f"mmd_ma's kernel of {n} cells", "set kernel: linear")
         factor = _linear_factor(scores) if self.kernel == "linear" else _gaussian_factor(scores)

@@ -94,7 +94,7 @@ def test_minibatches_align_too():
 
 
 def test_fewer_cells_than_components():
-    with pytest.raises(DataError, match=r"modality 'a': expected more cells than the 30 components, found 25"):
+    with pytest.raises(DataError, match=r"method 'mmd_ma': expected more cells of a than components \(30\), found 25"):
         MMDMA(n_components=30).fit(cells_of(isometric_copy(25)))
 
 
