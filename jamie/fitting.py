@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 COLLAPSED = 0.01  # standard deviation of latent means below which no latent is used; the prior's is 1
 CHECKPOINT, REFIT_CHECKPOINT = "checkpoint/training.safetensors", "checkpoint/refit.safetensors"
 OURS = "jamie"  # the name of the model among the methods
+REFIT = "refit "  # before the names of stages in which the model is fitted again on all cells
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _fit(
     """Fit on the training cells of a split, and evaluate."""
 
     def stage(name: str) -> AbstractContextManager[Meter]:
-        return folder.stage(f"refit {name}" if refit else name) if folder else metered()
+        return folder.stage(REFIT + name if refit else name) if folder else metered()
 
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)

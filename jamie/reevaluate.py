@@ -15,7 +15,7 @@ from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
 from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
-from jamie.fitting import OURS, evaluate_all
+from jamie.fitting import OURS, REFIT, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.pipeline import sources
 from jamie.report.correspondence_files import load_inference
@@ -53,7 +53,7 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
     overrides = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     _require_changeable(overrides)
     spec = load_spec(folder.path / RESOLVED, overrides)
-    if spec.evaluate.refit:
+    if any(stage.startswith(REFIT) for stage in run.manifest["stages"]):
         raise OutputError(
             "expected the results that were evaluated, found those of the model that was fitted again on all cells",
             where=str(path),

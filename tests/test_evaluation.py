@@ -246,6 +246,13 @@ def test_a_finished_run_is_scored_by_another_label_on_the_cells_that_it_held_out
     assert after == pytest.approx(before, abs=1e-5)
 
 
+def test_where_nothing_is_held_out_no_model_is_fitted_again(place):
+    settings = {"evaluate.compare": [], "evaluate.refit": True, "evaluate.holdout.fraction": 0}
+    done = run(place, "nothing_held_out", **settings)
+    values = [r.value for r in evaluate_run(done.folder).records]
+    np.testing.assert_allclose(values, [r.value for r in done.metrics], atol=1e-5)
+
+
 def test_a_run_whose_data_have_changed_is_not_scored_again(tmp_path):
     write(cells(), tmp_path / "cells.h5mu")
     done = run(tmp_path, "run", **{"evaluate.compare": []})
