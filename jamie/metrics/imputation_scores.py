@@ -18,7 +18,7 @@ from jamie.core.scoring import ImputedPair
 from jamie.core.values import column_means, column_range
 from jamie.metrics.embedding_scores import labels_of
 from jamie.metrics.records import Place, Record, records_of, scored
-from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, Scope
+from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING, Scope
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,13 @@ class Measured:
 
 
 def imputation_scopes(given: Sequence[Scope]) -> list[Scope]:
-    """Return the scopes in which imputed values are scored: what a method was fitted on only where there is no other.
+    """Return the scopes in which imputed values are scored: training cells only where nothing is held out.
 
     A nearest neighbour among training cells is the cell itself.
     """
-    names = {scope.name for scope in given}
-    honest = HELD_OUT_CELLS if HELD_OUT_CELLS in names else ALL
+    # there are training cells apart where any are held out, even if none of those can be compared
+    any_held_out = any(scope.name == TRAINING for scope in given)
+    honest = HELD_OUT_CELLS if any_held_out else ALL
     return [scope for scope in given if scope.name in (honest, HELD_OUT_PAIRS)]
 
 

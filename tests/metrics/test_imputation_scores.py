@@ -59,6 +59,17 @@ def test_missing_values_do_not_count(values, form):
     np.testing.assert_allclose(sd[[0, 1, 4]], np.nanstd(values[:, [0, 1, 4]].astype(np.float64), axis=0), rtol=1e-8)
 
 
+@pytest.mark.parametrize(("held_out", "expected"), [("", {"all"}), ("ab", {"held_out_cells"}), ("a", set())])
+def test_training_cells_are_scored_only_where_nothing_is_held_out(held_out, expected):
+    """Of cells held out in one modality alone nothing is known in the other."""
+    X = np.random.default_rng(2).normal(size=(20, 3)).astype(np.float32)
+    dataset, _ = of(X)
+    split = Split({m: np.arange(20) >= (5 if m in held_out else 0) for m in "ab"})
+    result = MethodResult("copy", impute=lambda source, target, rows: X[rows])
+    found = evaluate([result], dataset, split, [Pearson()])
+    assert {record.scope for record in found.records} == expected
+
+
 def test_wins_are_of_metrics_that_have_values_of_features():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(20, 6)).astype(np.float32)
