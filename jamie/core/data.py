@@ -68,9 +68,12 @@ class ModalityData:
         return len(self.obs)
 
     def labels(self, column: str) -> NDArray[np.object_]:
-        """(n,) label of each cell in a column of obs, None where there is none."""
-        values = self.obs[column].astype(object)
-        return np.asarray(values.where(values.notna(), None), dtype=object)
+        """(n,) label of each cell in a column of obs as text, None where there is none.
+
+        The same label may be a number in one modality and text in another.
+        """
+        values = self.obs[column]
+        return np.asarray(values.astype(str).astype(object).where(values.notna(), None), dtype=object)
 
     def subset(self, cells: ArrayLike) -> ModalityData:
         """Keep the given cells (indices or a boolean mask)."""

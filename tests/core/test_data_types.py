@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
@@ -102,3 +103,20 @@ def test_available_names_are_listed_after_the_nearest():
     assert choose_from("zzz", ["pca"]) == "available: pca"
     assert choose_from("zzz", []) == "there is none"
     assert choose_from("zzz", [f"gene{i}" for i in range(23)], most=2) == "available: gene0, gene1, and 21 more"
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ([1, 2, 1], ["1", "2", "1"]),
+        (["1", None, "1"], ["1", None, "1"]),
+        (pd.Categorical([1, np.nan, 2], categories=[1, 2, 3]), ["1", None, "2"]),
+        (pd.Categorical(["T", "B", np.nan]), ["T", "B", None]),
+        ([True, False, True], ["True", "False", "True"]),
+        ([np.nan, np.nan, np.nan], [None, None, None]),
+    ],
+)
+def test_labels_are_text_whatever_the_column_holds(column, expected):
+    obs = pd.DataFrame({"label": column}, index=["a", "b", "c"])
+    block = Block(np.zeros((3, 1), np.float32), pd.Index(["f"]))
+    assert ModalityData("rna", obs, block, block).labels("label").tolist() == expected
