@@ -206,7 +206,7 @@ DATA = {
         unchanged,
         {"evaluate": {"holdout": {"fraction": 0.95}}},
         "evaluate.holdout, modality 'rna': expected at least 3 cells to train on, found 2 of 30\n"
-        "  hold out a smaller fraction",
+        "  hold out fewer cells",
     ),
     "all features constant": (
         all_constant,
@@ -228,7 +228,7 @@ DATA = {
     "nothing known": (
         unchanged,
         {"correspondence": {"known": "none"}},
-        "spec.yaml:9:17  correspondence: no pair of cells is known " + NO_PAIRS,
+        "spec.yaml:11:17  correspondence: no pair of cells is known " + NO_PAIRS,
     ),
     "every pair hidden": (
         unchanged,
