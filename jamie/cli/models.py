@@ -1,0 +1,161 @@
+"""Commands that use a trained model, and the one that simulates cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jamie.cli.options import Data, Debug, Json, MaxMissing, Model, Overwrite, Quiet
+
+
+def embed(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The data with embeddings (.h5mu).")],
+    modality: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality that an .h5ad file holds.")
+    ] = None,
+    max_missing: MaxMissing = 0.2,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Embed cells, known or new, with a trained model."""
+    from jamie.terminal import errors_shown
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import embed_file
+        from jamie.report.console import reporting
+
+        with reporting(quiet=quiet or json):
+            embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
+    _written(out, json)
+
+
+def impute(
+    model: Model,
+    data: Data,
+    source: Annotated[str, typer.Option(metavar="MODALITY", help="The modality that is measured.")],
+    to: Annotated[str, typer.Option(metavar="MODALITY", help="The modality to impute.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The imputed values (.h5ad).")],
+    features: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Features to impute, by comma, or @FILE with one a line; repeatable [all]."),
+    ] = None,
+    max_missing: MaxMissing = 0.2,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Impute one modality from another with a trained model."""
+    from jamie.terminal import errors_shown
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import impute_file
+        from jamie.report.console import reporting
+
+        with reporting(quiet=quiet or json):
+            impute_file(
+                model,
+                data,
+                out,
+                source=source,
+                to=to,
+                features=features,
+                max_missing=max_missing,
+                overwrite=overwrite,
+            )
+    _written(out, json)
+
+
+def transfer(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="The column of obs to predict.")],
+    source: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality whose cells have labels [the second].")
+    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="MODALITY", help="The modality to predict [the other].")] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="Nearest labelled cells that vote.")] = 5,
+    method: Annotated[str, typer.Option(metavar="METHOD", help="Whose latent space: a method of the run.")] = "jamie",
+    keep_partner: Annotated[
+        bool, typer.Option("--keep-partner", help="Let the cell itself, in the other modality, vote on its label.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="New cells to predict (.h5mu, or .h5ad of one modality).")
+    ] = None,
+    max_missing: MaxMissing = 0.2,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The predictions (.csv).")] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
+    from jamie.terminal import errors_shown, print_blocks, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import transfer_run
+        from jamie.report.console import reporting
+        from jamie.report.transfer_tables import transfer_record, transfer_tables
+
+        with reporting(quiet=quiet or json):
+            found = transfer_run(
+                run,
+                label,
+                source=source,
+                to=to,
+                k=k,
+                method=method,
+                keep_partner=keep_partner,
+                data=data,
+                max_missing=max_missing,
+                out=out,
+                overwrite=overwrite,
+            )
+    if json:
+        print_json({"method": method, "label": label, "file": out and str(out), **transfer_record(found)})
+        return
+    if not quiet:
+        print_blocks(transfer_tables(found))
+    if out:
+        typer.echo(f"written to {out}")
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="The simulated cells (.h5mu).")],
+    n_cells: Annotated[int, typer.Option(help="Cells in each modality.")] = 300,
+    n_features: Annotated[
+        list[int] | None, typer.Option(help="Features of a modality; once for each modality [1000 2000].")
+    ] = None,
+    noise: Annotated[float, typer.Option(help="Standard deviation of the noise.")] = 0.1,
+    overlap: Annotated[float, typer.Option(help="Fraction of the cells that are in every modality.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate cells on a branching manifold, as in the paper, and write them as .h5mu."""
+    from jamie.terminal import errors_shown
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.on_files import simulate_file
+
+        features = tuple(n_features or (1000, 2000))
+        simulate_file(
+            out, n_cells=n_cells, n_features=features, noise=noise, overlap=overlap, seed=seed, overwrite=overwrite
+        )
+    _written(out, json)
+
+
+def _written(out: object, as_json: bool) -> None:
+    """Say which file was written."""
+    from jamie.terminal import print_json
+
+    if as_json:
+        print_json({"file": str(out)})
+    else:
+        typer.echo(f"written to {out}")
