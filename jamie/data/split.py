@@ -16,7 +16,7 @@ from jamie.core.errors import DataError
 from jamie.data.checks import MIN_CELLS
 from jamie.data.individuals import Individuals, annotation, individuals
 from jamie.data.split_file import held_out_by, positions
-from jamie.spec.sections import HoldoutSection, KnownPairsSection
+from jamie.spec.evaluate_section import HoldoutSection, KnownPairsSection
 
 log = logging.getLogger(__name__)
 

@@ -16,13 +16,13 @@ from jamie.core.interfaces import (
     Decoder,
     Encoder,
     Loss,
-    Method,
-    Metric,
     Pairing,
     Preprocessor,
     Reader,
     Schedule,
 )
+from jamie.spec.evaluate_section import EvaluateSection
+from jamie.spec.numbers import Fraction, NonNegative, Positive, PositiveInt, Seed, Several
 from jamie.spec.problem import Mark
 from jamie.spec.ref import Ref, plain, written
 from jamie.spec.yaml_tree import SpecDumper
@@ -31,13 +31,7 @@ FORMAT = 1
 EVERY = "*"
 MOST_LATENTS = 10_000  # far beyond use, and still within the memory of a large machine
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Several = Annotated[int, Field(ge=2)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 SweptValues = Annotated[list[Any], Field(min_length=1)]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,94 +192,6 @@ class TrainingSection:
     steps_per_epoch: PositiveInt | Literal["auto"] = "auto"
     device: str = "auto"
     checkpoint_seconds: NonNegative = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class HoldoutSection:
-    """Cells that nothing is fitted on: preprocessing, inference and training do without them.
-
-    Parameters
-    ----------
-    fraction
-        Fraction of the cells that is held out, of every label alike.
-    group
-        Column of obs; whole groups, such as donors, are held out.
-    folds
-        Parts into which the cells (or groups) are divided, in place of a fraction; each is held out once, by a run of
-        its own.
-    fold
-        The one part that is held out, counted from 0; null for a run for each.
-    file
-        Table of cells that says which are held out, or gives an order of which the first are.
-    column
-        Column of that table.
-    """
-
-    fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    group: str | None = None
-    folds: Several | None = None
-    fold: Annotated[int, Field(ge=0)] | None = None
-    file: Path | None = None
-    column: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownPairsSection:
-    """Pairs that the model is told of.
-
-    Parameters
-    ----------
-    fraction
-        Fraction of the cells measured more than once whose pairs the model is told of; the pairs of the others are
-        hidden and used for honest evaluation.
-    file
-        Table of cells that gives an order, of which the first keep their pairs; drawn at random where null.
-    column
-        Column of that table.
-    """
-
-    fraction: Fraction = 1.0
-    file: Path | None = None
-    column: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateSection:
-    """How the result is evaluated.
-
-    Parameters
-    ----------
-    holdout
-        Cells that nothing is fitted on.
-    known_pairs
-        Pairs that the model is told of.
-    metrics
-        Metrics; the first of a name is the headline.
-    compare
-        Methods that are given the same cells, preprocessing and pairs, and scored beside the model.
-    compare_preprocess
-        Preprocessors of these methods, in place of those of the modalities; null for the same.
-    seeds
-        Seeds of several runs, in place of `seed`; null for one run.
-    refit
-        Whether the model that is delivered is trained again, on all cells, once it was evaluated.
-    """
-
-    holdout: HoldoutSection = field(default_factory=HoldoutSection)
-    known_pairs: KnownPairsSection = field(default_factory=KnownPairsSection)
-    metrics: list[Ref[Metric]] = written(
-        [
-            "label_transfer_accuracy",
-            {"label_transfer_accuracy": {"leave_partner_out": True}},  # else a matched cell may be labelled by itself
-            "foscttm",
-            "matching",
-            "pearson",
-        ]
-    )
-    compare: list[Ref[Method]] = field(default_factory=list)
-    compare_preprocess: list[Ref[Preprocessor]] | None = None
-    seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
-    refit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,13 @@ from typing import Any
 from jamie.core.errors import SpecError
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
+from jamie.spec.evaluate_section import EvaluateSection
 from jamie.spec.load import Draft, check, draft_spec
 from jamie.spec.node import Node, at
 from jamie.spec.overrides import Override, path_of
 from jamie.spec.problem import Mark, Problem, spec_error
 from jamie.spec.resolve import Resolver
-from jamie.spec.sections import EvaluateSection, Header, Spec
+from jamie.spec.sections import Header, Spec
 from jamie.spec.values import found
 
 SEED, SEEDS = "seed", "evaluate.seeds"

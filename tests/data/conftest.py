@@ -16,7 +16,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.data.assemble import assemble
 from jamie.data.pairings.by_name import ByName
-from jamie.spec.sections import KnownPairsSection
+from jamie.spec.evaluate_section import KnownPairsSection
 
 
 def make_adata(cells, n_features, seed=0, **obs):

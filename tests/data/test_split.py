@@ -9,7 +9,7 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Dataset
 from jamie.core.errors import DataError
 from jamie.data import hide_pairs, pairing_table, split_cells
-from jamie.spec.sections import HoldoutSection, KnownPairsSection
+from jamie.spec.evaluate_section import HoldoutSection, KnownPairsSection
 
 
 def held(fraction):

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from jamie.core.schema import fields_of
-from jamie.spec import sections
+from jamie.spec import evaluate_section, sections
 
 LINES = """jamie: 1
 data: toy
@@ -269,8 +269,9 @@ class TestModalities:
 
 SECTIONS = [
     cls
-    for cls in vars(sections).values()
-    if dataclasses.is_dataclass(cls) and cls.__module__ == sections.__name__ and isinstance(cls, type)
+    for module in (sections, evaluate_section)
+    for cls in vars(module).values()
+    if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__ and isinstance(cls, type)
 ]
 
 
