@@ -25,6 +25,7 @@ from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
 from jamie.metrics.matching_scores import score_matching
 from jamie.metrics.scopes import ALL, TRAINING
 from jamie.model.apply import decode
+from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.report.correspondence_files import load_inference, save_inference
@@ -100,6 +101,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
     everyone = Split({m: np.ones_like(train) for m, train in split.train.items()})
     final = _fit(dataset, everyone, again, context, folder, refit=True)
     model, outcomes = replace(final.model, spec=spec), (*final.outcomes, *fitted.outcomes[1:])
+    _save(model, folder)
     return replace(final, model=model, outcomes=outcomes, evaluation=fitted.evaluation)
 
 
@@ -122,6 +124,7 @@ def _fit(
         train_cells = prepared.subset(split.train).cells()
         network, history = train(train_cells, inferred, spec, context, checkpoint)
         model = TrainedModel.of(prepared, spec, network)
+        _save(model, None if refit else folder)
     preparation = together(preprocess.usage, correspondence.usage)
     outcomes = [_of_model(model, prepared, preparation, training.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
@@ -142,6 +145,14 @@ def _fit(
             posterior=posterior,
             evaluation=evaluate_all(_results(outcomes), dataset, split, inference, spec),
         )
+
+
+def _save(model: TrainedModel, folder: RunFolder | None) -> None:
+    """Write the model as soon as there is one, so that nothing that comes after can cost it."""
+    if folder is not None:
+        with folder.writing("model") as path:
+            path.mkdir()
+            save_model(model, path)
 
 
 def _compare(

@@ -16,7 +16,6 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import Record
-from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
 from jamie.report.results import (
@@ -138,9 +137,6 @@ def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> N
 
 def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
     spec = fitted.model.spec
-    with folder.writing("model") as path:
-        path.mkdir()
-        save_model(fitted.model, path)
     save_known(folder, loaded.dataset)
     if fitted.inference:
         if spec.evaluate.refit:

@@ -20,7 +20,7 @@ from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.pipeline import sources
 from jamie.report.correspondence_files import load_inference
 from jamie.report.finished import RESULT, FinishedRun
-from jamie.report.results import SPLIT, embedding_key, layer_key, write_evaluation
+from jamie.report.results import SPLIT, embedding_key, write_evaluation
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, load_spec
 
@@ -136,7 +136,7 @@ class _Files:
     def _values(self, method: str, source: str, target: str, rows: NDArray[np.int64]) -> Matrix:
         adata = self.imputed(source, target)
         order = adata.obs_names.get_indexer(self.dataset.modalities[source].cells[rows])
-        values: Matrix = (adata.X if method == OURS else adata.layers[layer_key(method)])[order]
+        values: Matrix = (adata.X if method == OURS else adata.layers[method])[order]
         return values
 
     def _imputed(self, source: str, target: str) -> AnnData:

@@ -226,7 +226,6 @@ BROKEN = [
         "aggregator 'mine': expected forward to return latents of rna over (30, 3), found shape (30, 1)" + CHECKS,
     ),
     ("schedule", "-1.0", "schedule 'mine': expected a number from 0 on in epoch 0, found -1.0" + CHECKS),
-    ("metric", "None", "metric 'mine': expected a number, found NoneType of shape ()" + CHECKS),
 ]
 
 

@@ -262,3 +262,25 @@ def test_a_run_whose_data_have_changed_is_not_scored_again(tmp_path):
     )
     with pytest.raises(DataError, match="expected the file that the run has read, found another content"):
         evaluate_run(done.folder)
+
+
+def test_a_metric_that_breaks_is_told_and_costs_nothing(place):
+    plugin = place / "wrong.py"
+    plugin.write_text(
+        "import jamie\n\n\nclass Wrong(jamie.Metric):\n    'Wrong.'\n\n    name = 'wrong'\n    bounds = (0, 1)\n"
+        "    higher_is_better = True\n\n    def _score(self, pair):\n        return 1 / 0\n"
+    )
+    done = run(place, "wrong", plugins=[str(plugin)], **{"evaluate.compare": [], "evaluate.metrics": ["wrong", "r2"]})
+    assert {record.metric for record in done.metrics} == {"r2"}
+    events = (done.folder / "events.jsonl").read_text()
+    assert "jamie, rna and adt, all: wrong is left out: it failed: ZeroDivisionError: division by zero" in events
+
+
+def test_the_model_is_there_before_it_is_evaluated(place, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jamie.fitting.evaluate_all", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(place, "stopped", **{"evaluate.compare": []})
+    assert set(jamie.load(place / "stopped").model.modalities) == {"rna", "adt"}

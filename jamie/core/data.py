@@ -70,9 +70,11 @@ class ModalityData:
     def labels(self, column: str) -> NDArray[np.object_]:
         """(n,) label of each cell in a column of obs as text, None where there is none.
 
-        The same label may be a number in one modality and text in another.
+        The same label may be a number in one modality and text in another, and a whole number where others are missing.
         """
         values = self.obs[column]
+        if values.dtype.kind == "f" and (values.dropna() % 1 == 0).all():
+            values = values.astype("Int64")
         return np.asarray(values.astype(str).astype(object).where(values.notna(), None), dtype=object)
 
     def subset(self, cells: ArrayLike) -> ModalityData:

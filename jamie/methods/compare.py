@@ -102,7 +102,7 @@ def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dic
     labelled: dict[str, Ref[Method]] = {}
     for ref in refs:
         alone = sum(other.name == ref.name for other in refs) == 1 and ref.name not in taken
-        name = ref.name if alone else _with_parameters(ref)
+        name = ref.name if alone else _with_parameters(ref).replace("/", "_")  # HDF5 knows no / in names
         number = 2
         while name in labelled or name in taken:
             name, number = f"{name.split('#')[0]}#{number}", number + 1

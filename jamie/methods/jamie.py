@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Jamie(Method):
-    """The joint VAE with the settings of another spec than the run's own.
+    """The joint VAE with the settings of another preset than the run's own.
 
     Data, split, preprocessing and known pairs are the run's; correspondence, model, losses and training are those of
-    the spec that is named.
+    the preset that is named.
 
     Parameters
     ----------
     spec : str
-        A preset, such as ``default`` or ``paper``.
+        A preset.
     settings : dict[str, Any]
         Settings to change by their dotted key: ``{model.latent_dim: 16}``.
     """
@@ -34,8 +34,10 @@ class Jamie(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
 
     def __init__(self, *, spec: str = "default", settings: dict[str, Any] | None = None) -> None:
-        from jamie.spec import load_spec
+        from jamie.spec import load_spec, preset_names
 
+        if spec not in preset_names():
+            raise ValueError(f"expected a preset ({', '.join(preset_names())}), found '{spec}'")
         self.spec = load_spec(spec, settings or {}, reads_data=False)
 
     @classmethod

@@ -50,7 +50,7 @@ def score_embedding(
     for metric in metrics:
         for pair, label in _pairs(metric, scope, z, dataset, labels):
             n_cells = _n_scored(metric, pair)
-            score = scored(metric, pair, scope.name) if n_cells else None
+            score = scored(metric, pair, method, scope.name) if n_cells else None
             if score is not None:
                 place = Place(scope.name, method, pair.source, pair.target, label, n_cells, metric.name not in names)
                 names.add(metric.name)

@@ -126,7 +126,7 @@ def score_imputation(
     for metric in metrics:
         if "labels" in metric.requires and pair.labels is None:
             continue
-        score = scored(metric, pair, scope)
+        score = scored(metric, pair, method, scope)
         if score is None:
             continue
         label = dataset.labels[0] if "labels" in metric.requires else ""

@@ -61,5 +61,5 @@ def score_matching(
         for number, metric in enumerate(chosen):
             headline = metric.name not in {one.name for one in chosen[:number]}
             place = Place(of, method, a, b, label, pairs.n_pairs, headline)
-            score = scored(metric, pair, of)
+            score = scored(metric, pair, method, of)
             yield from records_of(metric, score, place) if score else ()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Metric
 from jamie.core.interfaces.metric import require_finite
 from jamie.core.schema import fields_of
@@ -87,22 +87,31 @@ class Place:
     headline: bool
 
 
-def scored(metric: Metric[Any], subject: Any, where: str) -> Score | None:
-    """Score a result; None, with a notice, where this metric has nothing to say of it, such as of a single label.
+def scored(metric: Metric[Any], subject: Any, method: str, scope: str) -> Score | None:
+    """Score a result; None, with a warning, where this metric has nothing to say of it, or breaks.
+
+    A metric of a plugin may raise anything, and must not cost the results that it was to score.
 
     Raises
     ------
     DataError
         Where the result is not finite.
     """
-    require_finite(subject)
+    where = f"{method}, {subject.source} and {subject.target}, {scope}"
+    try:
+        require_finite(subject)
+    except DataError as error:
+        raise DataError(error.problem, where=where, fix="look for a loss that grew (events.jsonl)") from error
     try:
         score = metric.score(subject)
-    except DataError as error:
-        log.warning("%s, %s: %s is left out: %s", subject.target, where, metric.name, error.problem)
+    except JamieError as error:
+        log.warning("%s: %s is left out: %s", where, metric.name, error.problem)
+        return None
+    except Exception as error:
+        log.warning("%s: %s is left out: it failed: %s: %s", where, metric.name, type(error).__name__, error)
         return None
     if math.isnan(score.value):
-        log.warning("%s, %s: %s is left out: nothing can be scored", subject.target, where, metric.name)
+        log.warning("%s: %s is left out: nothing can be scored", where, metric.name)
         return None
     return score
 

@@ -71,13 +71,8 @@ def _marked(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
 
 
 def embedding_key(method: str) -> str:
-    """Key of `obsm` under which a method's embedding stands; HDF5 knows no ``/`` in names."""
-    return f"X_{method}".replace("/", "_")
-
-
-def layer_key(method: str) -> str:
-    """Layer in which a method's imputed values stand."""
-    return method.replace("/", "_")
+    """Key of `obsm` under which a method's embedding stands."""
+    return f"X_{method}"
 
 
 def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData) -> None:
@@ -104,7 +99,7 @@ def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prep
             imputation_provenance(source, target, data[target].target.origin),
             mdata.mod[target].var,
         )
-        adata.layers.update({layer_key(name): layer for name, layer in values.items()})
+        adata.layers.update(values)
         with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
             adata.write_h5ad(path, compression="gzip")
 

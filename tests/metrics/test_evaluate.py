@@ -141,7 +141,7 @@ def test_labels_that_cannot_agree_are_told_once_and_not_scored(latents, dataset,
 
 def test_evaluate_refuses_latents_that_are_not_finite(latents, dataset, split):
     latents["atac"][3] = np.nan
-    with pytest.raises(DataError, match="atac: expected finite latents, found 1 of 26 cells without"):
+    with pytest.raises(DataError, match="jamie, atac and rna, all: expected finite latents, found 1 of 26 cells"):
         evaluate(latents, dataset, split, METRICS)
 
 
