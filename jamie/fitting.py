@@ -200,7 +200,7 @@ def evaluate_all(
         return found
     cells, told = dataset.subset(split.train), inferer.build().uses_known
     scope = TRAINING if split.any_held_out else ALL
-    matched = score_matching(inferer.name, inference.correspondences, cells, metrics, told=told, scope=scope)
+    matched = score_matching(OURS, inference.correspondences, cells, metrics, told=told, scope=scope)
     return replace(found, records=(*found.records, *matched))
 
 

@@ -280,13 +280,26 @@ def _problem_of(component: type[Component]) -> str:
 
 
 def _default_problem(field: Field) -> str:
-    """Refuse the name of a nested component as its default: a spec names it, a constructor is given it."""
+    """Refuse a default of a nested component that a spec would lose: a name, or an instance with parameters."""
     options = (field.annotation, *typing.get_args(field.annotation))
     nested = [one for one in options if inspect.isclass(one) and issubclass(one, Component)]
-    if not nested or not isinstance(field.default, str):
-        return ""
-    kind = nested[0].kind
-    return f"expected a {kind} as default of '{field.name}', found {field.default!r}; give an instance as default"
+    if nested and isinstance(field.default, str):
+        kind = nested[0].kind
+        return f"expected a {kind} as default of '{field.name}', found {field.default!r}; give an instance as default"
+    if isinstance(field.default, Component) and not _alike(field.default, type(field.default)()):
+        name = field.default.name
+        return (
+            f"expected {name} without parameters as default of '{field.name}', which is all that a spec knows of it; "
+            "let the default be None, and build it in the constructor"
+        )
+    return ""
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two components, or parameters of them, are the same."""
+    if isinstance(one, Component):
+        return type(one) is type(other) and all(_alike(value, vars(other)[key]) for key, value in vars(one).items())
+    return bool(one == other)
 
 
 def _reworded(plugin: object, error: pluggy.PluginValidationError) -> str:

@@ -43,7 +43,7 @@ class UnionCom(Method):
     Parameters
     ----------
     correspondence : CorrespondenceInferer
-        Which cell is which.
+        Which cell is which; null for unioncom with ``distance: {geodesic: {k: auto}}`` and ``use_known: false``.
     n_components : int
         Dimensions of the embedding, at most those of the scores of y.
     perplexity : float
@@ -64,14 +64,14 @@ class UnionCom(Method):
     def __init__(
         self,
         *,
-        correspondence: CorrespondenceInferer = Matching(distance=Geodesic(k="auto"), use_known=False),
+        correspondence: CorrespondenceInferer | None = None,
         n_components: PositiveInt = 32,
         perplexity: Annotated[float, Field(gt=1)] = 30.0,
         coupling: Annotated[float, Field(ge=0)] = 1.0,
         max_iterations: PositiveInt = 500,
         tolerance: Annotated[float, Field(gt=0)] = 1e-3,
     ) -> None:
-        self.correspondence = correspondence
+        self.correspondence = correspondence or Matching(distance=Geodesic(k="auto"), use_known=False)
         self.n_components = n_components
         self.perplexity = perplexity
         self.coupling = coupling

@@ -30,7 +30,7 @@ def score_matching(
     Parameters
     ----------
     method
-        Name of the inferer, for the records.
+        Name of the method that uses it, for the records.
     inferred
         Correspondence of the cells of `dataset`.
     dataset

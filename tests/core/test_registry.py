@@ -15,6 +15,7 @@ from jamie.builtins import load_registry
 from jamie.core.component import Component
 from jamie.core.errors import ContractError, PluginError
 from jamie.core.registry import Registry, check_component, components_in
+from jamie.correspondence.distances.geodesic import Geodesic
 
 LOSS = '''
 """A plugin."""
@@ -325,6 +326,15 @@ def test_a_class_without_a_name_beside_others_is_named(tmp_path):
     with pytest.raises(ContractError) as caught:
         Registry().register_file(path)
     assert str(caught.value) == message
+
+
+def test_the_default_of_a_nested_component_has_no_parameters():
+    def init(self, *, distance: jamie.Distance = Geodesic(k=3)) -> None:
+        self.distance = distance
+
+    problem = "expected geodesic without parameters as default of 'distance', which is all that a spec knows of it"
+    with pytest.raises(ContractError, match=problem):
+        check_component(loss(__init__=init))
 
 
 def test_the_default_of_a_nested_component_is_an_instance():
