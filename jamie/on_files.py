@@ -25,7 +25,7 @@ from jamie.model.query import embed_cells
 from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
-from jamie.report.run_folder import RESOLVED
+from jamie.report.run_folder import MANIFEST, RESOLVED
 from jamie.spec import load_spec
 
 if TYPE_CHECKING:
@@ -140,6 +140,9 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
     """
     if out is not None and (out / "compare.json").exists() and not overwrite:
         raise OutputError("holds a comparison already", where=str(out), fix="give another --out, or --overwrite")
+    if out is not None and (out / MANIFEST).exists():
+        problem = "is a run directory, whose files would be replaced"
+        raise OutputError(problem, where=str(out), fix="give another --out")
     found = compare(paths)
     if out is not None:
         try:

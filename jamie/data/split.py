@@ -113,6 +113,12 @@ def _held_out(dataset: Dataset, who: Individuals, settings: HoldoutSection, cont
     order = order[np.argsort(strata[order], kind="stable")]
     held_out = np.zeros(len(order), dtype=bool)
     if settings.folds is not None:
+        if settings.folds > len(order):
+            raise DataError(
+                f"expected at most as many folds as there are cells, {len(order)}, found {settings.folds}",
+                where="evaluate.holdout.folds",
+                fix="choose fewer, such as 5",
+            )
         held_out[order] = np.arange(len(order)) % settings.folds == settings.fold
     else:  # along the strata, every (1 / fraction)-th is taken: each stratum gives its share to within one cell
         held_out[order] = np.diff(np.floor(np.arange(len(order) + 1) * settings.fraction + ROUNDING)) > 0

@@ -155,7 +155,7 @@ def run_method(
         results = _results(method, everything.scores, train, everything.labels)
         outcome = replace(_outcome(name, ref), chains=prepared.target_chains, **results)
         _require_finite_units(outcome, prepared)
-    except Exception as error:  # a method of a plugin may raise anything, and must not cost the model
+    except (Exception, SystemExit) as error:  # a method of a plugin may raise anything, and must not cost the model
         return left_out(name, ref, error)
     preparation, training = method.usage["preparation"], method.usage["training"]
     log.info("%s: preparation %.1f s, training %.1f s", name, preparation.seconds, training.seconds)
@@ -164,7 +164,7 @@ def run_method(
     return replace(outcome, preparation=preparation, training=training)
 
 
-def left_out(name: str, ref: Ref[Method], error: Exception) -> Outcome:
+def left_out(name: str, ref: Ref[Method], error: BaseException) -> Outcome:
     """Return the outcome of a method that refuses, or that broke, and warn of it."""
     if isinstance(error, JamieError):
         log.warning("%s is left out: %s", name, error)

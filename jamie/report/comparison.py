@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from jamie.core.errors import OutputError
 from jamie.metrics.wins import count_wins
 from jamie.report.correspondence_files import FOLDER
 from jamie.report.finished import FinishedRun
 from jamie.report.results import SPLIT
-from jamie.report.run_folder import MANIFEST, RunFolder
+from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ _WINS = [
 ]
 
 
-def compare(paths: Iterable[str | Path]) -> Comparison:
+def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
     """Join finished runs into one table.
 
     Where they differ in their data, held-out cells or known pairs, there is a warning.
@@ -84,14 +85,15 @@ def compare(paths: Iterable[str | Path]) -> Comparison:
     Parameters
     ----------
     paths
-        Run directories, and folders with runs below them, such as those of a sweep.
+        Run directories, and folders with runs below them, such as those of a sweep; one or several.
 
     Raises
     ------
     OutputError
         Where a folder is no finished run and holds none, or a file cannot be read.
     """
-    runs = _named(_found([Path(path) for path in paths]))
+    several = [paths] if isinstance(paths, str | Path) else paths
+    runs = _named(_found([Path(path) for path in several]))
     differences = _differences(runs)
     for kind, groups in differences.items():
         log.warning(
@@ -164,7 +166,7 @@ def _named(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
 def _differences(runs: Mapping[str, FinishedRun]) -> dict[str, list[list[str]]]:
     """Group the runs by what they rest on, where that is not the same for all."""
     marks = {
-        "data": {name: str(sorted(run.manifest.get("data", {}).values())) for name, run in runs.items()},
+        "data": {name: _data(run) for name, run in runs.items()},
         "held_out": {name: _held_out(run) for name, run in runs.items()},
         "known": {name: _known(run) for name, run in runs.items()},
     }
@@ -176,6 +178,13 @@ def _differences(runs: Mapping[str, FinishedRun]) -> dict[str, list[list[str]]]:
         if len(groups) > 1:
             found[kind] = list(groups.values())
     return found
+
+
+def _data(run: FinishedRun) -> str:
+    """Tell what was read, but for the files that say who is held out: that is compared by itself."""
+    evaluated = yaml.safe_load((run.path / RESOLVED).read_text())["evaluate"]
+    apart = {str(section.get("file")) for section in (evaluated["holdout"], evaluated["known_pairs"])}
+    return str(sorted(value for file, value in run.manifest.get("data", {}).items() if file not in apart))
 
 
 def _held_out(run: FinishedRun) -> str:

@@ -193,8 +193,9 @@ class Resolver:
     def _items(self, annotation: Any, node: Node, key: str) -> Any:
         before = len(self.problems)
         values = [self.value(list_item(annotation), child, f"{key}[{i}]") for i, child in enumerate(node.value)]
-        if get_origin(annotation) is Annotated and len(self.problems) == before:
-            self._check_length(annotation, node, key)
+        limited = next((one for one in members(annotation) if get_origin(one) is Annotated), None)
+        if limited is not None and len(self.problems) == before:
+            self._check_length(limited, node, key)
         container = next(get_origin(bare(one)) for one in members(bare(annotation)) if list_item(one) is not None)
         return container(values) if container in (tuple, set, frozenset) else values
 

@@ -186,6 +186,12 @@ def test_every_cell_is_held_out_by_one_of_the_folds(make, group):
     assert sorted(map(len, folds)) == ([6, 7, 7] if group is None else [5, 7, 8])
 
 
+def test_more_folds_than_cells_are_refused(make):
+    data, _ = with_donors(make, ["p"] * 10)
+    with pytest.raises(DataError, match="expected at most as many folds as there are cells, 10, found 11"):
+        split_cells(data, HoldoutSection(folds=11, fold=0), Context())
+
+
 def test_folds_have_all_labels_alike(make):
     data = dataset(make, {m: [f"{'pq'[i % 2]}{i:02d}" for i in range(40)] for m in ("a", "b")}, labels=True)
     for k in range(4):

@@ -216,6 +216,9 @@ class TestProblems:
         found = message(write("sweep: {seed: []}"))
         assert "sweep.seed: expected a list of values of length at least 1, found 0" in found
 
+    def test_no_seeds(self, write):
+        assert "evaluate.seeds: expected a list" in message(write("evaluate: {seeds: []}"))
+
     def test_no_mapping(self, write):
         assert "sweep[0]: expected a mapping of names to" in message(write("sweep: [seed]"))
         assert "sweep: expected a mapping of names to" in message(write("sweep: seed"))
