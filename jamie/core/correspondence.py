@@ -103,6 +103,22 @@ class Correspondence:
         """Keep the entries that `other` does not have."""
         return Correspondence(self.matrix - self.matrix.multiply(other.matrix > 0))
 
+    def certain(self) -> Correspondence:
+        """Keep the pairs of confidence 1 that are the only ones of both their cells."""
+        rows, columns = self.pairs()
+        n_a, n_b = self.shape
+        alone = (np.bincount(rows, minlength=n_a)[rows] == 1) & (np.bincount(columns, minlength=n_b)[columns] == 1)
+        return self.keep(alone & (self.matrix.data >= 1))
+
+    def overruled_by(self, other: Correspondence) -> Correspondence:
+        """Take the entries of `other`, and keep those of cells that have none there."""
+        taken_rows, taken_columns = (
+            np.bincount(of, minlength=n) > 0 for of, n in zip(other.pairs(), self.shape, strict=True)
+        )
+        rows, columns = self.pairs()
+        rest = self.keep(~taken_rows[rows] & ~taken_columns[columns])
+        return Correspondence(rest.matrix + other.matrix)
+
     def mutual_best(self) -> Correspondence:
         """Keep the pairs in which neither cell has a better partner: of spread confidences, only the likeliest.
 
@@ -114,8 +130,16 @@ class Correspondence:
 
     def partner(self) -> NDArray[np.int64]:
         """(n_a,) index of the best partner of each cell of a, -1 where it has none."""
-        best = np.asarray(self.matrix.argmax(axis=1)).ravel().astype(np.int64)
-        return np.where(np.diff(self.matrix.indptr) > 0, best, -1)
+        entries = self.matrix
+        filled = np.flatnonzero(np.diff(entries.indptr))
+        best = np.full(self.shape[0], -1, np.int64)
+        if len(filled):
+            starts = entries.indptr[filled]
+            of_row = np.repeat(np.maximum.reduceat(entries.data, starts), np.diff(entries.indptr)[filled])
+            # of ties the first
+            candidates = np.flatnonzero(entries.data == of_row)
+            best[filled] = entries.indices[candidates[np.searchsorted(candidates, starts)]]
+        return best
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and plain values from which `from_state` builds it again."""

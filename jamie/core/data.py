@@ -158,11 +158,15 @@ class View:
         The chosen matrix (n, p) before preprocessing.
     scores : (n, d)
         After preprocessing, float32 and dense.
+    links
+        For another modality (p, p_other) weights of the features that are linked, such as a gene and its activity;
+        a modality that is absent has no linked features.
     """
 
     modality: str
     block: Block
     scores: NDArray[np.float32]
+    links: Mapping[str, sparse.csr_array] = field(default_factory=dict)
 
     @property
     def n_cells(self) -> int:

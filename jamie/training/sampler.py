@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.correspondence import Correspondences
 
 Indices = NDArray[np.int64]
 
@@ -145,7 +145,7 @@ def matched_units(known: Correspondences) -> Indices:
     """
     sizes = list(known.sizes.values())
     offsets = dict(zip(known.modalities, np.concatenate([[0], np.cumsum(sizes)[:-1]]), strict=True))
-    edges = [(offsets[a] + r, offsets[b] + c) for (a, b), k in known.items() for r, c in [_one_to_one(k)]]
+    edges = [(offsets[a] + r, offsets[b] + c) for (a, b), k in known.items() for r, c in [k.certain().pairs()]]
     rows, columns = (np.concatenate([e[side] for e in edges] or [np.empty(0, int)]) for side in (0, 1))
     n = sum(sizes)
     graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
@@ -164,15 +164,6 @@ def _split_conflicts(group: Indices, modality: Indices, n: int) -> Indices:
     clashing = np.isin(group, keys[counts > 1] // (modality.max() + 1))
     group = np.where(clashing, group.max() + 1 + np.arange(n), group)
     return np.unique(group, return_inverse=True)[1]
-
-
-def _one_to_one(correspondence: Correspondence) -> tuple[Indices, Indices]:
-    """Return the pairs that are certain (confidence 1) and the only ones of both cells."""
-    rows, columns = correspondence.pairs()
-    n_a, n_b = correspondence.shape
-    alone = (np.bincount(rows, minlength=n_a)[rows] == 1) & (np.bincount(columns, minlength=n_b)[columns] == 1)
-    certain = alone & (correspondence.matrix.data >= 1)
-    return rows[certain], columns[certain]
 
 
 def _by_pattern(units: Indices) -> list[Indices]:

@@ -75,6 +75,23 @@ def test_mutual_best_keeps_the_pairs_in_which_neither_cell_has_a_better_partner(
     np.testing.assert_allclose(both.between("a", "b").matrix.toarray(), expected, rtol=1e-6)
 
 
+def test_partner_is_the_first_of_equal_ones_and_that_of_scipy_where_rows_are_full():
+    values = np.random.default_rng(0).integers(1, 4, (30, 7)) / 4
+    np.testing.assert_array_equal(Correspondence(values).partner(), values.argmax(axis=1))
+
+
+def test_certain_pairs_have_confidence_1_and_no_rival():
+    matrix = np.array([[1, 0, 0, 0], [0, 0.9, 0, 0], [0, 0, 1, 0.1], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(Correspondence(matrix).certain().pairs(), [[0], [0]])
+
+
+def test_overruled_entries_of_the_same_cells_are_gone():
+    own = Correspondence(np.full((3, 3), 0.5))
+    other = Correspondence.from_pairs([0], [2], (3, 3), [0.25])
+    expected = [[0, 0, 0.25], [0.5, 0.5, 0], [0.5, 0.5, 0]]
+    np.testing.assert_array_equal(own.overruled_by(other).matrix.toarray(), expected)
+
+
 def test_subset_takes_indices_in_their_order_and_masks(found):
     np.testing.assert_array_equal(found.subset([2, 0], [3, 1]).matrix.toarray(), MATRIX[[2, 0]][:, [3, 1]])
     mask = np.array([True, False, True])

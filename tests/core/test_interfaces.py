@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import jamie
-from jamie.core.errors import ContractError, DataError
+from jamie.core.errors import ContractError, DataError, MemoryLimitError
 from jamie.core.interfaces import INTERFACES, KINDS
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.testing import controls, toy
@@ -47,9 +47,68 @@ def test_cells_are_shuffled_before_an_inferer_sees_them_and_put_back_after(sizes
     rows, columns = shown_known.pairs()
     np.testing.assert_array_equal(orders[0][rows], orders[1][columns])
     np.testing.assert_array_equal(found.correspondence.matrix.toarray(), np.eye(*sizes))
-    np.testing.assert_allclose(found.confidence_a, np.arange(sizes[0]) / 100, rtol=1e-6)
-    np.testing.assert_allclose(found.confidence_b, np.arange(sizes[1]) / 100, rtol=1e-6)
+    for size, confidence in zip(sizes, (found.confidence_a, found.confidence_b), strict=True):
+        expected = np.arange(size) / 100
+        expected[[3, 8]] = 1
+        np.testing.assert_allclose(confidence, expected, rtol=1e-6)
     assert found.diagnostics == {"converged": True}
+
+
+def test_certain_pairs_overrule_what_was_inferred():
+    class Spread(Records):
+        """Gives every cell every partner."""
+
+        name = "spread"
+
+        def _infer(self, a, b, known, context):
+            shape = (a.n_cells, b.n_cells)
+            return jamie.Inferred(jamie.Correspondence(np.full(shape, 0.1)), *(np.full(n, 0.1) for n in shape))
+
+    known = jamie.Correspondence.from_pairs([1, 2, 2], [3, 0, 1], (4, 5), [1, 1, 0.5])
+    found = Spread().infer(view("a", range(4)), view("b", range(5)), known)
+    expected = np.full((4, 5), 0.1, np.float32)
+    expected[1], expected[:, 3], expected[1, 3] = 0, 0, 1
+    np.testing.assert_array_equal(found.correspondence.matrix.toarray(), expected)
+    np.testing.assert_allclose(found.confidence_a, [0.1, 1, 0.1, 0.1])
+    np.testing.assert_allclose(found.confidence_b, [0.1, 0.1, 0.1, 1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [
+        ("known", "expected known pairs of a and b, found none\n  give pairs"),
+        ("links", "expected features of a and b that are linked, found none\n  give a table of linked features"),
+    ],
+)
+def test_an_inferer_is_not_asked_without_what_it_needs(needs, words):
+    class Needy(Records):
+        """Needs something."""
+
+        name = "needy"
+
+    Needy.needs = frozenset({needs})
+    with pytest.raises(DataError, match=rf"correspondence 'needy': {words}"):
+        Needy().infer(view("a", range(4)), view("b", range(5)))
+
+
+@pytest.mark.parametrize(
+    ("n_known", "words"),
+    [(0, "use hierarchical: {inner: large}"), (2, "use seeded, which grows .*, or hierarchical: {inner: large}")],
+)
+def test_memory_is_estimated_before_work_and_what_fits_is_named(n_known, words):
+    class Large(Records):
+        """Takes a gibibyte."""
+
+        name = "large"
+
+        def _memory(self, a, b):
+            return 2**30
+
+    inferer, index = Large(), np.arange(n_known)
+    known = jamie.Correspondence.from_pairs(index, index, (4, 5))
+    with pytest.raises(MemoryLimitError, match=rf"large on 4 and 5 cells would need 1.0 GiB.*\n  {words}"):
+        inferer.infer(view("a", range(4)), view("b", range(5)), known, jamie.Context(memory_limit=2**29))
+    assert not inferer.shown
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,16 @@ class CorrespondenceInferer(Component):
 
     The cells of each modality are shuffled before `_infer` sees them and put back afterwards, so that no
     implementation can profit from the order of a file. An inferer that does not use known pairs says so by
-    `uses_known`; it is then not shown any, and may be judged by them.
+    `uses_known`; it is then not shown any, and may be judged by them. One that uses them need not keep to them:
+    pairs that are certain (`Correspondence.certain`) are put in place afterwards, and nothing else in their rows
+    and columns.
+
+    An inferer that cannot do without known pairs or linked features names them in `needs`: ``"known"``, ``"links"``.
     """
 
     kind: ClassVar[str] = "correspondence"
     min_cells: ClassVar[int] = 3
+    needs: ClassVar[frozenset[str]] = frozenset()
     uses_known: bool = True
 
     def infer(self, a: View, b: View, known: Correspondence | None = None, context: Context | None = None) -> Inferred:
@@ -44,33 +49,66 @@ class CorrespondenceInferer(Component):
         Raises
         ------
         DataError
-            Where a modality has too few cells.
+            Where a modality has too few cells, or what the inferer needs is not there.
         MemoryLimitError
-            Where the work would not fit in memory.
+            Where the work would not fit in memory; the message names an inferer that does.
         """
         context = context or Context(stage=f"correspondence {a.modality}--{b.modality}")
         if known is None or not self.uses_known:
             known = Correspondence.empty((a.n_cells, b.n_cells))
-        for view in (a, b):
-            if view.n_cells < self.min_cells:
-                raise DataError(
-                    f"expected at least {self.min_cells} cells, found {view.n_cells}",
-                    where=f"correspondence '{self.name}', modality '{view.modality}'",
-                )
+        self._require(a, b, known)
+        context.require_memory(
+            self._memory(a, b), f"{self.name} on {a.n_cells} and {b.n_cells} cells", self._instead(known)
+        )
         generator = context.at(f"{context.stage}/shuffle").generator()
         order_a, order_b = generator.permutation(a.n_cells), generator.permutation(b.n_cells)
         found = self._infer(a.subset(order_a), b.subset(order_b), known.subset(order_a, order_b), context)
         confidence_a, confidence_b = self._confidences(found, a, b)
         back_a, back_b = np.argsort(order_a), np.argsort(order_b)
-        return Inferred(
-            found.correspondence.subset(back_a, back_b),
-            confidence_a[back_a],
-            confidence_b[back_b],
-            found.diagnostics,
-        )
+        correspondence = found.correspondence.subset(back_a, back_b)
+        confidence_a, confidence_b = confidence_a[back_a], confidence_b[back_b]
+        certain = known.certain()
+        if certain.n_pairs:
+            rows, columns = certain.pairs()
+            correspondence = correspondence.overruled_by(certain)
+            confidence_a[rows], confidence_b[columns] = 1, 1
+        return Inferred(correspondence, confidence_a, confidence_b, found.diagnostics)
 
     @abstractmethod
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred: ...
+
+    def _memory(self, a: View, b: View) -> int:
+        """Bytes that `_infer` takes at its peak, beyond its inputs; none worth telling by default."""
+        return 0
+
+    def _require(self, a: View, b: View, known: Correspondence) -> None:
+        """Refuse what cannot be inferred from."""
+        where = f"correspondence '{self.name}'"
+        for view in (a, b):
+            if view.n_cells < self.min_cells:
+                raise DataError(
+                    f"expected at least {self.min_cells} cells, found {view.n_cells}",
+                    where=f"{where}, modality '{view.modality}'",
+                )
+        if "known" in self.needs and not known.n_pairs:
+            raise DataError(
+                f"expected known pairs of {a.modality} and {b.modality}, found none",
+                where=where,
+                fix="give pairs (correspondence.known), or infer without any (correspondence.infer: unioncom)",
+            )
+        if "links" in self.needs and b.modality not in a.links:
+            raise DataError(
+                f"expected features of {a.modality} and {b.modality} that are linked, found none",
+                where=where,
+                fix="give a table of linked features (correspondence.links), or infer without (auto, unioncom)",
+            )
+
+    def _instead(self, known: Correspondence) -> str:
+        """Say what to do where memory does not suffice."""
+        grouped = f"hierarchical: {{inner: {self.name}}}, which matches groups of cells"
+        if known.n_pairs and self.name != "seeded":
+            return f"use seeded, which grows with the number of cells only, or {grouped}"
+        return f"use {grouped}" if self.name != "hierarchical" else "use fewer cells (data), or fewer n_metacells"
 
     def _confidences(self, found: Inferred, a: View, b: View) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Check what the author's method gave, and return its confidences as arrays."""
