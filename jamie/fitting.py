@@ -119,7 +119,7 @@ def _fit(
         inference = _infer(prepared, spec, context, None if refit else folder)
         quality = _assess(inference, prepared, spec) if inference else {}
     with stage("training") as training:
-        inferred = inference.correspondences if inference else None
+        inferred = _trusted(inference, spec)
         checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
         train_cells = prepared.subset(split.train).cells()
         network, history = train(train_cells, inferred, spec, context, checkpoint)
@@ -231,10 +231,23 @@ def _infer(prepared: Prepared, spec: Spec, context: Context, folder: RunFolder |
     if saved is not None:
         return saved
     views = {m: cells.view(m) for m in cells.scores}
-    inference = infer_all(views, cells.dataset.known, spec.correspondence.infer.build(), context)
+    inferer = spec.correspondence.infer.build()
+    inference = infer_all(views, cells.dataset.known, inferer, context, checked=spec.correspondence.check)
     if folder:
         save_inference(folder, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
     return inference
+
+
+def _trusted(inference: Inference | None, spec: Spec) -> Correspondences | None:
+    """Return what training may use of the inferred correspondence; None where that is nothing."""
+    if inference is None:
+        return None
+    if spec.correspondence.at_chance == "keep":
+        return inference.correspondences
+    for a, b in inference.at_chance:
+        log.warning("correspondence %s--%s: left out of training (correspondence.at_chance: keep uses it)", a, b)
+    trusted = inference.but_chance()
+    return trusted if trusted.n_pairs else None
 
 
 def _assess(inference: Inference, prepared: Prepared, spec: Spec) -> dict[tuple[str, str], Quality]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
+import numpy as np
+
 from jamie.core.context import Context
-from jamie.core.correspondence import Correspondences, Inferred
+from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.trust import Trust, check
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +33,31 @@ class Inference:
     correspondences: Correspondences
     found: Mapping[tuple[str, str], Inferred]
 
+    @property
+    def at_chance(self) -> list[tuple[str, str]]:
+        """Pairs of modalities for which known pairs say that what was inferred is no better than chance."""
+        return [pair for pair, one in self.found.items() if one.diagnostics.get("better_than_chance") is False]
+
+    def but_chance(self) -> Correspondences:
+        """Leave out what is no better than chance."""
+        doubtful = self.at_chance
+        return replace(
+            self.correspondences, given={pair: c for pair, c in self.correspondences.items() if pair not in doubtful}
+        )
+
 
 def infer_all(
-    views: Mapping[str, View], known: Correspondences, inferer: CorrespondenceInferer, context: Context
+    views: Mapping[str, View],
+    known: Correspondences,
+    inferer: CorrespondenceInferer,
+    context: Context,
+    *,
+    checked: float = 0.0,
 ) -> Inference:
     """Infer the correspondence of every two modalities.
 
-    Each pair draws from a generator of its own, so that its result depends on no other pair.
+    Each pair draws from a generator of its own, so that its result depends on no other pair. Where every cell of a
+    modality has a certain partner already, an inferer that uses known pairs has nothing to do and is not asked.
 
     Parameters
     ----------
@@ -48,15 +69,41 @@ def infer_all(
         How to infer.
     context
         Randomness, device, progress and memory limit.
+    checked
+        Part of the known pairs that is hidden from the inferer to see how well it finds them (`trust.check`): the
+        diagnostics then have the fields of `Trust`.
     """
     found = {}
     for a, b in combinations(views, 2):
-        stage = f"correspondence {a}--{b}"
+        stage, told = f"correspondence {a}--{b}", known.between(a, b)
+        if inferer.uses_known and min(told.shape) == told.certain().n_pairs:
+            log.info("%s: every cell has a known partner that can have one; nothing is inferred", stage)
+            found[a, b] = _nothing(told.shape)
+            continue
         log.info("%s: %s on %d and %d cells", stage, inferer.name, views[a].n_cells, views[b].n_cells)
-        found[a, b] = inferer.infer(views[a], views[b], known.between(a, b), context.at(stage))
+        one = inferer.infer(views[a], views[b], told, context.at(stage))
+        trust = check(inferer, views[a], views[b], told, one.correspondence, checked, context.at(stage))
+        found[a, b] = one if trust is None else replace(one, diagnostics={**one.diagnostics, **trust.as_diagnostics()})
         log.info("%s: %s", stage, _described(found[a, b]))
+        if checked and (trust is None or not trust.better_than_chance):
+            log.warning("%s: %s", stage, _doubt(trust))
     sizes = {name: view.n_cells for name, view in views.items()}
     return Inference(Correspondences(sizes, {pair: one.correspondence for pair, one in found.items()}), found)
+
+
+def _nothing(shape: tuple[int, int]) -> Inferred:
+    said = {"picked": "nothing", "because": "every cell that can have a partner has a known one"}
+    return Inferred(Correspondence.empty(shape), np.zeros(shape[0]), np.zeros(shape[1]), said)
+
+
+def _doubt(trust: Trust | None) -> str:
+    if trust is None:
+        return "no known pair tells how good the inferred correspondence is; it may be no better than chance"
+    return (
+        f"the inferred correspondence is NO BETTER THAN CHANCE at finding {trust.checked_pairs} known pairs that it "
+        f"was not told: mean quantile of the true partner {trust.checked_quantile:.3f} +- "
+        f"{trust.checked_quantile_error:.3f} (0 best, 0.5 chance)"
+    )
 
 
 def _described(one: Inferred) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 BLOCK = 4096
+STANDARD_ERRORS = 3.0  # by which a quality must beat chance
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,27 @@ class PartnerRanks:
     top_1: NDArray[np.float64]
     top_10: NDArray[np.float64]
     mass: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[PartnerRanks]) -> PartnerRanks:
+        """Ranks of several sets of pairs, one after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    @property
+    def mean_quantile(self) -> float:
+        """Mean over the pairs."""
+        return float(self.quantile.mean())
+
+    @property
+    def quantile_error(self) -> float:
+        """Standard error of the mean quantile; 0.5 for a single pair, of which nothing can be said."""
+        k = len(self.quantile)
+        return float(self.quantile.std(ddof=1) / np.sqrt(k)) if k > 1 else 0.5
+
+
+def beats_chance(ranks: PartnerRanks) -> bool:
+    """Whether the mean quantile is below 0.5 by three standard errors."""
+    return ranks.mean_quantile < 0.5 - STANDARD_ERRORS * ranks.quantile_error
 
 
 def partner_ranks(found: sparse.csr_array, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> PartnerRanks:

@@ -13,11 +13,15 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset
 from jamie.correspondence.coupling import row_entropy
 from jamie.correspondence.infer import Inference
-from jamie.correspondence.partners import chance_of_top, label_agreement, partner_ranks
+from jamie.correspondence.partners import (
+    STANDARD_ERRORS,
+    beats_chance,
+    chance_of_top,
+    label_agreement,
+    partner_ranks,
+)
 
 log = logging.getLogger(__name__)
-
-STANDARD_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,6 @@ def assess(
     values: dict[str, Any] = {"mean_row_entropy": float(row_entropy(found.matrix).mean()), "n_pairs": truth.n_pairs}
     if truth.n_pairs:
         values |= _against_truth(found, truth)
-        values["better_than_chance"] = bool(values["mean_quantile"] < 0.5 - STANDARD_ERRORS * values["quantile_error"])
     if labels is not None:
         accuracy, chance = label_agreement(found.matrix, *labels)
         values |= {"type_accuracy": accuracy, "type_chance": chance}
@@ -138,18 +141,18 @@ def _evidence(quality: Quality) -> str:
         )
     if quality.type_accuracy is not None:
         parts.append(f"type accuracy {quality.type_accuracy:.3f} (chance {quality.type_chance:.3f})")
-    return f"{', '.join(parts)}; leave it out of training (correspondence.infer: null)"
+    return f"{', '.join(parts)}"
 
 
-def _against_truth(found: Correspondence, truth: Correspondence) -> dict[str, float]:
+def _against_truth(found: Correspondence, truth: Correspondence) -> dict[str, float | bool]:
     ranks = partner_ranks(found.matrix, *truth.pairs())
     chance = chance_of_top(1, found.shape)
-    spread = float(ranks.quantile.std(ddof=1) / np.sqrt(truth.n_pairs)) if truth.n_pairs > 1 else 0.5
     return {
-        "mean_quantile": float(ranks.quantile.mean()),
-        "quantile_error": spread,
+        "mean_quantile": ranks.mean_quantile,
+        "quantile_error": ranks.quantile_error,
         "top1": float(ranks.top_1.mean()),
         "top1_chance": chance,
         "mass": float(ranks.mass.mean()),
         "mass_chance": chance,
+        "better_than_chance": beats_chance(ranks),
     }

@@ -111,12 +111,20 @@ class CorrespondenceSection:
     infer
         How unknown pairs are inferred; null to infer none.
     rho
-        Weight of the known pairs where they are mixed with the inferred ones.
+        Weight of the known pairs where they are mixed with the inferred ones: below 1, cells without a known partner
+        are aggregated with their inferred ones.
+    check
+        Part of the known pairs that is hidden from the inferer, to see how well it finds them; 0 for no check.
+    at_chance
+        What becomes of an inferred correspondence that the check finds no better than chance: `drop` leaves it out of
+        training, `keep` uses it all the same.
     """
 
     known: Ref[Pairing] = written("by_name")
     infer: Ref[CorrespondenceInferer] | None = None
     rho: Fraction = 1.0
+    check: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    at_chance: Literal["drop", "keep"] = "drop"
 
 
 @dataclass(frozen=True, kw_only=True)

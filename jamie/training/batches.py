@@ -64,12 +64,15 @@ class BatchMaker:
 
 
 def mix(known: Correspondences, inferred: Correspondences | None, rho: float) -> Correspondences:
-    """Return rho F + (1 - rho) F-tilde (Algorithm 1, line 3); F where nothing is inferred."""
+    """Return F, and (1 - rho) F-tilde for the cells that have no known partner.
+
+    Algorithm 1, line 3, mixes rho F + (1 - rho) F-tilde for all cells, which would tie a cell whose partner is known
+    to others as well.
+    """
     if inferred is None or rho == 1:
         return known
     mixed = {
-        (a, b): Correspondence(rho * f.matrix + (1 - rho) * inferred.between(a, b).matrix)
-        for (a, b), f in known.items()
+        (a, b): Correspondence((1 - rho) * inferred.between(a, b).matrix).overruled_by(f) for (a, b), f in known.items()
     }
     return Correspondences(known.sizes, mixed)
 

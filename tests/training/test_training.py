@@ -163,10 +163,11 @@ def test_blocks_are_cut_out_of_any_correspondence(density):
     assert batch.target["a"] is batch.x["a"]
 
 
-def test_mixing_weighs_known_and_inferred_pairs():
-    sizes = {"a": 2, "b": 2}
-    known = Correspondences(sizes, {("a", "b"): Correspondence(np.eye(2))})
-    inferred = Correspondences(sizes, {("b", "a"): Correspondence(np.array([[0.2, 0.8], [0.6, 0.4]]))})
+def test_mixing_gives_inferred_partners_to_cells_without_a_known_one():
+    sizes = {"a": 3, "b": 3}
+    known = Correspondences(sizes, {("a", "b"): Correspondence(np.diag([1, 0, 0]))})
+    found = np.array([[0.2, 0.8, 0], [0.6, 0.2, 0.2], [0, 0.4, 0.6]])
+    inferred = Correspondences(sizes, {("b", "a"): Correspondence(found.T)})
     mixed = mix(known, inferred, 0.75).between("a", "b").matrix.toarray()
-    np.testing.assert_allclose(mixed, 0.75 * np.eye(2) + 0.25 * np.array([[0.2, 0.6], [0.8, 0.4]]), rtol=1e-6)
+    np.testing.assert_allclose(mixed, [[1, 0, 0], [0, 0.05, 0.05], [0, 0.1, 0.15]], rtol=1e-6)
     assert mix(known, inferred, 1.0) is known
