@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
+from jamie.core.interfaces import CorrespondenceInferer
 from jamie.core.meter import Meter, Usage, metered
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality import Quality, assess_all
@@ -88,6 +89,39 @@ class Fitted:
         return self.outcomes[0].latents
 
 
+@dataclass(frozen=True)
+class Matched:
+    """What a run gives that stops after the correspondence.
+
+    Parameters
+    ----------
+    inference
+        Inferred correspondence of the training cells.
+    quality
+        How good that is, for every two modalities, as far as truth or labels tell.
+    evaluation
+        Metrics that read an inferred correspondence.
+    """
+
+    inference: Inference
+    quality: Mapping[tuple[str, str], Quality]
+    evaluation: Evaluation
+
+
+def match(
+    loaded: LoadedData, inferer: CorrespondenceInferer, spec: Spec, context: Context, folder: RunFolder
+) -> Matched:
+    """Preprocess, infer and evaluate what was inferred; `folder` keeps times and the inferred pairs."""
+    split = split_cells(loaded.dataset, spec.evaluate.holdout, context)
+    with folder.stage("preprocess"):
+        prepared = prepare(loaded.dataset, split, spec, context)
+    with folder.stage("correspondence"):
+        inference = _infer(prepared, inferer, spec, context, folder)
+    with folder.stage("evaluation"):
+        quality = _assess(inference, prepared, inferer)
+        return Matched(inference, quality, evaluate_all((), loaded.dataset, split, inference, spec))
+
+
 def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | None = None) -> Fitted:
     """Preprocess, infer, train, compare and evaluate; `folder` keeps checkpoints, times and the inferred pairs."""
     dataset = loaded.dataset
@@ -116,8 +150,9 @@ def _fit(
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
     with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
-        inference = _infer(prepared, spec, context, None if refit else folder)
-        quality = _assess(inference, prepared, spec) if inference else {}
+        inferer = spec.correspondence.infer.build() if spec.correspondence.infer else None
+        inference = _infer(prepared, inferer, spec, context, None if refit else folder) if inferer else None
+        quality = _assess(inference, prepared, inferer) if inferer and inference else {}
     with stage("training") as training:
         inferred = _trusted(inference, spec)
         checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
@@ -223,15 +258,15 @@ def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> Non
             )
 
 
-def _infer(prepared: Prepared, spec: Spec, context: Context, folder: RunFolder | None) -> Inference | None:
-    if spec.correspondence.infer is None:
-        return None
+def _infer(
+    prepared: Prepared, inferer: CorrespondenceInferer, spec: Spec, context: Context, folder: RunFolder | None
+) -> Inference:
+    """Infer partners among the training cells, or read what was inferred before."""
     cells = prepared.subset(prepared.split.train)
     saved = load_inference(folder.path, cells.dataset.sizes) if folder else None
     if saved is not None:
         return saved
     views = {m: cells.view(m) for m in cells.scores}
-    inferer = spec.correspondence.infer.build()
     inference = infer_all(views, cells.dataset.known, inferer, context, checked=spec.correspondence.check)
     if folder:
         save_inference(folder, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
@@ -250,9 +285,8 @@ def _trusted(inference: Inference | None, spec: Spec) -> Correspondences | None:
     return trusted if trusted.n_pairs else None
 
 
-def _assess(inference: Inference, prepared: Prepared, spec: Spec) -> dict[tuple[str, str], Quality]:
-    told = spec.correspondence.infer is not None and spec.correspondence.infer.build().uses_known
-    return assess_all(inference, prepared.dataset.subset(prepared.split.train), told=told)
+def _assess(inference: Inference, prepared: Prepared, inferer: CorrespondenceInferer) -> dict[tuple[str, str], Quality]:
+    return assess_all(inference, prepared.dataset.subset(prepared.split.train), told=inferer.uses_known)
 
 
 def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:

@@ -14,7 +14,7 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
-from jamie.fitting import Fitted, fit
+from jamie.fitting import Fitted, Matched, fit, match
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
@@ -45,9 +45,10 @@ class Result:
     folder
         The run directory.
     mdata
-        The data with the embeddings, as in ``result.h5mu``.
+        The data with the embeddings, as in ``result.h5mu``; as they were read where the run stops before training.
     model
-        The network with its preprocessing; `jamie.load(result.folder)` gives it `embed` and `impute`.
+        The network with its preprocessing; `jamie.load(result.folder)` gives it `embed` and `impute`. None where the
+        run stops before training.
     metrics
         As in ``metrics.json``.
     methods
@@ -56,7 +57,7 @@ class Result:
 
     folder: Path
     mdata: MuData
-    model: TrainedModel
+    model: TrainedModel | None
     metrics: tuple[Record, ...]
     methods: tuple[Mapping[str, Any], ...]
 
@@ -105,6 +106,10 @@ def run(
             folder.write_text(RESOLVED, spec.to_yaml())
             with folder.stage("data"):
                 loaded = load_dataset(spec, context)
+            if spec.until is not None and spec.correspondence.infer is not None:
+                matched = match(loaded, spec.correspondence.infer.build(), spec, context, folder)
+                _write_matched(folder, loaded, matched)
+                return Result(folder.path, loaded.mdata, None, matched.evaluation.records, ())
             fitted = fit(loaded, spec, context, folder)
             with folder.stage("results"):
                 mdata = _write(folder, loaded, fitted)
@@ -151,6 +156,14 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
         mdata.write_h5mu(path, compression="gzip")
     write_imputed(folder, fitted.outcomes, fitted.prepared, mdata)
     return mdata
+
+
+def _write_matched(folder: RunFolder, loaded: LoadedData, matched: Matched) -> None:
+    save_known(folder, loaded.dataset)
+    folder.write_json("correspondence.json", inference_records(matched.inference, matched.quality))
+    folder.write_json("pairing.json", loaded.pairing_table.to_json())
+    folder.write_json("methods.json", [])
+    write_evaluation(folder, matched.evaluation)
 
 
 def to_mudata(mdata: MuData, fitted: Fitted, key_added: str = EMBEDDING) -> MuData:

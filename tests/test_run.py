@@ -17,8 +17,10 @@ import yaml
 from scipy import sparse
 
 import jamie
+from jamie.core.errors import SpecError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.report.matching_table import run_tables
 
 TRAINING = {"min_epochs": 15, "max_epochs": 40, "patience": 10, "batch_size": 32, "checkpoint_seconds": 0}
 SPEC = {
@@ -198,6 +200,37 @@ def test_python_class_is_the_same_pipeline(mdata, result, tmp_path):
     np.testing.assert_allclose(copy.obsm["X_other"].shape, (mdata.n_obs, 4))
     features = list(mdata["adt"].var_names[[3, 1]])
     assert list(model.impute(mdata, "rna", "adt", features=features).var_names) == features
+
+
+@pytest.fixture(scope="module")
+def matched(tmp_path_factory):
+    return jamie.run(SPEC | {"until": "correspondence"}, out=tmp_path_factory.mktemp("runs") / "matched")
+
+
+def test_a_run_until_the_correspondence_infers_and_judges_and_trains_nothing(matched, result):
+    assert matched.model is None
+    assert not (matched.folder / "model").exists()
+    assert json.loads((matched.folder / "manifest.json").read_text())["status"] == "finished"
+    file = "correspondence/rna--adt.inferred.npz"
+    same = [sparse.load_npz(one.folder / file).toarray() for one in (matched, result)]
+    np.testing.assert_array_equal(*same)
+    mine = {record["part"]: record["value"] for record in metrics_of(matched.folder)}
+    assert mine == {r["part"]: r["value"] for r in metrics_of(result.folder) if r["metric"] == "matching"}
+    (pair,) = json.loads((matched.folder / "correspondence.json").read_text())
+    assert pair["diagnostics"]["checked_pairs"] > 0
+
+
+def test_its_table_names_every_part_beside_chance(matched):
+    (block,) = run_tables(metrics_of(matched.folder))
+    assert block.title.startswith("rna and adt, inferred partners of ")
+    rows = {row["partner"]: row for row in block.rows}
+    assert list(rows) == ["mass ↑", "top 1 ↑", "top 10 ↑", "quantile ↓", "type accuracy ↑"]
+    assert rows["quantile ↓"]["chance"] == "0.500"
+
+
+def test_to_stop_after_what_is_not_done_is_refused():
+    with pytest.raises(SpecError, match=r"until: the run is to stop after .*correspondence.infer is null"):
+        jamie.run(SPEC | {"until": "correspondence", "correspondence": {"infer": None}, "losses": {}})
 
 
 def test_public_names_are_not_shadowed_by_modules():

@@ -40,7 +40,7 @@ def run(
         return
     with errors_shown(as_json=json, debug=debug):
         from jamie.pipeline import run as run_spec
-        from jamie.report.tables import comparison_table
+        from jamie.report.matching_table import run_tables
 
         with reporting(quiet=quiet or json) as progress:
             result = run_spec(
@@ -50,7 +50,7 @@ def run(
         print_json({"folder": str(result.folder), "metrics": [record.as_dict() for record in result.metrics]})
         return
     if not quiet:
-        print_blocks(comparison_table((record.as_dict() for record in result.metrics), result.methods))
+        print_blocks(run_tables((record.as_dict() for record in result.metrics), result.methods))
     typer.echo(f"written to {result.folder}")
 
 
@@ -70,7 +70,7 @@ def evaluate(
     with errors_shown(as_json=json, debug=debug):
         from jamie.reevaluate import evaluate_run
         from jamie.report.console import reporting
-        from jamie.report.tables import comparison_table
+        from jamie.report.matching_table import run_tables
 
         with reporting(quiet=quiet or json):
             found = evaluate_run(folder, sets or [])
@@ -79,7 +79,7 @@ def evaluate(
         print_json({"folder": str(folder), "metrics": records})
         return
     if not quiet:
-        print_blocks(comparison_table(records))
+        print_blocks(run_tables(records))
     typer.echo(f"written to {folder}")
 
 

@@ -23,6 +23,7 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
     found = [] if "training" in wrong else _epoch_problems(spec)
     found += [] if "losses" in wrong else _weight_problems(spec)
     found += [] if "evaluate" in wrong else _holdout_problems(spec)
+    found += [] if wrong & {"correspondence", "until"} else _until_problems(spec)
     if wrong.isdisjoint(("correspondence", "evaluate")):
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
         found += [problem for name in right for problem in _correspondence_problems(spec, name)]
@@ -57,6 +58,13 @@ def _holdout_problems(spec: Spec) -> list[Problem]:
         problem = f"expected fold from 0 to {cells.folds - 1}, found {cells.fold}"
         table.append((f"{key}.fold", cells.fold >= cells.folds, problem, "folds are counted from 0"))
     return [Problem(spec._marks.get(name, Mark()), name, text, (fix,)) for name, wrong, text, fix in table if wrong]
+
+
+def _until_problems(spec: Spec) -> list[Problem]:
+    if spec.until is None or spec.correspondence.infer is not None:
+        return []
+    message = f"the run is to stop after the stage {spec.until}, and correspondence.infer is null"
+    return [Problem(spec._marks.get("until", Mark()), "until", message, ("set correspondence.infer",))]
 
 
 def _weight_problems(spec: Spec) -> list[Problem]:

@@ -230,6 +230,9 @@ class Spec:
         How the model is trained.
     evaluate
         How the result is evaluated.
+    until
+        Stage after which the run stops: `correspondence` infers the pairs that are not known, says how good they are,
+        and trains nothing; null for a whole run.
     sweep
         Values of any settings by their dotted key; every combination is run. A list of such grids is run one after the
         other.
@@ -246,6 +249,7 @@ class Spec:
     losses: dict[str, LossTerm] = field(default_factory=dict)
     training: TrainingSection = field(default_factory=TrainingSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+    until: Literal["correspondence"] | None = None
     sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
 
