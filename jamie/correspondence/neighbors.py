@@ -72,14 +72,26 @@ def neighbor_graph(
 
 def directions(rows: NDArray[np.floating], metric: Metric) -> NDArray[np.float64]:
     """Rows of length 1 (or 0) whose product is the cosine or the correlation; for ``euclidean`` the rows themselves."""
-    rows = np.asarray(rows, np.float64)
+    out: NDArray[np.float64] = rows.astype(np.float64)
     if metric == "euclidean":
-        return rows
+        return out
+    largest = np.abs(out).max(initial=0)
     if metric == "correlation":
-        rows = np.asarray(rows - rows.mean(axis=1, keepdims=True), np.float64)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        out -= out.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(out, axis=1, keepdims=True)
     # what rounding leaves of a constant row has no direction
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-12 * np.abs(rows).max(initial=0))
+    out /= np.where(norms > 1e-12 * largest, norms, np.inf)
+    return out
+
+
+def angular_distances(
+    points: NDArray[np.floating], to: NDArray[np.int64], metric: Literal["cosine", "correlation"]
+) -> NDArray[np.float64]:
+    """Distances (n, len(to)) of each point to those with the indices `to`; 0 to itself."""
+    rows = directions(points, metric)
+    distances = np.maximum(1 - rows @ rows[to].T, 0)
+    distances[to, np.arange(len(to))] = 0
+    return np.asarray(distances, np.float64)
 
 
 def _prepared(

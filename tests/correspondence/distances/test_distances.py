@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
+from sklearn.metrics import pairwise_distances
 
 from jamie.core.data import Block, View
+from jamie.correspondence.distances.correlation import Correlation
+from jamie.correspondence.distances.cosine import Cosine
 from jamie.correspondence.distances.euclidean import Euclidean
 from jamie.correspondence.distances.geodesic import Geodesic
 
@@ -71,3 +74,19 @@ def test_components_are_joined_by_their_shortest_edges(caplog):
 def test_identical_cells_in_different_components_are_at_distance_zero():
     twins = np.repeat([[0.0], [5.0]], 8, axis=0)
     np.testing.assert_allclose(Geodesic(k=2).pairwise(view(twins)), cdist(twins, twins), atol=1e-9)
+
+
+@pytest.mark.parametrize(("distance", "metric"), [(Cosine(), "cosine"), (Correlation(), "correlation")])
+def test_angular_distances_equal_sklearn(cloud, distance, metric):
+    shifted = cloud + np.arange(4.0)
+    expected = pairwise_distances(shifted.astype(float), metric=metric)
+    np.testing.assert_allclose(distance.pairwise(view(shifted)), expected, atol=1e-6)
+    np.testing.assert_allclose(distance.pairwise(view(shifted), [3, 7]), expected[:, [3, 7]], atol=1e-6)
+
+
+def test_cell_without_direction_is_at_distance_one_from_all_others(cloud):
+    cloud[4] = 0.1
+    expected = np.where(np.arange(60) == 4, 0, 1)
+    np.testing.assert_allclose(Correlation().pairwise(view(cloud), [4])[:, 0], expected, atol=1e-12)
+    cloud[4] = 0
+    np.testing.assert_allclose(Cosine().pairwise(view(cloud), [4])[:, 0], expected, atol=1e-12)

@@ -1,0 +1,22 @@
+"""Correlation between cells."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.data import View
+from jamie.core.interfaces import Distance
+from jamie.correspondence.neighbors import angular_distances
+
+
+class Correlation(Distance):
+    """One less Pearson's correlation between the preprocessed scores of cells.
+
+    A cell whose scores are all the same is at distance 1 from every other.
+    """
+
+    name = "correlation"
+
+    def _pairwise(self, view: View, to: NDArray[np.int64]) -> NDArray[np.float64]:
+        return angular_distances(view.scores, to, "correlation")
