@@ -119,7 +119,7 @@ def run(
 
 def sources(spec: Spec) -> tuple[Path, ...]:
     """Every file that decides what a run finds."""
-    given = (spec.evaluate.holdout.file, spec.evaluate.known_pairs.file)
+    given = (spec.correspondence.links, spec.evaluate.holdout.file, spec.evaluate.known_pairs.file)
     files = (*spec.data.build().sources(), *spec.correspondence.known.files(), *spec.plugins, *given)
     return tuple(dict.fromkeys(file for file in files if file is not None))
 

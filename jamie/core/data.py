@@ -124,12 +124,15 @@ class Dataset:
         ``truth.without(known)`` are exactly the hidden pairs.
     labels
         Names of the obs columns that hold labels.
+    links
+        For each modality and each other that it has linked features with, their weights (p, p_other).
     """
 
     modalities: Mapping[str, ModalityData]
     truth: Correspondences
     known: Correspondences
     labels: tuple[str, ...] = ()
+    links: Mapping[str, Mapping[str, sparse.csr_array]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
 from jamie.data.checks import modality_names, require_cells, require_finite, require_labels, warn_of_raw_counts
 from jamie.data.labels import share_labels
+from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.split import hide_pairs
 
@@ -71,7 +72,9 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     known = hide_pairs(given, cells, spec.evaluate.known_pairs, context)
     table = pairing_table(truth, known)
     log.info("pairing:\n%s", table.to_text())
-    return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels)), table)
+    features = {name: m.input.features for name, m in modalities.items()}
+    links = linked_features(features, spec.correspondence.links, spec.where("correspondence.links"))
+    return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels), links), table)
 
 
 def _true_pairs(given: Correspondences) -> Correspondences:

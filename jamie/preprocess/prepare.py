@@ -45,7 +45,8 @@ class Prepared:
 
     def view(self, modality: str) -> View:
         """One modality as a correspondence inferer sees it."""
-        return View(modality, self.dataset.modalities[modality].input, self.scores[modality])
+        block, links = self.dataset.modalities[modality].input, self.dataset.links.get(modality, {})
+        return View(modality, block, self.scores[modality], links)
 
     def cells(self, label: str | None = None) -> Cells:
         """Return all cells as a method sees them; with the labels of a column of obs only where one is named."""

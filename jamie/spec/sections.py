@@ -110,6 +110,9 @@ class CorrespondenceSection:
         How the known pairs are found.
     infer
         How unknown pairs are inferred; null to infer none.
+    links
+        Table of linked features (`feature_a`, `feature_b`, perhaps `weight`), such as a gene and its protein; null for
+        features of the same name.
     rho
         Weight of the known pairs where they are mixed with the inferred ones: below 1, cells without a known partner
         are aggregated with their inferred ones.
@@ -122,6 +125,7 @@ class CorrespondenceSection:
 
     known: Ref[Pairing] = written("by_name")
     infer: Ref[CorrespondenceInferer] | None = None
+    links: Path | None = None
     rho: Fraction = 1.0
     check: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     at_chance: Literal["drop", "keep"] = "drop"

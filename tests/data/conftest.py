@@ -40,7 +40,7 @@ def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fract
         labels=list(labels),
         modalities=given,
         modality=lambda name: SimpleNamespace(**{**vars(plain), **given.get(name, {})}),
-        correspondence=SimpleNamespace(known=SimpleNamespace(build=lambda: pairing or ByName())),
+        correspondence=SimpleNamespace(known=SimpleNamespace(build=lambda: pairing or ByName()), links=None),
         evaluate=SimpleNamespace(known_pairs=KnownPairsSection(fraction=known_fraction)),
         where=lambda key: key,
     )
