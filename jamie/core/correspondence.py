@@ -208,6 +208,24 @@ class Correspondences:
         for a, b in combinations(self.sizes, 2):
             yield (a, b), self.between(a, b)
 
+    def through_others(self, a: str, b: str) -> Correspondence:
+        """Correspondence of `a` and `b`, and of their cells that are certainly one cell of a third modality."""
+        found = self.between(a, b)
+        for third in self.sizes:
+            if third not in (a, b) and self.between(a, third).n_pairs and self.between(third, b).n_pairs:
+                shared = self.between(a, third).certain().matrix @ self.between(third, b).certain().matrix
+                found = Correspondence(shared).overruled_by(found)
+        return found
+
+    def tied(self, a: str, b: str) -> bool:
+        """Whether some chain of modalities leads from `a` to `b`, every two neighbours of which share pairs."""
+        from scipy.sparse.csgraph import connected_components
+
+        names = self.modalities
+        links = np.array([[self.between(x, y).n_pairs if x != y else 0 for y in names] for x in names])
+        group = connected_components(links, directed=False)[1]
+        return bool(group[names.index(a)] == group[names.index(b)])
+
     def mutual_best(self) -> Correspondences:
         """Keep the pairs in which neither cell has a better partner in the other's modality."""
         return Correspondences(self.sizes, {pair: c.mutual_best() for pair, c in self.items()})

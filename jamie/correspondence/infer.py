@@ -56,8 +56,10 @@ def infer_all(
 ) -> Inference:
     """Infer the correspondence of every two modalities.
 
-    Each pair draws from a generator of its own, so that its result depends on no other pair. Where every cell of a
-    modality has a certain partner already, an inferer that uses known pairs has nothing to do and is not asked.
+    Each pair draws from a generator of its own, so that its result depends on no other pair. Two cells that are one
+    cell of a third modality are a known pair. An inferer that uses known pairs is not asked where every cell of a
+    modality has its partner, nor where two modalities share no cells but are tied through others: without a pair it
+    would be a guess, and what is known of the third modality says more.
 
     Parameters
     ----------
@@ -75,10 +77,13 @@ def infer_all(
     """
     found = {}
     for a, b in combinations(views, 2):
-        stage, told = f"correspondence {a}--{b}", known.between(a, b)
-        if inferer.uses_known and min(told.shape) == told.certain().n_pairs:
-            log.info("%s: every cell has a known partner that can have one; nothing is inferred", stage)
-            found[a, b] = _nothing(told.shape)
+        stage, told = f"correspondence {a}--{b}", known.through_others(a, b)
+        needless = _needless(told, known.tied(a, b)) if inferer.uses_known else ""
+        if needless:
+            log.info("%s: nothing is inferred: %s", stage, needless)
+            sides = [np.zeros(n, np.float32) for n in told.shape]
+            said = {"picked": "nothing", "because": needless}
+            found[a, b] = Inferred(Correspondence.empty(told.shape), sides[0], sides[1], said)
             continue
         log.info("%s: %s on %d and %d cells", stage, inferer.name, views[a].n_cells, views[b].n_cells)
         one = inferer.infer(views[a], views[b], told, context.at(stage))
@@ -91,9 +96,11 @@ def infer_all(
     return Inference(Correspondences(sizes, {pair: one.correspondence for pair, one in found.items()}), found)
 
 
-def _nothing(shape: tuple[int, int]) -> Inferred:
-    said = {"picked": "nothing", "because": "every cell that can have a partner has a known one"}
-    return Inferred(Correspondence.empty(shape), np.zeros(shape[0]), np.zeros(shape[1]), said)
+def _needless(told: Correspondence, tied: bool) -> str:
+    """Why an inferer that uses known pairs need not be asked; empty where it must."""
+    if told.certain().n_pairs == min(told.shape):
+        return "every cell that can have a partner has a known one"
+    return "they share no cells, and are tied through other modalities" if tied and not told.n_pairs else ""
 
 
 def _doubt(trust: Trust | None) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from jamie.core.interfaces import Loss
 from jamie.spec.problem import Mark, Problem
-from jamie.spec.sections import Spec
+from jamie.spec.sections import CorrespondenceSection, Spec
 
 
 def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
@@ -28,6 +29,25 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
         found += [problem for name in right for problem in _correspondence_problems(spec, name)]
     return found
+
+
+def without_idle_losses(spec: Spec) -> Spec:
+    """Leave out losses of the preset that read an inferred correspondence, where nothing is inferred.
+
+    One that the spec itself names stays, and is a problem.
+    """
+    if not isinstance(spec.correspondence, CorrespondenceSection) or spec.correspondence.infer is not None:
+        return spec
+    idle = [
+        name
+        for name, term in (spec.losses or {}).items()
+        if term is not None
+        and "inferred" in term.component.cls.requires
+        and spec._marks.get(f"losses.{name}", Mark()).source.is_preset
+    ]
+    return (
+        replace(spec, losses={name: term for name, term in spec.losses.items() if name not in idle}) if idle else spec
+    )
 
 
 def _epoch_problems(spec: Spec) -> list[Problem]:

@@ -149,3 +149,28 @@ def test_subset_and_spread_of_all_modalities(found):
     np.testing.assert_array_equal(some.between("a", "b").matrix.toarray(), MATRIX[[2, 0]][:, [3, 0, 1]])
     back = some.spread(cells, SIZES).between("a", "b").matrix.toarray()
     np.testing.assert_array_equal(back, MATRIX)
+
+
+def test_cells_that_are_one_cell_of_a_third_modality_are_a_pair():
+    sizes = {"a": 3, "b": 4, "c": 5}
+    ab = Correspondence.from_pairs([0, 1], [0, 2], (3, 4))
+    bc = Correspondence.from_pairs([0, 2, 3], [4, 1, 0], (4, 5), [1, 0.5, 1])
+    told = Correspondence.from_pairs([2], [3], (3, 5), [0.5])
+    through = Correspondences(sizes, {("a", "b"): ab, ("b", "c"): bc, ("a", "c"): told}).through_others("a", "c")
+    rows, columns = through.pairs()
+    assert list(zip(rows, columns, through.matrix.data, strict=True)) == [(0, 4, 1), (2, 3, 0.5)]
+
+
+def test_what_is_known_of_the_pair_itself_comes_first():
+    sizes = {"a": 2, "b": 2, "c": 2}
+    one = Correspondence(np.eye(2))
+    turned = Correspondence(np.eye(2)[::-1])
+    known = Correspondences(sizes, {("a", "b"): one, ("b", "c"): one, ("a", "c"): turned})
+    np.testing.assert_array_equal(known.through_others("a", "c").matrix.toarray(), np.eye(2)[::-1])
+
+
+def test_modalities_are_tied_by_a_chain_of_pairs():
+    one = Correspondence(np.eye(2))
+    known = Correspondences(dict.fromkeys("abcd", 2), {("a", "b"): one, ("c", "b"): one})
+    assert known.tied("a", "c")
+    assert not known.tied("a", "d")
