@@ -129,10 +129,21 @@ class _GuestTable:
     def partners_of(self, cells: Indices, generator: np.random.Generator) -> Indices:
         """Draw one partner for each of the cells that have any."""
         start, stop = self.partners.indptr[cells], self.partners.indptr[cells + 1]
-        start, stop = start[stop > start], stop[stop > start]
+        start, stop = start[stop > start].astype(np.int64), stop[stop > start].astype(np.int64)
         low, high = self.sums[start], self.sums[stop]
-        entry = np.searchsorted(self.sums, low + generator.random(len(low)) * (high - low), side="right") - 1
-        return self.partners.indices[np.clip(entry, start, stop - 1)].astype(np.int64)
+        drawn = low + generator.random(len(low)) * (high - low)
+        return self.partners.indices[self._last_below(drawn, start, stop - 1)].astype(np.int64)
+
+    def _last_below(self, drawn: NDArray[np.float64], first: Indices, last: Indices) -> Indices:
+        """Entry from `first` to `last` in whose stretch of the sums each number lies.
+
+        Bisection within rows: `numpy.searchsorted` through all entries would miss the cache at every step.
+        """
+        while (open_ := first < last).any():
+            middle = (first + last + 1) // 2
+            beyond = self.sums[middle] <= drawn
+            first, last = np.where(open_ & beyond, middle, first), np.where(open_ & ~beyond, middle - 1, last)
+        return first
 
 
 def matched_units(known: Correspondences) -> Indices:
