@@ -26,6 +26,7 @@ from jamie.correspondence.shared_space import MOST_DIMENSIONS, shared_space
 log = logging.getLogger(__name__)
 
 ALL_PAIRS = 2**24  # up to so many, every two cells are compared and have an entry
+TAKING_OVER = 10  # known pairs by which the weight of matched metacells, as anchors, is halved
 SAMPLE = 512
 LEAST_WIDTH = 1e-3  # where a direction has length 1
 STEPS = 1000  # of the progress: the metacells' matching takes the first half
@@ -52,8 +53,8 @@ class Hierarchical(CorrespondenceInferer):
     inner : CorrespondenceInferer
         What matches the metacells; `unioncom` with its defaults unless given.
     n_metacells : int
-        Most metacells in each modality. There is no more than one for 20 cells, or twice the square root of the number
-        of cells where these are few.
+        Most metacells in each modality. There is no more than one for 20 cells, or four times the square root of the
+        number of cells where these are few.
     n_matched : int
         Metacells of the other modality in which a cell's candidates are looked for.
     n_candidates : int
@@ -72,7 +73,7 @@ class Hierarchical(CorrespondenceInferer):
         n_metacells: Annotated[int, Field(ge=3)] = 1000,
         n_matched: Annotated[int, Field(ge=1)] = 8,
         n_candidates: Annotated[int, Field(ge=1)] = 1024,
-        n_partners: Annotated[int, Field(ge=1)] = 25,
+        n_partners: Annotated[int, Field(ge=1)] = 35,
     ) -> None:
         if inner is None:
             from jamie.correspondence.unioncom import UnionCom
@@ -133,7 +134,9 @@ class Hierarchical(CorrespondenceInferer):
         rows, columns = known.pairs()
         x = np.concatenate([groups[0].view.scores, a.scores[rows]])
         y = np.concatenate([groups[1].view.scores, b.scores[columns]])
-        weights = sparse.block_diag([coupling, sparse.diags_array(known.matrix.data)], format="csr")
+        # a known pair is sure, a match of metacells a guess: the more pairs, the less guesses count
+        guesses = coupling * (TAKING_OVER / (TAKING_OVER + len(rows)))
+        weights = sparse.block_diag([guesses, sparse.diags_array(known.matrix.data)], format="csr")
         sides = shared_space(x, y, sparse.csr_array(weights))
         places = sides[0].coordinates(a.scores), sides[1].coordinates(b.scores)
         means = (
@@ -200,7 +203,7 @@ class Hierarchical(CorrespondenceInferer):
         entries = (
             min(a.n_cells * b.n_cells, ALL_PAIRS) if a.n_cells * b.n_cells <= ALL_PAIRS else self.n_partners * cells
         )
-        return max(inner, 32 * entries + 4 * cells * (2 * MOST_DIMENSIONS + 4))
+        return max(inner, 48 * entries + 4 * cells * (2 * MOST_DIMENSIONS + 4))
 
 
 def _width(places: Places, coupling: sparse.csr_array, near: NDArray[np.float32]) -> float:
