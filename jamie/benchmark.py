@@ -13,7 +13,10 @@ from jamie.core.context import Progress
 from jamie.core.errors import OutputError
 from jamie.grid import SweepResult, do_runs, require_jobs, sweeping, written
 from jamie.report.bench_figures import write_growth_figures
-from jamie.report.bench_tables import cost_table, median_table
+from jamie.report.bench_growth import growth_blocks, growth_table, quality_table, undone_block
+from jamie.report.bench_tables import TOTAL, bench_blocks, cost_table, median_table
+from jamie.report.run_folder import RunFolder
+from jamie.report.tables import Block
 from jamie.spec import Sweep, SweepCell, expand
 from jamie.spec.sweep import REPEAT
 
@@ -29,12 +32,37 @@ class BenchResult:
     costs
         Seconds and peak memory (MiB) of every stage and method in every run: ``bench.csv``.
     medians
-        Over the repetitions, with ratios to the first cell of the grid and the first method: ``bench_summary.csv``.
+        Over the repetitions, with ratios to the first cell of the grid (at the same size, where methods are compared
+        over a size) and the first method: ``bench_summary.csv``.
+    growth
+        Slopes over a swept number, on logarithmic scales: ``bench_growth.csv``.
+    quality
+        Of what was inferred, in every run: ``bench_quality.csv``.
+    stage
+        The one that is compared: the last, of runs that stop after one; otherwise all together.
     """
 
     sweep: SweepResult
     costs: pd.DataFrame
     medians: pd.DataFrame
+    growth: pd.DataFrame
+    quality: pd.DataFrame
+    stage: str = TOTAL
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of a benchmark by their names."""
+        return {"bench": self.medians, "growth": self.growth, "quality": self.quality}
+
+    def blocks(self) -> list[Block]:
+        """Return what a person reads of it."""
+        keys = self.sweep.grid_keys
+        undone = [(run.values, run.error) for run in self.sweep.failed]
+        return [
+            *bench_blocks(self.medians, keys, stage=self.stage),
+            *growth_blocks(self.growth, self.quality, keys),
+            *undone_block(undone, keys),
+        ]
 
 
 def bench(
@@ -73,10 +101,26 @@ def bench(
     with sweeping(found, out, resume=resume, overwrite=overwrite, apart=True) as (folder, plan):
         runs = do_runs(plan, jobs=jobs, apart=True, progress=progress)
         result = written(folder, found, runs)
-        costs = cost_table([(run.name, run.values, run.folder) for run in runs if not run.error], found.keys)
-        medians = median_table(costs, found.grid_keys)
-        folder.write_text("bench.csv", costs.to_csv(index=False))
-        folder.write_text("bench_summary.csv", medians.to_csv(index=False))
-        folder.write_json("bench_summary.json", medians.to_dict(orient="records"))
-        write_growth_figures(folder, medians, found.grid_keys)
-    return BenchResult(result, costs, medians)
+        measured = _measured(result, found)
+        _write(folder, measured)
+    return measured
+
+
+def _measured(result: SweepResult, found: Sweep) -> BenchResult:
+    """Collect what was measured."""
+    done = [(run.name, run.values, run.folder) for run in result.runs if not run.error]
+    costs, stage = cost_table(done, found.keys), found.spec.until or TOTAL
+    medians = median_table(costs, found.grid_keys)
+    growth = growth_table(medians, found.grid_keys, stage)
+    return BenchResult(result, costs, medians, growth, quality_table(done, found.keys), stage)
+
+
+def _write(folder: RunFolder, measured: BenchResult) -> None:
+    medians, keys = measured.medians, measured.sweep.grid_keys
+    folder.write_text("bench.csv", measured.costs.to_csv(index=False))
+    folder.write_text("bench_summary.csv", medians.to_csv(index=False))
+    folder.write_json("bench_summary.json", medians.to_dict(orient="records"))
+    folder.write_text("bench_growth.csv", measured.growth.to_csv(index=False))
+    folder.write_text("bench_quality.csv", measured.quality.to_csv(index=False))
+    drawn = medians if measured.stage == TOTAL else medians[medians["stage"] == measured.stage]
+    write_growth_figures(folder, drawn, keys)

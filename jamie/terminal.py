@@ -20,8 +20,7 @@ from jamie.report.run_folder import json_text
 from jamie.report.tables import Block
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
+    from jamie.benchmark import BenchResult
     from jamie.grid import SweepResult
 
 WIDTH_IN_FILES = 200
@@ -107,7 +106,7 @@ def print_blocks(blocks: Iterable[Block]) -> None:
 
 
 def print_sweep(
-    result: SweepResult, *, as_json: bool = False, quiet: bool = False, medians: DataFrame | None = None
+    result: SweepResult, *, as_json: bool = False, quiet: bool = False, bench: BenchResult | None = None
 ) -> None:
     """Print the summary of a sweep (of a benchmark, its time and memory), and then the runs that failed.
 
@@ -116,19 +115,16 @@ def print_sweep(
     typer.Exit
         With exit code 2, where a run failed.
     """
-    from jamie.report.bench_tables import bench_blocks
     from jamie.report.sweep_tables import summary_blocks
 
     if as_json:
         runs = [{"run": one.name, "values": one.values, "error": one.error or None} for one in result.runs]
-        tables = {"summary": result.summary} if medians is None else {"summary": result.summary, "bench": medians}
+        tables = {"summary": result.summary, **({} if bench is None else bench.tables)}
         shown = {name: table.to_dict(orient="records") for name, table in tables.items()}
         print_json({"folder": str(result.folder), "runs": runs, **shown})
     else:
-        if not quiet and medians is None:
-            print_blocks(summary_blocks(result.summary, result.grid_keys))
-        elif not quiet and medians is not None:
-            print_blocks(bench_blocks(medians, result.grid_keys))
+        if not quiet:
+            print_blocks(summary_blocks(result.summary, result.grid_keys) if bench is None else bench.blocks())
         typer.echo(f"written to {result.folder}")
         for run in result.failed:
             print(f"{run.name} failed: {run.error}", file=sys.stderr)

@@ -113,7 +113,7 @@ def bench(
                 overwrite=overwrite,
                 progress=progress,
             )
-    print_sweep(found.sweep, as_json=json, quiet=quiet, medians=found.medians)
+    print_sweep(found.sweep, as_json=json, quiet=quiet, bench=found)
 
 
 def compare(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from jamie.report.bench_growth import slope
 from jamie.report.bench_tables import MEMORY, SECONDS, TOTAL
 from jamie.report.plots import add_legend, draw_line, grid_of_axes, numeric_key, spread_axis, styles_of, write_figure
 from jamie.report.run_folder import RunFolder
@@ -16,6 +18,7 @@ from jamie.report.sweep_tables import short_names
 from jamie.report.tables import folded
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FIGURES = {SECONDS: ("bench_seconds", "seconds"), MEMORY: ("bench_memory", "peak memory (MiB)")}
@@ -41,20 +44,41 @@ def growth_figure(medians: pd.DataFrame, grid_keys: Sequence[str], x: str, measu
     figure, panels = grid_of_axes([""], list(kinds))
     for (_, kind), axes in panels.items():
         part = kinds[kind]
-        setting = settings(part, others, named=True)
+        stages = list(dict.fromkeys(part["stage"]))
+        one_stage = kind == "stages" and len(stages) == 1
+        setting = settings(part, others, named=not one_stage)
         if kind == "stages":
             series = list(zip(part["stage"], setting, strict=True))
         else:
             phases = [", ".join(filter(None, one)) for one in zip(part["stage"], setting, strict=True)]
             series = list(zip(part["method"], phases, strict=True))
-        styles = styles_of(series)
-        for one, style in styles.items():
+        if one_stage:
+            axes.set_title(stages[0], fontsize=10)
+        names = {}
+        for one, style in styles_of(series).items():
             points = part[[other == one for other in series]]
             draw_line(axes, points, x, {**style, "linewidth": 2.5 if one[0] == TOTAL else 1.5}, UNBOUNDED)
-        axes.set_yscale("log")
-        axes.set_xscale("log")
-        spread_axis(axes, np.unique(medians[x]))
-        add_legend(axes, {folded(", ".join(filter(None, one))): style for one, style in styles.items()})
+            name = ", ".join(filter(None, one[1:] if one_stage and one[1] else one))
+            names[folded(name + _growth(points, x))] = style
+        _logarithmic(axes, np.unique(medians[x]))
+        add_legend(axes, names)
     figure.supxlabel(short_names(grid_keys)[x], fontsize=10)
-    figure.supylabel(label, fontsize=10)
+    figure.supylabel(f"{label}; slopes in brackets", fontsize=10)
     return figure
+
+
+def _growth(points: pd.DataFrame, x: str) -> str:
+    """`` (0.95)``: the slope of a line; nothing of a single point."""
+    found = slope(points[x], points["mean"])
+    return "" if np.isnan(found) else f" ({found:.2f})"
+
+
+def _logarithmic(axes: Axes, sizes: NDArray[np.floating]) -> None:
+    """Make both axes logarithmic, with plain numbers; between powers of ten where there are few of these."""
+    from matplotlib.ticker import FuncFormatter, LogFormatter
+
+    axes.set_yscale("log")
+    axes.set_xscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+    spread_axis(axes, sizes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from jamie.report.run_folder import RunFolder
 
@@ -100,8 +101,19 @@ def spread_axis(axes: Axes, values: Iterable[float]) -> None:
     if found.min() > 0 and found.max() / found.min() >= FAR_APART:
         axes.set_xscale("log")
     if len(found) <= MOST_TICKS:
-        axes.set_xticks(found, [f"{value:g}" for value in found])
-        axes.minorticks_off()
+        axes.set_xticks(found, _apart(found, logarithmic=axes.get_xscale() == "log"))
+        axes.set_xticks([], minor=True)  # those of y stay: within one power of ten it has no others
+
+
+def _apart(values: NDArray[np.floating], *, logarithmic: bool) -> list[str]:
+    """Label values; those that are too close to the one before for both to be read stay without."""
+    places = np.log(values) if logarithmic else values
+    least, last, labels = (places[-1] - places[0]) / MOST_TICKS, -np.inf, []
+    for value, place in zip(values, places, strict=True):
+        shown = place - last >= least
+        last = place if shown else last
+        labels.append(f"{value:g}".replace("e+0", "e") if shown else "")
+    return labels
 
 
 def add_legend(beside: Figure | Axes, names: Mapping[str, Style], *, lines: bool = True) -> None:

@@ -98,10 +98,14 @@ def summary_blocks(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
 
 
 def name_rows(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], dict[str, str]]:
-    """Cells that name the rows of a table for `jamie.report.tables.panels`, by the values of some columns."""
+    """Cells that name the rows of a table for `jamie.report.tables.panels`, by the values of some columns.
+
+    A column that has one value does not tell rows apart, and is not shown; the last one is where there is no other.
+    """
     short = short_names(keys)
+    shown = [key for key in keys if table[key].nunique(dropna=False) > 1] or keys[-1:]
     return {
-        tuple(row[key] for key in keys): {_header(short[key]): folded(str(row[key])) for key in keys}
+        tuple(row[key] for key in keys): {_header(short[key]): folded(str(row[key])) for key in shown}
         for row in table.to_dict(orient="records")
     }
 

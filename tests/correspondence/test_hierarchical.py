@@ -157,8 +157,8 @@ def test_progress_grows_to_its_total(many, cloud, monkeypatch):
 def test_memory_grows_with_the_cells_and_not_their_product(view_of):
     needed = {n: Hierarchical()._memory(*[view_of(m, np.zeros((n, 2))) for m in "ab"]) for n in (50_000, 100_000)}
     assert needed[100_000] <= 2 * needed[50_000]
+    views = [view_of(m, np.random.default_rng(0).normal(size=(100, 2))) for m in "ab"]
     with pytest.raises(MemoryLimitError, match=r"hierarchical on 100 and 100 cells.*\n.*fewer n_metacells"):
-        views = [view_of(m, np.random.default_rng(0).normal(size=(100, 2))) for m in "ab"]
         Hierarchical().infer(*views, context=Context(memory_limit=1000))
 
 
