@@ -9,12 +9,24 @@ from jamie.core.errors import DataError, MemoryLimitError
 from jamie.correspondence.distances.euclidean import Euclidean
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.gromov_wasserstein import GromovWasserstein
+from jamie.correspondence.lowrank_gromov_wasserstein import LowrankGromovWasserstein
+from jamie.correspondence.partial_gromov_wasserstein import PartialGromovWasserstein
 from jamie.correspondence.quality import assess
+from jamie.correspondence.quantized_gromov_wasserstein import QuantizedGromovWasserstein
+from jamie.correspondence.unbalanced_gromov_wasserstein import UnbalancedGromovWasserstein
 from jamie.correspondence.unioncom import UnionCom
 
-INFERERS = [UnionCom(), GromovWasserstein(epsilon=0.01)]
+FULL = [UnionCom(), GromovWasserstein(epsilon=0.01)]  # a cell of the smaller modality has a sum of 1
+INFERERS = [
+    *FULL,
+    PartialGromovWasserstein(mass=0.95, epsilon=0.01),
+    UnbalancedGromovWasserstein(marginal_weight=1, epsilon=0.01),
+    QuantizedGromovWasserstein(n_parts=100),
+    LowrankGromovWasserstein(rank=40, max_iterations=400, n_starts=1),
+]
 SIZES = [(200, 200), (150, 200), (200, 150)]
 each_inferer = pytest.mark.parametrize("inferer", INFERERS, ids=lambda i: i.name)
+RECOVERED = {"lowrank_gromov_wasserstein": 0.15}  # it tells groups of cells apart
 
 
 def sides(isometric_copy, n_a, n_b, seed=0):
@@ -31,13 +43,16 @@ def test_isometric_copy_is_recovered_within_the_constraints(inferer, n_a, n_b, i
     found = inferer.infer(a, b)
     matrix = found.correspondence.matrix
     smaller, larger = (matrix, matrix.T) if n_a <= n_b else (matrix.T, matrix)
-    assert found.diagnostics["converged"]
-    assert assess(found.correspondence, truth).mean_quantile <= 0.02
-    assert np.abs(smaller.sum(axis=1) - 1).max() <= 1e-2
-    assert larger.sum(axis=1).max() <= 1 + 1e-5
+    assert assess(found.correspondence, truth).mean_quantile <= RECOVERED.get(inferer.name, 0.02)
+    assert max(smaller.sum(axis=1).max(), larger.sum(axis=1).max()) <= 1 + 1e-5
+    if inferer.name != "unioncom":
+        assert matrix.nnz == n_a * n_b  # all candidates are ranked, in long tails too
     assert matrix.data.min() > 0
     assert matrix.data.max() <= 1
-    assert found.diagnostics["residual"] == pytest.approx(np.abs(smaller.sum(axis=1) - 1).max(), abs=1e-5)
+    if inferer in FULL:
+        assert found.diagnostics["converged"]
+        assert np.abs(smaller.sum(axis=1) - 1).max() <= 1e-2
+        assert found.diagnostics["residual"] == pytest.approx(np.abs(smaller.sum(axis=1) - 1).max(), abs=1e-5)
 
 
 @each_inferer
@@ -73,7 +88,7 @@ def test_confidence_is_high_for_matched_cells_and_low_for_cells_without_partner(
 @each_inferer
 def test_memory_is_refused_before_work(inferer, isometric_copy):
     a, b, _ = sides(isometric_copy, 60, 70)
-    with pytest.raises(MemoryLimitError, match=rf"{inferer.name} on 60 and 70 cells would need .*\n.*infer: null"):
+    with pytest.raises(MemoryLimitError, match=rf"{inferer.name} on 60 and 70 cells would need .*\n.*use hierarchical"):
         inferer.infer(a, b, context=Context(memory_limit=1000))
 
 
@@ -94,7 +109,15 @@ def test_progress_ends_at_its_total(inferer, isometric_copy):
 
 
 @pytest.mark.parametrize(
-    "inferer", [UnionCom(max_iterations=3), GromovWasserstein(max_iterations=2)], ids=lambda i: i.name
+    "inferer",
+    [
+        UnionCom(max_iterations=3),
+        GromovWasserstein(max_iterations=1),
+        PartialGromovWasserstein(max_iterations=1),
+        UnbalancedGromovWasserstein(max_iterations=1),
+        LowrankGromovWasserstein(max_iterations=20),
+    ],
+    ids=lambda i: i.name,
 )
 def test_unconverged_is_said(inferer, isometric_copy, caplog):
     copy = isometric_copy(60, 80)
