@@ -23,7 +23,8 @@ from jamie.spec.values import found
 SEED, SEEDS = "seed", "evaluate.seeds"
 FOLD = "evaluate.holdout.fold"
 REPEAT = "repeat"  # no key of a spec: the same run again, to measure it
-REPEATED = (SEED, FOLD, REPEAT)
+ORDERS = ("evaluate.known_pairs.column", "evaluate.holdout.column")  # random orders of the cells in a file
+REPEATED = (SEED, FOLD, *ORDERS, REPEAT)
 SWEEP = "sweep"
 UNSWEPT = {
     SWEEP: "a sweep has no sweep in it",

@@ -36,6 +36,15 @@ def test_every_combination_is_a_run():
     assert not any(cell.spec.is_sweep for cell in sweep.cells)
 
 
+def test_random_orders_of_the_cells_in_a_file_are_repetitions(tmp_path):
+    (tmp_path / "orders.csv").write_text("cell,order_0,order_1\n")
+    known = {"file": str(tmp_path / "orders.csv"), "column": "order_0"}
+    base = BASE | {"evaluate": BASE["evaluate"] | {"known_pairs": known}}
+    fractions, orders = {"evaluate.known_pairs.fraction": [0.5, 0.1]}, ["order_0", "order_1"]
+    sweep = expand({**base, "sweep": fractions | {"evaluate.known_pairs.column": orders}})
+    assert (len(sweep.cells), sweep.grid_keys) == (4, tuple(fractions))
+
+
 def test_a_run_is_that_of_its_settings_alone():
     (first, _) = expand(BASE, {"sweep.training.batch_size": [7, 8]}).cells
     assert first.spec == load_spec(BASE, {"training.batch_size": 7})
