@@ -59,13 +59,17 @@ def require_finite(
 
 def warn_of_raw_counts(name: str, X: Matrix) -> None:
     """Say so where values that nothing normalises look like counts: none negative, all whole, some large."""
-    largest = _largest_count(X)
-    if largest > _LARGEST_LEVEL:
+    if looks_like_counts(X):
         log.warning(
             "modality '%s' looks like raw counts (whole numbers up to %d): put log_normalize first in "
             "modalities.%s.preprocess, or choose a normalised layer",
-            *(name, largest, name),
+            *(name, _largest_count(X), name),
         )
+
+
+def looks_like_counts(X: Matrix) -> bool:
+    """Whether values are none negative, all whole, some large."""
+    return _largest_count(X) > _LARGEST_LEVEL
 
 
 def _largest_count(X: Matrix) -> int:

@@ -38,6 +38,8 @@ class ViewPair:
 def isometric_copy(n_cells: int = 60, n_extra: int = 0, seed: int = 0) -> ViewPair:
     """Cells, and the same cells turned, mirrored, put into more dimensions and reordered.
 
+    Each dimension of a is linked with those of b that it was turned into, by its share in them.
+
     Parameters
     ----------
     n_cells
@@ -55,13 +57,15 @@ def isometric_copy(n_cells: int = 60, n_extra: int = 0, seed: int = 0) -> ViewPa
     where = np.argsort(order)[:n_cells]
     truth = Correspondence.from_pairs(np.arange(n_cells), where, (n_cells, len(positions)))
     told = np.arange(n_cells) % 2 == 0
-    a = _view("a", positions[:n_cells])
-    return ViewPair(a, _view("b", (positions @ turn)[order]), truth, truth.keep(told))
+    a = _view("a", positions[:n_cells], {"b": turn})
+    return ViewPair(a, _view("b", (positions @ turn)[order], {"a": turn.T}), truth, truth.keep(told))
 
 
-def _view(modality: str, scores: NDArray[np.floating]) -> View:
+def _view(modality: str, scores: NDArray[np.floating], links: dict[str, NDArray[np.floating]]) -> View:
     features = [f"{modality}_{i}" for i in range(scores.shape[1])]
-    return View(modality, Block(scores.astype(np.float32), pd.Index(features)), scores.astype(np.float32))
+    block = Block(scores.astype(np.float32), pd.Index(features))
+    weights = {other: sparse.csr_array(one.astype(np.float32)) for other, one in links.items()}
+    return View(modality, block, scores.astype(np.float32), weights)
 
 
 def perfect_embedding() -> EmbeddedPair:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor, nn
 from torch.distributions import Normal
 
@@ -76,11 +77,13 @@ def mudata(n_modalities: int = 2) -> MuData:
 
 
 def view(modality: str = "rna") -> View:
-    """Return a modality as an inferer or a distance sees it."""
+    """Return a modality as an inferer or a distance sees it; the first features of all modalities are linked."""
     X = counts(modality)
     centred = np.log1p(X) - np.log1p(X).mean(axis=0)
     scores = centred @ np.linalg.svd(centred, full_matrices=False)[2][: N_SCORES[modality]].T
-    return View(modality, Block(X, features(modality)), scores.astype(np.float32))
+    shapes = {other: (N_FEATURES[modality], N_FEATURES[other]) for other in MODALITIES if other != modality}
+    links = {other: sparse.csr_array(np.eye(*shape, dtype=np.float32)) for other, shape in shapes.items()}
+    return View(modality, Block(X, features(modality)), scores.astype(np.float32), links)
 
 
 def cells(n_modalities: int = 2, *, known: bool = True, labels: bool = False) -> Cells:
