@@ -1,0 +1,172 @@
+"""Settings of an ensemble, chosen by how well it finds known pairs that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.correspondence.canonical import Levels, Maps, Member, Moments, canonical_maps
+from jamie.correspondence.seed_ensemble import (
+    Refinement,
+    all_members,
+    fit_ensemble,
+    held_out_quantiles,
+    moments_of_pairs,
+)
+
+FOLDS = 5
+HELD_OUT = 200  # pairs of each fold that are looked for
+SHARPNESS = 20.0  # weight of a member: its quantile to minus this power
+FEW = 20  # number of pairs at which that power is halved
+LEAST_SHARE = 0.1  # of an equal weight; members below are left out
+
+Floats = NDArray[np.floating]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Known pairs, and some cells of unknown partner.
+
+    Parameters
+    ----------
+    a, b
+        (k,) the cells of the pairs.
+    weights : (k,)
+        Confidence of each pair.
+    others_a, others_b
+        Cells without a known partner.
+    """
+
+    a: Index
+    b: Index
+    weights: Floats
+    others_a: Index
+    others_b: Index
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What held-out pairs decided.
+
+    Parameters
+    ----------
+    members, weights
+        The analyses that are kept, and how much each counts.
+    pseudo_pairs
+        Mass of the cells of unknown partner; 0 where none helps to find held-out pairs.
+    start_quantile, quantile
+        Mean quantile of held-out partners with no such mass, and with this.
+    """
+
+    members: Sequence[Member]
+    weights: Floats
+    pseudo_pairs: float
+    start_quantile: float
+    quantile: float
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Moments of the pairs to fit, and the cells among which the others, which come first, are looked for."""
+
+    train: Sequence[Moments]
+    here: Levels
+    there: Levels
+    n_held: int
+
+    def quantiles_of_members(self, members: Sequence[Member]) -> NDArray[np.float64]:
+        """(n_members, n_held) quantiles by each member alone."""
+        return np.stack(
+            [
+                held_out_quantiles(*self._variates(one, maps), self.n_held)
+                for one, maps in zip(members, canonical_maps(self.train, members), strict=True)
+            ]
+        )
+
+    def quantiles(
+        self, weighed: tuple[Sequence[Member], Floats], mass: float, refinement: Refinement
+    ) -> NDArray[np.float64]:
+        """(n_held,) quantiles by the ensemble, refined with this mass."""
+        ensemble = fit_ensemble(self.train, (self.here, self.there), weighed, mass, refinement)
+        return held_out_quantiles(ensemble.coordinates(self.here, 0), ensemble.coordinates(self.there, 1), self.n_held)
+
+    def _variates(self, member: Member, maps: Maps) -> tuple[Floats, Floats]:
+        one, other = (
+            levels[member.level][:, : len(to)] @ to.astype(np.float32)
+            for levels, to in zip((self.here, self.there), maps, strict=True)
+        )
+        return one, other
+
+
+def choose(
+    levels: tuple[Levels, Levels],
+    known: Known,
+    masses: Sequence[float],
+    refinement: Refinement,
+    generator: np.random.Generator,
+    report: Callable[[int, int, float], None],
+) -> Choice:
+    """Weigh the members, and decide how much cells of unknown partner count, by cross-validation.
+
+    A member's weight is its mean quantile to the power of minus `SHARPNESS`, and nearer to an equal share where few
+    pairs tell.
+
+    Parameters
+    ----------
+    levels
+        Scores of all cells in either modality, smoothed more and more.
+    known
+        Known pairs, and cells among which those that are held out are looked for.
+    masses
+        To choose from; the first is taken unless another is better.
+    refinement
+        Rounds and temperature.
+    generator
+        Makes the folds.
+    report
+        Told steps done, steps in all and the best mean quantile so far.
+    """
+    members = all_members(max(level[0].shape[1] for level in levels))
+    folds = list(_folds(levels, known, generator))
+    alone = np.hstack([fold.quantiles_of_members(members) for fold in folds])
+    weights = _weights(alone)
+    report(1, 1 + len(masses), float(alone.mean(axis=1).min()))
+    kept = np.flatnonzero(weights >= LEAST_SHARE / len(members))
+    members, weights = [members[i] for i in kept], weights[kept] / weights[kept].sum()
+    tried: list[float] = []
+    for mass in masses:
+        found = np.hstack([fold.quantiles((members, weights), mass, refinement) for fold in folds])
+        tried.append(float(found.mean()))
+        report(1 + len(tried), 1 + len(masses), min(tried))
+    best = int(np.argmin(tried))
+    return Choice(members, weights, masses[best], tried[0], tried[best])
+
+
+def _folds(levels: tuple[Levels, Levels], known: Known, generator: np.random.Generator) -> Iterator[Fold]:
+    """Hold out every pair once; of very many, some."""
+    n = len(known.a)
+    n_folds = min(FOLDS, n)
+    number = generator.permutation(n) % n_folds
+    x, y = levels
+    for fold in range(n_folds):
+        fitted, held = np.flatnonzero(number != fold), np.flatnonzero(number == fold)
+        held = generator.permutation(held)[:HELD_OUT]
+        here, there = np.r_[known.a[held], known.others_a], np.r_[known.b[held], known.others_b]
+        yield Fold(
+            moments_of_pairs(x, y, known.a[fitted], known.b[fitted], known.weights[fitted]),
+            [level[here] for level in x],
+            [level[there] for level in y],
+            len(held),
+        )
+
+
+def _weights(quantiles: Floats) -> NDArray[np.float64]:
+    """(n_members,) from the quantiles (n_members, k) of k pairs."""
+    k = quantiles.shape[1]
+    means = np.maximum(quantiles.mean(axis=1), 1e-3)
+    weights = (means / means.min()) ** (-SHARPNESS * k / (k + FEW))
+    return np.asarray(weights / weights.sum())
