@@ -1,0 +1,103 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence
+from jamie.correspondence.auto import Auto
+
+
+@pytest.fixture
+def views(view_of):
+    """Two views of n cells, the first of whose features are linked."""
+
+    def make(n, n_links=0):
+        a, b = (view_of(m, np.random.default_rng(i).normal(size=(n, 12))) for i, m in enumerate("ab"))
+        links = sparse.csr_array((np.ones(n_links), (np.arange(n_links), np.arange(n_links))), shape=(12, 12))
+        return replace(a, links={"b": links}), replace(b, links={"a": links})
+
+    return make
+
+
+def pairs(n, n_known):
+    return Correspondence.from_pairs(np.arange(n_known), np.arange(n_known), (n, n))
+
+
+@pytest.mark.parametrize(
+    ("n", "n_known", "n_links", "device", "picked", "because"),
+    [
+        (60, 5, 12, "cpu", "seeded", "5 pairs are known, of which 5 are enough"),
+        (60, 4, 10, "cpu", "mutual_nearest", "only 4 pairs are known, but 10 features are linked"),
+        (60, 0, 12, "cpu", "mutual_nearest", "no pair is known, but 12 features are linked"),
+        (
+            60,
+            1,
+            9,
+            "cpu",
+            "unioncom",
+            "only 1 pair is known and only 9 features are linked, and 60 cells are few enough to compare all",
+        ),
+        (
+            300,
+            0,
+            0,
+            "cpu",
+            "hierarchical",
+            "no pair is known and no features are linked, and 300 cells are more than 100 (cpu)",
+        ),
+        (
+            300,
+            0,
+            0,
+            "cuda",
+            "unioncom",
+            "no pair is known and no features are linked, and 300 cells are few enough to compare all",
+        ),
+        (
+            401,
+            0,
+            0,
+            "cuda",
+            "hierarchical",
+            "no pair is known and no features are linked, and 401 cells are more than 400 (cuda)",
+        ),
+    ],
+)
+def test_it_picks_by_what_is_known_and_how_many_cells_there_are(n, n_known, n_links, device, picked, because, views):
+    choice = Auto(most_cells=100).choose(*views(n, n_links), pairs(n, n_known), Context(device=device))
+    assert (choice.inferer.name, choice.because) == (picked, because)
+
+
+def test_where_memory_is_short_it_picks_what_fits(views):
+    a, b = views(100)
+    choice = Auto().choose(a, b, pairs(100, 0), Context(memory_limit=1000))
+    assert choice.inferer.name == "hierarchical"
+    assert "and unioncom on 100 cells would need 0.0 GiB, the limit being 0.0 GiB" in choice.because
+
+
+def test_a_cell_with_several_partners_is_one_pair(views):
+    known = Correspondence.from_pairs([0] * 6, range(6), (60, 60), [0.1] * 6)
+    assert Auto().choose(*views(60), known, Context()).inferer.name == "unioncom"
+
+
+def test_the_larger_modality_decides(views):
+    a, b = views(120)
+    few = a.subset(np.arange(20))
+    known = Correspondence.empty((20, 120))
+    for first, second, given in ((few, b, known), (b, few, known.T)):
+        assert Auto(most_cells=100).choose(first, second, given, Context()).inferer.name == "hierarchical"
+
+
+def test_it_says_what_it_picked_and_infers_as_that_does(isometric_copy, caplog):
+    copy = isometric_copy(40, 50)
+    with caplog.at_level(logging.INFO, "jamie"):
+        found = Auto().infer(copy.a, copy.b)
+    assert found.diagnostics["picked"] == "unioncom"
+    assert found.diagnostics["because"].startswith("no pair is known")
+    assert "auto picks unioncom, because no pair is known" in caplog.text
+    assert found.diagnostics["converged"]
+    places = found.correspondence.matrix.toarray().argmax(axis=1)
+    assert (places == copy.partner).mean() > 0.5
