@@ -23,7 +23,7 @@ from jamie.correspondence.transport import (
     Potentials,
     Schedule,
     Sides,
-    anneal,
+    anneal_or_directly,
     balanced,
     dense_memory,
     told,
@@ -37,6 +37,7 @@ class PartialGromovWasserstein(CorrespondenceInferer):
     smaller modality's weight is transported, wherever it distorts the distances least: row and column sums of the
     result are at most 1, and its sum is `mass` times the number of cells of the smaller modality. A cell that has
     no partner keeps little mass and a low confidence. What is not transported goes to a dummy cell at no cost.
+    A solution at the last epsilon alone is kept if it is better than the annealed one.
 
     Known pairs are not used.
 
@@ -84,7 +85,7 @@ class PartialGromovWasserstein(CorrespondenceInferer):
         problem = Problem.of(K_x, K_y, context.device)
         p, q = sides.uniform(context.device)
         start = torch.outer(p, q) * self.mass
-        stage = anneal(problem, partly(p, q * len(q) / len(p), self.mass), start, self.schedule, context)
+        stage = anneal_or_directly(problem, partly(p, q * len(q) / len(p), self.mass), start, self.schedule, context)
         matrix = best_entries(stage.log_plan + np.log(len(p)))
         return inferred_from_plan(matrix, sides.transposed, told(stage, self.name, context), full=False)
 

@@ -186,6 +186,21 @@ def anneal(problem: Problem, couple: Couple, plan: Tensor, schedule: Schedule, c
     return best
 
 
+def anneal_or_directly(problem: Problem, couple: Couple, plan: Tensor, schedule: Schedule, context: Context) -> Stage:
+    """Solve as `anneal`, and at the last epsilon alone: of two optima the one that distorts the distances less.
+
+    Where not all cells have partners, the path from a blunt plan may lead to the wrong ones.
+    """
+    best = anneal(problem, couple, plan, schedule, context)
+    with heard():
+        direct = _solve(problem, couple, plan, None, best.epsilon, replace(schedule, epsilon=best.epsilon))
+    direct = replace(direct, iterations=best.iterations + direct.iterations)
+    if direct.residual <= MARGINAL_TOLERANCE and direct.objective < best.objective:
+        log.info("%s: the optimum without annealing is better: %.4f", context.stage, direct.objective)
+        return direct
+    return replace(best, iterations=direct.iterations)
+
+
 def _solve(
     problem: Problem, couple: Couple, plan: Tensor, start: Potentials | None, epsilon: float, schedule: Schedule
 ) -> Stage:
