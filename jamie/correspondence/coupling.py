@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,7 +13,10 @@ from torch import Tensor
 
 from jamie.core.correspondence import Correspondence, Inferred
 
-KEPT = 1e-4
+MOST = 2**24  # entries up to which all candidates are ranked
+STORED = 2**23  # that are kept of so many: what lies below the best half of a row tells next to nothing
+BEST = 50  # of each row that are kept above
+BLOCK = 256
 
 
 def project_(kernel: Tensor, columns: Tensor, *, max_iterations: int, tolerance: float = 1e-3) -> float:
@@ -34,6 +38,8 @@ def project_(kernel: Tensor, columns: Tensor, *, max_iterations: int, tolerance:
         How far the largest column sum exceeds 1; the row sums are exact.
     """
     tiny = torch.finfo(kernel.dtype).tiny
+    # where all columns are full a factor common to all says nothing, and would shrink from call to call
+    columns /= columns.max()
     for left in reversed(range(max_iterations)):
         rows = (kernel @ columns).clamp_(min=tiny).reciprocal_()
         sums = (kernel.T @ rows).clamp_(min=tiny)
@@ -59,17 +65,65 @@ def row_entropy(coupling: sparse.csr_array) -> NDArray[np.float64]:
     return np.where(total > 0, np.clip(entropy, 0, 1), 1.0)
 
 
-def sparsify(coupling: NDArray[np.float32], keep: float = KEPT) -> sparse.csr_array:
-    """Drop the entries below `keep` times the largest of their row, and restore the constraints.
+@dataclass(frozen=True)
+class Marginals:
+    """Sums of a coupling over one axis.
 
-    Rows are scaled back to the sum they had; then columns that exceed 1 are scaled down to it.
+    Parameters
+    ----------
+    mass : (n,)
+        Sum of the entries of each cell.
+    entropy : (n,)
+        As `row_entropy` has it.
     """
-    total = coupling.sum(axis=1)
-    kept = sparse.csr_array(np.where(coupling >= keep * coupling.max(axis=1, keepdims=True), coupling, 0))
-    scale = total / np.maximum(np.asarray(kept.sum(axis=1)).ravel(), np.finfo(np.float32).tiny)
-    kept = sparse.csr_array(sparse.diags_array(scale.astype(np.float32)) @ kept)
-    kept.data /= np.maximum(np.asarray(kept.sum(axis=0)).ravel(), 1)[kept.indices]
-    return kept
+
+    mass: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(n,) certainty of a cell's partners, 1 - entropy, times the mass that it has (at most 1)."""
+        return ((1 - self.entropy) * np.minimum(self.mass, 1)).astype(np.float32)
+
+
+def marginals(coupling: NDArray[np.float32]) -> tuple[Marginals, Marginals]:
+    """Those of rows and of columns, with no further array of the size of the coupling."""
+    n_x, n_y = coupling.shape
+    mass, plogp = [np.zeros(n_x), np.zeros(n_y)], [np.zeros(n_x), np.zeros(n_y)]
+    for start in range(0, n_x, BLOCK):
+        rows = slice(start, start + BLOCK)
+        part = coupling[rows].astype(np.float64)
+        mass[0][rows] = part.sum(axis=1)
+        mass[1] += part.sum(axis=0)
+        part *= np.log(np.maximum(part, np.finfo(np.float64).tiny))
+        plogp[0][rows] = part.sum(axis=1)
+        plogp[1] += part.sum(axis=0)
+    x, y = (_entropy(m, p, width) for m, p, width in zip(mass, plogp, (n_y, n_x), strict=True))
+    return Marginals(mass[0], x), Marginals(mass[1], y)
+
+
+def _entropy(mass: NDArray[np.float64], plogp: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Of entries p over their sum, whose sums of p and of p log p these are."""
+    some = np.maximum(mass, np.finfo(np.float64).tiny)
+    return np.where(mass > 0, np.clip((np.log(some) - plogp / some) / np.log(max(width, 2)), 0, 1), 1.0)
+
+
+def sparsify(coupling: NDArray[np.float32]) -> sparse.csr_array:
+    """Keep all entries, so that they rank all candidates, or `BEST` of each row where there are more than `MOST`.
+
+    Between the two, a row keeps as many as `STORED` entries allow. Nothing is scaled up for what is dropped.
+    """
+    n_x, n_y = coupling.shape
+    width = min(n_y, STORED // n_x) if n_x * n_y <= MOST else min(BEST, n_y)
+    indices = np.empty((n_x, width), np.int32)
+    values = np.empty((n_x, width), np.float32)
+    for start in range(0, n_x, BLOCK):
+        rows = coupling[start : start + BLOCK]
+        best = np.argpartition(rows, n_y - width, axis=1)[:, n_y - width :] if width < n_y else np.arange(n_y)
+        indices[start : start + BLOCK] = best = np.sort(np.broadcast_to(best, (len(rows), width)), axis=1)
+        values[start : start + BLOCK] = np.take_along_axis(rows, best, axis=1)
+    pointers = np.arange(n_x + 1) * width
+    return sparse.csr_array((values.ravel(), indices.ravel(), pointers), shape=coupling.shape)
 
 
 def inferred_from(coupling: NDArray[np.float32], transposed: bool, diagnostics: Mapping[str, float | bool]) -> Inferred:
@@ -78,7 +132,7 @@ def inferred_from(coupling: NDArray[np.float32], transposed: bool, diagnostics: 
     Parameters
     ----------
     coupling : (n_x, n_y)
-        Row sums 1, column sums <= 1.
+        Row sums 1, column sums <= 1, but for rounding and what the projection tolerates; scaled down to that in place.
     transposed
         Whether the rows are the cells of modality b.
     diagnostics
@@ -89,23 +143,18 @@ def inferred_from(coupling: NDArray[np.float32], transposed: bool, diagnostics: 
     Inferred
         The confidence of a cell is the certainty of its partners, 1 - entropy, times the mass it has (at most 1).
     """
-    matrix = sparsify(coupling)
-    rows, columns = np.asarray(matrix.sum(axis=1)).ravel(), np.asarray(matrix.sum(axis=0)).ravel()
+    coupling /= np.maximum(coupling.sum(axis=0, dtype=np.float64), 1).astype(np.float32)
+    of_x, of_y = marginals(coupling)
     residuals = {
-        "row_residual": float(np.abs(rows - 1).max()),
-        "column_residual": float(max(columns.max() - 1, 0)),
+        "row_residual": float(np.abs(of_x.mass - 1).max()),
+        "column_residual": float(max(of_y.mass.max() - 1, 0)),
     }
-    flipped = sparse.csr_array(matrix.T)
-    x, y = (
-        ((1 - row_entropy(m)) * np.minimum(mass, 1)).astype(np.float32)
-        for m, mass in ((matrix, rows), (flipped, columns))
-    )
     every = {
         **diagnostics,
         **residuals,
         "residual": max(residuals.values()),
-        "mean_row_entropy": float(row_entropy(matrix).mean()),
+        "mean_row_entropy": float(of_x.entropy.mean()),
     }
     if transposed:
-        return Inferred(Correspondence(flipped), y, x, every)
-    return Inferred(Correspondence(matrix), x, y, every)
+        return Inferred(Correspondence(sparsify(coupling.T)), of_y.confidence, of_x.confidence, every)
+    return Inferred(Correspondence(sparsify(coupling)), of_x.confidence, of_y.confidence, every)

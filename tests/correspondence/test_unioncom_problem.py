@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
+from jamie.correspondence import unioncom_problem
 from jamie.correspondence.coupling import project_
 from jamie.correspondence.unioncom import relative_objective
 from jamie.correspondence.unioncom_problem import Factors, Problem, descend
@@ -19,6 +20,11 @@ def eq8(K_x, K_y, F, alpha):
     return np.linalg.norm(alpha * K_x - F @ K_y @ F.T) ** 2
 
 
+def relative_of(K_x, K_y, F):
+    """In double precision."""
+    return relative_objective(*(torch.as_tensor(M, dtype=torch.float64) for M in (K_x, K_y, F)))
+
+
 def exact(K_x, K_y):
     """In double precision and at full rank."""
     return Problem(*(Factors.of(torch.tensor(K, dtype=torch.float64), 0) for K in (K_x, K_y)))
@@ -31,7 +37,7 @@ def test_objective_and_alpha_equal_plain_numpy(problem):
     assert found.alpha == pytest.approx(alpha)
     assert found.objective == pytest.approx(eq8(K_x, K_y, F, alpha))
     assert found.relative == pytest.approx(np.sqrt(eq8(K_x, K_y, F, alpha)) / np.linalg.norm(F @ K_y @ F.T))
-    assert relative_objective(K_x, K_y, F) == pytest.approx((found.relative, alpha))
+    assert relative_of(K_x, K_y, F) == pytest.approx((found.relative, alpha))
     assert eq8(K_x, K_y, F, alpha) < min(eq8(K_x, K_y, F, alpha * 1.01), eq8(K_x, K_y, F, alpha * 0.99))
 
 
@@ -78,31 +84,52 @@ def test_descent_lowers_the_objective_and_keeps_zeros(problem):
     start = torch.tensor(F)
     start[0, :5] = 0
     project_(start, torch.ones_like(start[0]), max_iterations=1000)
-    zeros, before = start == 0, relative_objective(K_x, K_y, start.numpy())[0]
+    zeros, before = start == 0, relative_of(K_x, K_y, start)[0]
     found = descend(
         exact(K_x, K_y), start.clone(), max_iterations=500, tolerance=1e-4, report=lambda step, relative, excess: None
     )
-    after = relative_objective(K_x, K_y, found.F.numpy())[0]
+    after = relative_of(K_x, K_y, found.F)[0]
     assert found.converged
     assert after < 0.8 * before
     assert after == pytest.approx(found.relative, rel=1e-6)
     assert (found.F[zeros] == 0).all()
 
 
-def test_solution_is_no_worse_than_a_plain_projected_gradient(problem):
+def plain_projected_gradient(K_x, K_y, F):
     """An independent solver in numpy: dense, one small step at a time, projected by alternating scaling."""
-    K_x, K_y, _ = problem
-    F = np.full((20, 28), 1 / 28) * np.random.default_rng(1).uniform(0.9, 1.1, size=(20, 28))
-    start = torch.tensor(F.copy())
-    for _ in range(3000):
+    for _ in range(1500):
         moved = F @ K_y @ F.T
         alpha = (K_x * moved).sum() / (K_x**2).sum()
-        F = F * np.exp(-1e-3 * 4 * (moved - alpha * K_x) @ F @ K_y)
+        F = F * np.exp(-2e-3 * 4 * (moved - alpha * K_x) @ F @ K_y)
         for _ in range(20):
             F /= F.sum(axis=1, keepdims=True)
             F /= np.maximum(F.sum(axis=0), 1)
-    project_(start, torch.ones_like(start[0]), max_iterations=1000)
-    found = descend(
-        exact(K_x, K_y), start, max_iterations=2000, tolerance=1e-5, report=lambda step, relative, excess: None
-    )
-    assert found.relative <= 1.02 * relative_objective(K_x, K_y, F)[0]
+    return F
+
+
+def test_solutions_are_no_worse_than_those_of_a_plain_projected_gradient():
+    ratios = []
+    for seed in range(5):  # the problem is not convex: from one start, either may end in the better optimum
+        rng = np.random.default_rng(seed)
+        x, y, F = rng.normal(size=(20, 3)), rng.normal(size=(28, 4)), rng.uniform(0.9, 1.1, size=(20, 28)) / 28
+        K_x, K_y, start = cdist(x, x), cdist(y, y), torch.tensor(F)
+        project_(start, torch.ones_like(start[0]), max_iterations=1000)
+        found = descend(
+            exact(K_x, K_y), start, max_iterations=2000, tolerance=1e-5, report=lambda step, relative, excess: None
+        )
+        ratios.append(found.relative / relative_of(K_x, K_y, plain_projected_gradient(K_x, K_y, F))[0])
+    assert np.median(ratios) <= 1.01
+    assert max(ratios) <= 1.15
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 0.005])
+def test_leading_eigenvectors_alone_leave_out_no_more_than_all_of_them(monkeypatch, tolerance):
+    points = np.random.default_rng(0).normal(size=(400, 4)) * [3, 2, 1, 0.5]
+    K = torch.tensor(cdist(points, points))
+    every = Factors.of(K, tolerance)
+    monkeypatch.setattr(unioncom_problem, "DENSE", 100)
+    monkeypatch.setattr(unioncom_problem, "FIRST_RANK", 8)
+    leading = Factors.of(K, tolerance)
+    left_out = torch.linalg.norm(leading.vectors * leading.values @ leading.vectors.T - K)
+    assert left_out <= tolerance * torch.linalg.norm(K)
+    assert len(leading.values) <= 1.3 * len(every.values)
