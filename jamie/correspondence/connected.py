@@ -12,14 +12,14 @@ from jamie.correspondence.neighbors import neighbor_graph
 
 log = logging.getLogger(__name__)
 
-_COMPARED = 20_000  # cells between which the shortest edges are looked for
+_COMPARED = 8_000  # cells between which the shortest edges are looked for
 _BLOCK = 2**24  # squared distances held at a time
 
 
 def connected_graph(points: NDArray[np.floating], k: int, modality: str) -> sparse.csr_array:
     """Distances (n, n) of each cell to its k nearest others, and of the shortest edges that join the parts.
 
-    A graph in several parts is joined by a minimum spanning tree over the parts, with a notice. Above 20,000 cells its
+    A graph in several parts is joined by a minimum spanning tree over the parts, with a notice. Above 8,000 cells its
     edges are the shortest between that many of them, the same number of each part; where there are more parts than
     that, between one cell of each.
 

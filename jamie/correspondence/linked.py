@@ -12,7 +12,7 @@ from jamie.core.data import View
 from jamie.data.checks import looks_like_counts
 from jamie.preprocess.counts import depth_normalized, typical_total
 
-MOST = 1000  # linked pairs of features that are used, those of most variance
+MOST_LINKS = 1000  # linked pairs of features that are used, those of most variance
 
 
 def linked_values(a: View, b: View) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -21,7 +21,7 @@ def linked_values(a: View, b: View) -> tuple[NDArray[np.float32], NDArray[np.flo
     Each feature is standardised in its own modality; what looks like raw counts is divided by the cell's total and
     brought to a logarithmic scale before. A column of either is multiplied by the square root of the link's weight,
     in b with its sign, so that the product of two cells is ``sum_l w_l a_l b_l``. Pairs with a constant feature are
-    left out. Of more than `MOST` pairs those remain whose features vary most.
+    left out. Of more than `MOST_LINKS` pairs those remain whose features vary most.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def linked_values(a: View, b: View) -> tuple[NDArray[np.float32], NDArray[np.flo
     links = sparse.coo_array(a.links[b.modality])
     values, deviation = zip(*(_levels(view, at) for view, at in ((a, links.row), (b, links.col))), strict=True)
     together = deviation[0] * deviation[1]
-    kept = np.sort(np.argsort(-together, kind="stable")[:MOST])
+    kept = np.sort(np.argsort(-together, kind="stable")[:MOST_LINKS])
     kept = kept[together[kept] > 0]
     roots = np.sqrt(np.abs(links.data[kept])), np.sqrt(np.abs(links.data[kept])) * np.sign(links.data[kept])
     first, second = (

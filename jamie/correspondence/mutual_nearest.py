@@ -16,10 +16,10 @@ from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.correspondence.assignment import assigned_pairs
 from jamie.correspondence.coupling import row_entropy
-from jamie.correspondence.linked import linked_values
+from jamie.correspondence.linked import MOST_LINKS, linked_values
 from jamie.correspondence.neighbors import directions, neighbor_graph
 from jamie.correspondence.shared_space import shared_space
-from jamie.correspondence.soft_matches import soft_matches
+from jamie.correspondence.soft_matches import memory_of_matches, soft_matches
 
 Floats = NDArray[np.floating]
 Places = tuple[Floats, Floats]
@@ -37,7 +37,7 @@ class MutualNearest(CorrespondenceInferer):
     keep a weight in the distance, so that wrong pairs cannot confirm themselves.
 
     Entries are the lesser of two cells' shares of each other by their likeness in the last space; up to 2**24 pairs of
-    cells every two have one, beyond that the nearest 25. Time grows nearly in proportion to the number of cells.
+    cells every two have one, beyond that the nearest 50. Time grows nearly in proportion to the number of cells.
 
     Parameters
     ----------
@@ -83,6 +83,11 @@ class MutualNearest(CorrespondenceInferer):
         sure = [(1 - row_entropy(side)) * side.sum(axis=1) for side in (matrix, sparse.csr_array(matrix.T))]
         said = {"assigned_pairs": len(pairs[0]), "linked_features": linked[0].shape[1]}
         return Inferred(Correspondence(matrix), np.minimum(sure[0], 1), np.minimum(sure[1], 1), said)
+
+    def _memory(self, a: View, b: View) -> int:
+        cells, n_links = a.n_cells + b.n_cells, min(a.links[b.modality].nnz, MOST_LINKS)
+        per_cell = 24 * n_links + 16 * (a.scores.shape[1] + b.scores.shape[1]) + 24 * self.n_neighbors
+        return memory_of_matches(a.n_cells, b.n_cells) + cells * per_cell
 
     def _linked(self, a: View, b: View) -> Places:
         """Values (n, l) of the linked features, smoothed over the neighbours."""

@@ -10,7 +10,7 @@ from jamie.correspondence.nearby import all_alike, likeness
 from jamie.correspondence.neighbors import nearest
 
 ALL_PAIRS = 2**24  # up to so many, every two cells have an entry
-KEPT = 25  # nearest cells of each cell beyond that
+KEPT = 50  # nearest cells of each cell beyond that
 SAMPLE = 2000
 WIDTH = 0.75  # of the typical distance to the nearest cell; gave true partners most mass in simulations
 NOBODY = 2.0  # of that distance: a cell with nobody nearer is as likely to have no partner
@@ -41,6 +41,11 @@ def soft_matches(x: Floats, y: Floats, seed: int = 0) -> sparse.csr_array:
     forth, back = nearest(x, y, KEPT, seed=seed), nearest(y, x, KEPT, seed=seed)
     alike = _graph(*forth, width, len(y)).maximum(_graph(*back, width, len(x)).T.tocsr())
     return _shared_out(sparse.csr_array(alike), nobody)
+
+
+def memory_of_matches(n_a: int, n_b: int) -> int:
+    """Bytes that `soft_matches` takes at its peak."""
+    return 32 * n_a * n_b if n_a * n_b <= ALL_PAIRS else 100 * KEPT * (n_a + n_b)
 
 
 def _typical(x: Floats, y: Floats) -> float:

@@ -69,7 +69,7 @@ def test_constant_features_are_left_out_and_missing_values_are_means(levels):
 def test_of_very_many_the_most_variable_are_used(levels, monkeypatch):
     X, Y = levels
     X[:, 1] *= 10
-    monkeypatch.setattr(linked, "MOST", 1)
+    monkeypatch.setattr(linked, "MOST_LINKS", 1)
     first, second = linked_values(*views(X, Y, np.eye(3, 4)))
     np.testing.assert_allclose(first, zscore(X[:, [1]].astype(float)), atol=1e-4)
     np.testing.assert_allclose(second, zscore(Y[:, [1]].astype(float)), atol=1e-4)

@@ -12,7 +12,7 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Block, View
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MemoryLimitError
 from jamie.correspondence.mutual_nearest import MutualNearest
 from jamie.correspondence.partners import partner_ranks
 
@@ -120,6 +120,12 @@ def test_progress_ends_at_its_total():
     context = Context(stage="a--b", progress=lambda stage, done, total, values: seen.append((stage, done, total)))
     MutualNearest(n_rounds=2).infer(data.a, data.b, None, context)
     assert seen == [("correspondence", done, 4) for done in (1, 2, 3, 4)]
+
+
+def test_memory_is_refused_before_work():
+    data = simulate(100, 100)
+    with pytest.raises(MemoryLimitError, match="mutual_nearest on 100 and 100 cells would need"):
+        MutualNearest().infer(data.a, data.b, None, Context(memory_limit=100_000))
 
 
 def test_links_are_needed():
