@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-SHRINKAGE = 0.5  # added to every variance, in units of the mean variance
+from jamie.correspondence.canonical import Member, Moments, canonical_maps
+
+SHRINKAGE = 1 / 3  # of the covariances towards their mean variance
 MOST_DIMENSIONS = 20
 LENGTH = 0.3  # of a cell's coordinate for its distance from the centre, beside a direction of length 1
 
@@ -55,21 +57,14 @@ def shared_space(x: Floats, y: Floats, weights: sparse.csr_array) -> tuple[Side,
         And in the other.
     weights : (n_x, n_y)
         How surely one is the other; not all 0.
-
-    References
-    ----------
-    Vinod, Canonical ridge and econometrics of joint production, 10.1016/0304-4076(76)90010-5.
     """
     total = float(weights.sum())
     of_x, of_y = (np.asarray(weights.sum(axis=axis)).ravel().astype(float) / total for axis in (1, 0))
     centre_x, centre_y = of_x @ x, of_y @ y
     X, Y = x - centre_x, y - centre_y
-    cross = X.T @ (weights @ Y) / total
-    white_x, white_y = _whitening(X.T @ (X * of_x[:, None])), _whitening(Y.T @ (Y * of_y[:, None]))
-    U, correlations, Vt = np.linalg.svd(white_x @ cross @ white_y, full_matrices=False)
-    rank = min(len(correlations), MOST_DIMENSIONS)
-    scale = correlations[:rank]
-    to_x, to_y = white_x @ U[:, :rank] * scale, white_y @ Vt[:rank].T * scale
+    n_components = max(X.shape[1], Y.shape[1])
+    ((to_x, to_y),) = canonical_maps([Moments.of(X, Y, weights)], [Member(n_components, SHRINKAGE, 1.0, 0)])
+    to_x, to_y = to_x[:, :MOST_DIMENSIONS], to_y[:, :MOST_DIMENSIONS]
     far_x, far_y = (far - of @ far for far, of in ((_log_norm(X @ to_x), of_x), (_log_norm(Y @ to_y), of_y)))
     size = float(np.sqrt((of_x @ far_x**2) * (of_y @ far_y**2)))
     agreement = max(float(far_x @ (weights @ far_y)) / total / size, 0.0) if size > 0 else 0.0
@@ -78,13 +73,6 @@ def shared_space(x: Floats, y: Floats, weights: sparse.csr_array) -> tuple[Side,
         for centre, to in ((centre_x, to_x), (centre_y, to_y))
     )
     return next(sides), next(sides)
-
-
-def _whitening(covariance: Floats) -> Floats:
-    """(d, d) inverse square root of a covariance with every variance enlarged."""
-    values, vectors = np.linalg.eigh(covariance)
-    enlarged = np.maximum(values, 0) + SHRINKAGE * max(float(values.mean()), np.finfo(np.float32).tiny)
-    return vectors / np.sqrt(enlarged) @ vectors.T
 
 
 def _log_norm(z: Floats) -> Floats:
