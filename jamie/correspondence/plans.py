@@ -16,6 +16,7 @@ from jamie.correspondence.neighbors import nearest
 
 MOST = 2**24  # entries up to which all candidates are ranked
 BEST = 50  # of each cell that are kept above
+LEADING = 30  # principal directions in which near pairs are sought
 BLOCK = 2**16  # pairs that are computed at a time
 TAIL = 1e-8  # entries below are drawn out, so that they still tell which of two unlikely partners is likelier
 
@@ -137,7 +138,8 @@ def with_tail(
     if plan.shape[0] * plan.shape[1] <= MOST:
         gaps = cdist(of_x, of_y)
         return sparse.csr_array(plan.toarray() + TAIL / (1 + gaps / gaps.mean())).astype(np.float32)
-    rows, columns = like_pairs(of_x, of_y, seed)
+    leading = np.linalg.eigh(of_y.T @ of_y)[1][:, -LEADING:]  # few hold nearly all
+    rows, columns = like_pairs(of_x @ leading, of_y @ leading, seed)
     gaps = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         at = slice(start, start + BLOCK)
