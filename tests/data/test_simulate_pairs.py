@@ -3,6 +3,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from jamie.core.errors import DataError
+from jamie.data.links import linked_features
 from jamie.data.readers.simulate_pairs import SimulatePairs
 
 
@@ -57,6 +58,13 @@ def test_linked_features_have_one_name_and_measure_the_same():
     assert len(shared) == 5
     for name in shared:
         assert np.corrcoef(a[:, name].X.ravel(), b[:, name].X.ravel())[0, 1] > 0.8
+
+
+@pytest.mark.parametrize(("n_linked", "found"), [(0, 0), (8, 8), (12, 12)])
+def test_links_are_found_by_their_names(n_linked, found):
+    mdata = SimulatePairs(n_cells=20, n_features=(12, 12), n_linked=n_linked).read()
+    links = linked_features({m: mdata[m].var_names for m in mdata.mod}, None)
+    assert (links["modality1"]["modality2"].nnz if links["modality1"] else 0) == found
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,9 @@ class SimulatePairs(Reader):
 
         labels = pd.Categorical.from_codes(types, pd.Index([f"type_{t}" for t in range(self.n_types)]))
         obs = pd.DataFrame({"cell_type": labels}, index=names)
-        features = [f"{'linked' if j < self.n_linked else modality}_{j}" for j in range(X.shape[1])]
+        # names that only number the features would not be taken for links
+        linked = [f"feature_{j}_linked" for j in range(self.n_linked)]
+        features = [*linked, *(f"{modality}_{j}" for j in range(self.n_linked, X.shape[1]))]
         var = pd.DataFrame(index=pd.Index(features))
         return AnnData(X, obs=obs, var=var)
 
