@@ -123,17 +123,18 @@ class UnionCom(CorrespondenceInferer):
         K_x, K_y = (self._distances(view, context) for view in (x, y))
         part = Part.of((x.n_cells, y.n_cells), anchors, EXPLORED)
         best, steps = self._explored(K_x, K_y, part, anchors, context)
-        if part.is_all:
-            start = best.F
-        else:
-            start = starting_kernel(lifted_cost(K_x, K_y, part, best.F, best.alpha), LIFTED, anchors)
+        solution = self._refined(K_x, K_y, _carried_over(K_x, K_y, part, best, anchors), context)
+        project_(solution.F, torch.ones_like(solution.F[0]), max_iterations=PROJECTING)
+        objective, alpha = relative_objective(K_x, K_y, solution.F)
+        return replace(solution, iterations=solution.iterations + steps), objective, alpha
+
+    def _refined(self, K_x: Tensor, K_y: Tensor, start: Tensor, context: Context) -> Solution:
+        """Descend on all cells, with the distances' largest eigenvectors before all that count."""
         fine = Problem(*(Factors.of(K, self.rank_tolerance) for K in (K_x, K_y)))
         coarse = Problem(fine.x.truncated(EXPLORING), fine.y.truncated(EXPLORING))
         nearly = self._descend(coarse, start, len(TEMPERATURES), self.tolerance, context)
         solution = self._descend(fine, nearly.F, len(TEMPERATURES) + 1, self.tolerance, context)
-        project_(solution.F, torch.ones_like(solution.F[0]), max_iterations=PROJECTING)
-        objective, alpha = relative_objective(K_x, K_y, solution.F)
-        return replace(solution, iterations=solution.iterations + nearly.iterations + steps), objective, alpha
+        return replace(solution, iterations=solution.iterations + nearly.iterations)
 
     def _distances(self, view: View, context: Context) -> Tensor:
         return torch.as_tensor(scaled_distances(self.distance, view), dtype=torch.float32, device=context.device)
@@ -172,6 +173,13 @@ class UnionCom(CorrespondenceInferer):
         )
         context.progress("correspondence", done + self.max_iterations, total, {"objective": found.relative})
         return found
+
+
+def _carried_over(K_x: Tensor, K_y: Tensor, part: Part, best: Solution, anchors: Anchors) -> Tensor:
+    """(n_x, n_y) start on all cells from the best solution on a part of them."""
+    if part.is_all:
+        return best.F
+    return starting_kernel(lifted_cost(K_x, K_y, part, best.F, best.alpha), LIFTED, anchors)
 
 
 def relative_objective(K_x: Tensor, K_y: Tensor, F: Tensor) -> tuple[float, float]:
