@@ -14,7 +14,7 @@ from jamie.spec import Spec
 log = logging.getLogger(__name__)
 
 GIVE_PAIRS = "give pairs: names that occur in both modalities, known: table, or known: matrix"
-INFER = "set correspondence.infer (such as unioncom) and add the loss alignment"
+INFER = "set correspondence.infer (such as auto) and add the loss alignment"
 
 
 def require_ties(known: Correspondences, spec: Spec) -> None:

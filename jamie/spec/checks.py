@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from jamie.core.interfaces import Loss
 from jamie.spec.problem import Mark, Problem
-from jamie.spec.sections import CorrespondenceSection, Spec
+from jamie.spec.sections import Spec
 
 
 def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
@@ -22,32 +21,13 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
     """
     wrong = {problem.key.split(".")[0] for problem in problems}
     found = [] if "training" in wrong else _epoch_problems(spec)
-    found += [] if "losses" in wrong else _weight_problems(spec)
+    found += [] if wrong & {"losses", "correspondence"} else _weight_problems(spec)
     found += [] if "evaluate" in wrong else _holdout_problems(spec)
     found += [] if wrong & {"correspondence", "until"} else _until_problems(spec)
     if wrong.isdisjoint(("correspondence", "evaluate")):
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
         found += [problem for name in right for problem in _correspondence_problems(spec, name)]
     return found
-
-
-def without_idle_losses(spec: Spec) -> Spec:
-    """Leave out losses of the preset that read an inferred correspondence, where nothing is inferred.
-
-    One that the spec itself names stays, and is a problem.
-    """
-    if not isinstance(spec.correspondence, CorrespondenceSection) or spec.correspondence.infer is not None:
-        return spec
-    idle = [
-        name
-        for name, term in (spec.losses or {}).items()
-        if term is not None
-        and "inferred" in term.component.cls.requires
-        and spec._marks.get(f"losses.{name}", Mark()).source.is_preset
-    ]
-    return (
-        replace(spec, losses={name: term for name, term in spec.losses.items() if name not in idle}) if idle else spec
-    )
 
 
 def _epoch_problems(spec: Spec) -> list[Problem]:
@@ -88,9 +68,13 @@ def _until_problems(spec: Spec) -> list[Problem]:
 
 
 def _weight_problems(spec: Spec) -> list[Problem]:
-    if any(term.weight > 0 for term in spec.losses.values()):
+    nothing_inferred = spec.correspondence is not None and spec.correspondence.infer is None
+    heavy = [term.component.cls for term in spec.losses.values() if term is not None and term.weight > 0]
+    if any("inferred" not in cls.requires or not nothing_inferred for cls in heavy):
         return []
     message = "expected at least one loss with a weight above 0"
+    if heavy:
+        message += " that does without an inferred correspondence, as correspondence.infer is null"
     fix = "give one a weight, such as `losses: {reconstruction: 31.25}`"
     return [Problem(spec._marks.get("losses", Mark()), "losses", message, (fix,))]
 
@@ -99,9 +83,6 @@ def _correspondence_problems(spec: Spec, name: str) -> list[Problem]:
     cls: type[Loss] = spec.losses[name].component.cls
     key, without = f"losses.{name}", f"`losses: {{{name}: null}}`"
     mark = spec._marks.get(key, Mark())
-    if "inferred" in cls.requires and spec.correspondence.infer is None:
-        message = f"{name} reads an inferred correspondence, and correspondence.infer is null"
-        return [Problem(mark, key, message, (f"set correspondence.infer, or leave the loss out with {without}",))]
     nothing_known = spec.correspondence.known.name == "none" or spec.evaluate.known_pairs.fraction == 0
     if "known" in cls.requires and nothing_known:
         message = f"{name} reads known pairs, and none are known"

@@ -122,4 +122,4 @@ def _presets() -> Any:
 
 def _preset(name: str) -> Node:
     text = (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
-    return _document(parse_yaml(text, Source(f"preset {name}", (), tuple(text.splitlines()), is_preset=True))).tree
+    return _document(parse_yaml(text, Source(f"preset {name}", (), tuple(text.splitlines())))).tree

@@ -12,7 +12,7 @@ from jamie.core.errors import JamieError
 from jamie.core.interfaces import Reader
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
-from jamie.spec.checks import cross_problems, without_idle_losses
+from jamie.spec.checks import cross_problems
 from jamie.spec.documents import read_layers
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
@@ -133,7 +133,6 @@ def _checked(tree: Node, name: str, resolver: Resolver, reads_data: bool) -> Spe
     fields["name"] = replace(fields["name"], default=name)
     values = resolver.fields(fields, tree, "")
     spec = Spec(**{key: values.get(key) for key in fields}, _marks=resolver.marks)  # type: ignore[arg-type]  # checked below
-    spec = without_idle_losses(spec)
     problems = [*resolver.problems, *cross_problems(spec, resolver.problems)]
     if problems:
         raise spec_error(problems)

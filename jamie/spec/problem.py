@@ -22,14 +22,11 @@ class Source:
         Where relative paths are looked up, in this order.
     lines
         Of a file; empty otherwise.
-    is_preset
-        Whether it is a preset, which nobody wrote for this run.
     """
 
     name: str = ""
     folders: tuple[Path, ...] = ()
     lines: tuple[str, ...] = ()
-    is_preset: bool = False
 
 
 @dataclass(frozen=True)

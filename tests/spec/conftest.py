@@ -109,6 +109,7 @@ COMPONENTS = [
     component(Distance, "euclidean"),
     component(CorrespondenceInferer, "unioncom", _unioncom),
     component(CorrespondenceInferer, "seeded"),
+    component(CorrespondenceInferer, "auto"),
     component(Encoder, "mlp", _layers),
     component(Encoder, "linear"),
     component(Decoder, "mlp", _layers),

@@ -16,10 +16,10 @@ def test_everything_but_data_has_a_default(load):
     assert list(spec.modalities) == ["*"]
     assert [p.name for p in spec.modality("anything").preprocess] == ["standardize", "pca"]
     assert spec.correspondence.known.name == "by_name"
-    assert spec.correspondence.infer is None
-    assert list(spec.losses) == ["kl", "combination", "reconstruction"]
-    assert [t.weight for t in spec.losses.values()] == [1, 1000, 31.25]
-    assert [t.schedule.name for t in spec.losses.values()] == ["sigmoid", "constant", "constant"]
+    assert spec.correspondence.infer.name == "auto"
+    assert list(spec.losses) == ["kl", "combination", "reconstruction", "alignment"]
+    assert [t.weight for t in spec.losses.values()] == [1, 1000, 31.25, 31.25]
+    assert [t.schedule.name for t in spec.losses.values()] == ["sigmoid", "constant", "constant", "constant"]
     assert (spec.training.batch_size, spec.training.steps_per_epoch) == (512, "auto")
     assert [m.plain() for m in spec.evaluate.metrics] == [
         {"label_transfer_accuracy": {"leave_partner_out": False}},
@@ -71,7 +71,7 @@ def test_extends_is_relative_to_the_file_and_merges(load, write):
 
 def test_the_own_preset_comes_before_that_of_an_extended_spec(load, write):
     write("data: toy\npreset: paper\n", "base.yaml")
-    assert load("extends: base.yaml\npreset: default\n").correspondence.infer is None
+    assert load("extends: base.yaml\npreset: default\n").correspondence.infer.name == "auto"
 
 
 def test_extends_without_a_file(problems):

@@ -80,7 +80,10 @@ def test_a_mapping_of_dotted_keys(load):
         ("training.batch=1", "training.batch: unknown key 'batch'\n  did you mean 'batch_size'?"),
         ("training.batch_size.x=1", "training.batch_size.x: there are no keys below this one"),
         ("data.pth=1", "data.pth: unknown key 'pth'\n  did you mean 'path'?   allowed: path, h5"),
-        ("correspondence.infer.steps=1", "correspondence.infer.steps: unknown key 'steps'\n  allowed: maxfuse, seeded"),
+        (
+            "correspondence.infer.steps=1",
+            "correspondence.infer.steps: unknown key 'steps'\n  allowed: auto, maxfuse, seeded",
+        ),
         (
             "modalities.rna.preprocess.scale.x=1",
             "modalities.rna.preprocess.scale: no 'scale' in this list\n  in it: standardize, pca",

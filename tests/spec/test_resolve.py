@@ -16,7 +16,7 @@ def test_the_message_of_the_design(problems):
         "spec.yaml:3:41  correspondence.infer: unknown correspondence 'unoincom'\n"
         "    3 | correspondence: {known: by_name, infer: unoincom, rho: 1.0}\n"
         "      |                                         ^^^^^^^^\n"
-        "  did you mean 'unioncom'?   available: seeded, unioncom; from jamie-maxfuse 0.2: maxfuse\n"
+        "  did you mean 'unioncom'?   available: auto, seeded, unioncom; from jamie-maxfuse 0.2: maxfuse\n"
         "  jamie-broken 0.3 could not be loaded: ImportError: no module named 'nope'"
     )
 
@@ -67,7 +67,7 @@ evaluate: {holdout: {fraction: 1}}
         ("losses: {kl: .nan}", "losses.kl.weight: expected a finite number, found NaN"),
         ("model: {latent_dim: 10001}", "model.latent_dim: expected a whole number from 1 to 10000, found 10001"),
         (
-            "losses: {kl: 0, combination: 0, reconstruction: null}",
+            "losses: {kl: 0, combination: 0, reconstruction: null, alignment: 0}",
             "  losses: expected at least one loss with a weight above 0\n",
         ),
         ("labels: cell_type", "labels: expected a list of text, found 'cell_type'"),
@@ -201,18 +201,11 @@ class TestLosses:
             "data: toy\nlosses: {kl: {schedule: sigmod}}"
         )
 
-    def test_a_loss_that_needs_an_inferred_correspondence(self, problems):
-        found = problems("data: toy\nlosses: {alignment: 2}")
-        assert found.startswith(
-            "spec.yaml:2:21  losses.alignment: alignment reads an inferred correspondence, "
-            "and correspondence.infer is null"
-        )
-        assert "set correspondence.infer, or leave the loss out with `losses: {alignment: null}`" in found
-
-    def test_it_is_found_beside_other_problems(self, problems):
-        found = problems("data: toy\nlosses: {alignment: 2, kl: x}\nseed: x")
-        assert "alignment reads an inferred correspondence" in found
-        assert "seed: expected a whole number" in found
+    def test_losses_that_all_read_an_inferred_correspondence(self, load, problems):
+        alone = "data: toy\npreset: null\nmodalities: {'*': {}}\nlosses: {alignment: 2}\ncorrespondence: {infer: %s}"
+        found = problems(alone % "null")
+        assert "losses: expected at least one loss with a weight above 0 that does without an inferred corr" in found
+        assert list(load(alone % "seeded").losses) == ["alignment"]
 
     @pytest.mark.parametrize("setting", ["correspondence: {known: none}", "evaluate: {known_pairs: {fraction: 0}}"])
     def test_a_loss_that_needs_known_pairs(self, problems, setting):
