@@ -167,7 +167,12 @@ def descend(
     """
     work, columns, taken = torch.empty_like(F), torch.ones_like(F[0]), 1.0
     now, step = problem.evaluate(F), 0.0
-    history = [now.objective]
+    history, given = [now.objective], F
+
+    def ended(iteration: int, converged: bool) -> Solution:
+        # in the caller's array, so that the other is free again
+        return Solution(F if F is given else given.copy_(F), now.relative, now.alpha, iteration, converged)
+
     for iteration in range(1, max_iterations + 1):
         while True:
             steepest = _slope(problem, now, work)
@@ -182,13 +187,13 @@ def descend(
             step /= 2
             if step * steepest < 1e-6:
                 # no smaller step descends: a stationary point, unless it was the constraints that refused
-                return Solution(F, now.relative, now.alpha, iteration, excess <= SLACK)
+                return ended(iteration, excess <= SLACK)
         F, work, now, columns, taken, step = work, F, found, scales, step, step * 1.3
         history.append(now.objective)
         report(iteration, now.relative, excess)
         if iteration >= WINDOW and history[-1 - WINDOW] - history[-1] <= tolerance * history[-1 - WINDOW]:
-            return Solution(F, now.relative, now.alpha, iteration, True)
-    return Solution(F, now.relative, now.alpha, max_iterations, False)
+            return ended(iteration, True)
+    return ended(max_iterations, False)
 
 
 def _slope(problem: Problem, at: Evaluation, out: Tensor) -> float:
