@@ -57,7 +57,7 @@ class Choice:
     members, weights
         The analyses that are kept, and how much each counts.
     pseudo_pairs
-        Mass of the cells of unknown partner; 0 where none helps to find held-out pairs.
+        Mass of the cells of unknown partner; 0 where they make held-out pairs harder to find.
     start_quantile, quantile
         Mean quantile of held-out partners with no such mass, and with this.
     """
@@ -105,7 +105,7 @@ class Fold:
 def choose(
     levels: tuple[Levels, Levels],
     known: Known,
-    masses: Sequence[float],
+    mass: float,
     refinement: Refinement,
     generator: np.random.Generator,
     report: Callable[[int, int, float], None],
@@ -121,8 +121,8 @@ def choose(
         Scores of all cells in either modality, smoothed more and more.
     known
         Known pairs, and cells among which those that are held out are looked for.
-    masses
-        To choose from; the first is taken unless another is better.
+    mass
+        Of the cells of unknown partner, in known pairs: taken unless held-out pairs are clearly harder to find with it.
     refinement
         Rounds and temperature.
     generator
@@ -134,16 +134,17 @@ def choose(
     folds = list(_folds(levels, known, generator))
     alone = np.hstack([fold.quantiles_of_members(members) for fold in folds])
     weights = _weights(alone)
-    report(1, 1 + len(masses), float(alone.mean(axis=1).min()))
+    report(1, 3, float(alone.mean(axis=1).min()))
     kept = np.flatnonzero(weights >= LEAST_SHARE / len(members))
     members, weights = [members[i] for i in kept], weights[kept] / weights[kept].sum()
-    tried: list[float] = []
-    for mass in masses:
-        found = np.hstack([fold.quantiles((members, weights), mass, refinement) for fold in folds])
-        tried.append(float(found.mean()))
-        report(1 + len(tried), 1 + len(masses), min(tried))
-    best = int(np.argmin(tried))
-    return Choice(members, weights, masses[best], tried[0], tried[best])
+    tried: list[Floats] = []
+    for one in (0.0, mass):
+        tried.append(np.hstack([fold.quantiles((members, weights), one, refinement) for fold in folds]))
+        report(1 + len(tried), 3, float(tried[-1].mean()))
+    start, refined = (float(quantiles.mean()) for quantiles in tried)
+    if _clearly_above_zero(tried[1] - tried[0]):
+        return Choice(members, weights, 0.0, start, start)
+    return Choice(members, weights, mass, start, refined)
 
 
 def _folds(levels: tuple[Levels, Levels], known: Known, generator: np.random.Generator) -> Iterator[Fold]:
@@ -162,6 +163,12 @@ def _folds(levels: tuple[Levels, Levels], known: Known, generator: np.random.Gen
             [level[there] for level in y],
             len(held),
         )
+
+
+def _clearly_above_zero(differences: Floats) -> bool:
+    """Whether a mean exceeds its standard error."""
+    k = len(differences)
+    return bool(differences.mean() > differences.std(ddof=1) / np.sqrt(k)) if k > 1 else False
 
 
 def _weights(quantiles: Floats) -> NDArray[np.float64]:

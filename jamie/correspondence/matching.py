@@ -18,6 +18,7 @@ NEIGHBORS = 50  # beyond, the nearest of each cell
 FEWER_NEIGHBORS = 15  # where there are more than `MANY` cells
 MANY = 250_000
 ITERATIONS = 15
+RIGOUR = 0.3  # 1 for equal sums at any price, 0 for factors that are all the same
 PLAUSIBLE = 0.95  # part of the cells with a known partner that resemble the other modality as a cell must
 _TINY = 1e-30
 
@@ -31,6 +32,7 @@ def match(
     b: Floats,
     *,
     pairs: tuple[Index, Index],
+    shares: tuple[Floats, Floats] | None = None,
     temperature: float = 0.1,
     seed: int = 0,
     diagnostics: Mapping[str, float | int | bool | str] | None = None,
@@ -50,6 +52,8 @@ def match(
         (n_a, d) and (n_b, d) coordinates, compared by their cosine.
     pairs
         Cells that are known to be the same, each at most once. They are left without entries.
+    shares
+        (n_a,) and (n_b,) part of its mass that a cell may have at most; all of it by default.
     temperature
         Difference of the cosine over which an entry changes by a factor e.
     seed
@@ -63,7 +67,10 @@ def match(
     """
     kernel = similarity_kernel(a, b, temperature, seed)
     free = tuple(np.setdiff1d(np.arange(n), known) for n, known in zip(kernel.shape, pairs, strict=True))
-    found = _spread(_plan(kernel, pairs, (free[0], free[1])), (free[0], free[1]), kernel.shape)
+    plan = _plan(kernel, pairs, (free[0], free[1]))
+    if shares is not None:
+        plan = scaled(plan, shares[0][free[0]], shares[1][free[1]])
+    found = _spread(plan, (free[0], free[1]), kernel.shape)
     confidence_a, confidence_b = _confidence(found), _confidence(sparse.csr_array(found.T))
     free_mass = float(found.sum()) / max(min(len(free[0]), len(free[1])), 1)
     told = {**(diagnostics or {}), "matched_mass": free_mass}
@@ -82,13 +89,18 @@ def similarity_kernel(a: Floats, b: Floats, temperature: float, seed: int = 0) -
     """(n_a, n_b) ``exp((cosine - 1) / temperature)``: of all cells, or of those that are nearest to each other."""
     a, b = unit_rows(a), unit_rows(b)
     if len(a) * len(b) <= ALL_PAIRS:
-        kernel = a @ b.T
-        kernel -= 1
-        kernel /= temperature
-        return np.exp(np.maximum(kernel, -60, out=kernel), out=kernel)
+        return dense_kernel(a, b, temperature)
     found = _nearest(a, b, seed).maximum(sparse.csr_array(_nearest(b, a, seed).T))
     found.data = np.exp(np.maximum((found.data - 2) / temperature, -60)).astype(np.float32)
     return found
+
+
+def dense_kernel(a: Floats, b: Floats, temperature: float) -> NDArray[np.float32]:
+    """(n_a, n_b) the same of all cells."""
+    kernel: NDArray[np.float32] = unit_rows(a) @ unit_rows(b).T
+    kernel -= 1
+    kernel /= temperature
+    return np.exp(np.maximum(kernel, -60, out=kernel), out=kernel)
 
 
 def unit_rows(rows: Floats) -> NDArray[np.float32]:
@@ -100,7 +112,10 @@ def unit_rows(rows: Floats) -> NDArray[np.float32]:
 def scale(
     kernel: Kernel, *, caps: tuple[float, float] = (np.inf, np.inf), columns: Floats | None = None
 ) -> tuple[Floats, Floats]:
-    """Return factors of rows and columns that give a kernel equal row sums and equal column sums, at most 1.
+    """Return factors of rows and columns that make row sums alike and column sums alike, each at most 1.
+
+    Sums are not forced to be equal, as they cannot be where the proportions of cell types differ (unbalanced optimal
+    transport with a Kullback-Leibler penalty).
 
     Parameters
     ----------
@@ -114,11 +129,17 @@ def scale(
     n, m = kernel.shape
     right = np.ones(m, np.float32) if columns is None else columns
     for _ in range(ITERATIONS):
-        left = np.minimum(min(1, m / n) / np.maximum(kernel @ right, _TINY), caps[0]).astype(np.float32)
-        right = np.minimum(min(1, n / m) / np.maximum(kernel.T @ left, _TINY), caps[1]).astype(np.float32)
-    # the columns hold; what the rows exceed by is the iteration's
+        left = np.minimum(_damped(min(1, m / n) / np.maximum(kernel @ right, _TINY)), caps[0]).astype(np.float32)
+        right = np.minimum(_damped(min(1, n / m) / np.maximum(kernel.T @ left, _TINY)), caps[1]).astype(np.float32)
     left /= np.maximum(left * (kernel @ right), 1)
+    right /= np.maximum(right * (kernel.T @ left), 1)
     return left, right
+
+
+def _damped(factors: Floats) -> Floats:
+    """Factors nearer to their median: sums are to be alike, but not at any price."""
+    middle = np.median(factors)
+    return np.asarray(middle * (factors / middle) ** RIGOUR)
 
 
 def scaled(kernel: Kernel, left: Floats, right: Floats) -> Kernel:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.correspondence.canonical import Levels, Maps, Member, Moments, canonical_maps, directions
-from jamie.correspondence.matching import scale, scaled, similarity_kernel, unit_rows
+from jamie.correspondence.matching import dense_kernel, scale, scaled, unit_rows
 
 COMPONENTS = (8, 20, 50)
 SHRINKAGES = (0.03, 0.1, 0.3, 0.6)
@@ -104,7 +104,7 @@ def fit_ensemble(
     if mass == 0 or not len(here[0]) or not len(there[0]):
         return found
     for _ in range(refinement.rounds):
-        kernel = similarity_kernel(found.coordinates(here, 0), found.coordinates(there, 1), refinement.temperature)
+        kernel = dense_kernel(found.coordinates(here, 0), found.coordinates(there, 1), refinement.temperature)
         plan = _by_certainty(scaled(kernel, *scale(kernel)))
         moments = [m.plus(Moments.of(h, t, plan), mass) for m, h, t in zip(known, here, there, strict=True)]
         found = Ensemble(members, weights, canonical_maps(moments, members))

@@ -17,6 +17,7 @@ from jamie.correspondence.canonical import Levels
 from jamie.correspondence.held_out import Choice, Known, choose
 from jamie.correspondence.known_pairs import known_pairs
 from jamie.correspondence.matching import ALL_PAIRS, match, memory_of_matching
+from jamie.correspondence.novelty import familiarity
 from jamie.correspondence.seed_ensemble import (
     COMPONENTS,
     DIMENSIONS,
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 
 LEAST_PAIRS = 3
 PRACTICE = 1000  # cells without a known partner among which held-out ones are looked for
+FEW_FOR_MEAN = 5  # known cells whose mean counts half
 REFINING = 3000  # and that take part in the refinement
-PSEUDO_PAIRS = (0.0, 10.0, 40.0)  # their mass, in known pairs
+PSEUDO_PAIRS = 40.0  # their mass, in known pairs
 
 
 class Seeded(CorrespondenceInferer):
@@ -44,9 +46,10 @@ class Seeded(CorrespondenceInferer):
     correlation analyses of the known pairs: with 8, 20 and 50 components, four shrinkages and two weightings of the
     canonical variates. Their cosine similarities are averaged, each weighed by how high it ranks known pairs that
     were held out. Then cells of unknown partner join: the entropic transport plan between them adds to the
-    covariances, with the mass of 10 or 40 pairs, if held-out pairs are ranked higher for it, else not at all. At last
-    the cells without a known partner are matched by optimal transport, in which a cell that resembles none of the
-    other modality, by the measure of the cells that are known to have a partner, keeps little mass.
+    covariances, with the mass of 40 pairs, unless held-out pairs are then ranked lower by more than a standard error.
+    That helps where pairs are few, and is outweighed where they are many. At last the cells without a known partner
+    are matched by optimal transport, in which a cell that resembles none of the other modality, by the measure of the
+    cells that are known to have a partner, keeps little mass, as does one that is far from all these in its own.
 
     At least three known pairs are needed. Nothing grows with n_a x n_b where that exceeds 2^24: the similarities are
     then brought down to 64 dimensions, and the 50 nearest of each cell are kept (15 above 250,000 cells).
@@ -54,7 +57,7 @@ class Seeded(CorrespondenceInferer):
     Parameters
     ----------
     refine : bool
-        Whether cells of unknown partner may join, if that helps to find held-out pairs.
+        Whether cells of unknown partner may join, unless held-out pairs are then harder to find.
     rounds : int
         Number of times that they are matched and the analyses repeated.
     temperature : float
@@ -85,13 +88,17 @@ class Seeded(CorrespondenceInferer):
         generator = context.generator()
         pairs = known_pairs(known, LEAST_PAIRS, f"correspondence '{self.name}', {a.modality} and {b.modality}")
         seeds = generator.integers(2**31, size=3)
-        x, y = (smoothed_levels(view.scores, max(COMPONENTS), int(s)) for view, s in zip((a, b), seeds, strict=False))
+        x, y = (
+            _centred(smoothed_levels(view.scores, max(COMPONENTS), int(seed)), cells)
+            for view, seed, cells in zip((a, b), seeds, pairs[:2], strict=False)
+        )
         choice = self._choose((x, y), _with_others(pairs, (x, y), PRACTICE, generator), generator, context)
         ensemble = self._fit(x, y, _with_others(pairs, (x, y), REFINING, generator), choice)
         if a.n_cells * b.n_cells <= ALL_PAIRS:
             here, there = ensemble.coordinates(x, 0), ensemble.coordinates(y, 1)
         else:
             here, there = compressed(ensemble, x, y, generator)
+        shares = familiarity(x[0], pairs[0], generator), familiarity(y[0], pairs[1], generator)
         del x, y
         diagnostics = {
             "n_known_pairs": len(pairs[0]),
@@ -106,6 +113,7 @@ class Seeded(CorrespondenceInferer):
             here,
             there,
             pairs=known.certain().pairs(),
+            shares=shares,
             temperature=self.temperature,
             seed=int(seeds[2]),
             diagnostics=diagnostics,
@@ -117,8 +125,8 @@ class Seeded(CorrespondenceInferer):
         def report(done: int, total: int, quantile: float) -> None:
             context.progress("correspondence", done, total, {"quantile": quantile})
 
-        masses = PSEUDO_PAIRS if self.refine else PSEUDO_PAIRS[:1]
-        found = choose(levels, known, masses, Refinement(self.rounds, self.temperature), generator, report)
+        mass = PSEUDO_PAIRS if self.refine else 0.0
+        found = choose(levels, known, mass, Refinement(self.rounds, self.temperature), generator, report)
         log.info(
             "%s: held-out known pairs at a mean quantile of %.3f, %.3f before cells of unknown partner joined (%s)",
             *(context.stage, found.quantile, found.start_quantile),
@@ -134,6 +142,15 @@ class Seeded(CorrespondenceInferer):
             choice.pseudo_pairs,
             Refinement(self.rounds, self.temperature),
         )
+
+
+def _centred(levels: Levels, known: NDArray[np.int64]) -> Levels:
+    """Move the origin from the mean of all cells to that of the known ones, the more the more there are.
+
+    Where types have other proportions in the other modality, only these have means that belong together.
+    """
+    share = np.float32(len(known) / (len(known) + FEW_FOR_MEAN))
+    return [level - share * level[known].mean(axis=0) for level in levels]
 
 
 def _with_others(
