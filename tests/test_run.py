@@ -298,5 +298,5 @@ def test_the_order_of_cells_in_the_file_changes_no_metric_beyond_seeds(fraction,
 
     straight = np.stack([scores("straight", seed) for seed in range(3)])
     moved = np.stack([scores("shuffled", seed) for seed in range(3)])
-    spread = np.ptp(straight, axis=0) + 0.02
+    spread = np.ptp(straight, axis=0) + 1 / 12  # one of the twelve cells that are held out
     assert (np.abs(np.median(moved, axis=0) - np.median(straight, axis=0)) <= spread).all()

@@ -45,7 +45,7 @@ class Metacells:
 
 
 def number_of_metacells(n_cells: int, most: int) -> int:
-    """Metacells of so many cells: one for each 20, four times the square root where cells are few, and at most `most`."""
+    """Metacells of so many cells: one for 20, four times the square root where cells are few, at most `most`."""
     return min(most, max(n_cells // CELLS_EACH, round(4 * np.sqrt(n_cells))), n_cells)
 
 

@@ -159,9 +159,17 @@ def expand(
             values = {axis.key: one.value.plain() for axis, one in zip(axes, sets, strict=True)}
             cells += [SweepCell({**values, **repeated}, one) for repeated, one in _repetitions(spec, seeds)]
     swept = [_resolved_axes(axes, cells) for axes in grids]
-    first = checked[0][0][1]
+    common = _common(single, checked[0][0][1])
     whole = swept if len(swept) > 1 else swept[0]
-    return Sweep(replace(first, sweep=whole, evaluate=replace(first.evaluate, seeds=seeds)), tuple(cells))
+    return Sweep(replace(common, sweep=whole, evaluate=replace(common.evaluate, seeds=seeds)), tuple(cells))
+
+
+def _common(single: Draft, first: Spec) -> Spec:
+    """Check what all runs share; where that is no spec by itself, the first run's, whose values the others replace."""
+    try:
+        return check(single)
+    except SpecError:
+        return first
 
 
 def _checked(single: Draft, axes: Sequence[_Axis]) -> tuple[list[tuple[tuple[Override, ...], Spec]], list[Problem]]:

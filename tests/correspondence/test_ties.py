@@ -16,8 +16,10 @@ def known(*pairs):
     return Correspondences(SIZES, {(a, b): Correspondence.from_pairs([0], [1], (SIZES[a], SIZES[b])) for a, b in pairs})
 
 
-def spec(**correspondence):
-    return load_spec({"correspondence": correspondence}, reads_data=False)
+def spec(infer=None, rho=1.0):
+    """With the losses of the default but alignment, which reads what was inferred."""
+    settings = {"correspondence": {"infer": infer, "rho": rho}, "losses": {"alignment": None}}
+    return load_spec(settings, reads_data=False)
 
 
 def test_a_chain_of_pairs_ties_three_modalities():

@@ -19,9 +19,9 @@ SIDES = (("rna", "atac"), ("atac", "rna"))  # n_a < n_b, and n_a > n_b
 
 
 def check_fits_either_size(component: type[CorrespondenceInferer]) -> None:
-    """With n_a < n_b and n_a > n_b there is a row for each cell of a, a column for each of b, and some pair."""
-    for a, b in SIDES:
-        found = _infer(component, toy.view(a), toy.view(b))
+    """With n_a < n_b and n_a > n_b there is a row for each cell of a, a column for each of b, and some new pair."""
+    for (a, b), known in zip(SIDES, (_known(), _known().T), strict=True):
+        found = _infer(component, toy.view(a), toy.view(b), known)
         expected = (len(toy.CELLS[a]), len(toy.CELLS[b]))
         require(
             found.correspondence.shape == expected,
@@ -30,7 +30,8 @@ def check_fits_either_size(component: type[CorrespondenceInferer]) -> None:
             expected=expected,
             found=found.correspondence.shape,
         )
-        require(found.correspondence.n_pairs > 0, component, "finds partners", expected="some pair", found="none")
+        new = found.correspondence.without(known)
+        require(new.n_pairs > 0, component, "finds partners", expected="some pair that it was not told", found="none")
 
 
 def check_confidences_are_fractions(component: type[CorrespondenceInferer]) -> None:

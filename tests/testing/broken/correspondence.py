@@ -117,7 +117,10 @@ class SilentlyIdle(SOUND):
 BROKEN = {
     "check_fits_either_size": [
         (Transposed, r"correspondence 'transposed': expected a correspondence of shape \(53, 41\)"),
-        (FindsNothing, "correspondence 'finds_nothing': finds partners: expected some pair, found none"),
+        (
+            FindsNothing,
+            "correspondence 'finds_nothing': finds partners: expected some pair that it was not told, found none",
+        ),
     ],
     "check_confidences_are_fractions": [
         (Overconfident, "correspondence 'overconfident': expected confidence_a from 0 to 1, found 41 outside"),
