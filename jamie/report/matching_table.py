@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jamie.report.tables import DOWN, SCOPES, UP, Block, comparison_table
+from jamie.report.tables import MATCHING, SCOPES, Block, arrow, comparison_table
 
-MATCHING, CHANCE = "matching", "_chance"
+CHANCE = "_chance"
 
 
 def run_tables(records: Iterable[Mapping[str, Any]], methods: Iterable[Mapping[str, Any]] = ()) -> list[Block]:
@@ -36,7 +36,6 @@ def matching_table(records: Iterable[Mapping[str, Any]]) -> list[Block]:
 def _rows(values: Mapping[str, float]) -> Iterable[dict[str, str]]:
     for part, value in values.items():
         if not part.endswith(CHANCE):
-            arrow = DOWN if part == "quantile" else UP
             chance = values.get(part + CHANCE)
-            name = f"{part.replace('_', ' ')} {arrow}"
+            name = f"{part.replace('_', ' ')} {arrow(True, part)}"
             yield {"partner": name, "found": f"{value:.3f}", "chance": "" if chance is None else f"{chance:.3f}"}

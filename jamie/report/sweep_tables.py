@@ -10,9 +10,10 @@ import pandas as pd
 import yaml
 
 from jamie.metrics.summary import summarize
-from jamie.report.tables import DOWN, SCOPES, UP, WIDTH, Block, folded, number, panels
+from jamie.report.tables import MATCHING, SCOPES, WIDTH, Block, arrow, folded, number, panels
 
 OF_A_RECORD = ("method", "metric", "parameters", "part", "scope", "source", "target", "label")
+TELLING = ("quantile", "top_1", "type_accuracy")  # parts of the metric `matching`
 CONSTANT = ("higher_is_better", "headline")  # the same in all records that are summarized together
 Rows = Sequence[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]
 
@@ -71,7 +72,8 @@ def summary_table(records: pd.DataFrame, grid_keys: Sequence[str]) -> pd.DataFra
 def summary_blocks(summary: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[Block]:
     """Lay out the headline metrics: cells of the grid and methods as rows, metrics as columns, ``mean ± sd``.
 
-    There is a block for each scope and two modalities. One that would be wider than `width` is divided.
+    There is a block for each scope and two modalities. One that would be wider than `width` is divided. Of an inferred
+    correspondence the parts that say most are shown beside the headline.
 
     Parameters
     ----------
@@ -82,13 +84,15 @@ def summary_blocks(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
     width
         Characters of a line.
     """
-    headlines = summary[summary["headline"] & (summary["part"] == "")]
+    telling = (summary["metric"] == MATCHING) & summary["part"].isin(TELLING)
+    headlines = summary[summary["headline"] & ((summary["part"] == "") | telling)]
     keys = [*grid_keys, "method"]
     blocks: dict[str, dict[str, dict[tuple[Any, ...], str]]] = {}
     directions = set(zip(headlines["metric"], headlines["source"], headlines["target"], strict=True))
     for row in headlines.to_dict(orient="records"):
         title = f"{' and '.join(sorted((row['source'], row['target'])))}, {SCOPES.get(row['scope'], row['scope'])}"
-        header = "\n".join([*str(row["metric"]).split("_")]) + f" {UP if row['higher_is_better'] else DOWN}"
+        name = f"{row['metric']}_{row['part']}".removesuffix("_")
+        header = name.replace("_", "\n") + f" {arrow(row['higher_is_better'], row['part'])}"
         if (row["metric"], row["target"], row["source"]) in directions:
             header += f"\nto {row['target']}"
         place = tuple(row[key] for key in keys)

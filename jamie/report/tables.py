@@ -17,6 +17,9 @@ SCOPES = {
     "held_out_cells": "held-out cells",
 }
 
+MATCHING = "matching"  # the metric whose parts say more than its headline
+LOWER_IS_BETTER = frozenset({"quantile"})  # parts whose direction is not that of their metric
+
 Record = Mapping[str, Any]
 Row = tuple[str, str]  # run and method
 Key = TypeVar("Key")  # of a row
@@ -72,6 +75,11 @@ def comparison_table(
             row[place[1].replace(" ", "\n")] = next(iter(cells.values()))
     blocks += [Block(modalities, list(rows.values())) for modalities, rows in alone.items()]
     return [*blocks, *_cost(methods, names, width)]
+
+
+def arrow(higher_is_better: bool, part: str) -> str:
+    """Say which values of a metric's part are better."""
+    return UP if higher_is_better and part not in LOWER_IS_BETTER else DOWN
 
 
 def _row(entry: Mapping[str, Any]) -> Row:

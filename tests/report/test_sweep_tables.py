@@ -122,6 +122,20 @@ def test_the_readable_table_has_headlines_only_and_fits():
         assert sum(widths) + 2 * (len(widths) - 1) <= 80
 
 
+def test_of_an_inferred_correspondence_the_telling_parts_are_shown():
+    parts = {"": 0.3, "quantile": 0.1, "quantile_chance": 0.5, "top_1": 0.2, "top_10": 0.6, "type_accuracy": 0.9}
+    records = [record(value, metric="matching", part=part, higher_is_better=True) for part, value in parts.items()]
+    (block,) = summary_blocks(summary_table(record_table([("0", {}, records)], []), []), [])
+    (row,) = block.rows
+    assert row == {
+        "method": "jamie",
+        "matching ↑": "0.300",
+        "matching\nquantile ↓": "0.100",
+        "matching\ntop\n1 ↑": "0.200",
+        "matching\ntype\naccuracy ↑": "0.900",
+    }
+
+
 def test_both_directions_are_named():
     both = [record(1, metric="pearson"), record(2, metric="pearson", source="adt", target="rna")]
     summary = summary_table(record_table([("a", {}, both)], []), [])
