@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jamie.correspondence.canonical import Levels, Maps, Member, Moments, canonical_maps
+from jamie.correspondence.matching import DAMPED, dense_kernel, scale, scaled, unit_rows
 from jamie.correspondence.seed_ensemble import (
     Refinement,
     all_members,
@@ -58,6 +59,8 @@ class Choice:
         The analyses that are kept, and how much each counts.
     pseudo_pairs
         Mass of the cells of unknown partner; 0 where they make held-out pairs harder to find.
+    rigour
+        Of the match: 1, unless that makes held-out pairs harder to find.
     start_quantile, quantile
         Mean quantile of held-out partners with no such mass, and with this.
     """
@@ -65,6 +68,7 @@ class Choice:
     members: Sequence[Member]
     weights: Floats
     pseudo_pairs: float
+    rigour: float
     start_quantile: float
     quantile: float
 
@@ -80,23 +84,25 @@ class Fold:
 
     def quantiles_of_members(self, members: Sequence[Member]) -> NDArray[np.float64]:
         """(n_members, n_held) quantiles by each member alone."""
-        return np.stack(
-            [
-                held_out_quantiles(*self._variates(one, maps), self.n_held)
-                for one, maps in zip(members, canonical_maps(self.train, members), strict=True)
-            ]
-        )
+        k, found = self.n_held, []
+        for one, maps in zip(members, canonical_maps(self.train, members), strict=True):
+            a, b = self._directions(one, maps)
+            found.append(held_out_quantiles(a[:k] @ b.T, b[:k] @ a.T))
+        return np.stack(found)
 
     def quantiles(
         self, weighed: tuple[Sequence[Member], Floats], mass: float, refinement: Refinement
     ) -> NDArray[np.float64]:
-        """(n_held,) quantiles by the ensemble, refined with this mass."""
+        """(n_held,) quantiles by what the ensemble, refined with this mass, matches."""
         ensemble = fit_ensemble(self.train, (self.here, self.there), weighed, mass, refinement)
-        return held_out_quantiles(ensemble.coordinates(self.here, 0), ensemble.coordinates(self.there, 1), self.n_held)
+        a, b = ensemble.coordinates(self.here, 0), ensemble.coordinates(self.there, 1)
+        kernel = dense_kernel(a, b, refinement.temperature)
+        plan = scaled(kernel, *scale(kernel, refinement.rigour))
+        return held_out_quantiles(plan[: self.n_held], plan[:, : self.n_held].T)
 
-    def _variates(self, member: Member, maps: Maps) -> tuple[Floats, Floats]:
+    def _directions(self, member: Member, maps: Maps) -> tuple[Floats, Floats]:
         one, other = (
-            levels[member.level][:, : len(to)] @ to.astype(np.float32)
+            unit_rows(levels[member.level][:, : len(to)] @ to.astype(np.float32))
             for levels, to in zip((self.here, self.there), maps, strict=True)
         )
         return one, other
@@ -137,14 +143,19 @@ def choose(
     report(1, 3, float(alone.mean(axis=1).min()))
     kept = np.flatnonzero(weights >= LEAST_SHARE / len(members))
     members, weights = [members[i] for i in kept], weights[kept] / weights[kept].sum()
-    tried: list[Floats] = []
-    for one in (0.0, mass):
-        tried.append(np.hstack([fold.quantiles((members, weights), one, refinement) for fold in folds]))
-        report(1 + len(tried), 3, float(tried[-1].mean()))
-    start, refined = (float(quantiles.mean()) for quantiles in tried)
-    if _clearly_above_zero(tried[1] - tried[0]):
-        return Choice(members, weights, 0.0, start, start)
-    return Choice(members, weights, mass, start, refined)
+
+    def of_held_out(mass: float, rigour: float) -> Floats:
+        one = replace(refinement, rigour=rigour)
+        return np.hstack([fold.quantiles((members, weights), mass, one) for fold in folds])
+
+    balanced, damped = of_held_out(0.0, 1.0), of_held_out(0.0, DAMPED)
+    start, rigour = (damped, DAMPED) if _clearly_above_zero(balanced - damped) else (balanced, 1.0)
+    report(2, 3, float(start.mean()))
+    refined = of_held_out(mass, rigour) if mass else start
+    report(3, 3, float(refined.mean()))
+    if _clearly_above_zero(refined - start):
+        mass, refined = 0.0, start
+    return Choice(members, weights, mass, rigour, float(start.mean()), float(refined.mean()))
 
 
 def _folds(levels: tuple[Levels, Levels], known: Known, generator: np.random.Generator) -> Iterator[Fold]:

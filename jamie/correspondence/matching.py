@@ -18,7 +18,7 @@ NEIGHBORS = 50  # beyond, the nearest of each cell
 FEWER_NEIGHBORS = 15  # where there are more than `MANY` cells
 MANY = 250_000
 ITERATIONS = 15
-RIGOUR = 0.3  # 1 for equal sums at any price, 0 for factors that are all the same
+DAMPED = 0.3  # a rigour: 1 for equal sums at any price, 0 for factors that are all the same
 PLAUSIBLE = 0.95  # part of the cells with a known partner that resemble the other modality as a cell must
 _TINY = 1e-30
 
@@ -34,6 +34,7 @@ def match(
     pairs: tuple[Index, Index],
     shares: tuple[Floats, Floats] | None = None,
     temperature: float = 0.1,
+    rigour: float = DAMPED,
     seed: int = 0,
     diagnostics: Mapping[str, float | int | bool | str] | None = None,
 ) -> Inferred:
@@ -56,6 +57,8 @@ def match(
         (n_a,) and (n_b,) part of its mass that a cell may have at most; all of it by default.
     temperature
         Difference of the cosine over which an entry changes by a factor e.
+    rigour
+        How equal sums are to be, from 0 to 1.
     seed
         Of the approximate search for neighbours.
     diagnostics
@@ -67,7 +70,7 @@ def match(
     """
     kernel = similarity_kernel(a, b, temperature, seed)
     free = tuple(np.setdiff1d(np.arange(n), known) for n, known in zip(kernel.shape, pairs, strict=True))
-    plan = _plan(kernel, pairs, (free[0], free[1]))
+    plan = _plan(kernel, pairs, (free[0], free[1]), rigour)
     if shares is not None:
         plan = scaled(plan, shares[0][free[0]], shares[1][free[1]])
     found = _spread(plan, (free[0], free[1]), kernel.shape)
@@ -110,17 +113,23 @@ def unit_rows(rows: Floats) -> NDArray[np.float32]:
 
 
 def scale(
-    kernel: Kernel, *, caps: tuple[float, float] = (np.inf, np.inf), columns: Floats | None = None
+    kernel: Kernel,
+    rigour: float = DAMPED,
+    *,
+    caps: tuple[float, float] = (np.inf, np.inf),
+    columns: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Return factors of rows and columns that make row sums alike and column sums alike, each at most 1.
 
-    Sums are not forced to be equal, as they cannot be where the proportions of cell types differ (unbalanced optimal
-    transport with a Kullback-Leibler penalty).
+    With a rigour of 1 they become equal (balanced optimal transport). Below they are not forced to be, as they cannot
+    be where the proportions of cell types differ (unbalanced, with a Kullback-Leibler penalty on sums).
 
     Parameters
     ----------
     kernel : (n, m)
         Not negative.
+    rigour
+        How equal sums are to be, from 0 to 1.
     caps
         Largest factor of a row and of a column; sums may be smaller where it is reached.
     columns : (m,)
@@ -129,17 +138,21 @@ def scale(
     n, m = kernel.shape
     right = np.ones(m, np.float32) if columns is None else columns
     for _ in range(ITERATIONS):
-        left = np.minimum(_damped(min(1, m / n) / np.maximum(kernel @ right, _TINY)), caps[0]).astype(np.float32)
-        right = np.minimum(_damped(min(1, n / m) / np.maximum(kernel.T @ left, _TINY)), caps[1]).astype(np.float32)
+        left = np.minimum(_damped(min(1, m / n) / np.maximum(kernel @ right, _TINY), rigour), caps[0]).astype(
+            np.float32
+        )
+        right = np.minimum(_damped(min(1, n / m) / np.maximum(kernel.T @ left, _TINY), rigour), caps[1]).astype(
+            np.float32
+        )
     left /= np.maximum(left * (kernel @ right), 1)
     right /= np.maximum(right * (kernel.T @ left), 1)
     return left, right
 
 
-def _damped(factors: Floats) -> Floats:
+def _damped(factors: Floats, rigour: float) -> Floats:
     """Factors nearer to their median: sums are to be alike, but not at any price."""
     middle = np.median(factors)
-    return np.asarray(middle * (factors / middle) ** RIGOUR)
+    return np.asarray(middle * (factors / middle) ** rigour)
 
 
 def scaled(kernel: Kernel, left: Floats, right: Floats) -> Kernel:
@@ -163,18 +176,18 @@ def _nearest(x: NDArray[np.float32], y: NDArray[np.float32], seed: int) -> spars
     return sparse.csr_array((values, index.astype(np.int32).ravel(), starts), shape=(len(x), len(y)))
 
 
-def _plan(kernel: Kernel, pairs: tuple[Index, Index], free: tuple[Index, Index]) -> Kernel:
+def _plan(kernel: Kernel, pairs: tuple[Index, Index], free: tuple[Index, Index], rigour: float) -> Kernel:
     """Plan between the cells that are not in pairs."""
     rows, columns = free
     inner = _block(kernel, rows, columns)
-    left, right = scale(inner)
+    left, right = scale(inner, rigour)
     if len(pairs[0]) and len(rows) and len(columns):
         # a known cell beside the same cells as the others, its partner not among them
         n, m = len(rows), len(columns)
         of_rows = min(1, m / n) / np.maximum(_block(kernel, pairs[0], columns) @ right, _TINY)
         of_columns = min(1, n / m) / np.maximum(_block(kernel, rows, pairs[1]).T @ left, _TINY)
         caps = float(np.quantile(of_rows, PLAUSIBLE)), float(np.quantile(of_columns, PLAUSIBLE))
-        left, right = scale(inner, caps=caps, columns=right)
+        left, right = scale(inner, rigour, caps=caps, columns=right)
     return scaled(inner, left, right)
 
 

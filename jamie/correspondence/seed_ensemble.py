@@ -33,12 +33,13 @@ class Refinement:
     ----------
     rounds
         Number of times that they are matched and the analyses repeated.
-    temperature
+    temperature, rigour
         Of the match.
     """
 
     rounds: int
     temperature: float
+    rigour: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def fit_ensemble(
         return found
     for _ in range(refinement.rounds):
         kernel = dense_kernel(found.coordinates(here, 0), found.coordinates(there, 1), refinement.temperature)
-        plan = _by_certainty(scaled(kernel, *scale(kernel)))
+        plan = _by_certainty(scaled(kernel, *scale(kernel, refinement.rigour)))
         moments = [m.plus(Moments.of(h, t, plan), mass) for m, h, t in zip(known, here, there, strict=True)]
         found = Ensemble(members, weights, canonical_maps(moments, members))
     return found
@@ -130,17 +131,15 @@ def compressed(
     return _in_blocks(ensemble, x, 0, to_x), _in_blocks(ensemble, y, 1, to_y)
 
 
-def held_out_quantiles(a: Floats, b: Floats, k: int) -> NDArray[np.float64]:
+def held_out_quantiles(forth: Floats, back: Floats) -> NDArray[np.float64]:
     """(k,) fraction of cells that are more similar than the partner, mean over both directions.
 
     Parameters
     ----------
-    a, b
-        (n, r) and (m, r) coordinates; the first k of a are the partners of the first k of b.
+    forth, back
+        (k, m) and (k, n) similarities to all cells of the other modality, of which the first k are the partners.
     """
-    a, b = unit_rows(a), unit_rows(b)
-    forth, back = a[:k] @ b.T, b[:k] @ a.T
-    partner = np.arange(k)
+    partner = np.arange(len(forth))
     return (_above(forth, forth[partner, partner]) + _above(back, back[partner, partner])) / 2
 
 

@@ -34,9 +34,10 @@ log = logging.getLogger(__name__)
 
 LEAST_PAIRS = 3
 PRACTICE = 1000  # cells without a known partner among which held-out ones are looked for
-FEW_FOR_MEAN = 5  # known cells whose mean counts half
+CHANCE = 2.0
 REFINING = 3000  # and that take part in the refinement
 PSEUDO_PAIRS = 40.0  # their mass, in known pairs
+_TINY = 1e-30
 
 
 class Seeded(CorrespondenceInferer):
@@ -106,6 +107,7 @@ class Seeded(CorrespondenceInferer):
             "n_components": _typical_components(choice),
             "rounds": self.rounds if choice.pseudo_pairs else 0,
             "n_pseudo_pairs": choice.pseudo_pairs,
+            "rigour": choice.rigour,
             "held_out_quantile": choice.quantile,
             "held_out_quantile_unrefined": choice.start_quantile,
         }
@@ -115,6 +117,7 @@ class Seeded(CorrespondenceInferer):
             pairs=known.certain().pairs(),
             shares=shares,
             temperature=self.temperature,
+            rigour=choice.rigour,
             seed=int(seeds[2]),
             diagnostics=diagnostics,
         )
@@ -126,7 +129,7 @@ class Seeded(CorrespondenceInferer):
             context.progress("correspondence", done, total, {"quantile": quantile})
 
         mass = PSEUDO_PAIRS if self.refine else 0.0
-        found = choose(levels, known, mass, Refinement(self.rounds, self.temperature), generator, report)
+        found = choose(levels, known, mass, self._refinement(1.0), generator, report)
         log.info(
             "%s: held-out known pairs at a mean quantile of %.3f, %.3f before cells of unknown partner joined (%s)",
             *(context.stage, found.quantile, found.start_quantile),
@@ -140,17 +143,28 @@ class Seeded(CorrespondenceInferer):
             ([level[known.others_a] for level in x], [level[known.others_b] for level in y]),
             (choice.members, choice.weights),
             choice.pseudo_pairs,
-            Refinement(self.rounds, self.temperature),
+            self._refinement(choice.rigour),
         )
+
+    def _refinement(self, rigour: float) -> Refinement:
+        return Refinement(self.rounds, self.temperature, rigour)
 
 
 def _centred(levels: Levels, known: NDArray[np.int64]) -> Levels:
-    """Move the origin from the mean of all cells to that of the known ones, the more the more there are.
+    """Move the origin from the mean of all cells to that of the known ones where these are another sample.
 
-    Where types have other proportions in the other modality, only these have means that belong together.
+    Where types have other proportions in the other modality, only the known ones have means that belong together. But
+    means of few cells are uncertain: up to `CHANCE` times the square that is expected of the way between the means where
+    cells are drawn at random, nothing moves, and beyond soon all of the way.
     """
-    share = np.float32(len(known) / (len(known) + FEW_FOR_MEAN))
-    return [level - share * level[known].mean(axis=0) for level in levels]
+    found = []
+    for level in levels:
+        n, k = len(level), len(known)
+        way = level[known].mean(axis=0)
+        expected = float(level.var(axis=0).sum()) * (1 / k - 1 / n)
+        share = max(0.0, 1 - (CHANCE * expected / max(float((way**2).sum()), _TINY)) ** 2)
+        found.append(level - np.float32(share) * way)
+    return found
 
 
 def _with_others(
