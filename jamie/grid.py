@@ -175,7 +175,9 @@ def sweeping(
                 yield folder, plan
         except KeyboardInterrupt as stop:
             command = "bench" if apart else "run"
-            stop.__notes__ = [f"go on with: jamie {command} SPEC --out {folder.path} --resume"]
+            stop.__notes__ = [
+                f"go on with the same spec and settings: jamie {command} SPEC --out {folder.path} --resume"
+            ]
             raise
 
 

@@ -145,7 +145,7 @@ def test_an_interrupt_leaves_a_run_directory_that_says_so_and_can_be_resumed(pla
     process.send_signal(sent)
     _, stderr = process.communicate()
     assert process.returncode == code, stderr
-    said = f"interrupted\n  go on with: jamie run SPEC --out {place.out} --resume\n"
+    said = f"interrupted\n  go on with the same spec and settings: jamie run SPEC --out {place.out} --resume\n"
     assert stderr.endswith(said), stderr
     assert "Traceback" not in stderr
     manifest = place.manifest()

@@ -274,7 +274,10 @@ class TestResume:
         done = sweep("--set", "training.checkpoint_seconds=0")
         monkeypatch.setattr(jamie.workers, "run", actual)
         assert done.exit_code == 130
-        assert done.stderr == f"interrupted\n  go on with: jamie run SPEC --out {place.out} --resume\n"
+        assert (
+            done.stderr
+            == f"interrupted\n  go on with the same spec and settings: jamie run SPEC --out {place.out} --resume\n"
+        )
         return place
 
     def test_an_interrupted_sweep_ends_in_the_same_numbers(self, interrupted, monkeypatch):

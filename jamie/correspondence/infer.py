@@ -91,7 +91,7 @@ def infer_all(
         found[a, b] = one if trust is None else replace(one, diagnostics={**one.diagnostics, **trust.as_diagnostics()})
         log.info("%s: %s", stage, _described(found[a, b]))
         if checked and (trust is None or not trust.better_than_chance):
-            log.warning("%s: %s", stage, _doubt(trust))
+            log.warning("%s: %s", stage, _doubt(trust, told.n_pairs))
     sizes = {name: view.n_cells for name, view in views.items()}
     return Inference(Correspondences(sizes, {pair: one.correspondence for pair, one in found.items()}), found)
 
@@ -103,9 +103,10 @@ def _needless(told: Correspondence, tied: bool) -> str:
     return "they share no cells, and are tied through other modalities" if tied and not told.n_pairs else ""
 
 
-def _doubt(trust: Trust | None) -> str:
+def _doubt(trust: Trust | None, n_known: int) -> str:
     if trust is None:
-        return "no known pair tells how good the inferred correspondence is; it may be no better than chance"
+        telling = f"the {n_known} known pairs are too few to tell" if n_known else "no known pair tells"
+        return f"{telling} how good the inferred correspondence is; it may be no better than chance"
     return (
         f"the inferred correspondence is NO BETTER THAN CHANCE at finding {trust.checked_pairs} known pairs that it "
         f"was not told: mean quantile of the true partner {trust.checked_quantile:.3f} +- "

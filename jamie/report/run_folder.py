@@ -189,7 +189,7 @@ class RunFolder:
                 yield
         except KeyboardInterrupt as error:
             self._end("interrupted", error="interrupted; --resume goes on from the last checkpoint")
-            error.add_note(f"go on with: jamie run SPEC --out {self.path} --resume")
+            error.add_note(f"go on with the same spec and settings: jamie run SPEC --out {self.path} --resume")
             raise
         except JamieError as error:
             self._end("failed", error=str(error), code=error.code)
