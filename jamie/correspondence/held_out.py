@@ -21,7 +21,8 @@ from jamie.correspondence.seed_ensemble import (
 FOLDS = 5
 HELD_OUT = 200  # pairs of each fold that are looked for
 SHARPNESS = 20.0  # weight of a member: its quantile to minus this power
-FEW = 20  # number of pairs at which that power is halved
+FEW = 150  # number of pairs at which that power is halved
+UNLIKELY = 0.05  # chance of a harm as large where there is none
 LEAST_SHARE = 0.1  # of an equal weight; members below are left out
 
 Floats = NDArray[np.floating]
@@ -153,7 +154,8 @@ def choose(
     report(2, 3, float(start.mean()))
     refined = of_held_out(mass, rigour) if mass else start
     report(3, 3, float(refined.mean()))
-    if _clearly_above_zero(refined - start):
+    # where proportions differ, what cells match is less certain: then they join only if that helps
+    if _clearly_above_zero(refined - start) or (rigour < 1 and refined.mean() > start.mean()):
         mass, refined = 0.0, start
     return Choice(members, weights, mass, rigour, float(start.mean()), float(refined.mean()))
 
@@ -177,9 +179,13 @@ def _folds(levels: tuple[Levels, Levels], known: Known, generator: np.random.Gen
 
 
 def _clearly_above_zero(differences: Floats) -> bool:
-    """Whether a mean exceeds its standard error."""
+    """Whether a mean is above 0 beyond what chance would give one time in `UNLIKELY` (Student's t)."""
+    from scipy.special import stdtrit
+
     k = len(differences)
-    return bool(differences.mean() > differences.std(ddof=1) / np.sqrt(k)) if k > 1 else False
+    if k < 2:
+        return False
+    return bool(differences.mean() > stdtrit(k - 1, 1 - UNLIKELY) * differences.std(ddof=1) / np.sqrt(k))
 
 
 def _weights(quantiles: Floats) -> NDArray[np.float64]:

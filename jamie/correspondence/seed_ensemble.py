@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.correspondence.canonical import Levels, Maps, Member, Moments, canonical_maps, directions
-from jamie.correspondence.matching import dense_kernel, scale, scaled, unit_rows
+from jamie.correspondence.matching import dense_kernel, scale, scaled
 
 COMPONENTS = (8, 20, 50)
 SHRINKAGES = (0.03, 0.1, 0.3, 0.6)
 POWERS = (1.0, 2.0)
 LEVELS = 3
+WARM = 3.0  # temperature of the first match, when its cosines are the least certain, in that of the last
 DIMENSIONS = 64  # of coordinates that stand for those of all members
 SAMPLE = 2000  # cells of each modality by which these are found
 ROWS = 8192
@@ -40,6 +41,10 @@ class Refinement:
     rounds: int
     temperature: float
     rigour: float
+
+    def temperatures(self) -> NDArray[np.float64]:
+        """Return (rounds,) that of each round, from `WARM` times the last, which is the match's."""
+        return np.geomspace(WARM, 1, self.rounds) * self.temperature
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,8 @@ def fit_ensemble(
     here, there = free
     if mass == 0 or not len(here[0]) or not len(there[0]):
         return found
-    for _ in range(refinement.rounds):
-        kernel = dense_kernel(found.coordinates(here, 0), found.coordinates(there, 1), refinement.temperature)
+    for temperature in refinement.temperatures():
+        kernel = dense_kernel(found.coordinates(here, 0), found.coordinates(there, 1), temperature)
         plan = _by_certainty(scaled(kernel, *scale(kernel, refinement.rigour)))
         moments = [m.plus(Moments.of(h, t, plan), mass) for m, h, t in zip(known, here, there, strict=True)]
         found = Ensemble(members, weights, canonical_maps(moments, members))

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 LEAST_PAIRS = 3
 PRACTICE = 1000  # cells without a known partner among which held-out ones are looked for
-CHANCE = 2.0
+CHANCE = 2.0  # squared way between the means of known and of all cells that may be chance, in its expectation
 REFINING = 3000  # and that take part in the refinement
 PSEUDO_PAIRS = 40.0  # their mass, in known pairs
 _TINY = 1e-30
@@ -46,11 +46,14 @@ class Seeded(CorrespondenceInferer):
     Leading scores, as they are and smoothed over nearest-neighbour graphs of all cells, enter regularised canonical
     correlation analyses of the known pairs: with 8, 20 and 50 components, four shrinkages and two weightings of the
     canonical variates. Their cosine similarities are averaged, each weighed by how high it ranks known pairs that
-    were held out. Then cells of unknown partner join: the entropic transport plan between them adds to the
-    covariances, with the mass of 40 pairs, unless held-out pairs are then ranked lower by more than a standard error.
-    That helps where pairs are few, and is outweighed where they are many. At last the cells without a known partner
-    are matched by optimal transport, in which a cell that resembles none of the other modality, by the measure of the
-    cells that are known to have a partner, keeps little mass, as does one that is far from all these in its own.
+    were held out, and the more alike the fewer there are. Then cells of unknown partner join: the entropic transport
+    plan between them adds to the covariances, with the mass of 40 pairs, unless held-out pairs are then clearly ranked
+    lower (Student's t, 5 %). That helps where pairs are few, and is outweighed where they are many.
+
+    At last the cells without a known partner are matched by optimal transport. It is balanced, unless held-out pairs
+    are clearly ranked lower by it than by one with damped factors, as where the types of cells have other proportions
+    in the other modality. A cell that resembles none of the other modality, by the measure of the cells that are known
+    to have a partner, keeps little mass, as does one that is far from all these in its own.
 
     At least three known pairs are needed. Nothing grows with n_a x n_b where that exceeds 2^24: the similarities are
     then brought down to 64 dimensions, and the 50 nearest of each cell are kept (15 above 250,000 cells).
@@ -60,7 +63,8 @@ class Seeded(CorrespondenceInferer):
     refine : bool
         Whether cells of unknown partner may join, unless held-out pairs are then harder to find.
     rounds : int
-        Number of times that they are matched and the analyses repeated.
+        Number of times that they are matched and the analyses repeated, at a temperature that falls from three times
+        the last.
     temperature : float
         Difference of the cosine over which a confidence changes by a factor e; smaller is sharper.
     """
@@ -70,7 +74,7 @@ class Seeded(CorrespondenceInferer):
     references = ("10.1093/biomet/28.3-4.321", "10.1016/0304-4076(76)90010-5", "10.1090/mcom/3303")
 
     def __init__(
-        self, *, refine: bool = True, rounds: Annotated[int, Field(ge=1)] = 4, temperature: PositiveFloat = 0.1
+        self, *, refine: bool = True, rounds: Annotated[int, Field(ge=1)] = 8, temperature: PositiveFloat = 0.1
     ) -> None:
         self.refine = refine
         self.rounds = rounds
@@ -154,8 +158,8 @@ def _centred(levels: Levels, known: NDArray[np.int64]) -> Levels:
     """Move the origin from the mean of all cells to that of the known ones where these are another sample.
 
     Where types have other proportions in the other modality, only the known ones have means that belong together. But
-    means of few cells are uncertain: up to `CHANCE` times the square that is expected of the way between the means where
-    cells are drawn at random, nothing moves, and beyond soon all of the way.
+    means of few cells are uncertain: nothing moves up to `CHANCE` times the squared way between the means that is
+    expected of cells drawn at random, and beyond soon all of the way.
     """
     found = []
     for level in levels:
