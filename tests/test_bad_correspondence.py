@@ -55,13 +55,15 @@ def test_a_table_with_unknown_cells(place):
 
 @pytest.mark.parametrize("name", ["unioncom", "gromov_wasserstein"])
 def test_a_dense_array_that_would_not_fit(place, monkeypatch, name):
-    monkeypatch.setattr(jamie.core.context, "physical_memory", lambda: 2**30)
+    monkeypatch.setattr(jamie.core.context, "physical_memory", lambda: 2**27)
     done = place.run(
         data={"simulate_branch": {"n_cells": 4000, "n_features": [4, 5]}},
         correspondence={"infer": name, "rho": 0.5},
+        evaluate={"known_pairs": {"fraction": 0.1}},
     )
-    place.refused(done, f"correspondence modality1--modality2: {name} on 4000 and 4000 cells would need 1.")
-    place.refused(done, "GiB, more than the limit of 0.5 GiB\n  use fewer cells, ")
+    place.refused(done, f"correspondence modality1--modality2: {name} on 3200 and 3200 cells would need ")
+    place.refused(done, "GiB, more than the limit of 0.1 GiB\n  use ")
+    place.refused(done, f"hierarchical: {{inner: {name}}}, which matches groups of cells\n")
 
 
 def run(place, matrix, pair="rna--protein"):

@@ -21,7 +21,7 @@ class TestSpec:
             "wrong.yaml:2:25  correspondence.infer: unknown correspondence 'unoincom'\n"
             "    2 | correspondence: {infer: unoincom}\n"
             "      |                         ^^^^^^^^\n"
-            "  did you mean 'unioncom'?   available: gromov_wasserstein, unioncom",
+            "  did you mean 'unioncom'?   available: anchor_distance, auto, ",
         )
         place.refused(
             done,
@@ -146,7 +146,7 @@ def unchanged(m):
 
 NO_PAIRS = (
     "and none is to be inferred, so nothing would tie the modalities together\n"
-    "  set correspondence.infer (such as unioncom) and add the loss alignment, or give pairs: names that occur in both "
+    "  set correspondence.infer (such as auto) and add the loss alignment, or give pairs: names that occur in both "
     "modalities, known: table, or known: matrix"
 )
 DATA = {
@@ -224,15 +224,20 @@ DATA = {
         "rna, preprocessor 'log_normalize': expected counts, found 1 negative values (0.28 %); the first is -4 in cell "
         "'cell2'\n  choose the layer that holds counts (such as layer: counts), or leave log_normalize out",
     ),
-    "no shared cells": (no_names_in_common, {}, "correspondence: no pair of cells is known " + NO_PAIRS),
+    "no shared cells": (
+        no_names_in_common,
+        {},
+        "pairing 'by_name': expected names of cells that occur in two of rna, protein, found none (they look like "
+        "'AAAC0', 'cell0')\n  make the names of cells that were measured twice agree, or give their pairs",
+    ),
     "nothing known": (
         unchanged,
-        {"correspondence": {"known": "none"}},
+        {"correspondence": {"known": "none", "infer": None}},
         "spec.yaml:11:17  correspondence: no pair of cells is known " + NO_PAIRS,
     ),
     "every pair hidden": (
         unchanged,
-        {"evaluate": {"known_pairs": {"fraction": 0}}},
+        {"evaluate": {"known_pairs": {"fraction": 0}}, "correspondence": {"infer": None}},
         "correspondence: no pair of cells is known (evaluate.known_pairs.fraction is 0) " + NO_PAIRS,
     ),
     "fewer than 5 % shared": (
@@ -242,10 +247,11 @@ DATA = {
         "share their names, found 1 of 30 (3.3 %); the first is 'cell0'\n"
         "  barcodes coincide by chance: add the sample to the names or use 'known: none'",
     ),
-    "loss without its correspondence": (
+    "no loss but one without its correspondence": (
         unchanged,
-        {"losses": {"alignment": {"weight": 1}}},
-        "losses.alignment: alignment reads an inferred correspondence, and correspondence.infer is null\n",
+        {"losses": {"alignment": 1, "kl": 0, "combination": 0, "reconstruction": 0}, "correspondence": {"infer": None}},
+        "losses: expected at least one loss with a weight above 0 that does without an inferred correspondence, as "
+        "correspondence.infer is null\n",
     ),
 }
 

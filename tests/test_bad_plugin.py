@@ -132,7 +132,7 @@ USE = {
     "loss": {"losses": {"mine": {"weight": 1}}},
     "reader": {"data": "mine"},
     "pairing": {"correspondence": {"known": "mine"}},
-    "correspondence": {"correspondence": {"infer": "mine", "rho": 0.5}},
+    "correspondence": {"correspondence": {"infer": "mine"}, "evaluate": {"known_pairs": {"fraction": 0.5}}},
     "preprocessor": {"modalities": {"*": {"preprocess": ["mine"]}}},
     "encoder": {"modalities": {"*": {"encoder": "mine"}}},
     "decoder": {"modalities": {"*": {"decoder": "mine"}}},
@@ -175,7 +175,7 @@ BROKEN = [
     (
         "correspondence",
         "jamie.Inferred(jamie.Correspondence(np.eye(3)), np.ones(3), np.ones(3))",
-        "correspondence 'mine': expected a correspondence of shape (30, 30) with a confidence for each cell, "
+        "correspondence 'mine': expected a correspondence of shape (24, 24) with a confidence for each cell, "
         "found ((3, 3), (3,), (3,))\n  give a row for each cell of a and a column for each of b",
     ),
     (

@@ -30,7 +30,7 @@ SPEC = {
     "model": {"latent_dim": 4},
     "training": TRAINING,
     "evaluate": {"holdout": {"fraction": 0.2}, "known_pairs": {"fraction": 0.5}},
-    "correspondence": {"infer": "unioncom", "rho": 0.7},
+    "correspondence": {"infer": "unioncom", "rho": 0.7, "check": 0},
     "losses": {"alignment": {"weight": 31.25}},
 }
 
@@ -204,7 +204,8 @@ def test_python_class_is_the_same_pipeline(mdata, result, tmp_path):
 
 @pytest.fixture(scope="module")
 def matched(tmp_path_factory):
-    return jamie.run(SPEC | {"until": "correspondence"}, out=tmp_path_factory.mktemp("runs") / "matched")
+    checked = {"until": "correspondence", "correspondence": SPEC["correspondence"] | {"check": 0.2}}
+    return jamie.run(SPEC | checked, out=tmp_path_factory.mktemp("runs") / "matched")
 
 
 def test_a_run_until_the_correspondence_infers_and_judges_and_trains_nothing(matched, result):

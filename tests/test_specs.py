@@ -110,10 +110,11 @@ def test_runs_on_few_cells(path, tmp_path):
 @each_of(BENCHMARKS)
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_benchmarks_run_on_few_cells(path, tmp_path):
-    file = data_file(path)
-    few = {"data.n_cells": N_CELLS} if file is None else {"data.path": str(some_cells(file, tmp_path))}
+    data_file(path)  # skips where there is none
     first = {cell.spec.correspondence.infer.name: cell.spec for cell in reversed(expand(path).cells)}
     for name, spec in first.items():
+        file = spec.data.params.get("path")
+        few = {"data.n_cells": N_CELLS} if file is None else {"data.path": str(some_cells(file, tmp_path))}
         slow = [key for key in ("iterations", "max_iterations") if key in spec.correspondence.infer.params]
         quick = few | {f"correspondence.infer.{key}": 20 for key in slow}
         result = jamie.run(spec.plain(), out=tmp_path / name, overrides=quick)

@@ -14,7 +14,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
-from jamie.correspondence.coupling import inferred_from, project_
+from jamie.correspondence.coupling import MOST, inferred_from, project_
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.starts import (
     LIFTED,
@@ -95,9 +95,10 @@ class UnionCom(CorrespondenceInferer):
 
     def _memory(self, a: View, b: View) -> int:
         # distances as they are computed (float64 and a copy) beside those of the other modality, or distances of both,
-        # F, and as much again
+        # F, and as much again; then the entries that are kept, and a copy
         n, m = sorted((a.n_cells, b.n_cells))
-        return max(16 * m**2 + 4 * n**2, 4 * (n**2 + m**2) + 8 * n * m) + 8 * (n + m) * max(n // 4, FIRST_RANK)
+        solving = max(16 * m**2 + 4 * n**2, 4 * (n**2 + m**2) + 8 * n * m) + 8 * (n + m) * max(n // 4, FIRST_RANK)
+        return solving + 16 * min(n * m, MOST)
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         transposed = a.n_cells > b.n_cells

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def cell_columns(prepared: Prepared, inference: Inference | None) -> dict[str, pd.DataFrame]:
     """Columns that a run adds to each modality's `obs`.
 
-    ``jamie_split`` is ``train`` or ``held_out``. Where a correspondence was inferred, ``jamie_match_score`` is the
+    ``jamie_split`` is ``train`` or ``held_out``. Where partners were inferred, ``jamie_match_score`` is the
     confidence of a cell's best partner: 1 for a known pair, else what the inferer says, 0 for a cell that it was
     not shown.
     """
@@ -47,7 +47,7 @@ def cell_columns(prepared: Prepared, inference: Inference | None) -> dict[str, p
     for m, data in prepared.dataset.modalities.items():
         train = prepared.split.train[m]
         columns[m] = pd.DataFrame({SPLIT: pd.Categorical(np.where(train, "train", "held_out"))}, index=data.cells)
-        if inference is not None:
+        if inference is not None and inference.correspondences.n_pairs:
             columns[m][MATCH_SCORE] = _match_scores(m, prepared.dataset.known, inference, train)
     return columns
 

@@ -98,6 +98,16 @@ def test_subset_takes_indices_in_their_order_and_masks(found):
     np.testing.assert_array_equal(found.subset(mask, np.arange(4)).matrix.toarray(), MATRIX[mask])
 
 
+def test_permuted_is_the_subset_of_all_cells_in_that_order():
+    rng = np.random.default_rng(0)
+    found = Correspondence(np.where(rng.random((7, 9)) < 0.5, rng.random((7, 9)), 0))
+    before, rows, columns = found.matrix.toarray(), rng.permutation(7), rng.permutation(9)
+    permuted = found.permuted(rows, columns)
+    np.testing.assert_array_equal(permuted.matrix.toarray(), before[rows][:, columns])
+    assert permuted.matrix.has_canonical_format
+    np.testing.assert_array_equal(found.matrix.toarray(), before)
+
+
 def test_keep_and_without_split_the_pairs(found):
     mask = np.array([True, False, False, True])
     kept, rest = found.keep(mask), found.without(found.keep(mask))

@@ -26,11 +26,12 @@ def test_a_chance_overlap_is_refused_unless_asked_for(make):
     assert ByName(min_overlap=0.02).pairs(modalities).n_pairs == 1
 
 
-def test_no_shared_name_is_noted(make, caplog):
+def test_no_shared_name_is_refused(make):
     modalities = {"a": make.modality("a", "pq"), "b": make.modality("b", "xyz")}
-    with caplog.at_level(logging.WARNING, "jamie"):
-        assert ByName().pairs(modalities).n_pairs == 0
-    assert "no cell name occurs in two of a, b, so no pair is known (names look like 'p', 'x')" in caplog.text
+    with pytest.raises(DataError, match=r"(?s)occur in two of a, b, found none .they look like 'p', 'x'.*known: none"):
+        ByName().pairs(modalities)
+    modalities["c"] = make.modality("c", "zw")
+    assert ByName().pairs(modalities).n_pairs == 1
 
 
 def test_names_that_may_only_count_rows_are_noted(make, caplog):

@@ -166,6 +166,7 @@ def test_a_spec_runs_on_the_result_of_an_earlier_run(mdata, tmp_path):
         mdata.write_h5mu(tmp_path / "cells.h5mu")
     spec = SETTINGS | {"data": {"mudata": {"path": str(tmp_path / "cells.h5mu")}}}
     overrides = {"correspondence.infer": {"unioncom": {"max_iterations": 5}}, "correspondence.rho": 0.5}
+    overrides["evaluate.known_pairs.fraction"] = 0.5
     first = jamie.run(spec, out=tmp_path / "first", overrides=overrides)
     assert "jamie_match_score" in first.mdata["rna"].obs
     spec["data"] = {"mudata": {"path": str(tmp_path / "first/result.h5mu")}}

@@ -65,7 +65,7 @@ class CorrespondenceInferer(Component):
         found = self._infer(a.subset(order_a), b.subset(order_b), known.subset(order_a, order_b), context)
         confidence_a, confidence_b = self._confidences(found, a, b)
         back_a, back_b = np.argsort(order_a), np.argsort(order_b)
-        correspondence = found.correspondence.subset(back_a, back_b)
+        correspondence = found.correspondence.permuted(back_a, back_b)
         confidence_a, confidence_b = confidence_a[back_a], confidence_b[back_b]
         certain = known.certain()
         if certain.n_pairs:

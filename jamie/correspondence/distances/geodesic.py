@@ -38,7 +38,7 @@ class Geodesic(Distance):
         from scipy.sparse.csgraph import dijkstra
 
         graph = connected_graph(view.scores, neighbors_of(self.k, view.n_cells), view.modality)
-        return np.ascontiguousarray(dijkstra(graph, directed=False, indices=to).T)
+        return np.asarray(dijkstra(graph, directed=False, indices=to).T)  # a view: a copy would double the memory
 
 
 def neighbors_of(k: int | Literal["auto"], n_cells: int) -> int:

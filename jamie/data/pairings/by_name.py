@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 class ByName(Pairing):
     """A cell name that occurs in two modalities is one cell measured in both.
 
+    Where no name occurs twice that is an error: names that were meant to agree must not become a guess in silence.
+
     Parameters
     ----------
     min_overlap
@@ -35,11 +37,13 @@ class ByName(Pairing):
 
     def _pairs(self, modalities: Mapping[str, ModalityData]) -> dict[tuple[str, str], Correspondence]:
         found = {(a, b): self._match(modalities[a], modalities[b]) for a, b in combinations(modalities, 2)}
-        if not any(c.n_pairs for c in found.values()):
-            log.warning(
-                "pairing 'by_name': no cell name occurs in two of %s, so no pair is known (names look like %s)",
-                ", ".join(modalities),
-                ", ".join(f"'{m.cells[0]}'" for m in modalities.values() if m.n_cells),
+        if found and not any(c.n_pairs for c in found.values()):
+            raise DataError(
+                f"expected names of cells that occur in two of {', '.join(modalities)}, found none (they look like "
+                f"{', '.join(repr(m.cells[0]) for m in modalities.values() if m.n_cells)})",
+                where="pairing 'by_name'",
+                fix="make the names of cells that were measured twice agree, or give their pairs (correspondence.known: "
+                "table); where none was measured twice, say so, and partners are inferred: correspondence.known: none",
             )
         return found
 
