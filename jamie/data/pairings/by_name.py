@@ -42,8 +42,9 @@ class ByName(Pairing):
                 f"expected names of cells that occur in two of {', '.join(modalities)}, found none (they look like "
                 f"{', '.join(repr(m.cells[0]) for m in modalities.values() if m.n_cells)})",
                 where="pairing 'by_name'",
-                fix="make the names of cells that were measured twice agree, or give their pairs (correspondence.known: "
-                "table); where none was measured twice, say so, and partners are inferred: correspondence.known: none",
+                fix="make the names of cells that were measured twice agree, or give their pairs "
+                "(correspondence.known: table); where none was measured twice, say so, and partners are inferred: "
+                "correspondence.known: none",
             )
         return found
 
