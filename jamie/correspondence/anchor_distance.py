@@ -26,8 +26,8 @@ class AnchorDistance(CorrespondenceInferer):
     A cell's profile is its closeness ``exp(-(rank / n)^2 / 2 s^2)`` to each anchor, rank being the place of its
     distance among the distances of all n cells to that anchor: so neither the units of a modality nor a stretched
     part of it matter. Profiles are centred over the cells and compared by their cosine; cells are then matched by
-    optimal transport that leaves out what resembles nothing (`jamie.correspondence.matching`). Nothing is learned,
-    so that three anchors suffice where modalities are alike in shape; on measured cells `seeded` finds more.
+    optimal transport that leaves out what resembles nothing (`jamie.correspondence.matching`). Nothing is learned:
+    modalities have to be alike in shape.
 
     Parameters
     ----------

@@ -20,6 +20,7 @@ MANY = 250_000
 ITERATIONS = 15
 DAMPED = 0.3  # a rigour: 1 for equal sums at any price, 0 for factors that are all the same
 PLAUSIBLE = 0.95  # part of the cells with a known partner that resemble the other modality as a cell must
+_SEARCH = 26 * 2**24  # bytes of the blocks in which neighbours are searched
 _TINY = 1e-30
 
 Floats = NDArray[np.floating]
@@ -81,11 +82,11 @@ def match(
 
 
 def memory_of_matching(n_a: int, n_b: int) -> int:
-    """Bytes that `match` takes at its peak, its result among them."""
+    """Bytes that `match` takes at its peak, its result among them (measured: 100 for each two cells)."""
     if n_a * n_b <= ALL_PAIRS:
-        return 32 * n_a * n_b
+        return 110 * n_a * n_b
     k = NEIGHBORS if max(n_a, n_b) <= MANY else FEWER_NEIGHBORS
-    return 100 * k * (n_a + n_b)
+    return 150 * k * (n_a + n_b) + _SEARCH
 
 
 def similarity_kernel(a: Floats, b: Floats, temperature: float, seed: int = 0) -> Kernel:

@@ -24,6 +24,7 @@ from jamie.correspondence.seed_ensemble import (
     LEVELS,
     Ensemble,
     Refinement,
+    all_members,
     compressed,
     fit_ensemble,
     moments_of_pairs,
@@ -85,9 +86,12 @@ class Seeded(CorrespondenceInferer):
         return {"rounds": 1}
 
     def _memory(self, a: View, b: View) -> int:
-        of_levels = 4 * LEVELS * max(COMPONENTS) + 8 * max(COMPONENTS) + 8 * DIMENSIONS
-        practice = 16 * min(REFINING, a.n_cells) * min(REFINING, b.n_cells)
-        return of_levels * (a.n_cells + b.n_cells) + max(memory_of_matching(a.n_cells, b.n_cells), practice)
+        scores = max(a.scores.shape[1], b.scores.shape[1])
+        each = 8 * (LEVELS * max(COMPONENTS) + DIMENSIONS)
+        if a.n_cells * b.n_cells <= ALL_PAIRS:
+            each += 2 * 4 * sum(member.n_components for member in all_members(scores))
+        practice = 32 * min(REFINING, a.n_cells) * min(REFINING, b.n_cells)
+        return each * (a.n_cells + b.n_cells) + max(memory_of_matching(a.n_cells, b.n_cells), practice)
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         generator = context.generator()

@@ -1,5 +1,7 @@
 import logging
 import os
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,33 @@ def test_cells_of_a_type_that_the_other_modality_lacks_get_little_mass_and_confi
     mass = found.correspondence.matrix.sum(axis=1)
     assert mass[lonely].mean() < 0.5 * mass[matched].mean()
     assert found.confidence_a[lonely].mean() < 0.5 * found.confidence_a[matched].mean()
+
+
+def test_single_cells_far_from_all_others_get_little_mass(view_of):
+    a, b, *_ = types(view_of, [60, 50, 40], [60, 50, 40])
+    rows = np.r_[0:10, 60:70, 110:120]
+    lonely = [30, 90]
+    scores = a.scores.copy()
+    directions = np.random.default_rng(3).normal(size=(2, scores.shape[1]))
+    radius = np.linalg.norm(scores, axis=1).max()
+    scores[lonely] = 3 * radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    found = Seeded().infer(replace(a, scores=scores), b, Correspondence.from_pairs(rows, rows, (150, 150)))
+    mass = found.correspondence.matrix.sum(axis=1)
+    others = np.setdiff1d(np.arange(150), np.r_[rows, lonely])
+    assert mass[lonely].max() < 0.1 * np.median(mass[others])
+    assert found.confidence_a[lonely].max() < np.quantile(found.confidence_a[others], 0.1)
+
+
+@each_inferer
+def test_memory_covers_the_measured_peak(inferer, isometric_copy):
+    copy = isometric_copy(300, 400)
+    known = told(copy.partner, 30, (300, 400))
+    inferer.infer(copy.a, copy.b, known)  # imports
+    tracemalloc.start()
+    inferer.infer(copy.a, copy.b, known)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= inferer._memory(copy.a, copy.b) <= 4 * peak
 
 
 def test_unequal_proportions_of_types_do_not_mix_them(view_of):
