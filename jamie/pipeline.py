@@ -101,7 +101,7 @@ def run(
         context = Context(seed=spec.seed, device=device, progress=_both(folder.progress, progress))
         if resume:
             _require_same(folder, spec, hashes)
-        with folder.recording(name=spec.name, seed=spec.seed, device=device, data=hashes):
+        with folder.recording(name=spec.name, seed=spec.seed, device=device, data=hashes, until=spec.until):
             log.info("run directory: %s", folder.path)
             folder.write_text(RESOLVED, spec.to_yaml())
             with folder.stage("data"):

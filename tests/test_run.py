@@ -17,9 +17,10 @@ import yaml
 from scipy import sparse
 
 import jamie
-from jamie.core.errors import SpecError
+from jamie.core.errors import OutputError, SpecError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.reevaluate import evaluate_run
 from jamie.report.matching_table import run_tables
 
 TRAINING = {"min_epochs": 15, "max_epochs": 40, "patience": 10, "batch_size": 32, "checkpoint_seconds": 0}
@@ -219,6 +220,11 @@ def test_a_run_until_the_correspondence_infers_and_judges_and_trains_nothing(mat
     assert mine == {r["part"]: r["value"] for r in metrics_of(result.folder) if r["metric"] == "matching"}
     (pair,) = json.loads((matched.folder / "correspondence.json").read_text())
     assert pair["diagnostics"]["checked_pairs"] > 0
+
+
+def test_it_is_not_taken_for_a_whole_run(matched):
+    with pytest.raises(OutputError, match="expected a whole run, found one that stopped after the correspondence"):
+        evaluate_run(matched.folder)
 
 
 def test_its_table_names_every_part_beside_chance(matched):

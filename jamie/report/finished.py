@@ -58,6 +58,12 @@ class FinishedRun:
         if "sweep" in manifest:
             fix = f"give one of the runs below it, such as {next((path / 'runs').glob('*'), path / 'runs')}"
             raise OutputError("expected the folder of one run, found that of a sweep", where=str(path), fix=fix)
+        if manifest.get("until"):
+            raise OutputError(
+                f"expected a whole run, found one that stopped after the {manifest['until']}",
+                where=str(path),
+                fix="run the spec without `until`; the scores that there are stand in metrics.csv",
+            )
         return cls(path, manifest)
 
     def json(self, name: str) -> Any:
