@@ -12,7 +12,8 @@ Metric = Literal["euclidean", "cosine", "correlation"]
 
 EXACT_PAIRS = 2_500_000_000  # all pairs are compared up to 50,000 x 50,000 cells; beyond, pynndescent searches
 _DOUBLE_PAIRS = 2**26  # up to 8,192 x 8,192 in double precision
-_BLOCK = 2**24  # similarities held at a time
+_BLOCK = 2**20  # numbers in a block of similarities or differences
+_ROWS = 128  # and rows of similarities at least, for the product's sake
 _SPARE = 4  # candidates beyond k: single precision may misplace cells that are almost equally near
 
 
@@ -125,7 +126,7 @@ def _blockwise(queries: NDArray[np.float64], points: NDArray[np.float64], k: int
     centre = points.mean(axis=0) if metric == "euclidean" else np.zeros(points.shape[1])
     right = torch.from_numpy(points - centre).to(precision)
     offset = (right**2).sum(dim=1) / 2 if metric == "euclidean" else torch.zeros(len(points), dtype=precision)
-    rows = max(_BLOCK // len(points), 1)
+    rows = max(_BLOCK // len(points), _ROWS)
     block = torch.empty((min(rows, len(queries)), len(points)), dtype=precision)
     found = np.empty((len(queries), k), np.int64)
     for start in range(0, len(queries), rows):
