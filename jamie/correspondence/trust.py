@@ -18,6 +18,7 @@ from jamie.correspondence.partners import PartnerRanks, beats_chance, chance_of_
 
 log = logging.getLogger(__name__)
 
+MOST_CELLS = 20_000  # of a modality; of more, a random sample takes part in the check
 ENOUGH = 30  # hidden pairs; where one part of the known pairs has fewer, further parts are hidden in turn
 
 
@@ -76,8 +77,9 @@ def check(
     """Let an inferer find known pairs that it is not told.
 
     One that uses known pairs infers again with a part of them hidden, and with further parts until 30 pairs or all
-    have been hidden; it is judged among the cells without a partner that it was told. One that uses none is judged
-    by all known pairs as they are.
+    have been hidden; it is judged among the cells without a partner that it was told. Of more than 20,000 cells a
+    random sample takes part: with fewer pairs to learn from it is hardly better there than on all. One that uses no
+    pairs is judged by all of them as they are.
 
     Parameters
     ----------
@@ -102,6 +104,8 @@ def check(
         return None
     if not inferer.uses_known:
         return Trust.of(partner_ranks(found.matrix, rows, columns), shape)
+    a, b, known = _sampled(a, b, known, context)
+    rows, columns = known.certain().pairs()
     ranks = []
     for number, hidden in enumerate(_parts(len(rows), fraction, context)):
         told = known.keep(_kept(known, rows[hidden], columns[hidden]))
@@ -114,7 +118,21 @@ def check(
         matrix, shape = guess.subset(free_a, free_b).matrix, (len(free_a), len(free_b))
         at = np.searchsorted(free_a, rows[hidden]), np.searchsorted(free_b, columns[hidden])
         ranks.append(partner_ranks(matrix, *at))
-    return Trust.of(PartnerRanks.joined(ranks), shape)
+    return Trust.of(PartnerRanks.joined(ranks), shape) if ranks else None
+
+
+def _sampled(a: View, b: View, known: Correspondence, context: Context) -> tuple[View, View, Correspondence]:
+    """Draw at most about `MOST_CELLS` of the larger modality, and as large a part of the other; pairs stay together."""
+    share = MOST_CELLS / max(a.n_cells, b.n_cells)
+    if share >= 1:
+        return a, b, known
+    generator = context.at(f"{context.stage}/check sample").generator()
+    rows, columns = known.certain().pairs()
+    drawn_a, drawn_b, drawn_pairs = (generator.random(n) < share for n in (a.n_cells, b.n_cells, len(rows)))
+    drawn_a[rows] = drawn_b[columns] = drawn_pairs
+    index_a, index_b = np.flatnonzero(drawn_a), np.flatnonzero(drawn_b)
+    log.info("%s: the check takes a sample of %d and %d cells", context.stage, len(index_a), len(index_b))
+    return a.subset(index_a), b.subset(index_b), known.subset(index_a, index_b)
 
 
 def _parts(n: int, fraction: float, context: Context) -> Iterator[NDArray[np.int64]]:

@@ -70,6 +70,19 @@ def test_an_inferer_that_uses_no_pairs_is_judged_by_all_and_not_asked_again(side
     assert inferer.told == [0]
 
 
+def test_of_many_cells_a_sample_is_checked_in_which_pairs_stay_together(sides, monkeypatch, caplog):
+    monkeypatch.setattr("jamie.correspondence.trust.MOST_CELLS", 40)
+    inferer = ByScore()
+    with caplog.at_level(logging.INFO, "jamie"):
+        trust = checked(inferer, sides)
+    assert (trust.checked_quantile, trust.checked_top1) == (0, 1)
+    # half of 60, 80 and 40, but for chance
+    assert 10 <= trust.checked_pairs <= 30
+    assert inferer.told[0] == 40
+    assert max(inferer.told[1:]) <= 30
+    assert "here: the check takes a sample of" in caplog.text
+
+
 @pytest.mark.parametrize("fewest", [40, 33])
 def test_too_few_pairs_to_hide_some_are_no_judgement(sides, caplog, fewest):
     with caplog.at_level(logging.INFO, "jamie"):
