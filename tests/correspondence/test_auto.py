@@ -37,7 +37,7 @@ def pairs(n, n_known):
             1,
             9,
             "cpu",
-            "unioncom",
+            "gromov_wasserstein",
             "only 1 pair is known and only 9 features are linked, and 60 cells are few enough to compare all",
         ),
         (
@@ -53,7 +53,7 @@ def pairs(n, n_known):
             0,
             0,
             "cuda",
-            "unioncom",
+            "gromov_wasserstein",
             "no pair is known and no features are linked, and 300 cells are few enough to compare all",
         ),
         (
@@ -75,12 +75,12 @@ def test_where_memory_is_short_it_picks_what_fits(views):
     a, b = views(100)
     choice = Auto().choose(a, b, pairs(100, 0), Context(memory_limit=1000))
     assert choice.inferer.name == "hierarchical"
-    assert "and unioncom on 100 cells would need 0.0 GiB, the limit being 0.0 GiB" in choice.because
+    assert "and gromov_wasserstein on 100 cells would need 0.0 GiB, the limit being 0.0 GiB" in choice.because
 
 
 def test_a_cell_with_several_partners_is_one_pair(views):
     known = Correspondence.from_pairs([0] * 6, range(6), (60, 60), [0.1] * 6)
-    assert Auto().choose(*views(60), known, Context()).inferer.name == "unioncom"
+    assert Auto().choose(*views(60), known, Context()).inferer.name == "gromov_wasserstein"
 
 
 def test_the_larger_modality_decides(views):
@@ -95,9 +95,9 @@ def test_it_says_what_it_picked_and_infers_as_that_does(isometric_copy, caplog):
     copy = isometric_copy(40, 50)
     with caplog.at_level(logging.INFO, "jamie"):
         found = Auto().infer(copy.a, copy.b)
-    assert found.diagnostics["picked"] == "unioncom"
+    assert found.diagnostics["picked"] == "gromov_wasserstein"
     assert found.diagnostics["because"].startswith("no pair is known")
-    assert "auto picks unioncom, because no pair is known" in caplog.text
+    assert "auto picks gromov_wasserstein, because no pair is known" in caplog.text
     assert found.diagnostics["converged"]
     places = found.correspondence.matrix.toarray().argmax(axis=1)
     assert (places == copy.partner).mean() > 0.5
