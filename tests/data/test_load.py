@@ -10,6 +10,7 @@ from jamie.core.data import Split
 from jamie.core.errors import DataError
 from jamie.data import dataset_from, load_dataset
 from jamie.data.pairings.matrix import MatrixPairing
+from jamie.data.pairings.none import NoPairing
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.metrics.evaluate import MethodResult, evaluate
@@ -43,7 +44,7 @@ def test_matched_cells_take_the_label_of_their_partner(mdata, make, caplog):
 
 def test_a_label_of_one_modality_without_pairs_is_not_scored(mdata, make, caplog):
     mdata["atac"].obs_names = [f"d{i}" for i in range(7)]
-    data = dataset_from(mdata, make.spec(labels=["cell_type"]), Context()).dataset
+    data = dataset_from(mdata, make.spec(labels=["cell_type"], pairing=NoPairing()), Context()).dataset
     assert "cell_type" not in data.modalities["atac"].obs
     assert (
         "labels: obs of atac has no column 'cell_type', so nothing is scored by it there; put the column into the "

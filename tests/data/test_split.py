@@ -241,7 +241,11 @@ def test_a_file_that_does_not_say_it_of_every_cell_is_refused(make, file, text, 
 
 
 def test_a_file_may_name_a_matched_cell_by_either_name_but_say_one_thing(make, file):
-    data = dataset(make, {"a": list("pqrst"), "b": list("vwxyz")})
+    data = dataset(make, {"a": list("pqrst"), "b": list("pqrst")})
+    renamed = {
+        m: replace(one, obs=one.obs.set_axis([f"{m}{i}" for i in range(5)])) for m, one in data.modalities.items()
+    }
+    data = replace(data, modalities=renamed)
     pairs = Correspondence.from_pairs(range(5), range(5), (5, 5))
     truth = Correspondences({"a": 5, "b": 5}, {("a", "b"): pairs})
     data = replace(data, truth=truth)
