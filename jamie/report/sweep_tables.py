@@ -85,7 +85,7 @@ def summary_blocks(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
         Characters of a line.
     """
     telling = (summary["metric"] == MATCHING) & summary["part"].isin(TELLING)
-    headlines = summary[summary["headline"] & ((summary["part"] == "") | telling)]
+    headlines = summary[(summary["headline"] & (summary["part"] == "")) | telling]
     keys = [*grid_keys, "method"]
     blocks: dict[str, dict[str, dict[tuple[Any, ...], str]]] = {}
     directions = set(zip(headlines["metric"], headlines["source"], headlines["target"], strict=True))
@@ -97,8 +97,11 @@ def summary_blocks(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
             header += f"\nto {row['target']}"
         place = tuple(row[key] for key in keys)
         blocks.setdefault(title, {}).setdefault(header, {})[place] = spread(row["mean"], row["sd"])
-    names = name_rows(headlines, keys)
-    return [panel for title, columns in blocks.items() for panel in panels(title, columns, names, width)]
+    shown = []
+    for title, columns in blocks.items():
+        places = list(dict.fromkeys(place for cells in columns.values() for place in cells))
+        shown += panels(title, columns, name_rows(pd.DataFrame(places, columns=keys), keys), width)
+    return shown
 
 
 def name_rows(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], dict[str, str]]:

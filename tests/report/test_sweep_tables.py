@@ -124,7 +124,8 @@ def test_the_readable_table_has_headlines_only_and_fits():
 
 def test_of_an_inferred_correspondence_the_telling_parts_are_shown():
     parts = {"": 0.3, "quantile": 0.1, "quantile_chance": 0.5, "top_1": 0.2, "top_10": 0.6, "type_accuracy": 0.9}
-    records = [record(value, metric="matching", part=part, higher_is_better=True) for part, value in parts.items()]
+    fixed = {"metric": "matching", "higher_is_better": True}
+    records = [record(value, part=part, headline=not part, **fixed) for part, value in parts.items()]
     (block,) = summary_blocks(summary_table(record_table([("0", {}, records)], []), []), [])
     (row,) = block.rows
     assert row == {
