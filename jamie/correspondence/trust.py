@@ -19,6 +19,7 @@ from jamie.correspondence.partners import PartnerRanks, beats_chance, chance_of_
 log = logging.getLogger(__name__)
 
 MOST_CELLS = 20_000  # of a modality; of more, a random sample takes part in the check
+FEWEST = 5  # hidden pairs; fewer are no evidence, neither for an inferer nor against it
 ENOUGH = 30  # hidden pairs; where one part of the known pairs has fewer, further parts are hidden in turn
 
 
@@ -96,11 +97,11 @@ def check(
 
     Returns
     -------
-    Trust, or None where there is no certain known pair to judge by, or too few to hide one.
+    Trust, or None where there are fewer than five certain known pairs, or too few to hide some.
     """
     rows, columns = known.certain().pairs()
     shape: tuple[int, int] = found.shape
-    if fraction == 0 or len(rows) == 0:
+    if fraction == 0 or len(rows) < FEWEST:
         return None
     if not inferer.uses_known:
         return Trust.of(partner_ranks(found.matrix, rows, columns), shape)
@@ -118,7 +119,8 @@ def check(
         matrix, shape = guess.subset(free_a, free_b).matrix, (len(free_a), len(free_b))
         at = np.searchsorted(free_a, rows[hidden]), np.searchsorted(free_b, columns[hidden])
         ranks.append(partner_ranks(matrix, *at))
-    return Trust.of(PartnerRanks.joined(ranks), shape) if ranks else None
+    joined = PartnerRanks.joined(ranks) if ranks else None
+    return Trust.of(joined, shape) if joined is not None and len(joined.quantile) >= FEWEST else None
 
 
 def _sampled(a: View, b: View, known: Correspondence, context: Context) -> tuple[View, View, Correspondence]:

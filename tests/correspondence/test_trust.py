@@ -96,6 +96,16 @@ def test_without_pairs_or_where_it_is_switched_off_nothing_is_judged(sides):
     assert checked(ByScore(), sides, fraction=0) is None
 
 
+@pytest.mark.parametrize("uses_known", [True, False])
+def test_a_handful_of_pairs_is_no_evidence_against_an_inferer(sides, uses_known, caplog):
+    a, b, _ = sides
+    few = Correspondence.from_pairs(np.arange(4), np.arange(4), (60, 80))
+    with caplog.at_level(logging.WARNING, "jamie"):
+        found = inference(ByScore(noise=True, uses_known=uses_known), (a, b, few), checked=0.2)
+    assert found.at_chance == []
+    assert "the 4 known pairs are too few to tell how good the inferred correspondence is" in caplog.text
+
+
 def inference(inferer, sides, **options):
     a, b, known = sides
     pairs = Correspondences({"a": 60, "b": 80}, {("a", "b"): known})
