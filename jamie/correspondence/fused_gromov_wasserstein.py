@@ -18,8 +18,7 @@ from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.distortion import Problem
 from jamie.correspondence.linear_cost import anchor_cost, certain_at, link_cost, shared_space_cost
-from jamie.correspondence.plans import best_entries, inferred_from_plan
-from jamie.correspondence.starts import one_to_one, scaled_distances
+from jamie.correspondence.starts import one_to_one
 from jamie.correspondence.transport import Schedule, Sides, anneal, balanced, dense_memory, told
 
 
@@ -71,14 +70,13 @@ class FusedGromovWasserstein(CorrespondenceInferer):
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         sides = Sides.of(a, b)
-        K_x, K_y = (scaled_distances(self.distance, view) for view in (sides.x, sides.y))
+        K_x, K_y = sides.distances(self.distance)
         linear = self._linear(sides, K_x, K_y, known.T if sides.transposed else known)
         cost = torch.as_tensor(linear, device=context.device)
         problem = replace(Problem.of(K_x, K_y, context.device), linear=cost, weight=self.alpha)
         p, q = sides.uniform(context.device)
         stage = anneal(problem, balanced(p, q), torch.outer(p, q), self.schedule, context)
-        matrix = best_entries(stage.log_plan + np.log(len(p)))
-        return inferred_from_plan(matrix, sides.transposed, told(stage, self.name, context), full=True)
+        return sides.inferred(stage, told(stage, self.name, context), full=True)
 
     def _linear(
         self, sides: Sides, K_x: NDArray[np.float64], K_y: NDArray[np.float64], pairs: Correspondence

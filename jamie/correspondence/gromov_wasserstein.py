@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from pydantic import Field
 
@@ -14,8 +13,6 @@ from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.distortion import Problem
-from jamie.correspondence.plans import best_entries, inferred_from_plan
-from jamie.correspondence.starts import scaled_distances
 from jamie.correspondence.transport import Schedule, Sides, anneal, balanced, dense_memory, told
 
 
@@ -67,9 +64,8 @@ class GromovWasserstein(CorrespondenceInferer):
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         sides = Sides.of(a, b)
-        K_x, K_y = (scaled_distances(self.distance, view) for view in (sides.x, sides.y))
+        K_x, K_y = sides.distances(self.distance)
         problem = Problem.of(K_x, K_y, context.device)
         p, q = sides.uniform(context.device)
         stage = anneal(problem, balanced(p, q), torch.outer(p, q), self.schedule, context)
-        matrix = best_entries(stage.log_plan + np.log(len(p)))
-        return inferred_from_plan(matrix, sides.transposed, told(stage, self.name, context), full=True)
+        return sides.inferred(stage, told(stage, self.name, context), full=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -15,8 +14,6 @@ from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.distortion import Problem
-from jamie.correspondence.plans import best_entries, inferred_from_plan
-from jamie.correspondence.starts import scaled_distances
 from jamie.correspondence.transport import (
     Couple,
     Coupled,
@@ -81,13 +78,12 @@ class PartialGromovWasserstein(CorrespondenceInferer):
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         sides = Sides.of(a, b)
-        K_x, K_y = (scaled_distances(self.distance, view) for view in (sides.x, sides.y))
+        K_x, K_y = sides.distances(self.distance)
         problem = Problem.of(K_x, K_y, context.device)
         p, q = sides.uniform(context.device)
         start = torch.outer(p, q) * self.mass
         stage = anneal_or_directly(problem, partly(p, q * len(q) / len(p), self.mass), start, self.schedule, context)
-        matrix = best_entries(stage.log_plan + np.log(len(p)))
-        return inferred_from_plan(matrix, sides.transposed, told(stage, self.name, context), full=False)
+        return sides.inferred(stage, told(stage, self.name, context), full=False)
 
 
 def partly(p: Tensor, q: Tensor, mass: float) -> Couple:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from jamie.core.context import Context
+from jamie.core.correspondence import Inferred
 from jamie.core.data import View
+from jamie.core.interfaces import Distance
 from jamie.correspondence.distortion import Point, Problem
+from jamie.correspondence.plans import best_entries, inferred_from_plan
+from jamie.correspondence.starts import scaled_distances
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,15 @@ class Sides:
     def of(cls, a: View, b: View) -> Sides:
         """Order two modalities by size."""
         return cls(b, a, True) if a.n_cells > b.n_cells else cls(a, b, False)
+
+    def distances(self, distance: Distance) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(n_x, n_x) and (n_y, n_y) distances of mean 1."""
+        return scaled_distances(distance, self.x), scaled_distances(distance, self.y)
+
+    def inferred(self, stage: Stage, found: Mapping[str, float | int | bool | str], *, full: bool) -> Inferred:
+        """Wrap the plan of a stage; `full` where every cell of x has all of its mass in it."""
+        matrix = best_entries(stage.log_plan + np.log(self.x.n_cells))
+        return inferred_from_plan(matrix, self.transposed, found, full=full)
 
     def uniform(self, device: str) -> tuple[Tensor, Tensor]:
         """(n_x,) and (n_y,) weights of the cells, which sum to 1 in each modality."""

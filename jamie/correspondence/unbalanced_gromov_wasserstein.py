@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -16,8 +15,6 @@ from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.distortion import Problem
-from jamie.correspondence.plans import best_entries, inferred_from_plan
-from jamie.correspondence.starts import scaled_distances
 from jamie.correspondence.transport import Schedule, Sides, Stage, dense_memory, heard, told
 
 log = logging.getLogger(__name__)
@@ -75,7 +72,7 @@ class UnbalancedGromovWasserstein(CorrespondenceInferer):
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         sides = Sides.of(a, b)
-        K_x, K_y = (scaled_distances(self.distance, view) for view in (sides.x, sides.y))
+        K_x, K_y = sides.distances(self.distance)
         problem = Problem.of(K_x, K_y, context.device, left_out=0)  # exact, as POT's is
         distances = torch.as_tensor(K_x, device=context.device), torch.as_tensor(K_y, device=context.device)
         weights, epsilons = sides.uniform(context.device), self.schedule.epsilons()
@@ -86,8 +83,7 @@ class UnbalancedGromovWasserstein(CorrespondenceInferer):
         context.progress("correspondence", len(epsilons), len(epsilons), {"objective": stage.objective})
         found = told(stage, self.name, context)
         del found["marginal_residual"]  # there are no marginals to be met
-        matrix = best_entries(stage.log_plan + np.log(sides.x.n_cells))
-        return inferred_from_plan(matrix, sides.transposed, found, full=False)
+        return sides.inferred(stage, found, full=False)
 
     def _solve(
         self,

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from jamie.report.bench_tables import MEMORY, SECONDS
 from jamie.report.plots import numeric_key
-from jamie.report.sweep_tables import name_rows, short_value
+from jamie.report.sweep_tables import name_rows, run_rows, short_value
 from jamie.report.tables import WIDTH, Block, number, panels
 
 QUALITY = {
@@ -79,11 +79,7 @@ def quality_table(runs: Iterable[tuple[str, Mapping[str, Any], Path]], keys: Seq
     keys
         The swept keys: a column each.
     """
-    rows = [
-        {"run": name, **{key: short_value(values[key]) if key in values else "" for key in keys}, **quality}
-        for name, values, folder in runs
-        for quality in _qualities(folder)
-    ]
+    rows = run_rows(runs, keys, _qualities)
     return pd.DataFrame(rows, columns=["run", *keys, "source", "target", *QUALITY])
 
 

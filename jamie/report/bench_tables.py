@@ -11,7 +11,7 @@ import pandas as pd
 
 from jamie.report.plots import numeric_key
 from jamie.report.run_folder import MANIFEST
-from jamie.report.sweep_tables import name_rows, short_value
+from jamie.report.sweep_tables import name_rows, run_rows
 from jamie.report.tables import WIDTH, Block, panels
 
 SECONDS, MEMORY = "seconds", "peak_memory_mib"
@@ -32,11 +32,7 @@ def cost_table(runs: Iterable[tuple[str, Mapping[str, Any], Path]], keys: Sequen
     keys
         The swept keys: a column each.
     """
-    rows = [
-        {"run": name, **{key: short_value(values[key]) if key in values else "" for key in keys}, **cost}
-        for name, values, folder in runs
-        for cost in _costs(folder)
-    ]
+    rows = run_rows(runs, keys, _costs)
     return pd.DataFrame(rows, columns=["run", *keys, *PARTS, SECONDS, MEMORY])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import yaml
@@ -15,6 +15,7 @@ from jamie.report.tables import MATCHING, SCOPES, WIDTH, Block, arrow, folded, n
 OF_A_RECORD = ("method", "metric", "parameters", "part", "scope", "source", "target", "label")
 TELLING = ("quantile", "top_1", "type_accuracy")  # parts of the metric `matching`
 CONSTANT = ("higher_is_better", "headline")  # the same in all records that are summarized together
+Rest = TypeVar("Rest")  # what there is of a run beside its name and values
 Rows = Sequence[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]
 
 
@@ -40,6 +41,19 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     return names
 
 
+def run_rows(
+    runs: Iterable[tuple[str, Mapping[str, Any], Rest]],
+    keys: Sequence[str],
+    found: Callable[[Rest], Iterable[Mapping[str, Any]]],
+) -> list[dict[str, Any]]:
+    """Rows of a table over runs: name and swept values of each, beside everything that is found of it."""
+    return [
+        {"run": name, **{key: short_value(values[key]) if key in values else "" for key in keys}, **one}
+        for name, values, rest in runs
+        for one in found(rest)
+    ]
+
+
 def record_table(runs: Rows, keys: Sequence[str]) -> pd.DataFrame:
     """Join the records of runs.
 
@@ -50,18 +64,13 @@ def record_table(runs: Rows, keys: Sequence[str]) -> pd.DataFrame:
     keys
         The swept keys: a column each.
     """
-    rows = [
-        {
-            "run": name,
-            **{key: short_value(values[key]) if key in values else "" for key in keys},
-            **record,
-            "parameters": ", ".join(f"{key}={value}" for key, value in record["parameters"].items()),
-        }
-        for name, values, records in runs
-        for record in records
-    ]
+    rows = run_rows(runs, keys, lambda records: map(_with_plain_parameters, records))
     table = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["run", *keys, *OF_A_RECORD, *CONSTANT, "value"])
     return table.assign(value=pd.to_numeric(table["value"]))
+
+
+def _with_plain_parameters(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record, "parameters": ", ".join(f"{key}={value}" for key, value in record["parameters"].items())}
 
 
 def summary_table(records: pd.DataFrame, grid_keys: Sequence[str]) -> pd.DataFrame:
