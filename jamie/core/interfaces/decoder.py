@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from jamie.core.component import Component
 
+Support: TypeAlias = Literal["real", "counts", "binary"]
+
 
 class Decoder(Component, nn.Module):
-    """Maps the latents of a cell to a distribution over its preprocessed features.
+    """Maps the latents of a cell to a distribution over its features.
 
     An implementation's constructor is ``__init__(self, n_latent, n_features, *, n_covariates=0, ...)``;
-    `n_covariates` is set by the model, the other keywords by the spec.
+    `n_covariates` is set by the model, the other keywords by the spec. `support` says what values its distribution is
+    over: ``"real"`` (preprocessed features), ``"counts"`` or ``"binary"``, of which the target is checked before
+    training. One that sets `uses_size_factor` multiplies its mean by the size factor (B, 1) of each cell, its total
+    over the median total of the training cells, and takes None as 1. The mean is the imputed value.
     """
 
     kind: ClassVar[str] = "decoder"
+    support: ClassVar[Support] = "real"
+    uses_size_factor: ClassVar[bool] = False
     reserved: ClassVar[frozenset[str]] = frozenset({"n_covariates"})
 
     @abstractmethod
