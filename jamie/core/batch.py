@@ -78,9 +78,9 @@ class Batch:
     inferred
         The inferred correspondence, rows not normalised; None where nothing is inferred.
     covariates
-        (B_m, c_m) of each modality that has them.
+        (B_m, C) one-hot batch of each cell; empty where batches are not told apart.
     size_factor
-        (B_m, 1) of each modality that has them.
+        (B_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     """
 
     x: Mapping[str, Tensor]

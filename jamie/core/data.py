@@ -36,6 +36,16 @@ class Block:
     origin: str = "X"
 
 
+def as_labels(values: pd.Series) -> NDArray[np.object_]:
+    """(n,) values of a column of obs as text, None where there is none.
+
+    The same label may be a number in one modality and text in another, and a whole number where others are missing.
+    """
+    if values.dtype.kind == "f" and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")
+    return np.asarray(values.astype(str).astype(object).where(values.notna(), None), dtype=object)
+
+
 @dataclass(frozen=True)
 class ModalityData:
     """The cells of one modality.
@@ -68,14 +78,8 @@ class ModalityData:
         return len(self.obs)
 
     def labels(self, column: str) -> NDArray[np.object_]:
-        """(n,) label of each cell in a column of obs as text, None where there is none.
-
-        The same label may be a number in one modality and text in another, and a whole number where others are missing.
-        """
-        values = self.obs[column]
-        if values.dtype.kind == "f" and (values.dropna() % 1 == 0).all():
-            values = values.astype("Int64")
-        return np.asarray(values.astype(str).astype(object).where(values.notna(), None), dtype=object)
+        """(n,) label of each cell in a column of obs as text, None where there is none."""
+        return as_labels(self.obs[column])
 
     def subset(self, cells: ArrayLike) -> ModalityData:
         """Keep the given cells (indices or a boolean mask)."""
@@ -126,6 +130,9 @@ class Dataset:
         Names of the obs columns that hold labels.
     links
         For each modality and each other that it has linked features with, their weights (p, p_other).
+    batch_key
+        Name of the obs column that holds the cells' batches, which every modality then has without gaps; None where
+        batches are not told apart.
     """
 
     modalities: Mapping[str, ModalityData]
@@ -133,6 +140,7 @@ class Dataset:
     known: Correspondences
     labels: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, sparse.csr_array]] = field(default_factory=dict)
+    batch_key: str | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -197,12 +205,19 @@ class Cells:
         Pairs that a method may use.
     labels
         (n_m,) label of each cell, None where there is none; empty for methods that are not told labels.
+    covariates
+        (n_m, C) one-hot batch of each cell, a row of zeros where the batch is unknown; empty where batches are not
+        told apart.
+    size_factor
+        (n_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     """
 
     views: Mapping[str, View]
     targets: Mapping[str, NDArray[np.float32]]
     known: Correspondences
     labels: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    covariates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    size_factor: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -226,13 +241,16 @@ class Cells:
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Cells:
         """Keep the given cells (indices) of each modality, in the given order."""
+        index = {m: np.asarray(chosen) for m, chosen in cells.items()}
         shared = {m: self.targets[m] is view.scores for m, view in self.views.items()}
-        views = {m: view.subset(cells[m]) for m, view in self.views.items()}
+        views = {m: view.subset(index[m]) for m, view in self.views.items()}
         return Cells(
             views,
-            {m: v.scores if shared[m] else self.targets[m][np.asarray(cells[m])] for m, v in views.items()},
+            {m: v.scores if shared[m] else self.targets[m][index[m]] for m, v in views.items()},
             self.known.subset(cells),
-            {m: values[np.asarray(cells[m])] for m, values in self.labels.items()},
+            {m: values[index[m]] for m, values in self.labels.items()},
+            {m: values[index[m]] for m, values in self.covariates.items()},
+            {m: values[index[m]] for m, values in self.size_factor.items()},
         )
 
 

@@ -14,6 +14,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.data.assemble import require_unique_cells
+from jamie.data.batch_column import require_batches
 from jamie.data.blocks import choose_block
 from jamie.data.checks import modality_names, require_cells, require_finite, require_labels, warn_of_raw_counts
 from jamie.data.labels import share_labels
@@ -65,6 +66,7 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
     modalities = {name: modality_data(mdata, name, spec) for name in names}
     require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
+    require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     given = spec.correspondence.known.build().pairs(modalities)
     truth = _true_pairs(given)
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
@@ -74,7 +76,7 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     log.info("pairing:\n%s", table.to_text())
     features = {name: m.input.features for name, m in modalities.items()}
     links = linked_features(features, spec.correspondence.links, spec.where("correspondence.links"))
-    return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels), links), table)
+    return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels), links, spec.batch_key), table)
 
 
 def _true_pairs(given: Correspondences) -> Correspondences:

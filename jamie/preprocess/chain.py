@@ -17,6 +17,7 @@ from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.values import column_range
+from jamie.preprocess.inverse import Inverse
 from jamie.preprocess.selection import SelectColumns, selection_matrix
 
 if TYPE_CHECKING:
@@ -113,15 +114,11 @@ class Chain:
 
     def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
         """Bring (n, q) back to (n, p) in the units of the data; `cells` where they are known."""
-        kept = self._fitted()
-        for step in reversed(self.steps):
-            Z = step.inverse_transform(Z, cells)
-        if len(kept) == len(self.constants):
-            return Z
-        full = np.tile(self.constants, (Z.shape[0], 1))
-        values: Any = Z
-        full[:, kept] = values.toarray() if sparse.issparse(Z) else values
-        return full
+        return self.inverse()(Z, cells)
+
+    def inverse(self, features: NDArray[np.int64] | None = None) -> Inverse:
+        """Return the way back to all features (p,), or to some of them at their cost alone."""
+        return Inverse(self.steps, self._fitted(), self.constants, features)
 
     def feature_names_out(self, features: pd.Index) -> pd.Index:
         """(q,) names after the transform, from the (p,) names before."""

@@ -66,6 +66,9 @@ class FillMissing(Preprocessor):
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         return Z
 
+    def narrowed(self, columns: NDArray[np.int64]) -> tuple[FillMissing, NDArray[np.int64]]:
+        return self._copy_of(len(columns), fill=self.fill[columns]), columns
+
     def as_module(self) -> nn.Module:
         return _FillModule(self.fill)
 

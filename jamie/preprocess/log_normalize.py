@@ -59,6 +59,9 @@ class LogNormalize(Preprocessor):
             return sparse.csr_array(Z).expm1().maximum(0) * unit
         return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * unit)
 
+    def narrowed(self, columns: NDArray[np.int64]) -> tuple[LogNormalize, NDArray[np.int64]]:
+        return self._copy_of(len(columns)), columns
+
     def as_module(self) -> nn.Module:
         return _LogNormalizeModule(self.target_sum)
 

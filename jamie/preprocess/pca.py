@@ -81,6 +81,10 @@ class PCA(Preprocessor):
         back = self.components * self.factor
         return map_rows(Z, len(self.mean), lambda block: block @ back + self.mean)
 
+    def narrowed(self, columns: NDArray[np.int64]) -> tuple[PCA, None]:
+        components = np.ascontiguousarray(self.components[:, columns])
+        return self._copy_of(len(columns), components=components, mean=self.mean[columns]), None
+
     def _feature_names_out(self, features: pd.Index) -> pd.Index:
         return pd.Index([f"PC{i + 1}" for i in range(len(self.components))])
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.data import Block, Cells, Dataset, Split, View
 from jamie.preprocess.chain import Chain
+from jamie.preprocess.covariates import batch_covariates, size_factors, training_batches
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ class Prepared:
         (n, d) preprocessed input of each modality, float32 and dense.
     targets
         (n, t) preprocessed target of each modality; the very same array as its scores where the chain is shared.
+    batches
+        The training cells' batches; None where batches are not told apart.
+    covariates
+        (n, C) one-hot batch of each cell, a row of zeros where no training cell is of its batch; empty where batches
+        are not told apart.
+    size_factor
+        (n, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     """
 
     dataset: Dataset
@@ -42,6 +51,9 @@ class Prepared:
     target_chains: Mapping[str, Chain]
     scores: Mapping[str, NDArray[np.float32]]
     targets: Mapping[str, NDArray[np.float32]]
+    batches: BatchKey | None = None
+    covariates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    size_factor: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def view(self, modality: str) -> View:
         """One modality as a correspondence inferer sees it."""
@@ -52,7 +64,8 @@ class Prepared:
         """Return all cells as a method sees them; with the labels of a column of obs only where one is named."""
         data = self.dataset.modalities
         labels = {m: one.labels(label) for m, one in data.items() if label is not None and label in one.obs}
-        return Cells({m: self.view(m) for m in data}, self.targets, self.dataset.known, labels)
+        views = {m: self.view(m) for m in data}
+        return Cells(views, self.targets, self.dataset.known, labels, self.covariates, self.size_factor)
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Prepared:
         """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays."""
@@ -67,6 +80,8 @@ class Prepared:
             split=Split({m: self.split.train[m][index] for m, index in kept.items()}),
             scores=scores,
             targets={m: scores[m] if shared[m] else self.targets[m][index] for m, index in kept.items()},
+            covariates={m: values[kept[m]] for m, values in self.covariates.items()},
+            size_factor={m: values[kept[m]] for m, values in self.size_factor.items()},
         )
 
 
@@ -80,17 +95,25 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
     split
         Which of them anything may be fitted on.
     spec
-        ``spec.modality(name)`` gives `preprocess` and `target` of a modality.
+        ``spec.modality(name)`` gives `preprocess`, `target` and `decoder` of a modality.
     context
         For its memory limit.
+
+    Raises
+    ------
+    DataError
+        Where a decoder reads size factors and half of the training cells have no counts.
     """
     context = context.at("preprocess")
     chains: dict[str, Chain] = {}
     target_chains: dict[str, Chain] = {}
     scores: dict[str, NDArray[np.float32]] = {}
     targets: dict[str, NDArray[np.float32]] = {}
+    sizes: dict[str, NDArray[np.float32]] = {}
     for name, modality in dataset.modalities.items():
         settings, train = spec.modality(name), split.train[name]
+        if settings.decoder.cls.uses_size_factor:
+            sizes[name] = size_factors(modality.target, train, f"modality '{name}'")
         chains[name] = _fitted(name, settings.preprocess, modality.input, modality.obs, train)
         scores[name] = chains[name].scores(modality.input.X, modality.obs, context)
         if settings.target is None:
@@ -99,7 +122,9 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
         target = modality.target
         target_chains[name] = _fitted(f"{name} target", settings.target.preprocess, target, modality.obs, train)
         targets[name] = target_chains[name].scores(target.X, modality.obs, context)
-    return Prepared(dataset, split, chains, target_chains, scores, targets)
+    batches = training_batches(dataset, split)
+    covariates = batch_covariates(dataset, batches)
+    return Prepared(dataset, split, chains, target_chains, scores, targets, batches, covariates, sizes)
 
 
 def _fitted(name: str, refs: Sequence[Any], block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:

@@ -62,6 +62,12 @@ class SelectFeatures(Preprocessor):
         full[:, self.index] = values.toarray() if sparse.issparse(Z) else values
         return full
 
+    def narrowed(self, columns: NDArray[np.int64]) -> tuple[SelectFeatures, NDArray[np.int64]]:
+        position = np.full(len(self.mean), -1)
+        position[self.index] = np.arange(len(self.index))
+        chosen = np.flatnonzero(position[columns] >= 0)
+        return self._copy_of(len(columns), index=chosen, mean=self.mean[columns]), position[columns[chosen]]
+
     def _feature_names_out(self, features: pd.Index) -> pd.Index:
         return features[self.index]
 

@@ -62,6 +62,9 @@ class TFIDF(Preprocessor):
             return sparse.csr_array(sparse.csr_array(Z).expm1().maximum(0) * units)
         return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * units)
 
+    def narrowed(self, columns: NDArray[np.int64]) -> tuple[TFIDF, NDArray[np.int64]]:
+        return self._copy_of(len(columns), idf=self.idf[columns]), columns
+
     def as_module(self) -> nn.Module:
         return _TFIDFModule(self.scale * self.idf)
 

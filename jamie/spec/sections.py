@@ -222,6 +222,9 @@ class Spec:
         Where the cells come from.
     labels
         Columns of cell annotations with cell types or the like, used in evaluation.
+    batch_key
+        Column of cell annotations with the batch, such as a donor or a sequencing run, which encoders and decoders are
+        told; null where batches are not told apart.
     modalities
         Settings by modality; `"*"` holds for every modality. Where others are named, only those are used, in order.
     correspondence
@@ -247,6 +250,7 @@ class Spec:
     plugins: list[Path] = field(default_factory=list)
     data: Ref[Reader]
     labels: list[str] = field(default_factory=list)
+    batch_key: str | None = None
     modalities: dict[str, Modality] = field(default_factory=dict)
     correspondence: CorrespondenceSection = field(default_factory=CorrespondenceSection)
     model: ModelSection = field(default_factory=ModelSection)

@@ -31,6 +31,8 @@ class BatchMaker:
         Weight of the known pairs in the aggregation, that of the inferred ones being 1 - rho.
     device
         Where the minibatches are to lie.
+    covariates, size_factor
+        (n_m, C) and (n_m, 1) of each modality that has them.
     """
 
     def __init__(
@@ -42,10 +44,14 @@ class BatchMaker:
         *,
         rho: float = 1.0,
         device: str = "cpu",
+        covariates: Mapping[str, NDArray[np.float32]] | None = None,
+        size_factor: Mapping[str, NDArray[np.float32]] | None = None,
     ) -> None:
         self.device = device
         self._x = {m: torch.as_tensor(v, device=device) for m, v in x.items()}
         self._target = {m: self._x[m] if v is x[m] else torch.as_tensor(v, device=device) for m, v in target.items()}
+        self._covariates = {m: torch.as_tensor(v, device=device) for m, v in (covariates or {}).items()}
+        self._size_factor = {m: torch.as_tensor(v, device=device) for m, v in (size_factor or {}).items()}
         self._blocks = _tables(mix(known, inferred, rho), device)
         self._inferred = None if inferred is None else _tables(inferred, device)
 
@@ -56,11 +62,14 @@ class BatchMaker:
         target = {
             m: x[m] if self._target[m] is self._x[m] else self._target[m].index_select(0, i) for m, i in index.items()
         }
-        blocks = PairBlocks({p: t.block(cells[p[0]], cells[p[1]]) for p, t in self._blocks.items()})
-        inferred = self._inferred
-        if inferred is None:
-            return Batch(x, target, blocks)
-        return Batch(x, target, blocks, PairBlocks({p: t.block(cells[p[0]], cells[p[1]]) for p, t in inferred.items()}))
+        return Batch(
+            x,
+            target,
+            _blocks(self._blocks, cells),
+            None if self._inferred is None else _blocks(self._inferred, cells),
+            {m: v.index_select(0, index[m]) for m, v in self._covariates.items()},
+            {m: v.index_select(0, index[m]) for m, v in self._size_factor.items()},
+        )
 
 
 def mix(known: Correspondences, inferred: Correspondences | None, rho: float) -> Correspondences:
@@ -109,6 +118,12 @@ class _DenseTable:
         device = self._matrix.device
         chosen = self._matrix.index_select(0, torch.as_tensor(rows, device=device))
         return chosen.index_select(1, torch.as_tensor(columns, device=device))
+
+
+def _blocks(
+    tables: Mapping[tuple[str, str], _SparseTable | _DenseTable], cells: Mapping[str, NDArray[np.int64]]
+) -> PairBlocks:
+    return PairBlocks({(a, b): table.block(cells[a], cells[b]) for (a, b), table in tables.items()})
 
 
 def _tables(correspondences: Correspondences, device: str) -> dict[tuple[str, str], _SparseTable | _DenseTable]:

@@ -31,13 +31,14 @@ def make_modality(name, cells, n_features=2, **obs):
     return ModalityData(name, frame, block, block)
 
 
-def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fraction=1.0):
+def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fraction=1.0, batch_key=None):
     """Just what the data stage reads of a spec."""
     plain = SimpleNamespace(layer=None, obsm=None, target=None, preprocess=[])
     given = modalities or {}
     return SimpleNamespace(
         data=SimpleNamespace(build=lambda: reader),
         labels=list(labels),
+        batch_key=batch_key,
         modalities=given,
         modality=lambda name: SimpleNamespace(**{**vars(plain), **given.get(name, {})}),
         correspondence=SimpleNamespace(known=SimpleNamespace(build=lambda: pairing or ByName()), links=None),

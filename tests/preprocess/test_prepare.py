@@ -7,6 +7,7 @@ import pytest
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
+from jamie.model.decoders.linear import LinearDecoder
 from jamie.preprocess.pca import PCA
 from jamie.preprocess.prepare import prepare
 from jamie.preprocess.standardize import Standardize
@@ -16,10 +17,13 @@ def ref(cls, **params):
     return SimpleNamespace(build=lambda: cls(**params))
 
 
+DECODER = SimpleNamespace(cls=LinearDecoder)
 SETTINGS = {
-    "rna": SimpleNamespace(preprocess=[ref(Standardize), ref(PCA, n_components=3)], target=None),
+    "rna": SimpleNamespace(preprocess=[ref(Standardize), ref(PCA, n_components=3)], target=None, decoder=DECODER),
     "ephys": SimpleNamespace(
-        preprocess=[ref(PCA, n_components=2)], target=SimpleNamespace(preprocess=[ref(Standardize)])
+        preprocess=[ref(PCA, n_components=2)],
+        target=SimpleNamespace(preprocess=[ref(Standardize)]),
+        decoder=DECODER,
     ),
 }
 SPEC = SimpleNamespace(modality=SETTINGS.__getitem__)

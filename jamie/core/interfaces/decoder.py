@@ -30,4 +30,7 @@ class Decoder(Component, nn.Module):
 
     @abstractmethod
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Distribution:
-        """Decode z (B, n_latent) into a distribution over (B, n_features)."""
+        """Decode z (B, n_latent) into a distribution over (B, n_features).
+
+        The size factor (B, 1) is a cell's total count over the median of the training cells; None stands for 1.
+        """

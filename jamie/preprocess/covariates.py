@@ -1,0 +1,66 @@
+"""What the networks are told of a cell beside its features: its batch, and how deeply it was sequenced."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.batch_key import BatchKey
+from jamie.core.data import Block, Dataset, Split
+from jamie.core.errors import DataError
+from jamie.core.values import percent
+
+log = logging.getLogger(__name__)
+
+
+def training_batches(dataset: Dataset, split: Split) -> BatchKey | None:
+    """Return the batches of the training cells; None where there is only one, or batches are not told apart."""
+    column = dataset.batch_key
+    if column is None:
+        return None
+    batches = BatchKey.of(column, (data.labels(column)[split.train[m]] for m, data in dataset.modalities.items()))
+    if len(batches.categories) < 2:
+        log.info(
+            "batch_key: all training cells are of one batch (obs '%s' is '%s'), so the networks are told of none",
+            *(column, batches.categories[0]),
+        )
+        return None
+    return batches
+
+
+def batch_covariates(dataset: Dataset, batches: BatchKey | None) -> dict[str, NDArray[np.float32]]:
+    """Covariates (n_m, C) of the cells of each modality; empty where batches are not told apart."""
+    if batches is None:
+        return {}
+    column = batches.column
+    return {m: batches.covariates(d.labels(column), f"modality '{m}'") for m, d in dataset.modalities.items()}
+
+
+def size_factors(target: Block, train: NDArray[np.bool_], where: str) -> NDArray[np.float32]:
+    """(n, 1) total count of each cell over the median of the training cells.
+
+    A cell without any count is taken to have one: a rate of 0 would have no likelihood.
+
+    Raises
+    ------
+    DataError
+        Where that median is 0.
+    """
+    totals = np.asarray(target.X.sum(axis=1, dtype=np.float64)).ravel()
+    empty = totals < 1
+    median = float(np.median(totals[train]))
+    if median < 1:
+        raise DataError(
+            f"expected counts in most cells, found none in {percent(empty[train].sum(), train.sum())} of the training "
+            f"cells in {target.origin}",
+            where=where,
+            fix="leave the empty cells out, or choose a decoder that does not predict counts",
+        )
+    if empty.any():
+        log.warning(
+            "%s: %d cells have no counts in %s; their size factor is that of a cell with one",
+            *(where, int(empty.sum()), target.origin),
+        )
+    return (np.maximum(totals, 1) / median).astype(np.float32)[:, None]

@@ -1,0 +1,76 @@
+"""The way back from preprocessed values to the units of the data, to the features that are wanted alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.data import Matrix
+from jamie.core.interfaces import Preprocessor
+
+
+class Inverse:
+    """Inverts fitted preprocessors in a row, to all features or at the cost of some.
+
+    Narrow copies of the steps (`Preprocessor.narrowed`) are used from the first step to the first that has none, or
+    that reads all its scores, as principal components do; those after it are inverted as a whole.
+
+    Parameters
+    ----------
+    steps
+        Fitted, in the order in which they were applied.
+    kept : (k,)
+        The features that reached the first step.
+    constants : (p,)
+        Values of those that did not.
+    features : (c,)
+        Which of the p features to give, in this order; all by default.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Preprocessor],
+        kept: NDArray[np.int64],
+        constants: NDArray[np.float32],
+        features: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.constants = constants if features is None else constants[features]
+        self.varying = kept
+        self.reads: NDArray[np.int64] | None = None
+        self.whole: tuple[Preprocessor, ...] = tuple(steps)
+        self.narrow: tuple[Preprocessor, ...] = ()
+        if features is not None:
+            position = np.full(len(constants), -1)
+            position[kept] = np.arange(len(kept))
+            self.varying = np.flatnonzero(position[features] >= 0)
+            self._narrow(position[features[self.varying]])
+
+    def _narrow(self, columns: NDArray[np.int64]) -> None:
+        """Narrow as many steps as can be, and find which columns of what the others give are read."""
+        self.reads = columns
+        while self.whole and self.reads is not None:
+            narrowed = self.whole[0].narrowed(self.reads)
+            if narrowed is None:
+                return
+            step, self.reads = narrowed
+            self.narrow, self.whole = (*self.narrow, step), self.whole[1:]
+
+    def __call__(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
+        """Bring (n, q) back to (n, c) in the units of the data; `cells` where they are known."""
+        for step in reversed(self.whole):
+            Z = step.inverse_transform(Z, cells)
+        if self.reads is not None:
+            Z = Z[:, self.reads]
+        for step in reversed(self.narrow):
+            Z = step.inverse_transform(Z, cells)
+        if len(self.varying) == len(self.constants):
+            return Z
+        full = np.tile(self.constants, (Z.shape[0], 1))
+        values: Any = Z
+        full[:, self.varying] = values.toarray() if sparse.issparse(Z) else values
+        return full
