@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -63,6 +64,22 @@ class Preprocessor(Component):
         self._require_fitted()
         return self._checked(self._inverse_transform(Z, cells), Z.shape[0])
 
+    def narrowed(self, columns: NDArray[np.int64]) -> tuple[Preprocessor, NDArray[np.int64] | None] | None:
+        """Return a copy that only inverts, and only to some features, where this saves work.
+
+        Parameters
+        ----------
+        columns : (c,)
+            Which of the p features its `inverse_transform` is to give, in this order.
+
+        Returns
+        -------
+        tuple or None
+            The copy, and which columns of Z (n, q) its `inverse_transform` expects (None: all). None where the step
+            has no such copy: it is then inverted as a whole.
+        """
+        return None
+
     def feature_names_out(self, features: pd.Index) -> pd.Index:
         """(q,) names after the transform, from the (p,) names before."""
         self._require_fitted()
@@ -94,6 +111,13 @@ class Preprocessor(Component):
         self.n_features_in = plain["n_features_in"]
         self._set_state(arrays, plain)
         return self
+
+    def _copy_of(self, n_features: int, **fitted: Any) -> Self:
+        """Return a copy for `n_features` features, with some of what was fitted replaced."""
+        narrow = copy(self)
+        narrow.n_features_in = n_features
+        vars(narrow).update(fitted)
+        return narrow
 
     @abstractmethod
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None: ...

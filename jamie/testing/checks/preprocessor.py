@@ -101,6 +101,21 @@ def check_sparse_equals_dense(component: type[Preprocessor]) -> None:
     require_equal(component, "sparse cells give what dense ones give", found, expected, tolerance=1e-2)
 
 
+def check_narrowed_inverts_to_some_features(component: type[Preprocessor]) -> None:
+    """Where there is a narrow copy, it gives the very features that the whole inverse gives."""
+    X, cells = _data()
+    fitted, columns = _fitted(component), np.array([7, 2, 16])
+    Z = fitted.transform(X, cells)
+    narrowed = fitted.narrowed(columns)
+    if narrowed is not None:
+        step, reads = narrowed
+        found = step.inverse_transform(Z if reads is None else Z[:, reads], cells)
+        expected = dense(fitted.inverse_transform(Z, cells))[:, columns]
+        require_equal(component, "narrowed() inverts to some features", found, expected)
+        again = dense(fitted.inverse_transform(Z, cells))[:, columns]
+        require_equal(component, "narrowed() leaves the step as it was", again, expected, tolerance=0)
+
+
 def check_leaves_inputs_alone(component: type[Preprocessor]) -> None:
     """Neither fit, transform nor inverse modifies the cells, dense or sparse."""
     X, cells = _data()

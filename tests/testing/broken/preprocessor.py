@@ -133,6 +133,15 @@ class SparseDiffers(SOUND):
         return super()._transform(X, cells) * (2 if sparse.issparse(X) else 1)
 
 
+class NarrowsWrongly(SOUND):
+    """Forgets to choose the scales of the features that are asked for."""
+
+    name = "narrows_wrongly"
+
+    def narrowed(self, columns):
+        return self._copy_of(len(columns), scale=self.scale[: len(columns)]), columns
+
+
 class InPlace(SOUND):
     """Scales in place."""
 
@@ -183,6 +192,7 @@ BROKEN = {
         (WrongAffine, r"as_module\(\) is the transform"),
     ],
     "check_sparse_equals_dense": [(SparseDiffers, "sparse cells give what dense ones give")],
+    "check_narrowed_inverts_to_some_features": [(NarrowsWrongly, r"narrowed\(\) inverts to some features, at")],
     "check_leaves_inputs_alone": [
         (InPlace, r"inputs are never modified \(X\)"),
         (InverseInPlace, r"inputs are never modified \(Z\)"),
