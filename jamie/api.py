@@ -19,7 +19,7 @@ from jamie.data.load import dataset_from
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN
-from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name
+from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name, query_scores
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
@@ -131,10 +131,14 @@ class JAMIE:
 
     @property
     def history(self) -> pd.DataFrame:
-        """Losses by epoch; empty for a model that was loaded."""
-        history = self._fitted.history if self._fitted else None
-        columns = ["total", *(history.names if history else ())]
-        return pd.DataFrame(history.epochs if history else [], columns=columns)
+        """Losses by epoch of each member of the ensemble; empty for a model that was loaded."""
+        histories = self._fitted.histories if self._fitted else ()
+        tables = [pd.DataFrame(one.epochs, columns=["total", *one.names]) for one in histories]
+        return (
+            pd.concat(tables, keys=range(len(tables)), names=["member", "epoch"]).reset_index()
+            if tables
+            else pd.DataFrame()
+        )
 
     def embed(
         self, mdata: MuData, *, key_added: str = EMBEDDING, copy: bool = False, max_missing: float = MAX_MISSING
@@ -214,8 +218,8 @@ class JAMIE:
                 where="impute",
                 fix="name the modalities as in training",
             )
-        latents = embed_cells(self.model, source, adata, self._context(), max_missing)
-        values, names = impute_cells(self.model, latents, to, features)
+        scores = query_scores(self.model, source, adata, self._context(), max_missing)
+        values, names = impute_cells(self.model, source, to, scores, features)
         return imputed_anndata(
             values, adata.obs.copy(), names, imputation_provenance(source, to, self.model.modalities[to].target_origin)
         )

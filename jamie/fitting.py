@@ -25,7 +25,6 @@ from jamie.methods.compare import Outcome, label_methods, left_out, run_method, 
 from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
 from jamie.metrics.matching_scores import score_matching
 from jamie.metrics.scopes import ALL, TRAINING
-from jamie.model.apply import decode
 from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
@@ -58,8 +57,8 @@ class Fitted:
         How good that is, for every two modalities, as far as truth or labels tell.
     model
         Trained.
-    history
-        Of the training.
+    histories
+        Of the training of each member of the ensemble.
     outcomes
         Latents and imputed values of the model, and then of the methods that it is compared with.
     aggregated
@@ -76,7 +75,7 @@ class Fitted:
     inference: Inference | None
     quality: Mapping[tuple[str, str], Quality]
     model: TrainedModel
-    history: History
+    histories: tuple[History, ...]
     outcomes: tuple[Outcome, ...]
     aggregated: Mapping[str, NDArray[np.float32]]
     correspondences: Correspondences
@@ -157,8 +156,8 @@ def _fit(
         inferred = _trusted(inference, spec)
         checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
         train_cells = prepared.subset(split.train).cells()
-        network, history = train(train_cells, inferred, spec, context, checkpoint)
-        model = TrainedModel.of(prepared, spec, network)
+        ensemble = train(train_cells, inferred, spec, context, checkpoint)
+        model = TrainedModel.of(prepared, spec, ensemble.networks)
         _save(model, None if refit else folder)
     preparation = together(preprocess.usage, correspondence.usage)
     outcomes = [_of_model(model, prepared, preparation, training.usage)]
@@ -173,7 +172,7 @@ def _fit(
             inference=inference,
             quality=quality,
             model=model,
-            history=history,
+            histories=ensemble.histories,
             outcomes=tuple(outcomes),
             aggregated=model.aggregate(outcomes[0].latents, correspondences),
             correspondences=correspondences,
@@ -212,7 +211,7 @@ def _compare(
 def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, training: Usage) -> Outcome:
     """Latents and imputed values of the model that was trained."""
     latents = {m: model.encode(m, scores) for m, scores in prepared.scores.items()}
-    imputed = {(a, b): decode(model.network, b, latents[a]) for a, b in permutations(latents, 2)}
+    imputed = {(a, b): model.impute_scores(a, b, prepared.scores[a]) for a, b in permutations(latents, 2)}
     return Outcome(
         OURS,
         OURS,

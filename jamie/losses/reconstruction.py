@@ -19,6 +19,7 @@ class Reconstruction(Loss):
 
     name: ClassVar[str] = "reconstruction"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    validates: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
         terms = [mse_loss(output.reconstruct(m).mean, target) for m, target in batch.target.items()]

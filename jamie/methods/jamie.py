@@ -56,14 +56,14 @@ class Jamie(Method):
         from jamie.training.fit import train
 
         inferred = self._inference.correspondences if self._inference else None
-        self._network, _ = train(cells, inferred, self.spec, context)
+        self._networks = train(cells, inferred, self.spec, context).networks
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
         from jamie.model.apply import encode
 
-        return {m: encode(self._network, m, x) for m, x in (scores or {}).items()}
+        return {m: encode(self._networks[0], m, x) for m, x in (scores or {}).items()}
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
-        from jamie.model.apply import decode, encode
+        from jamie.model.apply import impute
 
-        return decode(self._network, target, encode(self._network, source, scores))
+        return impute(self._networks, source, target, scores)

@@ -1,8 +1,12 @@
-"""A trained network on arrays of any length, a few thousand cells at a time."""
+"""Trained networks on arrays of any length, a few thousand cells at a time.
+
+Covariates (n, C) tell the batches of the cells; where there are none given, these count as unknown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -10,26 +14,49 @@ from numpy.typing import NDArray
 
 from jamie.model.joint_vae import JointVAE
 
+Floats: TypeAlias = NDArray[np.float32]
+
 ROWS = 4096  # cells that go through the network at once
 
 
 @torch.no_grad()
-def encode(network: JointVAE, modality: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+def encode(network: JointVAE, modality: str, scores: Floats, covariates: Floats | None = None) -> Floats:
     """Latent means (n, L) of preprocessed cells (n, d) of one modality."""
-    parts = [network.encode(modality, tensor(network, scores[rows])).mean for rows in blocks(len(scores))]
+    parts = [
+        network.encode(modality, tensor(network, scores[rows]), some(network, covariates, rows)).mean
+        for rows in blocks(len(scores))
+    ]
     return torch.cat(parts).cpu().numpy() if parts else np.empty((0, network.n_latent), np.float32)
 
 
 @torch.no_grad()
-def decode(network: JointVAE, modality: str, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Preprocessed values (n, t) of one modality, from latents (n, L) of any."""
-    parts = [network.decode(modality, tensor(network, latents[rows])).mean for rows in blocks(len(latents))]
+def decode(network: JointVAE, modality: str, latents: Floats, covariates: Floats | None = None) -> Floats:
+    """Preprocessed values (n, t) of one modality, from latents (n, L) of any; counts at the training cells' median."""
+    parts = [
+        network.decode(modality, tensor(network, latents[rows]), some(network, covariates, rows)).mean
+        for rows in blocks(len(latents))
+    ]
     return torch.cat(parts).cpu().numpy() if parts else np.empty((0, network.n_targets[modality]), np.float32)
 
 
-def tensor(network: JointVAE, values: NDArray[np.float32]) -> torch.Tensor:
+def impute(
+    networks: Sequence[JointVAE], source: str, target: str, scores: Floats, covariates: Floats | None = None
+) -> Floats:
+    """Preprocessed values (n, t) of one modality, from cells (n, d) of another: the mean over an ensemble."""
+    mean = decode(networks[0], target, encode(networks[0], source, scores, covariates), covariates)
+    for network in networks[1:]:
+        mean += decode(network, target, encode(network, source, scores, covariates), covariates)
+    return mean / np.float32(len(networks))
+
+
+def tensor(network: JointVAE, values: Floats) -> torch.Tensor:
     """Put values where the network is."""
     return torch.as_tensor(values, device=next(network.parameters()).device)
+
+
+def some(network: JointVAE, covariates: Floats | None, rows: slice) -> torch.Tensor | None:
+    """Put the covariates of some cells where the network is, if there are any."""
+    return None if covariates is None else tensor(network, covariates[rows])
 
 
 def blocks(n_rows: int) -> Iterator[slice]:

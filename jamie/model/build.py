@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
+from numpy.typing import ArrayLike
+
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
 
 
-def build_model(spec: Spec, n_inputs: Mapping[str, int], n_targets: Mapping[str, int]) -> JointVAE:
+def build_model(
+    spec: Spec,
+    n_inputs: Mapping[str, int],
+    n_targets: Mapping[str, int],
+    batch_frequencies: Mapping[str, ArrayLike] | None = None,
+) -> JointVAE:
     """Build the encoders, decoders and aggregator that the spec names; weights are drawn from torch's generator.
 
     Parameters
@@ -17,9 +25,14 @@ def build_model(spec: Spec, n_inputs: Mapping[str, int], n_targets: Mapping[str,
         Names the components.
     n_inputs, n_targets
         Features of each modality after preprocessing: what the encoder reads and what the decoder predicts.
+    batch_frequencies
+        (C,) of each modality: frequencies of the batches among its training cells; none where batches are not told
+        apart.
     """
     n_latent = spec.model.latent_dim
-    encoders = {m: spec.modality(m).encoder.build(n, n_latent) for m, n in n_inputs.items()}
-    decoders = {m: spec.modality(m).decoder.build(n_latent, n_targets[m]) for m in n_inputs}
+    frequencies = {m: torch.as_tensor(values, dtype=torch.float32) for m, values in (batch_frequencies or {}).items()}
+    told = {m: {"n_covariates": len(values)} for m, values in frequencies.items()}
+    encoders = {m: spec.modality(m).encoder.build(n, n_latent, **told.get(m, {})) for m, n in n_inputs.items()}
+    decoders = {m: spec.modality(m).decoder.build(n_latent, n_targets[m], **told.get(m, {})) for m in n_inputs}
     aggregator = spec.model.aggregator.build(tuple(n_inputs), n_latent)
-    return JointVAE(encoders, decoders, aggregator, n_latent, n_targets)
+    return JointVAE(encoders, decoders, aggregator, n_latent, n_targets, frequencies)

@@ -26,12 +26,17 @@ class JointVAE(nn.Module):
         L.
     n_targets
         Features that each decoder predicts.
+    batch_frequencies
+        (C,) of each modality: frequencies of the batches among the cells that its networks are trained on. They stand
+        for a batch that is unknown, or that the modality's networks have not seen. None without covariates.
 
     Raises
     ------
     ContractError
         On use, where a part returns what its kind does not allow.
     """
+
+    batch_frequencies: Tensor | None
 
     def __init__(
         self,
@@ -40,6 +45,7 @@ class JointVAE(nn.Module):
         aggregator: Aggregator,
         n_latent: int,
         n_targets: Mapping[str, int],
+        batch_frequencies: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.modalities = tuple(encoders)
@@ -49,6 +55,9 @@ class JointVAE(nn.Module):
         self.aggregator = aggregator
         self.n_latent, self.n_targets = n_latent, dict(n_targets)
         self._index = {m: i for i, m in enumerate(self.modalities)}
+        frequencies = torch.stack([batch_frequencies[m] for m in self.modalities]) if batch_frequencies else None
+        self.register_buffer("batch_frequencies", frequencies)
+        self.precision: torch.dtype | None = None  # that encoders and decoders compute in, where not their weights'
 
     def forward(self, batch: Batch) -> Output:
         """Encode, sample (in training), and aggregate; decoding waits until a loss asks for it."""
@@ -57,16 +66,19 @@ class JointVAE(nn.Module):
         return Output(posterior, z, self.aggregate(z, batch.blocks), self._decoder_of(batch))
 
     def encode(self, modality: str, x: Tensor, covariates: Tensor | None = None) -> Posterior:
-        """Posterior of the latents of cells x (B, d) of one modality."""
+        """Posterior of the latents of cells x (B, d) of one modality, in batches given by covariates (B, C)."""
         encoder = self.encoders[self._index[modality]]
-        posterior = encoder(x, covariates)
+        with self._autocast(x):
+            posterior = encoder(x, self._completed(modality, covariates, len(x)))
         expected = (len(x), self.n_latent)
         if not isinstance(posterior, Posterior):
             raise _broken(encoder, f"a Posterior over {expected}", posterior)
         for part in (posterior.mean, posterior.logvar):
             if part is not None and _shape(part) != expected:
                 raise _broken(encoder, f"a Posterior over {expected}", part)
-        return posterior
+        if self.precision is None:
+            return posterior
+        return Posterior(posterior.mean.float(), None if posterior.logvar is None else posterior.logvar.float())
 
     def aggregate(self, z: Mapping[str, Tensor], blocks: PairBlocks) -> Mapping[str, Tensor]:
         """Aggregate latents z[m] (B_m, L) of each modality over the correspondence `blocks`."""
@@ -81,9 +93,10 @@ class JointVAE(nn.Module):
     def decode(
         self, modality: str, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None
     ) -> Distribution:
-        """Distribution of the features of one modality, from latents z (B, L) of any."""
+        """Distribution of the features of one modality, from latents z (B, L) of any and covariates (B, C)."""
         decoder = self.decoders[self._index[modality]]
-        distribution = decoder(z, covariates, size_factor)
+        with self._autocast(z):
+            distribution = decoder(z, self._completed(modality, covariates, len(z)), size_factor)
         expected = (len(z), self.n_targets[modality])
         if not isinstance(distribution, Distribution):
             raise _broken(decoder, f"a torch Distribution over {expected}", distribution)
@@ -93,9 +106,22 @@ class JointVAE(nn.Module):
 
     def _decoder_of(self, batch: Batch) -> Callable[[Tensor, str, str], Distribution]:
         def decoder(latent: Tensor, source: str, target: str) -> Distribution:
-            return self.decode(target, latent, batch.covariates.get(source), batch.size_factor.get(source))
+            return self.decode(target, latent, batch.covariates.get(source), batch.size_factor_of(source, target))
 
         return decoder
+
+    def _autocast(self, like: Tensor) -> torch.autocast:
+        return torch.autocast(like.device.type, self.precision, enabled=self.precision is not None)
+
+    def _completed(self, modality: str, covariates: Tensor | None, n_cells: int) -> Tensor | None:
+        """Covariates (B, C) in which the modality's frequencies stand for batches that are unknown or new to it."""
+        if self.batch_frequencies is None:
+            return None
+        usual = self.batch_frequencies[self._index[modality]]
+        if covariates is None:
+            return usual.expand(n_cells, -1)
+        seen = covariates * (usual > 0)
+        return seen + (1 - seen.sum(1, keepdim=True)) * usual
 
     def _sample(self, posterior: Posterior) -> Tensor:
         if not self.training or posterior.logvar is None:

@@ -35,7 +35,14 @@ _LARGEST_RATIO = 5  # of mean values, between new cells and those of the trainin
 def embed_cells(
     model: TrainedModel, modality: str, adata: AnnData, context: Context, max_missing: float = MAX_MISSING
 ) -> NDArray[np.float32]:
-    """Latent means (n, L) of new cells of one modality.
+    """Latent means (n, L) of new cells of one modality; as `query_scores` otherwise."""
+    return model.encode(modality, query_scores(model, modality, adata, context, max_missing))
+
+
+def query_scores(
+    model: TrainedModel, modality: str, adata: AnnData, context: Context, max_missing: float = MAX_MISSING
+) -> NDArray[np.float32]:
+    """Preprocessed values (n, d) of new cells of one modality.
 
     Parameters
     ----------
@@ -72,7 +79,7 @@ def embed_cells(
         "fill_missing first",
     )
     _warn_of_scale(block, known.features.isin(given.features), known.fill, where)
-    return model.encode(modality, model.scores(modality, block, adata.obs, context))
+    return model.scores(modality, block, adata.obs, context)
 
 
 def _warn_of_scale(block: Block, given: NDArray[np.bool_], fill: NDArray[np.floating], where: str) -> None:
@@ -98,7 +105,11 @@ def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:
 
 
 def impute_cells(
-    model: TrainedModel, latents: NDArray[np.float32], target: str, features: list[str] | None = None
+    model: TrainedModel,
+    source: str,
+    target: str,
+    scores: NDArray[np.float32],
+    features: list[str] | None = None,
 ) -> tuple[Matrix, pd.Index]:
     """Values (n, p_t) of the target modality in its own units, and the features' names.
 
@@ -106,10 +117,10 @@ def impute_cells(
     ----------
     model
         Trained.
-    latents
-        (n, L) of the source's cells, from `embed_cells`.
-    target
-        Modality to impute.
+    source, target
+        Modalities of the model.
+    scores
+        (n, d) of the source's cells, from `query_scores`.
     features
         Names to keep; all by default.
 
@@ -127,4 +138,4 @@ def impute_cells(
             where=f"modality '{target}'",
             fix=f"its features look like {', '.join(map(repr, names[:3]))}",
         )
-    return model.decode(target, latents)[:, columns], names[columns]
+    return model.in_units(target, model.impute_scores(source, target, scores))[:, columns], names[columns]

@@ -22,7 +22,7 @@ from jamie.model.trained import TrainedModality, TrainedModel
 from jamie.preprocess.chain import Chain
 from jamie.spec import Spec, load_spec
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION, WEIGHTS, PREPROCESSING = "model.json", "network.safetensors", "preprocessing.safetensors"
 
 
@@ -48,10 +48,19 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         arrays[f"{i}.fill"] = modality.fill
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING)
     readable(folder / PREPROCESSING)
-    weights = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
+    weights = {
+        f"{i}.{k}": v.detach().cpu().contiguous()
+        for i, network in enumerate(model.networks)
+        for k, v in network.state_dict().items()
+    }
     tensors_io.save_file(weights, folder / WEIGHTS)
     readable(folder / WEIGHTS)
-    plain = {"format": FORMAT, "spec": model.spec.plain() | {"data": None}, "modalities": described}
+    plain = {
+        "format": FORMAT,
+        "spec": model.spec.plain() | {"data": None},
+        "modalities": described,
+        "members": len(model.networks),
+    }
     (folder / DESCRIPTION).write_text(json.dumps(plain, indent=1))
 
 
@@ -83,7 +92,8 @@ def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
             where=str(folder),
             fix="copy the whole folder again, or train anew",
         ) from error
-    model.network.to(torch.device(device))
+    for network in model.networks:
+        network.to(torch.device(device))
     return model
 
 
@@ -101,9 +111,12 @@ def _restored(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], weights: d
     spec = load_spec({k: v for k, v in plain["spec"].items() if k != "data"}, reads_data=False)
     modalities = {d["name"]: _modality(d, f"{i}", arrays, spec) for i, d in enumerate(plain["modalities"])}
     n_inputs = {d["name"]: d["n_scores"] for d in plain["modalities"]}
-    network = build_model(spec, n_inputs, {d["name"]: d["n_targets"] for d in plain["modalities"]})
-    network.load_state_dict(weights)
-    return TrainedModel(spec, modalities, network.eval())
+    networks = []
+    for i in range(plain["members"]):
+        network = build_model(spec, n_inputs, {d["name"]: d["n_targets"] for d in plain["modalities"]})
+        network.load_state_dict({k.removeprefix(f"{i}."): v for k, v in weights.items() if k.startswith(f"{i}.")})
+        networks.append(network.eval())
+    return TrainedModel(spec, modalities, tuple(networks))
 
 
 def _modality(described: dict[str, Any], prefix: str, arrays: dict[str, NDArray[Any]], spec: Spec) -> TrainedModality:

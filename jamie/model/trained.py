@@ -1,8 +1,8 @@
-"""A trained model: preprocessing and network together, independent of the data that it was trained on."""
+"""A trained model: preprocessing and networks together, independent of the data that it was trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.values import column_means
-from jamie.model.apply import blocks, decode, encode, tensor
+from jamie.model.apply import blocks, encode, impute, tensor
 from jamie.model.joint_vae import JointVAE
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
@@ -75,18 +75,23 @@ class TrainedModel:
         That it was trained by; its data are not needed any more.
     modalities
         In the order of the spec.
-    network
-        Of weights in evaluation mode.
+    networks
+        Members of the ensemble, in evaluation mode. The first one embeds; all of them impute.
     """
 
     spec: Spec
     modalities: Mapping[str, TrainedModality]
-    network: JointVAE
+    networks: tuple[JointVAE, ...]
 
     @classmethod
-    def of(cls, prepared: Prepared, spec: Spec, network: JointVAE) -> TrainedModel:
-        """Join a network with the preprocessing of the cells that it was trained on."""
-        return cls(spec, {m: TrainedModality.of(prepared, m) for m in prepared.scores}, network)
+    def of(cls, prepared: Prepared, spec: Spec, networks: Sequence[JointVAE]) -> TrainedModel:
+        """Join networks with the preprocessing of the cells that they were trained on."""
+        return cls(spec, {m: TrainedModality.of(prepared, m) for m in prepared.scores}, tuple(networks))
+
+    @property
+    def network(self) -> JointVAE:
+        """The member whose latents are the embedding."""
+        return self.networks[0]
 
     def require(self, modality: str) -> TrainedModality:
         """Return a modality.
@@ -129,9 +134,13 @@ class TrainedModel:
             "mean_sd": (0.5 * logvar).exp().mean(0).tolist(),
         }
 
-    def decode(self, modality: str, latents: NDArray[np.float32]) -> Matrix:
-        """Values (n, p_t) of a modality in its own units, from latents (n, L)."""
-        return self.require(modality).target_chain.inverse_transform(decode(self.network, modality, latents))
+    def impute_scores(self, source: str, target: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Preprocessed values (n, t) of a modality, from preprocessed cells (n, d) of another: a mean over members."""
+        return impute(self.networks, source, target, scores)
+
+    def in_units(self, target: str, values: NDArray[np.float32]) -> Matrix:
+        """Values (n, p_t) of a modality in its own units, from preprocessed ones (n, t)."""
+        return self.require(target).target_chain.inverse_transform(values)
 
     @torch.no_grad()
     def aggregate(

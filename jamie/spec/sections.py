@@ -182,8 +182,24 @@ class TrainingSection:
         Epochs without improvement after which training stops.
     min_change
         Least decrease of the loss that counts as improvement.
+    validation
+        Part of the training cells that the weights are not fitted on: their loss, in place of the training's, decides
+        when training stops and which state is kept. It is the sum of the terms that measure prediction.
+    calibration
+        A further part that the weights are not fitted on, and that calibrates intervals of imputed values.
+    ensemble
+        Models that are trained, each with other cells set aside and other first weights. Imputed values are the mean
+        over all; the embedding is that of the first.
+    optimizer
+        `adam`, or `adamw`, whose weight decay is apart from the gradient.
+    weight_decay
+        How fast weights shrink; biases and other vectors do not.
     learning_rate
-        Step size of Adam.
+        Step size of the optimizer, at its largest.
+    rate_schedule
+        How the step size changes over `max_epochs`: `constant`; `cosine` falls to 0; `one_cycle` rises before.
+    precision
+        Of encoders and decoders in training: `float32`, `bfloat16`, or `auto` for bfloat16 on a GPU that has it.
     gradient_clip
         Largest norm of the gradient.
     steps_per_epoch
@@ -199,7 +215,14 @@ class TrainingSection:
     max_epochs: PositiveInt = 10_000
     patience: PositiveInt = 500
     min_change: NonNegative = 1e-8
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    calibration: Annotated[float, Field(ge=0, le=0.4)] = 0.0
+    ensemble: PositiveInt = 1
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: NonNegative = 0.0
     learning_rate: Positive = 1e-3
+    rate_schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     gradient_clip: Positive = 31.25
     steps_per_epoch: PositiveInt | Literal["auto"] = "auto"
     device: str = "auto"

@@ -1,9 +1,14 @@
-"""The training stage: from preprocessed cells to a trained network."""
+"""The training stage: from preprocessed cells to trained networks."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
@@ -12,6 +17,8 @@ from jamie.core.errors import DataError
 from jamie.model.build import build_model
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
+from jamie.spec.sections import LossTerm
+from jamie.training.aside import Aside, set_aside
 from jamie.training.batches import BatchMaker
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.loop import History, Trainer
@@ -21,6 +28,27 @@ from jamie.training.sampler import PairSampler
 
 log = logging.getLogger(__name__)
 
+VALIDATED_AT_ONCE, MOST_VALIDATION_BATCHES = 1024, 8  # cells of a validation minibatch, and how many of them
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Trained networks.
+
+    Parameters
+    ----------
+    networks
+        In evaluation mode.
+    histories
+        Of the training of each.
+    asides
+        Training cells that each was not fitted on.
+    """
+
+    networks: tuple[JointVAE, ...]
+    histories: tuple[History, ...]
+    asides: tuple[Aside, ...]
+
 
 def train(
     cells: Cells,
@@ -28,8 +56,8 @@ def train(
     spec: Spec,
     context: Context,
     checkpoint: Path | None = None,
-) -> tuple[JointVAE, History]:
-    """Train the network of a spec.
+) -> Ensemble:
+    """Train the networks of a spec, one after the other.
 
     Parameters
     ----------
@@ -42,7 +70,7 @@ def train(
     context
         Seed, device and progress.
     checkpoint
-        File to write while training, and to go on from where it exists already.
+        File to write while training, and to go on from where it exists already; those of further members are numbered.
 
     Raises
     ------
@@ -51,32 +79,80 @@ def train(
     DataError
         Where no loss has anything to read.
     """
-    context = context.at("training")
-    with seeded(context):
-        trainer = _trainer(cells, inferred, spec, context, checkpoint)
-        if checkpoint is not None and checkpoint.is_file():
-            trainer.set_state(Checkpoint.load(checkpoint))
-        history = trainer.fit()
-    return trainer.model, history
+    section = spec.training
+    terms = _checked(spec, inferred is not None)
+    networks, histories, asides = [], [], []
+    for member in range(section.ensemble):
+        generator = context.at("set aside").generator()
+        aside = set_aside(cells.known, section.validation, section.calibration, generator, member, section.ensemble)
+        surroundings = _of_member(context, member, spec)
+        file = checkpoint.with_stem(f"{checkpoint.stem}.{member}") if checkpoint and member else checkpoint
+        with seeded(surroundings):
+            trainer = _trainer(cells, inferred, aside, spec, terms, surroundings, file)
+            if file is not None and file.is_file():
+                trainer.set_state(Checkpoint.load(file))
+            histories.append(trainer.fit())
+        networks.append(trainer.model)
+        asides.append(aside)
+    return Ensemble(tuple(networks), tuple(histories), tuple(asides))
+
+
+def _of_member(context: Context, member: int, spec: Spec) -> Context:
+    """Return the surroundings of a member: random numbers of its own, and its part of the progress."""
+    total = spec.training.ensemble * spec.training.max_epochs
+    before = member * spec.training.max_epochs
+
+    def progress(stage: str, done: int, _: int, values: Mapping[str, float]) -> None:
+        context.progress(stage, before + done, total, values)
+
+    stage = f"training {member}" if member else "training"
+    return replace(context.at(stage), progress=progress)
 
 
 def _trainer(
-    cells: Cells, inferred: Correspondences | None, spec: Spec, context: Context, checkpoint: Path | None
+    cells: Cells,
+    inferred: Correspondences | None,
+    aside: Aside,
+    spec: Spec,
+    terms: Mapping[str, LossTerm],
+    context: Context,
+    checkpoint: Path | None,
 ) -> Trainer:
     section = spec.training
-    scores = cells.scores
-    n_inputs = {m: x.shape[1] for m, x in scores.items()}
+    n_inputs = {m: x.shape[1] for m, x in cells.scores.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()})
-    terms = _terms(spec, inferred is not None)
-    known, rho = cells.known, spec.correspondence.rho
-    sampler = PairSampler(known, inferred, section.batch_size, context.at("sampling").generator())
-    batches = BatchMaker(scores, cells.targets, known, inferred, rho=rho, device=context.device)
-    objective = Objective(terms, horizon=section.min_epochs)
-    return Trainer(model, objective, sampler, batches, section, context, checkpoint)
+    objective = Objective(
+        {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in terms.items()},
+        horizon=section.min_epochs,
+    )
+    sampling = context.at(context.stage.replace("training", "sampling"))
+    sampler, batches = _source(cells, inferred, aside.fitted, spec, section.batch_size, sampling)
+    validation = []
+    if all(len(index) for index in aside.validation.values()):
+        drawn, made = _source(cells, inferred, aside.validation, spec, VALIDATED_AT_ONCE, sampling)
+        validation = [made.make(drawn.draw()) for _ in range(min(drawn.steps_per_pass, MOST_VALIDATION_BATCHES))]
+    return Trainer(model, objective, sampler, batches, section, context, checkpoint, validation)
 
 
-def _terms(spec: Spec, has_inferred: bool) -> dict[str, Term]:
-    """Build the terms of the objective, less those that would read an inferred correspondence where there is none."""
+def _source(
+    cells: Cells,
+    inferred: Correspondences | None,
+    index: Mapping[str, NDArray[np.int64]],
+    spec: Spec,
+    batch_size: int,
+    context: Context,
+) -> tuple[PairSampler, BatchMaker]:
+    """Minibatches of some of the cells."""
+    if any(len(index[m]) < view.n_cells for m, view in cells.views.items()):
+        cells = cells.subset(index)
+        inferred = inferred.subset(index) if inferred else None
+    sampler = PairSampler(cells.known, inferred, batch_size, context.generator())
+    rho, device = spec.correspondence.rho, context.device
+    return sampler, BatchMaker(cells.scores, cells.targets, cells.known, inferred, rho=rho, device=device)
+
+
+def _checked(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:
+    """Return the terms of the objective, less those that would read an inferred correspondence where there is none."""
     heavy = {name: term for name, term in spec.losses.items() if term.weight > 0}
     idle = [name for name, term in heavy.items() if "inferred" in term.component.cls.requires and not has_inferred]
     for name in idle:
@@ -87,8 +163,4 @@ def _terms(spec: Spec, has_inferred: bool) -> dict[str, Term]:
             where=spec.where("losses"),
             fix="add a loss that does without, such as reconstruction",
         )
-    return {
-        name: Term(term.component.build(), term.weight, term.schedule.build())
-        for name, term in heavy.items()
-        if name not in idle
-    }
+    return {name: term for name, term in heavy.items() if name not in idle}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from jamie.core.batch import Batch
 from jamie.core.context import Context
 from jamie.model.joint_vae import JointVAE
 from jamie.spec.sections import TrainingSection
 from jamie.training.batches import BatchMaker
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.objective import Objective, explain_not_finite
+from jamie.training.rates import rate_factor
 from jamie.training.sampler import PairSampler
 
 
@@ -27,7 +29,7 @@ class History:
     Parameters
     ----------
     names
-        Of the loss terms.
+        Of the loss terms; `validation` comes last where cells are set aside for it.
     epochs
         For each epoch the weighted total, then each term unweighted: means over its minibatches. A term of weight 0
         is not computed and stands as 0.
@@ -62,6 +64,8 @@ class Trainer:
         Device and progress.
     checkpoint
         File to write while training; None for none.
+    validation
+        The cells whose loss decides when to stop; None for those that are trained on.
     """
 
     def __init__(
@@ -73,13 +77,16 @@ class Trainer:
         settings: TrainingSection,
         context: Context,
         checkpoint: Path | None = None,
+        validation: Sequence[Batch] = (),
     ) -> None:
         self.trained = nn.ModuleDict({"model": model, "objective": objective}).to(context.device)
         self.model, self.objective, self.sampler, self.batches = model, objective, sampler, batches
         self.settings, self.context, self.checkpoint = settings, context, checkpoint
+        self.validation = validation
         self.parameters = [p for p in self.trained.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=settings.learning_rate, fused=True)
-        self.history = History(tuple(objective.terms))
+        self.optimizer = self._optimizer()
+        model.precision = _precision(settings.precision, context.device)
+        self.history = History((*objective.terms, *(["validation"] if validation else [])))
         self.best_loss, self.lapses = float("inf"), 0
         self.best: dict[str, Tensor] = {}
 
@@ -90,8 +97,10 @@ class Trainer:
         while len(self.history.epochs) < settings.max_epochs and self.lapses < settings.patience:
             epoch = len(self.history.epochs)
             values = self._epoch(epoch)
+            if self.validation:
+                values.append(self._validate())
             self.history.epochs.append(values)
-            self._keep_best(epoch, values[0])
+            self._keep_best(epoch, values[-1] if self.validation else values[0])
             self._report(epoch, values)
             if time.monotonic() - self.saved_at >= settings.checkpoint_seconds:
                 self.save()
@@ -101,13 +110,20 @@ class Trainer:
         if self.best:
             self.trained.load_state_dict(self.best)
         self.model.eval()
+        self.model.precision = None
         return self.history
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimizer; vectors (biases, scales of normalisation, weights of modalities) do not decay."""
+        settings = self.settings
+        matrices, vectors = ([p for p in self.parameters if (p.ndim > 1) is many] for many in (True, False))
+        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        of = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        return of([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
 
     def _epoch(self, epoch: int) -> list[float]:
         weights = self.objective.weights(epoch)
-        steps = (
-            self.sampler.steps_per_pass if self.settings.steps_per_epoch == "auto" else self.settings.steps_per_epoch
-        )
+        steps = self._steps_per_epoch
         sums = dict.fromkeys(("total", *self.objective.terms), 0.0)
         self.trained.train()
         for _ in range(steps):
@@ -124,11 +140,31 @@ class Trainer:
         numbers = dict(zip(names, torch.stack([total, *values.values()]).tolist(), strict=True))
         if not all(map(_is_finite, numbers.values())):
             raise explain_not_finite(self.history.steps, batch, output, values)
+        self._set_rate()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
         self.optimizer.step()
         return numbers
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        chosen = self.settings.steps_per_epoch
+        return self.sampler.steps_per_pass if chosen == "auto" else chosen
+
+    def _set_rate(self) -> None:
+        """Set the step size of the step that is about to be made."""
+        settings = self.settings
+        if settings.rate_schedule != "constant":
+            done = (self.history.steps - 1) / (self._steps_per_epoch * settings.max_epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = settings.learning_rate * rate_factor(settings.rate_schedule, done)
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        self.trained.eval()
+        losses = [self.objective.validation(batch, self.model(batch)).item() for batch in self.validation]
+        return sum(losses) / len(losses)
 
     def _keep_best(self, epoch: int, loss: float) -> None:
         """Algorithm 1, lines 23-30; the state kept is the one after the epoch whose loss is best."""
@@ -188,6 +224,17 @@ class Trainer:
         self.best_loss, self.lapses = saved.plain["best_loss"], saved.plain["lapses"]
         self.history.best_epoch, self.history.steps = saved.plain["best_epoch"], saved.plain["steps"]
         _set_random_state(saved.part("random"), device)
+
+
+def _precision(wanted: Literal["auto", "float32", "bfloat16"], device: str) -> torch.dtype | None:
+    """Type that encoders and decoders compute in; None for that of their weights.
+
+    On processors without tiles for matrices, bfloat16 is no faster at the widths of such networks.
+    """
+    if wanted == "auto":
+        on_gpu = torch.device(device).type == "cuda"
+        return torch.bfloat16 if on_gpu and torch.cuda.is_bf16_supported() else None
+    return torch.bfloat16 if wanted == "bfloat16" else None
 
 
 def _is_finite(value: float) -> bool:

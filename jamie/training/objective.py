@@ -85,6 +85,11 @@ class Objective(nn.Module):
         total = sum(weights[name] * value for name, value in values.items())
         return torch.as_tensor(total), values
 
+    def validation(self, batch: Batch, output: Output) -> Tensor:
+        """Weighted sum of the terms that measure prediction, of all terms where none does; without schedules."""
+        measuring = [t for t in self.terms.values() if t.loss.validates] or list(self.terms.values())
+        return torch.as_tensor(sum(t.weight * t.loss(batch, output) for t in measuring))
+
 
 def explain_not_finite(step: int, batch: Batch, output: Output, values: Mapping[str, Tensor]) -> TrainingError:
     """Say which term and which modality a loss that is NaN or infinite comes from."""

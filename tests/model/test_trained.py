@@ -34,7 +34,7 @@ def test_aggregation_in_blocks_is_aggregation_at_once(correspondences, normalize
     aggregator.log_weight.data = torch.tensor([0.4, -0.3, 0.8])
     identity = dict.fromkeys(SIZES, torch.nn.Linear(1, 1))
     network = JointVAE(identity, identity, aggregator, 3, dict.fromkeys(SIZES, 1))
-    model = TrainedModel(load_spec("default", reads_data=False), identity, network)
+    model = TrainedModel(load_spec("default", reads_data=False), identity, (network,))
     generator = np.random.default_rng(1)
     latents = {m: generator.standard_normal((n, 3)).astype(np.float32) for m, n in SIZES.items()}
     blocks = PairBlocks({pair: torch.as_tensor(c.matrix.toarray()) for pair, c in correspondences.items()})

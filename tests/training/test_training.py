@@ -11,7 +11,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.errors import ContractError, OutputError, TrainingError
 from jamie.core.interfaces import Loss
-from jamie.model.apply import encode
+from jamie.model.apply import encode, impute
 from jamie.spec import Ref, load_spec
 from jamie.spec.sections import LossTerm
 from jamie.training.batches import BatchMaker, mix
@@ -34,8 +34,9 @@ def kill_at(epoch):
 
 
 def train(prepared, inferred, spec, context, checkpoint=None):
-    """Train on the training cells, which are all that the training stage is given."""
-    return train_network(prepared.subset(prepared.split.train).cells(), inferred, spec, context, checkpoint)
+    """Train on the training cells, which are all that the training stage is given; return the first network."""
+    found = train_network(prepared.subset(prepared.split.train).cells(), inferred, spec, context, checkpoint)
+    return found.networks[0], found.histories[0]
 
 
 def latents(network, prepared):
@@ -171,3 +172,74 @@ def test_mixing_gives_inferred_partners_to_cells_without_a_known_one():
     mixed = mix(known, inferred, 0.75).between("a", "b").matrix.toarray()
     np.testing.assert_allclose(mixed, [[1, 0, 0], [0, 0.05, 0.05], [0, 0.1, 0.15]], rtol=1e-6)
     assert mix(known, inferred, 1.0) is known
+
+
+ASIDE = {"training.validation": 0.2, "training.calibration": 0.2, "training.ensemble": 2}
+
+
+def ensemble(prepared, overrides, checkpoint=None, progress=None):
+    context = Context(progress=progress) if progress else Context()
+    cells = prepared.subset(prepared.split.train).cells()
+    return train_network(cells, None, load_spec(SPEC, overrides), context, checkpoint)
+
+
+def test_validation_cells_decide_which_state_is_kept(prepared):
+    history = ensemble(prepared, {**ASIDE, "training.rate_schedule": "one_cycle"}).histories[0]
+    assert history.names[-1] == "validation"
+    validation = [epoch[-1] for epoch in history.epochs]
+    assert validation[history.best_epoch] == min(validation[10:])
+
+
+def test_cells_set_aside_do_not_touch_the_weights(prepared):
+    found = ensemble(prepared, {**ASIDE, "training.min_epochs": 30})
+    calibration = found.asides[1].calibration
+    train_cells = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
+    scores = {m: x.copy() for m, x in prepared.scores.items()}
+    for m, index in calibration.items():
+        scores[m][train_cells[m][index]] += 100
+    changed = ensemble(replace(prepared, scores=scores, targets=scores), {**ASIDE, "training.min_epochs": 30})
+    one, two = (latents(members.networks[1], prepared) for members in (found, changed))
+    for m in one:
+        np.testing.assert_array_equal(one[m], two[m])
+
+
+def test_members_differ_and_imputing_is_their_mean(prepared):
+    networks = ensemble(prepared, ASIDE).networks
+    a, b = prepared.scores
+    alone = [impute([network], a, b, prepared.scores[a]) for network in networks]
+    assert not np.allclose(*alone, atol=1e-3)
+    np.testing.assert_allclose(impute(networks, a, b, prepared.scores[a]), (alone[0] + alone[1]) / 2, atol=1e-6)
+
+
+def test_an_ensemble_that_was_killed_ends_in_the_same_numbers(prepared, tmp_path):
+    expected = ensemble(prepared, ASIDE)
+    checkpoint = tmp_path / "training.safetensors"
+    with pytest.raises(KilledError):
+        ensemble(prepared, ASIDE, checkpoint, kill_at(30 + 12))
+    resumed = ensemble(prepared, ASIDE, checkpoint)
+    assert [one.epochs for one in resumed.histories] == [one.epochs for one in expected.histories]
+    for one, two in zip(expected.networks, resumed.networks, strict=True):
+        for m, z in latents(one, prepared).items():
+            np.testing.assert_array_equal(z, latents(two, prepared)[m])
+
+
+def test_weight_decay_shrinks_matrices_only(prepared):
+    plain, decayed = (
+        ensemble(prepared, {"training.optimizer": "adamw", "training.weight_decay": decay}).networks[0]
+        for decay in (0, 30.0)
+    )
+    norms = [
+        [sum(float(p.detach().square().sum()) for p in network.parameters() if (p.ndim > 1) is many) for many in (True, False)]
+        for network in (plain, decayed)
+    ]
+    assert norms[1][0] < 0.3 * norms[0][0]
+    assert norms[1][1] > 0.5 * norms[0][1]
+
+
+def test_bfloat16_trains_to_nearly_the_same_loss(prepared):
+    full, half = (
+        ensemble(prepared, {"training.precision": precision}).histories[0].epochs[-1][0]
+        for precision in ("float32", "bfloat16")
+    )
+    assert half != full
+    assert half == pytest.approx(full, rel=0.2)

@@ -15,12 +15,14 @@ class Loss(Component, nn.Module):
     """One unweighted term of the objective, a mean over cells; weight and schedule belong to the spec.
 
     `requires` names what the term reads beside the batch's own cells: ``"inferred"`` (an inferred correspondence),
-    ``"known"`` (known pairs).
+    ``"known"`` (known pairs). `validates` says that it measures prediction: such terms decide, on validation cells,
+    when training stops and which state is kept.
     """
 
     kind: ClassVar[str] = "loss"
     reserved: ClassVar[frozenset[str]] = frozenset({"weight", "schedule"})
     requires: ClassVar[frozenset[str]] = frozenset()
+    validates: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, batch: Batch, output: Output) -> Tensor:

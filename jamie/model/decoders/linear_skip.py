@@ -1,0 +1,50 @@
+"""Decoder with a linear path beside the network."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from jamie.core.interfaces import Decoder
+from jamie.model.layers import hidden_layers, skip_widths, with_covariates, zeroed
+
+
+class LinearSkipDecoder(Decoder):
+    """A linear map of the latents plus a network, which starts at nothing; a Gaussian of unit variance.
+
+    BatchNorm, LeakyReLU and dropout follow every hidden layer.
+
+    Parameters
+    ----------
+    widths
+        Widths of the hidden layers; null for one layer of the power of two next to the number of features, 32 to 256.
+    dropout
+        Probability of dropping a hidden unit in training.
+    """
+
+    name: ClassVar[str] = "linear_skip"
+    references: ClassVar[tuple[str, ...]] = ("10.1007/978-3-319-46493-0_38",)
+
+    def __init__(
+        self,
+        n_latent: int,
+        n_features: int,
+        *,
+        n_covariates: int = 0,
+        widths: list[PositiveInt] | None = None,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
+    ) -> None:
+        super().__init__()
+        n_in = n_latent + n_covariates
+        hidden = [n_in, *(skip_widths(n_features) if widths is None else widths)]
+        self.linear = nn.Linear(n_in, n_features)
+        self.hidden = hidden_layers(hidden, dropout)
+        self.mean = zeroed(nn.Linear(hidden[-1], n_features))
+
+    def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Normal:
+        z = with_covariates(z, covariates)
+        mean = self.linear(z) + self.mean(self.hidden(z))
+        return Normal(mean, mean.new_ones(()), validate_args=False)
