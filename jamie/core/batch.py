@@ -90,6 +90,18 @@ class Batch:
     covariates: Mapping[str, Tensor] = field(default_factory=dict)
     size_factor: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def size_factor_of(self, source: str, target: str) -> Tensor | None:
+        """(B_source, 1) size factor with which `target` is decoded for the cells of `source`.
+
+        Within a modality it is the cell's own. Across modalities it is that of the cell's partners in the minibatch,
+        and 1, the training cells' median, as far as it has none. None where the target has no size factors.
+        """
+        own = self.size_factor.get(target)
+        if own is None or source == target:
+            return own
+        weights = self.blocks.weights(source, target)
+        return None if weights is None else 1 + weights @ own - weights.sum(1, keepdim=True)
+
 
 @dataclass(frozen=True)
 class Output:
