@@ -34,6 +34,7 @@ class CrossReconstruction(Loss):
 
     name: ClassVar[str] = "cross_reconstruction"
     references: ClassVar[tuple[str, ...]] = ("10.1073/pnas.2023070118",)
+    validates: ClassVar[bool] = True
 
     def __init__(self, *, error: ErrorMeasure = "auto") -> None:
         super().__init__()

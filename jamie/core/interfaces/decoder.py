@@ -30,7 +30,10 @@ class Decoder(Component, nn.Module):
 
     @abstractmethod
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Distribution:
-        """Decode z (B, n_latent) into a distribution over (B, n_features).
+        """Decode z (B, n_latent) into a distribution over (B, n_features)."""
 
-        The size factor (B, 1) is a cell's total count over the median of the training cells; None stands for 1.
+    def start_at(self, mean: Tensor, variance: Tensor) -> None:
+        """Set, before training, what is predicted of any cell: mean and variance (n_features,) of the training cells.
+
+        Counts may lie thousands from 0, where small steps take long to get. By default nothing is set.
         """
