@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,61 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
-from jamie.core.values import row_blocks
+from jamie.core.values import percent, row_blocks
+from jamie.data.naming import other_naming
 
 log = logging.getLogger(__name__)
 
 _BYTES_PER_FILLED = 16  # a float32 and an index, in the blocks and once more in the matrix made of them
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where the features that a model was fitted on stand among those of new cells.
+
+    Parameters
+    ----------
+    features : (p,)
+        Names that the model was fitted on, in its order.
+    source : (p,)
+        Column of each in the data; -1 where it is absent.
+    fill : (p,)
+        Value of a feature that is absent.
+    where
+        Modality, for messages.
+    n_given
+        Number of features in the data.
+    """
+
+    features: pd.Index
+    source: NDArray[np.intp]
+    fill: NDArray[np.float32]
+    where: str
+    n_given: int
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """(p,) true for the features that are absent."""
+        return self.source < 0
+
+    def apply(self, block: Block, context: Context) -> Block:
+        """Bring the features of cells (n, q) to the order of the model (n, p); the block itself where they are in it.
+
+        Raises
+        ------
+        MemoryLimitError
+            Where the cells are sparse and the filled features would not fit in memory.
+        """
+        if self.n_given == len(self.source) and np.array_equal(self.source, np.arange(self.n_given)):
+            return block
+        if sparse.issparse(block.X):
+            n_filled = block.X.shape[0] * int(np.count_nonzero(self.fill[self.missing]))
+            context.require_memory(
+                _BYTES_PER_FILLED * n_filled,
+                f"{self.where}: filling {int(self.missing.sum())} missing features of {block.X.shape[0]} sparse cells",
+                "add the missing features, or embed fewer cells at a time",
+            )
+        return replace(block, X=_gathered(block.X, self.source, self.fill), features=self.features)
 
 
 def align_features(
@@ -28,70 +78,79 @@ def align_features(
     context: Context,
     max_missing: float = 0.2,
 ) -> Block:
-    """Reorder features by name; ignore those that are not asked for, and fill in those that are absent.
+    """Reorder features of cells (n, q) by name into (n, p); `find_features` and `Alignment.apply` in one."""
+    return find_features(block.features, features, fill, where, max_missing).apply(block, context)
+
+
+def find_features(
+    given: pd.Index,
+    features: pd.Index,
+    fill: NDArray[np.floating],
+    where: str,
+    max_missing: float = 0.2,
+    shares: NDArray[np.floating] | None = None,
+    var: pd.DataFrame | None = None,
+) -> Alignment:
+    """Find features by name; ignore those that are not asked for, and tell of those that are absent.
 
     Parameters
     ----------
-    block
-        The new cells (n, q).
+    given : (q,)
+        Unique names in the data.
     features : (p,)
         Names that the model was fitted on, in its order.
     fill : (p,)
         Value of a feature that is absent, such as its mean over the training cells.
     where
         Modality, for messages.
-    context
-        For its memory limit.
     max_missing
         Largest fraction of `features` that may be absent.
-
-    Returns
-    -------
-    Block
-        (n, p); the block itself where its features already are as asked.
+    shares : (p,)
+        Part of the variance that each feature carries, for messages.
+    var : (q, ...)
+        Descriptions of the data's features, for messages.
 
     Raises
     ------
     DataError
         Where more are absent.
-    MemoryLimitError
-        Where the cells are sparse and the filled features would not fit in memory.
     """
-    if block.features.equals(features):
-        return block
-    source = block.features.get_indexer(features)
-    missing = source < 0
-    _report(block, features, missing, where, max_missing)
-    if sparse.issparse(block.X):
-        n_filled = block.X.shape[0] * int(np.count_nonzero(fill[missing]))
-        context.require_memory(
-            _BYTES_PER_FILLED * n_filled,
-            f"{where}: filling {int(missing.sum())} missing features of {block.X.shape[0]} sparse cells",
-            "add the missing features, or embed fewer cells at a time",
-        )
-    return replace(block, X=_gathered(block.X, source, np.asarray(fill, np.float32)), features=features)
-
-
-def _report(block: Block, features: pd.Index, missing: NDArray[np.bool_], where: str, max_missing: float) -> None:
-    n_extra = len(block.features) - int((~missing).sum())
+    found = Alignment(features, given.get_indexer(features), np.asarray(fill, np.float32), where, len(given))
+    n_extra = len(given) - int((~found.missing).sum())
     if n_extra:
         log.info("%s: %d features that the model does not know are ignored", where, n_extra)
-    if not missing.any():
-        return
-    absent = features[missing]
+    if found.missing.any():
+        _report(found, given, max_missing, shares, var)
+    return found
+
+
+def _report(
+    found: Alignment,
+    given: pd.Index,
+    max_missing: float,
+    shares: NDArray[np.floating] | None,
+    var: pd.DataFrame | None,
+) -> None:
+    """Tell of the features that are absent, or refuse."""
+    missing = found.missing
+    absent = found.features[missing]
     first = ", ".join(f"'{name}'" for name in absent[:3]) + (", ..." if len(absent) > 3 else "")
-    found = f"{len(absent)} of {len(features)} features ({100 * missing.mean():.3g} %) are missing: {first}"
-    if missing.mean() > max_missing:
-        advice = "add the missing features"
-        if missing.mean() > 0.5 and len(block.features):
-            advice = f"use the model's names, such as '{features[0]}' (the data's first is '{block.features[0]}')"
-        raise DataError(
-            f"expected the features that the model was fitted on, at most {100 * max_missing:.3g} % of them missing; "
-            f"{found}",
-            where=where,
-            fix=f"{advice}, or raise max_missing",
-        )
-    log.warning("%s: %s; filled with the model's own values", where, found)
+    problem = f"{len(absent)} of {len(missing)} features ({100 * missing.mean():.3g} %) are missing: {first}"
+    if shares is not None:
+        problem += f"; they carry {percent(shares[missing].sum(), 1)} of the variance that the model reads"
+    if missing.mean() <= max_missing:
+        log.warning("%s: %s; filled with their means in the training cells", found.where, problem)
+        return
+    advice = "add the missing features"
+    if missing.mean() > 0.5 and len(given):
+        advice = f"use the model's names, such as '{found.features[0]}' (the data's first is '{given[0]}')"
+    advice = other_naming(given, found.features, var) or advice
+    raise DataError(
+        f"expected the features that the model was fitted on, at most {100 * max_missing:.3g} % of them missing; "
+        f"{problem}",
+        where=found.where,
+        fix=f"{advice}, or raise max_missing",
+    )
 
 
 def _gathered(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) -> Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,58 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@dataclass(frozen=True)
+class RowBlocks:
+    """A matrix, in memory or in a file, of which rows are read as they are asked for.
+
+    Parameters
+    ----------
+    values : (n, p)
+        Dense, sparse, an HDF5 or zarr dataset, or anndata's view of a sparse matrix in a file.
+    features : (p,)
+        Unique names.
+    origin
+        As of `Block`.
+    where
+        Place in the spec or modality, for messages.
+    """
+
+    values: Any
+    features: pd.Index
+    origin: str
+    where: str = ""
+
+    def read(self, rows: slice | None = None) -> Block:
+        """Return some rows, or all, as float32, dense or CSR; memory is shared where they already are.
+
+        Raises
+        ------
+        DataError
+            Where they are not numbers.
+        """
+        if rows is None:
+            values = self.values.to_memory() if hasattr(self.values, "to_memory") else self.values
+        else:
+            values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
+        return Block(_as_matrix(values, self.where, self.origin), self.features, self.origin)
+
+    def by_rows(self) -> RowBlocks:
+        """Return the same matrix in a form whose rows are quick to read; one sorted by columns is read whole."""
+        return replace(self, values=self.read().X) if getattr(self.values, "format", "csr") == "csc" else self
+
+
 def choose_block(adata: AnnData, layer: str | None = None, obsm: str | None = None, where: str = "") -> Block:
+    """Read X, a layer or an obsm array whole; as `choose_matrix` otherwise.
+
+    Returns
+    -------
+    Block
+        float32, dense or CSR; shares memory with `adata` where that already is.
+    """
+    return choose_matrix(adata, layer, obsm, where).read()
+
+
+def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = None, where: str = "") -> RowBlocks:
     """Choose X, a layer or an obsm array.
 
     Parameters
@@ -29,15 +81,10 @@ def choose_block(adata: AnnData, layer: str | None = None, obsm: str | None = No
     where
         Place in the spec or modality, for messages.
 
-    Returns
-    -------
-    Block
-        float32, dense or CSR; shares memory with `adata` where that already is.
-
     Raises
     ------
     DataError
-        Where the matrix is absent, has no features or is not of numbers.
+        Where the matrix is absent or has no features.
     """
     if layer is not None and obsm is not None:
         raise DataError("expected a layer or an obsm key, found both", where=where, fix="keep one of the two")
@@ -52,10 +99,9 @@ def choose_block(adata: AnnData, layer: str | None = None, obsm: str | None = No
         raise DataError(
             "expected a matrix in X, found none", where=where, fix=f"choose a layer: {_names(adata.layers)}"
         )
-    X = _as_matrix(values, where, origin)
-    if X.shape[1] == 0:
+    if values.shape[1] == 0:
         raise DataError(f"expected features in {origin}, found none", where=where, fix="choose another layer or obsm")
-    return Block(X, unique_names(names, where), origin)
+    return RowBlocks(values, unique_names(names, where), origin, where)
 
 
 def _look_up(mapping: Any, key: str, kind: str, where: str) -> Any:

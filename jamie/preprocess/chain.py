@@ -18,6 +18,7 @@ from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.values import column_range
 from jamie.preprocess.inverse import Inverse
+from jamie.preprocess.rows import moments
 from jamie.preprocess.selection import SelectColumns, selection_matrix
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Chain:
         Applied in order; may be empty.
     name
         Of the modality, for messages.
+
+    Attributes
+    ----------
+    shares : (p,)
+        Part of the training cells' variance that each feature carries before the first step that makes others of
+        them, such as pca, or at the end; together 1.
     """
 
     def __init__(self, steps: Sequence[Preprocessor], name: str = "data") -> None:
@@ -56,6 +63,7 @@ class Chain:
         self.name = name
         self.kept: NDArray[np.int64] | None = None
         self.constants = np.empty(0, np.float32)
+        self.shares = np.empty(0, np.float32)
 
     def fit(self, X: Matrix, cells: pd.DataFrame, features: pd.Index) -> Self:
         """Fit every step, afresh, on training cells.
@@ -75,13 +83,26 @@ class Chain:
             Where every feature is constant, or a step refuses the values.
         """
         self._find_constant(X, features)
-        X = self._drop(X)
+        X, places, mixed = self._drop(X), pd.Index(self._fitted().astype(str)), False
         for step in self.steps:
             before = X.shape[1]
             with self._naming_modality(step):
-                X = step.fit(X, cells).transform(X, cells)
+                step.fit(X, cells)
+                after = step.feature_names_out(places)
+                if not mixed and not after.isin(places).all():
+                    mixed = True
+                    self._note_shares(X, places)
+                X, places = step.transform(X, cells), after
             log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
+        if not mixed:
+            self._note_shares(X, places)
         return self
+
+    def _note_shares(self, X: Matrix, places: pd.Index) -> None:
+        """Note what part of the variance is that of each feature; X (n, k) has those at these places."""
+        variance = np.nan_to_num(moments(X)[1])
+        self.shares = np.zeros(len(self.constants), np.float32)
+        self.shares[places.astype(int)] = variance / max(variance.sum(), np.finfo(np.float64).tiny)
 
     def transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
@@ -149,7 +170,11 @@ class Chain:
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays, those of step i under ``i.name``, and plain values from which `set_state` restores the chain."""
-        arrays: dict[str, NDArray[Any]] = {"kept": self._fitted(), "constants": self.constants}
+        arrays: dict[str, NDArray[Any]] = {
+            "kept": self._fitted(),
+            "constants": self.constants,
+            "shares": self.shares,
+        }
         plain = []
         for i, step in enumerate(self.steps):
             of_step, values = step.state()
@@ -159,7 +184,7 @@ class Chain:
 
     def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> Self:
         """Restore what `state` gave, on a chain of the same steps."""
-        self.kept, self.constants = arrays["kept"], arrays["constants"]
+        self.kept, self.constants, self.shares = arrays["kept"], arrays["constants"], arrays["shares"]
         for i, (step, values) in enumerate(zip(self.steps, plain["steps"], strict=True)):
             prefix = f"{i}."
             step.set_state({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}, values)

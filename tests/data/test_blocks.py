@@ -1,8 +1,10 @@
 import logging
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from anndata.io import sparse_dataset
 from scipy import sparse
 
 from jamie.core import values
@@ -10,6 +12,7 @@ from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.data import align_features, choose_block
+from jamie.data.blocks import choose_matrix
 from jamie.data.checks import require_finite
 
 
@@ -129,3 +132,25 @@ def test_a_layer_asked_of_data_without_layers(make):
     message = r"^rna: expected layer 'counts', found no such layer\n  there are none; leave `layer` out to read X$"
     with pytest.raises(DataError, match=message):
         choose_block(make.adata("abc", 4), layer="counts", where="rna")
+
+
+@pytest.mark.parametrize("key", ["dense", "csr", "csc", "integers"])
+def test_rows_are_read_from_a_file_as_they_are_asked_for(adata, key, tmp_path):
+    values = np.arange(12).reshape(3, 4)
+    adata.layers["dense"], adata.layers["integers"] = values.astype(np.float32), values
+    adata.layers["csr"], adata.layers["csc"] = sparse.csr_matrix(values), sparse.csc_matrix(values)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    with h5py.File(tmp_path / "cells.h5ad") as file:
+        stored = file[f"layers/{key}"]
+        adata.layers["stored"] = stored if isinstance(stored, h5py.Dataset) else sparse_dataset(stored)
+        found = choose_matrix(adata, layer="stored").by_rows()
+        for rows in (slice(1, 3), None):
+            block = found.read(rows)
+            X = block.X.toarray() if sparse.issparse(block.X) else block.X
+            assert X.dtype == np.float32
+            np.testing.assert_array_equal(X, values if rows is None else values[rows])
+        assert list(block.features) == list(adata.var_names)
+
+
+def test_rows_of_a_table_in_obsm_are_read(adata):
+    np.testing.assert_array_equal(choose_matrix(adata, obsm="tracks").read(slice(1, 3)).X, [[2], [3]])

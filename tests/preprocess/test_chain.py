@@ -10,7 +10,9 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.errors import ContractError, DataError, MemoryLimitError
 from jamie.preprocess.chain import Chain
+from jamie.preprocess.log_normalize import LogNormalize
 from jamie.preprocess.pca import PCA
+from jamie.preprocess.select_features import SelectFeatures
 from jamie.preprocess.standardize import Standardize
 
 NAMES = pd.Index([f"g{i}" for i in range(12)])
@@ -142,3 +144,23 @@ def test_chain_refuses_another_number_of_features(dense, cells):
 def test_chain_must_be_fitted_first(dense, cells):
     with pytest.raises(ContractError, match="preprocess of rna: used before it was fitted"):
         Chain([], "rna").transform(dense, cells(40))
+
+
+def test_shares_are_those_of_the_variance_that_reaches_the_first_mixture(counts, cells):
+    counts[:, 2] = 3
+    chain = Chain([LogNormalize(), SelectFeatures(n_features=4), PCA(n_components=2), Standardize()])
+    chain.fit(counts, cells(40), NAMES)
+    assert chain.shares.sum() == pytest.approx(1)
+    assert chain.shares.shape == (12,)
+    kept = np.delete(np.arange(12), 2)
+    logs = np.log1p(1e4 * counts[:, kept] / np.maximum(counts[:, kept].sum(1, keepdims=True), 1))
+    variance = logs.var(0)
+    chosen = np.argsort(-variance)[:4]
+    np.testing.assert_allclose(chain.shares[kept[chosen]], variance[chosen] / variance[chosen].sum(), rtol=1e-5)
+    again = Chain(chain.steps).set_state(*chain.state())
+    np.testing.assert_array_equal(again.shares, chain.shares)
+
+
+def test_without_a_mixture_shares_are_those_of_what_comes_out(dense, cells):
+    np.testing.assert_allclose(fitted(dense, cells).shares, dense.var(0) / dense.var(0).sum(), rtol=1e-4)
+    np.testing.assert_allclose(fitted(dense, cells, Standardize()).shares, np.full(12, 1 / 12), rtol=1e-4)
