@@ -21,6 +21,7 @@ from jamie.data.labels import share_labels
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.split import hide_pairs
+from jamie.data.support import require_support
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -107,6 +108,9 @@ def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
     target = chosen
     if wanted.target is not None:
         target = _block(adata, wanted.target, spec, f"modalities.{name}.target")
+    steps = [step.cls for step in (wanted if wanted.target is None else wanted.target).preprocess]
+    place = f"modalities.{name}"
+    require_support(target, steps, wanted.decoder.cls, adata, place, spec.where(f"{place}.decoder"))
     return ModalityData(name, cell_annotations(mdata, name), chosen, target)
 
 

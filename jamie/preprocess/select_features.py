@@ -37,6 +37,7 @@ class SelectFeatures(Preprocessor):
     """
 
     name: ClassVar[str] = "select_features"
+    keeps_values: ClassVar[bool] = True
 
     def __init__(self, *, n_features: PositiveInt = 2000) -> None:
         self.n_features = n_features

@@ -16,6 +16,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.data.assemble import assemble
 from jamie.data.pairings.by_name import ByName
+from jamie.model.decoders.mlp import MLPDecoder
 from jamie.spec.evaluate_section import KnownPairsSection
 
 
@@ -33,7 +34,8 @@ def make_modality(name, cells, n_features=2, **obs):
 
 def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fraction=1.0, batch_key=None):
     """Just what the data stage reads of a spec."""
-    plain = SimpleNamespace(layer=None, obsm=None, target=None, preprocess=[])
+    decoder = SimpleNamespace(cls=MLPDecoder)
+    plain = SimpleNamespace(layer=None, obsm=None, target=None, preprocess=[], decoder=decoder)
     given = modalities or {}
     return SimpleNamespace(
         data=SimpleNamespace(build=lambda: reader),

@@ -32,6 +32,7 @@ class Preprocessor(Component):
     kind: ClassVar[str] = "preprocessor"
     accepts_nan: ClassVar[bool] = False
     takes_counts: ClassVar[bool] = False  # made for raw counts, whose depth it takes out
+    keeps_values: ClassVar[bool] = False  # leaves out features, and changes no value of the others
     n_features_in: int | None = None
 
     def fit(self, X: Matrix, cells: pd.DataFrame) -> Self:
