@@ -15,11 +15,11 @@ import pandas as pd
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.data.assemble import mudata_conventions
-from jamie.data.load import dataset_from
+from jamie.data.load import cell_annotations, dataset_from
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN
-from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name, query_scores
+from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name, query_cells
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 SHORT = {
     "seed": "seed",
     "labels": "labels",
+    "batch_key": "batch_key",
     "latent_dim": "model.latent_dim",
     "aggregator": "model.aggregator",
     "infer": "correspondence.infer",
@@ -173,7 +174,10 @@ class JAMIE:
                 fix="name the modalities as in training",
             )
         context = self._context()
-        latents = {m: embed_cells(self.model, m, mdata.mod[m], context, max_missing) for m in present}
+        latents = {
+            m: embed_cells(self.model, m, mdata.mod[m], context, max_missing, cell_annotations(mdata, m))
+            for m in present
+        }
         names = {m: mdata.mod[m].obs_names for m in present}
         pairs = pairs_by_name(names)
         aggregated = self.model.aggregate(latents, pairs)
@@ -218,8 +222,9 @@ class JAMIE:
                 where="impute",
                 fix="name the modalities as in training",
             )
-        scores = query_scores(self.model, source, adata, self._context(), max_missing)
-        values, names = impute_cells(self.model, source, to, scores, features)
+        obs = cell_annotations(data, source) if hasattr(data, "mod") else adata.obs
+        cells = query_cells(self.model, source, adata, self._context(), max_missing, obs)
+        values, names = impute_cells(self.model, source, to, cells, features)
         return imputed_anndata(
             values, adata.obs.copy(), names, imputation_provenance(source, to, self.model.modalities[to].target_origin)
         )
@@ -277,7 +282,7 @@ class JAMIE:
                 fix="name the modalities as in training",
             )
         adata = mdata.mod[modality]
-        z = embed_cells(self.model, modality, adata, self._context(), max_missing)
+        z = embed_cells(self.model, modality, adata, self._context(), max_missing, cell_annotations(mdata, modality))
         if self._fitted is not None:
             prepared = self._fitted.prepared
             train = pd.Series(prepared.split.train[modality], prepared.dataset.modalities[modality].cells)

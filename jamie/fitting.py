@@ -165,7 +165,8 @@ def _fit(
         outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage)
     with stage("evaluation"):
         correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
-        posterior = {m: model.posterior_summary(m, scores) for m, scores in prepared.scores.items()}
+        covariates = prepared.covariates
+        posterior = {m: model.posterior_summary(m, x, covariates.get(m)) for m, x in prepared.scores.items()}
         _warn_of_collapse(posterior)
         return Fitted(
             prepared=prepared,
@@ -210,8 +211,9 @@ def _compare(
 
 def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, training: Usage) -> Outcome:
     """Latents and imputed values of the model that was trained."""
-    latents = {m: model.encode(m, scores) for m, scores in prepared.scores.items()}
-    imputed = {(a, b): model.impute_scores(a, b, prepared.scores[a]) for a, b in permutations(latents, 2)}
+    scores, covariates = prepared.scores, prepared.covariates
+    latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
+    imputed = {(a, b): model.impute_scores(a, b, scores[a], covariates.get(a)) for a, b in permutations(latents, 2)}
     return Outcome(
         OURS,
         OURS,

@@ -16,6 +16,7 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError, OutputError
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
+from jamie.data.load import cell_annotations
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
@@ -126,7 +127,8 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
     model = load(run.path)
-    z = embed_cells(model.model, modality, mdata.mod[modality], Context(seed=model.spec.seed), max_missing)
+    obs = cell_annotations(mdata, modality)
+    z = embed_cells(model.model, modality, mdata.mod[modality], Context(seed=model.spec.seed), max_missing, obs)
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
 
 

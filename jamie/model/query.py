@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -32,17 +33,44 @@ MAX_MISSING = 0.2
 _LARGEST_RATIO = 5  # of mean values, between new cells and those of the training
 
 
+@dataclass(frozen=True)
+class QueryCells:
+    """New cells of one modality, as the networks see them.
+
+    Parameters
+    ----------
+    scores : (n, d)
+        Preprocessed values.
+    covariates : (n, C)
+        One-hot batches, a row of zeros where the batch is unknown; None where the model tells no batches apart.
+    """
+
+    scores: NDArray[np.float32]
+    covariates: NDArray[np.float32] | None = None
+
+
 def embed_cells(
-    model: TrainedModel, modality: str, adata: AnnData, context: Context, max_missing: float = MAX_MISSING
+    model: TrainedModel,
+    modality: str,
+    adata: AnnData,
+    context: Context,
+    max_missing: float = MAX_MISSING,
+    obs: pd.DataFrame | None = None,
 ) -> NDArray[np.float32]:
-    """Latent means (n, L) of new cells of one modality; as `query_scores` otherwise."""
-    return model.encode(modality, query_scores(model, modality, adata, context, max_missing))
+    """Latent means (n, L) of new cells of one modality; as `query_cells` otherwise."""
+    cells = query_cells(model, modality, adata, context, max_missing, obs)
+    return model.encode(modality, cells.scores, cells.covariates)
 
 
-def query_scores(
-    model: TrainedModel, modality: str, adata: AnnData, context: Context, max_missing: float = MAX_MISSING
-) -> NDArray[np.float32]:
-    """Preprocessed values (n, d) of new cells of one modality.
+def query_cells(
+    model: TrainedModel,
+    modality: str,
+    adata: AnnData,
+    context: Context,
+    max_missing: float = MAX_MISSING,
+    obs: pd.DataFrame | None = None,
+) -> QueryCells:
+    """Preprocess new cells of one modality.
 
     Parameters
     ----------
@@ -56,6 +84,8 @@ def query_scores(
         For its memory limit.
     max_missing
         Largest fraction of the model's features that may be absent; those are filled with training means.
+    obs
+        Annotations of the cells, the batch among them; those of `adata` by default.
 
     Raises
     ------
@@ -79,7 +109,8 @@ def query_scores(
         "fill_missing first",
     )
     _warn_of_scale(block, known.features.isin(given.features), known.fill, where)
-    return model.scores(modality, block, adata.obs, context)
+    obs = adata.obs if obs is None else obs
+    return QueryCells(model.scores(modality, block, obs, context), model.covariates(modality, obs))
 
 
 def _warn_of_scale(block: Block, given: NDArray[np.bool_], fill: NDArray[np.floating], where: str) -> None:
@@ -108,7 +139,7 @@ def impute_cells(
     model: TrainedModel,
     source: str,
     target: str,
-    scores: NDArray[np.float32],
+    cells: QueryCells,
     features: list[str] | None = None,
 ) -> tuple[Matrix, pd.Index]:
     """Values (n, p_t) of the target modality in its own units, and the features' names.
@@ -119,8 +150,8 @@ def impute_cells(
         Trained.
     source, target
         Modalities of the model.
-    scores
-        (n, d) of the source's cells, from `query_scores`.
+    cells
+        Of the source, from `query_cells`.
     features
         Names to keep; all by default.
 
@@ -138,4 +169,5 @@ def impute_cells(
             where=f"modality '{target}'",
             fix=f"its features look like {', '.join(map(repr, names[:3]))}",
         )
-    return model.in_units(target, model.impute_scores(source, target, scores))[:, columns], names[columns]
+    imputed = model.impute_scores(source, target, cells.scores, cells.covariates)
+    return model.in_units(target, imputed)[:, columns], names[columns]

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as arrays_io
 from safetensors import torch as tensors_io
 
+from jamie.core.batch_key import BatchKey
 from jamie.core.errors import OutputError
 from jamie.core.files import readable
 from jamie.model.build import build_model
@@ -60,6 +61,7 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         "spec": model.spec.plain() | {"data": None},
         "modalities": described,
         "members": len(model.networks),
+        "batches": model.batches and {"column": model.batches.column, "categories": list(model.batches.categories)},
     }
     (folder / DESCRIPTION).write_text(json.dumps(plain, indent=1))
 
@@ -111,12 +113,16 @@ def _restored(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], weights: d
     spec = load_spec({k: v for k, v in plain["spec"].items() if k != "data"}, reads_data=False)
     modalities = {d["name"]: _modality(d, f"{i}", arrays, spec) for i, d in enumerate(plain["modalities"])}
     n_inputs = {d["name"]: d["n_scores"] for d in plain["modalities"]}
+    n_targets = {d["name"]: d["n_targets"] for d in plain["modalities"]}
+    told = plain["batches"]
+    batches = BatchKey(told["column"], tuple(told["categories"])) if told else None
+    frequencies = {m: np.zeros(len(batches.categories)) for m in n_inputs} if batches else None
     networks = []
     for i in range(plain["members"]):
-        network = build_model(spec, n_inputs, {d["name"]: d["n_targets"] for d in plain["modalities"]})
+        network = build_model(spec, n_inputs, n_targets, frequencies)
         network.load_state_dict({k.removeprefix(f"{i}."): v for k, v in weights.items() if k.startswith(f"{i}.")})
         networks.append(network.eval())
-    return TrainedModel(spec, modalities, tuple(networks))
+    return TrainedModel(spec, modalities, tuple(networks), batches)
 
 
 def _modality(described: dict[str, Any], prefix: str, arrays: dict[str, NDArray[Any]], spec: Spec) -> TrainedModality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,17 +12,20 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.batch import PairBlocks, Posterior
+from jamie.core.batch import PairBlocks
+from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Block, Matrix
+from jamie.core.data import Block, Matrix, as_labels
 from jamie.core.errors import DataError
 from jamie.core.values import column_means
-from jamie.model.apply import blocks, encode, impute, tensor
+from jamie.model.apply import blocks, encode, impute, some, tensor
 from jamie.model.joint_vae import JointVAE
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,16 +81,20 @@ class TrainedModel:
         In the order of the spec.
     networks
         Members of the ensemble, in evaluation mode. The first one embeds; all of them impute.
+    batches
+        Of the training cells; None where the networks are told of none.
     """
 
     spec: Spec
     modalities: Mapping[str, TrainedModality]
     networks: tuple[JointVAE, ...]
+    batches: BatchKey | None = None
 
     @classmethod
     def of(cls, prepared: Prepared, spec: Spec, networks: Sequence[JointVAE]) -> TrainedModel:
         """Join networks with the preprocessing of the cells that they were trained on."""
-        return cls(spec, {m: TrainedModality.of(prepared, m) for m in prepared.scores}, tuple(networks))
+        modalities = {m: TrainedModality.of(prepared, m) for m in prepared.scores}
+        return cls(spec, modalities, tuple(networks), prepared.batches)
 
     @property
     def network(self) -> JointVAE:
@@ -113,17 +121,40 @@ class TrainedModel:
         """Preprocess cells (n, p), whose features are in the model's order, into (n, d)."""
         return self.require(modality).chain.scores(block.X, obs, context)
 
-    def encode(self, modality: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Latent means (n, L) of preprocessed cells (n, d)."""
-        return encode(self.network, modality, scores)
+    def covariates(self, modality: str, obs: pd.DataFrame) -> NDArray[np.float32] | None:
+        """Covariates (n, C) of cells of a modality, by the column of their batch; None where it is told of none.
+
+        A batch that is absent or that no training cell has counts as unknown, with a warning.
+        """
+        if self.batches is None:
+            return None
+        if self.batches.column in obs:
+            return self.batches.covariates(as_labels(obs[self.batches.column]), f"modality '{modality}'")
+        log.warning(
+            "modality '%s': obs has no column '%s' (batch_key); the cells are treated as a mixture of the training "
+            "cells' batches",
+            *(modality, self.batches.column),
+        )
+        return self.batches.unknown(len(obs))
+
+    def encode(
+        self, modality: str, scores: NDArray[np.float32], covariates: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Latent means (n, L) of preprocessed cells (n, d), whose batches are unknown where no covariates are given."""
+        return encode(self.network, modality, scores, covariates)
 
     @torch.no_grad()
-    def posterior_summary(self, modality: str, scores: NDArray[np.float32]) -> dict[str, list[float]]:
+    def posterior_summary(
+        self, modality: str, scores: NDArray[np.float32], covariates: NDArray[np.float32] | None = None
+    ) -> dict[str, list[float]]:
         """Divergence from the prior, standard deviation of the mean, and mean standard deviation of each latent.
 
         A posterior that has collapsed shows no divergence; one that is deterministic in effect has deviations near 0.
         """
-        posteriors = [self._posterior(modality, scores[rows]) for rows in blocks(len(scores))]
+        posteriors = [
+            self.network.encode(modality, tensor(self.network, scores[rows]), some(self.network, covariates, rows))
+            for rows in blocks(len(scores))
+        ]
         mean = torch.cat([p.mean for p in posteriors])
         if any(p.logvar is None for p in posteriors):
             return {"sd_of_mean": mean.std(0, correction=0).tolist()}
@@ -134,9 +165,15 @@ class TrainedModel:
             "mean_sd": (0.5 * logvar).exp().mean(0).tolist(),
         }
 
-    def impute_scores(self, source: str, target: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Preprocessed values (n, t) of a modality, from preprocessed cells (n, d) of another: a mean over members."""
-        return impute(self.networks, source, target, scores)
+    def impute_scores(
+        self, source: str, target: str, scores: NDArray[np.float32], covariates: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Preprocessed values (n, t) of a modality, from preprocessed cells (n, d) of another: a mean over members.
+
+        They are imputed as if measured in the cells' own batches (n, C), unknown where none are given, and counts at
+        the training cells' median depth.
+        """
+        return impute(self.networks, source, target, scores, covariates)
 
     def in_units(self, target: str, values: NDArray[np.float32]) -> Matrix:
         """Values (n, p_t) of a modality in its own units, from preprocessed ones (n, t)."""
@@ -182,6 +219,3 @@ class TrainedModel:
     def _precedes(self, a: str, b: str) -> bool:
         order = list(self.modalities)
         return order.index(a) < order.index(b)
-
-    def _posterior(self, modality: str, scores: NDArray[np.float32]) -> Posterior:
-        return self.network.encode(modality, tensor(self.network, scores))

@@ -120,7 +120,8 @@ def _trainer(
 ) -> Trainer:
     section = spec.training
     n_inputs = {m: x.shape[1] for m, x in cells.scores.items()}
-    model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()})
+    frequencies = {m: values[aside.fitted[m]].mean(axis=0) for m, values in cells.covariates.items()}
+    model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
     objective = Objective(
         {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in terms.items()},
         horizon=section.min_epochs,
@@ -147,8 +148,17 @@ def _source(
         cells = cells.subset(index)
         inferred = inferred.subset(index) if inferred else None
     sampler = PairSampler(cells.known, inferred, batch_size, context.generator())
-    rho, device = spec.correspondence.rho, context.device
-    return sampler, BatchMaker(cells.scores, cells.targets, cells.known, inferred, rho=rho, device=device)
+    batches = BatchMaker(
+        cells.scores,
+        cells.targets,
+        cells.known,
+        inferred,
+        rho=spec.correspondence.rho,
+        device=context.device,
+        covariates=cells.covariates,
+        size_factor=cells.size_factor,
+    )
+    return sampler, batches
 
 
 def _checked(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:
