@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.core.data import Matrix
+from jamie.core.data import Cells, Matrix
 from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Method
 from jamie.core.meter import Usage
@@ -152,7 +152,7 @@ def run_method(
         everything = prepared.cells(labels[0] if "labels" in method.needs and labels else None)
         train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
         method.fit(everything.subset(train), context)
-        results = _results(method, everything.scores, train, everything.labels)
+        results = _results(method, everything, train)
         outcome = replace(_outcome(name, ref), chains=prepared.target_chains, **results)
         _require_finite_units(outcome, prepared)
     except (Exception, SystemExit) as error:  # a method of a plugin may raise anything, and must not cost the model
@@ -185,16 +185,12 @@ def together(first: Usage, second: Usage) -> Usage:
     return Usage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
 
 
-def _results(
-    method: Method,
-    scores: Mapping[str, NDArray[np.float32]],
-    train: Mapping[str, NDArray[np.int64]],
-    labels: Mapping[str, NDArray[np.object_]],
-) -> dict[str, Any]:
+def _results(method: Method, cells: Cells, train: Mapping[str, NDArray[np.int64]]) -> dict[str, Any]:
     """Latents and imputed values of all cells, as far as the method gives them; all of them finite."""
     found: dict[str, Any] = {}
+    scores, labels, covariates = cells.scores, cells.labels, cells.covariates
     if method.embeds() and method.inductive:
-        found["latents"] = embedded = method.embed(scores)
+        found["latents"] = embedded = method.embed(scores, covariates)
         _require_finite(method, "latents", embedded.values())
     elif method.embeds():
         embedded = method.embed({m: scores[m][rows] for m, rows in train.items()})
@@ -202,7 +198,8 @@ def _results(
         found["latents"] = {m: _spread(z, train[m], len(scores[m])) for m, z in embedded.items()}
     if method.imputes():
         found["imputed"] = {
-            (a, b): method.impute(scores[a], a, b, labels.get(a)).mean for a, b in permutations(scores, 2)
+            (a, b): method.impute(scores[a], a, b, labels.get(a), covariates.get(a)).mean
+            for a, b in permutations(scores, 2)
         }
         _require_finite(method, "imputed values", found["imputed"].values())
     return found

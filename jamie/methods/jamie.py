@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Jamie(Method):
     """The joint VAE with the settings of another preset than the run's own.
 
-    Data, split, preprocessing and known pairs are the run's; correspondence, model, losses and training are those of
-    the preset that is named.
+    Data, split, preprocessing, batches and known pairs are the run's; correspondence, model, losses and training are
+    those of the preset that is named.
 
     Parameters
     ----------
@@ -58,12 +58,16 @@ class Jamie(Method):
         inferred = self._inference.correspondences if self._inference else None
         self._networks = train(cells, inferred, self.spec, context).networks
 
-    def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
+    def _embed_in_batches(
+        self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]
+    ) -> Mapping[str, NDArray[np.floating]]:
         from jamie.model.apply import encode
 
-        return {m: encode(self._networks[0], m, x) for m, x in (scores or {}).items()}
+        return {m: encode(self._networks[0], m, x, covariates.get(m)) for m, x in (scores or {}).items()}
 
-    def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
+    def _impute_in_batches(
+        self, scores: NDArray[np.float32], source: str, target: str, covariates: NDArray[np.float32] | None
+    ) -> NDArray[np.floating]:
         from jamie.model.apply import impute
 
-        return impute(self._networks, source, target, scores)
+        return impute(self._networks, source, target, scores, covariates)

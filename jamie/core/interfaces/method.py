@@ -23,7 +23,8 @@ class Method(Component):
     correspondence, whose cost is reported apart. What a method needs stands in class attributes: `needs`
     (``"pairs"``: known pairs; ``"labels"``: it is told the cells' labels, a control), `max_modalities`. A method that
     is not `inductive` embeds the very cells that it was fitted on and no others. One that imputes by the labels of
-    the query cells writes `_impute_told` instead of `_impute`.
+    the query cells writes `_impute_told` instead of `_impute`; one that reads the cells' batches (`Cells.covariates`)
+    writes `_embed_in_batches` and `_impute_in_batches`.
 
     The cells of each modality are shuffled before a method sees them and put back afterwards, so that none can profit
     from the order of a file.
@@ -39,12 +40,13 @@ class Method(Component):
     @classmethod
     def embeds(cls) -> bool:
         """Whether it embeds."""
-        return cls._embed is not Method._embed
+        return cls._embed is not Method._embed or cls._embed_in_batches is not Method._embed_in_batches
 
     @classmethod
     def imputes(cls) -> bool:
         """Whether it imputes."""
-        return cls._impute is not Method._impute or cls._impute_told is not Method._impute_told
+        outer = ("_impute", "_impute_told", "_impute_in_batches")
+        return any(getattr(cls, name) is not getattr(Method, name) for name in outer)
 
     def require(self, cells: Cells) -> None:
         """Refuse cells that the method cannot be fitted on.
@@ -102,13 +104,17 @@ class Method(Component):
         self.usage = {"preparation": preparation.usage, "training": training.usage}
         return self
 
-    def embed(self, scores: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.floating]]:
+    def embed(
+        self, scores: Mapping[str, NDArray[np.float32]], covariates: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> dict[str, NDArray[np.floating]]:
         """Embed cells: any, or those of `fit` where the method is not inductive.
 
         Parameters
         ----------
         scores
             (n_m, d_m) preprocessed cells of each modality.
+        covariates
+            (n_m, C) batches of these cells, as in `Cells.covariates`; unknown where there are none.
 
         Returns
         -------
@@ -120,7 +126,8 @@ class Method(Component):
         ContractError
             Where the method does not embed, or was not fitted on as many cells and is not inductive.
         """
-        z = {m: np.asarray(v) for m, v in self._embed(scores if self.inductive else None).items()}
+        found = self._embed_in_batches(scores if self.inductive else None, covariates or {})
+        z = {m: np.asarray(v) for m, v in found.items()}
         if not self.inductive:
             z = {m: v[np.argsort(self._orders[m])] for m, v in z.items()}
         self._require_rows({m: len(v) for m, v in z.items()}, {m: len(x) for m, x in scores.items()})
@@ -132,6 +139,7 @@ class Method(Component):
         source: str,
         target: str,
         labels: NDArray[np.object_] | None = None,
+        covariates: NDArray[np.float32] | None = None,
     ) -> Imputation:
         """Impute one modality of any cells.
 
@@ -144,6 +152,8 @@ class Method(Component):
         labels : (n,)
             Label of each cell, None where there is none; given where `needs` names ``"labels"``, and not used
             otherwise.
+        covariates : (n, C)
+            Batches of the cells; unknown where there are none.
 
         Raises
         ------
@@ -151,7 +161,7 @@ class Method(Component):
             Where the method needs labels and is given none.
         """
         if "labels" not in self.needs:
-            found = self._impute(scores, source, target)
+            found = self._impute_in_batches(scores, source, target, covariates)
         elif labels is None:
             raise DataError(
                 f"expected the label of each of the {len(scores)} cells of {source}, found none",
@@ -174,9 +184,21 @@ class Method(Component):
         """Return latents (n_m, L); a method that is not inductive is given None, and embeds the cells of `_fit`."""
         raise self._cannot("embed cells", "impute")
 
+    def _embed_in_batches(
+        self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]
+    ) -> Mapping[str, NDArray[np.floating]]:
+        """Return latents (n_m, L) of cells of these batches; a modality without covariates has unknown ones."""
+        return self._embed(scores)
+
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> Imputation | NDArray[np.floating]:
         """Values (n, t) of the target."""
         raise self._cannot("impute", "embed")
+
+    def _impute_in_batches(
+        self, scores: NDArray[np.float32], source: str, target: str, covariates: NDArray[np.float32] | None
+    ) -> Imputation | NDArray[np.floating]:
+        """Values (n, t) of the target for cells of these batches; None where they are unknown."""
+        return self._impute(scores, source, target)
 
     def _impute_told(
         self, scores: NDArray[np.float32], source: str, target: str, labels: NDArray[np.object_]

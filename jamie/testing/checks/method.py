@@ -155,7 +155,7 @@ def check_leaves_inputs_alone(component: type[Method]) -> None:
         method._prepare(cells, Context(seed=3))
         method._fit(cells, Context(seed=3))
         if component.embeds():
-            method._embed(cells.scores if component.inductive else None)
+            method._embed_in_batches(cells.scores if component.inductive else None, {})
         _imputed(component, method, cells)
 
 
