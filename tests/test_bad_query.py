@@ -63,6 +63,15 @@ def other_names(m):
     m["rna"].var_names = [f"ENSG{i}" for i in range(12)]
 
 
+def names_in_a_column(m):
+    m["rna"].var["symbol"] = list(m["rna"].var_names)
+    other_names(m)
+
+
+def upper_case(m):
+    m["rna"].var_names = m["rna"].var_names.str.upper()
+
+
 def nan(m):
     m["rna"].layers["counts"][1, 2] = np.nan
 
@@ -84,12 +93,22 @@ CELLS = {
     "a quarter of the features missing": (
         few_features,
         "modality 'rna': expected the features that the model was fitted on, at most 20 % of them missing; 3 of 12 "
-        "features (25 %) are missing: 'gene9', 'gene10', 'gene11'\n  add the missing features, or raise max_missing",
+        "features (25 %) are missing: 'gene9', 'gene10', 'gene11'; they carry 25 % of the variance that the model reads\n"
+        "  add the missing features, or raise max_missing",
     ),
     "other names of features": (
         other_names,
-        "12 of 12 features (100 %) are missing: 'gene0', 'gene1', 'gene2', ...\n"
+        "12 of 12 features (100 %) are missing: 'gene0', 'gene1', 'gene2', ...; they carry 100 % of the variance that "
+        "the model reads\n"
         "  use the model's names, such as 'gene0' (the data's first is 'ENSG0'), or raise max_missing",
+    ),
+    "names of features in another column": (
+        names_in_a_column,
+        "the model reads\n  the model's names stand in var column 'symbol': set adata.var_names = adata.var['symbol'], or",
+    ),
+    "names of features in another case": (
+        upper_case,
+        "the model reads\n  the names differ in case: 'GENE0' in the data is 'gene0' in the model; rename them, or raise",
     ),
     "NaN": (
         nan,
@@ -163,8 +182,8 @@ def test_missing_features_within_the_limit_are_filled_with_a_notice(query, modal
     done = query.call(*EMBED, "--max-missing", "0.3")
     query.works(
         done,
-        "WARNING: modality 'rna': 3 of 12 features (25 %) are missing: 'gene9', 'gene10', 'gene11'; "
-        "filled with the model's own values",
+        "WARNING: modality 'rna': 3 of 12 features (25 %) are missing: 'gene9', 'gene10', 'gene11'; they carry 25 % of "
+        "the variance that the model reads; filled with their means in the training cells",
     )
 
 
@@ -199,7 +218,7 @@ def test_of_such_values_the_scale_is_not_judged(query, modalities, change):
 
 def later_format(folder):
     path = folder / "model.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
 
 
 def other_size(folder):
@@ -212,15 +231,15 @@ def other_size(folder):
 DAMAGED = {
     "later format": (
         later_format,
-        "{folder}/out/model/model.json: expected a model of format 1, found 2\n"
+        "{folder}/out/model/model.json: expected a model of format 2, found 3\n"
         "  install the version of jamie that wrote it (manifest.json of the run names it)",
     ),
     "no format": (
         lambda folder: (folder / "model.json").write_text("[]"),
-        "model.json: expected a model of format 1, found list\n",
+        "model.json: expected a model of format 2, found list\n",
     ),
     "cut description": (
-        lambda folder: (folder / "model.json").write_text('{"format": 1,'),
+        lambda folder: (folder / "model.json").write_text('{"format": 2,'),
         "out/model: expected a model, found files that cannot be read or do not fit each other (JSONDecodeError: ",
     ),
     "cut weights": (

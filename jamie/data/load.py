@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,12 +117,17 @@ def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
 
 def cell_annotations(mdata: MuData, name: str) -> pd.DataFrame:
     """Return the obs of one modality, with the columns that only the MuData's own obs has."""
-    obs = mdata.mod[name].obs.copy()
+    return join_annotations(mdata.mod[name].obs, mdata.obs, mdata.mod)
+
+
+def join_annotations(own: pd.DataFrame, of_all: pd.DataFrame, modalities: Iterable[str]) -> pd.DataFrame:
+    """Add to the obs of one modality the columns that only the obs of all modalities has."""
+    obs = own.copy()
     obs.index = obs.index.astype(str)
-    prefixes = tuple(f"{modality}:" for modality in mdata.mod)
-    for column in mdata.obs.columns:
+    prefixes = tuple(f"{modality}:" for modality in modalities)
+    for column in of_all.columns:
         if column not in obs and not str(column).startswith(prefixes):
-            obs[column] = mdata.obs[column].reindex(obs.index)
+            obs[column] = of_all[column].reindex(obs.index)
     return obs
 
 

@@ -18,9 +18,9 @@ from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.core.values import column_means, column_range
-from jamie.data.align import align_features
+from jamie.data.align import find_features
 from jamie.data.assemble import require_unique_cells
-from jamie.data.blocks import choose_block
+from jamie.data.blocks import choose_matrix
 from jamie.data.checks import require_finite
 from jamie.model.trained import TrainedModel
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_MISSING = 0.2
+_NO_NAN = (
+    "the model was trained without fill_missing: remove these cells or values, or train again with fill_missing first"
+)
 _LARGEST_RATIO = 5  # of mean values, between new cells and those of the training
 
 
@@ -70,7 +73,12 @@ def query_cells(
     max_missing: float = MAX_MISSING,
     obs: pd.DataFrame | None = None,
 ) -> QueryCells:
-    """Preprocess new cells of one modality.
+    """Preprocess new cells of one modality all at once; as `Query` otherwise."""
+    return Query(model, modality, adata, context, max_missing, obs).read()
+
+
+class Query:
+    """New cells of one modality for a trained model, preprocessed a block of rows at a time.
 
     Parameters
     ----------
@@ -79,7 +87,8 @@ def query_cells(
     modality
         Of the model.
     adata
-        With the layer or obsm that the model was trained on, and features of the same names, in any order.
+        With the layer or obsm that the model was trained on, in memory or in a file, and features of the same names,
+        in any order.
     context
         For its memory limit.
     max_missing
@@ -90,27 +99,48 @@ def query_cells(
     Raises
     ------
     DataError
-        Where the modality, its cells, the layer or too many features are absent, or values are not finite.
+        Where the modality, its cells, the layer or too many features are absent; where rows are read, if values are
+        not finite.
     """
-    known = model.require(modality)
-    settings = model.spec.modality(modality)
-    where = f"modality '{modality}'"
-    require_unique_cells(adata.obs_names, where)
-    if adata.n_obs == 0:
-        raise DataError("expected cells, found none", where=where, fix="leave this modality out")
-    given = choose_block(adata, settings.layer, settings.obsm, where)
-    block = align_features(given, known.features, known.fill, where, context, max_missing)
-    require_finite(
-        block,
-        adata.obs_names,
-        where,
-        nan_allowed(known.chain.steps),
-        fix="the model was trained without fill_missing: remove these cells or values, or train again with "
-        "fill_missing first",
-    )
-    _warn_of_scale(block, known.features.isin(given.features), known.fill, where)
-    obs = adata.obs if obs is None else obs
-    return QueryCells(model.scores(modality, block, obs, context), model.covariates(modality, obs))
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        modality: str,
+        adata: AnnData,
+        context: Context,
+        max_missing: float = MAX_MISSING,
+        obs: pd.DataFrame | None = None,
+    ) -> None:
+        known, settings = model.require(modality), model.spec.modality(modality)
+        self.model, self.modality, self.context = model, modality, context
+        self.where = f"modality '{modality}'"
+        self.obs = adata.obs if obs is None else obs
+        require_unique_cells(self.obs.index, self.where)
+        if not len(self.obs):
+            raise DataError("expected cells, found none", where=self.where, fix="leave this modality out")
+        self._matrix = choose_matrix(adata, settings.layer, settings.obsm, self.where)
+        var = adata.var if settings.obsm is None else None
+        self._alignment = find_features(
+            self._matrix.features, known.features, known.fill, self.where, max_missing, known.chain.shares, var
+        )
+        self._covariates = model.covariates(modality, self.obs)
+        self._scale_is_judged = False
+
+    def read(self, rows: slice | None = None) -> QueryCells:
+        """Read and preprocess some cells, or all."""
+        obs = self.obs if rows is None else self.obs.iloc[rows]
+        known = self.model.require(self.modality)
+        if rows is not None:
+            self._matrix = self._matrix.by_rows()
+        block = self._alignment.apply(self._matrix.read(rows), self.context)
+        require_finite(block, obs.index, self.where, nan_allowed(known.chain.steps), fix=_NO_NAN)
+        if not self._scale_is_judged:  # by the first cells that are read, so that nobody waits for it
+            _warn_of_scale(block, ~self._alignment.missing, known.fill, self.where)
+            self._scale_is_judged = True
+        scores = self.model.scores(self.modality, block, obs, self.context)
+        told = self._covariates
+        return QueryCells(scores, told if told is None or rows is None else told[rows])
 
 
 def _warn_of_scale(block: Block, given: NDArray[np.bool_], fill: NDArray[np.floating], where: str) -> None:

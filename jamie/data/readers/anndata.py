@@ -39,8 +39,8 @@ class AnnDataReader(Reader):
         return assemble({name: _read_h5ad(path) for name, path in self.paths.items()})
 
 
-def _read_h5ad(path: Path) -> AnnData:
-    import anndata
+def require_h5ad(path: Path) -> None:
+    """Refuse a file that is not AnnData."""
     import h5py
 
     require_hdf5(path, EXPECTED)
@@ -51,5 +51,11 @@ def _read_h5ad(path: Path) -> AnnData:
         raise DataError(
             f"expected {EXPECTED}, found HDF5 with {', '.join(found) or 'nothing in it'}", where=str(path), fix=fix
         )
+
+
+def _read_h5ad(path: Path) -> AnnData:
+    import anndata
+
+    require_h5ad(path)
     with reading(path, EXPECTED), mudata_conventions():
         return anndata.read_h5ad(path)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
+EXPECTED = "a MuData file (.h5mu)"
+
+
 class MuDataReader(Reader):
     """A MuData file (.h5mu): several modalities, cells matched by name.
 
@@ -33,9 +36,8 @@ class MuDataReader(Reader):
     def _read(self, context: Context) -> MuData:
         import mudata
 
-        require_hdf5(self.path, "a MuData file (.h5mu)")
-        self._require_modalities()
-        with reading(self.path, "a MuData file (.h5mu)"), mudata_conventions():
+        require_modalities(self.path)
+        with reading(self.path, EXPECTED), mudata_conventions():
             mdata = mudata.read_h5mu(self.path)
             for name, adata in mdata.mod.items():
                 require_unique_cells(adata.obs_names, f"{self.path}, modality '{name}'")
@@ -43,20 +45,23 @@ class MuDataReader(Reader):
             mdata.update()
         return mdata
 
-    def _require_modalities(self) -> None:
-        import h5py
 
-        with reading(self.path, "a MuData file (.h5mu)"), h5py.File(self.path) as file:
-            found, n_modalities = sorted(file), len(file.get("mod", ()))
-        if n_modalities:
-            return
-        fix = "write it with mudata.MuData({...}).write(path)"
-        if "X" in found and "obs" in found:
-            fix = "this looks like an .h5ad file: use {anndata: {paths: {rna: FILE, ...}}}, one file per modality"
-        elif "matrix" in found:
-            fix = "this looks like a 10x file: use {tenx: {path: FILE}}"
-        raise DataError(
-            f"expected a MuData file (.h5mu) with modalities, found HDF5 with {', '.join(found) or 'nothing in it'}",
-            where=str(self.path),
-            fix=fix,
-        )
+def require_modalities(path: Path) -> None:
+    """Refuse a file that is not MuData, or has no modality."""
+    import h5py
+
+    require_hdf5(path, EXPECTED)
+    with reading(path, EXPECTED), h5py.File(path) as file:
+        found, n_modalities = sorted(file), len(file.get("mod", ()))
+    if n_modalities:
+        return
+    fix = "write it with mudata.MuData({...}).write(path)"
+    if "X" in found and "obs" in found:
+        fix = "this looks like an .h5ad file: use {anndata: {paths: {rna: FILE, ...}}}, one file per modality"
+    elif "matrix" in found:
+        fix = "this looks like a 10x file: use {tenx: {path: FILE}}"
+    raise DataError(
+        f"expected {EXPECTED} with modalities, found HDF5 with {', '.join(found) or 'nothing in it'}",
+        where=str(path),
+        fix=fix,
+    )
