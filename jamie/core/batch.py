@@ -118,12 +118,16 @@ class Output:
     decoder
         ``decoder(latents, source, target)`` gives the distribution of modality `target` for the cells of `source`;
         called once for each use.
+    encoder
+        ``encoder(values, source, modality)`` gives the posterior of values of `modality`, preprocessed, for the cells
+        of `source`.
     """
 
     posterior: Mapping[str, Posterior]
     z: Mapping[str, Tensor]
     aggregated: Mapping[str, Tensor]
     decoder: Callable[[Tensor, str, str], Distribution]
+    encoder: Callable[[Tensor, str, str], Posterior]
     _cache: dict[tuple[str, str, str], Distribution] = field(default_factory=dict, repr=False)
 
     def reconstruct(self, modality: str) -> Distribution:

@@ -63,7 +63,7 @@ class JointVAE(nn.Module):
         """Encode, sample (in training), and aggregate; decoding waits until a loss asks for it."""
         posterior = {m: self.encode(m, x, batch.covariates.get(m)) for m, x in batch.x.items()}
         z = {m: self._sample(p) for m, p in posterior.items()}
-        return Output(posterior, z, self.aggregate(z, batch.blocks), self._decoder_of(batch))
+        return Output(posterior, z, self.aggregate(z, batch.blocks), self._decoder_of(batch), self._encoder_of(batch))
 
     def encode(self, modality: str, x: Tensor, covariates: Tensor | None = None) -> Posterior:
         """Posterior of the latents of cells x (B, d) of one modality, in batches given by covariates (B, C)."""
@@ -109,6 +109,12 @@ class JointVAE(nn.Module):
             return self.decode(target, latent, batch.covariates.get(source), batch.size_factor_of(source, target))
 
         return decoder
+
+    def _encoder_of(self, batch: Batch) -> Callable[[Tensor, str, str], Posterior]:
+        def encoder(values: Tensor, source: str, modality: str) -> Posterior:
+            return self.encode(modality, values, batch.covariates.get(source))
+
+        return encoder
 
     def _autocast(self, like: Tensor) -> torch.autocast:
         return torch.autocast(like.device.type, self.precision, enabled=self.precision is not None)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
-from torch.distributions import Normal
+from torch.distributions import Distribution, Normal, Poisson
 
 from jamie.core.batch import Batch, Output, PairBlocks, Posterior
 from jamie.core.correspondence import Correspondence, Correspondences
@@ -122,7 +122,7 @@ def _labels(modality: str) -> NDArray[np.object_]:
     return found
 
 
-def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True) -> Batch:
+def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True, shared: bool = False) -> Batch:
     """Return a minibatch.
 
     Parameters
@@ -133,12 +133,15 @@ def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True)
         Whether some cells have partners, one of them with a confidence below 1; otherwise no cell has one.
     inferred
         Whether there is an inferred correspondence.
+    shared
+        Whether the decoders predict what the encoders read.
     """
     names = MODALITIES[:n_modalities]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     generator = torch.Generator().manual_seed(0)
     x = {m: torch.randn(BATCH_SIZE[m], N_SCORES[m], generator=generator) for m in names}
     target = {m: torch.randn(BATCH_SIZE[m], N_FEATURES[m], generator=generator) for m in names}
+    target = x if shared else target
     found = {(a, b): torch.rand(BATCH_SIZE[a], BATCH_SIZE[b], generator=generator) for a, b in pairs}
     return Batch(
         x=x,
@@ -159,14 +162,20 @@ def _known(a: str, b: str, n_matched: int) -> Tensor:
 
 def twice(given: Batch) -> Batch:
     """Return a minibatch with every cell in it twice, each copy with its own partners."""
+    x = {m: torch.cat([v, v]) for m, v in given.x.items()}
     return replace(
         given,
-        x={m: torch.cat([v, v]) for m, v in given.x.items()},
-        target={m: torch.cat([v, v]) for m, v in given.target.items()},
+        x=x,
+        target={m: x[m] if v is given.x[m] else torch.cat([v, v]) for m, v in given.target.items()},
         size_factor={m: torch.cat([v, v]) for m, v in given.size_factor.items()},
         blocks=PairBlocks({p: torch.block_diag(f, f) for p, f in given.blocks.given.items()}),
         inferred=given.inferred and PairBlocks({p: torch.block_diag(f, f) for p, f in given.inferred.given.items()}),
     )
+
+
+def of_counts(given: Batch) -> Batch:
+    """Return the same minibatch with counts as targets."""
+    return replace(given, target={m: v.abs().mul(3).round() for m, v in given.target.items()})
 
 
 def orders(n_modalities: int = 2) -> dict[str, Tensor]:
@@ -182,10 +191,11 @@ def reorder_blocks(blocks: PairBlocks, order: Mapping[str, Tensor]) -> PairBlock
 
 def reordered(given: Batch, order: Mapping[str, Tensor]) -> Batch:
     """Return the same minibatch with its cells in another order."""
+    x = {m: v[order[m]] for m, v in given.x.items()}
     return replace(
         given,
-        x={m: v[order[m]] for m, v in given.x.items()},
-        target={m: v[order[m]] for m, v in given.target.items()},
+        x=x,
+        target={m: x[m] if v is given.x[m] else v[order[m]] for m, v in given.target.items()},
         size_factor={m: v[order[m]] for m, v in given.size_factor.items()},
         blocks=reorder_blocks(given.blocks, order),
         inferred=given.inferred and reorder_blocks(given.inferred, order),
@@ -193,10 +203,19 @@ def reordered(given: Batch, order: Mapping[str, Tensor]) -> Batch:
 
 
 class Model(nn.Module):
-    """A linear stand-in for the joint VAE, in which each cell's latents depend on that cell and its partners alone."""
+    """A linear stand-in for the joint VAE, in which each cell's latents depend on that cell and its partners alone.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    shared
+        Whether the decoders predict what the encoders read.
+    counts
+        Whether the decoders predict counts.
+    """
+
+    def __init__(self, *, shared: bool = False, counts: bool = False) -> None:
         super().__init__()
+        self.counts = counts
         generator = torch.Generator().manual_seed(2)
 
         def weights(n_in: Mapping[str, int], n_out: Mapping[str, int]) -> nn.ParameterDict:
@@ -204,18 +223,21 @@ class Model(nn.Module):
 
         latent = dict.fromkeys(MODALITIES, N_LATENT)
         self.mean, self.logvar = weights(N_SCORES, latent), weights(N_SCORES, latent)
-        self.decoder = weights(latent, N_FEATURES)
+        self.decoder = weights(latent, N_SCORES if shared else N_FEATURES)
 
     def forward(self, given: Batch) -> Output:
         """Encode, sample (by a fixed function of the cell), aggregate and decode."""
-        mean = {m: x @ self.mean[m] for m, x in given.x.items()}
-        logvar = {m: x @ self.logvar[m] for m, x in given.x.items()}
-        posterior = {m: Posterior(mean[m], logvar[m]) for m in mean}
-        z = {m: mean[m] + torch.sin(9 * mean[m]) * torch.exp(logvar[m] / 2) for m in mean}
-        return Output(posterior, z, aggregate(z, given.blocks), self._decode)
+        posterior = {m: self._encode(x, m, m) for m, x in given.x.items()}
+        sd = {m: torch.exp(x @ self.logvar[m] / 2) for m, x in given.x.items()}
+        z = {m: p.mean + torch.sin(9 * p.mean) * sd[m] for m, p in posterior.items()}
+        return Output(posterior, z, aggregate(z, given.blocks), self._decode, self._encode)
 
-    def _decode(self, latent: Tensor, source: str, target: str) -> Normal:
-        return Normal(latent @ self.decoder[target], 1.0)
+    def _encode(self, values: Tensor, source: str, modality: str) -> Posterior:
+        return Posterior(values @ self.mean[modality], values @ self.logvar[modality])
+
+    def _decode(self, latent: Tensor, source: str, target: str) -> Distribution:
+        values = latent @ self.decoder[target]
+        return Poisson(torch.exp(values), validate_args=False) if self.counts else Normal(values, 1.0)
 
 
 def aggregate(z: Mapping[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:

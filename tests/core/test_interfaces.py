@@ -254,7 +254,7 @@ def test_output_decodes_once_for_each_use():
         return torch.distributions.Normal(latent.sum(1, keepdim=True), 1.0)
 
     z, aggregated = {"a": torch.ones(2, 3)}, {"a": torch.full((2, 3), 2.0)}
-    output = jamie.Output({}, z, aggregated, decoder)
+    output = jamie.Output({}, z, aggregated, decoder, lambda *_: None)
     assert calls == []
     assert output.reconstruct("a") is output.reconstruct("a")
     assert output.reconstruct("a").mean.tolist() == [[6.0], [6.0]]

@@ -67,7 +67,7 @@ def test_counts_are_judged_by_their_likelihood_unless_squared_error_is_asked_for
         mean = linear.decoder(z, source, name).mean
         return Normal(mean, 2.0) if name == "rna" else Poisson(mean.exp(), validate_args=False)
 
-    output = Output(linear.posterior, linear.z, linear.aggregated, decoder)
+    output = Output(linear.posterior, linear.z, linear.aggregated, decoder, linear.encoder)
     rna, atac = output.decode("atac", "rna"), output.decode("rna", "atac")
     here, there = [0, 2], [1, 3]
     if error == "squared":

@@ -15,7 +15,8 @@ class Loss(Component, nn.Module):
     """One unweighted term of the objective, a mean over cells; weight and schedule belong to the spec.
 
     `requires` names what the term reads beside the batch's own cells: ``"inferred"`` (an inferred correspondence),
-    ``"known"`` (known pairs). `validates` says that it measures prediction: such terms decide, on validation cells,
+    ``"known"`` (known pairs), ``"shared"`` (decoders that predict what the encoders read, so that what was decoded can
+    be encoded). `validates` says that it measures prediction: such terms decide, on validation cells,
     when training stops and which state is kept.
     """
 

@@ -32,7 +32,9 @@ def test_the_distribution_is_found():
 
 def test_sparsity_is_the_mean_absolute_latent():
     mean = {"a": torch.tensor([[1.0, -3.0]]), "b": torch.tensor([[0.5, 0.5], [-1.0, 2.0]])}
-    output = jamie.Output({m: jamie.Posterior(v) for m, v in mean.items()}, mean, mean, lambda *_: None)
+    output = jamie.Output(
+        {m: jamie.Posterior(v) for m, v in mean.items()}, mean, mean, lambda *_: None, lambda *_: None
+    )
     assert jamie_example.Sparsity()(toy.batch(), output).item() == pytest.approx(2.0 + 1.0)
 
 

@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent, Normal, Poisson, StudentT
 
 import jamie
 
@@ -129,7 +129,86 @@ class InPlace(SOUND):
         return super().location(z.mul_(2), covariates)
 
 
+class CallsItReal(SOUND):
+    """Predicts counts, and says that they are real numbers."""
+
+    name = "calls_it_real"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Poisson(self.location(z, covariates).exp())
+
+
+class Unheard(SOUND):
+    """Has a support that nothing knows how to check."""
+
+    name = "unheard"
+    support = "positive"
+
+
+class Overflows(SOUND):
+    """Exponentiates what may be large."""
+
+    name = "overflows"
+    support = "counts"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Poisson(self.location(z, covariates).exp(), validate_args=False)
+
+
+class Skewed(Normal):
+    """Draws other values than its mean says."""
+
+    def sample(self, sample_shape=()):
+        return super().sample(sample_shape) + 1
+
+
+class DrawsOthers(SOUND):
+    """Says a mean that is not that of what it draws."""
+
+    name = "draws_others"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Skewed(self.location(z, covariates), 1.0)
+
+
+class Wild(SOUND):
+    """Has a variance that is not defined."""
+
+    name = "wild"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return StudentT(0.5, self.location(z, covariates))
+
+
+class IgnoresDepth(SOUND):
+    """Says that it uses size factors, and does not."""
+
+    name = "ignores_depth"
+    uses_size_factor = True
+
+
+class SecretlyDeep(SOUND):
+    """Uses size factors without saying so."""
+
+    name = "secretly_deep"
+
+    def forward(self, z, covariates=None, size_factor=None):
+        return Normal(self.location(z, covariates) * (1 if size_factor is None else size_factor), 1.0)
+
+
 BROKEN = {
+    "check_support_is_that_of_the_distribution": [
+        (CallsItReal, r"the distribution's support: expected Real\(\), found IntegerGreaterThan\(lower_bound=0\)"),
+        (Unheard, "`support`: expected one of real, counts, binary, found positive"),
+    ],
+    "check_mean_and_variance_are_those_of_what_it_draws": [
+        (DrawsOthers, "the mean is that of many draws: expected no more than chance apart, found"),
+        (Wild, "the variance: expected none below 0"),
+    ],
+    "check_uses_size_factors_as_it_says": [
+        (IgnoresDepth, "a size factor of 2 multiplies the mean by 2"),
+        (SecretlyDeep, "a size factor of 2 multiplies the mean by 1"),
+    ],
     "check_gives_a_distribution_of_each_feature": [
         (Bare, "decoder 'bare': forward: expected a torch Distribution, found Tensor"),
         (Short, r"the mean's shape: expected \(7, 19\), found \(7, 18\)"),
@@ -137,6 +216,7 @@ BROKEN = {
     "check_likelihood_is_finite": [
         (Joint, r"log_prob of each feature: expected \(7, 19\), found torch.Size\(\[7\]\)"),
         (Certain, "the log-likelihood: expected finite values"),
+        (Overflows, "the log-likelihood, far from all cells: expected finite values"),
     ],
     "check_gradient_reaches_latents_and_parameters": [
         (Detached, "the gradient reaches the latents: expected one that is not zero, found none"),
