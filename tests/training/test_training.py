@@ -164,6 +164,19 @@ def test_blocks_are_cut_out_of_any_correspondence(density):
     assert batch.target["a"] is batch.x["a"]
 
 
+def test_minibatches_carry_covariates_and_size_factors_of_their_cells():
+    generator = np.random.default_rng(0)
+    x = {m: generator.random((6, 3), dtype=np.float32) for m in ("a", "b")}
+    one_hot = {m: np.eye(2, dtype=np.float32)[[0, 1, 1, 0, 1, 0]] for m in x}
+    sizes = {"b": np.arange(1, 7, dtype=np.float32)[:, None]}
+    maker = BatchMaker(x, x, Correspondences({"a": 6, "b": 6}), covariates=one_hot, size_factor=sizes)
+    batch = maker.make({"a": np.array([5, 1]), "b": np.array([2, 0, 3])})
+    np.testing.assert_array_equal(batch.covariates["a"], [[1, 0], [0, 1]])
+    np.testing.assert_array_equal(batch.covariates["b"], [[0, 1], [1, 0], [1, 0]])
+    np.testing.assert_array_equal(batch.size_factor["b"], [[3], [1], [4]])
+    assert "a" not in batch.size_factor
+
+
 def test_mixing_gives_inferred_partners_to_cells_without_a_known_one():
     sizes = {"a": 3, "b": 3}
     known = Correspondences(sizes, {("a", "b"): Correspondence(np.diag([1, 0, 0]))})
