@@ -10,7 +10,7 @@ from torch import Tensor
 from jamie.core.batch import Batch, Output
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Loss
-from jamie.losses.errors import ErrorMeasure, errors_of_cells
+from jamie.losses.errors import ErrorMeasure, mean_error
 
 
 class Cycle(Loss):
@@ -48,7 +48,7 @@ class Cycle(Loss):
                 raise _not_shared(b)
             there = output.encoder(output.decode(a, b).mean, a, b)
             back = output.decoder(there.mean, a, a)
-            total = total + errors_of_cells(back, batch.target[a], self.error).mean()
+            total = total + mean_error(back, batch.target[a], self.error)
         return total
 
 

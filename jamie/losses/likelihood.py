@@ -8,7 +8,7 @@ from torch import Tensor
 
 from jamie.core.batch import Batch, Output
 from jamie.core.interfaces import Loss
-from jamie.losses.errors import errors_of_cells
+from jamie.losses.errors import mean_error
 
 
 class Likelihood(Loss):
@@ -25,5 +25,5 @@ class Likelihood(Loss):
     validates: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
-        terms = [errors_of_cells(output.reconstruct(m), t, "likelihood").mean() for m, t in batch.target.items()]
+        terms = [mean_error(output.reconstruct(m), t, "likelihood") for m, t in batch.target.items()]
         return sum(terms[1:], start=terms[0])

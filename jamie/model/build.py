@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from jamie.core.interfaces import Decoder
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
 
@@ -36,3 +38,14 @@ def build_model(
     decoders = {m: spec.modality(m).decoder.build(n_latent, n_targets[m], **told.get(m, {})) for m in n_inputs}
     aggregator = spec.model.aggregator.build(tuple(n_inputs), n_latent)
     return JointVAE(encoders, decoders, aggregator, n_latent, n_targets, frequencies)
+
+
+def start_decoders(
+    network: JointVAE, targets: Mapping[str, NDArray[np.float32]], cells: Mapping[str, NDArray[np.int64]]
+) -> None:
+    """Tell the decoders that ask for it the mean and variance of each feature of their targets (n, t), over `cells`."""
+    for m, decoder in zip(network.modalities, network.decoders, strict=True):
+        if isinstance(decoder, Decoder) and type(decoder).start_at is not Decoder.start_at:
+            values = targets[m][cells[m]]
+            moments = (values.mean(axis=0, dtype=np.float64), values.var(axis=0, dtype=np.float64))
+            decoder.start_at(*(torch.as_tensor(moment, dtype=torch.float32) for moment in moments))

@@ -14,7 +14,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError
-from jamie.model.build import build_model
+from jamie.model.build import build_model, start_decoders
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
 from jamie.spec.sections import LossTerm
@@ -122,6 +122,7 @@ def _trainer(
     n_inputs = {m: x.shape[1] for m, x in cells.scores.items()}
     frequencies = {m: values[aside.fitted[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
+    start_decoders(model, cells.targets, aside.fitted)
     objective = Objective(
         {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in terms.items()},
         horizon=section.min_epochs,

@@ -45,3 +45,16 @@ def test_each_modality_has_a_distribution_of_its_own():
         + stats.nbinom.logpmf(x["protein"], 2.5, 1 - p["protein"]).mean()
     )
     assert Likelihood()(batch, output).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_reconstruction_takes_the_likelihood_of_counts_unless_squared_error_is_asked_for():
+    batch, model = toy.of_counts(toy.batch(3)), toy.Model(counts=True)
+    output = model(batch)
+    expected = {
+        "auto": -np.sum([output.reconstruct(m).log_prob(t).mean().item() for m, t in batch.target.items()]),
+        "squared": np.sum([(output.reconstruct(m).mean - t).square().mean().item() for m, t in batch.target.items()]),
+    }
+    assert expected["auto"] != pytest.approx(expected["squared"], rel=0.01)
+    for error, value in expected.items():
+        assert Reconstruction(error=error)(batch, output).item() == pytest.approx(value, rel=1e-5)
+    assert Likelihood()(batch, output).item() == pytest.approx(expected["auto"], rel=1e-5)
