@@ -1,0 +1,1 @@
+"""How far imputed values, and query cells, can be trusted."""
