@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,17 +14,20 @@ import pandas as pd
 
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
+from jamie.core.files import written_whole
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import cell_annotations, dataset_from
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN
-from jamie.model.query import MAX_MISSING, embed_cells, impute_cells, pairs_by_name, query_cells
+from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
+from jamie.model.query import MAX_MISSING, Query, embed_cells, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
+from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, transfer_between
-from jamie.report.results import EMBEDDING, SPLIT, imputation_provenance, imputed_anndata, joint_embedding
+from jamie.report.results import EMBEDDING, SPLIT, joint_embedding
 from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 
@@ -189,32 +192,46 @@ class JAMIE:
     def impute(
         self,
         data: MuData | AnnData,
-        source: str,
-        to: str,
+        source: str | None = None,
+        to: str | None = None,
         *,
-        features: list[str] | None = None,
+        features: Sequence[str] | None = None,
         max_missing: float = MAX_MISSING,
-    ) -> AnnData:
+        out: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> AnnData | None:
         """Impute one modality from another.
 
         Parameters
         ----------
         data
-            Holds the source's cells: MuData, or the AnnData of the source itself.
+            Holds the source's cells: MuData, or the AnnData of the source itself, which may be backed by a file.
         source, to
-            Modalities of the model.
+            Modalities of the model; by default the only one of them in `data`, and the only other one of the model.
         features
             Features of `to` to impute; all by default.
         max_missing
             Largest fraction of the source's features that may be absent.
+        out
+            An .h5ad file or .zarr folder to write the values into, a block of cells at a time, where they would not
+            fit in memory.
+        overwrite
+            Replace `out` where it exists.
 
         Returns
         -------
-        AnnData
-            (n, p) values in the units of the target; cells of the source, features of the target.
+        AnnData or None
+            (n, p) values in the units of the target; cells of the source, features of the target. None where they are
+            written to `out`.
+
+        Raises
+        ------
+        MemoryLimitError
+            Where the values would not fit in memory, and no `out` is given.
         """
         _require_cells(data, "impute", "MuData", "AnnData")
-        self.model.require(source)
+        present = data.mod if hasattr(data, "mod") else modalities_that_fit(self.model, data, max_missing)
+        source, to = choose_direction(self.model, present, source, to)
         adata = getattr(data, "mod", {source: data}).get(source)
         if adata is None:
             raise DataError(
@@ -223,11 +240,13 @@ class JAMIE:
                 fix="name the modalities as in training",
             )
         obs = cell_annotations(data, source) if hasattr(data, "mod") else adata.obs
-        cells = query_cells(self.model, source, adata, self._context(), max_missing, obs)
-        values, names = impute_cells(self.model, source, to, cells, features)
-        return imputed_anndata(
-            values, adata.obs.copy(), names, imputation_provenance(source, to, self.model.modalities[to].target_origin)
-        )
+        context = self._context()
+        imputed = imputed_query(Query(self.model, source, adata, context, max_missing, obs), to, features)
+        if out is None:
+            return imputed_anndata(imputed, context)
+        with written_whole(Path(out), SUFFIXES, overwrite) as partial:
+            save_imputed(imputed, partial, context)
+        return None
 
     def transfer(
         self,
@@ -347,8 +366,8 @@ def _require_cells(data: object, where: str, *accepted: str) -> None:
     raise DataError(f"expected {' or '.join(accepted)}, found {found}", where=where, fix=fix)
 
 
-def load(folder: str | Path, *, device: str = "auto") -> JAMIE:
-    """Load a model from a run directory, or from a folder that `JAMIE.save` wrote.
+def load(folder: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:
+    """Load a model from a run directory, or from a folder that `JAMIE.save` wrote; `progress` as that of `JAMIE`.
 
     Raises
     ------
@@ -357,5 +376,5 @@ def load(folder: str | Path, *, device: str = "auto") -> JAMIE:
     """
     loaded = JAMIE.__new__(JAMIE)
     loaded._model = load_model(Path(folder), device_for(device))
-    loaded.spec, loaded._fitted, loaded._progress = loaded._model.spec, None, None
+    loaded.spec, loaded._fitted, loaded._progress = loaded._model.spec, None, progress
     return loaded

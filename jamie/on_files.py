@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jamie.api import JAMIE, load
-from jamie.core.context import Context
+from jamie.core.context import Context, Progress
 from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError, OutputError
+from jamie.core.files import written_whole
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import cell_annotations
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.data.stored import stored_cells, stored_modalities
 from jamie.fitting import OURS
 from jamie.metrics.transfer import NEW, Transfer
+from jamie.model.imputing import choose_direction
 from jamie.model.query import embed_cells
 from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
@@ -43,7 +45,7 @@ def embed_file(
     JamieError
         Where the model or the data cannot be read or do not fit each other, or `out` exists.
     """
-    with _whole(out, ".h5mu", overwrite) as partial:
+    with written_whole(out, (".h5mu",), overwrite) as partial:
         loaded = load(model)
         _require_named(data, modality, loaded)
         mdata = _read(data, modality or "")
@@ -57,25 +59,47 @@ def impute_file(
     data: Path,
     out: Path,
     *,
-    source: str,
-    to: str,
+    source: str | None = None,
+    to: str | None = None,
     features: Iterable[str] | None = None,
     max_missing: float,
     overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> None:
-    """Impute a modality of the cells of a .h5mu file, or of an .h5ad file that holds the source, into an .h5ad file.
+    """Impute a modality of the cells of a .h5mu file, or of an .h5ad file that holds the source, into .h5ad or .zarr.
 
-    Each of `features` is a name, several with commas between them, or ``@FILE`` with one name a line; all by default.
+    Cells are read, and their values written, a block at a time.
+
+    Parameters
+    ----------
+    model
+        A run directory or a saved model.
+    data
+        The cells.
+    out
+        What to write.
+    source, to
+        Modalities of the model; by default the only one that `data` has, and the only other one of the model.
+    features
+        Each a name, several with commas between them, or ``@FILE`` with one name a line; all by default.
+    max_missing
+        Largest fraction of the source's features that may be absent.
+    overwrite
+        Replace `out`.
+    progress
+        Called as ``progress("impute", cells done, cells, {})``.
 
     Raises
     ------
     JamieError
         Where the model or the data cannot be read or do not fit each other, or `out` exists.
     """
-    with _whole(out, ".h5ad", overwrite) as partial:
-        loaded, mdata = load(model), _read(data, source)
-        names = None if features is None else [name for one in features for name in _names(one)]
-        loaded.impute(mdata, source, to, features=names, max_missing=max_missing).write_h5ad(partial)
+    names = None if features is None else [name for one in features for name in _names(one)]
+    loaded = load(model, progress=progress)
+    if data.suffix != ".h5ad":
+        source, to = choose_direction(loaded.model, stored_modalities(data), source, to)
+    with stored_cells(data, source) as adata:
+        loaded.impute(adata, source, to, features=names, max_missing=max_missing, out=out, overwrite=overwrite)
 
 
 def transfer_run(
@@ -102,7 +126,7 @@ def transfer_run(
     JamieError
         Where the run has not finished, has no such method, modality or label, or the data do not fit its model.
     """
-    with _whole(out, ".csv", overwrite) if out else nullcontext() as partial:
+    with written_whole(out, (".csv",), overwrite) if out else nullcontext() as partial:
         finished = FinishedRun.open(run)
         cells = embedded_cells(finished, method)
         source, to = choose_ends(cells, label, source, to)
@@ -172,7 +196,7 @@ def simulate_file(
     JamieError
         Where the settings do not describe a simulation, or `out` exists.
     """
-    with _whole(out, ".h5mu", overwrite) as partial:
+    with written_whole(out, (".h5mu",), overwrite) as partial:
         simulator = SimulateBranch(n_cells=n_cells, n_features=n_features, noise=noise, overlap=overlap, seed=seed)
         with mudata_conventions():
             simulator.read().write_h5mu(partial)
@@ -207,25 +231,3 @@ def _require_named(data: Path, modality: str | None, loaded: JAMIE) -> None:
 
 def _read(data: Path, source: str) -> MuData:
     return (AnnDataReader(paths={source: data}) if data.suffix == ".h5ad" else MuDataReader(path=data)).read()
-
-
-@contextmanager
-def _whole(out: Path, suffix: str, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary path, and put what was written there in place of `out` at once."""
-    if out.suffix != suffix:
-        raise OutputError(f"expected a name that ends in {suffix}", where=str(out), fix=f"write {out.stem}{suffix}")
-    if out.is_dir():
-        raise OutputError("expected a file, found a folder", where=str(out), fix="give another name")
-    if out.exists() and not overwrite:
-        raise OutputError("exists already", where=str(out), fix="give another name, or --overwrite")
-    partial = out.with_name(f".{out.stem}.partial{suffix}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", where=str(out), fix="give another name") from error
-    try:
-        yield partial
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)

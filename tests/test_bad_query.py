@@ -93,8 +93,8 @@ CELLS = {
     "a quarter of the features missing": (
         few_features,
         "modality 'rna': expected the features that the model was fitted on, at most 20 % of them missing; 3 of 12 "
-        "features (25 %) are missing: 'gene9', 'gene10', 'gene11'; they carry 25 % of the variance that the model reads\n"
-        "  add the missing features, or raise max_missing",
+        "features (25 %) are missing: 'gene9', 'gene10', 'gene11'; they carry 25 % of the variance that the model "
+        "reads\n  add the missing features, or raise max_missing",
     ),
     "other names of features": (
         other_names,
@@ -104,11 +104,11 @@ CELLS = {
     ),
     "names of features in another column": (
         names_in_a_column,
-        "the model reads\n  the model's names stand in var column 'symbol': set adata.var_names = adata.var['symbol'], or",
+        "reads\n  the model's names stand in var column 'symbol': set adata.var_names = adata.var['symbol'], or raise",
     ),
     "names of features in another case": (
         upper_case,
-        "the model reads\n  the names differ in case: 'GENE0' in the data is 'gene0' in the model; rename them, or raise",
+        "reads\n  the names differ in case: 'GENE0' in the data is 'gene0' in the model; rename them, or raise",
     ),
     "NaN": (
         nan,
@@ -147,7 +147,7 @@ class TestModalities:
     def test_the_source_is_absent(self, query, modalities):
         no_source(modalities)
         query.write(modalities)
-        message = "impute: expected the modality 'rna', found protein\n  name the modalities as in training"
+        message = "cells.h5mu: expected the modality 'rna', found protein\n  available: protein"
         query.refused(query.call(*IMPUTE), message)
 
     @pytest.mark.parametrize("option", ["--source", "--to"])

@@ -38,9 +38,11 @@ def embed(
 def impute(
     model: Model,
     data: Data,
-    source: Annotated[str, typer.Option(metavar="MODALITY", help="The modality that is measured.")],
-    to: Annotated[str, typer.Option(metavar="MODALITY", help="The modality to impute.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The imputed values (.h5ad).")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The imputed values (.h5ad or .zarr).")],
+    source: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality that is measured [the one that DATA has].")
+    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="MODALITY", help="The modality to impute [the other].")] = None,
     features: Annotated[
         list[str] | None,
         typer.Option(metavar="NAMES", help="Features to impute, by comma, or @FILE with one a line; repeatable [all]."),
@@ -58,7 +60,7 @@ def impute(
         from jamie.on_files import impute_file
         from jamie.report.console import reporting
 
-        with reporting(quiet=quiet or json):
+        with reporting(quiet=quiet or json) as progress:
             impute_file(
                 model,
                 data,
@@ -68,6 +70,7 @@ def impute(
                 features=features,
                 max_missing=max_missing,
                 overwrite=overwrite,
+                progress=progress,
             )
     _written(out, json)
 

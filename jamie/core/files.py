@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from jamie.core.errors import OutputError
+
+FOLDERS = (".zarr",)  # what looks like a file to its user, and is a folder
 
 
 def readable(path: Path) -> None:
@@ -11,3 +18,53 @@ def readable(path: Path) -> None:
     mask = os.umask(0)  # the only way to read it is to set it
     os.umask(mask)
     path.chmod(0o666 & ~mask)
+
+
+@contextmanager
+def written_whole(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterator[Path]:
+    """Give a temporary path, and put what was written there in place of `out` at once.
+
+    Raises
+    ------
+    OutputError
+        Where `out` has another ending than the `suffixes`, exists already, or cannot be written.
+    """
+    _require_place(out, suffixes, overwrite)
+    partial = out.with_name(f".{out.stem}.partial{out.suffix}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove(partial)
+        if out.suffix in FOLDERS:
+            partial.mkdir()
+        else:
+            partial.touch()
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", where=str(out), fix="give another name") from error
+    try:
+        yield partial
+        if out.is_dir():
+            _remove(out)
+        os.replace(partial, out)
+    finally:
+        _remove(partial)
+
+
+def _require_place(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> None:
+    if out.suffix not in suffixes:
+        fix = f"write {' or '.join(out.stem + suffix for suffix in suffixes)}"
+        raise OutputError(f"expected a name that ends in {' or '.join(suffixes)}", where=str(out), fix=fix)
+    is_folder = out.suffix in FOLDERS
+    if out.is_dir() and not is_folder:
+        raise OutputError("expected a file, found a folder", where=str(out), fix="give another name")
+    if out.exists() and not overwrite:
+        raise OutputError("exists already", where=str(out), fix="give another name, or --overwrite")
+    if is_folder and out.exists() and not any((out / name).is_file() for name in (".zgroup", "zarr.json")):
+        problem = "is no zarr store, so it is not overwritten"
+        raise OutputError(problem, where=str(out), fix="give another name")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -45,13 +45,19 @@ class RowBlocks:
         Raises
         ------
         DataError
-            Where they are not numbers.
+            Where they are not numbers, or the file is damaged.
         """
-        if rows is None:
-            values = self.values.to_memory() if hasattr(self.values, "to_memory") else self.values
-        else:
-            values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
+        try:
+            values = self._values_of(rows)
+        except OSError as error:
+            fix = "the file may be damaged: copy or write it again"
+            raise DataError(f"{self.origin} cannot be read ({error})", where=self.where, fix=fix) from error
         return Block(_as_matrix(values, self.where, self.origin), self.features, self.origin)
+
+    def _values_of(self, rows: slice | None) -> Any:
+        if rows is None:
+            return self.values.to_memory() if hasattr(self.values, "to_memory") else self.values
+        return self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
 
     def by_rows(self) -> RowBlocks:
         """Return the same matrix in a form whose rows are quick to read; one sorted by columns is read whole."""

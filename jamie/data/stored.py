@@ -41,7 +41,7 @@ def stored_modalities(path: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def stored_cells(path: Path, modality: str) -> Iterator[AnnData]:
+def stored_cells(path: Path, modality: str | None) -> Iterator[AnnData]:
     """Open one modality of a .h5mu file, or an .h5ad file that holds it; matrices stay in the file.
 
     Annotations that the file has for the cells of all modalities are added to those of the modality.
@@ -51,7 +51,7 @@ def stored_cells(path: Path, modality: str) -> Iterator[AnnData]:
     path
         Of the file.
     modality
-        Its name, which an .h5ad file does not tell.
+        Its name, which an .h5ad file does not tell; None where nobody does.
 
     Raises
     ------
@@ -62,23 +62,25 @@ def stored_cells(path: Path, modality: str) -> Iterator[AnnData]:
     from anndata.io import read_elem
 
     names = stored_modalities(path)
-    if path.suffix != ".h5ad" and modality not in names:
+    is_one = path.suffix == ".h5ad"
+    where = str(path) if modality is None else f"{path}, modality '{modality}'"
+    if not is_one and modality not in names:
         raise DataError(
             f"expected the modality '{modality}', found {', '.join(names)}",
             where=str(path),
-            fix=choose_from(modality, names),
+            fix=choose_from(str(modality), names),
         )
     with h5py.File(path) as file:
-        group = file if path.suffix == ".h5ad" else file["mod"][modality]
+        group = file if is_one else file["mod"][modality]
         if "encoding-type" not in group["obs"].attrs:  # of anndata before 0.8, which its own reader knows
-            yield _read_whole(path, modality)
+            yield _read_whole(path, modality or "cells")
             return
         with reading(path, "an AnnData or MuData file"), mudata_conventions():
             adata = _opened(group)
-            if group is not file and "obs" in file:
+            if not is_one and "obs" in file:
                 adata.obs = join_annotations(adata.obs, read_elem(file["obs"]), names)
-            adata.var_names = unique_names(adata.var_names, f"{path}, modality '{modality}'")
-        require_unique_cells(adata.obs_names, f"{path}, modality '{modality}'")
+            adata.var_names = unique_names(adata.var_names, where)
+        require_unique_cells(adata.obs_names, where)
         yield adata
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.core.data import Block, Matrix
+from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.core.values import column_means, column_range
@@ -163,41 +163,3 @@ def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:
     """Correspondence of cells whose names occur in two modalities."""
     pairs = {(a, b): Correspondence.from_names(cells[a], cells[b]) for a, b in combinations(cells, 2)}
     return Correspondences({m: len(names) for m, names in cells.items()}, pairs)
-
-
-def impute_cells(
-    model: TrainedModel,
-    source: str,
-    target: str,
-    cells: QueryCells,
-    features: list[str] | None = None,
-) -> tuple[Matrix, pd.Index]:
-    """Values (n, p_t) of the target modality in its own units, and the features' names.
-
-    Parameters
-    ----------
-    model
-        Trained.
-    source, target
-        Modalities of the model.
-    cells
-        Of the source, from `query_cells`.
-    features
-        Names to keep; all by default.
-
-    Raises
-    ------
-    DataError
-        Where the target has no such modality or feature.
-    """
-    names = model.require(target).target_features
-    columns = np.arange(len(names)) if features is None else names.get_indexer(pd.Index(features))
-    if (columns < 0).any():
-        absent = [str(f) for f, column in zip(features or [], columns, strict=True) if column < 0]
-        raise DataError(
-            f"expected features of the model, found {len(absent)} others; the first is '{absent[0]}'",
-            where=f"modality '{target}'",
-            fix=f"its features look like {', '.join(map(repr, names[:3]))}",
-        )
-    imputed = model.impute_scores(source, target, cells.scores, cells.covariates)
-    return model.in_units(target, imputed)[:, columns], names[columns]

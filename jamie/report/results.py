@@ -5,29 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
+from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Matrix
 from jamie.core.errors import DataError
+from jamie.core.imputed import Imputed, ImputedRows
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
 from jamie.metrics.wins import Wins
+from jamie.model.imputing import dense, provenance
 from jamie.preprocess.prepare import Prepared
+from jamie.report.imputed_files import save_imputed
 from jamie.report.run_folder import RunFolder
 from jamie.report.sharing import hand_on, shallow_copy
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from mudata import MuData
 
 EMBEDDING, SPLIT, MATCH_SCORE = "X_jamie", "jamie_split", "jamie_match_score"
@@ -84,24 +86,31 @@ def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prep
     columns, data = cell_columns(prepared, None), prepared.dataset.modalities
     imputing = [one for one in outcomes if one.imputed]
     for source, target in permutations(data, 2):
-        n_bytes = 4 * len(imputing) * data[source].n_cells * len(data[target].target.features)
-        if n_bytes > LARGEST_IMPUTED:
+        obs, var = _marked(data[source].obs, columns[source]), _described(data[target].target.features, mdata, target)
+        origin = provenance(source, target, data[target].target.origin)
+        others = tuple(one.method for one in imputing[1:])
+        rows = partial(_imputed_rows, imputing, source, target)
+        imputed = Imputed(obs, var, others, origin, rows)
+        if imputed.n_bytes > LARGEST_IMPUTED:
             log.warning(
                 "imputed/%s-to-%s.h5ad is left out, since it would hold %.1f GiB; use jamie impute",
-                *(source, target, n_bytes / 2**30),
+                *(source, target, imputed.n_bytes / 2**30),
             )
             continue
-        values = {one.method: one.in_units(source, target, slice(None)) for one in imputing}
-        adata = imputed_anndata(
-            values.pop(imputing[0].method),
-            _marked(data[source].obs, columns[source]),
-            data[target].target.features,
-            imputation_provenance(source, target, data[target].target.origin),
-            mdata.mod[target].var,
-        )
-        adata.layers.update(values)
         with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
-            adata.write_h5ad(path, compression="gzip")
+            save_imputed(imputed, path, Context(), compression="gzip")
+
+
+def _imputed_rows(imputing: Sequence[Outcome], source: str, target: str, rows: slice) -> ImputedRows:
+    values = {one.method: dense(one.in_units(source, target, rows)) for one in imputing}
+    return ImputedRows(values.pop(imputing[0].method), values)
+
+
+def _described(features: pd.Index, mdata: MuData, target: str) -> pd.DataFrame:
+    """Return what the data say of a target's features; one from obsm has others, of which there are names alone."""
+    var = mdata.mod[target].var
+    described = var.index.is_unique and features.isin(var.index).all()
+    return var.loc[features] if described else pd.DataFrame(index=features)
 
 
 def write_evaluation(folder: RunFolder, evaluation: Evaluation) -> None:
@@ -111,11 +120,6 @@ def write_evaluation(folder: RunFolder, evaluation: Evaluation) -> None:
     folder.write_text("features.csv", evaluation.features.to_csv(index=False))
     wins = pd.DataFrame([asdict(one) for one in evaluation.wins], columns=[f.name for f in fields(Wins)])
     folder.write_text("wins.csv", wins.to_csv(index=False))
-
-
-def imputation_provenance(source: str, target: str, origin: str) -> dict[str, str]:
-    """Say what imputed values are: from which modality, and in which units."""
-    return {"source": source, "target": target, "units": f"as {origin} of {target}"}
 
 
 def embedded_mudata(
@@ -225,22 +229,3 @@ def joint_embedding(
     return np.divide(total, count[:, None], out=np.full_like(total, np.nan), where=count[:, None] > 0).astype(
         np.float32
     )
-
-
-def imputed_anndata(
-    values: Matrix,
-    obs: pd.DataFrame,
-    features: pd.Index,
-    provenance: Mapping[str, Any],
-    var: pd.DataFrame | None = None,
-) -> AnnData:
-    """Return imputed values (n, p_t) with the names of the target's features and the cells of the source.
-
-    `var` describes the features of the target; a target from obsm has others, of which there are names alone.
-    """
-    from anndata import AnnData
-
-    X = sparse.csr_matrix(values) if sparse.issparse(values) else values
-    described = var is not None and var.index.is_unique and features.isin(var.index).all()
-    var = var.loc[features] if var is not None and described else pd.DataFrame(index=features)
-    return AnnData(X=X, obs=obs, var=var, uns={"jamie": dict(provenance)})
