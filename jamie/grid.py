@@ -19,6 +19,8 @@ import pandas as pd
 
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
+from jamie.report.imputation_figures import write_imputations
+from jamie.report.imputation_tables import Imputations, imputations
 from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.report.sweep_figures import write_metric_figures
 from jamie.report.sweep_tables import record_table, short_names, short_value, summary_table
@@ -85,6 +87,8 @@ class SweepResult:
         Every metric of every run, with the swept values as columns: ``sweep.csv``.
     summary
         Mean, sd and 95 % interval over repetitions: ``summary.csv``.
+    imputed
+        How the methods impute held-out cells: ``imputation.csv`` and ``imputation_wins.csv``.
     """
 
     folder: Path
@@ -92,6 +96,7 @@ class SweepResult:
     runs: tuple[Run, ...]
     records: pd.DataFrame
     summary: pd.DataFrame
+    imputed: Imputations
 
     @property
     def failed(self) -> tuple[Run, ...]:
@@ -212,13 +217,9 @@ def written(folder: RunFolder, found: Sweep, runs: tuple[Run, ...]) -> SweepResu
         | ({"error": run.error} if run.error else {})
         for run in runs
     ]
+    done = [(run.name, run.values, run.folder) for run in runs if not run.error]
     records = record_table(
-        [
-            (run.name, run.values, json.loads((run.folder / "metrics.json").read_text()))
-            for run in runs
-            if not run.error
-        ],
-        found.keys,
+        [(name, values, json.loads((place / "metrics.json").read_text())) for name, values, place in done], found.keys
     )
     summary = summary_table(records, found.grid_keys)
     folder.write_text("sweep.csv", records.to_csv(index=False))
@@ -226,7 +227,9 @@ def written(folder: RunFolder, found: Sweep, runs: tuple[Run, ...]) -> SweepResu
     folder.write_json("summary.json", summary.to_dict(orient="records"))
     metrics = {ref.name: ref.cls for cell in found.cells for ref in cell.spec.evaluate.metrics}
     write_metric_figures(folder, summary, found.grid_keys, metrics)
-    return SweepResult(folder.path, found.grid_keys, runs, records, summary)
+    imputed = imputations(done, records, found.keys, found.grid_keys)
+    write_imputations(folder, imputed, found.grid_keys)
+    return SweepResult(folder.path, found.grid_keys, runs, records, summary, imputed)
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

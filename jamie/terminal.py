@@ -17,7 +17,7 @@ from rich.table import Table
 
 from jamie.core.errors import JamieError, SpecError
 from jamie.report.run_folder import json_text
-from jamie.report.tables import Block
+from jamie.report.tables import BEST, Block
 
 if TYPE_CHECKING:
     from jamie.benchmark import BenchResult
@@ -85,24 +85,29 @@ def print_json(value: Any) -> None:
     print(json_text(value, indent=2))
 
 
-def print_rows(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print mappings as a table whose columns are their keys; lines are cut on a terminal only."""
+def print_rows(rows: Iterable[Mapping[str, Any]], *, bold: str = "") -> None:
+    """Print mappings as a table whose columns are their keys; lines are cut on a terminal only.
+
+    Cells whose first line ends in the mark `bold` are bold.
+    """
     rows = list(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_cell(row.get(column))) for column in columns))
+        texts = [escape(_cell(row.get(column))) for column in columns]
+        marked = [bool(bold) and text.partition("\n")[0].endswith(bold) for text in texts]
+        table.add_row(*(f"[bold]{text}[/]" if mark else text for text, mark in zip(texts, marked, strict=True)))
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH_IN_FILES)
     console.print(table)
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:
-    """Print tables with their titles, an empty line between two."""
+    """Print tables with their titles, an empty line between two; on a terminal the best values are bold."""
     for position, block in enumerate(blocks):
         print(block.title if position == 0 else f"\n{block.title}", flush=True)
-        print_rows(block.rows)
+        print_rows(block.rows, bold=BEST)
 
 
 def print_sweep(
@@ -115,21 +120,28 @@ def print_sweep(
     typer.Exit
         With exit code 2, where a run failed.
     """
-    from jamie.report.sweep_tables import summary_blocks
-
     if as_json:
         runs = [{"run": one.name, "values": one.values, "error": one.error or None} for one in result.runs]
-        tables = {"summary": result.summary, **({} if bench is None else bench.tables)}
+        tables = {"summary": result.summary, **({} if bench is None else bench.tables), **result.imputed.tables}
         shown = {name: table.to_dict(orient="records") for name, table in tables.items()}
         print_json({"folder": str(result.folder), "runs": runs, **shown})
     else:
         if not quiet:
-            print_blocks(summary_blocks(result.summary, result.grid_keys) if bench is None else bench.blocks())
+            print_blocks(_sweep_blocks(result) if bench is None else bench.blocks())
         typer.echo(f"written to {result.folder}")
         for run in result.failed:
             print(f"{run.name} failed: {run.error}", file=sys.stderr)
     if result.failed:
         raise typer.Exit(USER_ERROR)
+
+
+def _sweep_blocks(result: SweepResult) -> list[Block]:
+    """Headlines of a sweep; what is said of imputation comes last, by itself."""
+    from jamie.report.sweep_tables import summary_blocks
+
+    imputed = result.imputed
+    rest = imputed.without(result.summary)
+    return [*summary_blocks(rest, result.grid_keys), *imputed.blocks(result.grid_keys)]
 
 
 def print_component(found: Mapping[str, Any]) -> None:

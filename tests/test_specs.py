@@ -2,7 +2,7 @@
 
 Specs that simulate run as they are but for the number of cells and epochs. Those that read a file run on some of its
 cells where `JAMIE_DATA` names the folder that holds it, and are skipped where it does not. Of a sweep, all runs are
-checked and the first is done; of a benchmark, one of each inferer.
+checked and the first is done; of a benchmark of inferers, one of each.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ REQUIRED = {
 }
 
 BENCHMARKS = [path for path in SPECS if path.parent.name == "bench"]
+IMPUTATION = ROOT / "specs" / "bench" / "imputation.yaml"
 
 
 def each_of(paths):
@@ -107,7 +108,23 @@ def test_runs_on_few_cells(path, tmp_path):
     assert set(jamie.load(result.folder).model.modalities) == set(result.mdata.mod)
 
 
-@each_of(BENCHMARKS)
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+def test_the_benchmark_of_imputation_runs_on_few_cells(tmp_path):
+    data = some_cells(data_file(IMPUTATION), tmp_path)
+    first = expand(IMPUTATION).spec.sweep[0]
+    grid = {**first, "data.path": [str(data)], "evaluate.holdout.column": first["evaluate.holdout.column"][:2]}
+    quick = {"training.min_epochs": 2, "training.max_epochs": 3}
+    settings = {"sweep": [grid], "evaluate.compare.jamie.settings": quick, **quick}
+    result = jamie.sweep(IMPUTATION, out=tmp_path / "sweep", overrides=settings)
+    assert not result.failed
+    pearson = result.imputed.scores[result.imputed.scores["metric"] == "pearson"]
+    assert set(pearson["n"]) == {2}
+    assert set(zip(pearson["source"], pearson["target"], strict=True)) == {("rna", "methyl"), ("methyl", "rna")}
+    assert list(pearson["method"].unique()) == ["jamie", "knn", "ridge", "mlp", "babel", "jamie(spec=paper)"]
+    assert {"knn", "jamie(spec=paper)"} <= set(result.imputed.wins["method"])
+
+
+@each_of([path for path in BENCHMARKS if path != IMPUTATION])
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_benchmarks_run_on_few_cells(path, tmp_path):
     data_file(path)  # skips where there is none

@@ -100,9 +100,12 @@ def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dic
         Names that are not free.
     """
     labelled: dict[str, Ref[Method]] = {}
-    for ref in refs:
+    short = [_with_parameters(ref, settings=False) for ref in refs]
+    for ref, parameters in zip(refs, short, strict=True):
         alone = sum(other.name == ref.name for other in refs) == 1 and ref.name not in taken
-        name = ref.name if alone else _with_parameters(ref).replace("/", "_")  # HDF5 knows no / in names
+        unique = short.count(parameters) == 1 and parameters not in taken
+        name = ref.name if alone else parameters if unique else _with_parameters(ref)
+        name = name.replace("/", "_")  # HDF5 knows no / in names
         number = 2
         while name in labelled or name in taken:
             name, number = f"{name.split('#')[0]}#{number}", number + 1
@@ -110,14 +113,19 @@ def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dic
     return labelled
 
 
-def _with_parameters(ref: Ref[Method]) -> str:
-    """``cca(regularization=0.1)``: the parameters that are not as by default, nested components by their name."""
+def _with_parameters(ref: Ref[Method], *, settings: bool = True) -> str:
+    """``cca(regularization=0.1)``: the parameters that are not as by default, nested components by their name.
+
+    Of a mapping of `settings` there may be many; without them, the name is short.
+    """
     fields = fields_of(ref.cls)
     chosen = {key: value for key, value in ref.params.items() if not _is_default(value, fields[key].default)}
-    settings = [
-        one for key, value in chosen.items() for one in (value.items() if isinstance(value, dict) else [(key, value)])
+    named = [
+        one
+        for key, value in chosen.items()
+        for one in ((value.items() if settings else ()) if isinstance(value, dict) else [(key, value)])
     ]
-    shown = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in settings)
+    shown = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in named)
     return f"{ref.name}({shown})" if shown else ref.name
 
 

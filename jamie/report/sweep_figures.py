@@ -21,7 +21,7 @@ from jamie.report.plots import (
     write_figure,
 )
 from jamie.report.run_folder import RunFolder
-from jamie.report.sweep_tables import short_names
+from jamie.report.sweep_tables import readable, short_names, telling_keys
 from jamie.report.tables import SCOPES, folded
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Me
     """Draw one metric: lines over the swept number with most values, points where no number was swept."""
     table = table.assign(_between=_between(table), _scope=[SCOPES.get(one, one) for one in table["scope"]])
     x = numeric_key(table, grid_keys)
-    others = [key for key in grid_keys if key != x] if x else []
+    others = telling_keys(table, [key for key in grid_keys if key != x]) if x else []
     series = list(zip(table["method"], settings(table, others, named=True), strict=True))
     table = table.assign(_series=pd.Series(series, index=table.index, dtype=object))
-    styles = styles_of(series)
+    styles, telling = styles_of(series), telling_keys(table, grid_keys)
     figure, panels = grid_of_axes(list(dict.fromkeys(table["_between"])), list(dict.fromkeys(table["_scope"])))
     for (between, scope), axes in panels.items():
         points = table[(table["_between"] == between) & (table["_scope"] == scope)]
@@ -68,9 +68,9 @@ def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Me
                 draw_line(axes, points[points["_series"] == one], x, style, metric.bounds)
             spread_axis(axes, table[x])
         else:
-            _draw_categories(axes, points, settings(table, grid_keys), settings(points, grid_keys), styles, metric)
+            _draw_categories(axes, points, settings(table, telling), settings(points, telling), styles, metric)
     short = short_names(grid_keys)
-    figure.supxlabel(short[x] if x else short[grid_keys[0]] if len(grid_keys) == 1 else "", fontsize=10)
+    figure.supxlabel(short[x] if x else short[telling[0]] if len(telling) == 1 else "", fontsize=10)
     figure.supylabel(axis_label(metric), fontsize=10)
     shown = {one: ", ".join(filter(None, one if len(set(table["method"])) > 1 else one[1:])) for one in styles}
     add_legend(figure, {folded(shown[one]): style for one, style in styles.items()}, lines=x is not None)
@@ -90,7 +90,7 @@ def settings(table: pd.DataFrame, keys: Sequence[str], *, named: bool = False) -
     several = named or len(keys) > 1
     rows = table[list(keys)].to_dict(orient="records") if keys else [{}] * len(table)
     # a key that a run does not have has no value
-    given = [{short[key]: value for key, value in row.items() if value != ""} for row in rows]
+    given = [{short[key]: readable(value) for key, value in row.items() if value != ""} for row in rows]
     return [", ".join(f"{key}={value}" if several else str(value) for key, value in row.items()) for row in given]
 
 

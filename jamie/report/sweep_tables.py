@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from jamie.report.tables import MATCHING, SCOPES, WIDTH, Block, arrow, folded, n
 OF_A_RECORD = ("method", "metric", "parameters", "part", "scope", "source", "target", "label")
 TELLING = ("quantile", "top_1", "type_accuracy")  # parts of the metric `matching`
 CONSTANT = ("higher_is_better", "headline")  # the same in all records that are summarized together
+SETTING, UNCHANGED = "setting", "as it stands"  # of sweeps of one thing at a time
 Rest = TypeVar("Rest")  # what there is of a run beside its name and values
 Rows = Sequence[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]
 
@@ -35,7 +36,8 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
         words = key.split(".")
         for length in count(1):
             name = ".".join(words[-length:])
-            if name == key or not any(other != key and f".{other}".endswith(f".{name}") for other in keys):
+            alone = not name.startswith("*")  # which says nothing by itself
+            if name == key or (alone and not any(other != key and f".{other}".endswith(f".{name}") for other in keys)):
                 break
         names[key] = name
     return names
@@ -116,14 +118,50 @@ def summary_blocks(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
 def name_rows(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], dict[str, str]]:
     """Cells that name the rows of a table for `jamie.report.tables.panels`, by the values of some columns.
 
-    A column that has one value does not tell rows apart, and is not shown; the last one is where there is no other.
+    Columns that do not tell rows apart are not shown; the last one is where there is no other. Where one thing at a
+    time is swept, what was changed stands in one column.
     """
     short = short_names(keys)
-    shown = [key for key in keys if table[key].nunique(dropna=False) > 1] or keys[-1:]
-    return {
-        tuple(row[key] for key in keys): {_header(short[key]): folded(str(row[key])) for key in shown}
-        for row in table.to_dict(orient="records")
-    }
+    shown = telling_keys(table, keys) or keys[-1:]
+    lacking = [key for key in shown if (table[key] == "").any()]
+    lacking = lacking if len(lacking) > 1 else []
+    names = {}
+    for row in table.to_dict(orient="records"):
+        changed = [f"{short[key]}: {readable(row[key])}" for key in lacking if row[key] != ""]
+        cells = {SETTING: folded("; ".join(changed) or UNCHANGED)} if lacking else {}
+        cells |= {_header(short[key]): folded(str(readable(row[key]))) for key in shown if key not in lacking}
+        names[tuple(row[key] for key in keys)] = cells
+    return names
+
+
+def telling_keys(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Return the columns that tell rows apart which those before them do not: one for each dataset is enough."""
+    shown: list[str] = []
+    n_groups = 1
+    for key in keys:
+        found = len(table[[*shown, key]].drop_duplicates())
+        if found > n_groups:
+            shown.append(key)
+            n_groups = found
+    return shown
+
+
+def readable(value: Any) -> Any:
+    """Write what `short_value` made of a mapping or a list for a person: ``encoder mlp dropout 0, decoder linear``."""
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value
+    leaves = [" ".join(filter(None, path)) for path in _leaves(yaml.safe_load(value))]
+    return ", ".join(leaves) or value
+
+
+def _leaves(value: Any) -> Iterator[tuple[str, ...]]:
+    """Yield the keys that lead to each value that is no mapping or list, and the value."""
+    if isinstance(value, dict) and value:
+        yield from ((str(key), *rest) for key, one in value.items() for rest in _leaves(one))
+    elif isinstance(value, list):
+        yield from (rest for one in value for rest in _leaves(one))
+    else:
+        yield ("" if value == {} else str(short_value(value)),)
 
 
 def _header(name: str) -> str:

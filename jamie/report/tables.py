@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 WIDTH, LONGEST_NAME, GAP = 80, 24, 2
-UP, DOWN, BEST = "↑", "↓", "*"
+UP, DOWN, BEST, TIED = "↑", "↓", "*", "="
 SCOPES = {
     "all": "all cells",
     "training_cells": "training cells",
@@ -205,9 +205,10 @@ def panels(
             used = left
         divided[-1][header] = cells
         used += needed
+    heading, newline, note = title.partition("\n")
     return [
         Block(
-            title if position == 0 else f"{title}, continued",
+            title if position == 0 else f"{heading}, continued{newline}{note}",
             [{**names[row], **{header: cells.get(row, "") for header, cells in panel.items()}} for row in names],
         )
         for position, panel in enumerate(divided)

@@ -22,7 +22,7 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
     wrong = {problem.key.split(".")[0] for problem in problems}
     found = [] if "training" in wrong else _epoch_problems(spec)
     found += [] if wrong & {"losses", "correspondence"} else _weight_problems(spec)
-    found += [] if "evaluate" in wrong else _holdout_problems(spec)
+    found += [] if "evaluate" in wrong else [*_holdout_problems(spec), *_compare_problems(spec)]
     found += [] if wrong & {"correspondence", "until"} else _until_problems(spec)
     if wrong.isdisjoint(("correspondence", "evaluate")):
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
@@ -58,6 +58,18 @@ def _holdout_problems(spec: Spec) -> list[Problem]:
         problem = f"expected fold from 0 to {cells.folds - 1}, found {cells.fold}"
         table.append((f"{key}.fold", cells.fold >= cells.folds, problem, "folds are counted from 0"))
     return [Problem(spec._marks.get(name, Mark()), name, text, (fix,)) for name, wrong, text, fix in table if wrong]
+
+
+def _compare_problems(spec: Spec) -> list[Problem]:
+    """Methods that are named again with the same parameters: their results would be the same."""
+    found, methods = [], spec.evaluate.compare
+    for position, ref in enumerate(methods):
+        if any((ref.name, ref.params) == (other.name, other.params) for other in methods[:position]):
+            key = f"evaluate.compare[{position}]"
+            mark = spec._marks.get(key, spec._marks.get("evaluate.compare", Mark()))
+            message = f"expected each method once, found {ref.name} again with the same parameters"
+            found.append(Problem(mark, key, message, ("leave it out",)))
+    return found
 
 
 def _until_problems(spec: Spec) -> list[Problem]:

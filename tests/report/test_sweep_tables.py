@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 
 from jamie.report.bench_tables import bench_blocks, cost_table, median_table
-from jamie.report.sweep_tables import record_table, short_names, short_value, spread, summary_blocks, summary_table
+from jamie.report.sweep_tables import (
+    name_rows,
+    readable,
+    record_table,
+    short_names,
+    short_value,
+    spread,
+    summary_blocks,
+    summary_table,
+)
 
 
 def record(value, **changed):
@@ -89,6 +98,40 @@ def test_a_value_that_is_null_makes_a_row():
 )
 def test_a_mean_and_its_spread(mean, sd, text):
     assert spread(mean, sd) == text
+
+
+def test_settings_that_follow_from_others_do_not_name_rows():
+    table = pd.DataFrame({"data.path": ["a", "a", "b"], "layer": ["x", "x", ""], "k": [1, 2, 1], "seed": [0, 0, 0]})
+    names = name_rows(table, list(table))
+    assert list(names.values()) == [{"path": "a", "k": "1"}, {"path": "a", "k": "2"}, {"path": "b", "k": "1"}]
+
+
+def test_where_one_thing_at_a_time_is_swept_it_stands_in_one_column():
+    table = pd.DataFrame(
+        [("", "", ""), ("null", "", ""), ("", 8, ""), ("", "", "{encoder: {mlp: {dropout: 0}}, decoder: linear}")],
+        columns=["losses.kl", "model.latent_dim", "modalities.*"],
+    )
+    assert [row["setting"].replace("\n", "") for row in name_rows(table, list(table)).values()] == [
+        "as it stands",
+        "kl: null",
+        "latent_dim: 8",
+        "modalities.*: encoder mlp dropout 0, decoder linear",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"scot": {}}, "scot"),
+        (["standardize", {"pca": {"n_components": 4}}], "standardize, pca n_components 4"),
+        ({"infer": None, "rho": 0.5}, "infer null, rho 0.5"),
+        ([], "[]"),
+        ("mlp", "mlp"),
+        (3, 3),
+    ],
+)
+def test_nested_values_are_readable(value, text):
+    assert readable(short_value(value)) == text
 
 
 def test_the_readable_table_has_headlines_only_and_fits():
