@@ -39,7 +39,7 @@ def require_batches(column: str | None, modalities: Mapping[str, ModalityData], 
             raise DataError(
                 f"expected a column '{column}' in obs of modality '{name}' or of the MuData, found it in neither",
                 where=where,
-                fix=choose_from(column, modality.obs.columns),
+                fix=_where_else(column, modality, modalities),
             )
         n_missing = int(modality.obs[column].isna().sum())
         if n_missing:
@@ -49,6 +49,18 @@ def require_batches(column: str | None, modalities: Mapping[str, ModalityData], 
                 where=where,
                 fix="fill the gaps, perhaps with a value of their own such as 'unknown', or remove these cells",
             )
+    _warn_of_many(column, modalities, where)
+
+
+def _where_else(column: str, lacking: ModalityData, modalities: Mapping[str, ModalityData]) -> str:
+    """Say which other modality has the column, or which columns there are."""
+    carriers = [name for name, modality in modalities.items() if column in modality.obs]
+    if not carriers:
+        return choose_from(column, lacking.obs.columns)
+    return f"{', '.join(carriers)} has it: put it into obs of '{lacking.name}' too, or into the MuData's own obs"
+
+
+def _warn_of_many(column: str, modalities: Mapping[str, ModalityData], where: str) -> None:
     n_batches = len({value for modality in modalities.values() for value in modality.labels(column)})
     if n_batches > MANY:
         log.warning(

@@ -60,7 +60,7 @@ def size_factors(target: Block, train: NDArray[np.bool_], where: str) -> NDArray
         )
     if empty.any():
         log.warning(
-            "%s: %d cells have no counts in %s; their size factor is that of a cell with one",
-            *(where, int(empty.sum()), target.origin),
+            "%s: %d of %d cells have no counts in %s; their size factor is that of a cell with one",
+            *(where, int(empty.sum()), len(empty), target.origin),
         )
     return (np.maximum(totals, 1) / median).astype(np.float32)[:, None]

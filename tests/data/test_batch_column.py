@@ -18,10 +18,12 @@ def test_the_column_may_stand_in_a_modality_or_in_the_mudata(mdata, make):
 def test_a_modality_without_the_column_is_named(mdata, make):
     words = (
         r"batch_key: expected a column 'cell_type' in obs of modality 'atac' or of the MuData, found it in neither"
-        r"\n  available: donor"
+        r"\n  rna has it: put it into obs of 'atac' too, or into the MuData's own obs"
     )
     with pytest.raises(DataError, match=words):
         dataset_from(mdata, make.spec(batch_key="cell_type"), Context())
+    with pytest.raises(DataError, match=r"expected a column 'doner' in obs .*\n  did you mean 'donor'\?"):
+        dataset_from(mdata, make.spec(batch_key="doner"), Context())
 
 
 def test_cells_without_a_batch_are_counted(mdata, make):

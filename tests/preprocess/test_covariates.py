@@ -90,7 +90,7 @@ def test_size_factors_are_totals_over_the_median_of_training_cells(convert, capl
     np.testing.assert_allclose(found, [[0.5], [1], [1.5], [0.25], [25]])
     assert found.dtype == np.float32
     assert caplog.messages == [
-        "modality 'rna': 1 cells have no counts in layer 'counts'; their size factor is that of a cell with one"
+        "modality 'rna': 1 of 5 cells have no counts in layer 'counts'; their size factor is that of a cell with one"
     ]
 
 
