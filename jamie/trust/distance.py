@@ -1,0 +1,164 @@
+"""How far cells are from the training cells, beside how far cells of the same kind are that were left out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Matrix
+from jamie.correspondence.neighbors import nearest
+from jamie.preprocess.chain import Chain
+
+COMPONENTS = 20  # leading directions in which cells are compared
+NEIGHBORS = 10
+MOST_STORED = 2000  # training cells that others are compared with
+FEWEST = 20  # training cells
+FOLDS, ENOUGH = 5, 500  # parts of the training cells that are left out in turn, until so many cells were
+_MOST_VALUES = 2**27  # of the cells that preprocessing is fitted on again
+BEYOND = 0.99  # quantile from which a cell is called unlike the training cells
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Directions of the training cells' scores, each divided by the root of its standard deviation.
+
+    Between scores as they are, in which the first direction counts for nearly all, and whitened ones, in which noise
+    counts as much: of cell types and shuffled features that were tried, this tells most.
+
+    Parameters
+    ----------
+    center : (d,)
+        Mean score.
+    axes : (d, k)
+        Directions.
+    """
+
+    center: Floats
+    axes: Floats
+
+    @classmethod
+    def of(cls, scores: NDArray[np.floating]) -> _Space:
+        from sklearn.utils.extmath import randomized_svd
+
+        center = scores.mean(axis=0, dtype=np.float64)
+        k = min(COMPONENTS, *scores.shape)
+        _, roots, directions = randomized_svd(scores - center, k, random_state=0)
+        kept = roots > 1e-4 * max(roots[0], np.finfo(np.float32).tiny)
+        axes = directions[kept].T / np.sqrt(roots[kept] / np.sqrt(len(scores)))
+        return cls(center.astype(np.float32), axes.astype(np.float32))
+
+    def __call__(self, scores: NDArray[np.floating]) -> Floats:
+        return np.asarray((scores - self.center) @ self.axes, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class CellDistance:
+    """Ranks cells by their mean distance to the nearest training cells.
+
+    Parameters
+    ----------
+    space
+        In which distances are taken.
+    cells : (m, k)
+        Training cells in it.
+    usual : (r,)
+        Distances, sorted, of training cells that preprocessing, space and stored cells had been fitted without.
+    """
+
+    space: _Space
+    cells: Floats
+    usual: Floats
+
+    def quantiles(self, scores: NDArray[np.floating]) -> Floats:
+        """Part (n,) of the cells left out that are nearer to the training cells than cells of these scores (n, d).
+
+        New cells like those of the training spread evenly from 0 to 1; 0.99 and more is unlike anything seen. A
+        training cell is not compared with itself.
+        """
+        below = np.searchsorted(self.usual, _distances(self.space(scores), self.cells), side="left")
+        return np.asarray(below / len(self.usual), np.float32)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Arrays from which `from_state` restores it."""
+        return {"center": self.space.center, "axes": self.space.axes, "cells": self.cells, "usual": self.usual}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Restore what `state` gave."""
+        return cls(_Space(arrays["center"], arrays["axes"]), arrays["cells"], arrays["usual"])
+
+
+def fit_distance(
+    chain: Chain, X: Matrix, obs: pd.DataFrame, features: pd.Index, scores: NDArray[np.floating], context: Context
+) -> CellDistance | None:
+    """Learn from training cells how far new ones usually are; None where there are too few.
+
+    Principal components are fitted to the noise of the training cells too, so that new cells have smaller scores than
+    these, and may seem nearer to them than they are to each other. So parts of the training cells are left out in turn,
+    preprocessing is fitted anew on the others, and the distances of those left out are what is usual.
+
+    Parameters
+    ----------
+    chain
+        Preprocessing, fitted on all these cells.
+    X, obs, features
+        Training cells (n, p) before preprocessing.
+    scores : (n, d)
+        And after.
+    context
+        Chooses the parts; its memory limit.
+    """
+    n = X.shape[0]
+    if n < FEWEST:
+        return None
+    order = context.generator().permutation(n)
+    usual: list[Floats] = []
+    for left_out in np.array_split(order, FOLDS):
+        rest = np.setdiff1d(order, left_out, assume_unique=True)
+        rest = np.sort(rest[: max(MOST_STORED, _MOST_VALUES // X.shape[1])])
+        again = Chain(deepcopy(chain.steps), chain.name)
+        with _silent():
+            again.fit(X[rest], obs.iloc[rest], features)
+        space, cells = _stored(again.scores(X[rest], obs.iloc[rest], context), context)
+        some = left_out[:MOST_STORED]
+        usual.append(_distances(space(again.scores(X[some], obs.iloc[some], context)), cells))
+        if sum(map(len, usual)) >= ENOUGH:
+            break
+    return CellDistance(*_stored(scores, context), np.sort(np.concatenate(usual)))
+
+
+def _stored(scores: NDArray[np.floating], context: Context) -> tuple[_Space, Floats]:
+    """Return the space of some training cells, drawn at random, and these cells in it."""
+    chosen = np.sort(context.generator().permutation(len(scores))[:MOST_STORED])
+    space = _Space.of(scores[chosen])
+    return space, space(scores[chosen])
+
+
+def _distances(z: Floats, cells: Floats) -> Floats:
+    """Mean distance (n,) of each to the nearest cells, itself left out where it is among them."""
+    found = nearest(z, cells, min(NEIGHBORS, len(cells) - 1) + 1)[1]
+    itself = found[:, 0] <= 1e-5 * found[:, -1]
+    return np.asarray(np.where(itself, found[:, 1:].mean(axis=1), found[:, :-1].mean(axis=1)), np.float32)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what preprocessing says of the cells to itself: it was said when it was fitted on all of them."""
+    notices = logging.getLogger("jamie.preprocess")
+    before = notices.level
+    notices.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        notices.setLevel(before)

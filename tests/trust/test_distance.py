@@ -1,0 +1,83 @@
+"""Cells like those of the training spread evenly; others are told from them."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse, stats
+
+from jamie.core.context import Context
+from jamie.preprocess.chain import Chain
+from jamie.preprocess.pca import PCA
+from jamie.preprocess.standardize import Standardize
+from jamie.trust.distance import FEWEST, CellDistance, fit_distance
+
+P = 300  # features: more than training cells, so that components are fitted to noise
+MIXING = np.random.default_rng(9).normal(size=(4, P))
+
+
+def cells(n, seed):
+    rng = np.random.default_rng(seed)
+    position = rng.normal(size=(n, 4)) + 3 * np.eye(4)[rng.integers(3, size=n)]
+    return (position @ MIXING + 3 * rng.normal(size=(n, P))).astype(np.float32)
+
+
+def fitted(X, form=np.asarray):
+    obs, features = pd.DataFrame(index=range(len(X))), pd.Index(range(X.shape[1]))
+    chain = Chain([Standardize(), PCA(n_components=100)]).fit(form(X), obs, features)
+    scores = chain.scores(form(X), obs, Context())
+    found = fit_distance(chain, form(X), obs, features, scores, Context().at("distance"))
+    return found, lambda new: chain.scores(form(new), pd.DataFrame(index=range(len(new))), Context())
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return fitted(cells(250, 0))
+
+
+def test_new_cells_of_the_same_kind_spread_evenly(trained):
+    distance, scores = trained
+    found = distance.quantiles(scores(cells(400, 1)))
+    # of 250 cells left out and 400 new ones; at 0.01
+    assert stats.kstest(found, "uniform").statistic < 1.63 * np.sqrt(1 / 250 + 1 / 400)
+    assert (found >= 0.99).mean() < 0.05
+
+
+def test_distances_within_the_training_cells_would_mislead(trained):
+    """Why cells are left out: among the training cells alone all new ones would seem near."""
+    distance, scores = trained
+    training = distance.quantiles(scores(cells(250, 0)))
+    assert training.mean() > distance.quantiles(scores(cells(400, 1))).mean() + 0.05
+
+
+def test_other_cells_are_far(trained):
+    distance, scores = trained
+    new = cells(200, 2)
+    unseen_type = new + 12 * MIXING[3]  # of the four directions three hold a type each
+    for other in (unseen_type, 5 * new):
+        assert (distance.quantiles(scores(other)) >= 0.99).mean() > 0.9
+
+
+def test_sparse_cells_and_state(trained):
+    X = np.random.default_rng(0).poisson(0.5, size=(60, 30)).astype(np.float32)
+    distance, scores = fitted(X, sparse.csr_array)
+    dense, _ = fitted(X)
+    np.testing.assert_allclose(distance.usual, dense.usual, rtol=1e-3)
+    restored = CellDistance.from_state(distance.state())
+    np.testing.assert_array_equal(restored.quantiles(scores(X)), distance.quantiles(scores(X)))
+    assert len(distance.usual) == 60  # few cells are all left out once
+
+
+def test_no_distance_from_too_few_cells():
+    assert fitted(cells(FEWEST - 1, 0))[0] is None
+
+
+def test_the_same_notices_are_not_given_again(caplog):
+    X = cells(40, 0)
+    X[1:, 3] = X[0, 3]  # constant where the first cell is left out
+    with caplog.at_level(logging.INFO, logger="jamie.preprocess"):
+        fitted(X)
+    messages = [record.getMessage() for record in caplog.records]
+    assert sorted(messages) == sorted(set(messages))
+    assert any("pca" in message for message in messages)
