@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from jamie.core.data import Cells
 from jamie.core.interfaces import Decoder
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
@@ -40,12 +41,13 @@ def build_model(
     return JointVAE(encoders, decoders, aggregator, n_latent, n_targets, frequencies)
 
 
-def start_decoders(
-    network: JointVAE, targets: Mapping[str, NDArray[np.float32]], cells: Mapping[str, NDArray[np.int64]]
-) -> None:
-    """Tell the decoders that ask for it the mean and variance of each feature of their targets (n, t), over `cells`."""
+def start_decoders(network: JointVAE, cells: Cells, fitted: Mapping[str, NDArray[np.int64]]) -> None:
+    """Tell the decoders that ask for it the mean and variance of each feature of their targets over `fitted` cells."""
     for m, decoder in zip(network.modalities, network.decoders, strict=True):
         if isinstance(decoder, Decoder) and type(decoder).start_at is not Decoder.start_at:
-            values = targets[m][cells[m]]
+            values = cells.targets[m][fitted[m]]
+            if m in cells.size_factor:  # so that they are counts at the median depth
+                depth = cells.size_factor[m][fitted[m]]
+                values /= np.where(depth > 0, depth, 1)
             moments = (values.mean(axis=0, dtype=np.float64), values.var(axis=0, dtype=np.float64))
             decoder.start_at(*(torch.as_tensor(moment, dtype=torch.float32) for moment in moments))

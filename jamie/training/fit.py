@@ -122,7 +122,7 @@ def _trainer(
     n_inputs = {m: x.shape[1] for m, x in cells.scores.items()}
     frequencies = {m: values[aside.fitted[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
-    start_decoders(model, cells.targets, aside.fitted)
+    start_decoders(model, cells, aside.fitted)
     objective = Objective(
         {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in terms.items()},
         horizon=section.min_epochs,

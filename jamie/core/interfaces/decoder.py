@@ -35,5 +35,6 @@ class Decoder(Component, nn.Module):
     def start_at(self, mean: Tensor, variance: Tensor) -> None:
         """Set, before training, what is predicted of any cell: mean and variance (n_features,) of the training cells.
 
-        Counts may lie thousands from 0, where small steps take long to get. By default nothing is set.
+        Counts are divided by the size factors before. They may lie thousands from 0, where small steps take long to
+        get. By default nothing is set.
         """

@@ -1,11 +1,15 @@
 """Distributions against scipy's, what decoders multiply by what, and where they start."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from jamie.core.batch import Batch, PairBlocks
+from jamie.core.correspondence import Correspondences
+from jamie.core.data import Cells
 from jamie.core.interfaces import Decoder
 from jamie.losses.likelihood import Likelihood
 from jamie.losses.reconstruction import Reconstruction
@@ -96,14 +100,18 @@ def test_decoders_start_at_mean_and_variance(cls):
         assert found.variance[0].detach().numpy() == pytest.approx(variance.numpy(), rel=1e-3)
 
 
-def test_moments_are_those_of_the_cells_that_are_fitted():
+def test_moments_are_those_of_counts_at_the_median_depth():
     torch.manual_seed(0)
     encoders = {m: LinearEncoder(4, 2) for m in "ab"}
     decoders: dict[str, Decoder] = {"a": PoissonDecoder(2, 3), "b": LinearDecoder(2, 4)}
     before = decoders["b"].mean.bias.detach().clone()
     network = JointVAE(encoders, decoders, NoAggregator("ab", 2), 2, {"a": 3, "b": 4})
-    targets = {"a": np.array([[1, 2, 3], [3, 4, 5], [1000, 0, 0]], np.float32), "b": np.ones((2, 4), np.float32)}
-    start_decoders(network, targets, {"a": np.array([0, 1]), "b": np.array([0, 1])})
+    targets = {"a": np.array([[1, 2, 3], [6, 8, 10], [9, 0, 0]], np.float32), "b": np.ones((3, 4), np.float32)}
+    views = {m: SimpleNamespace(n_cells=3) for m in "ab"}
+    depth = {"a": np.array([[1], [2], [1]], np.float32)}
+    cells = Cells(views, targets, Correspondences({"a": 3, "b": 3}), size_factor=depth)
+    start_decoders(network, cells, {"a": np.array([0, 1]), "b": np.array([0, 1])})
+    assert targets["a"][1, 2] == 10
     assert decoders["a"].counts.log_total.exp().item() == pytest.approx(9, rel=1e-5)
     assert decoders["a"].counts.proportions.bias.softmax(0).detach().numpy() == pytest.approx(np.array([2, 3, 4]) / 9)
     assert torch.equal(decoders["b"].mean.bias, before)
