@@ -78,8 +78,13 @@ class PCA(Preprocessor):
         return map_rows(X, len(b), lambda block: block @ A + b)
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
-        back = self.components * self.factor
-        return map_rows(Z, len(self.mean), lambda block: block @ back + self.mean)
+        scores: Any = Z
+        scores = (scores.toarray() if sparse.issparse(Z) else scores) * np.float32(self.factor)
+        values: NDArray[np.float32] = scores @ self.components.astype(
+            np.float32
+        )  # in the precision of Z: twice as fast
+        values += self.mean.astype(np.float32)
+        return values
 
     def narrowed(self, columns: NDArray[np.int64]) -> tuple[PCA, None]:
         components = np.ascontiguousarray(self.components[:, columns])
