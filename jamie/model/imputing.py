@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
-from jamie.core.data import Matrix
+from jamie.core.context import Context
+from jamie.core.data import Imputation
 from jamie.core.errors import DataError
 from jamie.core.imputed import Imputed, ImputedRows
+from jamie.core.values import dense
+from jamie.model.apply import draws
 from jamie.model.query import Query
 from jamie.model.trained import TrainedModel
+from jamie.trust.distance import BEYOND
+from jamie.trust.spread import variance_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+UNCERTAINTY = ("sd", "lower", "upper")  # layers
+IMPUTABILITY, DISTANCE = "imputability", "jamie_distance"  # columns of var and obs
+MANY = 0.1  # of the cells, where a hundredth are expected, are beyond what is usual
+
+log = logging.getLogger(__name__)
 
 
 def imputed_query(query: Query, target: str, features: Iterable[str] | None = None) -> Imputed:
@@ -41,19 +52,101 @@ def imputed_query(query: Query, target: str, features: Iterable[str] | None = No
     known = model.require(target)
     columns = None if features is None else _columns_of(known.target_features, list(dict.fromkeys(features)), target)
     names = known.target_features if columns is None else known.target_features[columns]
-    in_units = known.target_chain.inverse(columns)
+
+    strangers = _Strangers(source)
 
     def rows(some: slice) -> ImputedRows:
         cells = query.read(some)
-        return ImputedRows(dense(in_units(model.impute_scores(source, target, cells.scores, cells.covariates))))
+        found = imputation(model, source, target, cells.scores, cells.covariates, columns)
+        obs = cell_distance(model, source, cells.scores)
+        strangers.count(obs.get(DISTANCE))
+        return ImputedRows(found.mean, found.uncertainty, obs)
 
     return Imputed(
         obs=query.obs,
-        var=pd.DataFrame(index=names),
-        layers=(),
+        var=imputability(model, source, target, pd.DataFrame(index=names), columns),
+        layers=uncertainty_layers(model, source, target),
         provenance=provenance(source, target, known.target_origin),
         rows=rows,
     )
+
+
+def imputation(
+    model: TrainedModel,
+    source: str,
+    target: str,
+    scores: NDArray[np.float32],
+    covariates: NDArray[np.float32] | None = None,
+    columns: NDArray[np.int64] | None = None,
+) -> Imputation:
+    """Values (n, p) of a modality in its own units, from preprocessed cells (n, d) of another.
+
+    Standard deviations and intervals come with them where the model was calibrated.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    source, target
+        Modalities.
+    scores, covariates
+        Of the cells.
+    columns
+        Features of the target; all by default.
+    """
+    in_units = model.require(target).target_chain.inverse(columns)
+    mean = dense(in_units(model.impute_scores(source, target, scores, covariates)))
+    calibration = model.trust.calibrations.get((source, target))
+    if calibration is None:
+        return Imputation(mean)
+    calibration = calibration if columns is None else calibration.subset(columns)
+    generator = Context(seed=model.spec.seed, stage="draws").generator()
+    drawn = draws(model.networks, source, target, scores, covariates, generator)
+    variance = variance_of(dense(in_units(one)) for one in drawn)
+    return Imputation(mean, calibration.sd(mean, variance), *calibration.intervals(mean))
+
+
+def uncertainty_layers(model: TrainedModel, source: str, target: str) -> tuple[str, ...]:
+    """Names of the layers beside imputed values."""
+    return UNCERTAINTY if (source, target) in model.trust.calibrations else ()
+
+
+def imputability(
+    model: TrainedModel, source: str, target: str, var: pd.DataFrame, columns: NDArray[np.int64] | None = None
+) -> pd.DataFrame:
+    """Add the correlation of calibration cells' imputed and measured values to the features of a target."""
+    calibration = model.trust.calibrations.get((source, target))
+    if calibration is None:
+        return var
+    values = calibration.imputability if columns is None else calibration.imputability[columns]
+    return var.assign(**{IMPUTABILITY: values})
+
+
+def cell_distance(model: TrainedModel, modality: str, scores: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Column of obs (n,) that says how far cells are from the training cells."""
+    distance = model.trust.distances.get(modality)
+    return {} if distance is None else {DISTANCE: distance.quantiles(scores)}
+
+
+class _Strangers:
+    """Says so, once, where many cells of a modality are unlike the training cells."""
+
+    def __init__(self, modality: str) -> None:
+        self.modality, self.n_cells, self.n_far, self.told = modality, 0, 0, False
+
+    def count(self, distances: NDArray[np.float32] | None) -> None:
+        """Count some more cells, by their distance."""
+        if distances is None or self.told:
+            return
+        self.n_cells += len(distances)
+        self.n_far += int((distances >= BEYOND).sum())
+        if self.n_far > MANY * self.n_cells:
+            self.told = True
+            log.warning(
+                "modality '%s': %d of %d cells are further from the training cells than nearly all cells like those "
+                "(%s of 0.99 and more); do not trust what is imputed for them",
+                *(self.modality, self.n_far, self.n_cells, DISTANCE),
+            )
 
 
 def provenance(source: str, target: str, origin: str) -> dict[str, str]:
@@ -102,18 +195,19 @@ def choose_direction(
         source = _only([m for m in model.modalities if m in present and m != target], "source", "measured", present)
     if target is None:
         others = [m for m in model.modalities if m != source]
-        target = _only(others, "to", "to impute", model.modalities)
+        target = _only(others, "to", "imputed", model.modalities)
     return source, target
 
 
 def _only(candidates: list[str], option: str, role: str, among: Collection[str]) -> str:
     if len(candidates) == 1:
         return candidates[0]
-    found = ", ".join(candidates) if candidates else f"none among {', '.join(among) or 'no modality'}"
+    found = ", ".join(candidates) or f"none among {', '.join(among) or 'those whose features the data have'}"
+    fix = f"give --{option} (in Python, {option}=): {' or '.join(candidates)}"
     raise DataError(
         f"expected '{option}', the modality that is {role}, or only one that it can be; found {found}",
         where="impute",
-        fix=f"give --{option} (in Python {option}=): {' or '.join(candidates)}" if candidates else "check the data",
+        fix=fix if candidates else f"name the modalities and features as in training, or give --{option}",
     )
 
 
@@ -127,9 +221,3 @@ def _columns_of(names: pd.Index, features: list[str], target: str) -> NDArray[np
             fix=f"its features look like {', '.join(map(repr, names[:3]))}",
         )
     return columns.astype(np.int64)
-
-
-def dense(values: Matrix) -> NDArray[np.float32]:
-    """Return imputed values as an array, whatever the last step of preprocessing gives."""
-    some: Any = values
-    return some.toarray() if sparse.issparse(values) else np.asarray(values, np.float32)
