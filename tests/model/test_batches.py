@@ -140,6 +140,19 @@ def test_decoding_one_modality_from_another_uses_the_batch_of_the_source():
     assert not torch.allclose(expected, other)
 
 
+def test_counts_of_another_modality_are_decoded_at_the_depth_of_the_partner():
+    spec = load_spec(SPEC, {"modalities.*.decoder": "poisson"}, reads_data=False)
+    network = build_model(spec, {"a": 4, "b": 5}, {"a": 4, "b": 5}).eval()
+    x = {"a": torch.ones(3, 4), "b": torch.ones(2, 5)}
+    depth = {"a": torch.tensor([[1.0], [2.0], [3.0]]), "b": torch.tensor([[4.0], [0.5]])}
+    partners = PairBlocks({("a", "b"): torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])})
+    output = network(Batch(x, x, partners, size_factor=depth))
+    at_median = network.decode("b", output.z["a"]).mean
+    torch.testing.assert_close(output.decode("a", "b").mean, at_median * torch.tensor([[4.0], [1.0], [0.5]]))
+    own = network.decode("a", output.aggregated["a"]).mean
+    torch.testing.assert_close(output.reconstruct("a").mean, own * depth["a"])
+
+
 def test_the_method_jamie_is_told_the_batches_as_well():
     cells = toy.cells()
     one_hot = {m: np.eye(2, dtype=np.float32)[np.arange(v.n_cells) % 2] for m, v in cells.views.items()}
