@@ -1,7 +1,10 @@
-"""Cost of a training step against the same layers and losses written out plainly in torch.
+"""Cost of a training step against the same layers and losses written out plainly in torch, and against bare products.
 
-Run by hand: ``python tests/benchmarks/step_cost.py [D_A D_B]``. Both are timed in turn, in one process, on the same
-minibatch sizes; the medians and the median of the ratios are printed.
+Run by hand: ``OMP_NUM_THREADS=1 python tests/benchmarks/step_cost.py [D_A D_B]``. With 512 features, layers are
+512 to 1024 to 512 wide, and back. All steps are timed in turn, in one process, on the same minibatch sizes. Printed
+are the medians, the median of the ratios to plain torch in float32, and the floating-point operations per second of the
+products with weights (forward, and backward to weights and inputs): of a step, which does more than these, and of the
+products alone.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +31,7 @@ from jamie.training.objective import Objective, Term
 from jamie.training.sampler import PairSampler
 
 N_CELLS, BATCH, LATENT, ROUNDS = 1208, 512, 32, 40
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WEIGHTS = {"kl": 1.0, "combination": 1000.0, "reconstruction": 31.25, "alignment": 31.25}
 
 
@@ -41,9 +47,11 @@ def data(dims: tuple[int, int]) -> tuple[dict[str, np.ndarray], Correspondences,
     return x, Correspondences(sizes, {pair: known}), Correspondences(sizes, {pair: Correspondence(inferred)})
 
 
-def jamie_step(x: dict[str, np.ndarray], known: Correspondences, inferred: Correspondences) -> Callable[[], None]:
-    """One step of jamie's own loop."""
-    spec = load_spec("paper", reads_data=False)
+def jamie_trainer(
+    x: dict[str, np.ndarray], known: Correspondences, inferred: Correspondences, precision: str
+) -> Trainer:
+    """The paper's settings, ready for a step of jamie's own loop."""
+    spec = load_spec("paper", {"training.precision": precision}, reads_data=False)
     n_features = {m: v.shape[1] for m, v in x.items()}
     terms = {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in spec.losses.items()}
     sampler = PairSampler(known, inferred, BATCH, np.random.default_rng(0))
@@ -51,7 +59,7 @@ def jamie_step(x: dict[str, np.ndarray], known: Correspondences, inferred: Corre
     maker = BatchMaker(x, x, known, inferred)
     trainer = Trainer(model, Objective(terms, 1), sampler, maker, spec.training, Context())
     trainer.trained.train()
-    return lambda: trainer._step(WEIGHTS) and None
+    return trainer
 
 
 def plain_step(x: dict[str, np.ndarray], inferred: Correspondences) -> Callable[[], None]:
@@ -99,7 +107,51 @@ def plain_step(x: dict[str, np.ndarray], inferred: Correspondences) -> Callable[
     return step
 
 
-def timed(step: Callable[[], None]) -> float:
+@dataclass(frozen=True)
+class Product:
+    """What a linear layer multiplies, (rows, n_in) with (n_in, n_out); `backward` if its input has a gradient too."""
+
+    rows: int
+    n_in: int
+    n_out: int
+    backward: bool
+
+    @property
+    def operations(self) -> int:
+        """Of the product and of those for the gradients."""
+        return 2 * self.rows * self.n_in * self.n_out * (3 if self.backward else 2)
+
+
+def products_of(trainer: Trainer) -> list[Product]:
+    """Read off what the linear layers multiply in a step."""
+    found: list[Product] = []
+
+    def note(layer: nn.Linear, inputs: tuple[Tensor], _: Tensor) -> None:
+        found.append(Product(inputs[0].shape[0], layer.in_features, layer.out_features, inputs[0].requires_grad))
+
+    hooks = [m.register_forward_hook(note) for m in trainer.model.modules() if isinstance(m, nn.Linear)]
+    trainer._step(WEIGHTS)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def bare(products: list[Product], dtype: torch.dtype) -> Callable[[], None]:
+    """These products and nothing else, on matrices that lie ready."""
+    shapes = [((p.rows, p.n_in), (p.n_out, p.n_in), (p.rows, p.n_out)) for p in products]
+    matrices = [tuple(torch.randn(shape).to(dtype) for shape in three) for three in shapes]
+
+    def multiply() -> None:
+        for product, (x, weight, gradient) in zip(products, matrices, strict=True):
+            torch.mm(x, weight.T)
+            torch.mm(gradient.T, x)
+            if product.backward:
+                torch.mm(gradient, weight)
+
+    return multiply
+
+
+def timed(step: Callable[[], object]) -> float:
     """Seconds that one step takes."""
     started = time.perf_counter()
     step()
@@ -107,16 +159,27 @@ def timed(step: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    """Print the medians and their ratio."""
-    dims = (int(sys.argv[1]), int(sys.argv[2])) if len(sys.argv) > 2 else (512, 29)
+    """Print the medians, their ratio, and operations per second."""
+    dims = (int(sys.argv[1]), int(sys.argv[2])) if len(sys.argv) > 2 else (512, 512)
     x, known, inferred = data(dims)
-    ours, plain = jamie_step(x, known, inferred), plain_step(x, inferred)
-    for step in (ours, plain, ours, plain, ours, plain):
-        step()
-    pairs = [(timed(ours), timed(plain)) for _ in range(ROUNDS)]
-    medians = [1000 * statistics.median(side) for side in zip(*pairs, strict=True)]
-    ratio = statistics.median(a / b for a, b in pairs)
-    print(f"features {dims}: jamie {medians[0]:.1f} ms, plain torch {medians[1]:.1f} ms, median ratio {ratio:.3f}")
+    steps: dict[str, Callable[[], object]] = {"plain torch": plain_step(x, inferred)}
+    for precision, dtype in PRECISIONS.items():
+        trainer = jamie_trainer(x, known, inferred, precision)
+        products = products_of(trainer)
+        steps[f"jamie, {precision}"] = partial(trainer._step, WEIGHTS)
+        steps[f"bare products, {precision}"] = bare(products, dtype)
+    seconds = {name: [] for name in steps}
+    for _ in range(ROUNDS + 3):
+        for name, step in steps.items():
+            seconds[name].append(timed(step))
+    operations = sum(product.operations for product in products)
+    print(f"features {dims}, minibatches of {BATCH}, {operations / 1e9:.2f} GFLOP in a step's products with weights")
+    plain = seconds["plain torch"][3:]
+    for name, found in seconds.items():
+        median = statistics.median(found[3:])
+        ratio = statistics.median(a / b for a, b in zip(found[3:], plain, strict=True))
+        rate = operations / median / 1e9
+        print(f"{name:24} {1000 * median:8.1f} ms  {ratio:5.2f} x plain torch  {rate:7.1f} GFLOP/s")
 
 
 if __name__ == "__main__":
