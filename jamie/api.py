@@ -196,6 +196,7 @@ class JAMIE:
         to: str | None = None,
         *,
         features: Sequence[str] | None = None,
+        intervals: bool | None = None,
         max_missing: float = MAX_MISSING,
         out: str | Path | None = None,
         overwrite: bool = False,
@@ -210,6 +211,9 @@ class JAMIE:
             Modalities of the model; by default the only one of them in `data`, and the only other one of the model.
         features
             Features of `to` to impute; all by default.
+        intervals
+            Whether layers ``sd``, ``lower`` and ``upper`` come with the values; by default where the model has them and
+            the values take no more than 2 GiB.
         max_missing
             Largest fraction of the source's features that may be absent.
         out
@@ -221,8 +225,9 @@ class JAMIE:
         Returns
         -------
         AnnData or None
-            (n, p) values in the units of the target; cells of the source, features of the target. None where they are
-            written to `out`.
+            (n, p) values in the units of the target; cells of the source, features of the target. How well each feature
+            could be imputed in cells set aside from the training is in ``var["imputability"]``, how far each cell is
+            from the training cells in ``obs["jamie_distance"]``. None where they are written to `out`.
 
         Raises
         ------
@@ -241,7 +246,7 @@ class JAMIE:
             )
         obs = cell_annotations(data, source) if hasattr(data, "mod") else adata.obs
         context = self._context()
-        imputed = imputed_query(Query(self.model, source, adata, context, max_missing, obs), to, features)
+        imputed = imputed_query(Query(self.model, source, adata, context, max_missing, obs), to, features, intervals)
         if out is None:
             return imputed_anndata(imputed, context)
         with written_whole(Path(out), SUFFIXES, overwrite) as partial:

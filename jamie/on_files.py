@@ -62,6 +62,7 @@ def impute_file(
     source: str | None = None,
     to: str | None = None,
     features: Iterable[str] | None = None,
+    intervals: bool | None = None,
     max_missing: float,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -82,6 +83,8 @@ def impute_file(
         Modalities of the model; by default the only one that `data` has, and the only other one of the model.
     features
         Each a name, several with commas between them, or ``@FILE`` with one name a line; all by default.
+    intervals
+        Whether standard deviations and intervals are written; by default as in `JAMIE.impute`.
     max_missing
         Largest fraction of the source's features that may be absent.
     overwrite
@@ -99,7 +102,16 @@ def impute_file(
     if data.suffix != ".h5ad":
         source, to = choose_direction(loaded.model, stored_modalities(data), source, to)
     with stored_cells(data, source) as adata:
-        loaded.impute(adata, source, to, features=names, max_missing=max_missing, out=out, overwrite=overwrite)
+        loaded.impute(
+            adata,
+            source,
+            to,
+            features=names,
+            intervals=intervals,
+            max_missing=max_missing,
+            out=out,
+            overwrite=overwrite,
+        )
 
 
 def transfer_run(

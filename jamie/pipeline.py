@@ -23,6 +23,7 @@ from jamie.report.results import (
     cell_columns,
     embedded_mudata,
     embedding_key,
+    feature_columns,
     write_evaluation,
     write_imputed,
 )
@@ -154,7 +155,7 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
     mdata = to_mudata(loaded.mdata, fitted)
     with folder.writing("result.h5mu") as path, mudata_conventions():
         mdata.write_h5mu(path, compression="gzip")
-    write_imputed(folder, fitted.outcomes, fitted.prepared, mdata)
+    write_imputed(folder, fitted.outcomes, fitted.prepared, mdata, fitted.model)
     return mdata
 
 
@@ -172,8 +173,9 @@ def to_mudata(mdata: MuData, fitted: Fitted, key_added: str = EMBEDDING) -> MuDa
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
     embeddings = {key_added: fitted.latents}
     embeddings |= {embedding_key(one.method): one.latents for one in fitted.outcomes[1:] if one.latents}
-    columns = cell_columns(fitted.prepared, fitted.inference)
-    return embedded_mudata(mdata, embeddings, fitted.aggregated, columns, fitted.correspondences, provenance)
+    obs = cell_columns(fitted.prepared, fitted.inference, fitted.model)
+    var = feature_columns(fitted.prepared, fitted.model)
+    return embedded_mudata(mdata, embeddings, fitted.aggregated, obs, var, fitted.correspondences, provenance)
 
 
 def _both(first: Progress, second: Progress | None) -> Progress:

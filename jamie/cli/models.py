@@ -47,6 +47,13 @@ def impute(
         list[str] | None,
         typer.Option(metavar="NAMES", help="Features to impute, by comma, or @FILE with one a line; repeatable [all]."),
     ] = None,
+    intervals: Annotated[
+        bool | None,
+        typer.Option(
+            "--intervals/--no-intervals",
+            help="Layers sd, lower and upper [where the model has them, up to 2 GiB of values].",
+        ),
+    ] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -68,6 +75,7 @@ def impute(
                 source=source,
                 to=to,
                 features=features,
+                intervals=intervals,
                 max_missing=max_missing,
                 overwrite=overwrite,
                 progress=progress,

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
 UNCERTAINTY = ("sd", "lower", "upper")  # layers
 IMPUTABILITY, DISTANCE = "imputability", "jamie_distance"  # columns of var and obs
+LARGEST_WITH_INTERVALS = 2 * 2**30  # bytes of one matrix of imputed values, beside which there are three others
 MANY = 0.1  # of the cells, where a hundredth are expected, are beyond what is usual
 
 log = logging.getLogger(__name__)
 
 
-def imputed_query(query: Query, target: str, features: Iterable[str] | None = None) -> Imputed:
+def imputed_query(
+    query: Query, target: str, features: Iterable[str] | None = None, intervals: bool | None = None
+) -> Imputed:
     """Impute new cells.
 
     Parameters
@@ -42,22 +45,27 @@ def imputed_query(query: Query, target: str, features: Iterable[str] | None = No
         Modality to impute.
     features
         Its features to impute; all by default.
+    intervals
+        Whether standard deviations and intervals come with the values; by default where the model has them, and the
+        values take no more than 2 GiB.
 
     Raises
     ------
     DataError
-        Where the model has no such modality or feature.
+        Where the model has no such modality or feature, or no intervals that are asked for.
     """
     model, source = query.model, query.modality
     known = model.require(target)
     columns = None if features is None else _columns_of(known.target_features, list(dict.fromkeys(features)), target)
     names = known.target_features if columns is None else known.target_features[columns]
-
+    layers = uncertainty_layers(model, source, target)
+    if not _wanted(intervals, bool(layers), 4 * len(query.obs) * len(names), f"{source} to {target}"):
+        layers = ()
     strangers = _Strangers(source)
 
     def rows(some: slice) -> ImputedRows:
         cells = query.read(some)
-        found = imputation(model, source, target, cells.scores, cells.covariates, columns)
+        found = imputation(model, source, target, cells.scores, cells.covariates, columns, intervals=bool(layers))
         obs = cell_distance(model, source, cells.scores)
         strangers.count(obs.get(DISTANCE))
         return ImputedRows(found.mean, found.uncertainty, obs)
@@ -65,10 +73,28 @@ def imputed_query(query: Query, target: str, features: Iterable[str] | None = No
     return Imputed(
         obs=query.obs,
         var=imputability(model, source, target, pd.DataFrame(index=names), columns),
-        layers=uncertainty_layers(model, source, target),
+        layers=layers,
         provenance=provenance(source, target, known.target_origin),
         rows=rows,
     )
+
+
+def _wanted(asked: bool | None, known: bool, n_bytes: int, direction: str) -> bool:
+    """Whether intervals come with values of so many bytes."""
+    if asked and not known:
+        raise DataError(
+            "expected a model that has intervals, found none for this direction",
+            where=direction,
+            fix="train with training.calibration above 0 and more matched cells, or leave intervals out",
+        )
+    if asked is None and known and n_bytes > LARGEST_WITH_INTERVALS:
+        log.info(
+            "%s: without standard deviations and intervals, as the values alone take %.1f GiB; intervals can be asked "
+            "for (--intervals)",
+            *(direction, n_bytes / 2**30),
+        )
+        return False
+    return known if asked is None else asked
 
 
 def imputation(
@@ -78,6 +104,8 @@ def imputation(
     scores: NDArray[np.float32],
     covariates: NDArray[np.float32] | None = None,
     columns: NDArray[np.int64] | None = None,
+    *,
+    intervals: bool = True,
 ) -> Imputation:
     """Values (n, p) of a modality in its own units, from preprocessed cells (n, d) of another.
 
@@ -93,11 +121,13 @@ def imputation(
         Of the cells.
     columns
         Features of the target; all by default.
+    intervals
+        Whether to give them.
     """
     in_units = model.require(target).target_chain.inverse(columns)
     mean = dense(in_units(model.impute_scores(source, target, scores, covariates)))
     calibration = model.trust.calibrations.get((source, target))
-    if calibration is None:
+    if calibration is None or not intervals:
         return Imputation(mean)
     calibration = calibration if columns is None else calibration.subset(columns)
     generator = Context(seed=model.spec.seed, stage="draws").generator()

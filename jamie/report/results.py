@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,23 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
 from jamie.core.imputed import Imputed, ImputedRows
+from jamie.core.values import dense
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
 from jamie.metrics.wins import Wins
-from jamie.model.imputing import dense, provenance
+from jamie.model.imputing import (
+    DISTANCE,
+    IMPUTABILITY,
+    cell_distance,
+    imputability,
+    imputation,
+    provenance,
+    uncertainty_layers,
+)
+from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
 from jamie.report.imputed_files import save_imputed
 from jamie.report.run_folder import RunFolder
@@ -38,12 +48,12 @@ LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes una
 log = logging.getLogger(__name__)
 
 
-def cell_columns(prepared: Prepared, inference: Inference | None) -> dict[str, pd.DataFrame]:
+def cell_columns(prepared: Prepared, inference: Inference | None, model: TrainedModel) -> dict[str, pd.DataFrame]:
     """Columns that a run adds to each modality's `obs`.
 
     ``jamie_split`` is ``train`` or ``held_out``. Where partners were inferred, ``jamie_match_score`` is the
     confidence of a cell's best partner: 1 for a known pair, else what the inferer says, 0 for a cell that it was
-    not shown.
+    not shown. ``jamie_distance`` says how far the cell is from the training cells, where there are enough of them.
     """
     columns = {}
     for m, data in prepared.dataset.modalities.items():
@@ -51,6 +61,7 @@ def cell_columns(prepared: Prepared, inference: Inference | None) -> dict[str, p
         columns[m] = pd.DataFrame({SPLIT: pd.Categorical(np.where(train, "train", "held_out"))}, index=data.cells)
         if inference is not None and inference.correspondences.n_pairs:
             columns[m][MATCH_SCORE] = _match_scores(m, prepared.dataset.known, inference, train)
+        columns[m] = columns[m].assign(**cell_distance(model, m, prepared.scores[m]))
     return columns
 
 
@@ -69,7 +80,17 @@ def _match_scores(
 
 def _marked(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
     """Return `obs` with the columns of this run; those of an earlier run, whose result it may be, are replaced."""
-    return obs.drop(columns=[SPLIT, MATCH_SCORE], errors="ignore").assign(**columns)
+    return obs.drop(columns=[SPLIT, MATCH_SCORE, DISTANCE], errors="ignore").assign(**columns)
+
+
+def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.DataFrame]:
+    """Columns that a run adds to each modality's `var`: how well a feature can be imputed from each other modality."""
+    columns = {m: pd.DataFrame(index=data.target.features) for m, data in prepared.dataset.modalities.items()}
+    for source, target in permutations(columns, 2):
+        calibration = model.trust.calibrations.get((source, target))
+        if calibration is not None:
+            columns[target][f"{IMPUTABILITY}_from_{source}"] = calibration.imputability
+    return columns
 
 
 def embedding_key(method: str) -> str:
@@ -77,40 +98,78 @@ def embedding_key(method: str) -> str:
     return f"X_{method}"
 
 
-def write_imputed(folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData) -> None:
+def write_imputed(
+    folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData, model: TrainedModel
+) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
 
-    The model's values are in ``X``, those of the other methods in layers of their names. What `mdata` says of the
-    target's features goes with them.
+    The model's values are in ``X``, their standard deviations and intervals and the values of the other methods in
+    layers, unless they would be too large. What `mdata` says of the target's features goes with them.
     """
-    columns, data = cell_columns(prepared, None), prepared.dataset.modalities
-    imputing = [one for one in outcomes if one.imputed]
-    for source, target in permutations(data, 2):
-        obs, var = _marked(data[source].obs, columns[source]), _described(data[target].target.features, mdata, target)
-        origin = provenance(source, target, data[target].target.origin)
-        others = tuple(one.method for one in imputing[1:])
-        rows = partial(_imputed_rows, imputing, source, target)
-        imputed = Imputed(obs, var, others, origin, rows)
-        if imputed.n_bytes > LARGEST_IMPUTED:
+    others = tuple(one for one in outcomes[1:] if one.imputed)
+    values = _RunValues(model, prepared, mdata, cell_columns(prepared, None, model), others)
+    for source, target in permutations(prepared.scores, 2):
+        sizes = (values.imputed(source, target), values.imputed(source, target, alone=True))
+        fitting = [one for one in sizes if one.n_bytes <= LARGEST_IMPUTED]
+        if not fitting:
             log.warning(
                 "imputed/%s-to-%s.h5ad is left out, since it would hold %.1f GiB; use jamie impute",
-                *(source, target, imputed.n_bytes / 2**30),
+                *(source, target, sizes[-1].n_bytes / 2**30),
             )
             continue
         with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
-            save_imputed(imputed, path, Context(), compression="gzip")
+            save_imputed(fitting[0], path, Context(), compression="gzip")
 
 
-def _imputed_rows(imputing: Sequence[Outcome], source: str, target: str, rows: slice) -> ImputedRows:
-    values = {one.method: dense(one.in_units(source, target, rows)) for one in imputing}
-    return ImputedRows(values.pop(imputing[0].method), values)
+@dataclass(frozen=True)
+class _RunValues:
+    """Values that a run imputed.
 
+    Parameters
+    ----------
+    model
+        Trained.
+    prepared
+        The cells of the run.
+    mdata
+        Its data.
+    obs
+        Columns to add to each modality's `obs`.
+    others
+        What the other methods imputed.
+    """
 
-def _described(features: pd.Index, mdata: MuData, target: str) -> pd.DataFrame:
-    """Return what the data say of a target's features; one from obsm has others, of which there are names alone."""
-    var = mdata.mod[target].var
-    described = var.index.is_unique and features.isin(var.index).all()
-    return var.loc[features] if described else pd.DataFrame(index=features)
+    model: TrainedModel
+    prepared: Prepared
+    mdata: MuData
+    obs: Mapping[str, pd.DataFrame]
+    others: tuple[Outcome, ...]
+
+    def imputed(self, source: str, target: str, *, alone: bool = False) -> Imputed:
+        """One modality imputed from another; where they are to be `alone`, the model's values without layers."""
+        data = self.prepared.dataset.modalities
+        layers = uncertainty_layers(self.model, source, target) + tuple(one.method for one in self.others)
+        return Imputed(
+            obs=_marked(data[source].obs, self.obs[source]),
+            var=imputability(self.model, source, target, self._described(target)),
+            layers=() if alone else layers,
+            provenance=provenance(source, target, data[target].target.origin),
+            rows=partial(self._rows, source, target, alone),
+        )
+
+    def _rows(self, source: str, target: str, alone: bool, rows: slice) -> ImputedRows:
+        told = self.prepared.covariates.get(source)
+        some = self.prepared.scores[source][rows], None if told is None else told[rows]
+        found = imputation(self.model, source, target, *some, intervals=not alone)
+        others = {} if alone else {one.method: dense(one.in_units(source, target, rows)) for one in self.others}
+        return ImputedRows(found.mean, {**found.uncertainty, **others})
+
+    def _described(self, target: str) -> pd.DataFrame:
+        """Return what the data say of a target's features; one from obsm has others, of which there are names alone."""
+        features, var = self.prepared.dataset.modalities[target].target.features, self.mdata.mod[target].var
+        described = var.index.is_unique and features.isin(var.index).all()
+        var = var.loc[features] if described else pd.DataFrame(index=features)
+        return var.drop(columns=[name for name in var.columns if str(name).startswith(f"{IMPUTABILITY}_from_")])
 
 
 def write_evaluation(folder: RunFolder, evaluation: Evaluation) -> None:
@@ -127,6 +186,7 @@ def embedded_mudata(
     embeddings: Mapping[str, Mapping[str, NDArray[np.floating]]],
     aggregated: Mapping[str, NDArray[np.float32]],
     obs: Mapping[str, pd.DataFrame],
+    var: Mapping[str, pd.DataFrame],
     correspondences: Correspondences,
     provenance: Mapping[str, Any],
 ) -> MuData:
@@ -144,6 +204,8 @@ def embedded_mudata(
         (n_m, L) after aggregation, which `joint_embedding` turns into ``mdata.obsm`` of the first key.
     obs
         Columns to add to each modality's `obs`; its index names the cells of the latents.
+    var
+        Columns to add to each modality's `var`, by the names of its features.
     correspondences
         Those that the latents were aggregated over.
     provenance
@@ -162,6 +224,8 @@ def embedded_mudata(
         rows = _rows_of(names[m], m, mdata)
         modalities[m].obsm.update({key: latents[m][rows] for key, latents in embeddings.items()})
         modalities[m].obs = _marked(modalities[m].obs, obs[m])
+        if var[m].index.isin(modalities[m].var_names).all():  # those of a target in obsm are no features of the data
+            modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():
         embedded = MuData(modalities)
         hand_on(mdata, embedded)

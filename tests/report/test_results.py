@@ -12,6 +12,7 @@ from scipy import sparse
 import jamie
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
+from jamie.report import results
 
 SETTINGS = {
     "modalities": {"rna": {"preprocess": ["standardize"]}, "protein": {"preprocess": ["standardize"]}},
@@ -176,3 +177,16 @@ def test_a_spec_runs_on_the_result_of_an_earlier_run(mdata, tmp_path):
     for obs in (written["rna"].obs, anndata.read_h5ad(second.folder / "imputed/rna-to-protein.h5ad").obs):
         assert (obs["jamie_split"] == "held_out").sum() == 15
         assert "jamie_match_score" not in obs  # of the first run
+
+
+def test_a_run_leaves_out_what_would_be_too_large(mdata, tmp_path, monkeypatch, caplog):
+    with mudata_conventions():
+        mdata.write_h5mu(tmp_path / "cells.h5mu")
+    monkeypatch.setattr(results, "LARGEST_IMPUTED", 4 * 30 * 10)
+    spec = SETTINGS | {"data": {"mudata": {"path": str(tmp_path / "cells.h5mu")}}}
+    out = jamie.run(spec, out=tmp_path / "out", overrides={"evaluate.compare": ["knn"]}).folder
+    assert [path.name for path in (out / "imputed").iterdir()] == ["rna-to-protein.h5ad"]
+    assert not anndata.read_h5ad(
+        out / "imputed/rna-to-protein.h5ad"
+    ).layers  # the model's values alone are small enough
+    assert "imputed/protein-to-rna.h5ad is left out, since it would hold 0.0 GiB; use jamie impute" in caplog.text
