@@ -34,6 +34,7 @@ from jamie.spec import Spec
 from jamie.training.batches import mix
 from jamie.training.fit import train
 from jamie.training.loop import History
+from jamie.training.trust import learn_trust
 
 log = logging.getLogger(__name__)
 
@@ -155,9 +156,13 @@ def _fit(
     with stage("training") as training:
         inferred = _trusted(inference, spec)
         checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
-        train_cells = prepared.subset(split.train).cells()
-        ensemble = train(train_cells, inferred, spec, context, checkpoint)
+        training_cells = prepared.subset(split.train)
+        ensemble = train(training_cells.cells(), inferred, spec, context, checkpoint)
         model = TrainedModel.of(prepared, spec, ensemble.networks)
+        _save(model, None if refit else folder)
+    with stage("calibration"):
+        trust = learn_trust(model, training_cells, ensemble.asides, spec.evaluate.intervals.level, context)
+        model = replace(model, trust=trust)
         _save(model, None if refit else folder)
     preparation = together(preprocess.usage, correspondence.usage)
     outcomes = [_of_model(model, prepared, preparation, training.usage)]

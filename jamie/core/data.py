@@ -256,7 +256,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Imputation:
-    """Imputed values of one modality, on the scale of `Cells.targets`.
+    """Imputed values of one modality, on the scale of `Cells.targets` or, where that is said, in units.
 
     Parameters
     ----------
@@ -270,3 +270,9 @@ class Imputation:
     sd: NDArray[np.floating] | None = None
     lower: NDArray[np.floating] | None = None
     upper: NDArray[np.floating] | None = None
+
+    @property
+    def uncertainty(self) -> dict[str, NDArray[np.floating]]:
+        """Standard deviation and interval by their names, as far as there are any."""
+        given = {"sd": self.sd, "lower": self.lower, "upper": self.upper}
+        return {name: values for name, values in given.items() if values is not None}

@@ -15,6 +15,12 @@ from jamie.core.data import Matrix
 _BLOCK_VALUES = 2**21
 
 
+def dense(X: Matrix) -> NDArray[np.float32]:
+    """Return a matrix as an array in single precision."""
+    values: Any = X
+    return np.asarray(values.toarray() if sparse.issparse(X) else values, dtype=np.float32)
+
+
 def row_blocks(n: int, width: int) -> Iterator[slice]:
     """Slices that together cover n rows, each of a few million values."""
     step = max(1, _BLOCK_VALUES // max(1, width))

@@ -16,6 +16,7 @@ from jamie.model.joint_vae import JointVAE
 
 Floats: TypeAlias = NDArray[np.float32]
 
+DRAWS = 8  # from the posteriors of an ensemble
 ROWS = 4096  # cells that go through the network at once
 
 
@@ -47,6 +48,34 @@ def impute(
     for network in networks[1:]:
         mean += decode(network, target, encode(network, source, scores, covariates), covariates)
     return mean / np.float32(len(networks))
+
+
+@torch.no_grad()
+def draws(
+    networks: Sequence[JointVAE],
+    source: str,
+    target: str,
+    scores: Floats,
+    covariates: Floats | None,
+    generator: np.random.Generator,
+) -> Iterator[Floats]:
+    """Yield values (n, t) decoded from latents that are drawn from each member's posterior, `DRAWS` or more in all.
+
+    A member whose encoder is deterministic has one.
+    """
+    for network in networks:
+        posteriors = [
+            network.encode(source, tensor(network, scores[rows]), some(network, covariates, rows))
+            for rows in blocks(len(scores))
+        ]
+        mean = torch.cat([one.mean for one in posteriors])
+        logvars = [one.logvar for one in posteriors if one.logvar is not None]
+        for _ in range(-(-DRAWS // len(networks)) if logvars else 1):
+            z = mean
+            if logvars:
+                noise = tensor(network, generator.standard_normal(mean.shape, dtype=np.float32))
+                z = mean + torch.exp(0.5 * torch.cat(logvars)) * noise
+            yield decode(network, target, z.cpu().numpy(), covariates)
 
 
 def tensor(network: JointVAE, values: Floats) -> torch.Tensor:

@@ -22,9 +22,11 @@ from jamie.model.build import build_model
 from jamie.model.trained import TrainedModality, TrainedModel
 from jamie.preprocess.chain import Chain
 from jamie.spec import Spec, load_spec
+from jamie.trust.trust import Trust
 
 FORMAT = 2
 DESCRIPTION, WEIGHTS, PREPROCESSING = "model.json", "network.safetensors", "preprocessing.safetensors"
+TRUST = "trust."  # before the names of those arrays
 
 
 def save_model(model: TrainedModel, folder: Path) -> None:
@@ -47,6 +49,7 @@ def save_model(model: TrainedModel, folder: Path) -> None:
             }
         )
         arrays[f"{i}.fill"] = modality.fill
+    arrays |= {f"{TRUST}{k}": v for k, v in model.trust.state(list(model.modalities)).items()}
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING)
     readable(folder / PREPROCESSING)
     weights = {
@@ -122,7 +125,8 @@ def _restored(plain: dict[str, Any], arrays: dict[str, NDArray[Any]], weights: d
         network = build_model(spec, n_inputs, n_targets, frequencies)
         network.load_state_dict({k.removeprefix(f"{i}."): v for k, v in weights.items() if k.startswith(f"{i}.")})
         networks.append(network.eval())
-    return TrainedModel(spec, modalities, tuple(networks), batches)
+    trust = {k.removeprefix(TRUST): v for k, v in arrays.items() if k.startswith(TRUST)}
+    return TrainedModel(spec, modalities, tuple(networks), batches, Trust.from_state(trust, list(modalities)))
 
 
 def _modality(described: dict[str, Any], prefix: str, arrays: dict[str, NDArray[Any]], spec: Spec) -> TrainedModality:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from jamie.model.joint_vae import JointVAE
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
+from jamie.trust.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -83,12 +84,15 @@ class TrainedModel:
         Members of the ensemble, in evaluation mode. The first one embeds; all of them impute.
     batches
         Of the training cells; None where the networks are told of none.
+    trust
+        How far its imputed values can be trusted, and how far cells are from the training cells.
     """
 
     spec: Spec
     modalities: Mapping[str, TrainedModality]
     networks: tuple[JointVAE, ...]
     batches: BatchKey | None = None
+    trust: Trust = field(default_factory=Trust)
 
     @classmethod
     def of(cls, prepared: Prepared, spec: Spec, networks: Sequence[JointVAE]) -> TrainedModel:

@@ -63,6 +63,23 @@ class KnownPairsSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IntervalsSection:
+    """Intervals of imputed values, calibrated on training cells that are set aside (`training.calibration`).
+
+    Parameters
+    ----------
+    level
+        Part of the values of each feature that its intervals are to hold.
+    methods
+        Methods of `compare`, by component, that get intervals in the same way; each is fitted again without the cells
+        set aside, as often as the ensemble has members.
+    """
+
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    methods: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateSection:
     """How the result is evaluated.
 
@@ -78,6 +95,8 @@ class EvaluateSection:
         Methods that are given the same cells, preprocessing and pairs, and scored beside the model.
     compare_preprocess
         Preprocessors of these methods, in place of those of the modalities; null for the same.
+    intervals
+        Intervals of imputed values.
     seeds
         Seeds of several runs, in place of `seed`; null for one run.
     refit
@@ -97,5 +116,6 @@ class EvaluateSection:
     )
     compare: list[Ref[Method]] = field(default_factory=list)
     compare_preprocess: list[Ref[Preprocessor]] | None = None
+    intervals: IntervalsSection = field(default_factory=IntervalsSection)
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
     refit: bool = False

@@ -17,24 +17,26 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.correspondence.neighbors import nearest
 from jamie.preprocess.chain import Chain
+from jamie.preprocess.pca import PCA
 
 COMPONENTS = 20  # leading directions in which cells are compared
 NEIGHBORS = 10
 MOST_STORED = 2000  # training cells that others are compared with
 FEWEST = 20  # training cells
 FOLDS, ENOUGH = 5, 500  # parts of the training cells that are left out in turn, until so many cells were
-_MOST_VALUES = 2**27  # of the cells that preprocessing is fitted on again
-BEYOND = 0.99  # quantile from which a cell is called unlike the training cells
+_MOST_VALUES = 2**26  # of the cells that preprocessing is fitted on again
+_MOST_CELLS = 20_000  # that directions are found from
+BEYOND = 0.99  # quantile from which a cell counts as unlike the training cells
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class _Space:
-    """Directions of the training cells' scores, each divided by the root of its standard deviation.
+    """Leading directions of the training cells' scores, each divided by the root of its standard deviation.
 
-    Between scores as they are, in which the first direction counts for nearly all, and whitened ones, in which noise
-    counts as much: of cell types and shuffled features that were tried, this tells most.
+    That is between scores as they are, in which the first direction counts for nearly all, and whitened ones, in which
+    noise counts as much; their common unit is divided out.
 
     Parameters
     ----------
@@ -51,12 +53,12 @@ class _Space:
     def of(cls, scores: NDArray[np.floating]) -> _Space:
         from sklearn.utils.extmath import randomized_svd
 
-        center = scores.mean(axis=0, dtype=np.float64)
+        center = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
         k = min(COMPONENTS, *scores.shape)
         _, roots, directions = randomized_svd(scores - center, k, random_state=0)
-        kept = roots > 1e-4 * max(roots[0], np.finfo(np.float32).tiny)
-        axes = directions[kept].T / np.sqrt(roots[kept] / np.sqrt(len(scores)))
-        return cls(center.astype(np.float32), axes.astype(np.float32))
+        sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(scores))
+        axes = directions.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
+        return cls(center, axes.astype(np.float32))
 
     def __call__(self, scores: NDArray[np.floating]) -> Floats:
         return np.asarray((scores - self.center) @ self.axes, dtype=np.float32)
@@ -106,7 +108,8 @@ def fit_distance(
 
     Principal components are fitted to the noise of the training cells too, so that new cells have smaller scores than
     these, and may seem nearer to them than they are to each other. So parts of the training cells are left out in turn,
-    preprocessing is fitted anew on the others, and the distances of those left out are what is usual.
+    preprocessing is fitted anew on the others, and the distances of those left out are what is usual. A `pca` that
+    comes last is left to the directions that cells are compared in, which are then the leading components.
 
     Parameters
     ----------
@@ -122,12 +125,13 @@ def fit_distance(
     n = X.shape[0]
     if n < FEWEST:
         return None
+    steps = chain.steps[:-1] if chain.steps and isinstance(chain.steps[-1], PCA) else chain.steps
     order = context.generator().permutation(n)
     usual: list[Floats] = []
     for left_out in np.array_split(order, FOLDS):
         rest = np.setdiff1d(order, left_out, assume_unique=True)
         rest = np.sort(rest[: max(MOST_STORED, _MOST_VALUES // X.shape[1])])
-        again = Chain(deepcopy(chain.steps), chain.name)
+        again = Chain(deepcopy(steps), chain.name)
         with _silent():
             again.fit(X[rest], obs.iloc[rest], features)
         space, cells = _stored(again.scores(X[rest], obs.iloc[rest], context), context)
@@ -140,9 +144,9 @@ def fit_distance(
 
 def _stored(scores: NDArray[np.floating], context: Context) -> tuple[_Space, Floats]:
     """Return the space of some training cells, drawn at random, and these cells in it."""
-    chosen = np.sort(context.generator().permutation(len(scores))[:MOST_STORED])
-    space = _Space.of(scores[chosen])
-    return space, space(scores[chosen])
+    order = context.generator().permutation(len(scores))
+    space = _Space.of(scores[np.sort(order[:_MOST_CELLS])])
+    return space, space(scores[np.sort(order[:MOST_STORED])])
 
 
 def _distances(z: Floats, cells: Floats) -> Floats:

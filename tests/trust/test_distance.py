@@ -80,4 +80,4 @@ def test_the_same_notices_are_not_given_again(caplog):
         fitted(X)
     messages = [record.getMessage() for record in caplog.records]
     assert sorted(messages) == sorted(set(messages))
-    assert any("pca" in message for message in messages)
+    assert any("standardize" in message for message in messages)
