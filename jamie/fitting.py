@@ -22,6 +22,7 @@ from jamie.correspondence.ties import require_ties
 from jamie.data.load import LoadedData
 from jamie.data.split import split_cells
 from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
+from jamie.methods.intervals import IntervalPlan
 from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
 from jamie.metrics.matching_scores import score_matching
 from jamie.metrics.scopes import ALL, TRAINING
@@ -167,7 +168,9 @@ def _fit(
     preparation = together(preprocess.usage, correspondence.usage)
     outcomes = [_of_model(model, prepared, preparation, training.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
-        outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage)
+        settings, left_out = spec.evaluate.intervals, [aside.calibration for aside in ensemble.asides]
+        plan = IntervalPlan(frozenset(settings.methods), settings.level, left_out)
+        outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
     with stage("evaluation"):
         correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
         covariates = prepared.covariates
@@ -196,7 +199,13 @@ def _save(model: TrainedModel, folder: RunFolder | None) -> None:
 
 
 def _compare(
-    dataset: Dataset, split: Split, spec: Spec, context: Context, prepared: Prepared, preprocessing: Usage
+    dataset: Dataset,
+    split: Split,
+    spec: Spec,
+    context: Context,
+    prepared: Prepared,
+    preprocessing: Usage,
+    plan: IntervalPlan,
 ) -> Iterator[Outcome]:
     """Run the methods that the model is compared with, on its own preprocessing or on theirs."""
     methods = label_methods(spec.evaluate.compare, taken=[OURS])
@@ -211,7 +220,7 @@ def _compare(
             return
         preprocessing = meter.usage
     for name, ref in methods.items():
-        yield run_method(name, ref, prepared, context, preprocessing)
+        yield run_method(name, ref, prepared, context, preprocessing, plan)
 
 
 def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, training: Usage) -> Outcome:
@@ -227,6 +236,7 @@ def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, train
         latents=latents,
         imputed=imputed,
         chains=prepared.target_chains,
+        calibrations=model.trust.calibrations,
     )
 
 
@@ -247,7 +257,7 @@ def evaluate_all(
 
 def _results(outcomes: Sequence[Outcome]) -> list[MethodResult]:
     return [
-        MethodResult(one.method, one.latents, one.in_units if one.imputes else None, one.inductive)
+        MethodResult(one.method, one.latents, one.in_units if one.imputes else None, one.inductive, one.bounds)
         for one in outcomes
         if one.status == "done"
     ]

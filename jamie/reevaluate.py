@@ -17,10 +17,11 @@ from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
 from jamie.fitting import OURS, REFIT, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
+from jamie.model.imputing import UNCERTAINTY
 from jamie.pipeline import sources
 from jamie.report.correspondence_files import load_inference
 from jamie.report.finished import RESULT, FinishedRun
-from jamie.report.results import SPLIT, embedding_key, write_evaluation
+from jamie.report.results import SPLIT, bound_layers, embedding_key, write_evaluation
 from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, load_spec
 
@@ -122,7 +123,8 @@ class _Files:
         impute = partial(self._values, name) if method["imputes"] else None
         # the data may have an embedding of that name of their own
         latents = self._latents(name) if method["embeds"] else {}
-        return MethodResult(name, latents, impute, method["inductive"])
+        bounds = partial(self._bounds, name) if method["imputes"] else None
+        return MethodResult(name, latents, impute, method["inductive"], bounds)
 
     def _latents(self, method: str) -> dict[str, NDArray[np.floating]]:
         key = embedding_key(method)
@@ -135,9 +137,21 @@ class _Files:
 
     def _values(self, method: str, source: str, target: str, rows: NDArray[np.int64]) -> Matrix:
         adata = self.imputed(source, target)
-        order = adata.obs_names.get_indexer(self.dataset.modalities[source].cells[rows])
-        values: Matrix = (adata.X if method == OURS else adata.layers[method])[order]
+        values: Matrix = (adata.X if method == OURS else adata.layers[method])[self._order(adata, source, rows)]
         return values
+
+    def _bounds(
+        self, method: str, source: str, target: str, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
+        adata = self.imputed(source, target)
+        lower, upper = UNCERTAINTY[1:] if method == OURS else bound_layers(method)
+        if lower not in adata.layers:
+            return None
+        order = self._order(adata, source, rows)
+        return adata.layers[lower][order], adata.layers[upper][order]
+
+    def _order(self, adata: AnnData, source: str, rows: NDArray[np.int64]) -> NDArray[np.intp]:
+        return adata.obs_names.get_indexer(self.dataset.modalities[source].cells[rows])
 
     def _imputed(self, source: str, target: str) -> AnnData:
         from anndata import read_h5ad

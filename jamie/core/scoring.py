@@ -56,6 +56,8 @@ class ImputedPair:
         Of each feature over the training cells.
     labels : (n,)
         Label of each cell, None where there is none.
+    lower, upper : (n, p)
+        Intervals of the imputed values, None where the method gives none.
     """
 
     source: str
@@ -66,6 +68,8 @@ class ImputedPair:
     mean: NDArray[np.floating]
     sd: NDArray[np.floating]
     labels: Labels | None = None
+    lower: NDArray[np.floating] | None = None
+    upper: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Method
 from jamie.core.meter import Usage
 from jamie.core.schema import fields_of
-from jamie.core.values import not_finite, row_blocks
+from jamie.core.values import dense, not_finite, row_blocks
+from jamie.methods.intervals import IntervalPlan, calibrate_method
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 from jamie.spec.ref import Ref, plain
+from jamie.trust.calibration import Calibration
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,8 @@ class Outcome:
         (n_s, t) values from and to each two modalities, before preprocessing is inverted.
     chains
         Preprocessing of what was imputed.
+    calibrations
+        Of the directions that have intervals.
     """
 
     method: str
@@ -67,10 +71,12 @@ class Outcome:
     latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     imputed: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
     chains: Mapping[str, Chain] = field(default_factory=dict)
+    calibrations: Mapping[tuple[str, str], Calibration] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """All but the results, for json."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("latents", "imputed", "chains")}
+        results = ("latents", "imputed", "chains", "calibrations")
+        kept = {name: value for name, value in vars(self).items() if name not in results}
         kept |= {"embeds": bool(self.latents), "imputes": self.imputes}
         return kept | {name: usage and asdict(usage) for name, usage in self.usage.items()}
 
@@ -87,6 +93,13 @@ class Outcome:
     def in_units(self, source: str, target: str, rows: NDArray[np.int64] | slice) -> Matrix:
         """Imputed values (k, p) of some cells of the source, in the units of the target."""
         return self.chains[target].inverse_transform(self.imputed[source, target][rows].astype(np.float32))
+
+    def bounds(
+        self, source: str, target: str, rows: NDArray[np.int64] | slice
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Intervals (k, p) of imputed values; None for a direction that was not calibrated."""
+        calibration = self.calibrations.get((source, target))
+        return None if calibration is None else calibration.intervals(dense(self.in_units(source, target, rows)))
 
 
 def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict[str, Ref[Method]]:
@@ -134,7 +147,12 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def run_method(
-    name: str, ref: Ref[Method], prepared: Prepared, context: Context, preprocessing: Usage | None = None
+    name: str,
+    ref: Ref[Method],
+    prepared: Prepared,
+    context: Context,
+    preprocessing: Usage | None = None,
+    plan: IntervalPlan | None = None,
 ) -> Outcome:
     """Fit a method on the training cells; let it embed and impute all cells that it can.
 
@@ -152,17 +170,22 @@ def run_method(
         Randomness, device, progress and memory limit.
     preprocessing
         What the preprocessing took that all methods share.
+    plan
+        Which methods get intervals, and how; None where no method does.
     """
     log.info("%s: fitting", name)
     try:
         method = ref.build()
         labels = prepared.dataset.labels
-        everything = prepared.cells(labels[0] if "labels" in method.needs and labels else None)
+        label = labels[0] if "labels" in method.needs and labels else None
+        everything = prepared.cells(label)
         train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
         method.fit(everything.subset(train), context)
         results = _results(method, everything, train)
         outcome = replace(_outcome(name, ref), chains=prepared.target_chains, **results)
         _require_finite_units(outcome, prepared)
+        if plan is not None and ref.name in plan.components and outcome.imputes:
+            outcome = replace(outcome, calibrations=calibrate_method(ref, prepared, plan, context, label))
     except (Exception, SystemExit) as error:  # a method of a plugin may raise anything, and must not cost the model
         return left_out(name, ref, error)
     preparation, training = method.usage["preparation"], method.usage["training"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.core.errors import DataError
 from jamie.core.scoring import ImputedPair
 
 ENTRIES = 2**21  # of a block; in double precision 16 MiB, some ten of which are held at a time
 
+Doubles: TypeAlias = NDArray[np.float64]
 FeatureScore = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -45,6 +48,24 @@ def blocks(pair: ImputedPair) -> Iterator[tuple[slice, NDArray[np.float64], NDAr
     for start in range(0, n_features, width):
         at = slice(start, min(start + width, n_features))
         yield at, pair.measured[:, at].astype(np.float64), pair.imputed[:, at].astype(np.float64)
+
+
+def interval_blocks(pair: ImputedPair) -> Iterator[tuple[slice, Doubles, Doubles, Doubles]]:
+    """Blocks of features with their measured values and the bounds of their intervals.
+
+    Raises
+    ------
+    DataError
+        Where the imputed values have no intervals.
+    """
+    if pair.lower is None or pair.upper is None:
+        raise DataError(
+            "expected intervals of the imputed values, found none",
+            where=f"{pair.source} to {pair.target}",
+            fix="set training.calibration, or name the method in evaluate.intervals.methods",
+        )
+    for at, measured, _ in blocks(pair):
+        yield at, measured, pair.lower[:, at].astype(np.float64), pair.upper[:, at].astype(np.float64)
 
 
 def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,14 @@ from jamie.core.data import Dataset, Split
 from jamie.core.interfaces import Metric
 from jamie.core.scoring import EmbeddedPair, ImputedPair
 from jamie.metrics.embedding_scores import score_embedding
-from jamie.metrics.imputation_scores import Impute, Measured, imputation_scopes, measured_values, score_imputation
+from jamie.metrics.imputation_scores import (
+    Bounds,
+    Impute,
+    Measured,
+    imputation_scopes,
+    measured_values,
+    score_imputation,
+)
 from jamie.metrics.records import Record
 from jamie.metrics.scopes import Scope, scopes, usable_labels
 from jamie.metrics.wins import Wins, count_wins
@@ -37,12 +44,15 @@ class MethodResult:
         Imputes in units; None where it does not impute.
     inductive
         Whether it embeds all cells, or only those of the training; the latents of the others are NaN then.
+    bounds
+        Intervals of imputed values, in units; None where it gives none.
     """
 
     method: str
     latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     impute: Impute | None = None
     inductive: bool = True
+    bounds: Bounds | None = None
 
     def embeds(self, scope: Scope, split: Split) -> bool:
         """Whether it embeds all cells of a scope."""
@@ -104,7 +114,9 @@ def evaluate(
         for measured in _measured(dataset, split, given, (a, b)) if of[ImputedPair] else ():
             for result in results:
                 if result.impute is not None:
-                    found, table = score_imputation(result.method, result.impute, measured, dataset, of[ImputedPair])
+                    found, table = score_imputation(
+                        result.method, result.impute, measured, dataset, of[ImputedPair], result.bounds
+                    )
                     records += found
                     tables.append(table)
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))

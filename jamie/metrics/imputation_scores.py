@@ -23,8 +23,9 @@ from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING, 
 log = logging.getLogger(__name__)
 
 Impute = Callable[[str, str, NDArray[np.int64]], Matrix]
+Bounds = Callable[[str, str, NDArray[np.int64]], tuple[NDArray[np.floating], NDArray[np.floating]] | None]
 
-MOST_VALUES = 2**28  # of one modality, scored at once: 1 GiB measured, and as much imputed
+MOST_VALUES = 2**28  # of one modality, scored at once: 1 GiB measured, as much imputed, and twice that of intervals
 _FEWEST_CELLS = 3  # a correlation of two says nothing
 
 
@@ -98,6 +99,7 @@ def score_imputation(
     measured: Measured,
     dataset: Dataset,
     metrics: Sequence[Metric[Any]],
+    bounds: Bounds | None = None,
 ) -> tuple[list[Record], pd.DataFrame]:
     """Score imputed values in one scope and direction.
 
@@ -113,6 +115,8 @@ def score_imputation(
         For the names of features and labels.
     metrics
         That read imputed values; the first of a name is the headline.
+    bounds
+        Intervals (k, p), in units, of given cells of the source; None for a direction without.
 
     Returns
     -------
@@ -121,10 +125,15 @@ def score_imputation(
     """
     pair, scope = measured.pair, measured.scope
     pair = replace(pair, imputed=_dense(impute(pair.source, pair.target, measured.rows)))
+    if bounds is not None and any("intervals" in metric.requires for metric in metrics):
+        lower, upper = bounds(pair.source, pair.target, measured.rows) or (None, None)
+        pair = replace(pair, lower=lower, upper=upper)
     records: list[Record] = []
     columns: dict[str, Any] = {}
     for metric in metrics:
         if "labels" in metric.requires and pair.labels is None:
+            continue
+        if "intervals" in metric.requires and pair.lower is None:
             continue
         score = scored(metric, pair, method, scope)
         if score is None:

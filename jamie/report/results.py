@@ -98,13 +98,19 @@ def embedding_key(method: str) -> str:
     return f"X_{method}"
 
 
+def bound_layers(method: str) -> tuple[str, str]:
+    """Names of the layers that hold the intervals of a method other than the model."""
+    return f"{method}_lower", f"{method}_upper"
+
+
 def write_imputed(
     folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData, model: TrainedModel
 ) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
 
     The model's values are in ``X``, their standard deviations and intervals and the values of the other methods in
-    layers, unless they would be too large. What `mdata` says of the target's features goes with them.
+    layers (``ridge``, ``ridge_lower``, ``ridge_upper``), unless they would be too large. What `mdata` says of the
+    target's features goes with them.
     """
     others = tuple(one for one in outcomes[1:] if one.imputed)
     values = _RunValues(model, prepared, mdata, cell_columns(prepared, None, model), others)
@@ -148,7 +154,9 @@ class _RunValues:
     def imputed(self, source: str, target: str, *, alone: bool = False) -> Imputed:
         """One modality imputed from another; where they are to be `alone`, the model's values without layers."""
         data = self.prepared.dataset.modalities
-        layers = uncertainty_layers(self.model, source, target) + tuple(one.method for one in self.others)
+        layers = uncertainty_layers(self.model, source, target)
+        for one in self.others:
+            layers += (one.method, *(bound_layers(one.method) if (source, target) in one.calibrations else ()))
         return Imputed(
             obs=_marked(data[source].obs, self.obs[source]),
             var=imputability(self.model, source, target, self._described(target)),
@@ -161,8 +169,12 @@ class _RunValues:
         told = self.prepared.covariates.get(source)
         some = self.prepared.scores[source][rows], None if told is None else told[rows]
         found = imputation(self.model, source, target, *some, intervals=not alone)
-        others = {} if alone else {one.method: dense(one.in_units(source, target, rows)) for one in self.others}
-        return ImputedRows(found.mean, {**found.uncertainty, **others})
+        layers: dict[str, NDArray[np.floating]] = found.uncertainty
+        for one in () if alone else self.others:
+            layers[one.method] = dense(one.in_units(source, target, rows))
+            bounds = one.bounds(source, target, rows)
+            layers |= dict(zip(bound_layers(one.method), bounds, strict=True)) if bounds else {}
+        return ImputedRows(found.mean, layers)
 
     def _described(self, target: str) -> pd.DataFrame:
         """Return what the data say of a target's features; one from obsm has others, of which there are names alone."""

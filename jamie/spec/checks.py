@@ -22,7 +22,9 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
     wrong = {problem.key.split(".")[0] for problem in problems}
     found = [] if "training" in wrong else _epoch_problems(spec)
     found += [] if wrong & {"losses", "correspondence"} else _weight_problems(spec)
-    found += [] if "evaluate" in wrong else [*_holdout_problems(spec), *_compare_problems(spec)]
+    found += (
+        [] if "evaluate" in wrong else [*_holdout_problems(spec), *_compare_problems(spec), *_interval_problems(spec)]
+    )
     found += [] if wrong & {"correspondence", "until"} else _until_problems(spec)
     if wrong.isdisjoint(("correspondence", "evaluate")):
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
@@ -69,6 +71,21 @@ def _compare_problems(spec: Spec) -> list[Problem]:
             mark = spec._marks.get(key, spec._marks.get("evaluate.compare", Mark()))
             message = f"expected each method once, found {ref.name} again with the same parameters"
             found.append(Problem(mark, key, message, ("leave it out",)))
+    return found
+
+
+def _interval_problems(spec: Spec) -> list[Problem]:
+    """Methods that are to get intervals, and are not there or have no cells to be calibrated on."""
+    key, methods = "evaluate.intervals.methods", spec.evaluate.intervals.methods
+    compared = sorted({ref.name for ref in spec.evaluate.compare})
+    mark, found = spec._marks.get(key, Mark()), []
+    for name in dict.fromkeys(methods):
+        if name not in compared:
+            message = f"expected methods of evaluate.compare ({', '.join(compared) or 'none'}), found '{name}'"
+            found.append(Problem(mark, key, message, ("add it to evaluate.compare",)))
+    if methods and spec.training is not None and not spec.training.calibration:
+        message = "intervals are calibrated on cells that are set aside, and training.calibration is 0"
+        found.append(Problem(mark, key, message, ("set training.calibration, such as 0.1",)))
     return found
 
 

@@ -113,21 +113,30 @@ def perfect_imputation() -> ImputedPair:
     measured[:, -1] = level[-1]
     names = np.array(["alpha", "beta", "gamma"], dtype=object)[labels]
     mean, sd = measured.mean(axis=0), measured.std(axis=0)
+    sd = np.where(sd > 1e-9, sd, 0)
+    near = 0.01 * sd
     return ImputedPair(
-        "atac", "protein", toy.features("protein"), measured, measured.copy(), mean, np.where(sd > 1e-9, sd, 0), names
+        *("atac", "protein", toy.features("protein"), measured, measured.copy(), mean, sd, names),
+        lower=measured - near,
+        upper=measured + near,
     )
 
 
 def independent_imputation() -> ImputedPair:
     """Return the same cells, imputed as cells that have nothing to do with them: the measured ones in another order."""
     pair, generator = perfect_imputation(), np.random.default_rng(7)
-    return replace(pair, imputed=pair.measured[generator.permutation(len(pair.measured))])
+    return _around(pair, pair.measured[generator.permutation(len(pair.measured))])
 
 
 def constant_imputation() -> ImputedPair:
     """Return the same cells, all imputed as the mean of the training cells."""
     pair = perfect_imputation()
-    return replace(pair, imputed=np.tile(pair.mean, (len(pair.measured), 1)))
+    return _around(pair, np.tile(pair.mean, (len(pair.measured), 1)))
+
+
+def _around(pair: ImputedPair, imputed: NDArray[np.floating]) -> ImputedPair:
+    """Replace what was imputed, with intervals of a standard deviation to either side."""
+    return replace(pair, imputed=imputed, lower=imputed - pair.sd, upper=imputed + pair.sd)
 
 
 def perfect_matching() -> MatchedPair:

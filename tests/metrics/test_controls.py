@@ -29,6 +29,8 @@ VALUES = {
     "r2": (1, (-1, 0.3), 0),
     "cell_pearson": (1, (0, 0.15), 0),
     "js_distance": (0, None, None),
+    "interval_coverage": (1, None, None),
+    "interval_width": (0.02, (2, 1e-9), 2),
 }
 METRICS = {c.name: c for r in [load_registry()] for c in r.components("metric") if r.provider(c).name == "jamie"}
 

@@ -22,8 +22,8 @@ class Metric(Component, Generic[Scored]):
 
     `reads` says what it is given: two modalities in the latent space (`EmbeddedPair`, the default), imputed values
     (`ImputedPair`) or an inferred correspondence (`MatchedPair`). `requires` names what else it needs: ``"labels"``,
-    ``"pairs"`` (known partners). A `directed` metric is computed from either modality to the other, any other once
-    for two modalities; imputed values have a direction of their own.
+    ``"pairs"`` (known partners), ``"intervals"`` (of imputed values). A `directed` metric is computed from either
+    modality to the other, any other once for two modalities; imputed values have a direction of their own.
     """
 
     kind: ClassVar[str] = "metric"

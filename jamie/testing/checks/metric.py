@@ -142,7 +142,7 @@ def _reordered(subject: Subject) -> Subject:
     generator = np.random.default_rng(5)
     if isinstance(subject, ImputedPair):
         order = generator.permutation(len(subject.measured))
-        cells = ("measured", "imputed", "labels")
+        cells = ("measured", "imputed", "labels", "lower", "upper")
         return replace(subject, **{name: _taken(getattr(subject, name), order) for name in cells})
     s, t = (generator.permutation(n) for n in subject.truth.shape)
     changed = {

@@ -1,0 +1,66 @@
+"""How many measured values lie within the intervals that were imputed."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from jamie.core.interfaces import Metric
+from jamie.core.scoring import ImputedPair, Score
+from jamie.metrics.by_feature import interval_blocks
+
+
+class IntervalCoverage(Metric[ImputedPair]):
+    """Part of the measured values, pooled over cells and features, that lie within the imputed intervals.
+
+    It should be the level of the intervals, no less and not much more. A feature that is constant where measured is
+    left out. Where one value is more frequent than the level, as 0 is in sparse counts, an interval holds it or does
+    not, and covers more than the level: the part `untied` is over the other features alone. `sd` is the standard
+    deviation of the features' coverage.
+
+    Parameters
+    ----------
+    most_frequent : float
+        Part of a feature's measured values from which one value is too frequent for `untied`.
+    """
+
+    name: ClassVar[str] = "interval_coverage"
+    reads: ClassVar[type] = ImputedPair
+    requires: ClassVar[frozenset[str]] = frozenset({"intervals"})
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __init__(self, *, most_frequent: Annotated[float, Field(gt=0, le=1)] = 0.9) -> None:
+        self.most_frequent = most_frequent
+
+    def _score(self, pair: ImputedPair) -> Score:
+        n_inside, n_measured, most = (np.zeros(len(pair.features)) for _ in range(3))
+        for at, measured, lower, upper in interval_blocks(pair):
+            inside = (measured >= lower) & (measured <= upper)
+            n_inside[at] = inside.sum(axis=0)
+            n_measured[at], most[at] = _counts(measured)
+        varies = most < n_measured
+        untied = varies & (most < self.most_frequent * n_measured)
+        parts = {"untied": _part(n_inside[untied], n_measured[untied])}
+        if varies.any():
+            parts["sd"] = float(np.std(n_inside[varies] / n_measured[varies]))
+        parts = {name: value for name, value in parts.items() if np.isfinite(value)}
+        return Score(_part(n_inside[varies], n_measured[varies]), parts)
+
+
+def _counts(measured: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Values (w,) that were measured of each feature, and how often its most frequent value was."""
+    ordered = np.sort(measured, axis=0)  # NaN comes last
+    rows = np.arange(len(ordered))[:, None]
+    starts = np.ones(ordered.shape, bool)
+    starts[1:] = ordered[1:] != ordered[:-1]
+    run = rows - np.maximum.accumulate(np.where(starts, rows, 0), axis=0) + 1
+    known = np.isfinite(ordered)
+    return known.sum(axis=0), np.where(known, run, 0).max(axis=0, initial=0)
+
+
+def _part(part: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
+    return float(part.sum() / whole.sum()) if whole.sum() else float("nan")

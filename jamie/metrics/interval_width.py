@@ -1,0 +1,35 @@
+"""How wide imputed intervals are."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.interfaces import Metric
+from jamie.core.scoring import ImputedPair
+from jamie.metrics.by_feature import interval_blocks
+
+
+class IntervalWidth(Metric[ImputedPair]):
+    """Mean width of the imputed intervals in standard deviations of the training cells, for each feature; the mean.
+
+    Of intervals that cover as much, narrower ones are better: 90 % of a normal distribution about its mean takes 3.29.
+    A feature that is constant where measured, or in the training cells, is left out.
+    """
+
+    name: ClassVar[str] = "interval_width"
+    reads: ClassVar[type] = ImputedPair
+    requires: ClassVar[frozenset[str]] = frozenset({"intervals"})
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+
+    def _score(self, pair: ImputedPair) -> NDArray[np.float64]:
+        width = np.full(len(pair.features), np.nan)
+        for at, measured, lower, upper in interval_blocks(pair):
+            low, high = np.fmin.reduce(measured, axis=0), np.fmax.reduce(measured, axis=0)
+            mean = (upper - lower).mean(axis=0)
+            scored = (high > low) & (pair.sd[at] > 0)
+            width[at][scored] = (mean / np.where(scored, pair.sd[at], 1))[scored]
+        return width
