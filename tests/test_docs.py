@@ -106,7 +106,7 @@ def cells(n: int, prefix: str) -> MuData:
     for name, width in (("rna", 12), ("protein", 7)):
         slopes = np.random.default_rng(width).normal(size=(2, width))
         X = (position @ slopes + 0.1 * generator.normal(size=(n, width))).astype(np.float32)
-        adata = anndata.AnnData(X, layers={"log1p": X})
+        adata = anndata.AnnData(X, layers={"log1p": X, "counts": np.round(np.exp(X))})
         adata.obs_names = [f"{prefix}_{i}" for i in range(n)]
         adata.var_names = [f"{name}_{i}" for i in range(width)]
         adata.obs["cell_type"] = np.where(position[:, 0] > 0, "high", "low")
