@@ -19,6 +19,8 @@ from jamie.report.tables import BEST, TIED, WIDTH, Block, arrow, folded, number,
 CASE = ("metric", "parameters", "source", "target")
 DIRECTION = "direction"
 BEST_WORD, TIED_WORD = "best", "tied"
+AIMED = frozenset({"interval_coverage"})  # metrics that are to be near a level: none is best
+PARTS = frozenset({"untied"})  # of metrics, shown beside them
 SIGNIFICANT = 0.05  # p value below which one method is said to be better at more features
 SCORES = ("higher_is_better", "method", "mean", "se", "n", "behind", "behind_se", "standing")
 WON = ("metric", "source", "target")
@@ -89,12 +91,19 @@ def imputations(
 
 
 def _of_imputation(records: pd.DataFrame) -> pd.DataFrame:
-    """Headlines in held-out cells of the metrics that have one in both directions: those of imputed values."""
-    chosen = records[records["headline"] & (records["part"] == "") & (records["scope"] == HELD_OUT_CELLS)]
+    """Headlines in held-out cells of the metrics that have one in both directions, those of imputed values.
+
+    The telling parts of these metrics stand beside them as metrics of their own.
+    """
+    held_out = records[records["scope"] == HELD_OUT_CELLS]
+    chosen = held_out[held_out["headline"] & (held_out["part"] == "")]
     ends = chosen[["metric", "source", "target"]]
     opposite = ends.rename(columns={"source": "target", "target": "source"}).drop_duplicates()
     both = ends.merge(opposite, how="left", indicator=True)["_merge"] == "both"
-    return chosen[both.to_numpy()]
+    chosen = chosen[both.to_numpy()]
+    same = [*WON, "parameters"]
+    parts = held_out[held_out["part"].isin(PARTS)].merge(chosen[same].drop_duplicates(), on=same)
+    return pd.concat([chosen, parts.assign(metric=parts["metric"] + " " + parts["part"])]) if len(parts) else chosen
 
 
 def score_table(records: pd.DataFrame, grid_keys: Sequence[str], told: Iterable[str] = ()) -> pd.DataFrame:
@@ -104,7 +113,8 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], told: Iterable[
         higher = bool(group["higher_is_better"].iloc[0])
         values = group.pivot_table(index="run", columns="method", values="value", sort=False)
         competing = values.drop(columns=[one for one in values if one in set(told)]).mean()
-        best = (competing.idxmax() if higher else competing.idxmin()) if len(competing) > 1 else None
+        ranked = len(competing) > 1 and _is_ranked(group["metric"].iloc[0])
+        best = (competing.idxmax() if higher else competing.idxmin()) if ranked else None
         for method in values:
             gap = pd.Series(dtype=float) if best is None else (values[best] - values[method]).dropna()
             gap = gap if higher else -gap
@@ -114,6 +124,10 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], told: Iterable[
             standing = BEST_WORD if method == best else TIED_WORD if tied else ""
             rows.append([*place, higher, method, mean, se, n, behind, behind_se, standing])
     return pd.DataFrame(rows, columns=[*by, *SCORES])
+
+
+def _is_ranked(metric: str) -> bool:
+    return metric.partition(" ")[0] not in AIMED
 
 
 def _mean_and_error(values: pd.Series) -> tuple[float, float, int]:
@@ -177,10 +191,12 @@ def _held_out_rows(path: Path) -> Iterator[Mapping[Any, Any]]:
 def _score_blocks(scores: pd.DataFrame, grid_keys: Sequence[str], width: int) -> list[Block]:
     blocks = []
     for (metric, parameters), group in scores.groupby(["metric", "parameters"], sort=False):
-        several, better = group["n"].max() > 1, arrow(bool(group["higher_is_better"].iloc[0]), "")
-        title = f"imputation of held-out cells: {metric} {better}{f' ({parameters})' if parameters else ''}"
+        several, ranked = group["n"].max() > 1, (group["standing"] != "").any()
+        better = f" {arrow(bool(group['higher_is_better'].iloc[0]), '')}" if _is_ranked(str(metric)) else ""
+        title = f"imputation of held-out cells: {metric}{better}{f' ({parameters})' if parameters else ''}"
         title += f", mean ± standard error of {_numbers(group['n'])} runs" if several else ""
         note = f"\n{BEST} best, {TIED} not behind it by more than a standard error" if several else f"; {BEST} best"
+        note = note if ranked else ""
         columns: dict[str, dict[tuple[Any, ...], str]] = {}
         for row in group.to_dict(orient="records"):
             columns.setdefault(_narrow(row["method"]), {})[place_of(row, grid_keys)] = _score_cell(row)

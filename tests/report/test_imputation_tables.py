@@ -96,6 +96,26 @@ def test_one_run_has_no_standard_error_and_one_method_no_standing():
     assert list(alone["standing"]) == ["", ""]
 
 
+def test_coverage_is_to_be_near_a_level_so_that_none_is_best(runs):
+    covered = {"metric": "interval_coverage", "headline": True}
+    rows = [
+        (
+            name,
+            values,
+            [*both(0.9, "jamie"), *both(0.4, "ridge"), *both(0.95, "jamie", **covered), *both(0.9, "ridge", **covered)],
+        )
+        for name, values, _ in runs
+    ]
+    rows[0][2].append(record(0.91, metric="interval_coverage", part="untied", headline=False))
+    rows[0][2].append(record(0.02, metric="interval_coverage", part="sd", headline=False))
+    found = imputations(runs, record_table(rows, [DATA, ORDER]), [DATA, ORDER], [DATA])
+    table = found.scores.groupby("metric")["standing"].agg(set)
+    assert table.to_dict() == {"pearson": {"best", ""}, "interval_coverage": {""}, "interval_coverage untied": {""}}
+    titles = [block.title for block in found.blocks([DATA])]
+    assert "imputation of held-out cells: interval_coverage, mean ± standard error of 3 runs" in titles
+    assert "imputation of held-out cells: interval_coverage untied" in titles
+
+
 def test_features_are_counted_by_their_mean_over_runs(found):
     wins = found.wins[found.wins[DATA] == "a.h5mu"].set_index("method")
     assert (wins["wins"]["ridge"], wins["losses"]["ridge"], wins["ties"]["ridge"]) == (10, 0, 0)
