@@ -201,6 +201,22 @@ def test_values_on_another_scale_are_noticed(query, modalities):
     query.works(done, f"{message}; give layer 'counts' on the scale that the model was trained on")
 
 
+def test_counts_and_other_values_are_not_taken_for_each_other(query, modalities):
+    modalities["rna"].layers["counts"] = np.log1p(modalities["rna"].layers["counts"])
+    query.write(modalities)
+    message = (
+        "modality 'rna': the model was trained on counts, and layer 'counts' holds values that are negative or not"
+    )
+    query.works(query.call(*EMBED), f"WARNING: {message} whole; give the layer of counts")
+    other = modalities["protein"]
+    other.X = np.arange(other.X.size, dtype=np.float32).reshape(other.X.shape)
+    query.write(modalities)
+    message = (
+        "modality 'protein': X looks like raw counts (whole numbers up to 239), and the training cells' values did"
+    )
+    query.works(query.call(*EMBED, "--overwrite"), f"WARNING: {message} not; give those that the model was trained on")
+
+
 @pytest.mark.parametrize("change", ["one cell", "centred", "no feature shared"])
 def test_of_such_values_the_scale_is_not_judged(query, modalities, change):
     if change == "one cell":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MIN_CELLS = 3
 
-_LARGEST_LEVEL = 20  # copy numbers, states and ordinal scales stay below; counts of molecules go beyond
+LARGEST_LEVEL = 20  # copy numbers, states and ordinal scales stay below; counts of molecules go beyond
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +63,16 @@ def warn_of_raw_counts(name: str, X: Matrix) -> None:
         log.warning(
             "modality '%s' looks like raw counts (whole numbers up to %d): put log_normalize first in "
             "modalities.%s.preprocess, or choose a normalised layer",
-            *(name, _largest_count(X), name),
+            *(name, largest_count(X), name),
         )
 
 
 def looks_like_counts(X: Matrix) -> bool:
     """Whether values are none negative, all whole, some large."""
-    return _largest_count(X) > _LARGEST_LEVEL
+    return largest_count(X) > LARGEST_LEVEL
 
 
-def _largest_count(X: Matrix) -> int:
+def largest_count(X: Matrix) -> int:
     """Return the largest value; 0 where any is negative or not whole, which the first block of rows mostly tells."""
     values: Any = X.data if sparse.issparse(X) else X
     largest = 0.0

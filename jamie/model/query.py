@@ -17,11 +17,11 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.interfaces.preprocessor import nan_allowed
-from jamie.core.values import column_means, column_range
+from jamie.core.values import column_means, column_range, stored_values
 from jamie.data.align import find_features
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_matrix
-from jamie.data.checks import require_finite
+from jamie.data.checks import LARGEST_LEVEL, largest_count, require_finite
 from jamie.model.trained import TrainedModel
 
 if TYPE_CHECKING:
@@ -136,11 +136,33 @@ class Query:
         block = self._alignment.apply(self._matrix.read(rows), self.context)
         require_finite(block, obs.index, self.where, nan_allowed(known.chain.steps), fix=_NO_NAN)
         if not self._scale_is_judged:  # by the first cells that are read, so that nobody waits for it
-            _warn_of_scale(block, ~self._alignment.missing, known.fill, self.where)
+            if not _other_than_counts(block, ~self._alignment.missing, known.counts, self.where):
+                _warn_of_scale(block, ~self._alignment.missing, known.fill, self.where)
             self._scale_is_judged = True
         scores = self.model.scores(self.modality, block, obs, self.context)
         told = self._covariates
         return QueryCells(scores, told if told is None or rows is None else told[rows])
+
+
+def _other_than_counts(block: Block, given: NDArray[np.bool_], counts: bool, where: str) -> bool:
+    """Say so where raw counts are given to a model of other values, or others to a model of counts."""
+    X = block.X if given.all() else block.X[:, given]
+    found = largest_count(X)
+    if found > LARGEST_LEVEL and not counts:
+        log.warning(
+            "%s: %s looks like raw counts (whole numbers up to %d), and the training cells' values did not; give those "
+            "that the model was trained on, such as logarithms",
+            *(where, block.origin, found),
+        )
+    elif counts and not found and stored_values(X).any():
+        log.warning(
+            "%s: the model was trained on counts, and %s holds values that are negative or not whole; give the layer "
+            "of counts",
+            *(where, block.origin),
+        )
+    else:
+        return False
+    return True
 
 
 def _warn_of_scale(block: Block, given: NDArray[np.bool_], fill: NDArray[np.floating], where: str) -> None:

@@ -42,6 +42,7 @@ def save_model(model: TrainedModel, folder: Path) -> None:
                 "features": modality.features.tolist(),
                 "target_features": None if shared else modality.target_features.tolist(),
                 "target_origin": modality.target_origin,
+                "counts": modality.counts,
                 "chain": chain,
                 "target_chain": None if shared else _put(arrays, f"{i}.target", modality.target_chain),
                 "n_scores": _n_out(modality.chain, modality.features),
@@ -133,12 +134,13 @@ def _modality(described: dict[str, Any], prefix: str, arrays: dict[str, NDArray[
     name, settings = described["name"], spec.modality(described["name"])
     chain = _take(arrays, f"{prefix}.input", Chain([r.build() for r in settings.preprocess], name), described["chain"])
     features = pd.Index(described["features"])
-    fill, origin = arrays[f"{prefix}.fill"], described["target_origin"]
+    fill, origin, counts = arrays[f"{prefix}.fill"], described["target_origin"], described["counts"]
     if described["target_chain"] is None or settings.target is None:
-        return TrainedModality(features, fill, chain, features, chain, origin)
+        return TrainedModality(features, fill, chain, features, chain, origin, counts)
     steps = [ref.build() for ref in settings.target.preprocess]
     target_chain = _take(arrays, f"{prefix}.target", Chain(steps, f"{name} target"), described["target_chain"])
-    return TrainedModality(features, fill, chain, pd.Index(described["target_features"]), target_chain, origin)
+    target_features = pd.Index(described["target_features"])
+    return TrainedModality(features, fill, chain, target_features, target_chain, origin, counts)
 
 
 def _put(arrays: dict[str, NDArray[Any]], prefix: str, chain: Chain) -> dict[str, Any]:

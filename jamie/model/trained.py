@@ -19,6 +19,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Matrix, as_labels
 from jamie.core.errors import DataError
 from jamie.core.values import column_means
+from jamie.data.checks import largest_count
 from jamie.model.apply import blocks, encode, impute, some, tensor
 from jamie.model.joint_vae import JointVAE
 from jamie.preprocess.chain import Chain
@@ -47,6 +48,8 @@ class TrainedModality:
         Fitted preprocessing of the decoder's target.
     target_origin
         Layer that the target was read from: the scale of imputed values.
+    counts
+        Whether the encoder's values are whole numbers before preprocessing, none negative.
     """
 
     features: pd.Index
@@ -55,6 +58,7 @@ class TrainedModality:
     target_features: pd.Index
     target_chain: Chain
     target_origin: str
+    counts: bool = False
 
     @classmethod
     def of(cls, prepared: Prepared, name: str) -> TrainedModality:
@@ -67,6 +71,7 @@ class TrainedModality:
             target_features=data.target.features,
             target_chain=prepared.target_chains[name],
             target_origin=data.target.origin,
+            counts=largest_count(data.input.X) > 0,
         )
 
 
