@@ -19,6 +19,7 @@ class KL(Loss):
 
     name: ClassVar[str] = "kl"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z", "10.48550/arXiv.1312.6114")
+    regularizes: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
         total = next(iter(output.z.values())).new_zeros(())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,6 +17,9 @@ def hidden_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
         if dropout > 0:
             layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
+
+
+WIDTH = 128  # units of a hidden layer, unless a spec says otherwise
 
 
 class ResidualLayers(nn.Module):
@@ -56,15 +58,21 @@ class ResidualLayers(nn.Module):
         return h
 
 
-def skip_widths(n_features: int) -> list[int]:
-    """Widths of hidden layers for so many features: one layer, of the power of two next to it, 32 to 256."""
-    return [2 ** min(max(round(math.log2(n_features)), 5), 8)]
+def regularized_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
+    """Linear layers from each width to the next, each followed by LayerNorm, GELU and dropout.
+
+    LayerNorm takes each cell by itself: with some hundred cells, statistics of minibatches are noise.
+    """
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(widths):
+        layers += [nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.GELU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers)
 
 
-def zeroed(layer: nn.Linear) -> nn.Linear:
-    """Let a layer start at nothing."""
+def zeroed(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:
+    """Let a layer start at nothing but its bias."""
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    nn.init.constant_(layer.bias, bias)
     return layer
 
 

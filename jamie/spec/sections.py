@@ -194,6 +194,9 @@ class TrainingSection:
         `adam`, or `adamw`, whose weight decay is apart from the gradient.
     weight_decay
         How fast weights shrink; biases and other vectors do not.
+    reference_cells
+        Training cells that `weight_decay` and the weight of `kl` are meant for: with n of them both are multiplied by
+        sqrt(reference_cells / n), as fewer cells need a firmer hand. Null takes them as they are.
     learning_rate
         Step size of the optimizer, at its largest.
     rate_schedule
@@ -204,6 +207,8 @@ class TrainingSection:
         Largest norm of the gradient.
     steps_per_epoch
         Minibatches in an epoch; `auto` for a pass over the data.
+    min_steps_per_epoch, max_steps_per_epoch
+        Fewest and most minibatches of an epoch that is `auto`; null for no limit.
     device
         A torch device such as `cpu` or `cuda`; `auto` for the fastest there is.
     checkpoint_seconds
@@ -220,11 +225,14 @@ class TrainingSection:
     ensemble: PositiveInt = 1
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: NonNegative = 0.0
+    reference_cells: PositiveInt | None = None
     learning_rate: Positive = 1e-3
     rate_schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     gradient_clip: Positive = 31.25
     steps_per_epoch: PositiveInt | Literal["auto"] = "auto"
+    min_steps_per_epoch: PositiveInt | None = None
+    max_steps_per_epoch: PositiveInt | None = None
     device: str = "auto"
     checkpoint_seconds: NonNegative = 30.0
 

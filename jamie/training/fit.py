@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,15 +119,13 @@ def _trainer(
     context: Context,
     checkpoint: Path | None,
 ) -> Trainer:
-    section = spec.training
+    section, firmness = spec.training, _firmness(spec, aside)
+    section = replace(section, weight_decay=firmness * section.weight_decay)
     n_inputs = {m: x.shape[1] for m, x in cells.scores.items()}
     frequencies = {m: values[aside.fitted[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
     start_decoders(model, cells, aside.fitted)
-    objective = Objective(
-        {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in terms.items()},
-        horizon=section.min_epochs,
-    )
+    objective = Objective({name: _term(term, firmness) for name, term in terms.items()}, horizon=section.min_epochs)
     sampling = context.at(context.stage.replace("training", "sampling"))
     sampler, batches = _source(cells, inferred, aside.fitted, spec, section.batch_size, sampling)
     validation = []
@@ -134,6 +133,19 @@ def _trainer(
         drawn, made = _source(cells, inferred, aside.validation, spec, VALIDATED_AT_ONCE, sampling)
         validation = [made.make(drawn.draw()) for _ in range(min(drawn.steps_per_pass, MOST_VALIDATION_BATCHES))]
     return Trainer(model, objective, sampler, batches, section, context, checkpoint, validation)
+
+
+def _firmness(spec: Spec, aside: Aside) -> float:
+    """Factor of what holds the model back, which has to be firmer where there are fewer cells."""
+    if spec.training.reference_cells is None:
+        return 1.0
+    n_cells = sum(map(len, aside.fitted.values())) / len(aside.fitted)
+    return math.sqrt(spec.training.reference_cells / n_cells)
+
+
+def _term(term: LossTerm, firmness: float) -> Term:
+    loss = term.component.build()
+    return Term(loss, term.weight * (firmness if loss.regularizes else 1), term.schedule.build())
 
 
 def _source(

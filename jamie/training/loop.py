@@ -149,8 +149,11 @@ class Trainer:
 
     @property
     def _steps_per_epoch(self) -> int:
-        chosen = self.settings.steps_per_epoch
-        return self.sampler.steps_per_pass if chosen == "auto" else chosen
+        settings, one_pass = self.settings, self.sampler.steps_per_pass
+        if settings.steps_per_epoch != "auto":
+            return settings.steps_per_epoch
+        at_least = max(one_pass, settings.min_steps_per_epoch or 1)
+        return min(at_least, settings.max_steps_per_epoch or at_least)
 
     def _set_rate(self) -> None:
         """Set the step size of the step that is about to be made."""

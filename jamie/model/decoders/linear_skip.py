@@ -9,18 +9,18 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from jamie.core.interfaces import Decoder
-from jamie.model.layers import hidden_layers, skip_widths, with_covariates, zeroed
+from jamie.model.layers import WIDTH, regularized_layers, with_covariates, zeroed
 
 
 class LinearSkipDecoder(Decoder):
     """A linear map of the latents plus a network, which starts at nothing; a Gaussian of unit variance.
 
-    BatchNorm, LeakyReLU and dropout follow every hidden layer.
+    LayerNorm, GELU and dropout follow every hidden layer.
 
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null for one layer of the power of two next to the number of features, 32 to 256.
+        Widths of the hidden layers; null for a single one of 128 units.
     dropout
         Probability of dropping a hidden unit in training.
     """
@@ -35,13 +35,13 @@ class LinearSkipDecoder(Decoder):
         *,
         n_covariates: int = 0,
         widths: list[PositiveInt] | None = None,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
     ) -> None:
         super().__init__()
         n_in = n_latent + n_covariates
-        hidden = [n_in, *(skip_widths(n_features) if widths is None else widths)]
+        hidden = [n_in, *([WIDTH] if widths is None else widths)]
         self.linear = nn.Linear(n_in, n_features)
-        self.hidden = hidden_layers(hidden, dropout)
+        self.hidden = regularized_layers(hidden, dropout)
         self.mean = zeroed(nn.Linear(hidden[-1], n_features))
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Normal:

@@ -9,19 +9,21 @@ from torch import Tensor, nn
 
 from jamie.core.batch import Posterior
 from jamie.core.interfaces import Encoder
-from jamie.model.layers import hidden_layers, skip_widths, with_covariates, zeroed
+from jamie.model.layers import WIDTH, regularized_layers, with_covariates, zeroed
+
+FIRST_LOGVAR = -2.0  # noise of latents at the start: little beside the spread of what the linear path gives
 
 
 class LinearSkipEncoder(Encoder):
     """Latent means that are a linear map of the features plus a network, which starts at nothing.
 
-    Training starts from a linear model, and the network adds what that leaves over. BatchNorm, LeakyReLU and dropout
-    follow every hidden layer.
+    Training starts from a linear model, and the network adds what that leaves over. LayerNorm, GELU and dropout follow
+    every hidden layer.
 
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null for one layer of the power of two next to the number of features, 32 to 256.
+        Widths of the hidden layers; null for a single one of 128 units.
     dropout
         Probability of dropping a hidden unit in training.
     input_dropout
@@ -38,17 +40,17 @@ class LinearSkipEncoder(Encoder):
         *,
         n_covariates: int = 0,
         widths: list[PositiveInt] | None = None,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
-        input_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        input_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
     ) -> None:
         super().__init__()
         n_in = n_features + n_covariates
-        hidden = [n_in, *(skip_widths(n_features) if widths is None else widths)]
+        hidden = [n_in, *([WIDTH] if widths is None else widths)]
         self.drop = nn.Dropout(input_dropout)
         self.linear = nn.Linear(n_in, n_latent)
-        self.hidden = hidden_layers(hidden, dropout)
+        self.hidden = regularized_layers(hidden, dropout)
         self.mean = zeroed(nn.Linear(hidden[-1], n_latent))
-        self.logvar = nn.Linear(hidden[-1], n_latent)
+        self.logvar = zeroed(nn.Linear(hidden[-1], n_latent), bias=FIRST_LOGVAR)
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Posterior:
         x = with_covariates(self.drop(x), covariates)
@@ -57,4 +59,4 @@ class LinearSkipEncoder(Encoder):
 
     @classmethod
     def test_params(cls) -> dict[str, object]:
-        return {"input_dropout": 0.1}
+        return {"widths": [16, 8]}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from jamie.core.batch import Posterior
 from jamie.core.interfaces import Encoder
-from jamie.model.layers import ResidualLayers, skip_widths, with_covariates
+from jamie.model.layers import WIDTH, ResidualLayers, with_covariates
 
 
 class ResidualMLPEncoder(Encoder):
@@ -18,7 +18,7 @@ class ResidualMLPEncoder(Encoder):
     Parameters
     ----------
     width
-        Units of every block; null for the power of two next to the number of features, 32 to 256.
+        Units of every block.
     depth
         Number of blocks.
     dropout
@@ -34,12 +34,11 @@ class ResidualMLPEncoder(Encoder):
         n_latent: int,
         *,
         n_covariates: int = 0,
-        width: PositiveInt | None = None,
+        width: PositiveInt = WIDTH,
         depth: PositiveInt = 2,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
     ) -> None:
         super().__init__()
-        width = width or skip_widths(n_features)[0]
         self.hidden = ResidualLayers(n_features + n_covariates, width, depth, dropout)
         self.mean = nn.Linear(width, n_latent)
         self.logvar = nn.Linear(width, n_latent)
