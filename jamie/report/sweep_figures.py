@@ -21,13 +21,14 @@ from jamie.report.plots import (
     write_figure,
 )
 from jamie.report.run_folder import RunFolder
-from jamie.report.sweep_tables import readable, short_names, telling_keys
+from jamie.report.sweep_tables import UNCHANGED, readable, short_names, telling_keys
 from jamie.report.tables import SCOPES, folded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_LYING, INCHES_OF_A_LETTER = 3, 0.06  # names of categories that stand side by side; others are turned
 WIDTH_OF_ALL, WIDTH_OF_ONE = 0.6, 0.2  # of the place of a category, which is 1 wide
 
 
@@ -69,6 +70,9 @@ def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Me
             spread_axis(axes, table[x])
         else:
             _draw_categories(axes, points, settings(table, telling), settings(points, telling), styles, metric)
+    names = set() if x else set(settings(table, telling))
+    if len(names) > MOST_LYING:
+        figure.set_figheight(figure.get_figheight() + INCHES_OF_A_LETTER * max(map(len, names)))
     short = short_names(grid_keys)
     figure.supxlabel(short[x] if x else short[telling[0]] if len(telling) == 1 else "", fontsize=10)
     figure.supylabel(axis_label(metric), fontsize=10)
@@ -116,7 +120,9 @@ def _draw_categories(
         offset = (number - (len(styles) - 1) / 2) * step
         positions = [places[name] + offset for name, is_one in zip(own, chosen, strict=True) if is_one]
         draw_points(axes, points[chosen], positions, style, metric.bounds)
-    axes.set_xticks(list(places.values()), [folded(name) for name in places])
+    turned = len(places) > MOST_LYING
+    shown = {name: name or (UNCHANGED if len(places) > 1 else "") for name in places}
+    axes.set_xticks(list(places.values()), [name if turned else folded(name) for name in shown.values()])
     axes.set_xlim(-0.5, len(places) - 0.5)
-    if len(places) > 3:
-        axes.tick_params(axis="x", labelrotation=90)
+    if turned:
+        axes.tick_params(axis="x", labelrotation=90, labelsize=8)
