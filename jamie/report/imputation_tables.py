@@ -193,7 +193,8 @@ def _score_blocks(scores: pd.DataFrame, grid_keys: Sequence[str], width: int) ->
     for (metric, parameters), group in scores.groupby(["metric", "parameters"], sort=False):
         several, ranked = group["n"].max() > 1, (group["standing"] != "").any()
         better = f" {arrow(bool(group['higher_is_better'].iloc[0]), '')}" if _is_ranked(str(metric)) else ""
-        title = f"imputation of held-out cells: {metric}{better}{f' ({parameters})' if parameters else ''}"
+        alone = scores.loc[scores["metric"] == metric, "parameters"].nunique() == 1
+        title = f"imputation of held-out cells: {metric}{better}{'' if alone else f' ({parameters})'}"
         title += f", mean ± standard error of {_numbers(group['n'])} runs" if several else ""
         note = f"\n{BEST} best, {TIED} not behind it by more than a standard error" if several else f"; {BEST} best"
         note = note if ranked else ""
