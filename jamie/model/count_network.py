@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from jamie.model.layers import hidden_layers, with_covariates
+from jamie.model.skip_network import SkipNetwork
 
-WIDTH = 128  # units of the hidden layer where none are named
 LEAST_COUNT = 1e-8  # expected counts stay above: of 0, the logarithm and its gradient are infinite
 LARGEST_LOG = 9.2  # of dispersion, up or down: beyond 10,000 a negative binomial is a Poisson, and float32 fails
 
@@ -21,10 +20,8 @@ class CountNetwork(nn.Module):
     ----------
     n_in, n_features
         Latents and covariates together; features.
-    widths
-        Of hidden layers; None for one of 128 units.
-    dropout
-        Probability of dropping a hidden unit in training.
+    widths, dropout
+        Of the hidden layers.
 
     References
     ----------
@@ -34,25 +31,21 @@ class CountNetwork(nn.Module):
 
     def __init__(self, n_in: int, n_features: int, widths: Sequence[int] | None, dropout: float) -> None:
         super().__init__()
-        hidden = [n_in, *([WIDTH] if widths is None else widths)]
-        self.hidden = hidden_layers(hidden, dropout)
-        self.proportions = nn.Linear(hidden[-1], n_features)
+        self.proportions = SkipNetwork(n_in, n_features, widths, dropout)
         self.log_total = nn.Parameter(torch.tensor(float(n_features)).log())
 
-    def forward(self, z: Tensor, covariates: Tensor | None, size_factor: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the expected counts (B, p), and the last hidden layer (B, h)."""
-        h = self.hidden(with_covariates(z, covariates))
-        # in half precision a total of thousands has an error of whole counts
-        counts = self.log_total.exp() * self.proportions(h).float().softmax(1)
+    def forward(self, z: Tensor, covariates: Tensor | None, size_factor: Tensor | None) -> Tensor:
+        """Return the expected counts (B, p)."""
+        counts = self.log_total.exp() * self.proportions(z, covariates).softmax(1)
         counts = counts if size_factor is None else size_factor * counts
-        return counts.clamp(min=LEAST_COUNT), h
+        return counts.clamp(min=LEAST_COUNT)
 
     @torch.no_grad()
     def start_at(self, mean: Tensor) -> None:
         """Predict about these counts (p,) before training."""
         log_mean = mean.clamp(min=1e-4).log()
         self.log_total.copy_(log_mean.logsumexp(0))
-        self.proportions.bias.copy_(log_mean - log_mean.mean())
+        self.proportions.start_at(log_mean - log_mean.mean())
 
 
 class Dispersion(nn.Module):

@@ -26,6 +26,7 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
         [] if "evaluate" in wrong else [*_holdout_problems(spec), *_compare_problems(spec), *_interval_problems(spec)]
     )
     found += [] if wrong & {"correspondence", "until"} else _until_problems(spec)
+    found += [] if wrong & {"losses", "modalities"} else _target_problems(spec)
     if wrong.isdisjoint(("correspondence", "evaluate")):
         right = [name for name, term in (spec.losses or {}).items() if term is not None]
         found += [problem for name in right for problem in _correspondence_problems(spec, name)]
@@ -106,6 +107,18 @@ def _weight_problems(spec: Spec) -> list[Problem]:
         message += " that does without an inferred correspondence, as correspondence.infer is null"
     fix = "give one a weight, such as `losses: {reconstruction: 31.25}`"
     return [Problem(spec._marks.get("losses", Mark()), "losses", message, (fix,))]
+
+
+def _target_problems(spec: Spec) -> list[Problem]:
+    """Losses that encode what was decoded, where a decoder predicts something else than its encoder reads."""
+    others = [name for name, modality in spec.modalities.items() if modality and modality.target is not None]
+    names = [name for name, term in spec.losses.items() if term and "shared" in term.component.cls.requires]
+    found = []
+    for name in names if others else []:
+        message = f"{name} encodes what was decoded, and {others[0]} has a target that its encoder does not read"
+        fix = f"leave modalities.{others[0]}.target out, or the loss, with `losses: {{{name}: null}}`"
+        found.append(Problem(spec._marks.get(f"losses.{name}", Mark()), f"losses.{name}", message, (fix,)))
+    return found
 
 
 def _correspondence_problems(spec: Spec, name: str) -> list[Problem]:

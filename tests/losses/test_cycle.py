@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from jamie.core.batch import Batch, PairBlocks
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, SpecError
 from jamie.losses.cycle import Cycle
 from jamie.model.aggregators.none import NoAggregator
 from jamie.model.decoders.linear import LinearDecoder
 from jamie.model.encoders.linear import LinearEncoder
 from jamie.model.joint_vae import JointVAE
+from jamie.spec import load_spec
 from jamie.testing import toy
 
 
@@ -58,3 +59,11 @@ def test_another_target_is_refused():
     )
     with pytest.raises(DataError, match=message):
         Cycle()(batch, toy.Model()(batch))
+
+
+def test_another_target_is_told_before_data_are_read():
+    spec = {"modalities": {"rna": {"target": {"layer": "counts"}}, "atac": {}}, "losses": {"cycle": 1}}
+    message = r"losses.cycle: cycle encodes what was decoded, and rna has a target that its encoder does not read"
+    with pytest.raises(SpecError, match=message):
+        load_spec(spec, reads_data=False)
+    assert "cycle" in load_spec({**spec, "modalities": {"rna": {}, "atac": {}}}, reads_data=False).losses

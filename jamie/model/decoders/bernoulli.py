@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field
-from torch import Tensor, nn
+from pydantic import Field, PositiveInt
+from torch import Tensor
 from torch.distributions import Bernoulli
 
 from jamie.core.interfaces import Decoder
 from jamie.core.interfaces.decoder import Support
-from jamie.model.count_network import WIDTH
-from jamie.model.layers import hidden_layers, with_covariates
+from jamie.model.skip_network import SkipNetwork
 
 LARGEST_LOGIT = 15.0  # beyond, a probability is 0 or 1 in float32
 
@@ -25,7 +24,7 @@ class BernoulliDecoder(Decoder):
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null for one of 128 units.
+        Widths of the hidden layers, beside which runs a linear path; null for one of 128 units.
     dropout
         Probability of dropping a hidden unit in training.
     """
@@ -40,21 +39,18 @@ class BernoulliDecoder(Decoder):
         n_features: int,
         *,
         n_covariates: int = 0,
-        widths: list[Annotated[int, Field(ge=1)]] | None = None,
+        widths: list[PositiveInt] | None = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
-        hidden = [n_latent + n_covariates, *([WIDTH] if widths is None else widths)]
-        self.hidden = hidden_layers(hidden, dropout)
-        self.logits = nn.Linear(hidden[-1], n_features)
+        self.logits = SkipNetwork(n_latent + n_covariates, n_features, widths, dropout)
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Bernoulli:
-        logits = self.logits(self.hidden(with_covariates(z, covariates))).float()
+        logits = self.logits(z, covariates)
         return Bernoulli(logits=logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT), validate_args=False)
 
-    @torch.no_grad()
     def start_at(self, mean: Tensor, variance: Tensor) -> None:
-        self.logits.bias.copy_(torch.logit(mean, eps=1e-3))
+        self.logits.start_at(torch.logit(mean, eps=1e-3))
 
     @classmethod
     def test_params(cls) -> dict[str, object]:

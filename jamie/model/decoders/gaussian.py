@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.distributions import Normal
 
 from jamie.core.interfaces import Decoder
-from jamie.model.count_network import WIDTH
-from jamie.model.layers import hidden_layers, with_covariates
+from jamie.model.skip_network import SkipNetwork
 
 LARGEST_LOG = 10.0  # of variances: smaller ones than exp(-10) would make one feature outweigh all others
 
@@ -27,7 +26,7 @@ class GaussianDecoder(Decoder):
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null for one of 128 units.
+        Widths of the hidden layers, beside which runs a linear path; null for one of 128 units.
     dropout
         Probability of dropping a hidden unit in training.
     learn_variance
@@ -43,24 +42,22 @@ class GaussianDecoder(Decoder):
         n_features: int,
         *,
         n_covariates: int = 0,
-        widths: list[Annotated[int, Field(ge=1)]] | None = None,
+        widths: list[PositiveInt] | None = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         learn_variance: bool = True,
     ) -> None:
         super().__init__()
-        hidden = [n_latent + n_covariates, *([WIDTH] if widths is None else widths)]
-        self.hidden = hidden_layers(hidden, dropout)
-        self.mean = nn.Linear(hidden[-1], n_features)
+        self.mean = SkipNetwork(n_latent + n_covariates, n_features, widths, dropout)
         self.log_variance = nn.Parameter(torch.zeros(n_features), requires_grad=learn_variance)
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Normal:
-        mean = self.mean(self.hidden(with_covariates(z, covariates)))
+        mean = self.mean(z, covariates)
         deviation = (0.5 * self.log_variance.clamp(-LARGEST_LOG, LARGEST_LOG)).exp()
         return Normal(mean, deviation, validate_args=False)
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, variance: Tensor) -> None:
-        self.mean.bias.copy_(mean)
+        self.mean.start_at(mean)
         if self.log_variance.requires_grad:
             self.log_variance.copy_(variance.clamp(min=1e-4).log())
 

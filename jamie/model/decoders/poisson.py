@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.distributions import Poisson
 
@@ -23,7 +23,7 @@ class PoissonDecoder(Decoder):
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null for one of 128 units.
+        Widths of the hidden layers, beside which runs a linear path; null for one of 128 units.
     dropout
         Probability of dropping a hidden unit in training.
     """
@@ -39,14 +39,14 @@ class PoissonDecoder(Decoder):
         n_features: int,
         *,
         n_covariates: int = 0,
-        widths: list[Annotated[int, Field(ge=1)]] | None = None,
+        widths: list[PositiveInt] | None = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
         self.counts = CountNetwork(n_latent + n_covariates, n_features, widths, dropout)
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Poisson:
-        mean, _ = self.counts(z, covariates, size_factor)
+        mean = self.counts(z, covariates, size_factor)
         return Poisson(mean, validate_args=False)
 
     def start_at(self, mean: Tensor, variance: Tensor) -> None:

@@ -24,6 +24,7 @@ from jamie.model.decoders.zero_inflated_negative_binomial import ZeroInflatedNeg
 from jamie.model.distributions import ZeroInflatedNegativeBinomial, negative_binomial
 from jamie.model.encoders.linear import LinearEncoder
 from jamie.model.joint_vae import JointVAE
+from jamie.model.skip_network import SkipNetwork
 
 COUNTS = np.arange(40)[:, None]
 MEAN, THETA, GATE = np.array([0.05, 2.0, 30.0]), np.array([0.3, 5.0, 800.0]), np.array([-3.0, 0.0, 2.0])
@@ -92,8 +93,8 @@ def test_decoders_start_at_mean_and_variance(cls):
     mean, variance = tensor([0.2, 0.5, 0.7]), tensor([0.3, 1.0, 1.2])
     decoder = cls(2, 3, widths=[4]).eval()
     decoder.start_at(mean, variance)
-    output = decoder.mean if cls is GaussianDecoder else decoder.logits if cls is BernoulliDecoder else None
-    torch.nn.init.zeros_((output or decoder.counts.proportions).weight)
+    network = next(part for part in decoder.modules() if isinstance(part, SkipNetwork))
+    torch.nn.init.zeros_(network.linear.weight)
     found = decoder(torch.randn(1, 2))
     assert getattr(found, "mu", found.mean)[0].detach().numpy() == pytest.approx(mean.numpy(), rel=1e-4)
     if cls in (GaussianDecoder, NegativeBinomialDecoder):
@@ -113,7 +114,9 @@ def test_moments_are_those_of_counts_at_the_median_depth():
     start_decoders(network, cells, {"a": np.array([0, 1]), "b": np.array([0, 1])})
     assert targets["a"][1, 2] == 10
     assert decoders["a"].counts.log_total.exp().item() == pytest.approx(9, rel=1e-5)
-    assert decoders["a"].counts.proportions.bias.softmax(0).detach().numpy() == pytest.approx(np.array([2, 3, 4]) / 9)
+    assert decoders["a"].counts.proportions.linear.bias.softmax(0).detach().numpy() == pytest.approx(
+        np.array([2, 3, 4]) / 9
+    )
     assert torch.equal(decoders["b"].mean.bias, before)
 
 
@@ -137,7 +140,7 @@ def test_a_gaussian_of_fixed_variance_has_the_gradient_of_half_the_squared_error
 def test_a_gaussian_learns_the_variance_that_is_left():
     torch.manual_seed(0)
     decoder, x = GaussianDecoder(1, 2, widths=[1]), torch.randn(500, 2) * tensor([0.5, 3.0])
-    optimizer = torch.optim.Adam([decoder.log_variance, decoder.mean.bias], lr=0.1)
+    optimizer = torch.optim.Adam([decoder.log_variance, decoder.mean.linear.bias], lr=0.1)
     for _ in range(300):
         optimizer.zero_grad()
         (-decoder.eval()(torch.zeros(500, 1)).log_prob(x).mean()).backward()
