@@ -9,28 +9,44 @@ as many target features as are to be imputed; its targets are principal componen
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from anndata import AnnData
-from mudata import MuData
-from scipy import sparse
-
-import jamie
-from jamie.core.context import physical_memory
+if TYPE_CHECKING:
+    from scipy import sparse
 
 GENES, TRAINED_ON = 2000, 600
 PREPROCESS = {"genes": ["log_normalize", {"pca": {"n_components": 128}}], "target": ["standardize", "pca"]}
 
 
+def prepare(n_cells: int, n_features: int, folder: Path) -> None:
+    """Save a model of genes and `n_features` target features, and cells to impute these of."""
+    import numpy as np
+    from anndata import AnnData
+    from mudata import MuData
+
+    import jamie
+    from jamie.data.assemble import mudata_conventions
+
+    target = np.random.default_rng(1).normal(size=(TRAINED_ON, n_features)).astype(np.float32)
+    with mudata_conventions():
+        mdata = MuData({"genes": AnnData(counts(TRAINED_ON, 0)), "target": AnnData(target)})
+    settings = {f"modalities.{name}.preprocess": steps for name, steps in PREPROCESS.items()}
+    jamie.JAMIE("default", settings, min_epochs=2, max_epochs=2).fit(mdata).save(folder / "model")
+    AnnData(counts(n_cells, 2)).write_h5ad(folder / "cells.h5ad")
+
+
 def counts(n: int, seed: int) -> sparse.csr_matrix:
     """Counts of genes, made a piece at a time."""
+    import numpy as np
+    from scipy import sparse
+
     generator = np.random.default_rng(seed)
     pieces = []
     for start in range(0, n, 10_000):
@@ -41,14 +57,17 @@ def counts(n: int, seed: int) -> sparse.csr_matrix:
     return sparse.vstack(pieces, format="csr")
 
 
-def train(n_features: int, folder: Path) -> None:
-    """Save a model of genes and `n_features` target features."""
-    genes = counts(TRAINED_ON, 0)
-    target = np.random.default_rng(1).normal(size=(TRAINED_ON, n_features)).astype(np.float32)
-    mdata = MuData({"genes": AnnData(genes), "target": AnnData(target)})
-    settings = {f"modalities.{name}.preprocess": steps for name, steps in PREPROCESS.items()}
-    model = jamie.JAMIE("default", settings, min_epochs=2, max_epochs=2)
-    model.fit(mdata).save(folder)
+def measured(command: list[str], out: Path) -> str:
+    """Run `jamie` from this process, whose own memory is small: a child begins with that of its parent."""
+    started = time.monotonic()
+    child = subprocess.Popen([sys.executable, "-m", "jamie", *command], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds, peak = time.monotonic() - started, usage.ru_maxrss
+    if status:
+        raise SystemExit(f"jamie {' '.join(command[:3])} failed")
+    files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 2**30
+    return f"{seconds:.0f} s, peak memory {peak / 2**20:.2f} GiB, {size:.1f} GiB in {len(files)} files"
 
 
 def main() -> None:
@@ -62,22 +81,19 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
-        train(given.features, folder / "model")
-        AnnData(counts(given.cells, 2)).write_h5ad(folder / "cells.h5ad")
+        arguments = [str(given.cells), str(given.features), str(folder)]
+        subprocess.run([sys.executable, __file__, "prepare", *arguments], check=True, stderr=subprocess.DEVNULL)
         chosen = [] if given.chosen is None else ["--features", ",".join(map(str, range(given.chosen)))]
-        print(f"{given.cells} cells x {given.chosen or given.features} features; {physical_memory() / 2**30:.0f} GiB")
+        print(f"{given.cells} cells x {given.chosen or given.features} features")
         for suffix in given.suffix or [".h5ad", ".zarr"]:
             out = folder / f"imputed{suffix}"
-            command = ["impute", folder / "model", folder / "cells.h5ad", "--source", "genes", "--out", out, *chosen]
-            started = time.monotonic()
-            subprocess.run([sys.executable, "-m", "jamie", *map(str, command)], check=True, stdout=subprocess.DEVNULL)
-            seconds = time.monotonic() - started
-            files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
-            size = sum(path.stat().st_size for path in files) / 2**30
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20  # the largest so far
-            print(f"{suffix}: {seconds:.0f} s, peak memory {peak:.2f} GiB, {size:.1f} GiB in {len(files)} files")
+            cells = [str(folder / "model"), str(folder / "cells.h5ad"), "--source", "genes", "--out", str(out)]
+            print(f"{suffix}: {measured(['impute', *cells, *chosen], out)}", flush=True)
             shutil.rmtree(out) if out.is_dir() else out.unlink()
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["prepare"]:
+        prepare(int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        main()
