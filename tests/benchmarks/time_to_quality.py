@@ -4,10 +4,11 @@
         [--paper KEY=VALUE ...]
 
 Trains both in one process on the datasets of ``specs/bench/imputation.yaml`` (by a part of their file's name; all
-of them unless some are named), on the same cells, and scores them while they train: mean Pearson over the features
-of held-out cells, of both directions. The clock is the processor's time in this process; it stands still while they
-are scored. An ensemble is scored as it grows. What is printed is the time until the paper's final quality is reached
-and the ratio to the paper's whole training, and to the time that the paper's settings needed to get as far themselves.
+of them unless some are named), on the same cells, each with its own preprocessing, and scores them while they train:
+mean Pearson over the features of held-out cells, of both directions. The clock is the processor's time in this process;
+it stands still while they are scored. An ensemble is scored as it grows. What is printed is the time until the paper's
+final quality is reached and the ratio to the paper's whole training, and to the time that the paper's settings needed
+to get as far themselves.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ import yaml
 
 import jamie.training.fit as fitting
 from jamie.core.context import Context
-from jamie.core.data import Dataset, Split
 from jamie.core.scoring import ImputedPair
 from jamie.data.load import load_dataset
 from jamie.data.split import split_cells
@@ -36,6 +36,7 @@ from jamie.model.apply import impute
 from jamie.model.joint_vae import JointVAE
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.spec import Spec, expand, load_spec
+from jamie.spec.sections import EVERY
 from jamie.training.loop import History, Trainer
 
 SPEC = Path(__file__).parents[2] / "specs" / "bench" / "imputation.yaml"
@@ -169,8 +170,11 @@ def compared(spec: Spec, paper: Mapping[str, Any]) -> None:
     theirs = next(ref for ref in spec.evaluate.compare if ref.name == "jamie")
     settings = {**(theirs.params["settings"] or {}), **paper}
     of_paper = load_spec(theirs.params["spec"], settings, reads_data=False)
+    steps = of_paper.modalities[EVERY].preprocess
+    own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
+    as_paper = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
     ours = _trained_warm(prepare(dataset, split, spec, context), spec, context)
-    other = _trained_warm(_as_paper(dataset, split, spec, context), of_paper, context)
+    other = _trained_warm(as_paper, of_paper, context)
     directions = tuple(other.final)
     for name, course in (("default", ours), ("paper", other)):
         final = ", ".join(f"{direction} {value:.3f}" for direction, value in course.final.items())
@@ -178,13 +182,6 @@ def compared(spec: Spec, paper: Mapping[str, Any]) -> None:
     for direction in directions:
         _print_times(direction, ours, other, (direction,))
     _print_times("mean of both", ours, other, directions)
-
-
-def _as_paper(dataset: Dataset, split: Split, spec: Spec, context: Context) -> Prepared:
-    """Preprocess as the methods of the benchmark have it."""
-    steps = spec.evaluate.compare_preprocess
-    own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities} if steps is not None else {}
-    return prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
 
 
 def _print_times(name: str, ours: Course, other: Course, directions: tuple[str, ...]) -> None:
