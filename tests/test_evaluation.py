@@ -205,6 +205,8 @@ def test_refit_delivers_a_model_of_all_cells_and_scores_of_the_one_that_was_eval
     one, two = (r.model.modalities["rna"].fill for r in (result, again))
     np.testing.assert_allclose(two, cells()["rna"].X.mean(axis=0), rtol=1e-5)
     assert not np.allclose(one, two)
+    stages = json.loads((again.folder / "manifest.json").read_text())["stages"]
+    assert again.methods[0]["training"] == stages["training"] != stages["refit training"]
     with pytest.raises(OutputError, match="fitted again on all cells"):
         evaluate_run(again.folder)
 
