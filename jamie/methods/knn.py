@@ -31,15 +31,24 @@ class KNN(Method):
         How many.
     distance : str
         ``cosine`` compares the direction of the scores only, which a cell's depth does not change.
+    n_components : int
+        How many of the scores count, the first ones: after PCA, the leading components. All by default.
     """
 
     name: ClassVar[str] = "knn"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(self, *, k: PositiveInt = 5, distance: Literal["euclidean", "cosine"] = "euclidean") -> None:
+    def __init__(
+        self,
+        *,
+        k: PositiveInt = 5,
+        distance: Literal["euclidean", "cosine"] = "euclidean",
+        n_components: PositiveInt | None = None,
+    ) -> None:
         self.k = k
         self.distance = distance
+        self.n_components = n_components
 
     def _fit(self, cells: Cells, context: Context) -> None:
         from sklearn.neighbors import KNeighborsRegressor
@@ -47,8 +56,11 @@ class KNN(Method):
         self._regressions: dict[tuple[str, str], KNeighborsRegressor] = {}
         for a, b in permutations(cells.modalities, 2):
             x, y = paired(cells, a, b, method=self.name, at_least=self.k)
-            self._regressions[a, b] = KNeighborsRegressor(self.k, metric=self.distance).fit(x, y)
+            self._regressions[a, b] = KNeighborsRegressor(self.k, metric=self.distance).fit(self._leading(x), y)
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = self._regressions[source, target].predict(scores)
+        found: NDArray[np.floating] = self._regressions[source, target].predict(self._leading(scores))
         return found
+
+    def _leading(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        return scores[:, : self.n_components]

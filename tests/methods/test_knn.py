@@ -18,6 +18,15 @@ def test_knn_is_the_mean_of_the_partners_of_the_nearest_matched_cells(distance):
     np.testing.assert_allclose(found.mean, expected, rtol=1e-5)
 
 
+def test_distances_may_be_of_the_leading_scores():
+    cells = toy.cells()
+    rows, columns = cells.pairs("rna", "atac")
+    leading = cells.scores["rna"][:, :2]
+    nearest = np.argsort(cdist(leading, leading[rows]), axis=1)[:, :3]
+    found = KNN(k=3, n_components=2).fit(cells, Context()).impute(cells.scores["rna"], "rna", "atac")
+    np.testing.assert_allclose(found.mean, cells.targets["atac"][columns][nearest].mean(axis=1), rtol=1e-5)
+
+
 def test_one_neighbor_of_a_matched_cell_is_its_partner():
     cells = toy.cells()
     rows, columns = cells.pairs("atac", "rna")
