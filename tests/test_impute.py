@@ -140,10 +140,9 @@ class TestIntervals:
         assert len(model.impute(modalities["rna"], intervals=True).layers) == 3
         assert len(model.impute(modalities["rna"], features=["marker1"]).layers) == 3
 
-    def test_that_the_model_does_not_have(self, place, modalities):
-        training = {"min_epochs": 1, "max_epochs": 1, "calibration": 0}
+    def test_that_the_model_does_not_have(self, modalities):
         with mudata_conventions():
-            model = jamie.JAMIE({"training": training}).fit(MuData(modalities))
+            model = jamie.JAMIE("paper", min_epochs=1, max_epochs=1).fit(MuData(modalities))
         assert not model.impute(modalities["rna"]).layers
         words = (
             "rna to protein: expected a model that has intervals, found none for this direction\n  train with training"
