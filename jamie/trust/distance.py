@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.data import Matrix
+from jamie.core.interfaces import Preprocessor
 from jamie.correspondence.neighbors import nearest
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.pca import PCA
@@ -50,14 +51,16 @@ class _Space:
     axes: Floats
 
     @classmethod
-    def of(cls, scores: NDArray[np.floating]) -> _Space:
+    def of(cls, scores: NDArray[np.floating], units: Floats | None = None) -> _Space:
+        """Find the directions of scores (n, d), each of which is multiplied by its unit (d,) first."""
         from sklearn.utils.extmath import randomized_svd
 
         center = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+        units = np.ones(len(center), np.float32) if units is None else units
         k = min(COMPONENTS, *scores.shape)
-        _, roots, directions = randomized_svd(scores - center, k, random_state=0)
+        _, roots, directions = randomized_svd((scores - center) * units, k, random_state=0)
         sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(scores))
-        axes = directions.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
+        axes = units[:, None] * directions.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
         return cls(center, axes.astype(np.float32))
 
     def __call__(self, scores: NDArray[np.floating]) -> Floats:
@@ -125,7 +128,7 @@ def fit_distance(
     n = X.shape[0]
     if n < FEWEST:
         return None
-    steps = chain.steps[:-1] if chain.steps and isinstance(chain.steps[-1], PCA) else chain.steps
+    steps, units = _before_components(chain)
     order = context.generator().permutation(n)
     usual: list[Floats] = []
     for left_out in np.array_split(order, FOLDS):
@@ -139,13 +142,21 @@ def fit_distance(
         usual.append(_distances(space(again.scores(X[some], obs.iloc[some], context)), cells))
         if sum(map(len, usual)) >= ENOUGH:
             break
-    return CellDistance(*_stored(scores, context), np.sort(np.concatenate(usual)))
+    return CellDistance(*_stored(scores, context, units), np.sort(np.concatenate(usual)))
 
 
-def _stored(scores: NDArray[np.floating], context: Context) -> tuple[_Space, Floats]:
+def _before_components(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
+    """Return the steps but for a last `pca`, and the lengths (d,) of that one's scores in units of what it is given."""
+    if not chain.steps or not isinstance(chain.steps[-1], PCA):
+        return chain.steps, None
+    lengths: NDArray[np.float64] = np.linalg.norm(chain.steps[-1].affine()[0], axis=0)
+    return chain.steps[:-1], (1 / lengths).astype(np.float32)
+
+
+def _stored(scores: NDArray[np.floating], context: Context, units: Floats | None = None) -> tuple[_Space, Floats]:
     """Return the space of some training cells, drawn at random, and these cells in it."""
     order = context.generator().permutation(len(scores))
-    space = _Space.of(scores[np.sort(order[:_MOST_CELLS])])
+    space = _Space.of(scores[np.sort(order[:_MOST_CELLS])], units)
     return space, space(scores[np.sort(order[:MOST_STORED])])
 
 

@@ -59,6 +59,16 @@ def test_other_cells_are_far(trained):
         assert (distance.quantiles(scores(other)) >= 0.99).mean() > 0.9
 
 
+@pytest.mark.parametrize("scale", ["none", "common"])
+def test_neither_the_scale_of_components_nor_units_mean_anything(scale, trained):
+    X, new = cells(250, 0), cells(50, 1)
+    obs, features = pd.DataFrame(index=range(250)), pd.Index(range(P))
+    chain = Chain([Standardize(), PCA(n_components=100, scale=scale)]).fit(1000 * X, obs, features)
+    found = fit_distance(chain, 1000 * X, obs, features, chain.transform(1000 * X, obs), Context().at("distance"))
+    expected = trained[0].quantiles(trained[1](new))
+    np.testing.assert_allclose(found.quantiles(chain.transform(1000 * new, obs[:50])), expected, atol=0.01)
+
+
 def test_sparse_cells_and_state(trained):
     X = np.random.default_rng(0).poisson(0.5, size=(60, 30)).astype(np.float32)
     distance, scores = fitted(X, sparse.csr_array)
