@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from scipy import sparse
 
 from jamie.core.data import Matrix
@@ -25,7 +25,7 @@ _SMALLEST_SINGULAR_VALUE = 1e-7
 
 
 class PCA(Preprocessor):
-    """Scores on the leading principal components, all divided by one common factor.
+    """Scores on the leading principal components, divided by one common factor unless they are whitened.
 
     With V (p, q) the components and m (p,) the mean of the training cells, Z = (X - m) V / f. The factor f makes the
     mean variance of the scores 1 on the training cells and keeps the components' relative weight, so that a squared
@@ -37,14 +37,24 @@ class PCA(Preprocessor):
         How many components; fewer, with a notice, where the training cells span fewer dimensions.
     scale
         ``common`` divides all scores by one factor, ``none`` leaves them in the units of the features.
+    whitening
+        Power w of its own standard deviation that each component is divided by before: at 0 the first components
+        outweigh all others, at 1 all weigh the same.
     """
 
     name: ClassVar[str] = "pca"
     references: ClassVar[tuple[str, ...]] = ("10.1098/rsta.2015.0202",)
 
-    def __init__(self, *, n_components: PositiveInt = 512, scale: Literal["common", "none"] = "common") -> None:
+    def __init__(
+        self,
+        *,
+        n_components: PositiveInt = 512,
+        scale: Literal["common", "none"] = "common",
+        whitening: Annotated[float, Field(ge=0, le=1)] = 0.0,
+    ) -> None:
         self.n_components = n_components
         self.scale = scale
+        self.whitening = whitening
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -65,8 +75,11 @@ class PCA(Preprocessor):
                 *(kept, self.n_components, n, p),
             )
         self.components = np.ascontiguousarray(components[:kept])
-        spread = float(np.sqrt((singular_values[:kept] ** 2).sum() / (n * kept)))
-        self.factor = spread if self.scale == "common" and spread > 0 else 1.0
+        sd = singular_values[:kept] / np.sqrt(n)
+        self.factor = sd**self.whitening
+        spread = float(np.sqrt(np.mean((sd / self.factor) ** 2)))
+        if self.scale == "common" and spread > 0:
+            self.factor = self.factor * spread
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()
@@ -79,7 +92,7 @@ class PCA(Preprocessor):
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         scores: Any = Z
-        scores = (scores.toarray() if sparse.issparse(Z) else scores) * np.float32(self.factor)
+        scores = (scores.toarray() if sparse.issparse(Z) else scores) * self.factor.astype(np.float32)
         values: NDArray[np.float32] = scores @ self.components.astype(
             np.float32
         )  # in the precision of Z: twice as fast
@@ -98,10 +111,10 @@ class PCA(Preprocessor):
         return A, -self.mean @ A
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        return {"components": self.components, "mean": self.mean}, {"factor": self.factor}
+        return {"components": self.components, "mean": self.mean, "factor": self.factor}, {}
 
     def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
-        self.components, self.mean, self.factor = arrays["components"], arrays["mean"], plain["factor"]
+        self.components, self.mean, self.factor = arrays["components"], arrays["mean"], arrays["factor"]
 
 
 def _decompose(X: Matrix, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
