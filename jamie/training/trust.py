@@ -117,7 +117,8 @@ def calibrate_direction(
     used = np.flatnonzero(np.isin(rows, np.concatenate([*left_out, np.empty(0, np.int64)])))
     if int((len(used) + 1) * (1 - level) + 1e-9) < 1:
         if sum(map(len, left_out)):
-            log.warning(
+            log.log(
+                logging.WARNING if len(rows) else logging.INFO,  # without known pairs nobody expects any
                 "%s to %s: %d matched cells set aside are too few for intervals that hold %g %%",
                 *(source, target, len(used), 100 * level),
             )
@@ -126,10 +127,8 @@ def calibrate_direction(
     if len(used) > most:
         used = used[np.linspace(0, len(used) - 1, most).astype(np.int64)]
     rows, columns = rows[used], columns[used]
-    total, count = (
-        np.zeros((len(rows), cells.targets[target].shape[1]), np.float32),
-        np.zeros((len(rows), 1), np.float32),
-    )
+    total = np.zeros((len(rows), cells.targets[target].shape[1]), np.float32)
+    count = np.zeros((len(rows), 1), np.float32)
     for member, indices in enumerate(left_out):
         mine = np.flatnonzero(np.isin(rows, indices))
         total[mine] += predict(member, rows[mine])
