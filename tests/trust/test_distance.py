@@ -59,11 +59,11 @@ def test_other_cells_are_far(trained):
         assert (distance.quantiles(scores(other)) >= 0.99).mean() > 0.9
 
 
-@pytest.mark.parametrize("scale", ["none", "common"])
-def test_neither_the_scale_of_components_nor_units_mean_anything(scale, trained):
+@pytest.mark.parametrize("scaling", [{"scale": "none"}, {"whitening": 0.5}, {"whitening": 1.0}])
+def test_neither_the_scale_of_components_nor_units_mean_anything(scaling, trained):
     X, new = cells(250, 0), cells(50, 1)
     obs, features = pd.DataFrame(index=range(250)), pd.Index(range(P))
-    chain = Chain([Standardize(), PCA(n_components=100, scale=scale)]).fit(1000 * X, obs, features)
+    chain = Chain([Standardize(), PCA(n_components=100, **scaling)]).fit(1000 * X, obs, features)
     found = fit_distance(chain, 1000 * X, obs, features, chain.transform(1000 * X, obs), Context().at("distance"))
     expected = trained[0].quantiles(trained[1](new))
     np.testing.assert_allclose(found.quantiles(chain.transform(1000 * new, obs[:50])), expected, atol=0.01)
