@@ -34,7 +34,7 @@ def cross_problems(spec: Spec, problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _epoch_problems(spec: Spec) -> list[Problem]:
-    least, most = spec.training.min_epochs, spec.training.max_epochs
+    least, most = spec.training.least_epochs, spec.training.max_epochs
     if least <= most:
         return []
     keys = ("training.min_epochs", "training.max_epochs")
@@ -43,7 +43,8 @@ def _epoch_problems(spec: Spec) -> list[Problem]:
         f"expected min_epochs <= max_epochs, found {least} > {most}; annealing runs over min_epochs, "
         "and the best state is kept among the epochs after them"
     )
-    return [Problem(spec._marks.get(key, Mark()), key, message, (f"set training.min_epochs to at most {most}",))]
+    fix = f"set training.min_epochs to at most {most}, or to null for four fifths of max_epochs"
+    return [Problem(spec._marks.get(key, Mark()), key, message, (fix,))]
 
 
 def _holdout_problems(spec: Spec) -> list[Problem]:

@@ -125,7 +125,7 @@ def _trainer(
     frequencies = {m: values[aside.fitted[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
     start_decoders(model, cells, aside.fitted)
-    objective = Objective({name: _term(term, firmness) for name, term in terms.items()}, horizon=section.min_epochs)
+    objective = Objective({name: _term(term, firmness) for name, term in terms.items()}, horizon=section.least_epochs)
     sampling = context.at(context.stage.replace("training", "sampling"))
     sampler, batches = _source(cells, inferred, aside.fitted, spec, section.batch_size, sampling)
     validation = []

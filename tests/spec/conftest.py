@@ -52,7 +52,12 @@ def _shapes(
 
 
 def _pca(
-    self, *, n_components: Annotated[int, Field(ge=1)] = 512, solver: Literal["full", "randomized"] = "full"
+    self,
+    *,
+    n_components: Annotated[int, Field(ge=1)] = 512,
+    solver: Literal["full", "randomized"] = "full",
+    whitening: float = 0.0,
+    cells_per_component: int | None = None,
 ) -> None:
     pass
 
@@ -112,11 +117,14 @@ COMPONENTS = [
     component(CorrespondenceInferer, "auto"),
     component(Encoder, "mlp", _layers),
     component(Encoder, "linear"),
+    component(Encoder, "linear_skip", _layers),
     component(Decoder, "mlp", _layers),
+    component(Decoder, "linear_skip", _layers),
     component(Aggregator, "correlation"),
     component(Loss, "kl"),
     component(Loss, "combination"),
     component(Loss, "reconstruction"),
+    component(Loss, "cross_reconstruction"),
     component(Loss, "alignment", requires=frozenset({"inferred"})),
     Margin,
     component(Schedule, "constant"),

@@ -17,10 +17,10 @@ def test_everything_but_data_has_a_default(load):
     assert [p.name for p in spec.modality("anything").preprocess] == ["standardize", "pca"]
     assert spec.correspondence.known.name == "by_name"
     assert spec.correspondence.infer.name == "auto"
-    assert list(spec.losses) == ["kl", "combination", "reconstruction", "alignment"]
-    assert [t.weight for t in spec.losses.values()] == [1, 1000, 31.25, 31.25]
-    assert [t.schedule.name for t in spec.losses.values()] == ["sigmoid", "constant", "constant", "constant"]
-    assert (spec.training.batch_size, spec.training.steps_per_epoch) == (512, "auto")
+    assert list(spec.losses) == ["kl", "combination", "reconstruction", "cross_reconstruction", "alignment"]
+    assert all(term.weight > 0 for term in spec.losses.values())
+    assert {term.schedule.name for term in spec.losses.values()} == {"constant"}
+    assert (spec.training.device, spec.training.steps_per_epoch) == ("auto", "auto")
     assert [m.plain() for m in spec.evaluate.metrics] == [
         {"label_transfer_accuracy": {"leave_partner_out": False}},
         {"label_transfer_accuracy": {"leave_partner_out": True}},
@@ -28,10 +28,13 @@ def test_everything_but_data_has_a_default(load):
     ]
 
 
-def test_the_paper_preset_infers(load):
+def test_the_paper_preset_is_as_the_paper_has_it(load):
     spec = load("preset: paper\ndata: toy\n")
     assert spec.correspondence.infer.name == "unioncom"
-    assert spec.losses["alignment"].weight == 31.25
+    weights = {"kl": 1, "combination": 1000, "reconstruction": 31.25, "alignment": 31.25}
+    assert {name: term.weight for name, term in spec.losses.items()} == weights
+    assert [t.schedule.name for t in spec.losses.values()] == ["sigmoid", "constant", "constant", "constant"]
+    assert (spec.training.batch_size, spec.training.min_epochs, spec.training.max_epochs) == (512, 2500, 10_000)
 
 
 def test_no_preset(load):

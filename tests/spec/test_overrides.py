@@ -3,6 +3,7 @@ import pytest
 BASE = """data: {h5: {path: a.h5}}
 modalities:
   rna: {preprocess: [standardize, {pca: {n_components: 50}}], encoder: {mlp: {dropout: 0.5}}}
+losses: {kl: {schedule: sigmoid}}
 """
 
 

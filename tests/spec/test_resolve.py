@@ -67,7 +67,7 @@ evaluate: {holdout: {fraction: 1}}
         ("losses: {kl: .nan}", "losses.kl.weight: expected a finite number, found NaN"),
         ("model: {latent_dim: 10001}", "model.latent_dim: expected a whole number from 1 to 10000, found 10001"),
         (
-            "losses: {kl: 0, combination: 0, reconstruction: null, alignment: 0}",
+            "losses: {kl: 0, combination: 0, reconstruction: null, cross_reconstruction: 0, alignment: 0}",
             "  losses: expected at least one loss with a weight above 0\n",
         ),
         ("labels: cell_type", "labels: expected a list of text, found 'cell_type'"),
@@ -184,7 +184,7 @@ def test_what_a_constructor_refuses_is_reported_at_its_place(problems):
 
 class TestLosses:
     def test_a_number_is_a_weight(self, load):
-        term = load("data: toy\nlosses: {kl: 3, margin: {margin: 2}}").losses
+        term = load("data: toy\npreset: paper\nlosses: {kl: 3, margin: {margin: 2}}").losses
         assert (term["kl"].weight, term["kl"].schedule.name) == (3.0, "sigmoid")
         assert (term["margin"].weight, term["margin"].component.params) == (1.0, {"margin": 2.0})
 
@@ -225,22 +225,36 @@ class TestEpochs:
         ],
     )
     def test_training_must_not_end_before_annealing_does(self, problems, setting, place):
-        found = problems(f"data: toy\ntraining: {setting}\n")
+        found = problems(f"data: toy\ntraining: {setting}\npreset: paper\n")
         assert found.startswith(place)
         assert self.FIX in found
 
     def test_the_values_and_the_fix_are_said(self, problems):
-        found = problems("data: toy\n", ["training.max_epochs=100"])
+        found = problems("data: toy\npreset: paper\n", ["training.max_epochs=100"])
         assert found == (
             "--set training.max_epochs=100  training.max_epochs: expected min_epochs <= max_epochs, found 2500 > 100; "
-            f"{self.FIX}\n  set training.min_epochs to at most 100"
+            f"{self.FIX}\n  set training.min_epochs to at most 100, or to null for four fifths of max_epochs"
         )
 
     def test_as_many_as_there_are_may_be_needed(self, load):
         assert load("data: toy\ntraining: {min_epochs: 5, max_epochs: 5}").training.min_epochs == 5
 
+    @pytest.mark.parametrize(("most", "least"), [(20, 16), (9, 7), (1, 0), (10_000, 8000)])
+    def test_null_is_four_fifths_of_those_there_are_at_most(self, load, most, least):
+        training = load(
+            "data: toy\npreset: paper\n", {"training.min_epochs": None, "training.max_epochs": most}
+        ).training
+        assert (training.min_epochs, training.least_epochs) == (None, least)
+
+    def test_the_default_preset_needs_no_more_than_the_largest_number(self, load):
+        training = load("data: toy\n", ["training.max_epochs=20"]).training
+        assert (training.least_epochs, training.max_epochs) == (16, 20)
+        assert load("data: toy\ntraining: {min_epochs: 3}\n").training.least_epochs == 3
+
     def test_it_is_found_beside_other_problems_but_not_beside_its_own(self, problems):
-        assert "found 2500 > 9" in problems("data: toy\ntraining: {max_epochs: 9}\ncorrespondence: {rho: 2}")
+        assert "found 12 > 9" in problems(
+            "data: toy\ntraining: {min_epochs: 12, max_epochs: 9}\ncorrespondence: {rho: 2}"
+        )
         assert "min_epochs <=" not in problems("data: toy\ntraining: {max_epochs: 9, min_epochs: x}")
         assert "min_epochs <=" not in problems("data: toy\ntraining: 5")
 
@@ -257,7 +271,7 @@ class TestModalities:
         assert [p.name for p in spec.modality("a").preprocess] == ["standardize", "pca"]
 
     def test_nothing_below_a_name_is_all_defaults(self, load):
-        assert load("data: toy\nmodalities: {rna: , atac: }").modality("rna").encoder.name == "mlp"
+        assert load("data: toy\nmodalities: {rna: , atac: }").modality("rna").encoder.name == "linear_skip"
 
 
 SECTIONS = [

@@ -102,7 +102,7 @@ def test_values_may_be_components_sections_and_null():
     infer = [spec.correspondence.infer for spec in specs[::2]]
     assert infer[0] is None
     assert [one.params["use_known"] for one in infer[1:]] == [True, False]
-    assert [(spec.training.batch_size, spec.training.min_epochs) for spec in specs[:2]] == [(8, 2500), (512, 3)]
+    assert [(spec.training.batch_size, spec.training.min_epochs) for spec in specs[:2]] == [(8, None), (128, 3)]
 
 
 def test_a_section_is_set_before_what_stands_in_it():
@@ -189,7 +189,8 @@ class TestProblems:
             "spec.yaml:3:28  training.min_epochs: expected min_epochs <= max_epochs, found 9 > 5; annealing runs over "
             "min_epochs, and the best state is kept among the epochs after them\n"
             "    3 |   training.min_epochs: [2, 9]\n      |                            ^\n"
-            "  set training.min_epochs to at most 5\n  where training.max_epochs is 5"
+            "  set training.min_epochs to at most 5, or to null for four fifths of max_epochs\n"
+            "  where training.max_epochs is 5"
         )
 
     def test_a_component_that_does_not_exist(self, write):

@@ -58,6 +58,13 @@ def test_training_stops_when_it_no_longer_improves(prepared):
     assert (history.stopped, history.best_epoch, len(history.epochs)) == ("patience", 3, 8)
 
 
+def test_the_best_state_is_sought_in_the_last_fifth_where_no_least_number_is_given(prepared):
+    _, history = train(
+        prepared, None, load_spec(SPEC, {"training.min_epochs": None, "training.max_epochs": 5}), Context()
+    )
+    assert (len(history.epochs), history.best_epoch) == (5, 4)
+
+
 def test_same_seed_same_numbers_and_another_seed_others(prepared, spec):
     one, two, other = (latents(train(prepared, None, spec, Context(seed=s))[0], prepared) for s in (0, 0, 1))
     for m in one:
