@@ -17,6 +17,7 @@ from jamie.spec import load_spec
 from jamie.testing import toy
 
 SPEC = {
+    "preset": "paper",
     "modalities": {
         "*": {"preprocess": ["standardize"], "encoder": {"mlp": {"widths": [16]}}, "decoder": {"mlp": {"widths": [16]}}}
     },

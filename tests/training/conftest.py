@@ -9,6 +9,7 @@ from jamie.preprocess.prepare import prepare
 from jamie.spec import load_spec
 
 SPEC = {
+    "preset": "paper",
     "data": {"simulate_branch": {"n_cells": 60, "n_features": [20, 30]}},
     "labels": ["cell_type"],
     "modalities": {"*": {"preprocess": ["standardize", {"pca": {"n_components": 8}}]}},
