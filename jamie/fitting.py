@@ -135,7 +135,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
     again = replace(spec, evaluate=replace(spec.evaluate, compare=[], metrics=[]))
     everyone = Split({m: np.ones_like(train) for m, train in split.train.items()})
     final = _fit(dataset, everyone, again, context, folder, refit=True)
-    model = replace(final.model, spec=spec)
+    model = replace(final.model, spec=replace(spec, modalities=final.model.spec.modalities))
     evaluated = fitted.outcomes[0]  # whose times stand beside those of the methods
     ours = replace(final.outcomes[0], preparation=evaluated.preparation, training=evaluated.training)
     outcomes = (ours, *fitted.outcomes[1:])
@@ -162,7 +162,7 @@ def _fit(
         checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
         training_cells = prepared.subset(split.train)
         ensemble = train(training_cells.cells(), inferred, spec, context, checkpoint)
-        model = TrainedModel.of(prepared, spec, ensemble.networks)
+        model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
         _save(model, None if refit else folder)
     with stage("calibration"):
         trust = learn_trust(model, training_cells, ensemble.asides, spec.evaluate.intervals.level, context)

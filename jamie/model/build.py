@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -39,6 +40,17 @@ def build_model(
     decoders = {m: spec.modality(m).decoder.build(n_latent, n_targets[m], **told.get(m, {})) for m in n_inputs}
     aggregator = spec.model.aggregator.build(tuple(n_inputs), n_latent)
     return JointVAE(encoders, decoders, aggregator, n_latent, n_targets, frequencies)
+
+
+def sized(spec: Spec, n_cells: Mapping[str, int]) -> Spec:
+    """Return the spec with what its encoders and decoders leave to the number of training cells of each modality."""
+    own = {}
+    for m, n in n_cells.items():
+        settings = spec.modality(m)
+        encoder = replace(settings.encoder, params=settings.encoder.cls.sized(settings.encoder.params, n))
+        decoder = replace(settings.decoder, params=settings.decoder.cls.sized(settings.decoder.params, n))
+        own[m] = replace(settings, encoder=encoder, decoder=decoder)
+    return replace(spec, modalities={**spec.modalities, **own})
 
 
 def start_decoders(network: JointVAE, cells: Cells, fitted: Mapping[str, NDArray[np.int64]]) -> None:

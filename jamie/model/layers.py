@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ def hidden_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
 
 
 WIDTH = 128  # units of a hidden layer, unless a spec says otherwise
+MANY_CELLS = 2000  # from which on a second hidden layer is worth its weights
 
 
 class ResidualLayers(nn.Module):
@@ -67,6 +69,17 @@ def regularized_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.GELU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers)
+
+
+def chosen_for(params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+    """Return parameters of `linear_skip`, those that are null chosen for so many training cells."""
+    many = n_cells >= MANY_CELLS
+    choice = {
+        "widths": [256, 256] if many else [WIDTH],
+        "dropout": 0.3 if many else 0.5,
+        "input_dropout": min(0.2, 200 / n_cells),
+    }
+    return {name: choice.get(name) if value is None else value for name, value in params.items()}
 
 
 def zeroed(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:

@@ -40,6 +40,8 @@ class PCA(Preprocessor):
     whitening
         Power w of its own standard deviation that each component is divided by before: at 0 the first components
         outweigh all others, at 1 all weigh the same.
+    cells_per_component
+        Training cells that there must be for each component; where there are fewer, so are the components.
     """
 
     name: ClassVar[str] = "pca"
@@ -51,10 +53,12 @@ class PCA(Preprocessor):
         n_components: PositiveInt = 512,
         scale: Literal["common", "none"] = "common",
         whitening: Annotated[float, Field(ge=0, le=1)] = 0.0,
+        cells_per_component: PositiveInt | None = None,
     ) -> None:
         self.n_components = n_components
         self.scale = scale
         self.whitening = whitening
+        self.cells_per_component = cells_per_component
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -64,15 +68,20 @@ class PCA(Preprocessor):
         n, p = X.shape
         if n < 2:
             raise DataError("expected at least 2 training cells, found 1", where="preprocessor 'pca'")
-        possible = min(self.n_components, n - 1, p)
+        wanted = self.n_components
+        if self.cells_per_component is not None:
+            wanted = min(wanted, max(n // self.cells_per_component, 2))
+        possible = min(wanted, n - 1, p)
         self.mean, components, singular_values = _decompose(X, possible)
         kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
-        if kept < self.n_components:
+        if wanted < self.n_components:
+            log.info("pca: at most %d components for %d training cells", wanted, n)
+        if kept < wanted:
             # fewer cells or features than asked for is no surprise; values that repeat each other are
             log.log(
                 logging.WARNING if kept < possible else logging.INFO,
                 "pca: %d components instead of %d, as many as %d training cells with %d features span",
-                *(kept, self.n_components, n, p),
+                *(kept, wanted, n, p),
             )
         self.components = np.ascontiguousarray(components[:kept])
         sd = singular_values[:kept] / np.sqrt(n)

@@ -15,7 +15,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError
-from jamie.model.build import build_model, start_decoders
+from jamie.model.build import build_model, sized, start_decoders
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
 from jamie.spec.sections import LossTerm
@@ -38,6 +38,8 @@ class Ensemble:
 
     Parameters
     ----------
+    spec
+        That they were trained by, with what it leaves to the number of cells.
     networks
         In evaluation mode.
     histories
@@ -46,6 +48,7 @@ class Ensemble:
         Training cells that each was not fitted on.
     """
 
+    spec: Spec
     networks: tuple[JointVAE, ...]
     histories: tuple[History, ...]
     asides: tuple[Aside, ...]
@@ -80,6 +83,7 @@ def train(
     DataError
         Where no loss has anything to read.
     """
+    spec = sized(spec, {m: view.n_cells for m, view in cells.views.items()})
     section = spec.training
     terms = _checked(spec, inferred is not None)
     networks, histories, asides = [], [], []
@@ -95,7 +99,7 @@ def train(
             histories.append(trainer.fit())
         networks.append(trainer.model)
         asides.append(aside)
-    return Ensemble(tuple(networks), tuple(histories), tuple(asides))
+    return Ensemble(spec, tuple(networks), tuple(histories), tuple(asides))
 
 
 def _of_member(context: Context, member: int, spec: Spec) -> Context:

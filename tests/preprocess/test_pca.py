@@ -62,6 +62,24 @@ def test_pca_caps_the_number_of_components_with_a_notice(dense, cells, caplog):
     assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
+@pytest.mark.parametrize("whitening", [0.5, 1.0])
+def test_pca_whitens_scores_to_a_power_of_their_spread(dense, cells, whitening):
+    plain = PCA(n_components=6, scale="none").fit(dense, cells(40)).transform(dense, cells(40))
+    step = PCA(n_components=6, whitening=whitening).fit(dense, cells(40))
+    scores = step.transform(dense, cells(40))
+    sd = plain.std(axis=0) ** (1 - whitening)
+    np.testing.assert_allclose(scores.std(axis=0), sd / np.sqrt(np.mean(sd**2)), rtol=1e-4)
+    full = PCA(whitening=whitening).fit(dense, cells(40))
+    np.testing.assert_allclose(full.inverse_transform(full.transform(dense, cells(40))), dense, atol=1e-3)
+
+
+def test_pca_keeps_fewer_components_for_few_cells(dense, cells, caplog):
+    with caplog.at_level(logging.INFO, "jamie"):
+        step = PCA(n_components=8, cells_per_component=8).fit(dense, cells(40))
+    assert len(step.components) == 5
+    assert "pca: at most 5 components for 40 training cells" in caplog.text
+
+
 def test_pca_drops_directions_without_spread(cells, caplog):
     rng = np.random.default_rng(4)
     X = (rng.normal(size=(40, 3)) @ rng.normal(size=(3, 12))).astype(np.float32).round(1)

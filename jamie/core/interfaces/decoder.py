@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -27,6 +28,11 @@ class Decoder(Component, nn.Module):
     support: ClassVar[Support] = "real"
     uses_size_factor: ClassVar[bool] = False
     reserved: ClassVar[frozenset[str]] = frozenset({"n_covariates"})
+
+    @classmethod
+    def sized(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+        """Return the parameters of a spec, those that are left to the data (null) chosen for so many training cells."""
+        return dict(params)
 
     @abstractmethod
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Distribution:

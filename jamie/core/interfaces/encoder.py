@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -20,6 +21,11 @@ class Encoder(Component, nn.Module):
 
     kind: ClassVar[str] = "encoder"
     reserved: ClassVar[frozenset[str]] = frozenset({"n_covariates"})
+
+    @classmethod
+    def sized(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+        """Return the parameters of a spec, those that are left to the data (null) chosen for so many training cells."""
+        return dict(params)
 
     @abstractmethod
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Posterior:

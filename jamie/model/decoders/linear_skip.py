@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.distributions import Normal
 
 from jamie.core.interfaces import Decoder
-from jamie.model.layers import WIDTH, regularized_layers, with_covariates, zeroed
+from jamie.model.layers import WIDTH, chosen_for, regularized_layers, with_covariates, zeroed
 
 
 class LinearSkipDecoder(Decoder):
@@ -20,9 +21,10 @@ class LinearSkipDecoder(Decoder):
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null for a single one of 128 units.
+        Widths of the hidden layers; null chooses by the number of training cells: one of 128 units, or two of 256 from
+        2,000 cells on.
     dropout
-        Probability of dropping a hidden unit in training.
+        Probability of dropping a hidden unit in training; null for 0.5, or 0.3 from 2,000 training cells on.
     """
 
     name: ClassVar[str] = "linear_skip"
@@ -35,16 +37,20 @@ class LinearSkipDecoder(Decoder):
         *,
         n_covariates: int = 0,
         widths: list[PositiveInt] | None = None,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
     ) -> None:
         super().__init__()
         n_in = n_latent + n_covariates
         hidden = [n_in, *([WIDTH] if widths is None else widths)]
         self.linear = nn.Linear(n_in, n_features)
-        self.hidden = regularized_layers(hidden, dropout)
+        self.hidden = regularized_layers(hidden, dropout or 0.0)
         self.mean = zeroed(nn.Linear(hidden[-1], n_features))
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Normal:
         z = with_covariates(z, covariates)
         mean = self.linear(z) + self.mean(self.hidden(z))
         return Normal(mean, mean.new_ones(()), validate_args=False)
+
+    @classmethod
+    def sized(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+        return chosen_for(params, n_cells)
