@@ -36,7 +36,7 @@ class TestSpec:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            (None, "wrong.yaml: no such file\n  give a YAML file or a preset: default, paper"),
+            (None, "wrong.yaml: no such file\n  give a YAML file or a preset: default, fast, "),
             ("", "wrong.yaml  'data' is missing\n  data (reader): Where the cells come from."),
             ("data: {mudata: {path: a\n", "wrong.yaml:2:1  not YAML: while parsing a flow mapping expected ',' or '}'"),
             ("data: table\ndata: tenx\n", "wrong.yaml:2:1  key 'data' is given twice, first in line 1"),
