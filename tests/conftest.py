@@ -19,7 +19,7 @@ SPEC = {
     "labels": ["cell_type"],
     "modalities": {"*": {"preprocess": ["standardize"]}},
     "model": {"latent_dim": 3},
-    "training": {"min_epochs": 2, "max_epochs": 4, "patience": 2},
+    "training": {"ensemble": 1, "min_epochs": 2, "max_epochs": 4, "patience": 2},
     "evaluate": {"holdout": {"fraction": 0}},
 }
 

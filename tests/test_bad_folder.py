@@ -130,6 +130,7 @@ class TestInUse:
 def test_an_interrupt_leaves_a_run_directory_that_says_so_and_can_be_resumed(place, sent, code):
     (place.folder / "slow.py").write_text(SLOW)
     settings = {
+        "preset": "paper",
         "plugins": ["slow.py"],
         "losses": {"slow": {"weight": 1}},
         "training": {"min_epochs": 50, "max_epochs": 100, "patience": 10, "checkpoint_seconds": 0},

@@ -17,7 +17,7 @@ SPEC = {
     "labels": ["cell_type"],
     "modalities": {"*": {"preprocess": [{"select_features": {"n_features": 12}}, "standardize", "pca"]}},
     "model": {"latent_dim": 4},
-    "training": {"min_epochs": 4, "max_epochs": 8, "patience": 4, "batch_size": 32},
+    "training": {"ensemble": 1, "min_epochs": 4, "max_epochs": 8, "patience": 4, "batch_size": 32},
     "correspondence": {"infer": {"unioncom": {"max_iterations": 20}}},
     "losses": {"alignment": {"weight": 31.25}},
     "evaluate": {"compare": ["knn", "ridge", "nlma", {"cca": {"n_components": 3}}, {"cca": {"n_components": 2}}]},

@@ -25,6 +25,7 @@ from jamie.report.matching_table import run_tables
 
 TRAINING = {"min_epochs": 15, "max_epochs": 40, "patience": 10, "batch_size": 32, "checkpoint_seconds": 0}
 SPEC = {
+    "preset": "paper",
     "data": {"simulate_branch": {"n_cells": 60, "n_features": [20, 30], "modalities": ["rna", "adt"], "overlap": 0.8}},
     "labels": ["cell_type"],
     "modalities": {"*": {"preprocess": ["standardize", {"pca": {"n_components": 8}}]}},
