@@ -28,7 +28,7 @@ from jamie.cli import app
 from jamie.core.interfaces import KINDS
 from jamie.core.schema import MISSING, fields_of
 from jamie.data.assemble import mudata_conventions
-from jamie.spec import load_spec
+from jamie.spec import load_spec, preset_names
 from jamie.spec.grammar import dict_item, section_of, settings_of
 from jamie.spec.problem import Source
 from jamie.spec.ref import Written
@@ -300,6 +300,11 @@ def test_the_default_of_a_spec_key_is_the_one_documented(key):
 def test_required_keys_are_called_required():
     required = {key for key, default in SPEC_KEYS.items() if default is MISSING}
     assert required == {"data"} == {key for key, cell in spec_rows().items() if cell == "required"}
+
+
+def test_every_preset_is_listed():
+    rows = re.findall(r"^\| `(\w+)` \|", section("### Presets"), re.M)
+    assert sorted(rows) == preset_names()
 
 
 def test_every_spec_is_listed():
