@@ -192,7 +192,7 @@ class TestShow:
     def test_an_unknown_name(self, call):
         done = call("show", "encoder", "mpl")
         assert done.exit_code == 2
-        assert "unknown encoder 'mpl'\n  did you mean 'mlp'?   available: linear, mlp" in done.stderr
+        assert "unknown encoder 'mpl'\n  did you mean 'mlp'?   available: linear, linear_skip, mlp" in done.stderr
 
 
 def test_plugins(call, plugin):

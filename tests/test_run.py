@@ -97,7 +97,8 @@ def test_manifest_tells_versions_seed_times_and_memory(result):
     assert manifest["status"] == "finished"
     assert manifest["seed"] == 0
     assert manifest["versions"]["torch"]
-    assert list(manifest["stages"]) == ["data", "preprocess", "correspondence", "training", "evaluation", "results"]
+    stages = ["data", "preprocess", "correspondence", "training", "calibration", "evaluation", "results"]
+    assert list(manifest["stages"]) == stages
     assert all(stage["peak_memory_mib"] > 0 for stage in manifest["stages"].values())
 
 
