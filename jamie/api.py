@@ -61,7 +61,8 @@ class JAMIE:
     Parameters
     ----------
     spec
-        A preset (``"default"``, ``"fast"``, ``"paper"``), a spec file, or the same as a mapping; its `data` are not read.
+        A preset (``"default"``, ``"fast"``, ``"paper"``), a spec file, or the same as a mapping; its `data` are not
+        read.
     overrides
         Settings to change by their dotted key: ``{"modalities.rna.layer": "counts"}``.
     progress

@@ -42,7 +42,8 @@ class Jamie(Method):
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
-        return {"settings": {"training.min_epochs": 5, "training.max_epochs": 10, "model.latent_dim": 3}}
+        training = {"training.ensemble": 1, "training.min_epochs": 5, "training.max_epochs": 10}
+        return {"settings": {**training, "model.latent_dim": 3}}
 
     def _prepare(self, cells: Cells, context: Context) -> None:
         from jamie.correspondence.infer import infer_all
