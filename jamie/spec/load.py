@@ -16,7 +16,7 @@ from jamie.spec.checks import cross_problems
 from jamie.spec.documents import read_layers
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
-from jamie.spec.overrides import Override, apply_override, parse_overrides
+from jamie.spec.overrides import Override, apply_overrides, parse_overrides
 from jamie.spec.problem import Problem, spec_error
 from jamie.spec.ref import Ref
 from jamie.spec.resolve import Resolver
@@ -99,8 +99,7 @@ def draft_spec(
     tree = layers[0]
     for layer in layers[1:]:
         tree = merge(tree, layer, Spec, components)
-    for one in sets:
-        tree = apply_override(tree, one, components, resolver.problems)
+    tree = apply_overrides(tree, sets, components, resolver.problems)
     return Draft(tree, _default_name(source), components, reads_data, tuple(resolver.problems))
 
 
@@ -113,9 +112,7 @@ def check(draft: Draft, sets: Iterable[Override] = ()) -> Spec:
         With every problem, each at its place.
     """
     resolver = Resolver(draft.registry, need_files=draft.reads_data, problems=list(draft.problems))
-    tree = draft.tree
-    for one in sets:
-        tree = apply_override(tree, one, draft.registry, resolver.problems)
+    tree = apply_overrides(draft.tree, sets, draft.registry, resolver.problems)
     return _checked(tree, draft.name, resolver, draft.reads_data)
 
 
@@ -143,9 +140,8 @@ def _load_plugins(layers: list[Node], sets: list[Override], resolver: Resolver) 
     """Register the plugin files of the uppermost layer that names any, or of an override."""
     nodes = [layer.value["plugins"] for layer in layers if "plugins" in layer.value]
     tree = Node({"plugins": nodes[-1]} if nodes else {})
-    for one in sets:
-        if one.path[0] == "plugins":
-            tree = apply_override(tree, one, resolver.registry, [])  # what is wrong is reported with all the others
+    mine = [one for one in sets if one.path[0] == "plugins"]
+    tree = apply_overrides(tree, mine, resolver.registry, [])  # what is wrong is reported with all the others
     named = tree.value.get("plugins")
     files = named.value if named is not None and isinstance(named.value, list) else []
     loaded = {provider.name for provider in resolver.registry.providers}

@@ -78,14 +78,17 @@ def path_of(key: str) -> tuple[str, ...]:
     return (section, swept) if section == "sweep" and dot else tuple(key.split("."))
 
 
-def apply_override(tree: Node, override: Override, registry: Registry, problems: list[Problem]) -> Node:
-    """Return the tree with one setting replaced; a path that leads nowhere is added to the problems."""
-    setter = _Setter(registry, override)
-    try:
-        return setter.put(tree, Spec, override.path)
-    except SpecError as error:
-        problems += error.problems
-        return tree
+def apply_overrides(tree: Node, overrides: Iterable[Override], registry: Registry, problems: list[Problem]) -> Node:
+    """Return the tree with settings replaced; a path that leads nowhere is added to the problems.
+
+    Settings of every modality come first, as one of a single modality takes those over that there are by then.
+    """
+    for one in sorted(overrides, key=lambda override: override.path[:2] != ("modalities", EVERY)):
+        try:
+            tree = _Setter(registry, one).put(tree, Spec, one.path)
+        except SpecError as error:
+            problems += error.problems
+    return tree
 
 
 class _Setter:

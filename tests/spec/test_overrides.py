@@ -54,6 +54,13 @@ def test_an_override_reaches_its_setting(overridden, override, read, value):
     assert read(overridden(override)) == value
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_holds_for_every_modality_reaches_one_that_is_named_too(overridden, first):
+    both = ["modalities.atac.target.layer=raw", "modalities.*.layer=counts"]
+    atac = overridden(both[first], both[1 - first]).modality("atac")
+    assert (atac.layer, atac.target.layer) == ("counts", "raw")
+
+
 def test_the_rest_of_a_component_stays(overridden):
     params = overridden("modalities.rna.encoder.hidden=[2]").modality("rna").encoder.params
     assert params == {"hidden": (2,), "dropout": 0.5}
