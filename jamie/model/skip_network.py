@@ -1,4 +1,4 @@
-"""What decoders of likelihoods share: a linear path and a network beside it."""
+"""What decoders share: a linear path and a network beside it."""
 
 from __future__ import annotations
 

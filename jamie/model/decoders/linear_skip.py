@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Normal
 
 from jamie.core.interfaces import Decoder
-from jamie.model.layers import WIDTH, chosen_for, regularized_layers, with_covariates, zeroed
+from jamie.model.layers import chosen_for
+from jamie.model.skip_network import SkipNetwork
 
 
 class LinearSkipDecoder(Decoder):
@@ -40,15 +41,10 @@ class LinearSkipDecoder(Decoder):
         dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
     ) -> None:
         super().__init__()
-        n_in = n_latent + n_covariates
-        hidden = [n_in, *([WIDTH] if widths is None else widths)]
-        self.linear = nn.Linear(n_in, n_features)
-        self.hidden = regularized_layers(hidden, dropout or 0.0)
-        self.mean = zeroed(nn.Linear(hidden[-1], n_features))
+        self.mean = SkipNetwork(n_latent + n_covariates, n_features, widths, dropout or 0.0)
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Normal:
-        z = with_covariates(z, covariates)
-        mean = self.linear(z) + self.mean(self.hidden(z))
+        mean = self.mean(z, covariates)
         return Normal(mean, mean.new_ones(()), validate_args=False)
 
     @classmethod
