@@ -232,7 +232,8 @@ class Trainer:
 def _precision(wanted: Literal["auto", "float32", "bfloat16"], device: str) -> torch.dtype | None:
     """Type that encoders and decoders compute in; None for that of their weights.
 
-    On processors without tiles for matrices, bfloat16 is no faster at the widths of such networks.
+    On a processor that has it, bfloat16 gains at layers of some hundred units and loses at narrower ones
+    (``tests/benchmarks/step_cost.py``): `auto` leaves it out there.
     """
     if wanted == "auto":
         on_gpu = torch.device(device).type == "cuda"
