@@ -1,7 +1,12 @@
 """A place to run the command line in: a few cells in a file, a spec beside it, and what came of it."""
 
 import json
+import os
 from pathlib import Path
+
+# Tests run side by side, and their matrices are tiny: several threads for each would wait for one another most of the
+# time. Set before torch is loaded, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
