@@ -26,18 +26,22 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.errors import DataError as DataError
     from jamie.core.errors import JamieError as JamieError
     from jamie.core.errors import MemoryLimitError as MemoryLimitError
+    from jamie.core.explaining import Explainable as Explainable
+    from jamie.core.explaining import Explanation as Explanation
     from jamie.core.hookspecs import hookimpl as hookimpl
     from jamie.core.interfaces import Aggregator as Aggregator
     from jamie.core.interfaces import CorrespondenceInferer as CorrespondenceInferer
     from jamie.core.interfaces import Decoder as Decoder
     from jamie.core.interfaces import Distance as Distance
     from jamie.core.interfaces import Encoder as Encoder
+    from jamie.core.interfaces import Explainer as Explainer
     from jamie.core.interfaces import Loss as Loss
     from jamie.core.interfaces import Method as Method
     from jamie.core.interfaces import Metric as Metric
     from jamie.core.interfaces import Pairing as Pairing
     from jamie.core.interfaces import Preprocessor as Preprocessor
     from jamie.core.interfaces import Reader as Reader
+    from jamie.core.interfaces import Report as Report
     from jamie.core.interfaces import Schedule as Schedule
     from jamie.core.registry import Registry as Registry
     from jamie.core.scoring import EmbeddedPair as EmbeddedPair
@@ -60,11 +64,15 @@ _PUBLIC = {
     "Decoder": "jamie.core.interfaces",
     "Distance": "jamie.core.interfaces",
     "Encoder": "jamie.core.interfaces",
+    "Explainable": "jamie.core.explaining",
+    "Explainer": "jamie.core.interfaces",
+    "Explanation": "jamie.core.explaining",
     "Loss": "jamie.core.interfaces",
     "Metric": "jamie.core.interfaces",
     "Pairing": "jamie.core.interfaces",
     "Preprocessor": "jamie.core.interfaces",
     "Reader": "jamie.core.interfaces",
+    "Report": "jamie.core.interfaces",
     "Schedule": "jamie.core.interfaces",
     "Batch": "jamie.core.batch",
     "Output": "jamie.core.batch",

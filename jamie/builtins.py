@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jamie.core.registry import Registry, components_in, import_builtin
 
-STAGES = ("data", "preprocess", "correspondence", "model", "losses", "methods", "metrics")
+STAGES = ("data", "preprocess", "correspondence", "model", "losses", "methods", "metrics", "explain", "report")
 ENTRY_POINT_GROUP = "jamie"
 
 

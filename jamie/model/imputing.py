@@ -56,7 +56,7 @@ def imputed_query(
     """
     model, source = query.model, query.modality
     known = model.require(target)
-    columns = None if features is None else _columns_of(known.target_features, list(dict.fromkeys(features)), target)
+    columns = None if features is None else target_columns(model, target, features)
     names = known.target_features if columns is None else known.target_features[columns]
     layers = uncertainty_layers(model, source, target)
     if not _wanted(intervals, bool(layers), 4 * len(query.obs) * len(names), f"{source} to {target}"):
@@ -241,7 +241,15 @@ def _only(candidates: list[str], option: str, role: str, among: Collection[str])
     )
 
 
-def _columns_of(names: pd.Index, features: list[str], target: str) -> NDArray[np.int64]:
+def target_columns(model: TrainedModel, target: str, features: Iterable[str]) -> NDArray[np.int64]:
+    """Positions of features, each once, among those that the model imputes of a modality.
+
+    Raises
+    ------
+    DataError
+        Where the model has no such modality or feature.
+    """
+    names, features = model.require(target).target_features, list(dict.fromkeys(features))
     columns = names.get_indexer(pd.Index(features))
     if (columns < 0).any():
         absent = [str(f) for f, column in zip(features, columns, strict=True) if column < 0]

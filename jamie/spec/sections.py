@@ -15,10 +15,12 @@ from jamie.core.interfaces import (
     CorrespondenceInferer,
     Decoder,
     Encoder,
+    Explainer,
     Loss,
     Pairing,
     Preprocessor,
     Reader,
+    Report,
     Schedule,
 )
 from jamie.spec.evaluate_section import EvaluateSection
@@ -274,6 +276,10 @@ class Spec:
         How the model is trained.
     evaluate
         How the result is evaluated.
+    explain
+        Which features drive the model: explainers, done once it is trained.
+    report
+        Pages that show the run, written at its end.
     until
         Stage after which the run stops: `correspondence` infers the pairs that are not known, says how good they are,
         and trains nothing; null for a whole run.
@@ -294,6 +300,8 @@ class Spec:
     losses: dict[str, LossTerm] = field(default_factory=dict)
     training: TrainingSection = field(default_factory=TrainingSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+    explain: list[Ref[Explainer]] = field(default_factory=list)
+    report: list[Ref[Report]] = field(default_factory=list)
     until: Literal["correspondence"] | None = None
     sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)

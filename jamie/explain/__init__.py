@@ -1,0 +1,1 @@
+"""Which features drive a model: Shapley values, knock-outs, attribution of cell types."""
