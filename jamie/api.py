@@ -25,6 +25,7 @@ from jamie.model.query import MAX_MISSING, Query, embed_cells, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
+from jamie.report.carried import history_table
 from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, transfer_between
 from jamie.report.results import EMBEDDING, SPLIT, joint_embedding
@@ -136,14 +137,8 @@ class JAMIE:
 
     @property
     def history(self) -> pd.DataFrame:
-        """Losses by epoch of each member of the ensemble; empty for a model that was loaded."""
-        histories = self._fitted.histories if self._fitted else ()
-        tables = [pd.DataFrame(one.epochs, columns=["total", *one.names]) for one in histories]
-        return (
-            pd.concat(tables, keys=range(len(tables)), names=["member", "epoch"]).reset_index()
-            if tables
-            else pd.DataFrame()
-        )
+        """Losses by epoch of each member of the ensemble, as ``history.csv``; empty for a model that was loaded."""
+        return history_table(self._fitted.histories if self._fitted else (), self.spec)
 
     def embed(
         self, mdata: MuData, *, key_added: str = EMBEDDING, copy: bool = False, max_missing: float = MAX_MISSING
@@ -320,7 +315,7 @@ class JAMIE:
         return EmbeddedCells.of(mdata, modality, z, split)
 
     def to_mudata(self, mdata: MuData) -> MuData:
-        """Return the MuData that was fitted with embeddings, split and provenance, as a run's ``result.h5mu``.
+        """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
 
         Parameters
         ----------

@@ -14,9 +14,11 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
+from jamie.data.pairing_table import pairing_table
 from jamie.fitting import Fitted, Matched, fit, match
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
+from jamie.report.carried import HISTORY, carried_tables, history_table
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
 from jamie.report.results import (
     EMBEDDING,
@@ -27,7 +29,7 @@ from jamie.report.results import (
     write_evaluation,
     write_imputed,
 )
-from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
+from jamie.report.run_folder import RESOLVED, RunFolder, file_hash, json_text
 from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 
@@ -152,7 +154,8 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
     folder.write_json("posterior.json", fitted.posterior)
     folder.write_json("methods.json", [outcome.as_dict() for outcome in fitted.outcomes])
     write_evaluation(folder, fitted.evaluation)
-    mdata = to_mudata(loaded.mdata, fitted)
+    folder.write_text(HISTORY, history_table(fitted.histories, spec).to_csv(index=False))
+    mdata = to_mudata(loaded.mdata, fitted, stages=folder.manifest["stages"])
     with folder.writing("result.h5mu") as path, mudata_conventions():
         mdata.write_h5mu(path, compression="gzip")
     write_imputed(folder, fitted.outcomes, fitted.prepared, mdata, fitted.model)
@@ -167,10 +170,28 @@ def _write_matched(folder: RunFolder, loaded: LoadedData, matched: Matched) -> N
     write_evaluation(folder, matched.evaluation)
 
 
-def to_mudata(mdata: MuData, fitted: Fitted, key_added: str = EMBEDDING) -> MuData:
-    """Return the data with the embeddings of a fit and its provenance."""
-    spec = fitted.model.spec
+def to_mudata(
+    mdata: MuData, fitted: Fitted, key_added: str = EMBEDDING, stages: Mapping[str, Mapping[str, float]] | None = None
+) -> MuData:
+    """Return the data with the embeddings of a fit, its provenance and what it found.
+
+    Parameters
+    ----------
+    mdata
+        Holds the cells of the fit.
+    fitted
+        To be added.
+    key_added
+        Key of `obsm` of the latents.
+    stages
+        Time and memory of each stage, where they were measured.
+    """
+    spec, dataset = fitted.model.spec, fitted.prepared.dataset
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
+    inferred = inference_records(fitted.inference, fitted.quality) if fitted.inference else []
+    provenance |= carried_tables(fitted.evaluation, fitted.histories, fitted.outcomes, spec, stages or {})
+    provenance["correspondence"] = json_text(inferred)
+    provenance["pairing"] = json_text(pairing_table(dataset.truth, dataset.known).to_json())
     embeddings = {key_added: fitted.latents}
     embeddings |= {embedding_key(one.method): one.latents for one in fitted.outcomes[1:] if one.latents}
     obs = cell_columns(fitted.prepared, fitted.inference, fitted.model)

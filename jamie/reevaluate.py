@@ -19,6 +19,7 @@ from jamie.fitting import OURS, REFIT, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.model.imputing import UNCERTAINTY
 from jamie.pipeline import sources
+from jamie.report.carried import evaluation_tables, refresh
 from jamie.report.correspondence_files import load_inference
 from jamie.report.finished import RESULT, FinishedRun
 from jamie.report.results import SPLIT, bound_layers, embedding_key, write_evaluation
@@ -67,6 +68,7 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
     evaluation = evaluate_all(files.results(), dataset, split, _inference(folder, split), spec)
     with folder.kept():
         write_evaluation(folder, evaluation)
+        refresh(folder, RESULT, evaluation_tables(evaluation))
     return evaluation
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,6 @@ from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
-from jamie.metrics.records import to_table
-from jamie.metrics.wins import Wins
 from jamie.model.imputing import (
     DISTANCE,
     IMPUTABILITY,
@@ -35,6 +33,7 @@ from jamie.model.imputing import (
 )
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
+from jamie.report.carried import evaluation_tables
 from jamie.report.imputed_files import save_imputed
 from jamie.report.run_folder import RunFolder
 from jamie.report.sharing import hand_on, shallow_copy
@@ -187,10 +186,8 @@ class _RunValues:
 def write_evaluation(folder: RunFolder, evaluation: Evaluation) -> None:
     """Write metrics, values of the features, and wins of the methods over each other."""
     folder.write_json("metrics.json", [record.as_dict() for record in evaluation.records])
-    folder.write_text("metrics.csv", to_table(evaluation.records).to_csv(index=False))
-    folder.write_text("features.csv", evaluation.features.to_csv(index=False))
-    wins = pd.DataFrame([asdict(one) for one in evaluation.wins], columns=[f.name for f in fields(Wins)])
-    folder.write_text("wins.csv", wins.to_csv(index=False))
+    for name, table in evaluation_tables(evaluation).items():
+        folder.write_text(f"{name}.csv", table.to_csv(index=False))
 
 
 def embedded_mudata(
@@ -221,7 +218,7 @@ def embedded_mudata(
     correspondences
         Those that the latents were aggregated over.
     provenance
-        Plain values for ``uns["jamie"]``.
+        Plain values and tables for ``uns["jamie"]``.
 
     Raises
     ------
