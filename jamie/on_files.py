@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ from jamie.core.context import Context, Progress
 from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError, OutputError
 from jamie.core.files import written_whole
+from jamie.core.interfaces.reader import Reader
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import cell_annotations
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.stored import stored_cells, stored_modalities
 from jamie.fitting import OURS
 from jamie.metrics.transfer import NEW, Transfer
@@ -33,6 +36,8 @@ from jamie.spec import load_spec
 
 if TYPE_CHECKING:
     from mudata import MuData
+
+SIMULATORS: Mapping[str, type[Reader]] = {"branch": SimulateBranch, "regulatory": SimulateRegulatory}
 
 
 def embed_file(
@@ -192,26 +197,53 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
 
 
 def simulate_file(
-    out: Path,
-    *,
-    n_cells: int,
-    n_features: tuple[int, ...],
-    noise: float,
-    overlap: float,
-    seed: int,
-    overwrite: bool = False,
+    out: Path, kind: str, *, n_features: Sequence[int] = (), overwrite: bool = False, **settings: float | None
 ) -> None:
-    """Write cells on a branching manifold, measured in several modalities, as a .h5mu file.
+    """Write simulated cells as a .h5mu file.
+
+    Parameters
+    ----------
+    out
+        What to write.
+    kind
+        A key of `SIMULATORS`: cells on a branching manifold, or a regulatory network.
+    n_features
+        Features of each modality; the simulator's own where empty.
+    overwrite
+        Replace `out`.
+    **settings
+        Parameters of the simulator, by name; those that are None have its defaults.
 
     Raises
     ------
     JamieError
-        Where the settings do not describe a simulation, or `out` exists.
+        Where the settings do not describe a simulation of this kind, or `out` exists.
     """
     with written_whole(out, (".h5mu",), overwrite) as partial:
-        simulator = SimulateBranch(n_cells=n_cells, n_features=n_features, noise=noise, overlap=overlap, seed=seed)
+        given = {name: value for name, value in settings.items() if value is not None}
+        simulator = _simulator(kind, given, tuple(n_features))
         with mudata_conventions():
             simulator.read().write_h5mu(partial)
+
+
+def _simulator(kind: str, given: dict[str, float], n_features: tuple[int, ...]) -> Reader:
+    if kind not in SIMULATORS:
+        raise DataError(f"expected a simulation, found '{kind}'", where="--kind", fix=choose_from(kind, SIMULATORS))
+    sizes: dict[str, object] = {"n_features": n_features} if n_features else {}
+    if n_features and kind == "regulatory":
+        if len(n_features) != 2:
+            problem = f"expected a number of genes and one of peaks, found {len(n_features)}"
+            raise DataError(problem, where="--n-features", fix="give it twice: --n-features 200 --n-features 600")
+        sizes = dict(zip(("n_genes", "n_peaks"), n_features, strict=True))
+    known = signature(SIMULATORS[kind]).parameters
+    for name in given:
+        if name not in known:
+            option = f"--{name.replace('_', '-')}"
+            owner = next((other for other in SIMULATORS if name in signature(SIMULATORS[other]).parameters), None)
+            raise DataError(
+                f"is no setting of --kind {kind}", where=option, fix=f"leave it out, or give --kind {owner}"
+            )
+    return SIMULATORS[kind](**given, **sizes)
 
 
 def _names(given: str) -> list[str]:

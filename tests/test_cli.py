@@ -292,6 +292,37 @@ class TestFiles:
         assert [m.shape for m in read(out).mod.values()] == [(12, 4), (12, 5), (12, 6)]
         assert [p.name for p in out.parent.iterdir()] == ["cells.h5mu"]
 
+    def test_simulate_a_regulatory_network(self, call, tmp_path):
+        out = tmp_path / "cells.h5mu"
+        options = ("--n-cells", 12, "--n-features", 15, "--n-features", 20, "--dropout", 0)
+        done = call("simulate", out, "--kind", "regulatory", *options)
+        assert done.exit_code == 0, done.stderr
+        found = read(out)
+        assert {name: m.shape for name, m in found.mod.items()} == {"rna": (12, 15), "atac": (12, 20)}
+        assert set(found.uns["truth"]["peak_links"]["gene"]) == set(found["rna"].var_names)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (
+                ("--kind", "regulation"),
+                "--kind: expected a simulation, found 'regulation'\n  did you mean 'regulatory'?",
+            ),
+            (
+                ("--dropout", 0.1),
+                "--dropout: is no setting of --kind branch\n  leave it out, or give --kind regulatory",
+            ),
+            (("--kind", "regulatory", "--noise", 1), "--noise: is no setting of --kind regulatory"),
+            (("--kind", "regulatory", "--n-features", 9), "expected a number of genes and one of peaks, found 1"),
+            (("--kind", "regulatory", "--overlap", 2), "expected overlap from 0 to 1"),
+        ],
+    )
+    def test_simulate_refuses_settings_of_another_kind(self, call, tmp_path, options, message):
+        done = call("simulate", tmp_path / "cells.h5mu", *options)
+        assert done.exit_code == 2
+        assert message in done.stderr
+        assert list(tmp_path.iterdir()) == []
+
     def test_simulate_refuses_to_replace(self, call, tmp_path):
         out = tmp_path / "cells.h5mu"
         out.write_text("mine")

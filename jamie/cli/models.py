@@ -138,26 +138,40 @@ def transfer(
 
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="The simulated cells (.h5mu).")],
-    n_cells: Annotated[int, typer.Option(help="Cells in each modality.")] = 300,
+    kind: Annotated[
+        str, typer.Option(metavar="KIND", help="branch, a branching manifold; or regulatory, genes driven by peaks.")
+    ] = "branch",
+    n_cells: Annotated[int | None, typer.Option(help="Cells in each modality [300; regulatory: 2000].")] = None,
     n_features: Annotated[
-        list[int] | None, typer.Option(help="Features of a modality; once for each modality [1000 2000].")
+        list[int] | None,
+        typer.Option(help="Features of a modality; once for each modality [1000 2000; regulatory: 200 600]."),
     ] = None,
-    noise: Annotated[float, typer.Option(help="Standard deviation of the noise.")] = 0.1,
+    noise: Annotated[float | None, typer.Option(help="branch: standard deviation of the noise [0.1].")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="regulatory: how likely a gene of typical expression is missed [0.2].")
+    ] = None,
     overlap: Annotated[float, typer.Option(help="Fraction of the cells that are in every modality.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
     overwrite: Overwrite = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Simulate cells on a branching manifold, as in the paper, and write them as .h5mu."""
+    """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
     from jamie.terminal import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.on_files import simulate_file
 
-        features = tuple(n_features or (1000, 2000))
         simulate_file(
-            out, n_cells=n_cells, n_features=features, noise=noise, overlap=overlap, seed=seed, overwrite=overwrite
+            out,
+            kind,
+            n_cells=n_cells,
+            n_features=n_features or (),
+            noise=noise,
+            dropout=dropout,
+            overlap=overlap,
+            seed=seed,
+            overwrite=overwrite,
         )
     _written(out, json)
 

@@ -113,20 +113,17 @@ def _draw_peaks(genes: pd.DataFrame, home: NDArray[np.int64], generator: Generat
     near = first + side * _log_uniform(*NEAR, n_peaks, generator)
     anywhere = generator.integers(0, SPACE * int(np.ceil(n_genes / N_CHROMOSOMES)) - WIDTH, n_peaks)
     start = np.where(home >= 0, near, anywhere)
-    chromosome = np.where(
-        home >= 0,
-        genes["chrom"].cat.codes.to_numpy()[home],
-        generator.integers(0, min(n_genes, N_CHROMOSOMES), n_peaks),
-    )
+    elsewhere = _chromosomes(generator.integers(0, min(n_genes, N_CHROMOSOMES), n_peaks))
+    chromosome = np.where(home >= 0, genes["chrom"].to_numpy()[home], elsewhere)
     names = pd.Index([f"peak_{j:0{len(str(n_peaks - 1))}d}" for j in range(n_peaks)])
-    columns = {"chrom": _chromosomes(chromosome), "start": start, "end": start + WIDTH, "regulatory": home >= 0}
+    columns = {"chrom": chromosome, "start": start, "end": start + WIDTH, "regulatory": home >= 0}
     return pd.DataFrame(columns, index=names)
 
 
 def _draw_peak_links(
     home: NDArray[np.int64], n_genes: int, generator: Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Gene and peak of each link: a peak and the gene near it, and another gene's peak for some, and for genes without."""
+    """Gene and peak of each link: a peak and the gene near it; for some genes, and for those without, another's."""
     near = np.flatnonzero(home >= 0)
     distal = generator.choice(near, n_genes)
     genes = np.arange(n_genes)
@@ -153,8 +150,8 @@ def _effects(n: int, smallest: float, largest: float, generator: Generator) -> N
     return np.asarray(sign * generator.uniform(smallest, largest, n))
 
 
-def _chromosomes(codes: NDArray[np.int64]) -> pd.Categorical:
-    return pd.Categorical.from_codes(codes, pd.Index([f"chr{c + 1}" for c in range(N_CHROMOSOMES)]))
+def _chromosomes(numbers: NDArray[np.int64]) -> NDArray[np.object_]:
+    return np.array([f"chr{c + 1}" for c in range(N_CHROMOSOMES)], dtype=object)[numbers]
 
 
 def _log_uniform(low: float, high: float, n: int, generator: Generator) -> NDArray[np.int64]:
@@ -163,5 +160,7 @@ def _log_uniform(low: float, high: float, n: int, generator: Generator) -> NDArr
 
 def _matrix(links: pd.DataFrame, source: str, sources: pd.Index, targets: pd.Index) -> NDArray[np.float64]:
     effects = np.zeros((len(sources), len(targets)))
-    effects[sources.get_indexer(links[source]), targets.get_indexer(links["gene"])] = links["effect"]
+    effects[sources.get_indexer(pd.Index(links[source])), targets.get_indexer(pd.Index(links["gene"]))] = links[
+        "effect"
+    ]
     return effects

@@ -72,7 +72,7 @@ class TypeTree:
         )
 
     def wander(self, cells: pd.DataFrame, n_values: int, generator: Generator) -> Floats:
-        """(n_cells, n_values) independent random walks along the branches, 0 at the root, of variance 1 at the leaves."""
+        """(n_cells, n_values) independent random walks along the branches: 0 at the root, of variance 1 at leaves."""
         start, length = self.branches["start"].to_numpy(), self.branches["length"].to_numpy()
         passed = np.clip((cells["pseudotime"].to_numpy()[:, None] - start) / length, 0, 1)
         steps = generator.normal(size=(len(length), n_values)) * np.sqrt(length)[:, None]

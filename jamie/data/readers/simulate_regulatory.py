@@ -54,9 +54,10 @@ class SimulateRegulatory(Reader):
 
     X holds counts divided by the cell's total, times the mean total, and log(1 + x) of that, for the default
     preprocessing does not normalise; ``layers["counts"]`` the counts; ``layers["expected"]`` what would be counted on
-    average at the usual depth without dropout. ``var`` has `chrom`, `start` and `end`, for genes also `strand` and `is_tf`, for
-    peaks `regulatory`; ``obs`` `cell_type`, `pseudotime` and `branch`. The truth is in ``uns["truth"]``: data frames
-    `peak_links` (gene, peak, effect w), `tf_links` (tf, gene, effect v) and `tree` (parent, child, start, length).
+    average at the usual depth without dropout. ``var`` has `chrom`, `start` and `end`, for genes also `strand` and
+    `is_tf`, for peaks `regulatory`; ``obs`` `cell_type`, `pseudotime` and `branch`. The truth is in ``uns["truth"]``:
+    data frames `peak_links` (gene, peak, effect w), `tf_links` (tf, gene, effect v) and `tree` (parent, child, start,
+    length).
 
     Parameters
     ----------
@@ -173,6 +174,18 @@ class SimulateRegulatory(Reader):
                 f"expected fewer transcription factors than genes, found {self.n_tfs} of {self.n_genes}",
                 where=f"{where}, n_tfs",
                 fix="the factors are genes themselves: set n_tfs lower or n_genes higher",
+            )
+        if self.n_cells < 3 or min(self.n_genes, self.n_peaks) < 2 or self.n_types < 1:
+            raise DataError(
+                f"expected at least 3 cells, 2 genes, 2 peaks and 1 type, found n_cells {self.n_cells}, n_genes "
+                f"{self.n_genes}, n_peaks {self.n_peaks}, n_types {self.n_types}",
+                where=where,
+            )
+        if not (0 <= self.overlap <= 1 and 0 <= self.dropout < 1 and min(self.mean_counts) > 0):
+            raise DataError(
+                f"expected overlap from 0 to 1, dropout from 0 to below 1 and mean_counts above 0, found "
+                f"{self.overlap:g}, {self.dropout:g} and {', '.join(f'{mean:g}' for mean in self.mean_counts)}",
+                where=where,
             )
 
 
