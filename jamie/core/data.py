@@ -29,11 +29,14 @@ class Block:
         Unique names.
     origin
         Where it comes from, for messages and units: ``"layer 'counts'"``, ``"X"``, ``"obsm 'X_pca'"``.
+    var : (p, ...)
+        Annotations of the features, in their order; None where there are none. Never modified.
     """
 
     X: Matrix
     features: pd.Index
     origin: str = "X"
+    var: pd.DataFrame | None = None
 
 
 def as_labels(values: pd.Series) -> NDArray[np.object_]:

@@ -67,7 +67,12 @@ class Alignment:
                 f"{self.where}: filling {int(self.missing.sum())} missing features of {block.X.shape[0]} sparse cells",
                 "add the missing features, or embed fewer cells at a time",
             )
-        return replace(block, X=_gathered(block.X, self.source, self.fill), features=self.features)
+        var = None if block.var is None else self._described(block.var)
+        return replace(block, X=_gathered(block.X, self.source, self.fill), features=self.features, var=var)
+
+    def _described(self, var: pd.DataFrame) -> pd.DataFrame:
+        """(p, ...) annotations in the order of the model, missing for the features that are."""
+        return var.reset_index(drop=True).reindex(np.where(self.missing, len(var), self.source)).set_axis(self.features)
 
 
 def align_features(

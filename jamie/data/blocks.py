@@ -32,12 +32,15 @@ class RowBlocks:
         As of `Block`.
     where
         Place in the spec or modality, for messages.
+    var
+        As of `Block`.
     """
 
     values: Any
     features: pd.Index
     origin: str
     where: str = ""
+    var: pd.DataFrame | None = None
 
     def read(self, rows: slice | None = None) -> Block:
         """Return some rows, or all, as float32, dense or CSR; memory is shared where they already are.
@@ -52,7 +55,7 @@ class RowBlocks:
         except OSError as error:
             fix = "the file may be damaged: copy or write it again"
             raise DataError(f"{self.origin} cannot be read ({error})", where=self.where, fix=fix) from error
-        return Block(_as_matrix(values, self.where, self.origin), self.features, self.origin)
+        return Block(_as_matrix(values, self.where, self.origin), self.features, self.origin, self.var)
 
     def _values_of(self, rows: slice | None) -> Any:
         if rows is None:
@@ -107,7 +110,8 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
         )
     if values.shape[1] == 0:
         raise DataError(f"expected features in {origin}, found none", where=where, fix="choose another layer or obsm")
-    return RowBlocks(values, unique_names(names, where), origin, where)
+    var = adata.var if obsm is None else None
+    return RowBlocks(values, unique_names(names, where), origin, where, var)
 
 
 def _look_up(mapping: Any, key: str, kind: str, where: str) -> Any:

@@ -154,3 +154,16 @@ def test_rows_are_read_from_a_file_as_they_are_asked_for(adata, key, tmp_path):
 
 def test_rows_of_a_table_in_obsm_are_read(adata):
     np.testing.assert_array_equal(choose_matrix(adata, obsm="tracks").read(slice(1, 3)).X, [[2], [3]])
+
+
+def test_annotations_of_features_follow_their_matrix_and_their_order(adata):
+    adata.var["chrom"] = [f"chr{i}" for i in range(adata.n_vars)]
+    adata.obsm["X_two"] = np.zeros((adata.n_obs, 2), np.float32)
+    block = choose_block(adata)
+    assert list(block.var["chrom"]) == list(adata.var["chrom"])
+    assert choose_block(adata, obsm="X_two").var is None
+    asked = pd.Index([adata.var_names[1], "absent", adata.var_names[0]])
+    aligned = align_features(block, asked, np.zeros(3), "rna", Context(), max_missing=0.5)
+    assert aligned.var["chrom"].iloc[[0, 2]].tolist() == ["chr1", "chr0"]
+    assert aligned.var["chrom"].isna().tolist() == [False, True, False]
+    assert aligned.var.index.equals(asked)
