@@ -12,6 +12,7 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.data import Block, Dataset, Matrix, Split
+from jamie.core.errors import DataError
 from jamie.core.explaining import Explainable, Floats
 from jamie.model.imputing import imputation, target_columns
 from jamie.model.trained import TrainedModel
@@ -76,7 +77,20 @@ class Explained(Explainable):
         *,
         preprocessed: bool = False,
     ) -> nn.Module:
-        raise NotImplementedError
+        from torch import nn
+
+        from jamie.explain.module import ImputingModule, LatentModule
+
+        known, networks = self.model.require(source), self.model.networks
+        before = nn.Identity() if preprocessed else known.chain.as_module()
+        module: nn.Module
+        if target is None:
+            module = LatentModule(before, networks[0], source)
+        else:
+            columns = None if features is None else target_columns(self.model, target, features)
+            after = _inverse_of(self.model, target, columns)
+            module = ImputingModule(before, networks, source, target, after)
+        return module.to(next(networks[0].parameters()).device).eval()
 
     def covariates(self, modality: str) -> Floats | None:
         return self._told.get(modality)
@@ -89,3 +103,11 @@ class Explained(Explainable):
     def _covariates_of(self, modality: str, cells: NDArray[np.intp] | None) -> Floats | None:
         told = self.covariates(modality)
         return told if told is None or cells is None else told[cells]
+
+
+def _inverse_of(model: TrainedModel, target: str, columns: NDArray[np.int64] | None) -> nn.Module:
+    """Return the way from preprocessed values of a modality back to its units, naming it where that has no gradient."""
+    try:
+        return model.require(target).target_chain.inverse(columns).as_module()
+    except DataError as error:
+        raise DataError(error.problem, where=f"{target}, {error.where}", fix=error.fix) from error

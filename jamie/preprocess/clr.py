@@ -51,6 +51,9 @@ class CLR(Preprocessor):
     def as_module(self) -> nn.Module:
         return _CLRModule()
 
+    def inverse_as_module(self) -> nn.Module:
+        return _InverseCLRModule(self.typical_mean)
+
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return {}, {"typical_mean": self.typical_mean}
 
@@ -65,6 +68,19 @@ class _CLRModule(nn.Module):
         """Center each cell."""
         logs = torch.log1p(x)
         return logs - logs.mean(dim=1, keepdim=True)
+
+
+class _InverseCLRModule(nn.Module):
+    """z (n, p) -> exp(z + lift) - 1, lifted as far as it takes for no count to be negative, and to the typical mean."""
+
+    def __init__(self, typical_mean: float) -> None:
+        super().__init__()
+        self.typical_mean = typical_mean
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Take the exponential."""
+        lift = (-z.amin(dim=1, keepdim=True)).clamp(min=self.typical_mean)
+        return torch.expm1(z + lift)
 
 
 def _mean_log(counts: NDArray[Any]) -> NDArray[Any]:

@@ -6,12 +6,28 @@ from logging import Logger
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.values import percent, stored_position, stored_values
+
+
+class CountsOfLogs(nn.Module):
+    """z (n, p) -> max(exp(z) - 1, 0) times a unit, one for all features or one for each."""
+
+    unit: Tensor
+
+    def __init__(self, unit: float | NDArray[np.float64]) -> None:
+        super().__init__()
+        self.register_buffer("unit", torch.as_tensor(unit, dtype=torch.float32))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Take the exponential; below 0 the count stays 0."""
+        return torch.expm1(z).clamp(min=0) * self.unit
 
 
 def totals_of(X: Matrix) -> NDArray[np.float64]:

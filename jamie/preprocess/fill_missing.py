@@ -72,6 +72,9 @@ class FillMissing(Preprocessor):
     def as_module(self) -> nn.Module:
         return _FillModule(self.fill)
 
+    def inverse_as_module(self) -> nn.Module:
+        return nn.Identity()
+
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return {"fill": self.fill}, {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
+from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Inverse:
@@ -74,3 +78,34 @@ class Inverse:
         values: Any = Z
         full[:, self.varying] = values.toarray() if sparse.issparse(Z) else values
         return full
+
+    def as_module(self) -> nn.Module:
+        """Return the same as a differentiable module over dense tensors (n, q) -> (n, c).
+
+        Raises
+        ------
+        DataError
+            Where a step has none.
+        """
+        from torch import nn
+
+        from jamie.preprocess.selection import PlaceColumns, SelectColumns
+
+        steps = [_inverse_module(step) for step in reversed(self.whole)]
+        if self.reads is not None:
+            steps.append(SelectColumns(self.reads))
+        steps += [_inverse_module(step) for step in reversed(self.narrow)]
+        if len(self.varying) < len(self.constants):
+            steps.append(PlaceColumns(self.varying, self.constants))
+        return nn.Sequential(*steps)
+
+
+def _inverse_module(step: Preprocessor) -> nn.Module:
+    module = step.inverse_as_module()
+    if module is None:
+        raise DataError(
+            "expected an inverse that can be differentiated, found none",
+            where=f"preprocessor '{step.name}'",
+            fix="choose an explanation without gradients (algorithm: permutation), or write its inverse_as_module",
+        )
+    return module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from scipy import sparse
 
+from jamie.core.affine import AffineModule
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.values import row_blocks
 from jamie.preprocess.rows import map_rows
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +122,9 @@ class PCA(Preprocessor):
     def affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         A = self.components.T / self.factor
         return A, -self.mean @ A
+
+    def inverse_as_module(self) -> nn.Module:
+        return AffineModule(self.factor[:, None] * self.components, self.mean)
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return {"components": self.components, "mean": self.mean, "factor": self.factor}, {}

@@ -15,7 +15,7 @@ from scipy import sparse
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
 from jamie.preprocess.rows import moments
-from jamie.preprocess.selection import SelectColumns, selection_matrix
+from jamie.preprocess.selection import PlaceColumns, SelectColumns, selection_matrix
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,6 +77,9 @@ class SelectFeatures(Preprocessor):
 
     def as_module(self) -> nn.Module:
         return SelectColumns(self.index)
+
+    def inverse_as_module(self) -> nn.Module:
+        return PlaceColumns(self.index, self.mean)
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return {"index": self.index, "mean": self.mean}, {}

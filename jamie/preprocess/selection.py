@@ -27,3 +27,27 @@ class SelectColumns(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Choose the columns."""
         return x[:, self.index]
+
+
+class PlaceColumns(nn.Module):
+    """x (n, q) -> (n, p) with x in the columns `index` (q,) and constants in the others.
+
+    Parameters
+    ----------
+    index : (q,)
+        Columns of x.
+    constants : (p,)
+        Values of the other columns.
+    """
+
+    index: Tensor
+    constants: Tensor
+
+    def __init__(self, index: NDArray[np.int64], constants: NDArray[np.floating]) -> None:
+        super().__init__()
+        self.register_buffer("index", torch.as_tensor(index))
+        self.register_buffer("constants", torch.as_tensor(constants, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Place the columns."""
+        return self.constants.to(x.dtype).repeat(len(x), 1).index_copy(1, self.index, x)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.core.affine import AffineModule
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
 from jamie.preprocess.rows import map_rows, moments
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,9 @@ class Standardize(Preprocessor):
 
     def affine(self) -> tuple[sparse.csr_array, NDArray[np.float64]]:
         return sparse.csr_array(sparse.diags_array(1 / self.sd)), -self.mean / self.sd
+
+    def inverse_as_module(self) -> nn.Module:
+        return AffineModule(sparse.csr_array(sparse.diags_array(self.sd)), self.mean)
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return {"mean": self.mean, "sd": self.sd}, {"centred": self.centred}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.counts import depth_normalized, notice_fractions, require_counts, typical_total
+from jamie.preprocess.counts import CountsOfLogs, depth_normalized, notice_fractions, require_counts, typical_total
 from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,9 @@ class TFIDF(Preprocessor):
 
     def as_module(self) -> nn.Module:
         return _TFIDFModule(self.scale * self.idf)
+
+    def inverse_as_module(self) -> nn.Module:
+        return CountsOfLogs(self.median_total / (self.scale * self.idf))
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         return {"idf": self.idf}, {"median_total": self.median_total}

@@ -101,6 +101,22 @@ class Preprocessor(Component):
             )
         return AffineModule(*affine)
 
+    def inverse_as_module(self) -> nn.Module | None:
+        """Return `inverse_transform` as a differentiable module over dense tensors (n, q) -> (n, p).
+
+        None where there is none. The inverse of an affine transform is taken to be affine, and read off from what it
+        makes of single scores.
+        """
+        from jamie.core.affine import AffineModule
+        from jamie.core.values import dense
+
+        affine = self.affine()
+        if affine is None:
+            return None
+        q = len(affine[1])
+        offset = dense(self.inverse_transform(np.zeros((1, q), np.float32)))
+        return AffineModule(dense(self.inverse_transform(np.eye(q, dtype=np.float32))) - offset, offset[0])
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and plain values from which `set_state` restores what was fitted."""
         self._require_fitted()

@@ -90,6 +90,23 @@ def check_module_equals_the_transform(component: type[Preprocessor]) -> None:
     require_finite(component, "the gradient of as_module()", gradient)
 
 
+def check_inverse_module_equals_the_inverse(component: type[Preprocessor]) -> None:
+    """Where there is an `inverse_as_module`, it is the inverse as a differentiable module; so is a narrow copy's."""
+    X, cells = _data()
+    fitted, columns = _fitted(component), np.array([7, 2, 16])
+    Z = dense(fitted.transform(X, cells))
+    narrow = fitted.narrowed(columns)
+    for step, reads in [(fitted, None), *([] if narrow is None else [narrow])]:
+        module = step.inverse_as_module()
+        if module is not None:
+            given = Z if reads is None else Z[:, reads]
+            z = torch.as_tensor(given).requires_grad_()
+            out, expected = module(z), step.inverse_transform(given)
+            require_equal(component, "inverse_as_module() is the inverse", out, expected, tolerance=1e-3)
+            (gradient,) = torch.autograd.grad(out.square().sum(), z)
+            require_finite(component, "the gradient of inverse_as_module()", gradient)
+
+
 def check_sparse_equals_dense(component: type[Preprocessor]) -> None:
     """A CSR array is taken, and gives what the dense one gives (up to sign, for axes that have none)."""
     X, cells = _data()

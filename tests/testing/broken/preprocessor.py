@@ -1,6 +1,7 @@
 """Preprocessors that break their contract."""
 
 import numpy as np
+import torch
 from scipy import sparse
 
 import jamie
@@ -124,6 +125,15 @@ class NoModule(SOUND):
         return None
 
 
+class WrongInverseModule(SOUND):
+    """Is differentiated as another inverse than its own."""
+
+    name = "wrong_inverse_module"
+
+    def inverse_as_module(self):
+        return torch.nn.Identity()
+
+
 class SparseDiffers(SOUND):
     """Takes the stored entries of a sparse array for all of them."""
 
@@ -190,6 +200,9 @@ BROKEN = {
     "check_module_equals_the_transform": [
         (NoModule, "preprocessor 'no_module': a transform that is not affine must write as_module itself"),
         (WrongAffine, r"as_module\(\) is the transform"),
+    ],
+    "check_inverse_module_equals_the_inverse": [
+        (WrongInverseModule, r"inverse_as_module\(\) is the inverse, at"),
     ],
     "check_sparse_equals_dense": [(SparseDiffers, "sparse cells give what dense ones give")],
     "check_narrowed_inverts_to_some_features": [(NarrowsWrongly, r"narrowed\(\) inverts to some features, at")],
