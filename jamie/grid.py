@@ -24,7 +24,7 @@ from jamie.report.imputation_tables import Imputations, imputations
 from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.report.sweep_figures import write_metric_figures
 from jamie.report.sweep_tables import record_table, short_names, short_value, summary_table
-from jamie.spec import Spec, Sweep, SweepCell, expand
+from jamie.spec import Spec, Sweep, expand
 from jamie.workers import Task, run_all
 
 log = logging.getLogger(__name__)
@@ -242,7 +242,8 @@ def _plan(folder: Path, found: Sweep, *, resume: bool, whole: bool) -> list[Plan
     plan = []
     for name, cell in zip(_names(folder, found), found.cells, strict=True):
         run = Run(name, folder / name, cell.values)
-        plan.append(Planned(run, _task(run, cell, resume=resume, whole=whole)))
+        spec = replace(cell.spec, report=[])  # a page of each of many runs would be made for nobody
+        plan.append(Planned(run, _task(run, spec, resume=resume, whole=whole)))
     return plan
 
 
@@ -276,9 +277,9 @@ def _plain_text(value: Any) -> str:
     return "_".join(map(_plain_text, value)) if isinstance(value, list) else str(short_value(value))
 
 
-def _task(run: Run, cell: SweepCell, *, resume: bool, whole: bool) -> Task | None:
+def _task(run: Run, spec: Spec, *, resume: bool, whole: bool) -> Task | None:
     """Return what is left to do of a run; None where it is finished."""
-    task = Task(run.name, str(run.folder.resolve()), cell.spec.plain())
+    task = Task(run.name, str(run.folder.resolve()), spec.plain())
     if not resume or not run.folder.exists():
         return task
     started = (run.folder / MANIFEST).is_file() and (run.folder / RESOLVED).is_file()
@@ -287,7 +288,7 @@ def _task(run: Run, cell: SweepCell, *, resume: bool, whole: bool) -> Task | Non
     if status == "failed" or (whole and status != "finished"):
         shutil.rmtree(run.folder)
         return task
-    _require_same(run, cell.spec, manifest)
+    _require_same(run, spec, manifest)
     return None if status == "finished" else replace(task, resume=True)
 
 

@@ -279,7 +279,7 @@ class Spec:
     explain
         Which features drive the model: explainers, done once it is trained.
     report
-        Pages that show the run, written at its end.
+        Pages that show the run, written at its end; the runs of a sweep or a benchmark write none.
     until
         Stage after which the run stops: `correspondence` infers the pairs that are not known, says how good they are,
         and trains nothing; null for a whole run.

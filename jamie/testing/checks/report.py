@@ -1,0 +1,128 @@
+"""Reports, each of a small run, whose files are there and must stay as they are."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jamie.core.context import Context
+from jamie.core.errors import OutputError
+from jamie.core.explaining import Explanation
+from jamie.core.interfaces import Report
+from jamie.data.assemble import mudata_conventions
+from jamie.report.explanation_files import save_explanation
+from jamie.report.run_folder import MANIFEST, RunFolder, file_hash
+from jamie.testing import toy
+from jamie.testing.clause import build, require
+
+ABSENT_FROM_OLDER_RUNS = ("history.csv", "explain")
+LEFT_OUT_WHERE_LARGE = ("imputed",)
+
+
+def check_writes_into_the_run(component: type[Report]) -> None:
+    """It returns files that are not empty, all of them in the run directory."""
+    written, _, after = _written(component)
+    require(len(written) > 0, component, "it writes something", expected="a file or more", found="none")
+    for name in written:
+        require(name in after, component, "it writes into the run directory", expected="a file there", found=name)
+        require(after.get(name) != _EMPTY, component, f"'{name}'", expected="a file with content", found="an empty one")
+
+
+def check_leaves_the_run_alone(component: type[Report]) -> None:
+    """No file of the run is changed or removed, and nothing is left behind but what it says."""
+    written, before, after = _written(component)
+    changed = sorted(name for name, content in before.items() if after.get(name) != content)
+    require(not changed, component, "the files of the run stay", expected="no change", found=", ".join(changed))
+    stray = sorted(set(after) - set(before) - set(written))
+    require(not stray, component, "it returns all that it writes", expected=", ".join(written), found=", ".join(stray))
+
+
+def check_can_be_written_again(component: type[Report]) -> None:
+    """Done again, it writes the same files."""
+    with _copy_of(_run(labelled=True)) as place:
+        first, second = (_relative(build(component).write(place, Context(seed=3)), place) for _ in range(2))
+    require(first == second, component, "done again, it writes the same files", expected=first, found=second)
+
+
+def check_shows_what_there_is(component: type[Report]) -> None:
+    """Without labels, and without the files that older and larger runs lack, it is written all the same."""
+    with _copy_of(_run(labelled=False)) as place:
+        for name in (*ABSENT_FROM_OLDER_RUNS, *LEFT_OUT_WHERE_LARGE):
+            path = place / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        try:
+            build(component).write(place, Context(seed=3))
+        except Exception as error:
+            clause = f"a run without labels, {', '.join((*ABSENT_FROM_OLDER_RUNS, *LEFT_OUT_WHERE_LARGE))}"
+            require(False, component, clause, expected="a report", found=f"{type(error).__name__}: {error}")
+
+
+def check_refuses_what_is_no_run(component: type[Report]) -> None:
+    """Of a folder that holds no run it raises an `OutputError`."""
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            build(component).write(Path(place), Context(seed=3))
+        except OutputError:
+            return
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+        else:
+            found = "a report"
+    require(False, component, f"a folder without {MANIFEST}", expected="an OutputError", found=found)
+
+
+_EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
+
+
+@lru_cache(maxsize=4)
+def _written(component: type[Report]) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
+    """Names of what it writes, and hashes of all files before and after."""
+    with _copy_of(_run(labelled=True)) as place:
+        before = _contents(place)
+        return _relative(build(component).write(place, Context(seed=3)), place), before, _contents(place)
+
+
+@cache
+def _run(*, labelled: bool) -> Path:
+    """Do a run of the toy cells, once in a process; nobody may write into it."""
+    from jamie.pipeline import run
+
+    folder = Path(tempfile.mkdtemp(prefix="jamie-report-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with mudata_conventions():
+        toy.mudata().write(folder / "toy.h5mu")
+    spec: dict[str, Any] = {
+        "data": {"mudata": {"path": str(folder / "toy.h5mu")}},
+        "labels": [toy.LABEL] if labelled else [],
+        "modalities": {"*": {"preprocess": ["log_normalize", "standardize"]}},
+        "model": {"latent_dim": 3},
+        "training": {"ensemble": 1, "min_epochs": 2, "max_epochs": 3},
+        "evaluate": {"holdout": {"fraction": 0.3}, "compare": ["procrustes_pairs"]},
+        "report": [],
+    }
+    run(spec, out=folder / "run")
+    found = pd.DataFrame({"feature": toy.features("rna"), "score": range(len(toy.features("rna")))})
+    save_explanation(RunFolder(folder / "run"), Explanation("toy", "atac, from rna", {}, {"features": found}))
+    return folder / "run"
+
+
+@contextmanager
+def _copy_of(run: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as place:
+        yield Path(shutil.copytree(run, Path(place) / "run"))
+
+
+def _contents(place: Path) -> dict[str, str]:
+    return {str(path.relative_to(place)): file_hash(path) for path in sorted(place.rglob("*")) if path.is_file()}
+
+
+def _relative(paths: tuple[Path, ...], place: Path) -> tuple[str, ...]:
+    return tuple(str(path.relative_to(place)) if path.is_relative_to(place) else str(path) for path in paths)
