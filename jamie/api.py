@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
-from jamie.core.files import written_whole
+from jamie.core.files import replaced, written_whole
 from jamie.data.assemble import mudata_conventions
+from jamie.data.checks import require_class, require_modality
 from jamie.data.load import cell_annotations, dataset_from
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
-from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
-from jamie.model.query import MAX_MISSING, Query, embed_cells, pairs_by_name
+from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
 from jamie.report.carried import history_table
 from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
-from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, transfer_between
-from jamie.report.results import EMBEDDING, SPLIT, joint_embedding
+from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
+from jamie.report.results import EMBEDDING, joint_embedding
 from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
-
-log = logging.getLogger(__name__)
 
 SHORT = {
     "seed": "seed",
@@ -62,8 +58,8 @@ class JAMIE:
     Parameters
     ----------
     spec
-        A preset (``"default"``, ``"fast"``, ``"paper"``), a spec file, or the same as a mapping; its `data` are not
-        read.
+        A preset (``"default"``, ``"fast"``, ``"integration"``, ``"paper"``), a spec file, or the same as a mapping; its
+        `data` are not read.
     overrides
         Settings to change by their dotted key: ``{"modalities.rna.layer": "counts"}``.
     progress
@@ -111,7 +107,7 @@ class JAMIE:
         JamieError
             Where the data do not fit the spec, or training goes wrong.
         """
-        _require_cells(mdata, "fit", "MuData")
+        require_class(mdata, "fit", "MuData")
         context = self._context()
         self._fitted = fit(dataset_from(mdata, self.spec, context), self.spec, context)
         self._model = self._fitted.model
@@ -160,7 +156,7 @@ class JAMIE:
         max_missing
             Largest fraction of a modality's features that may be absent.
         """
-        _require_cells(mdata, "embed", "MuData")
+        require_class(mdata, "embed", "MuData")
         if copy:
             with mudata_conventions():
                 mdata = mdata.copy()
@@ -172,11 +168,7 @@ class JAMIE:
                 where="embed",
                 fix="name the modalities as in training",
             )
-        context = self._context()
-        latents = {
-            m: embed_cells(self.model, m, mdata.mod[m], context, max_missing, cell_annotations(mdata, m))
-            for m in present
-        }
+        latents = {m: self._latents(mdata, m, max_missing) for m in present}
         names = {m: mdata.mod[m].obs_names for m in present}
         pairs = pairs_by_name(names)
         aggregated = self.model.aggregate(latents, pairs)
@@ -230,16 +222,12 @@ class JAMIE:
         MemoryLimitError
             Where the values would not fit in memory, and no `out` is given.
         """
-        _require_cells(data, "impute", "MuData", "AnnData")
+        require_class(data, "impute", "MuData", "AnnData")
         present = data.mod if hasattr(data, "mod") else modalities_that_fit(self.model, data, max_missing)
         source, to = choose_direction(self.model, present, source, to)
-        adata = getattr(data, "mod", {source: data}).get(source)
-        if adata is None:
-            raise DataError(
-                f"expected the modality '{source}', found {', '.join(data.mod)}",
-                where="impute",
-                fix="name the modalities as in training",
-            )
+        modalities = getattr(data, "mod", {source: data})
+        require_modality(source, modalities, "impute")
+        adata = modalities[source]
         obs = cell_annotations(data, source) if hasattr(data, "mod") else adata.obs
         context = self._context()
         imputed = imputed_query(Query(self.model, source, adata, context, max_missing, obs), to, features, intervals)
@@ -287,7 +275,7 @@ class JAMIE:
             One row for each cell of `to`: `cell`, `predicted`, `confidence` (the share of the votes), `truth` (None
             where it is not known), `split`.
         """
-        _require_cells(mdata, "transfer", "MuData")
+        require_class(mdata, "transfer", "MuData")
         cells = {m: self._embedded(mdata, m, max_missing) for m in (source, to)}
         choose_ends(cells, label, source, to)
         pairs = pairs_of(self.spec.correspondence.known.build(), cells[source], cells[to])
@@ -295,24 +283,16 @@ class JAMIE:
 
     def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
         self.model.require(modality)
-        if modality not in mdata.mod:
-            raise DataError(
-                f"expected the modality '{modality}', found {', '.join(mdata.mod) or 'none'}",
-                where="transfer",
-                fix="name the modalities as in training",
-            )
-        adata = mdata.mod[modality]
-        z = embed_cells(self.model, modality, adata, self._context(), max_missing, cell_annotations(mdata, modality))
+        require_modality(modality, mdata.mod, "transfer")
+        z, train = self._latents(mdata, modality, max_missing), None
         if self._fitted is not None:
             prepared = self._fitted.prepared
             train = pd.Series(prepared.split.train[modality], prepared.dataset.modalities[modality].cells)
-            split = adata.obs_names.map(train.map({True: TRAIN, False: HELD_OUT})).fillna(NEW).to_numpy(object)
-        elif SPLIT in adata.obs:
-            split = adata.obs[SPLIT].to_numpy(object)
-        else:
-            log.info("%s: obs has no '%s', so all cells count as training cells", modality, SPLIT)
-            split = np.full(adata.n_obs, TRAIN, dtype=object)
-        return EmbeddedCells.of(mdata, modality, z, split)
+        return EmbeddedCells.of(mdata, modality, z, split_of(mdata.mod[modality], modality, train))
+
+    def _latents(self, mdata: MuData, modality: str, max_missing: float) -> NDArray[np.float32]:
+        obs = cell_annotations(mdata, modality)
+        return Query(self.model, modality, mdata.mod[modality], self._context(), max_missing, obs).embed()
 
     def to_mudata(self, mdata: MuData) -> MuData:
         """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
@@ -343,28 +323,13 @@ class JAMIE:
         if path.exists() and not (overwrite and (path / DESCRIPTION).is_file()):
             fix = "give another folder" if overwrite else "give another folder, or overwrite=True"
             raise OutputError("exists already", where=str(path), fix=fix)
-        partial = path.with_name(f".{path.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_model(self.model, partial)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
+        with replaced(path) as partial:
+            partial.mkdir()
+            save_model(self.model, partial)
 
     def _context(self) -> Context:
         context = Context(seed=self.spec.seed, device=device_for(self.spec.training.device))
         return Context(context.seed, "", context.device, self._progress) if self._progress else context
-
-
-def _require_cells(data: object, where: str, *accepted: str) -> None:
-    """Refuse what is not of a class named so."""
-    if any(cls.__name__ in accepted for cls in type(data).__mro__):
-        return
-    fixes = {"AnnData": "wrap it: mudata.MuData({'rna': adata})"}
-    read = " or ".join({"MuData": "mudata.read_h5mu", "AnnData": "anndata.read_h5ad"}[name] for name in accepted)
-    found = type(data).__name__
-    fix = fixes.get(found, f"read it with {read}" if isinstance(data, str | Path) else f"give {' or '.join(accepted)}")
-    raise DataError(f"expected {' or '.join(accepted)}, found {found}", where=where, fix=fix)
 
 
 def load(folder: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:

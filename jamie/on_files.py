@@ -27,7 +27,7 @@ from jamie.data.stored import stored_cells, stored_modalities
 from jamie.fitting import OURS
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
-from jamie.model.query import embed_cells
+from jamie.model.query import Query
 from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
@@ -167,9 +167,9 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     mdata = _read(data, modality)
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
-    model = load(run.path)
+    model = load(run.path).model
     obs = cell_annotations(mdata, modality)
-    z = embed_cells(model.model, modality, mdata.mod[modality], Context(seed=model.spec.seed), max_missing, obs)
+    z = Query(model, modality, mdata.mod[modality], Context(seed=model.spec.seed), max_missing, obs).embed()
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
 
 

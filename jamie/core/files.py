@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from jamie.core.errors import OutputError
@@ -21,6 +21,24 @@ def readable(path: Path) -> None:
 
 
 @contextmanager
+def replaced(out: Path) -> Iterator[Path]:
+    """Give a path beside `out` where nothing is, and put what was written there in place of `out` at once.
+
+    After an error `out` is as before. The folder that holds it is made.
+    """
+    partial = out.with_name(f".{out.stem}.partial{out.suffix}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    remove(partial)
+    try:
+        yield partial
+        if partial.is_dir():  # which renaming puts in place of nothing; a file never replaces a folder
+            remove(out)
+        os.replace(partial, out)
+    finally:
+        remove(partial)
+
+
+@contextmanager
 def written_whole(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterator[Path]:
     """Give a temporary path, and put what was written there in place of `out` at once.
 
@@ -30,23 +48,18 @@ def written_whole(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iter
         Where `out` has another ending than the `suffixes`, exists already, or cannot be written.
     """
     _require_place(out, suffixes, overwrite)
-    partial = out.with_name(f".{out.stem}.partial{out.suffix}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
-        if out.suffix in FOLDERS:
-            partial.mkdir()
-        else:
-            partial.touch()
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", where=str(out), fix="give another name") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            partial = stack.enter_context(replaced(out))
+            if out.suffix in FOLDERS:
+                partial.mkdir()
+            else:
+                partial.touch()
+        except OSError as error:
+            raise OutputError(
+                f"cannot be written ({error.strerror})", where=str(out), fix="give another name"
+            ) from error
         yield partial
-        if out.is_dir():
-            _remove(out)
-        os.replace(partial, out)
-    finally:
-        _remove(partial)
 
 
 def _require_place(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> None:
@@ -63,7 +76,8 @@ def _require_place(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Non
         raise OutputError(problem, where=str(out), fix="give another name")
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that it holds, where there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,6 +83,33 @@ def largest_count(X: Matrix) -> int:
             return 0
         largest = max(largest, present.max(initial=0))
     return int(largest)
+
+
+def require_class(data: object, where: str, *accepted: str) -> None:
+    """Refuse what is neither a MuData nor an AnnData, of the classes `accepted`, and say how to get one.
+
+    Raises
+    ------
+    DataError
+        With the class that was found.
+    """
+    if any(cls.__name__ in accepted for cls in type(data).__mro__):
+        return
+    fixes = {"AnnData": "wrap it: mudata.MuData({'rna': adata})"}
+    read = " or ".join({"MuData": "mudata.read_h5mu", "AnnData": "anndata.read_h5ad"}[name] for name in accepted)
+    found = type(data).__name__
+    fix = fixes.get(found, f"read it with {read}" if isinstance(data, str | Path) else f"give {' or '.join(accepted)}")
+    raise DataError(f"expected {' or '.join(accepted)}, found {found}", where=where, fix=fix)
+
+
+def require_modality(modality: str, present: Collection[str], where: str) -> None:
+    """Refuse cells without a modality that the model was trained on."""
+    if modality not in present:
+        raise DataError(
+            f"expected the modality '{modality}', found {', '.join(present) or 'none'}",
+            where=where,
+            fix="name the modalities as in training",
+        )
 
 
 def require_cells(n_cells: int, where: str) -> None:

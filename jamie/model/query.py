@@ -52,31 +52,6 @@ class QueryCells:
     covariates: NDArray[np.float32] | None = None
 
 
-def embed_cells(
-    model: TrainedModel,
-    modality: str,
-    adata: AnnData,
-    context: Context,
-    max_missing: float = MAX_MISSING,
-    obs: pd.DataFrame | None = None,
-) -> NDArray[np.float32]:
-    """Latent means (n, L) of new cells of one modality; as `query_cells` otherwise."""
-    cells = query_cells(model, modality, adata, context, max_missing, obs)
-    return model.encode(modality, cells.scores, cells.covariates)
-
-
-def query_cells(
-    model: TrainedModel,
-    modality: str,
-    adata: AnnData,
-    context: Context,
-    max_missing: float = MAX_MISSING,
-    obs: pd.DataFrame | None = None,
-) -> QueryCells:
-    """Preprocess new cells of one modality all at once; as `Query` otherwise."""
-    return Query(model, modality, adata, context, max_missing, obs).read()
-
-
 class Query:
     """New cells of one modality for a trained model, preprocessed a block of rows at a time.
 
@@ -142,6 +117,11 @@ class Query:
         scores = self.model.scores(self.modality, block, obs, self.context)
         told = self._covariates
         return QueryCells(scores, told if told is None or rows is None else told[rows])
+
+    def embed(self) -> NDArray[np.float32]:
+        """Latent means (n, L) of all cells."""
+        cells = self.read()
+        return self.model.encode(self.modality, cells.scores, cells.covariates)
 
 
 def _other_than_counts(block: Block, given: NDArray[np.bool_], counts: bool, where: str) -> bool:

@@ -16,7 +16,7 @@ from jamie.core.batch import PairBlocks
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Block, Matrix, as_labels
+from jamie.core.data import Block, as_labels
 from jamie.core.errors import DataError
 from jamie.core.values import column_means
 from jamie.data.checks import largest_count
@@ -183,10 +183,6 @@ class TrainedModel:
         the training cells' median depth.
         """
         return impute(self.networks, source, target, scores, covariates)
-
-    def in_units(self, target: str, values: NDArray[np.float32]) -> Matrix:
-        """Values (n, p_t) of a modality in its own units, from preprocessed ones (n, t)."""
-        return self.require(target).target_chain.inverse_transform(values)
 
     @torch.no_grad()
     def aggregate(

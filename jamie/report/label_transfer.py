@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,12 +18,15 @@ from jamie.core.interfaces import Pairing
 from jamie.core.suggest import choose_from
 from jamie.data.labels import share_labels
 from jamie.data.load import cell_annotations
-from jamie.metrics.transfer import LatentCells, Transfer, transfer_labels
+from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
 from jamie.report.finished import RESULT, FinishedRun
 from jamie.report.results import MATCH_SCORE, SPLIT, embedding_key
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from mudata import MuData
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,21 @@ class EmbeddedCells:
         obs = cell_annotations(mdata, modality)
         nothing = Block(np.empty((len(obs), 0), np.float32), pd.Index([]))
         return cls(ModalityData(modality, obs, nothing, nothing), z, split)
+
+
+def split_of(adata: AnnData, modality: str, train: pd.Series | None) -> NDArray[np.object_]:
+    """(n,) ``train``, ``held_out`` or ``new`` of the cells of a modality.
+
+    `train` says of each cell of the fit, by its name, whether it was trained on. Where that is not known (None), the
+    column of obs that a run adds does; without it all cells count as training cells.
+    """
+    if train is not None:
+        split = adata.obs_names.map(train.map({True: TRAIN, False: HELD_OUT})).fillna(NEW)
+        return np.asarray(split.to_numpy(object))
+    if SPLIT in adata.obs:
+        return np.asarray(adata.obs[SPLIT].to_numpy(object))
+    log.info("%s: obs has no '%s', so all cells count as training cells", modality, SPLIT)
+    return np.full(adata.n_obs, TRAIN, dtype=object)
 
 
 def embedded_cells(run: FinishedRun, method: str) -> dict[str, EmbeddedCells]:

@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import platform
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from jamie.core.errors import JamieError, OutputError
+from jamie.core.files import remove, replaced
 from jamie.core.meter import Meter, metered
 
 log = logging.getLogger(__name__)
@@ -124,22 +124,17 @@ class RunFolder:
         """Remove an earlier run; its manifest goes last, so that it is a run directory until then."""
         for entry in self.path.iterdir():
             if entry.name not in (EVENTS, MANIFEST):
-                _delete(entry)
+                remove(entry)
         os.truncate(self.path / EVENTS, 0)
-        _delete(self.path / MANIFEST)
+        remove(self.path / MANIFEST)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Give a temporary path, and put what was written there under its name at once."""
         final = self.path / name
-        final.parent.mkdir(parents=True, exist_ok=True)
-        partial = final.with_name(f".{final.name}.partial{final.suffix}")
-        _delete(partial)
         try:
-            yield partial
-            if partial.is_dir():
-                _delete(final)
-            os.replace(partial, final)
+            with replaced(final) as partial:
+                yield partial
         except OSError as error:
             raise OutputError(f"cannot be written ({error})", where=str(final), fix="free the place or disk") from error
 
@@ -265,13 +260,6 @@ def _with_nulls(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_with_nulls(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _now() -> str:

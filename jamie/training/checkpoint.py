@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from jamie.core.errors import OutputError
-from jamie.core.files import readable
+from jamie.core.files import readable, replaced
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,10 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write to `path`; a kill at any moment leaves either the old file or the new one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
-        save_file(tensors, partial, metadata={"plain": json.dumps(self.plain)})
-        readable(partial)
-        os.replace(partial, path)
+        with replaced(path) as partial:
+            save_file(tensors, partial, metadata={"plain": json.dumps(self.plain)})
+            readable(partial)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
