@@ -228,7 +228,8 @@ def written(folder: RunFolder, found: Sweep, runs: tuple[Run, ...]) -> SweepResu
     metrics = {ref.name: ref.cls for cell in found.cells for ref in cell.spec.evaluate.metrics}
     write_metric_figures(folder, summary, found.grid_keys, metrics)
     imputed = imputations(done, records, found.keys, found.grid_keys)
-    write_imputations(folder, imputed, found.grid_keys)
+    levels = {cell.spec.evaluate.intervals.level for cell in found.cells}
+    write_imputations(folder, imputed, found.grid_keys, levels.pop() if len(levels) == 1 else None)
     return SweepResult(folder.path, found.grid_keys, runs, records, summary, imputed)
 
 

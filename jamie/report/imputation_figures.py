@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.report.imputation_tables import Imputations, direction_names, place_of
+from jamie.report.imputation_tables import Imputations, direction_names, is_ranked, place_of
 from jamie.report.plots import Style, styles_of, write_figure
 from jamie.report.run_folder import RunFolder
 from jamie.report.tables import folded
@@ -21,17 +21,23 @@ MOST_PANELS = 4  # side by side
 PREFIX = "imputation"
 
 
-def write_imputations(folder: RunFolder, found: Imputations, grid_keys: Sequence[str]) -> None:
-    """Write ``imputation.csv``, ``imputation_wins.csv`` and ``figures/imputation_<metric>``, if there is anything."""
+def write_imputations(
+    folder: RunFolder, found: Imputations, grid_keys: Sequence[str], level: float | None = None
+) -> None:
+    """Write ``imputation.csv``, ``imputation_wins.csv`` and ``figures/imputation_<metric>``, if there is anything.
+
+    `level` is that of the intervals, where all runs have the same.
+    """
     if found.scores.empty:
         return
     for name, table in found.tables.items():
         folder.write_text(f"{name}.csv", table.to_csv(index=False))
     for metric, scores in found.scores.groupby("metric", sort=False):
-        write_figure(folder, imputation_figure(scores, grid_keys), f"{PREFIX}_{metric}")
+        name = f"{PREFIX}_{metric}".replace(" ", "_")  # a part of a metric stands after a space
+        write_figure(folder, imputation_figure(scores, grid_keys, level), name)
 
 
-def imputation_figure(scores: pd.DataFrame, grid_keys: Sequence[str]) -> Figure:
+def imputation_figure(scores: pd.DataFrame, grid_keys: Sequence[str], level: float | None = None) -> Figure:
     """Draw one metric: a line for each method, with its mean and standard error; each panel has a scale of its own.
 
     Parameters
@@ -40,6 +46,8 @@ def imputation_figure(scores: pd.DataFrame, grid_keys: Sequence[str]) -> Figure:
         Of one metric, as `jamie.report.imputation_tables.score_table` gives them.
     grid_keys
         The swept keys in it.
+    level
+        Which the intervals aim at, drawn where the metric is their coverage; None where it is not known.
     """
     from matplotlib.figure import Figure
 
@@ -51,15 +59,21 @@ def imputation_figure(scores: pd.DataFrame, grid_keys: Sequence[str]) -> Figure:
     height = math.ceil(len(names) / width)
     figure = Figure(figsize=(1.6 + 2.3 * width, 0.7 + (0.6 + 0.26 * len(styles)) * height), layout="constrained")
     axes = figure.subplots(height, width, squeeze=False, sharey=True)
+    ranked = is_ranked(str(scores["metric"].iloc[0]))
     for panel, (place, name) in zip(axes.ravel(), names.items(), strict=False):
         here = [place_of(row, grid_keys) == place for row in scores.to_dict(orient="records")]
         _draw(panel, scores[here], styles)
+        if not ranked and level is not None:
+            panel.axvline(level, color="black", linestyle=":", linewidth=1, zorder=0)
         panel.set_title("\n".join(name.values()), fontsize=9)
     for panel in axes.ravel()[len(names) :]:
         panel.set_visible(False)
-    best = "higher" if scores["higher_is_better"].iloc[0] else "lower"
-    label = f"{scores['metric'].iloc[0].replace('_', ' ')} in held-out cells, mean ± standard error ({best} is better)"
-    label += "\nfilled: the best, and those not behind it by more than a standard error"
+    label = f"{scores['metric'].iloc[0].replace('_', ' ')} in held-out cells, mean ± standard error"
+    if ranked:
+        label += f" ({'higher' if scores['higher_is_better'].iloc[0] else 'lower'} is better)"
+        label += "\nfilled: the best, and those not behind it by more than a standard error"
+    else:
+        label += f"\nthe intervals aim at {'their level' if level is None else f'the dotted level, {level:g}'}"
     figure.supxlabel(label, fontsize=9)
     return figure
 

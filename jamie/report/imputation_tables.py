@@ -113,7 +113,7 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], told: Iterable[
         higher = bool(group["higher_is_better"].iloc[0])
         values = group.pivot_table(index="run", columns="method", values="value", sort=False)
         competing = values.drop(columns=[one for one in values if one in set(told)]).mean()
-        ranked = len(competing) > 1 and _is_ranked(group["metric"].iloc[0])
+        ranked = len(competing) > 1 and is_ranked(group["metric"].iloc[0])
         best = (competing.idxmax() if higher else competing.idxmin()) if ranked else None
         for method in values:
             gap = pd.Series(dtype=float) if best is None else (values[best] - values[method]).dropna()
@@ -126,7 +126,8 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], told: Iterable[
     return pd.DataFrame(rows, columns=[*by, *SCORES])
 
 
-def _is_ranked(metric: str) -> bool:
+def is_ranked(metric: str) -> bool:
+    """Whether more of a metric, or of a part of it, is better or worse: one that is to be near a level has no best."""
     return metric.partition(" ")[0] not in AIMED
 
 
@@ -192,7 +193,7 @@ def _score_blocks(scores: pd.DataFrame, grid_keys: Sequence[str], width: int) ->
     blocks = []
     for (metric, parameters), group in scores.groupby(["metric", "parameters"], sort=False):
         several, ranked = group["n"].max() > 1, (group["standing"] != "").any()
-        better = f" {arrow(bool(group['higher_is_better'].iloc[0]), '')}" if _is_ranked(str(metric)) else ""
+        better = f" {arrow(bool(group['higher_is_better'].iloc[0]), '')}" if is_ranked(str(metric)) else ""
         alone = scores.loc[scores["metric"] == metric, "parameters"].nunique() == 1
         title = f"imputation of held-out cells: {metric}{better}{'' if alone else f' ({parameters})'}"
         title += f", mean ± standard error of {_numbers(group['n'])} runs" if several else ""

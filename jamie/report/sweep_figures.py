@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie.core.interfaces import Metric
+from jamie.report.imputation_tables import is_ranked
 from jamie.report.plots import (
     Style,
     add_legend,
@@ -83,6 +84,8 @@ def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Me
 
 def axis_label(metric: type[Metric]) -> str:
     """Name the metric, and which of its values are better."""
+    if not is_ranked(metric.name):
+        return f"{metric.name.replace('_', ' ')}\n(should be the intervals' level)"
     best = metric.bounds[metric.higher_is_better]
     perfect = f", {best:g} is perfect" if math.isfinite(best) else ""
     return f"{metric.name.replace('_', ' ')}\n({'higher' if metric.higher_is_better else 'lower'} is better{perfect})"

@@ -189,6 +189,26 @@ def test_files_and_figure(found, tmp_path):
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(VALUES)
 
 
+@pytest.mark.parametrize(("level", "said"), [(0.9, "the dotted level, 0.9"), (None, "their level")])
+def test_coverage_is_drawn_beside_the_level_that_it_aims_at_and_has_no_best(found, level, said):
+    scores = found.scores.assign(metric="interval_coverage untied", standing="")
+    figure = imputation_figure(scores, [DATA], level)
+    label = figure.get_supxlabel()
+    assert label.endswith(f"mean ± standard error\nthe intervals aim at {said}")
+    dotted = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == ":"]
+    assert [list(line.get_xdata()) for line in dotted] == ([[level, level]] if level else [])
+    assert "(higher is better)\nfilled: the best" in imputation_figure(found.scores, [DATA], level).get_supxlabel()
+
+
+def test_names_of_figures_hold_no_spaces(found, tmp_path):
+    scores = found.scores.assign(metric="interval_coverage untied")
+    write_imputations(RunFolder(tmp_path), Imputations(scores, found.wins), [DATA])
+    assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == [
+        "imputation_interval_coverage_untied.png",
+        "imputation_interval_coverage_untied.svg",
+    ]
+
+
 def test_wide_names_of_methods_are_folded():
     scores = pd.DataFrame(
         [

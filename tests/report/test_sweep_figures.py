@@ -81,6 +81,8 @@ def test_a_panel_for_each_scope():
 def test_the_axis_says_what_is_better():
     assert axis_label(FOSCTTM) == "foscttm\n(lower is better, 0 is perfect)"
     assert axis_label(load_registry().get("metric", "pearson")) == "pearson\n(higher is better, 1 is perfect)"
+    coverage = load_registry().get("metric", "interval_coverage")
+    assert axis_label(coverage) == "interval coverage\n(should be the intervals' level)"
 
 
 def test_series_are_told_apart():
