@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the table below says, for type checkers; each name as itself, which makes it public
+    from jamie import pl as pl
     from jamie.api import JAMIE as JAMIE
     from jamie.api import load as load
     from jamie.benchmark import bench as bench
@@ -100,11 +101,15 @@ _PUBLIC = {
     "bench": "jamie.benchmark",
 }
 
-__all__ = sorted(_PUBLIC)
+_ROOMS = ("pl",)
+
+__all__ = sorted((*_PUBLIC, *_ROOMS))
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import jamie` stays quick."""
+    if name in _ROOMS:
+        return importlib.import_module(f"jamie.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'jamie' has no attribute '{name}'")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

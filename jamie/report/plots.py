@@ -11,16 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.pl.style import COLOURS, MARKERS, STROKES
 from jamie.report.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; their yellow is too pale for a line
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STROKES = ("-", "--", ":", "-.")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 FAR_APART = 30  # ratio of the largest to the smallest value from which an axis is logarithmic
 MOST_COLUMNS, MOST_TICKS = 3, 8
 SUFFIXES = ("png", "svg")

@@ -1,0 +1,180 @@
+"""What all figures share: colours for every eye, the same for a type everywhere, sizes of text and of points."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Okabe and Ito's colours, which colour-blind people can tell apart; their yellow is too pale for a line
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STROKES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+UNKNOWN = "#C8C8C8"  # of cells without a label
+OURS_COLOUR = COLOURS[1]  # of the model, among other methods
+OTHERS = "#6E6E6E"
+LOOK = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.3,
+}
+LONGEST_COLUMN = 20  # names of a legend, one below the other
+_SHADES = (0.0, 0.55, -0.45)  # lighter and darker variants
+_offscreen: ContextVar[bool] = ContextVar("offscreen", default=False)
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Let a function draw with the sizes and lines that all figures share, whatever matplotlib is set to."""
+
+    @wraps(draw)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        from matplotlib import rc_context
+
+        with rc_context(LOOK):  # type: ignore[arg-type]  # the stubs list the keys of a newer release
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+@contextmanager
+def offscreen() -> Iterator[None]:
+    """Make figures that no window and no notebook shows, and that pyplot does not keep."""
+    token = _offscreen.set(True)
+    try:
+        yield
+    finally:
+        _offscreen.reset(token)
+
+
+def panels(
+    n: int, ax: Axes | Sequence[Axes] | None, *, width: float = 2.7, height: float = 2.5, columns: int = 3
+) -> list[Axes]:
+    """Return `n` axes: those that are given, or those of a new figure, whose panels have a size in inches."""
+    if ax is not None:
+        given = list(ax) if isinstance(ax, Iterable) else [ax]
+        if len(given) != n:
+            raise ValueError(f"expected {n} axes, one for each panel, found {len(given)}")
+        return given
+    across = min(n, columns)
+    down = math.ceil(n / across)
+    figure = new_figure(width * across, height * down)
+    axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
+    for spare in axes[n:]:
+        figure.delaxes(spare)
+    return axes[:n]
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure (in inches) that makes room for its legends."""
+    if _offscreen.get():
+        from matplotlib.figure import Figure
+
+        return Figure(figsize=(width, height), layout="constrained")
+    from matplotlib import pyplot
+
+    return pyplot.figure(figsize=(width, height), layout="constrained")
+
+
+def in_order(labels: Iterable[Any]) -> list[str]:
+    """Return the different labels sorted, numbers within them by their value; missing ones are left out."""
+    import pandas as pd
+
+    found = {str(label) for label in pd.unique(pd.Series(labels, dtype=object).dropna())}
+    return sorted(found, key=lambda one: [(not s.isdigit(), int(s) if s.isdigit() else 0, s) for s in _parts(one)])
+
+
+def label_colours(labels: Iterable[Any]) -> dict[str, str]:
+    """Give each label a colour, by its place among all labels in order.
+
+    From more labels than there are colours on, lighter and darker variants follow; after those, colours repeat, and
+    `label_markers` tells them apart.
+    """
+    from matplotlib.colors import to_hex
+
+    cycle = [
+        to_hex(_shaded(colour, shade)) for shade in _SHADES for colour in COLOURS if shade <= 0 or colour != "#000000"
+    ]
+    return {label: cycle[i % len(cycle)] for i, label in enumerate(in_order(labels))}
+
+
+def label_markers(labels: Iterable[Any]) -> dict[str, str]:
+    """Give each label a marker; another one as soon as the colours repeat."""
+    names = in_order(labels)
+    n_colours = len(set(label_colours(names).values()))
+    return {label: MARKERS[i // max(n_colours, 1) % len(MARKERS)] for i, label in enumerate(names)}
+
+
+def point_look(n: int) -> dict[str, Any]:
+    """Size and opacity of `n` points in one panel: fewer are larger; they are pixels in a figure of lines."""
+    size = float(np.clip(90 / math.sqrt(max(n, 1)), 0.25, 18))
+    return {
+        "s": size,
+        "alpha": float(np.clip(30 / math.sqrt(max(n, 1)), 0.25, 0.9)),
+        "linewidths": 0,
+        "rasterized": True,
+    }
+
+
+def name_colours(
+    ax: Axes, colours: Mapping[str, str], markers: Mapping[str, str] | None = None, title: str = ""
+) -> None:
+    """Name colours beside a panel, in as many columns as it takes."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], linestyle="none", marker=(markers or {}).get(name, "o"), color=colour, markersize=4.5)
+        for name, colour in colours.items()
+    ]
+    columns = math.ceil(len(handles) / LONGEST_COLUMN)
+    ax.legend(
+        handles,
+        list(colours),
+        title=title or None,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.02),
+        ncols=max(columns, 1),
+        handletextpad=0.2,
+        columnspacing=0.8,
+        labelspacing=0.3,
+        borderaxespad=0.2,
+    )
+
+
+def without_ticks(ax: Axes) -> None:
+    """Take the ticks from axes whose numbers mean nothing, as those of a UMAP."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _parts(label: str) -> list[str]:
+    return [part for part in re.split(r"(\d+)", label) if part]
+
+
+def _shaded(colour: str, shade: float) -> tuple[float, float, float]:
+    """Mix a colour with white (shade above 0) or black (below)."""
+    from matplotlib.colors import to_rgb
+
+    towards = 1.0 if shade > 0 else 0.0
+    red, green, blue = (channel + abs(shade) * (towards - channel) for channel in to_rgb(colour))
+    return red, green, blue
