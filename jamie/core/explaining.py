@@ -72,6 +72,10 @@ class Explainable(ABC):
     def preprocess(self, modality: str, X: Matrix, cells: NDArray[np.intp] | None = None) -> Floats:
         """Preprocess other values (k, p) of some cells (k,), all by default, into (k, d)."""
 
+    def complete(self, modality: str, X: Matrix) -> Matrix:
+        """Values (k, p) with what the model takes for missing ones in their place; as they are by default."""
+        return X
+
     @abstractmethod
     def affine(self, modality: str) -> tuple[NDArray[np.float64] | sparse.csr_array, NDArray[np.float64]] | None:
         """Return A (p, d) and b (d,) where preprocessing is ``x A + b``; None where it is not."""

@@ -50,6 +50,9 @@ class Explained(Explainable):
         obs = data.obs if cells is None else data.obs.iloc[cells]
         return self.model.scores(modality, Block(X, data.input.features, data.input.origin), obs, self._context)
 
+    def complete(self, modality: str, X: Matrix) -> Matrix:
+        return self.model.require(modality).chain.complete(X)
+
     def affine(self, modality: str) -> tuple[NDArray[np.float64] | sparse.csr_array, NDArray[np.float64]] | None:
         return self.model.require(modality).chain.affine()
 

@@ -16,7 +16,7 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import column_range
+from jamie.core.values import column_range, dense, stored_values
 from jamie.preprocess.inverse import Inverse
 from jamie.preprocess.rows import moments
 from jamie.preprocess.selection import SelectColumns, selection_matrix
@@ -132,6 +132,17 @@ class Chain:
         )
         sparse_scores: Any = Z
         return sparse_scores.toarray()
+
+    def complete(self, X: Matrix) -> Matrix:
+        """Values (n, p) with what the first step takes for missing ones in their place, dense if there are any."""
+        if not np.isnan(stored_values(X)).any():
+            return X
+        self._check_width(X)
+        filled = np.tile(np.nan_to_num(self.constants), (X.shape[0], 1))
+        kept = self._fitted()
+        filled[:, kept] = dense(self.steps[0].transform(self._drop(X), pd.DataFrame(index=range(X.shape[0]))))
+        values = dense(X)
+        return np.where(np.isnan(values), filled, values)
 
     def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
         """Bring (n, q) back to (n, p) in the units of the data; `cells` where they are known."""
