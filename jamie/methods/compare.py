@@ -118,6 +118,7 @@ def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dic
         alone = sum(other.name == ref.name for other in refs) == 1 and ref.name not in taken
         unique = short.count(parameters) == 1 and parameters not in taken
         name = ref.name if alone else parameters if unique else _with_parameters(ref)
+        name = _with_default(ref) if name in taken else name
         name = name.replace("/", "_")  # HDF5 knows no / in names
         number = 2
         while name in labelled or name in taken:
@@ -140,6 +141,12 @@ def _with_parameters(ref: Ref[Method], *, settings: bool = True) -> str:
     ]
     shown = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in named)
     return f"{ref.name}({shown})" if shown else ref.name
+
+
+def _with_default(ref: Ref[Method]) -> str:
+    """``jamie(spec=default)``: the first parameter, where all are as by default and the name alone is taken."""
+    key = next(iter(ref.params), None)
+    return ref.name if key is None else f"{ref.name}({key}={ref.params[key]})"
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+WIDTH = 128  # units of a hidden layer, unless a spec says otherwise
+MANY_CELLS = 2000  # from which on a second hidden layer is worth its weights
+
 
 def hidden_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
     """Linear layers from each width to the next, each followed by BatchNorm, LeakyReLU and dropout."""
@@ -18,10 +21,6 @@ def hidden_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
         if dropout > 0:
             layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
-
-
-WIDTH = 128  # units of a hidden layer, unless a spec says otherwise
-MANY_CELLS = 2000  # from which on a second hidden layer is worth its weights
 
 
 class ResidualLayers(nn.Module):

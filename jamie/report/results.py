@@ -82,6 +82,11 @@ def _marked(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
     return obs.drop(columns=[SPLIT, MATCH_SCORE, DISTANCE], errors="ignore").assign(**columns)
 
 
+def _unmarked(var: pd.DataFrame) -> pd.DataFrame:
+    """Return `var` without the columns of an earlier run, which may have had other modalities."""
+    return var.drop(columns=[name for name in var.columns if str(name).startswith(f"{IMPUTABILITY}_from_")])
+
+
 def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.DataFrame]:
     """Columns that a run adds to each modality's `var`: how well a feature can be imputed from each other modality."""
     columns = {m: pd.DataFrame(index=data.target.features) for m, data in prepared.dataset.modalities.items()}
@@ -180,7 +185,7 @@ class _RunValues:
         features, var = self.prepared.dataset.modalities[target].target.features, self.mdata.mod[target].var
         described = var.index.is_unique and features.isin(var.index).all()
         var = var.loc[features] if described else pd.DataFrame(index=features)
-        return var.drop(columns=[name for name in var.columns if str(name).startswith(f"{IMPUTABILITY}_from_")])
+        return _unmarked(var)
 
 
 def write_evaluation(folder: RunFolder, evaluation: Evaluation) -> None:
@@ -233,6 +238,7 @@ def embedded_mudata(
         rows = _rows_of(names[m], m, mdata)
         modalities[m].obsm.update({key: latents[m][rows] for key, latents in embeddings.items()})
         modalities[m].obs = _marked(modalities[m].obs, obs[m])
+        modalities[m].var = _unmarked(modalities[m].var)
         if var[m].index.isin(modalities[m].var_names).all():  # those of a target in obsm are no features of the data
             modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():

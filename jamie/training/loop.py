@@ -65,7 +65,7 @@ class Trainer:
     checkpoint
         File to write while training; None for none.
     validation
-        The cells whose loss decides when to stop; None for those that are trained on.
+        The cells whose loss decides when to stop and which state is kept; where empty, that of the training does.
     """
 
     def __init__(

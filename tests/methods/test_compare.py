@@ -28,6 +28,11 @@ def test_a_mapping_of_settings_is_left_out_where_the_name_is_unique_without():
     assert names(*both) == ["jamie(spec=paper, model.latent_dim=4)", "jamie(spec=paper, model.latent_dim=8)"]
 
 
+def test_the_model_itself_by_its_default_is_told_apart_from_that_of_the_run():
+    assert names("jamie", {"jamie": {"spec": "paper"}}) == ["jamie(spec=default)", "jamie(spec=paper)"]
+    assert names("jamie") == ["jamie(spec=default)"]
+
+
 def test_the_same_method_again_is_refused():
     problem = (
         r"evaluate.compare\[3\]: expected each method once, found knn again with the same parameters\n  leave it out"

@@ -168,8 +168,10 @@ def test_a_spec_runs_on_the_result_of_an_earlier_run(mdata, tmp_path):
     spec = SETTINGS | {"data": {"mudata": {"path": str(tmp_path / "cells.h5mu")}}}
     overrides = {"correspondence.infer": {"unioncom": {"max_iterations": 5}}, "correspondence.rho": 0.5}
     overrides["evaluate.known_pairs.fraction"] = 0.5
+    overrides["training.calibration"] = 0.4
     first = jamie.run(spec, out=tmp_path / "first", overrides=overrides)
     assert "jamie_match_score" in first.mdata["rna"].obs
+    assert "imputability_from_protein" in first.mdata["rna"].var
     spec["data"] = {"mudata": {"path": str(tmp_path / "first/result.h5mu")}}
     second = jamie.run(spec, out=tmp_path / "second", overrides={"evaluate.holdout.fraction": 0.5})
     with mudata_conventions():
@@ -177,6 +179,7 @@ def test_a_spec_runs_on_the_result_of_an_earlier_run(mdata, tmp_path):
     for obs in (written["rna"].obs, anndata.read_h5ad(second.folder / "imputed/rna-to-protein.h5ad").obs):
         assert (obs["jamie_split"] == "held_out").sum() == 15
         assert "jamie_match_score" not in obs  # of the first run
+    assert "imputability_from_protein" not in written["rna"].var
 
 
 def test_a_run_leaves_out_what_would_be_too_large(mdata, tmp_path, monkeypatch, caplog):
