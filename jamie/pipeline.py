@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jamie.core.context import Context, Progress
-from jamie.core.errors import OutputError
+from jamie.core.errors import DataError, OutputError
+from jamie.core.explaining import Explanation
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.data.pairing_table import pairing_table
+from jamie.explain.explained import Explained
 from jamie.fitting import Fitted, Matched, fit, match
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
 from jamie.report.carried import HISTORY, carried_tables, history_table
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
+from jamie.report.ending import try_explanations, try_reports
 from jamie.report.results import (
     EMBEDDING,
     cell_columns,
@@ -29,7 +32,7 @@ from jamie.report.results import (
     write_evaluation,
     write_imputed,
 )
-from jamie.report.run_folder import RESOLVED, RunFolder, file_hash, json_text
+from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash, json_text
 from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 
@@ -56,6 +59,8 @@ class Result:
         As in ``metrics.json``.
     methods
         As in ``methods.json``.
+    explanations
+        What drives the model: those in ``explain/``.
     """
 
     folder: Path
@@ -63,6 +68,7 @@ class Result:
     model: TrainedModel | None
     metrics: tuple[Record, ...]
     methods: tuple[Mapping[str, Any], ...]
+    explanations: tuple[Explanation, ...] = ()
 
 
 def run(
@@ -74,7 +80,7 @@ def run(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Run a spec: read, pair, preprocess, infer, train, evaluate, and write the run directory.
+    """Run a spec: read, pair, preprocess, infer, train, evaluate, explain, and write the run directory.
 
     Parameters
     ----------
@@ -112,12 +118,15 @@ def run(
             if spec.until is not None and spec.correspondence.infer is not None:
                 matched = match(loaded, spec.correspondence.infer.build(), spec, context, folder)
                 _write_matched(folder, loaded, matched)
+                _report(folder, spec, context)
                 return Result(folder.path, loaded.mdata, None, matched.evaluation.records, ())
             fitted = fit(loaded, spec, context, folder)
             with folder.stage("results"):
                 mdata = _write(folder, loaded, fitted)
+            explanations = _explain(folder, fitted, context)
+            _report(folder, spec, context)
     methods = tuple(outcome.as_dict() for outcome in fitted.outcomes)
-    return Result(folder.path, mdata, fitted.model, fitted.evaluation.records, methods)
+    return Result(folder.path, mdata, fitted.model, fitted.evaluation.records, methods, explanations)
 
 
 def sources(spec: Spec) -> tuple[Path, ...]:
@@ -125,6 +134,23 @@ def sources(spec: Spec) -> tuple[Path, ...]:
     given = (spec.correspondence.links, spec.evaluate.holdout.file, spec.evaluate.known_pairs.file)
     files = (*spec.data.build().sources(), *spec.correspondence.known.files(), *spec.plugins, *given)
     return tuple(dict.fromkeys(file for file in files if file is not None))
+
+
+def require_same_data(spec: Spec, manifest: Mapping[str, Any]) -> None:
+    """Refuse files that changed since a run has read them.
+
+    Raises
+    ------
+    DataError
+        Naming the first.
+    """
+    for file in sources(spec):
+        if manifest["data"].get(str(file)) != file_hash(file):
+            raise DataError(
+                "expected the file that the run has read, found another content",
+                where=str(file),
+                fix="restore it, or run the spec again",
+            )
 
 
 def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> None:
@@ -160,6 +186,24 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
         mdata.write_h5mu(path, compression="gzip")
     write_imputed(folder, fitted.outcomes, fitted.prepared, mdata, fitted.model)
     return mdata
+
+
+def _explain(folder: RunFolder, fitted: Fitted, context: Context) -> tuple[Explanation, ...]:
+    spec, prepared = fitted.model.spec, fitted.prepared
+    if not spec.explain:
+        return ()
+    with folder.stage("explanation"):
+        subject = Explained(fitted.model, prepared.dataset, prepared.split, context)
+        return try_explanations(folder, spec.explain, subject, context)
+
+
+def _report(folder: RunFolder, spec: Spec, context: Context) -> None:
+    """Write the reports, which read the run's files: its manifest must hold the stages by then."""
+    if not spec.report:
+        return
+    folder.write_json(MANIFEST, folder.manifest)
+    with folder.stage("report"):
+        try_reports(folder, spec.report, context)
 
 
 def _write_matched(folder: RunFolder, loaded: LoadedData, matched: Matched) -> None:

@@ -18,13 +18,13 @@ from jamie.data.load import load_dataset
 from jamie.fitting import OURS, REFIT, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.model.imputing import UNCERTAINTY
-from jamie.pipeline import sources
+from jamie.pipeline import require_same_data
 from jamie.report.carried import evaluation_tables, refresh
 from jamie.report.correspondence_files import load_inference
 from jamie.report.finished import RESULT, FinishedRun
-from jamie.report.results import SPLIT, bound_layers, embedding_key, write_evaluation
-from jamie.report.run_folder import RESOLVED, RunFolder, file_hash
-from jamie.spec import Spec, load_spec
+from jamie.report.results import bound_layers, embedding_key, write_evaluation
+from jamie.report.run_folder import RESOLVED, RunFolder
+from jamie.spec import load_spec
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -61,10 +61,10 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
             where=str(path),
             fix="run it without evaluate.refit to score it with other metrics",
         )
-    _require_same_data(spec, run.manifest)
+    require_same_data(spec, run.manifest)
     dataset = load_dataset(spec, Context(seed=spec.seed)).dataset
     files = _Files(run, dataset)
-    split = files.split()
+    split = run.split(dataset)
     evaluation = evaluate_all(files.results(), dataset, split, _inference(folder, split), spec)
     with folder.kept():
         write_evaluation(folder, evaluation)
@@ -83,17 +83,6 @@ def _require_changeable(overrides: Mapping[str, Any] | list[str]) -> None:
         )
 
 
-def _require_same_data(spec: Spec, manifest: Mapping[str, Any]) -> None:
-    for file in sources(spec):
-        before, now = manifest["data"].get(str(file)), file_hash(file)
-        if before != now:
-            raise DataError(
-                "expected the file that the run has read, found another content",
-                where=str(file),
-                fix="restore it, or run the spec again",
-            )
-
-
 class _Files:
     """Split and results of the methods in the files of a run."""
 
@@ -101,20 +90,6 @@ class _Files:
         self.run, self.dataset = run, dataset
         self.mdata = run.mdata()
         self.imputed = cache(self._imputed)
-
-    def split(self) -> Split:
-        """Return the split of the run: made anew, it would follow other labels where these are changed."""
-        train = {}
-        for m, data in self.dataset.modalities.items():
-            obs = self.mdata.mod[m].obs
-            if not data.cells.isin(obs.index).all():
-                raise OutputError(
-                    f"expected all {data.n_cells} cells of {m}, found {int(data.cells.isin(obs.index).sum())}",
-                    where=str(self.run.path / RESULT),
-                    fix="run the spec again",
-                )
-            train[m] = (obs[SPLIT].loc[data.cells] == "train").to_numpy()
-        return Split(train)
 
     def results(self) -> list[MethodResult]:
         """Return what each method that has a result made of the cells."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
+from jamie.report.results import SPLIT
 from jamie.report.run_folder import MANIFEST, RunFolder
 
 if TYPE_CHECKING:
@@ -90,6 +92,26 @@ class FinishedRun:
 
         with mudata_conventions():
             return self._read(RESULT, read_h5mu)
+
+    def split(self, dataset: Dataset) -> Split:
+        """Return which cells the run was trained on: made anew, a split would follow other labels or settings.
+
+        Raises
+        ------
+        OutputError
+            Where a cell of the dataset is not in the result.
+        """
+        train, annotations = {}, self.annotations()
+        for m, data in dataset.modalities.items():
+            obs = annotations[m]
+            if not data.cells.isin(obs.index).all():
+                raise OutputError(
+                    f"expected all {data.n_cells} cells of {m}, found {int(data.cells.isin(obs.index).sum())}",
+                    where=str(self.path / RESULT),
+                    fix="run the spec again",
+                )
+            train[m] = (obs[SPLIT].loc[data.cells] == "train").to_numpy()
+        return Split(train)
 
     def _read(self, name: str, read: Any) -> Any:
         path = self.path / name

@@ -1,0 +1,65 @@
+"""The end of a run: what explains it and what shows it. The run is saved by then, and an error costs it nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from jamie.core.context import Context
+from jamie.core.errors import JamieError
+from jamie.core.explaining import Explainable, Explanation
+from jamie.core.interfaces import Explainer, Report
+from jamie.report.explanation_files import save_explanation
+from jamie.report.run_folder import RunFolder
+from jamie.spec import Ref
+
+log = logging.getLogger(__name__)
+
+
+def explain_and_save(
+    folder: RunFolder, ref: Ref[Explainer], subject: Explainable, context: Context
+) -> tuple[str, Explanation]:
+    """Explain a model, and write what was found; returns the name that it has in the run directory.
+
+    Raises
+    ------
+    JamieError
+        Where the cells lack what the explainer needs, or the place cannot be written.
+    """
+    found = ref.build().explain(subject, context.at(f"explain {ref.name}"))
+    return save_explanation(folder, found, ref.plain()), found
+
+
+def try_explanations(
+    folder: RunFolder, refs: Sequence[Ref[Explainer]], subject: Explainable, context: Context
+) -> tuple[Explanation, ...]:
+    """Explain a model as `explain_and_save` does; an explainer that fails is left out, with a warning."""
+    found = []
+    for ref in refs:
+        try:
+            found.append(explain_and_save(folder, ref, subject, context)[1])
+        except Exception as error:  # whatever it is, also of a plugin: the run must not be lost for it
+            log.warning(
+                "explainer '%s' failed, and the run is without it: %s\n  once that is mended: jamie explain %s %s",
+                *(ref.name, _told(error), folder.path, ref.name),
+            )
+    return tuple(found)
+
+
+def try_reports(folder: RunFolder, refs: Sequence[Ref[Report]], context: Context) -> tuple[Path, ...]:
+    """Write reports of a run; one that fails is left out, with a warning."""
+    written: list[Path] = []
+    for ref in refs:
+        try:
+            written += ref.build().write(folder.path, context.at(f"report {ref.name}"))
+        except Exception as error:  # as above
+            log.warning(
+                "report '%s' failed, and the run is without it: %s\n  once that is mended: jamie report %s",
+                *(ref.name, _told(error), folder.path),
+            )
+    return tuple(written)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, JamieError) else f"unexpected {type(error).__name__}: {error}"
