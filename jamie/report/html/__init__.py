@@ -1,0 +1,1 @@
+"""Pages that show runs, each one file that opens offline."""

@@ -1,0 +1,55 @@
+"""Figures of a run as pictures within the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jamie.report.figures import SECTIONS, Drawn
+
+PIXELS_PER_INCH = 116  # of the page: text of 8 points is then as high as the page's own small text
+SHARPNESS = 2  # pixels of the picture for each of the page, for fine screens
+WIDE = 5.4  # inches from which a figure takes the whole width
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its words.
+
+    Parameters
+    ----------
+    name, title, caption
+        As of the figure.
+    source
+        ``data:`` URI of a PNG.
+    width, height
+        In pixels of the page.
+    wide
+        Whether it takes the whole width.
+    """
+
+    name: str
+    title: str
+    caption: str
+    source: str
+    width: int
+    height: int
+    wide: bool
+
+
+def pictures(drawn: Iterable[Drawn]) -> dict[str, list[Picture]]:
+    """Return the pictures of each section of the page; sections without are there, empty."""
+    found: dict[str, list[Picture]] = {section: [] for section in SECTIONS}
+    for one in drawn:
+        found[one.section].append(_picture(one))
+    return found
+
+
+def _picture(one: Drawn) -> Picture:
+    content = io.BytesIO()
+    one.figure.savefig(content, format="png", dpi=SHARPNESS * PIXELS_PER_INCH, facecolor="white")
+    width, height = (round(PIXELS_PER_INCH * inches) for inches in one.figure.get_size_inches())
+    source = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    return Picture(one.name, one.title, one.caption, source, width, height, width > WIDE * PIXELS_PER_INCH)

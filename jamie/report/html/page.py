@@ -1,0 +1,88 @@
+"""Pages from templates: everything that they need is within them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jamie.report.html.pack import packed, plotly_script
+from jamie.report.html.scores import marked
+from jamie.report.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent
+
+
+def write_page(path: Path, template: str, scripts: Sequence[str], data: Any = None, **values: Any) -> Path:
+    """Write a page from ``<template>.html.j2``; all text in it is escaped.
+
+    Parameters
+    ----------
+    path
+        What to write; it is there whole or not at all.
+    template
+        Its name.
+    scripts
+        Names of the .js files that it runs.
+    data
+        Plain values for these; None for none.
+    **values
+        What the template shows.
+
+    Raises
+    ------
+    OutputError
+        Where the place cannot be written.
+    """
+    text = (
+        _environment()
+        .get_template(f"{template}.html.j2")
+        .render(
+            version=version("jamie-toolkit"),
+            written=f"{datetime.now(UTC):%-d %B %Y}",
+            style=_part("style.css"),
+            scripts=[_part(f"{script}.js") for script in scripts],
+            data=None if data is None else packed(data),
+            plotly=None if data is None else plotly_script(),
+            **values,
+        )
+    )
+    RunFolder(path.parent).write_text(path.name, text)
+    return path
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {"columns": _columns, "marked": marked, "spaced": _spaced, "grouped": _grouped}
+    return made
+
+
+def _part(name: str) -> Any:
+    """Return a file of this folder, which belongs to the page as it is."""
+    from markupsafe import Markup
+
+    return Markup((HERE / name).read_text(encoding="utf-8"))
+
+
+def _columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _spaced(heading: str) -> str:
+    """Give a heading of several lines in one."""
+    return " ".join(heading.split("\n"))
+
+
+def _grouped(number: int | None) -> str:
+    return "—" if number is None else f"{number:,}"

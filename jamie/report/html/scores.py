@@ -1,0 +1,162 @@
+"""Headline scores of a run for the page: tiles for the first glance, tables of all methods below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING
+from jamie.report.html.files import Record, RunFiles
+from jamie.report.html.guide import SCOPES, guide_of
+from jamie.report.tables import BEST, Block, comparison_table, number
+
+OURS = "jamie"
+PREFERRED = (HELD_OUT_CELLS, HELD_OUT_PAIRS, ALL, TRAINING)  # the most honest first
+CHANCE = {"foscttm": 0.5, "auroc": 0.5}
+NOT_FIRST = ("interval_coverage", "interval_width", "matching")  # read beside others, not by themselves
+MOST_TILES = 4
+NO_LIMIT = 10**6  # characters of a line: a page scrolls, so no table is divided
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number of a tile, and what stands beside it.
+
+    Parameters
+    ----------
+    between
+        Modalities, with an arrow where there is a direction.
+    value
+        Of the model.
+    other, other_value
+        The best of the methods that it is compared with, or chance; empty where there is neither.
+    better
+        Whether the model is better; None where that cannot be said.
+    """
+
+    between: str
+    value: str
+    other: str = ""
+    other_value: str = ""
+    better: bool | None = None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One metric at a glance.
+
+    Parameters
+    ----------
+    title, reading
+        As in the guide.
+    arrow
+        Which values are better.
+    scope
+        Cells, in words.
+    lines
+        One for each two modalities or direction.
+    """
+
+    title: str
+    reading: str
+    arrow: str
+    scope: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class ScopeTables:
+    """Tables of one scope."""
+
+    title: str
+    explanation: str
+    blocks: tuple[Block, ...]
+
+
+def headlines(records: Iterable[Record]) -> list[Record]:
+    """Return the headline values of metrics."""
+    return [one for one in records if one["headline"] and not one["part"] and one["value"] is not None]
+
+
+def main_scope(records: Sequence[Record], metric: str) -> str:
+    """Return the most honest scope in which the model has a value of a metric; empty where it has none."""
+    there = {one["scope"] for one in records if one["metric"] == metric and one["method"] == OURS}
+    return next((scope for scope in PREFERRED if scope in there), "")
+
+
+def in_main_scope(records: Sequence[Record], metric: str) -> list[Record]:
+    """Return the headline values of a metric in its main scope, of all methods."""
+    scope = main_scope(records, metric)
+    return [one for one in records if one["metric"] == metric and one["scope"] == scope]
+
+
+def tiles(run: RunFiles) -> list[Tile]:
+    """Return the most important scores: of imputation first, each beside the best other method."""
+    records = headlines(run.metrics)
+    told = {one["method"] for one in run.methods if one.get("told_labels")}
+    metrics = dict.fromkeys(one["metric"] for one in records if one["method"] == OURS)
+    ordered = sorted(metrics, key=lambda metric: metric in NOT_FIRST)
+    if not run.stopped_early:
+        ordered = [metric for metric in ordered if metric not in NOT_FIRST]
+    found = [_tile(in_main_scope(records, metric), told) for metric in ordered]
+    return found[:MOST_TILES]
+
+
+def _tile(records: Sequence[Record], told: set[str]) -> Tile:
+    ours = [one for one in records if one["method"] == OURS]
+    directed = len({frozenset((one["source"], one["target"])) for one in ours}) < len(ours)
+    first = ours[0]
+    guide = guide_of(first["metric"])
+    sizes = {one["n_cells"] for one in ours}
+    counted = f" ({sizes.pop():,})" if len(sizes) == 1 else ""
+    return Tile(
+        title=guide.title,
+        reading=guide.reading,
+        arrow="higher is better" if first["higher_is_better"] else "lower is better",
+        scope=SCOPES[first["scope"]].partition(":")[0].partition(",")[0] + counted,
+        lines=tuple(_line(one, directed, records, told) for one in ours),
+    )
+
+
+def _line(ours: Record, directed: bool, records: Sequence[Record], told: set[str]) -> Line:
+    ends = ours["source"], ours["target"]
+    best = best_other(ours, records, told)
+    between = (" → " if directed else " and ").join(ends)
+    if best is None:
+        chance = CHANCE.get(ours["metric"])
+        return Line(between, number(ours["value"]), *(("chance", number(chance)) if chance is not None else ()))
+    higher = ours["value"] >= best["value"] if ours["higher_is_better"] else ours["value"] <= best["value"]
+    return Line(between, number(ours["value"]), best["method"], number(best["value"]), higher)
+
+
+def best_other(ours: Record, records: Sequence[Record], told: set[str]) -> Record | None:
+    """Return the best of the other methods at the same; those that are told the labels do not compete."""
+    others = [
+        one
+        for one in records
+        if (one["source"], one["target"]) == (ours["source"], ours["target"])
+        and one["method"] != OURS
+        and one["method"] not in told
+    ]
+    if not others:
+        return None
+    return (max if ours["higher_is_better"] else min)(others, key=lambda one: one["value"])
+
+
+def score_tables(records: Sequence[Record]) -> list[ScopeTables]:
+    """Lay out the headline values of all methods, a group of tables for each scope, the most honest first."""
+    found = []
+    for scope in dict.fromkeys((*PREFERRED, *(one["scope"] for one in records))):
+        chosen = [one for one in records if one["scope"] == scope]
+        blocks = comparison_table(chosen, width=NO_LIMIT)
+        if blocks:
+            explanation = SCOPES.get(scope, "")
+            found.append(
+                ScopeTables(scope.replace("_", " ").replace("held out", "held-out"), explanation, tuple(blocks))
+            )
+    return found
+
+
+def marked(text: str) -> dict[str, str | bool]:
+    """Split what stands in a table into its text and whether it is the best."""
+    return {"text": text.removesuffix(BEST).replace("\n", " "), "best": text.endswith(BEST)}
