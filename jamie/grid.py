@@ -25,6 +25,7 @@ from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.report.sweep_figures import write_metric_figures
 from jamie.report.sweep_tables import record_table, short_names, short_value, summary_table
 from jamie.spec import Spec, Sweep, expand
+from jamie.spec.difference import changes
 from jamie.workers import Task, run_all
 
 log = logging.getLogger(__name__)
@@ -296,8 +297,10 @@ def _task(run: Run, spec: Spec, *, resume: bool, whole: bool) -> Task | None:
 def _require_same(run: Run, spec: Spec, manifest: Mapping[str, Any]) -> None:
     """Refuse to join a run with others that is of another spec or other data."""
     fix = "go on with the same settings and data, or start anew with another --out"
-    if (run.folder / RESOLVED).read_text() != spec.to_yaml():
-        raise OutputError("the spec is not the one that this run was made with", where=str(run.folder), fix=fix)
+    made = (run.folder / RESOLVED).read_text()
+    if made != spec.to_yaml():
+        problem = f"the spec is not the one that this run was made with{changes(made, spec)}"
+        raise OutputError(problem, where=str(run.folder), fix=fix)
     data: Mapping[str, str] = manifest.get("data", {})
     changed = [path for path in data if not Path(path).exists() or _hash(path) != data[path]]
     if changed:

@@ -34,6 +34,7 @@ from jamie.report.results import (
 )
 from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash, json_text
 from jamie.spec import Spec, load_single
+from jamie.spec.difference import changes
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
@@ -155,9 +156,9 @@ def require_same_data(spec: Spec, manifest: Mapping[str, Any]) -> None:
 
 def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> None:
     before = folder.read_manifest()
-    if (folder.path / RESOLVED).is_file() and (folder.path / RESOLVED).read_text() != spec.to_yaml():
+    if (folder.path / RESOLVED).is_file() and (started := (folder.path / RESOLVED).read_text()) != spec.to_yaml():
         raise OutputError(
-            "the spec is not the one that this run was started with",
+            f"the spec is not the one that this run was started with{changes(started, spec)}",
             where=str(folder.path / RESOLVED),
             fix="resume with the same spec and settings, or start anew with another --out",
         )

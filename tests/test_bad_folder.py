@@ -83,7 +83,8 @@ class TestResume:
 
     def test_another_spec(self, finished):
         message = (
-            "{folder}/out/spec.resolved.yaml: the spec is not the one that this run was started with\n"
+            "{folder}/out/spec.resolved.yaml: the spec is not the one that this run was started with: "
+            "seed was 0 and is 1\n"
             "  resume with the same spec and settings, or start anew with another --out"
         )
         finished.refused(finished.run(None, "--resume", seed=1), message)

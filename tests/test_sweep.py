@@ -322,7 +322,8 @@ class TestResume:
         before = (place.out / "manifest.json").read_text()
         place.refused(
             place.call("run", "spec.yaml", "--out", place.out, "--resume", "--set", "training.max_epochs=5"),
-            "runs/000-latent_dim=2-seed=0: the spec is not the one that this run was made with\n"
+            "runs/000-latent_dim=2-seed=0: the spec is not the one that this run was made with: "
+            "training.max_epochs was 4 and is 5\n"
             "  go on with the same settings and data, or start anew with another --out",
         )
         assert (place.out / "manifest.json").read_text() == before
