@@ -248,6 +248,8 @@ def evaluate_all(
 ) -> Evaluation:
     """Score what all methods made of the cells, and what was inferred for the training cells."""
     metrics = [ref.build() for ref in spec.evaluate.metrics]
+    if results and not dataset.labels:
+        _warn_of_labels(spec)
     found = evaluate(results, dataset, split, metrics)
     inferer = spec.correspondence.infer
     if inference is None or inferer is None:
@@ -256,6 +258,13 @@ def evaluate_all(
     scope = TRAINING if split.any_held_out else ALL
     matched = score_matching(OURS, inference.correspondences, cells, metrics, told=told, scope=scope)
     return replace(found, records=(*found.records, *matched))
+
+
+def _warn_of_labels(spec: Spec) -> None:
+    """Say which metrics were asked for that no cell has a label for."""
+    names = dict.fromkeys(ref.name for ref in spec.evaluate.chosen_metrics if "labels" in ref.cls.requires)
+    if names:
+        log.warning("not scored for lack of labels: %s; name columns of obs under labels", ", ".join(names))
 
 
 def _results(outcomes: Sequence[Outcome]) -> list[MethodResult]:

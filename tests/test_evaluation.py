@@ -278,6 +278,19 @@ def test_a_metric_that_breaks_is_told_and_costs_nothing(place):
     assert "jamie, rna and adt, all: wrong is left out: it failed: ZeroDivisionError: division by zero" in events
 
 
+def test_metrics_that_were_asked_for_and_lack_labels_are_named_once(caplog):
+    spec = {**SPEC, "data": None, "labels": [], "evaluate": {}}
+    said = "not scored for lack of labels: silhouette, js_distance; name columns of obs under labels"
+    chosen = ["silhouette", "foscttm", "js_distance", "silhouette", "pearson"]
+    metrics = jamie.JAMIE(spec, {"evaluate.metrics": chosen}).fit(cells()).metrics
+    assert [record.getMessage() for record in caplog.records].count(said) == 1
+    assert set(metrics["metric"]) == {"foscttm", "pearson"}
+    caplog.clear()
+    jamie.JAMIE(spec).fit(cells())
+    jamie.JAMIE(spec, {"labels": ["cell_type"], "evaluate.metrics": ["silhouette"]}).fit(cells())
+    assert "lack of labels" not in caplog.text
+
+
 def test_the_model_is_there_before_it_is_evaluated(place, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt

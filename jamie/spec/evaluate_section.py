@@ -12,6 +12,14 @@ from jamie.core.interfaces import Method, Metric, Preprocessor
 from jamie.spec.numbers import Fraction, Seed, Several
 from jamie.spec.ref import Ref, written
 
+METRICS = (  # by default
+    "label_transfer_accuracy",
+    {"label_transfer_accuracy": {"leave_partner_out": True}},  # else a matched cell may be labelled by itself
+    "foscttm",
+    "matching",
+    "pearson",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class HoldoutSection:
@@ -105,17 +113,15 @@ class EvaluateSection:
 
     holdout: HoldoutSection = field(default_factory=HoldoutSection)
     known_pairs: KnownPairsSection = field(default_factory=KnownPairsSection)
-    metrics: list[Ref[Metric]] = written(
-        [
-            "label_transfer_accuracy",
-            {"label_transfer_accuracy": {"leave_partner_out": True}},  # else a matched cell may be labelled by itself
-            "foscttm",
-            "matching",
-            "pearson",
-        ]
-    )
+    metrics: list[Ref[Metric]] = written(list(METRICS))
     compare: list[Ref[Method]] = field(default_factory=list)
     compare_preprocess: list[Ref[Preprocessor]] | None = None
     intervals: IntervalsSection = field(default_factory=IntervalsSection)
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
     refit: bool = False
+
+    @property
+    def chosen_metrics(self) -> list[Ref[Metric]]:
+        """Metrics that a spec names itself; none where they are those by default."""
+        default = [one if isinstance(one, str) else next(iter(one)) for one in METRICS]
+        return [] if [ref.name for ref in self.metrics] == default else self.metrics
