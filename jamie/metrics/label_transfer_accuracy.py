@@ -45,10 +45,11 @@ class LabelTransferAccuracy(Metric[EmbeddedPair]):
         source, labels = labelled(self.name, pair.source, pair.labels_source)
         target, expected = labelled(self.name, pair.target, pair.labels_target)
         partners = sparse.csr_array(pair.truth[source][:, target].T) if self.leave_partner_out else None
-        neighbors = nearest_cells(pair.z_source[source], pair.z_target[target], self._n_neighbors(labels), partners)
+        neighbors = nearest_cells(pair.z_source[source], pair.z_target[target], self.n_neighbors(labels), partners)
         classes, shares = vote_shares(neighbors, labels)
         return float(np.mean(classes[shares.argmax(axis=1)] == expected))
 
-    def _n_neighbors(self, labels: NDArray[np.str_]) -> int:
+    def n_neighbors(self, labels: NDArray[np.str_]) -> int:
+        """Neighbours that vote, with these labels (n,) of the source."""
         k = max(1, int(0.2 * len(labels) / len(set(labels)))) if self.k == "paper" else self.k
         return min(k, len(labels))

@@ -1,0 +1,69 @@
+"""Gradients of measures, smooth where a measure has steps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Doubles = NDArray[np.float64]
+
+_ROWS = 512
+SOFTNESS = 0.1  # width of a soft step between ranks, as a part of the median distance
+
+
+def soft_rank_gradient(z_a: NDArray[np.floating], z_b: NDArray[np.floating], truth: sparse.csr_array) -> Doubles:
+    """(n_a, L) gradient of a smooth FOSCTTM with respect to the latents of a.
+
+    A cell counts as nearer than the partner to the degree of ``sigmoid((d_partner - d_cell) / h)``, with h a tenth of
+    the median distance.
+
+    Parameters
+    ----------
+    z_a, z_b
+        (n_a, L) and (n_b, L) latents.
+    truth : (n_a, n_b)
+        Partners.
+    """
+    import torch
+
+    a = torch.tensor(np.asarray(z_a), dtype=torch.float64, requires_grad=True)
+    b = torch.tensor(np.asarray(z_b), dtype=torch.float64)
+    rows, columns = (torch.as_tensor(index.astype(np.int64)) for index in truth.nonzero())
+    with torch.no_grad():
+        softness = SOFTNESS * torch.cdist(a[rows[:_ROWS]], b[:_ROWS]).median().clamp(min=1e-12)
+    for start in range(0, len(rows), _ROWS):
+        at = slice(start, start + _ROWS)
+        own = (a[rows[at]] - b[columns[at]]).norm(dim=1)[:, None]
+        # halved, as the mean of both directions is taken
+        to_b = torch.sigmoid((own - torch.cdist(a[rows[at]], b)) / softness).sum() / (2 * len(rows) * len(b))
+        to_a = torch.sigmoid((own - torch.cdist(b[columns[at]], a)) / softness).sum() / (2 * len(rows) * len(a))
+        (to_a + to_b).backward()
+    assert a.grad is not None
+    return np.nan_to_num(a.grad.numpy())
+
+
+def correlation_gradient(measured: NDArray[np.floating], imputed: NDArray[np.floating]) -> Doubles:
+    """(n, t) gradient of the mean correlation over features, with respect to the imputed values.
+
+    With y and v of unit norm about their means, the correlation's is ``(y - r v) / |imputed - mean|``. It is 0 where a
+    value was not measured, and for a feature that is constant.
+    """
+    known = np.isfinite(measured)
+    y, _ = _unit(measured, known)
+    v, norm = _unit(imputed, known)
+    r = (y * v).sum(axis=0)
+    scored = (y != 0).any(axis=0)
+    usable = scored & (norm > 0)
+    return np.where(known & usable, (y - r * v) / np.where(norm > 0, norm, 1), 0) / max(int(scored.sum()), 1)
+
+
+def _unit(values: NDArray[np.floating], known: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
+    """Columns of mean 0 and norm 1 over the known entries, and their norms (t,) before."""
+    count = np.maximum(known.sum(axis=0), 1)
+    values = np.where(known, values.astype(np.float64), 0)
+    centred = np.where(known, values - values.sum(axis=0) / count, 0)
+    norm = np.sqrt((centred**2).sum(axis=0))
+    constant = norm <= 1e-12 * np.sqrt(count) * np.abs(values).max(axis=0, initial=0)
+    norm = np.where(constant, 0, norm)
+    return np.where(constant, 0, centred / np.where(constant, 1, norm)), norm
