@@ -26,6 +26,7 @@ SPEC = {
     "model": {"latent_dim": 3},
     "training": {"ensemble": 1, "min_epochs": 2, "max_epochs": 4, "patience": 2},
     "evaluate": {"holdout": {"fraction": 0}},
+    "report": [],
 }
 
 
@@ -96,6 +97,23 @@ class Place:
         """Require success, and a notice if one is given."""
         assert done.exit_code == 0, done.output
         assert notice.replace("{folder}", str(self.folder)) in done.stderr
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reports_switch():
+    """No run of the suite writes a report, which takes longer than all else that it does: see `reports`."""
+    from jamie import pipeline
+
+    written = pipeline._report
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_report", lambda folder, spec, context: None)
+        yield written
+
+
+@pytest.fixture
+def reports(reports_switch, monkeypatch):
+    """Let the runs of a test, in this process, write the reports that their specs name."""
+    monkeypatch.setattr("jamie.pipeline._report", reports_switch)
 
 
 @pytest.fixture

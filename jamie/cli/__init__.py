@@ -8,6 +8,8 @@ __all__ = ["app", "main"]
 # all in one place, as `jamie --help` lists them in this order
 app.command()(runs.run)
 app.command()(runs.evaluate)
+app.command()(runs.explain)
+app.command()(runs.report)
 app.command()(runs.bench)
 app.command()(components.validate)
 app.command("list")(components.list_)

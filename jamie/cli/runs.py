@@ -83,6 +83,66 @@ def evaluate(
     typer.echo(f"written to {folder}")
 
 
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished run.")],
+    explainers: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXPLAINER]...", help="Explainers [those of the run's spec].")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A parameter of the explainer, such as features=3; repeatable."
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find the features that drive the model of a finished run; nothing is fitted."""
+    from jamie.terminal import errors_shown, print_blocks, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.afterwards import explain_run
+        from jamie.report.console import reporting
+        from jamie.report.explanation_tables import explanation_blocks, explanation_records
+
+        with reporting(quiet=quiet or json) as progress:
+            found = explain_run(folder, explainers or [], sets or [], progress=progress)
+    if json:
+        print_json({"folder": str(folder), "explanations": explanation_records(found)})
+        return
+    if not quiet:
+        print_blocks(explanation_blocks(found))
+    for name in found:
+        typer.echo(f"written to {folder / 'explain' / name}")
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished run.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page (.html) [report.html in the run directory].")
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the page of a finished run, from its files alone."""
+    from jamie.terminal import errors_shown, print_json
+
+    with errors_shown(as_json=json, debug=debug):
+        from jamie.afterwards import report_run
+        from jamie.report.console import reporting
+
+        with reporting(quiet=quiet or json) as progress:
+            written = report_run(folder, out, overwrite=overwrite, progress=progress)
+    if json:
+        print_json({"folder": str(folder), "files": [str(path) for path in written]})
+        return
+    for path in written:
+        typer.echo(f"written to {path}")
+
+
 def bench(
     spec: SpecFile,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the runs [runs/NAME-TIME].")] = None,

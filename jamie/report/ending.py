@@ -17,33 +17,22 @@ from jamie.spec import Ref
 log = logging.getLogger(__name__)
 
 
-def explain_and_save(
-    folder: RunFolder, ref: Ref[Explainer], subject: Explainable, context: Context
-) -> tuple[str, Explanation]:
-    """Explain a model, and write what was found; returns the name that it has in the run directory.
-
-    Raises
-    ------
-    JamieError
-        Where the cells lack what the explainer needs, or the place cannot be written.
-    """
-    found = ref.build().explain(subject, context.at(f"explain {ref.name}"))
-    return save_explanation(folder, found, ref.plain()), found
-
-
 def try_explanations(
     folder: RunFolder, refs: Sequence[Ref[Explainer]], subject: Explainable, context: Context
 ) -> tuple[Explanation, ...]:
-    """Explain a model as `explain_and_save` does; an explainer that fails is left out, with a warning."""
+    """Explain a model, and write what is found; an explainer that fails is left out, with a warning."""
     found = []
     for ref in refs:
         try:
-            found.append(explain_and_save(folder, ref, subject, context)[1])
+            explanation = ref.build().explain(subject, context.at(f"explain {ref.name}"))
+            save_explanation(folder, explanation, ref.plain())
         except Exception as error:  # whatever it is, also of a plugin: the run must not be lost for it
             log.warning(
                 "explainer '%s' failed, and the run is without it: %s\n  once that is mended: jamie explain %s %s",
                 *(ref.name, _told(error), folder.path, ref.name),
             )
+        else:
+            found.append(explanation)
     return tuple(found)
 
 

@@ -38,8 +38,8 @@ class FinishedRun:
     manifest: Mapping[str, Any]
 
     @classmethod
-    def open(cls, path: str | Path) -> FinishedRun:
-        """Read the manifest of a run.
+    def open(cls, path: str | Path, *, whole: bool = True) -> FinishedRun:
+        """Read the manifest of a run; one that was to stop before training only where it need not be `whole`.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class FinishedRun:
         if "sweep" in manifest:
             fix = f"give one of the runs below it, such as {next((path / 'runs').glob('*'), path / 'runs')}"
             raise OutputError("expected the folder of one run, found that of a sweep", where=str(path), fix=fix)
-        if manifest.get("until"):
+        if whole and manifest.get("until"):
             raise OutputError(
                 f"expected a whole run, found one that stopped after the {manifest['until']}",
                 where=str(path),
