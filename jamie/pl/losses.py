@@ -56,9 +56,7 @@ def _draw_total(ax: Axes, history: pd.DataFrame) -> None:
     key = list(curves.values())[-1]
     if len(kept):
         ax.scatter(kept["epoch"], kept[key], s=16, color="black", zorder=3, label="kept")
-    if (history[list(curves.values())] > 0).all(axis=None):
-        ax.set_yscale("log")
-    ax.set_title("weighted sum of all terms")
+    ax.set_title("weighted sum")
     ax.set_ylabel("loss")
     kappa = history[history["member"] == history["member"].iloc[0]]
     if kappa["kappa"].nunique() > 1:
@@ -82,5 +80,5 @@ def _draw_terms(ax: Axes, history: pd.DataFrame) -> None:
         ax.plot(mean.index, mean, label=name.replace("_", " "), **look)
     if len(names) and (history[names] > 0).any(axis=None):
         ax.set_yscale("log")
-    ax.set_title("terms, unweighted" + (", mean of the ensemble" if history["member"].nunique() > 1 else ""))
+    ax.set_title("each term, unweighted")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))

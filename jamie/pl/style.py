@@ -39,7 +39,7 @@ LOOK = {
     "axes.linewidth": 0.7,
     "lines.linewidth": 1.3,
 }
-LONGEST_COLUMN = 20  # names of a legend, one below the other
+LONGEST_COLUMN = 16  # names of a legend, one below the other
 _SHADES = (0.0, 0.55, -0.45)  # lighter and darker variants
 _offscreen: ContextVar[bool] = ContextVar("offscreen", default=False)
 
@@ -68,9 +68,29 @@ def offscreen() -> Iterator[None]:
 
 
 def panels(
-    n: int, ax: Axes | Sequence[Axes] | None, *, width: float = 2.7, height: float = 2.5, columns: int = 3
+    n: int,
+    ax: Axes | Sequence[Axes] | None,
+    *,
+    width: float = 2.7,
+    height: float = 2.5,
+    columns: int = 3,
+    names: Iterable[str] = (),
 ) -> list[Axes]:
-    """Return `n` axes: those that are given, or those of a new figure, whose panels have a size in inches."""
+    """Return `n` axes: those that are given, or those of a new figure.
+
+    Parameters
+    ----------
+    n
+        Number of panels.
+    ax
+        That are given.
+    width, height
+        Of a panel, in inches.
+    columns
+        Panels side by side.
+    names
+        Of a legend, for which there has to be room.
+    """
     if ax is not None:
         given = list(ax) if isinstance(ax, Iterable) else [ax]
         if len(given) != n:
@@ -78,7 +98,8 @@ def panels(
         return given
     across = min(n, columns)
     down = math.ceil(n / across)
-    figure = new_figure(width * across, height * down)
+    beside, below = _room(list(names), width * across)
+    figure = new_figure(width * across + beside, height * down + below)
     axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
     for spare in axes[n:]:
         figure.delaxes(spare)
@@ -137,34 +158,43 @@ def point_look(n: int) -> dict[str, Any]:
 
 
 def name_colours(
-    ax: Axes, colours: Mapping[str, str], markers: Mapping[str, str] | None = None, title: str = ""
+    ax: Axes, colours: Mapping[str, str], markers: Mapping[str, str] | None = None, *, below: bool = False
 ) -> None:
-    """Name colours beside a panel, in as many columns as it takes."""
+    """Name colours beside a panel; many of them in columns, or `below` all panels of the figure."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], linestyle="none", marker=(markers or {}).get(name, "o"), color=colour, markersize=4.5)
         for name, colour in colours.items()
     ]
-    columns = math.ceil(len(handles) / LONGEST_COLUMN)
-    ax.legend(
-        handles,
-        list(colours),
-        title=title or None,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.02),
-        ncols=max(columns, 1),
-        handletextpad=0.2,
-        columnspacing=0.8,
-        labelspacing=0.3,
-        borderaxespad=0.2,
-    )
+    look: dict[str, Any] = {"handletextpad": 0.2, "columnspacing": 0.8, "labelspacing": 0.3, "borderaxespad": 0.2}
+    figure = ax.get_figure(root=True)
+    if below and figure is not None and len(handles) > LONGEST_COLUMN:
+        columns = max(int(figure.get_figwidth() / _width(colours)), 1)
+        figure.legend(handles, list(colours), loc="outside lower center", ncols=columns, **look)
+    else:
+        columns = max(math.ceil(len(handles) / LONGEST_COLUMN), 1)
+        ax.legend(handles, list(colours), loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns, **look)
 
 
 def without_ticks(ax: Axes) -> None:
     """Take the ticks from axes whose numbers mean nothing, as those of a UMAP."""
     ax.set_xticks([])
     ax.set_yticks([])
+
+
+def _width(names: Iterable[str]) -> float:
+    """Inches of a column of names in a legend, at the size of its text."""
+    return 0.28 + 0.06 * max(map(len, names), default=0)
+
+
+def _room(names: Sequence[str], width: float) -> tuple[float, float]:
+    """Inches beside the panels, or below them, that a legend takes."""
+    if not names:
+        return 0.0, 0.0
+    if len(names) <= LONGEST_COLUMN:
+        return _width(names), 0.0
+    return 0.0, 0.15 * math.ceil(len(names) / max(int(width / _width(names)), 1)) + 0.1
 
 
 def _parts(label: str) -> list[str]:

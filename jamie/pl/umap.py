@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from jamie.pl.carried import AbsentError, all_labels, column, modalities_of, mod
 from jamie.pl.style import (
     COLOURS,
     UNKNOWN,
+    in_order,
     label_colours,
     label_markers,
     name_colours,
@@ -29,22 +32,48 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
+Of = Literal["latents", "data"]
+
 BY_MODALITY = "modality"
 _KEYS = {"latents": "X_jamie_umap", "data": "X_data_umap"}
 _MOST_NAMED = 20  # labels from which colours repeat or are hard to tell apart: these are numbered as well
 _MOST_VALUES = 100  # different whole numbers that are still taken for labels
+_NOT_KNOWN = "not known"
 _WHERE = "umap"
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What stands for what: colour, marker and, of many labels, number."""
+
+    colours: Mapping[str, str]
+    markers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, mdata: MuData, color: str) -> _Key:
+        if color == BY_MODALITY:
+            return cls(dict(zip(modalities_of(mdata), COLOURS * 3, strict=False)))
+        known = all_labels(mdata, color)
+        return cls(label_colours(known), label_markers(known))
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """Number of each label, where there are many."""
+        names = in_order(self.colours)
+        return {name: str(i + 1) for i, name in enumerate(names)} if len(names) > _MOST_NAMED else {}
+
+    def entries(self, present: set[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Colours and markers of the labels that are present, by the names of a legend."""
+        shown = {name: f"{self.numbers[name]}  {name}" if self.numbers else name for name in self.colours}
+        colours = {shown[name]: colour for name, colour in self.colours.items() if name in present}
+        if _NOT_KNOWN in present:
+            colours[_NOT_KNOWN] = UNKNOWN
+        return colours, {shown[name]: marker for name, marker in self.markers.items()}
 
 
 @styled
 def umap(
-    mdata: MuData,
-    color: str = BY_MODALITY,
-    modality: str | None = None,
-    *,
-    of: Literal["latents", "data"] = "latents",
-    legend: bool = True,
-    ax: Axes | None = None,
+    mdata: MuData, color: str = BY_MODALITY, modality: str | None = None, *, of: Of = "latents", ax: Axes | None = None
 ) -> Axes:
     """Draw cells where UMAP puts them, by a label, a number, a feature, or their modality.
 
@@ -60,8 +89,6 @@ def umap(
         Whose cells to draw; all by default.
     of
         Whether to show the latents, or the preprocessed values of one modality.
-    legend
-        Whether to name the colours beside the panel.
     ax
         Where to draw; a new figure by default.
 
@@ -77,25 +104,57 @@ def umap(
             fix=choose_from("", modalities_of(mdata)),
         )
     names = modalities_of(mdata) if modality is None else [modality]
-    points = {m: _layout(mdata, m, _KEYS[of]) for m in names}
-    here = panels(1, ax)[0]
-    together = np.concatenate(list(points.values()))
-    if color == BY_MODALITY:
-        values = pd.Series(np.repeat(names, [len(one) for one in points.values()]))
-        colours = dict(zip(modalities_of(mdata), COLOURS * 3, strict=False))
-        _by_label(here, together, values, {m: colours[m] for m in names}, {}, legend)
-    else:
-        values = pd.concat([_values(mdata, m, color) for m in names])
-        if _is_number(values):
-            _by_number(here, together, values.to_numpy(float), color)
+    return _draw_all(mdata, color, [names], of, ax)[0]
+
+
+@styled
+def umaps(
+    mdata: MuData,
+    color: str,
+    modalities: Sequence[str] | None = None,
+    *,
+    of: Of = "latents",
+    ax: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Draw a panel for each modality, as `umap` does, with one legend.
+
+    Parameters
+    ----------
+    mdata, color, of
+        As of `umap`.
+    modalities
+        All by default.
+    ax
+        As many axes as modalities; a new figure by default.
+    """
+    names = modalities_of(mdata) if modalities is None else modalities
+    return _draw_all(mdata, color, [[name] for name in names], of, ax)
+
+
+def _draw_all(
+    mdata: MuData, color: str, groups: Sequence[Sequence[str]], of: Of, ax: Axes | Sequence[Axes] | None
+) -> list[Axes]:
+    """Draw a panel for each group of modalities."""
+    points = [np.concatenate([_layout(mdata, m, _KEYS[of]) for m in names]) for names in groups]
+    values = [pd.concat([_values(mdata, m, color) for m in names]) for names in groups]
+    numbers = all(_is_number(one) for one in values)
+    key = _Key({}) if numbers else _Key.of(mdata, color)
+    present = (
+        set() if numbers else set(pd.concat(values).astype(object).where(lambda x: x.notna(), _NOT_KNOWN).astype(str))
+    )
+    colours, markers = key.entries(present)
+    size = 3.5 if key.numbers else 2.6
+    axes = panels(len(groups), ax, width=size, height=size - 0.1, names=colours)
+    for one, names, place, value in zip(axes, groups, points, values, strict=True):
+        if numbers:
+            _by_number(one, place, value.to_numpy(float), color)
         else:
-            known = all_labels(mdata, color)
-            _by_label(here, together, values, label_colours(known), label_markers(known), legend)
-    without_ticks(here)
-    here.set_xlabel("UMAP 1")
-    here.set_ylabel("UMAP 2")
-    here.set_title(f"{modality or 'all modalities'}: {of}, by {color}")
-    return here
+            _by_label(one, place, value, key)
+        without_ticks(one)
+        one.set(xlabel="UMAP 1", ylabel="UMAP 2", title=names[0] if len(names) == 1 else "all modalities")
+    if colours:
+        name_colours(axes[-1], colours, markers, below=ax is None)
+    return axes
 
 
 def _layout(mdata: MuData, name: str, key: str) -> NDArray[np.float32]:
@@ -109,6 +168,8 @@ def _layout(mdata: MuData, name: str, key: str) -> NDArray[np.float32]:
 def _values(mdata: MuData, name: str, color: str) -> pd.Series:
     """Values of each cell of a modality: of a feature where there is one of the name and no such column."""
     adata = modality(mdata, name, _WHERE)
+    if color == BY_MODALITY:
+        return pd.Series(name, index=adata.obs_names, dtype=object)
     if color in adata.var_names and color not in cell_annotations(mdata, name):
         return pd.Series(dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
     values = column(mdata, name, color, _WHERE)
@@ -125,53 +186,43 @@ def _by_number(ax: Axes, points: NDArray[np.float32], values: NDArray[np.float64
     """Draw the highest values last, so that few of them are not hidden."""
     order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")
     low, high = np.nanpercentile(values, [1, 99]) if np.isfinite(values).any() else (0.0, 1.0)
-    look = point_look(len(points))
-    drawn = ax.scatter(
-        points[order, 0],
-        points[order, 1],
-        c=values[order],
-        cmap="cividis",
-        vmin=low,
-        vmax=high,
-        plotnonfinite=False,
-        **look,
-    )
+    look = point_look(len(points)) | {"cmap": "cividis", "vmin": low, "vmax": high}
+    drawn = ax.scatter(points[order, 0], points[order, 1], c=values[order], **look)
     bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=name)
-    bar.solids.set(alpha=1)  # type: ignore[union-attr]
+    if bar.solids is not None:
+        bar.solids.set(alpha=1)
 
 
-def _by_label(
-    ax: Axes,
-    points: NDArray[np.float32],
-    values: pd.Series,
-    colours: dict[str, str],
-    markers: dict[str, str],
-    legend: bool,
-) -> None:
+def _by_label(ax: Axes, points: NDArray[np.float32], values: pd.Series, key: _Key) -> None:
     """Draw the cells of all labels in a random order, so that none lies on top of the others."""
     known = values.notna().to_numpy()
     names = np.where(known, values.astype(str), "")
-    look, shapes = point_look(len(points)), np.array([markers.get(name, "o") for name in names])
+    look = point_look(len(points))
     if not known.all():
-        ax.scatter(points[~known, 0], points[~known, 1], c=UNKNOWN, label="not known", **look)
+        ax.scatter(points[~known, 0], points[~known, 1], c=UNKNOWN, **look)
+    shapes = np.array([key.markers.get(name, "o") for name in names])
     for shape in dict.fromkeys(shapes[known]):
         rows = np.random.default_rng(0).permutation(np.flatnonzero(known & (shapes == shape)))
-        ax.scatter(points[rows, 0], points[rows, 1], c=[colours[name] for name in names[rows]], marker=shape, **look)
-    present = {name: colour for name, colour in colours.items() if name in set(names[known])}
-    if len(present) > _MOST_NAMED:
-        numbers = {name: str(i + 1) for i, name in enumerate(colours)}
-        _number_groups(ax, points, names, {name: numbers[name] for name in present})
-        markers = {f"{numbers[name]}  {name}": markers.get(name, "o") for name in colours}
-        present = {f"{numbers[name]}  {name}": colour for name, colour in present.items()}
-    if legend:
-        name_colours(ax, present | ({} if known.all() else {"not known": UNKNOWN}), markers)
+        colours = [key.colours[name] for name in names[rows]]
+        ax.scatter(points[rows, 0], points[rows, 1], c=colours, marker=shape, **look)
+    _number_groups(ax, points, names, key.numbers)
 
 
-def _number_groups(ax: Axes, points: NDArray[np.float32], names: NDArray[np.str_], numbers: dict[str, str]) -> None:
-    """Write the number of each label in the middle of its cells."""
+def _number_groups(ax: Axes, points: NDArray[np.float32], names: NDArray[np.str_], numbers: Mapping[str, str]) -> None:
+    """Write its number in the middle of the cells of each label, the largest first, where there is room for it."""
     from matplotlib.patheffects import withStroke
 
-    for name, number in numbers.items():
+    extent = np.nanmax(points, axis=0) - np.nanmin(points, axis=0)
+    room = np.where(extent > 0, extent, 1) * (0.06, 0.045)
+    taken: list[NDArray[np.float64]] = []
+    for name in pd.Series(names).value_counts().index:
         middle = np.nanmedian(points[names == name], axis=0)
-        text = ax.annotate(number, middle, ha="center", va="center", fontsize=7, fontweight="bold")
+        if (
+            name not in numbers
+            or not np.isfinite(middle).all()
+            or any((abs(middle - one) < room).all() for one in taken)
+        ):
+            continue
+        taken.append(middle)
+        text = ax.annotate(numbers[name], tuple(middle), ha="center", va="center", fontsize=7, fontweight="bold")
         text.set_path_effects([withStroke(linewidth=1.6, foreground="white")])

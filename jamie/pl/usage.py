@@ -76,4 +76,4 @@ def _name_rows(ax: Axes, names: pd.Series, unit: str, title: str) -> None:
     ax.invert_yaxis()
     ax.set_xlabel(unit)
     ax.set_title(title)
-    ax.margins(x=0.15)
+    ax.set_xlim(0, 1.2 * ax.dataLim.x1 or 1)

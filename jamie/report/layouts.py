@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
+from jamie.correspondence.neighbors import nearest
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -18,7 +20,7 @@ DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
 MOST_CELLS = 50_000  # of one layout; of more, a sample stands for all
 FEWEST_CELLS = 20  # from which UMAP's neighbours mean anything
 STAGE = "layout"
-_NEIGHBORS, _SPREAD = 15, 0.3
+_NEIGHBORS, _SPREAD, _EPOCHS = 15, 0.3, 200
 _SPECTRAL = 10_000  # cells from which the spectral start takes longer than all the rest
 
 Layouts = dict[str, dict[str, NDArray[np.float32]]]
@@ -91,11 +93,23 @@ def complete_layouts(mdata: MuData, scores: Mapping[str, NDArray[np.floating]], 
 
 
 def _umap(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """UMAP of neighbours that are found beforehand: umap's own search spends seconds on its compilation."""
     from umap import UMAP
 
+    neighbors, distances = nearest(values, values, _NEIGHBORS, seed=seed)
     start = "spectral" if len(values) < _SPECTRAL else "pca"
-    reducer = UMAP(n_neighbors=_NEIGHBORS, min_dist=_SPREAD, init=start, random_state=seed % 2**32, n_jobs=1)
-    return np.asarray(reducer.fit_transform(values), np.float32)
+    reducer = UMAP(
+        n_neighbors=_NEIGHBORS,
+        min_dist=_SPREAD,
+        n_epochs=_EPOCHS,
+        init=start,
+        precomputed_knn=(neighbors, distances, None),
+        random_state=seed % 2**32,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():  # that new cells cannot be added to such a layout
+        warnings.simplefilter("ignore", UserWarning)
+        return np.asarray(reducer.fit_transform(values), np.float32)
 
 
 def _two_components(values: NDArray[np.float32]) -> NDArray[np.float32]:

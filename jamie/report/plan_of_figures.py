@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from jamie import pl
 from jamie.pl.carried import modalities_of
-from jamie.pl.style import panels
 from jamie.report.layouts import MOST_CELLS
 from jamie.report.run_view import RunView
 
@@ -55,7 +54,7 @@ def _embedding(view: RunView) -> Iterator[Planned]:
             ("data", "Cells by their own values", "UMAP of the preprocessed values of each modality by itself"),
             ("latents", "Cells in the latent space", "One UMAP of the latents of all modalities, a panel for each"),
         ):
-            draw = partial(_row_of_umaps, view, names, of, label)
+            draw = partial(_of_axes, pl.umaps, view.mdata, label, names, of=of)
             text = f"{caption}, coloured by {label}.{said}"
             yield Planned(f"umap_{of}_{label}".replace("/", "_"), "embedding", f"{title}, by {label}", text, draw)
     caption = f"UMAP of the latents of all modalities, coloured by modality: well mixed where they are aligned.{said}"
@@ -71,15 +70,6 @@ def _training(view: RunView) -> Iterator[Planned]:
     yield Planned("losses", "training", "Losses", caption, partial(_of_axes, pl.losses, view.mdata))
     caption = "Wall-clock time and peak memory of the process, libraries and data among it."
     yield Planned("usage", "training", "Time and memory", caption, partial(_of_axes, pl.usage, view.mdata))
-
-
-def _row_of_umaps(view: RunView, names: Sequence[str], of: Literal["latents", "data"], label: str) -> Figure:
-    """Draw a panel for each modality, with one legend beside the last."""
-    axes = panels(len(names), None, width=2.6, height=2.5)
-    for i, (m, ax) in enumerate(zip(names, axes, strict=True)):
-        pl.umap(view.mdata, label, m, of=of, legend=i == len(names) - 1, ax=ax)
-        ax.set_title(m)
-    return _figure_of(axes[0])
 
 
 def _of_axes(draw: Callable[..., Any], *args: Any, **settings: Any) -> Figure:
