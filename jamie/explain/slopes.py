@@ -45,14 +45,14 @@ class Slopes:
         """(k, width) what the gradients (k, o) of some cells' outputs are with respect to what the module reads."""
         import torch
 
-        removal, told = self.removal, self.removal.subject.covariates(self.removal.modality)
         device = next(self.module.parameters()).device
         found = np.empty((len(rows), self.width), np.float32)
         for start in range(0, len(rows), _ROWS):
             at = slice(start, start + _ROWS)
             cells = rows[at]
-            x = torch.tensor(self._read(cells), device=device, requires_grad=True)
-            covariates = None if told is None else torch.as_tensor(told[removal.cells[cells]], device=device)
+            told = self.told(cells)
+            x = torch.tensor(self.read(cells), device=device, requires_grad=True)
+            covariates = None if told is None else torch.as_tensor(told, device=device)
             output = self.module(x, covariates)
             (slope,) = torch.autograd.grad(output, x, torch.as_tensor(gradient[at], dtype=output.dtype, device=device))
             found[at] = slope.cpu().numpy()
@@ -96,7 +96,12 @@ class Slopes:
         assert A is not None
         return np.asarray(pulled @ dense_rows(A, columns).T.astype(np.float32), np.float32)
 
-    def _read(self, rows: Indices) -> Floats:
+    def told(self, rows: Indices) -> Floats | None:
+        """(k, C) batches of some cells, as the module reads them."""
+        covariates = self.removal.subject.covariates(self.removal.modality)
+        return None if covariates is None else covariates[self.removal.cells[rows]]
+
+    def read(self, rows: Indices) -> Floats:
         """(k, width) what the module reads of some cells."""
         if self.removal.A is not None:
             return self.removal.scores[rows]

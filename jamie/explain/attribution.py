@@ -1,0 +1,196 @@
+"""Attribution: which features a label transfer relies on."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, PositiveInt
+from scipy import sparse
+
+from jamie.core.context import Context
+from jamie.core.errors import DataError
+from jamie.core.explaining import Explainable, Explanation
+from jamie.core.interfaces import Explainer
+from jamie.explain.background import Background, background_values
+from jamie.explain.chosen import CellChoice, choose_cells, choose_label, choose_modality
+from jamie.explain.contributions import Contributions, Task, contributions
+from jamie.explain.markers import enrichment, read_markers, require_labels
+from jamie.explain.removal import Indices, Removal
+from jamie.explain.soft_votes import SoftVotes
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 0.05  # of the margins' standard deviation, that contributions may lack of adding up
+
+
+class Attribution(Explainer):
+    r"""Features by which cells of one label are told from the others in a vote of nearest neighbours.
+
+    .. math:: \text{score}_{jc} = \frac{1}{n_c} \sum_{i: y_i = c} \phi_j(x_i)
+
+    Labelled training cells of another modality vote on each cell's label in the latent space, with weights that fall
+    smoothly with distance, so that about k of them count. The contribution phi of a feature is its part in the
+    difference between the vote's margin, the share of the cell's own label less the largest other one, of the cell and
+    of a cell that has the background of every feature: integrated gradients, which add up to that difference.
+
+    Parameters
+    ----------
+    modality
+        Whose features are ranked; the first by default.
+    reference
+        Modality whose cells vote; the first other one by default. It may be the same: then no cell votes on itself.
+    label
+        Column of obs; by default the first of the spec's labels.
+    k
+        Effective number of voters.
+    background
+        What a cell is compared with: of each feature the ``mean``, ``median`` or ``minimum`` over the training cells,
+        or ``zero``.
+    cells
+        That are explained: ``all``, ``held_out`` or ``train``; held-out ones by default, where there are any.
+    max_cells
+        At most so many of them, and so many that vote, drawn at random; null for all.
+    steps
+        Points on the way from the background to a cell at which gradients are taken.
+    top
+        Features of each label that are listed; null for all.
+    markers
+        Known markers, ``label: [feature, ...]`` or a file: a table (.csv, .tsv) with columns `label` and `feature`,
+        YAML, or GMT. How high they rank is reported.
+    """
+
+    name: ClassVar[str] = "attribution"
+    references: ClassVar[tuple[str, ...]] = ("10.48550/arXiv.1703.01365",)
+
+    def __init__(
+        self,
+        *,
+        modality: str | None = None,
+        reference: str | None = None,
+        label: str | None = None,
+        k: PositiveInt = 5,
+        background: Background = "mean",
+        cells: CellChoice | None = None,
+        max_cells: PositiveInt | None = 2000,
+        steps: Annotated[int, Field(ge=1, le=256)] = 64,
+        top: PositiveInt | None = 100,
+        markers: Path | dict[str, list[str]] | None = None,
+    ) -> None:
+        self.modality, self.reference, self.label = modality, reference, label
+        self.k, self.background = k, background
+        self.cells, self.max_cells = cells, max_cells
+        self.steps, self.top, self.markers = steps, top, markers
+
+    @classmethod
+    def test_params(cls) -> dict[str, Any]:
+        return {"steps": 4, "top": 5}
+
+    def _explain(self, subject: Explainable, context: Context) -> Explanation:
+        where = f"explainer '{self.name}'"
+        modality = choose_modality(subject, self.modality, f"{where}, modality")
+        reference = modality
+        if self.reference != modality:
+            reference = choose_modality(subject, self.reference, f"{where}, reference", other_than=modality)
+        label = choose_label(subject, self.label, (modality, reference), f"{where}, label")
+        markers = read_markers(self.markers) if isinstance(self.markers, Path) else self.markers
+        task = self._task(subject, modality, reference, label, context)
+        names = list(map(str, task.votes.classes))
+        if markers is not None:
+            require_labels(markers, names, f"{where}, markers")
+        found = contributions(task, self.steps, context)
+        features = subject.dataset.modalities[modality].input.features
+        tables = {"features": _ranked(names, features, found.scores, self.top)}
+        if markers is not None:
+            tables["markers"] = enrichment(markers, names, features, found.scores)
+        settings = {
+            "modality": modality,
+            "reference": reference,
+            "direction": f"{reference} to {modality}",
+            "label": label,
+            "k": task.votes.k,
+            "background": self.background,
+            "steps": self.steps,
+            "n_cells": task.removal.n_cells,
+            "baseline": float((found.margin > 0).mean()),
+            "mean_margin": float(found.margin.mean()),
+            "error": found.error,
+        }
+        title = f"{label} of {modality} cells, by votes of {reference} cells"
+        return Explanation(self.name, title, settings, tables, notes=_notes(found))
+
+    def _task(self, subject: Explainable, modality: str, reference: str, label: str, context: Context) -> Task:
+        """Find the cells that vote, and those that are voted on: those whose label has a vote."""
+        voters = _labelled(subject, reference, label, choose_cells(subject, (reference,), "train", None, context))
+        if self.max_cells is not None and len(voters) > self.max_cells:
+            voters = np.sort(context.generator().choice(voters, self.max_cells, replace=False))
+        cells = _labelled(
+            subject, modality, label, choose_cells(subject, (modality,), self.cells, self.max_cells, context)
+        )
+        labels = subject.dataset.modalities[reference].labels(label)[voters].astype(str)
+        if len(set(labels)) < 2:
+            raise DataError(
+                f"expected at least 2 labels of the cells that vote, found {len(set(labels))}",
+                where=f"explainer '{self.name}', label '{label}'",
+                fix="name another column of obs",
+            )
+        z = subject.embed(reference, subject.scores(reference)[voters], voters)
+        data = subject.dataset.modalities[modality]
+        background = background_values(data.input.X[subject.split.train[modality]], self.background)
+        removal = Removal(subject, modality, cells, background)
+        votes = SoftVotes(z, labels, self.k)
+        own = data.labels(label)[cells].astype(str)
+        known = np.isin(own, votes.classes)
+        if not known.all():
+            log.warning(
+                "attribution: %d of %d cells of %s have labels that no voting cell has, and are left out",
+                *(int((~known).sum()), len(cells), modality),
+            )
+            removal = Removal(subject, modality, cells[known], background)
+        itself = _itself(subject, modality, removal.cells, reference, voters)
+        return Task(removal, votes, itself, np.searchsorted(votes.classes, own[known]))
+
+
+def _labelled(subject: Explainable, modality: str, label: str, cells: dict[str, Indices]) -> Indices:
+    """Cells that have a label."""
+    labels = subject.dataset.modalities[modality].labels(label)[cells[modality]]
+    found = cells[modality][pd.notna(labels)]
+    if not len(found):
+        raise DataError(
+            f"expected cells of {modality} with a label, found none among {len(labels)}",
+            where=f"explainer 'attribution', label '{label}'",
+            fix="name another column of obs, or choose other cells",
+        )
+    return found
+
+
+def _itself(subject: Explainable, modality: str, cells: Indices, reference: str, voters: Indices) -> sparse.csr_array:
+    """(n, n_v) voters that are the cell itself, or its partner."""
+    if modality == reference:
+        return sparse.csr_array((cells[:, None] == voters).astype(np.float32))
+    truth = subject.dataset.truth.between(modality, reference).matrix
+    return sparse.csr_array(truth[cells][:, voters])
+
+
+def _ranked(labels: list[str], features: pd.Index, scores: np.ndarray, top: int | None) -> pd.DataFrame:
+    """Features of each label, the most important first."""
+    parts = []
+    for label, of_label in zip(labels, scores, strict=True):
+        if np.isnan(of_label).all():
+            continue
+        order = np.argsort(-of_label, kind="stable")[:top]
+        rank = np.arange(1, len(order) + 1)
+        parts.append(pd.DataFrame({"label": label, "rank": rank, "feature": features[order], "score": of_label[order]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _notes(found: Contributions) -> tuple[str, ...]:
+    if found.error <= TOLERANCE:
+        return ()
+    return (
+        f"Contributions miss the margin that they should add up to by {found.error:.2g} of its standard deviation; "
+        "raise steps.",
+    )

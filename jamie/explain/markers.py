@@ -1,0 +1,119 @@
+"""Known marker features of labels, and how high a ranking puts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.core.errors import DataError
+from jamie.core.suggest import choose_from
+from jamie.data.files import reading
+from jamie.data.matrices import read_frame
+
+COLUMNS = ("label", "feature")
+EXPECTED = "marker lists: a .csv or .tsv table with columns label and feature, a .yaml mapping, or a .gmt file"
+
+Markers = Mapping[str, Sequence[str]]
+
+
+def read_markers(path: Path) -> dict[str, list[str]]:
+    """Read lists of markers by label.
+
+    Parameters
+    ----------
+    path
+        A table (.csv, .tsv) with columns `label` and `feature`; YAML, ``label: [feature, ...]``; or GMT, a line for
+        each label: its name, a description, and features, separated by tabs.
+
+    Raises
+    ------
+    DataError
+        Where the file is absent, or is none of these.
+    """
+    ending = path.suffix.lower()
+    if ending in (".yaml", ".yml"):
+        return _from_yaml(path)
+    if ending == ".gmt":
+        with reading(path, EXPECTED):
+            lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+        return {name: [one for one in rest if one] for name, _, *rest in (line for line in lines if len(line) > 2)}
+    table = read_frame(path, EXPECTED, dtype=str)
+    if not set(COLUMNS) <= set(table.columns):
+        raise DataError(
+            f"expected the columns {' and '.join(COLUMNS)}, found {', '.join(map(str, table.columns))}",
+            where=str(path),
+            fix="rename the columns",
+        )
+    table = table.dropna(subset=list(COLUMNS))
+    return {str(label): list(features) for label, features in table.groupby("label")["feature"]}
+
+
+def require_labels(markers: Markers, labels: Sequence[str], where: str) -> None:
+    """Refuse markers of labels that there are not."""
+    unknown = [name for name in markers if name not in labels]
+    if unknown or not markers:
+        raise DataError(
+            f"expected markers of the labels that are voted on, found {len(unknown)} other labels"
+            + (f"; the first is '{unknown[0]}'" if unknown else ", and none of these"),
+            where=where,
+            fix=choose_from(unknown[0] if unknown else "", labels),
+        )
+
+
+def enrichment(
+    markers: Markers, labels: Sequence[str], features: pd.Index, scores: NDArray[np.float64]
+) -> pd.DataFrame:
+    """How high each label's ranking puts its markers: area under the curve, by the Mann-Whitney test (one-sided).
+
+    Parameters
+    ----------
+    markers
+        Features by label.
+    labels : (C,)
+        Rows of the scores.
+    features : (p,)
+        Their columns.
+    scores : (C, p)
+        Higher is more important.
+
+    Returns
+    -------
+    DataFrame
+        `label`, `n_markers`, `found` (of them among the features), `auroc`, `p_value`, `median_rank` and `worst_rank`
+        (from 1); NaN where no marker, or every feature, was found.
+    """
+    from scipy.stats import mannwhitneyu, rankdata
+
+    rows: list[dict[str, Any]] = []
+    for label, names in markers.items():
+        of_label = scores[list(labels).index(label)]
+        wanted = pd.Index(list(dict.fromkeys(map(str, names))))
+        marked = features.isin(wanted)
+        row: dict[str, Any] = {"label": label, "n_markers": len(wanted), "found": int(marked.sum())}
+        row |= dict.fromkeys(("auroc", "p_value", "median_rank", "worst_rank"), np.nan)
+        if marked.any() and not marked.all() and np.isfinite(of_label).all():
+            test = mannwhitneyu(of_label[marked], of_label[~marked], alternative="greater")
+            ranks = rankdata(-of_label)[marked]
+            row["auroc"] = float(test.statistic) / (int(marked.sum()) * int((~marked).sum()))
+            row |= {"p_value": float(test.pvalue), "median_rank": np.median(ranks), "worst_rank": ranks.max()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _from_yaml(path: Path) -> dict[str, list[str]]:
+    import yaml
+
+    with reading(path, EXPECTED):
+        found = yaml.safe_load(path.read_text())
+    if not isinstance(found, dict) or not all(isinstance(value, list) for value in found.values()):
+        raise DataError(
+            "expected `label: [feature, ...]`, a list of features for each label, found something else",
+            where=str(path),
+            fix="write one key for each label, and its features in a list",
+        )
+    return {str(label): [str(name) for name in names] for label, names in found.items()}
