@@ -69,13 +69,17 @@ class Place:
         """Run `jamie` in this process."""
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
-    def run(self, modalities=None, /, *options, **settings):
-        """Write cells and a spec, whose sections `settings` replace, and run it into `out`."""
+    def write_spec(self, modalities=None, /, **settings):
+        """Write cells and a spec, whose sections `settings` replace."""
         if modalities is not None or not (self.folder / "cells.h5mu").exists():
             self.write(few_cells() if modalities is None else modalities)
         (self.folder / "spec.yaml").write_text(
             yaml.safe_dump({**SPEC, **settings}, sort_keys=False, default_flow_style=None)
         )
+
+    def run(self, modalities=None, /, *options, **settings):
+        """Write cells and a spec as `write_spec` does, and run it into `out`."""
+        self.write_spec(modalities, **settings)
         return self.call("run", "spec.yaml", "--out", self.out, "--quiet", *options)
 
     def manifest(self):
@@ -114,6 +118,12 @@ def reports_switch():
 def reports(reports_switch, monkeypatch):
     """Let the runs of a test, in this process, write the reports that their specs name."""
     monkeypatch.setattr("jamie.pipeline._report", reports_switch)
+
+
+@pytest.fixture(scope="session")
+def place_in():
+    """Make a place of a folder, for fixtures that several tests share."""
+    return Place
 
 
 @pytest.fixture
