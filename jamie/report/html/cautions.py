@@ -9,6 +9,7 @@ import pandas as pd
 
 from jamie.metrics.scopes import HELD_OUT_CELLS, HELD_OUT_PAIRS
 from jamie.report.html.files import Record, RunFiles
+from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import OURS, headlines, in_main_scope
 from jamie.report.tables import number
 
@@ -51,9 +52,13 @@ def cautions(run: RunFiles, imputability: Mapping[tuple[str, str], pd.Series]) -
     """
     found = [one for look in _LOOKS for one in look(run)]
     found += _imputability(imputability)
-    shown = [message for message in run.warnings if "NO BETTER THAN CHANCE" not in message]
-    found += [Caution(message) for message in shown]
+    found += [Caution(message) for message in run.warnings if not _said_already(run, message)]
     return sorted(found, key=lambda one: not one.serious)
+
+
+def _said_already(run: RunFiles, message: str) -> bool:
+    left_out = tuple(f"{one['method']} is left out" for one in run.methods if one["status"] != "done")
+    return "NO BETTER THAN CHANCE" in message or message.startswith(left_out)
 
 
 def _unfinished(run: RunFiles) -> Iterator[Caution]:
@@ -90,20 +95,22 @@ def _beaten(run: RunFiles) -> Iterator[Caution]:
     records = headlines(run.metrics)
     told = {one["method"] for one in run.methods if one.get("told_labels")}
     for metric in dict.fromkeys(one["metric"] for one in records if not one["metric"].startswith("interval_")):
+        lost: dict[str, list[str]] = {}
         for ours in _ours(run, metric):
-            at = [o for o in in_main_scope(records, metric) if _ends(o) == _ends(ours) and o["method"] != OURS]
             sign = 1 if ours["higher_is_better"] else -1
-            better = [o for o in at if sign * (o["value"] - ours["value"]) > CLEARLY]
-            if better:
-                best = max(better, key=lambda o: sign * o["value"])
-                arrow = "→" if ours["n_features"] else "and"
-                yield Caution(
-                    f"{best['method']} does better than the model: {metric} of {ours['source']} {arrow} "
-                    f"{ours['target']} is {number(best['value'])} against {number(ours['value'])}.",
-                    "It is told the labels: much of what is imputed may be the type of the cell."
-                    if best["method"] in told
-                    else "Training longer, or other settings, may help; else use the simpler method for this.",
-                )
+            others = [one for one in in_main_scope(records, metric) if _ends(one) == _ends(ours)]
+            best = max(others, key=lambda one: sign * one["value"])
+            if sign * (best["value"] - ours["value"]) > CLEARLY:
+                between = (" → " if ours["n_features"] else " and ").join(_ends(ours))
+                values = f"{number(best['value'])} against {number(ours['value'])}"
+                lost.setdefault(best["method"], []).append(f"{between} {values}")
+        for method, where in lost.items():
+            yield Caution(
+                f"{method} does better than the model by {guide_of(metric).title}: {'; '.join(where)}.",
+                "It is told the labels: much of what is imputed may be the type of the cell."
+                if method in told
+                else "Training longer, or other settings, may help; else use the simpler method for this.",
+            )
 
 
 def _coverage(run: RunFiles) -> Iterator[Caution]:
@@ -141,7 +148,8 @@ def _nothing_held_out(run: RunFiles) -> Iterator[Caution]:
 def _failed_methods(run: RunFiles) -> Iterator[Caution]:
     for one in run.methods:
         if one["status"] != "done":
-            yield Caution(f"{one['method']} has no result ({one['status']}): {one.get('reason') or 'no reason given'}")
+            reason = "; ".join((one.get("reason") or "no reason given").splitlines())
+            yield Caution(f"{one['method']} has no result ({one['status']}): {reason}")
 
 
 def _few_cells(run: RunFiles) -> Iterator[Caution]:

@@ -8,10 +8,14 @@ const SHADES = {
   dark: ["#39424a", "#3f8f8a", "#8fe3c8", "#f6ffd6"],
 };
 const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "cross"];
+const SIGNS = ["●", "◆", "■", "▲", "✚"];
 const OF_MODALITIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
 const STEPS = 254;
 const SLOW = 4000; // points, where the browser has no WebGL and each is an element
 const NOWHERE = 65535;
+
+/** Black is a colour of figures on white; on dark ground it is white. */
+const visible = (colour) => (isDark() && colour === "#000000" ? "#ffffff" : colour);
 
 const hasWebGL = () => Boolean(make("canvas").getContext("webgl"));
 
@@ -56,7 +60,7 @@ function explorer(cells) {
         state.hiddenModalities[box.checked ? "delete" : "add"](m);
         draw();
       });
-      byId("modalities").append(make("label", {}, box, ` ${name}`));
+      byId("modalities").append(make("label", {}, box, ` ${SIGNS[m % SIGNS.length]} ${name}`));
     });
   } else byId("modalities").hidden = true;
   byId("find").addEventListener("submit", (event) => {
@@ -110,7 +114,7 @@ function explorer(cells) {
       to.y.push(layout.y[row]);
       to.row.push(row);
       to.symbol.push(SYMBOLS[modality[row] % SYMBOLS.length]);
-      to.color?.push(column.kind === "group" ? column.colours[value] : value);
+      to.color?.push(column.kind === "group" ? visible(column.colours[value]) : value);
     }
     const count = front.row.length + behind.row.length;
     const size = Math.max(2.5, Math.min(8, 260 / Math.sqrt(count)));
@@ -204,7 +208,7 @@ function explorer(cells) {
     const there = new Set(column.values);
     const buttons = column.levels.map((level, i) => {
       const swatch = make("i");
-      swatch.style.background = column.colours[i];
+      swatch.style.background = visible(column.colours[i]);
       const button = make("button", { type: "button", title: "Show these alone" }, swatch, level);
       button.setAttribute("aria-pressed", String(state.only === i));
       button.addEventListener("click", () => {

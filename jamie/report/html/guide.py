@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 SCOPES = {
-    "held_out_cells": "held-out cells: nothing was fitted on them",
-    "held_out_pairs": "trained on, but the model was not told which of them belong together",
+    "held_out_cells": "cells that were held out: nothing was fitted on them",
+    "held_out_pairs": "cells that the model was trained on without being told which of them belong together",
     "training_cells": "cells that the model was trained on, which flatters any model",
     "all": "all cells, those trained on among them",
 }

@@ -22,6 +22,7 @@ from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.figures import pictures
 from jamie.report.html.files import RunFiles
 from jamie.report.html.guide import guides
+from jamie.report.html.matching import matchings
 from jamie.report.html.page import write_page
 from jamie.report.run_folder import RESOLVED
 from jamie.report.run_view import RunView
@@ -35,7 +36,7 @@ CONTENTS = {
     "trust": "Trust",
     "explanation": "What drives it",
     "correspondence": "Inferred partners",
-    "training": "Training",
+    "training": "Time and memory",
     "details": "To repeat it",
 }
 
@@ -69,7 +70,7 @@ class HtmlReport(Report):
         )
         features = feature_tables(files, told)
         shown = self._shown(files, view, cells, bool(features)) | {"cautions": cautions(files, told)}
-        shown["contents"] = [(id_, name) for id_, name in CONTENTS.items() if _is_there(id_, shown)]
+        shown["contents"] = [(section, name) for section, name in CONTENTS.items() if _is_there(section, shown)]
         data = {"cells": cells, "features": features} if cells or features else None
         scripts = ["page", *(["explorer"] if cells else []), *(["features"] if features else [])]
         return [write_page(run / PAGE, "run", scripts, data, **shown)]
@@ -86,13 +87,14 @@ class HtmlReport(Report):
             "facts": summary.facts(files),
             "pairing": summary.pairing(files, sizes),
             "tiles": scores.tiles(files),
+            "compared": len({one["method"] for one in records}) > 1,
             "score_groups": scores.score_tables(records),
             "guide": guides(one["metric"] for one in records),
             "explorer": _said(cells),
             "features": features,
             "figures": pictures(run_figures(view)),
             "explanations": tables.explained(view.explanations),
-            "matching": tables.matching_tables(files),
+            "matching": matchings(files),
             "stages": stages,
             "costs": tables.cost_tables(stages, methods),
             "spec": (files.path / RESOLVED).read_text(encoding="utf-8"),

@@ -13,6 +13,12 @@ from jamie.report.tables import BEST, Block, comparison_table, number
 OURS = "jamie"
 PREFERRED = (HELD_OUT_CELLS, HELD_OUT_PAIRS, ALL, TRAINING)  # the most honest first
 CHANCE = {"foscttm": 0.5, "auroc": 0.5}
+TITLES = {
+    HELD_OUT_CELLS: "held-out cells",
+    HELD_OUT_PAIRS: "held-out pairs",
+    ALL: "all cells",
+    TRAINING: "training cells",
+}
 NOT_FIRST = ("interval_coverage", "interval_width", "matching")  # read beside others, not by themselves
 MOST_TILES = 4
 NO_LIMIT = 10**6  # characters of a line: a page scrolls, so no table is divided
@@ -111,9 +117,9 @@ def _tile(records: Sequence[Record], told: set[str]) -> Tile:
     counted = f" ({sizes.pop():,})" if len(sizes) == 1 else ""
     return Tile(
         title=guide.title,
-        reading=guide.reading,
+        reading=guide.reading.partition(". ")[0].removesuffix("."),
         arrow="higher is better" if first["higher_is_better"] else "lower is better",
-        scope=SCOPES[first["scope"]].partition(":")[0].partition(",")[0] + counted,
+        scope=TITLES[first["scope"]] + counted,
         lines=tuple(_line(one, directed, records, told) for one in ours),
     )
 
@@ -123,7 +129,7 @@ def _line(ours: Record, directed: bool, records: Sequence[Record], told: set[str
     best = best_other(ours, records, told)
     between = (" → " if directed else " and ").join(ends)
     if best is None:
-        chance = CHANCE.get(ours["metric"])
+        chance = 1 / max(1, ours["n_cells"]) if ours["metric"] == "matching" else CHANCE.get(ours["metric"])
         return Line(between, number(ours["value"]), *(("chance", number(chance)) if chance is not None else ()))
     higher = ours["value"] >= best["value"] if ours["higher_is_better"] else ours["value"] <= best["value"]
     return Line(between, number(ours["value"]), best["method"], number(best["value"]), higher)
@@ -151,9 +157,7 @@ def score_tables(records: Sequence[Record]) -> list[ScopeTables]:
         blocks = comparison_table(chosen, width=NO_LIMIT)
         if blocks:
             explanation = SCOPES.get(scope, "")
-            found.append(
-                ScopeTables(scope.replace("_", " ").replace("held out", "held-out"), explanation, tuple(blocks))
-            )
+            found.append(ScopeTables(TITLES.get(scope, scope), explanation, tuple(blocks)))
     return found
 
 

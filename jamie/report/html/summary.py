@@ -41,6 +41,11 @@ class Pairing:
     pairs: tuple[Record, ...]
     in_all: int
 
+    @property
+    def features_known(self) -> bool:
+        """Whether the features of any modality were counted."""
+        return any(features is not None for _, _, features, _ in self.cells)
+
 
 def pairing(run: RunFiles, n_features: Mapping[str, int]) -> Pairing | None:
     """Return the pairing table; None where the run has not come so far."""
@@ -54,11 +59,12 @@ def pairing(run: RunFiles, n_features: Mapping[str, int]) -> Pairing | None:
 def lead(run: RunFiles, n_features: Mapping[str, int]) -> str:
     """Return a sentence or two that say what this run is."""
     listed = [f"{n:,} cells of {m}" + _features(m, n_features) for m, n in run.pairing.get("cells", {}).items()]
-    what = "Partners were inferred, and no model was trained" if run.stopped_early else "A model was trained"
-    text = f"{what} on {_joined(listed)}." if listed else f"{what}."
+    if run.stopped_early:
+        return f"Partners were inferred between {_joined(listed)}. The run stops there: no model was trained."
+    text = f"A model was trained on {_joined(listed)}." if listed else "A model was trained."
     held_out = [one["n_cells"] for one in run.metrics if one["scope"] == HELD_OUT_CELLS]
     if held_out:
-        text += f" {max(held_out):,} cells of a modality were held out: nothing was fitted on them."
+        text += f" {max(held_out):,} cells of each were held out: nothing was fitted on them."
     others = [one["method"] for one in run.methods if one["method"] != OURS and one["status"] == "done"]
     if others:
         text += f" It stands beside {_joined(others)}."
@@ -96,7 +102,9 @@ def _partners(run: RunFiles) -> str:
     section = run.spec.get("correspondence") or {}
     text = f"known {', '.join(_names(section.get('known'))).replace('_', ' ')}"
     picked = [(one.get("diagnostics") or {}).get("picked") for one in run.correspondence]
-    inferers = list(dict.fromkeys(name for name in picked if name)) or _names(section.get("infer"))
+    inferers = [name for name in dict.fromkeys(picked) if name] or _names(section.get("infer"))
+    if inferers == ["nothing"]:
+        return f"{text}; nothing was left to infer"
     return f"{text}, others inferred by {_joined(inferers)}" if run.correspondence and inferers else text
 
 

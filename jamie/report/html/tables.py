@@ -1,8 +1,8 @@
-"""Tables of the page that are written whole: of explanations, of inferred partners, of time and memory."""
+"""Tables of the page that are written whole: of explanations, of time and memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import pandas as pd
 
 from jamie.core.explaining import Explanation
 from jamie.report.html.details import Stage
-from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.summary import duration
 
 MOST_ROWS = 100
@@ -93,30 +92,6 @@ def explained(explanations: Sequence[Explanation]) -> list[Explained]:
         )
         for one in explanations
     ]
-
-
-def matching_tables(run: RunFiles) -> list[Table]:
-    """Lay out how good the inferred correspondences are, as far as that can be known."""
-    rows = [_matched(one) for one in run.correspondence]
-    frame = pd.DataFrame(rows).dropna(axis=1, how="all")
-    return [table_of(frame, "How good the inferred partners are")] if len(frame) else []
-
-
-def _matched(record: Record) -> Mapping[str, Any]:
-    quality, diagnostics = record.get("quality") or {}, record.get("diagnostics") or {}
-    better = quality.get("better_than_chance", diagnostics.get("better_than_chance"))
-    return {
-        "modalities": f"{record['source']} and {record['target']}",
-        "inferred by": diagnostics.get("picked"),
-        "since": diagnostics.get("because"),
-        "judged by pairs": quality.get("n_pairs") or diagnostics.get("checked_pairs"),
-        "mean quantile (0 best, 0.5 chance)": quality.get("mean_quantile", diagnostics.get("checked_quantile")),
-        "best match is the partner": quality.get("top1", diagnostics.get("checked_top1")),
-        "by chance": quality.get("top1_chance", diagnostics.get("checked_top1_chance")),
-        "best match has the label": quality.get("type_accuracy"),
-        "label by chance": quality.get("type_chance"),
-        "better than chance": None if better is None else "yes" if better else "NO",
-    }
 
 
 def cost_tables(stages: Sequence[Stage], methods: Sequence[Stage]) -> list[Table]:
