@@ -141,7 +141,8 @@ class Attribution(Explainer):
         data = subject.dataset.modalities[modality]
         background = background_values(data.input.X[subject.split.train[modality]], self.background)
         removal = Removal(subject, modality, cells, background)
-        votes = SoftVotes(z, labels, self.k)
+        module = subject.module(modality, preprocessed=removal.A is not None)
+        votes = SoftVotes(z, labels, self.k, module)
         own = data.labels(label)[cells].astype(str)
         known = np.isin(own, votes.classes)
         if not known.all():
@@ -151,7 +152,7 @@ class Attribution(Explainer):
             )
             removal = Removal(subject, modality, cells[known], background)
         itself = _itself(subject, modality, removal.cells, reference, voters)
-        return Task(removal, votes, itself, np.searchsorted(votes.classes, own[known]))
+        return Task(removal, module, votes, itself, np.searchsorted(votes.classes, own[known]))
 
 
 def _labelled(subject: Explainable, modality: str, label: str, cells: dict[str, Indices]) -> Indices:

@@ -16,7 +16,7 @@ from jamie.explain.slopes import Slopes
 from jamie.explain.soft_votes import SoftVotes
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 _ROWS = 256  # cells at once, at every node of their paths
 
@@ -29,6 +29,8 @@ class Task:
     ----------
     removal
         Cells (n,) that are explained, and the background that they are compared with.
+    module
+        From preprocessed values of the cells to latents, or from their values where preprocessing is not affine.
     votes
         Those of the cells that vote.
     own : (n, n_v)
@@ -38,6 +40,7 @@ class Task:
     """
 
     removal: Removal
+    module: nn.Module
     votes: SoftVotes
     own: sparse.csr_array
     codes: NDArray[np.int64]
@@ -77,7 +80,7 @@ def contributions(task: Task, steps: int, context: Context) -> Contributions:
     Sundararajan et al. 2017, arXiv:1703.01365.
     """
     removal, n = task.removal, task.removal.n_cells
-    slopes = Slopes(removal, removal.subject.module(removal.modality, preprocessed=removal.A is not None))
+    slopes = Slopes(removal, task.module)
     pulled = np.empty((n, slopes.width), np.float32)
     margin, base = np.empty(n), np.empty(n)
     paths = _Paths(task, slopes, steps)

@@ -45,16 +45,17 @@ class Slopes:
         """(k, width) what the gradients (k, o) of some cells' outputs are with respect to what the module reads."""
         import torch
 
-        device = next(self.module.parameters()).device
+        from jamie.explain.shap_task import on
+
         found = np.empty((len(rows), self.width), np.float32)
         for start in range(0, len(rows), _ROWS):
             at = slice(start, start + _ROWS)
             cells = rows[at]
             told = self.told(cells)
-            x = torch.tensor(self.read(cells), device=device, requires_grad=True)
-            covariates = None if told is None else torch.as_tensor(told, device=device)
+            x = on(self.module, self.read(cells)).requires_grad_()
+            covariates = None if told is None else on(self.module, told)
             output = self.module(x, covariates)
-            (slope,) = torch.autograd.grad(output, x, torch.as_tensor(gradient[at], dtype=output.dtype, device=device))
+            (slope,) = torch.autograd.grad(output, x, on(self.module, gradient[at]).to(output.dtype))
             found[at] = slope.cpu().numpy()
         return found
 

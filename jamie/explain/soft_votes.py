@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 _ROUNDS = 40  # of bisection
 _ROWS = 512
@@ -26,17 +26,17 @@ class SoftVotes:
         Theirs.
     k
         Effective number of voters, ``exp`` of the entropy of the weights, at the latents of each cell.
-    device
-        Of torch.
+    module
+        Beside which the votes are computed, on its device.
     """
 
-    def __init__(self, z: NDArray[np.floating], labels: NDArray[np.str_], k: int, device: str = "cpu") -> None:
-        import torch
+    def __init__(self, z: NDArray[np.floating], labels: NDArray[np.str_], k: int, module: nn.Module) -> None:
+        from jamie.explain.shap_task import on
 
         self.classes, codes = np.unique(labels, return_inverse=True)
         self.k = min(k, len(z))
-        self.voters = torch.as_tensor(np.asarray(z, np.float32), device=device)
-        self.one_hot = torch.as_tensor(np.eye(len(self.classes), dtype=np.float32)[codes], device=device)
+        self.voters = on(module, np.asarray(z, np.float32))
+        self.one_hot = on(module, np.eye(len(self.classes), dtype=np.float32)[codes])
 
     def bandwidths(self, z: NDArray[np.floating], own: sparse.csr_array) -> NDArray[np.float32]:
         """(n,) the h of each cell, by bisection.
