@@ -11,13 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.context import Context, Progress
+from jamie.core.data import Split
 from jamie.core.errors import DataError, OutputError
+from jamie.core.explaining import Explanation
 from jamie.core.files import replaced, written_whole
+from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks import require_class, require_modality
 from jamie.data.load import cell_annotations, dataset_from
+from jamie.explain.asked import explained_dataset, explainer_of, some_of
+from jamie.explain.explained import Explained
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
+from jamie.metrics.transfer import TRAIN
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
@@ -281,14 +287,55 @@ class JAMIE:
         pairs = pairs_of(self.spec.correspondence.known.build(), cells[source], cells[to])
         return transfer_between(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
 
+    def explain(
+        self, mdata: MuData, explainer: str | Explainer = "shap", *, max_missing: float = MAX_MISSING, **params: Any
+    ) -> Explanation:
+        """Find the features that drive the model.
+
+        Parameters
+        ----------
+        mdata
+            With features of the same names as in training, in any order; modalities may be absent that the explainer
+            does not need. Training cells are those of the fit, or those that ``obs["jamie_split"]`` calls so; all
+            where there is none of them.
+        explainer
+            Name of a component (``jamie list explainer``), or an explainer.
+        max_missing
+            Largest fraction of a modality's features that may be absent.
+        **params
+            Parameters of the explainer, as in a spec: ``source="rna", features=["AP_width"]``.
+
+        Returns
+        -------
+        Explanation
+            Tables, and values of single cells where the explainer gives some; `jamie.pl` draws them.
+
+        Raises
+        ------
+        SpecError
+            Where there is no such explainer or parameter.
+        DataError
+            Where the cells do not fit the model, or lack what the explainer needs.
+        """
+        require_class(mdata, "explain", "MuData")
+        chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
+        dataset = explained_dataset(self.model, mdata, context, max_missing)
+        split = Split({m: some_of(self._split(mdata, m) == TRAIN, m) for m in dataset.modalities})
+        return chosen.explain(Explained(self.model, dataset, split, context), context.at(f"explain {chosen.name}"))
+
     def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
         self.model.require(modality)
         require_modality(modality, mdata.mod, "transfer")
-        z, train = self._latents(mdata, modality, max_missing), None
+        z = self._latents(mdata, modality, max_missing)
+        return EmbeddedCells.of(mdata, modality, z, self._split(mdata, modality))
+
+    def _split(self, mdata: MuData, modality: str) -> NDArray[np.object_]:
+        """(n,) ``train``, ``held_out`` or ``new`` of the cells of a modality."""
+        train = None
         if self._fitted is not None:
             prepared = self._fitted.prepared
             train = pd.Series(prepared.split.train[modality], prepared.dataset.modalities[modality].cells)
-        return EmbeddedCells.of(mdata, modality, z, split_of(mdata.mod[modality], modality, train))
+        return split_of(mdata.mod[modality], modality, train)
 
     def _latents(self, mdata: MuData, modality: str, max_missing: float) -> NDArray[np.float32]:
         obs = cell_annotations(mdata, modality)

@@ -3,9 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from mudata import MuData, read_h5mu
 
 import jamie
+from jamie.core.errors import DataError, SpecError
+from jamie.data.assemble import mudata_conventions
 
 PLUGIN = '''
 import json
@@ -327,3 +331,107 @@ def test_a_report_that_fails_says_so(copied):
     done = copied.call("report", copied.out)
     assert done.exit_code == 1
     assert "unexpected RuntimeError: no ink" in done.stderr
+
+
+# In memory.
+
+
+@pytest.fixture(scope="module")
+def fitted(explained):
+    cells = {m: one.copy() for m, one in read(explained).mod.items()}
+    cells["rna"].var["kind"] = [f"kind {i % 2}" for i in range(12)]
+    mdata = MuData(cells)
+    spec = {
+        "plugins": [str(explained.folder / "mine.py")],
+        "labels": ["cell_type"],
+        "modalities": {"*": {"preprocess": ["standardize"]}},
+        "model": {"latent_dim": 3},
+        "training": {"ensemble": 1, "min_epochs": 2, "max_epochs": 4},
+        "evaluate": {"holdout": {"fraction": 0.2}, "metrics": ["foscttm"]},
+    }
+    return jamie.JAMIE(spec).fit(mdata), mdata
+
+
+def read(place):
+    with mudata_conventions():
+        return read_h5mu(place.folder / "cells.h5mu")
+
+
+def test_a_model_explains_itself(fitted):
+    model, mdata = fitted
+    found = model.explain(mdata, "correlation", latent=1)
+    assert (found.title, found.settings) == ("latent 1, from rna", {"latent": 1, "n_cells": 24})
+    train = model.to_mudata(mdata)["rna"].obs["jamie_split"].to_numpy() == "train"
+    z = model.embed(mdata, copy=True)["rna"].obsm["X_jamie"][train, 1]
+    names = mdata["rna"].var_names
+    expected = {name: np.corrcoef(x, z)[0, 1] for name, x in zip(names, mdata["rna"].X[train].T, strict=True)}
+    table = found.tables["top"].set_index("feature")["correlation"]
+    assert table.to_dict() == pytest.approx(expected, abs=1e-5)
+
+
+def test_cells_come_in_any_order_of_cells_and_features(fitted):
+    model, mdata = fitted
+    turned = MuData({m: one[::-1, ::-1].copy() for m, one in mdata.mod.items()})
+    found, expected = (model.explain(cells, "correlation").tables["top"] for cells in (turned, mdata))
+    assert found["feature"].tolist() == expected["feature"].tolist()
+    np.testing.assert_allclose(found["correlation"], expected["correlation"], atol=1e-5)
+
+
+def test_a_loaded_model_explains_new_cells_of_one_modality(fitted, tmp_path, caplog):
+    model, mdata = fitted
+    model.save(tmp_path / "model")
+    loaded = jamie.load(tmp_path / "model")
+    new = MuData({"rna": mdata["rna"][:10].copy()})
+    new["rna"].obs_names = [f"new{i}" for i in range(10)]
+    caplog.set_level("INFO", "jamie")
+    assert loaded.explain(new, "correlation").settings["n_cells"] == 10
+    assert "obs has no 'jamie_split', so all cells count as training cells" in caplog.text
+    assert model.explain(new, "correlation").settings["n_cells"] == 10
+    assert "rna: no cell is of the training, so all cells count as training cells" in caplog.text
+
+
+def test_a_result_is_explained_by_its_own_split(fitted, tmp_path):
+    model, mdata = fitted
+    model.save(tmp_path / "model")
+    result = model.to_mudata(mdata)
+    assert jamie.load(tmp_path / "model").explain(result, "correlation").settings["n_cells"] == 24
+
+
+def test_an_explainer_sees_pairs_labels_and_annotations(fitted):
+    seen = {}
+
+    class Looks(jamie.Explainer):
+        """Looks at what it is given."""
+
+        name = "looks"
+
+        def _explain(self, subject, context):
+            seen.update(dataset=subject.dataset, imputed=subject.impute("rna", "protein", subject.scores("rna")))
+            return jamie.Explanation("looks", "nothing", {}, {})
+
+    model, mdata = fitted
+    assert model.explain(mdata, Looks()).title == "nothing"
+    dataset = seen["dataset"]
+    assert dataset.labels == ("cell_type",)
+    assert dataset.known.between("rna", "protein").n_pairs == 30
+    assert dataset.modalities["rna"].input.var["kind"].iloc[1] == "kind 1"
+    imputed = model.impute(mdata, source="rna", to="protein")
+    np.testing.assert_allclose(seen["imputed"], imputed.X, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_asked_wrongly_is_said(fitted):
+    model, mdata = fitted
+    with pytest.raises(SpecError, match=r"unknown explainer 'correlations'\n.*did you mean 'correlation'.*available: "):
+        model.explain(mdata, "correlations")
+    with pytest.raises(SpecError, match=r"explain\[0\]\.correlation\.latnt: unknown key 'latnt'"):
+        model.explain(mdata, "correlation", latnt=1)
+    with pytest.raises(SpecError, match=r"explain\[0\]\.correlation\.latent: expected .*, found 'x'"):
+        model.explain(mdata, "correlation", latent="x")
+    with pytest.raises(DataError, match=r"expected the name of an explainer and its parameters, .* found 3"):
+        model.explain(mdata, 3)
+    with pytest.raises(DataError, match="expected MuData, found AnnData"):
+        model.explain(mdata["rna"])
+    with pytest.raises(DataError, match="expected at least one of the modalities rna, protein, found other"):
+        model.explain(MuData({"other": mdata["rna"]}), "correlation")
+    with pytest.raises(DataError, match="the model is not trained yet"):
+        jamie.JAMIE("fast").explain(mdata)

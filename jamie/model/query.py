@@ -105,6 +105,13 @@ class Query:
     def read(self, rows: slice | None = None) -> QueryCells:
         """Read and preprocess some cells, or all."""
         obs = self.obs if rows is None else self.obs.iloc[rows]
+        scores = self.model.scores(self.modality, self.block(rows), obs, self.context)
+        told = self._covariates
+        return QueryCells(scores, told if told is None or rows is None else told[rows])
+
+    def block(self, rows: slice | None = None) -> Block:
+        """Read some cells, or all, with the features of the model in its order."""
+        obs = self.obs if rows is None else self.obs.iloc[rows]
         known = self.model.require(self.modality)
         if rows is not None:
             self._matrix = self._matrix.by_rows()
@@ -114,9 +121,7 @@ class Query:
             if not _other_than_counts(block, ~self._alignment.missing, known.counts, self.where):
                 _warn_of_scale(block, ~self._alignment.missing, known.fill, self.where)
             self._scale_is_judged = True
-        scores = self.model.scores(self.modality, block, obs, self.context)
-        told = self._covariates
-        return QueryCells(scores, told if told is None or rows is None else told[rows])
+        return block
 
     def embed(self) -> NDArray[np.float32]:
         """Latent means (n, L) of all cells."""

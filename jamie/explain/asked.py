@@ -1,0 +1,119 @@
+"""What is asked of a trained model in memory: an explainer by its name, cells by those of their features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondences
+from jamie.core.data import Block, Dataset, ModalityData
+from jamie.core.errors import DataError
+from jamie.core.interfaces import Explainer
+from jamie.data.align import find_features
+from jamie.data.blocks import choose_matrix
+from jamie.data.labels import share_labels
+from jamie.data.load import cell_annotations
+from jamie.data.pairings.by_name import ByName
+from jamie.model.query import MAX_MISSING, Query, pairs_by_name
+from jamie.model.trained import TrainedModel
+from jamie.spec import load_spec
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+log = logging.getLogger(__name__)
+
+
+def explainer_of(given: str | Explainer, params: Mapping[str, Any], plugins: Sequence[Path]) -> Explainer:
+    """Build an explainer by its name, which a plugin may provide; one that is built already stays.
+
+    Raises
+    ------
+    SpecError
+        Where there is no such explainer or parameter.
+    DataError
+        Where it is neither a name nor an explainer, or comes with parameters that it has already.
+    """
+    if isinstance(given, str):
+        asked = {"plugins": list(plugins), "explain": [{given: dict(params)}]}
+        return load_spec(asked, reads_data=False).explain[0].build()
+    if isinstance(given, Explainer) and not params:
+        return given
+    found = f"{type(given).__name__} with {', '.join(params)}" if isinstance(given, Explainer) else repr(given)
+    raise DataError(
+        f"expected the name of an explainer and its parameters, or an explainer alone, found {found}",
+        where="explain",
+        fix='write explain(mdata, "shap", features=3)',
+    )
+
+
+def some_of(train: NDArray[np.bool_], modality: str) -> NDArray[np.bool_]:
+    """Return which cells (n,) are of the training; all where none is, as there must be something to compare with."""
+    if train.any():
+        return train
+    log.info("%s: no cell is of the training, so all cells count as training cells", modality)
+    return np.ones_like(train)
+
+
+def explained_dataset(
+    model: TrainedModel, mdata: MuData, context: Context, max_missing: float = MAX_MISSING
+) -> Dataset:
+    """Return the modalities of the model that `mdata` has, with the features of the model in its order.
+
+    Labels are those of the model's spec, as far as the cells have them. Pairs follow the spec too; by name they may be
+    as few as there are.
+
+    Raises
+    ------
+    DataError
+        Where `mdata` has no modality of the model, or lacks a layer or too many features of one.
+    """
+    present = [m for m in model.modalities if m in mdata.mod]
+    if not present:
+        raise DataError(
+            f"expected at least one of the modalities {', '.join(model.modalities)}, "
+            f"found {', '.join(mdata.mod) or 'none'}",
+            where="explain",
+            fix="name the modalities as in training",
+        )
+    modalities = {m: _modality(model, m, mdata, context, max_missing) for m in present}
+    known = _known(model, modalities)
+    truth = known.mutual_best()
+    labels = tuple(label for label in model.spec.labels if any(label in one.obs for one in modalities.values()))
+    return Dataset(
+        share_labels(modalities, truth, labels, "labels"),
+        truth,
+        known,
+        labels,
+        batch_key=None if model.batches is None else model.batches.column,
+    )
+
+
+def _modality(model: TrainedModel, name: str, mdata: MuData, context: Context, max_missing: float) -> ModalityData:
+    adata, obs = mdata.mod[name], cell_annotations(mdata, name)
+    block = Query(model, name, adata, context, max_missing, obs).block()
+    target = block if model.spec.modality(name).target is None else _target(model, name, adata, context, max_missing)
+    return ModalityData(name, obs, block, target)
+
+
+def _target(model: TrainedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:
+    """Read what the decoder predicts, where the encoder reads something else; NaN for features that are absent."""
+    settings, features = model.spec.modality(name).target, model.require(name).target_features
+    where = f"modality '{name}', target"
+    matrix = choose_matrix(adata, settings.layer if settings else None, settings.obsm if settings else None, where)
+    absent = np.full(len(features), np.nan, np.float32)
+    return find_features(matrix.features, features, absent, where, max_missing).apply(matrix.read(), context)
+
+
+def _known(model: TrainedModel, modalities: Mapping[str, ModalityData]) -> Correspondences:
+    pairing = model.spec.correspondence.known
+    if issubclass(pairing.cls, ByName):  # which refuses cells that share no names, as new ones may
+        return pairs_by_name({m: one.cells for m, one in modalities.items()})
+    return pairing.build().pairs(modalities)
