@@ -30,6 +30,7 @@ from jamie.model.imputing import choose_direction
 from jamie.model.query import Query
 from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
+from jamie.report.html.compare import write_comparison_page
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.report.run_folder import MANIFEST, RESOLVED
 from jamie.spec import load_spec
@@ -174,7 +175,7 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
 
 
 def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: bool = False) -> Comparison:
-    """Join finished runs, and write ``compare.csv``, ``compare.json`` and ``wins.csv`` into the folder `out`.
+    """Join finished runs, and write ``compare.csv``, ``compare.json``, ``wins.csv`` and a page into the folder `out`.
 
     Raises
     ------
@@ -193,6 +194,7 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
         except OSError as error:
             raise OutputError(f"cannot be made ({error.strerror})", where=str(out), fix="give another --out") from error
         found.write(out)
+        write_comparison_page(found, out)
     return found
 
 

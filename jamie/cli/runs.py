@@ -178,7 +178,7 @@ def bench(
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs, or folders that hold some.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write the tables.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write the tables and a page.")] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,

@@ -22,7 +22,7 @@ from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
 
 log = logging.getLogger(__name__)
 
-_WHAT = {"data": "other data", "held_out": "other held-out cells", "known": "other known pairs"}
+DIFFERENCES = {"data": "other data", "held_out": "other held-out cells", "known": "other known pairs"}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
     for kind, groups in differences.items():
         log.warning(
             "runs have %s, so that their figures cannot be compared: %s",
-            *(_WHAT[kind], "; ".join(", ".join(group) for group in groups)),
+            *(DIFFERENCES[kind], "; ".join(", ".join(group) for group in groups)),
         )
     records = [{"run": name, **record} for name, run in runs.items() for record in run.json("metrics.json")]
     return Comparison(

@@ -33,8 +33,6 @@ function explorer(cells) {
   const state = { layout: 0, colour: 0, hiddenModalities: new Set(), only: null, marked: null };
   const order = shuffled(n);
   const plot = byId("plot");
-  const tip = make("div", { id: "tip", hidden: true });
-  document.body.append(tip);
 
   /* Controls */
 
@@ -161,38 +159,25 @@ function explorer(cells) {
   }
 
   const axis = { visible: false, showgrid: false, zeroline: false };
-  const settings = {
-    responsive: true,
-    displaylogo: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-    toImageButtonOptions: { filename: "cells", scale: 2 },
-  };
-
   async function draw() {
     const Plotly = await plotly();
     plot.querySelector("p")?.remove();
-    const coarse = matchMedia("(pointer: coarse)").matches;
     await Plotly.react(
       plot,
       traces(),
       {
+        ...plotLayout(),
         margin: { l: 8, r: 8, t: 8, b: 8 },
-        paper_bgcolor: "rgba(0,0,0,0)",
-        plot_bgcolor: "rgba(0,0,0,0)",
-        font: { color: colourOf("--text"), family: "system-ui, sans-serif" },
-        modebar: { color: colourOf("--quiet"), activecolor: colourOf("--accent"), bgcolor: "rgba(0,0,0,0)" },
-        hovermode: "closest",
-        dragmode: coarse ? false : "zoom",
         uirevision: state.layout,
         xaxis: axis,
         yaxis: { ...axis, scaleanchor: "x" },
       },
-      settings,
+      plotSettings,
     );
     if (!plot.dataset.drawn) {
       plot.dataset.drawn = "true";
-      plot.on("plotly_hover", ({ points: [point], event }) => showTip(point.customdata, event));
-      plot.on("plotly_unhover", () => (tip.hidden = true));
+      plot.on("plotly_hover", ({ points: [point], event }) => showTip(describe(point.customdata), event));
+      plot.on("plotly_unhover", () => hideTip());
       plot.on("plotly_click", ({ points: [point] }) => mark(point.customdata));
     }
     legend();
@@ -262,16 +247,6 @@ function explorer(cells) {
     return lines;
   }
 
-  function showTip(row, event) {
-    tip.textContent = describe(row).join("\n");
-    tip.hidden = false;
-    const { width, height } = tip.getBoundingClientRect();
-    const left = Math.min(event.clientX + 14, innerWidth - width - 8);
-    const below = event.clientY + 14;
-    tip.style.left = `${Math.max(8, left)}px`;
-    tip.style.top = `${below + height > innerHeight ? event.clientY - height - 14 : below}px`;
-  }
-
   function mark(row) {
     byId("readout").textContent = describe(row).join(" · ");
     show({ marked: row });
@@ -284,7 +259,7 @@ function explorer(cells) {
     else byId("readout").textContent = name ? `No cell that is drawn is called ${name}.` : "Give the name of a cell.";
   }
 
-  plot.addEventListener("mouseleave", () => (tip.hidden = true));
+  plot.addEventListener("mouseleave", () => hideTip());
   document.addEventListener("theme", () => plot.dataset.drawn && draw());
   whenNear(plot, draw);
 }

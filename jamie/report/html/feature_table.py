@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from jamie.report.html.files import RunFiles
+from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import PREFERRED
 
@@ -15,13 +15,17 @@ CASE = ["method", "source", "target", "scope", "feature"]
 DECIMALS = 4
 
 
-def feature_tables(run: RunFiles, imputability: Mapping[tuple[str, str], pd.Series]) -> list[dict[str, Any]]:
+def feature_tables(
+    features: pd.DataFrame, records: Iterable[Record], imputability: Mapping[tuple[str, str], pd.Series]
+) -> list[dict[str, Any]]:
     """Return the scores of features by direction, in the most honest scope, as plain columns for the page.
 
     Parameters
     ----------
-    run
-        Files of the run.
+    features
+        As in ``features.csv``.
+    records
+        As in ``metrics.json``.
     imputability
         (p_t,) correlation of imputed and measured values by (source, target), where the run has estimated it.
 
@@ -31,12 +35,12 @@ def feature_tables(run: RunFiles, imputability: Mapping[tuple[str, str], pd.Seri
         For each direction `source`, `target`, `scope`, names of `features`, `metrics` with `title`, `higher` and
         `values` by method, and `imputability` or None.
     """
-    if run.features.empty:
+    if features.empty:
         return []
-    metrics = [name for name in run.features.columns if name not in CASE]
-    higher = {one["metric"]: one["higher_is_better"] for one in run.metrics}
+    metrics = [name for name in features.columns if name not in CASE]
+    higher = {one["metric"]: one["higher_is_better"] for one in records}
     found = []
-    for (source, target), rows in run.features.groupby(["source", "target"], sort=False):
+    for (source, target), rows in features.groupby(["source", "target"], sort=False):
         scope = next((one for one in PREFERRED if (rows["scope"] == one).any()), rows["scope"].iloc[0])
         rows = rows[rows["scope"] == scope]
         names = rows["feature"].drop_duplicates().to_list()

@@ -68,7 +68,7 @@ class HtmlReport(Report):
         cells = embedding_data(
             view.mdata, files, view.imputed, label_colours, most_cells=self.cells, n_features=self.features
         )
-        features = feature_tables(files, told)
+        features = feature_tables(files.features, files.metrics, told)
         shown = self._shown(files, view, cells, bool(features)) | {"cautions": cautions(files, told)}
         shown["contents"] = [(section, name) for section, name in CONTENTS.items() if _is_there(section, shown)]
         data = {"cells": cells, "features": features} if cells or features else None

@@ -24,6 +24,7 @@ def matchings(run: RunFiles) -> list[Matching]:
     return [
         Matching(f"{one['source']} and {one['target']}", tuple(Fact(name, text) for name, text in _facts(one)))
         for one in run.correspondence
+        if one.get("quality") or (one.get("diagnostics") or {}).get("picked") != "nothing"
     ]
 
 

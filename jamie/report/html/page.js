@@ -52,6 +52,37 @@ function whenNear(element, then) {
   observer.observe(element);
 }
 
+/* A few lines beside the pointer; unlike plotly's own they are text, whatever stands in them. */
+
+const tip = make("div", { id: "tip", hidden: true });
+document.body.append(tip);
+const hideTip = () => (tip.hidden = true);
+function showTip(lines, event) {
+  tip.textContent = lines.join("\n");
+  tip.hidden = false;
+  const { width, height } = tip.getBoundingClientRect();
+  const below = event.clientY + 14;
+  tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, innerWidth - width - 8))}px`;
+  tip.style.top = `${below + height > innerHeight ? event.clientY - height - 14 : below}px`;
+}
+
+/* What all plots have in common */
+
+const plotSettings = {
+  responsive: true,
+  displaylogo: false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  toImageButtonOptions: { filename: "jamie", scale: 2 },
+};
+const plotLayout = () => ({
+  paper_bgcolor: "rgba(0,0,0,0)",
+  plot_bgcolor: "rgba(0,0,0,0)",
+  font: { color: colourOf("--text"), family: "system-ui, sans-serif" },
+  modebar: { color: colourOf("--quiet"), activecolor: colourOf("--accent"), bgcolor: "rgba(0,0,0,0)" },
+  hovermode: "closest",
+  dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+});
+
 const colourOf = (name) => {
   const probe = make("span", { hidden: true });
   probe.style.color = `var(${name})`;

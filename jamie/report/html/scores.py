@@ -163,4 +163,4 @@ def score_tables(records: Sequence[Record]) -> list[ScopeTables]:
 
 def marked(text: str) -> dict[str, str | bool]:
     """Split what stands in a table into its text and whether it is the best."""
-    return {"text": text.removesuffix(BEST).replace("\n", " "), "best": text.endswith(BEST)}
+    return {"text": text.removesuffix(BEST).replace("\n", ""), "best": text.endswith(BEST)}

@@ -1,0 +1,123 @@
+"""The page of several runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jamie.report.comparison import DIFFERENCES, Comparison
+from jamie.report.html.feature_table import feature_tables
+from jamie.report.html.files import Record, RunFiles
+from jamie.report.html.guide import guides
+from jamie.report.html.page import write_page
+from jamie.report.html.scores import OURS, PREFERRED, TITLES, headlines, score_tables
+from jamie.report.html.summary import Fact, facts
+
+PAGE, REPORT = "compare.html", "report.html"
+MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
+ACROSS, UP = "foscttm", "label_transfer_accuracy"
+CONTENTS = {"summary": "Runs", "scores": "Scores", "features-section": "Features", "specs": "Differences of the specs"}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run as the page names it.
+
+    Parameters
+    ----------
+    name
+        As in the tables.
+    link
+        Its own page, from where this one lies; empty where it has none.
+    facts
+        What was run.
+    """
+
+    name: str
+    link: str
+    facts: tuple[Fact, ...]
+
+
+def write_comparison_page(comparison: Comparison, folder: Path) -> Path:
+    """Write ``compare.html``, one page for several runs that loads nothing from elsewhere.
+
+    Raises
+    ------
+    OutputError
+        Where a file of a run cannot be read, or the place cannot be written.
+    """
+    runs = {name: RunFiles.read(path) for name, path in comparison.runs.items()}
+    records = headlines(comparison.records)
+    features = feature_tables(_features(runs), comparison.records, {})
+    points = list(_points(records))
+    shown: dict[str, Any] = {
+        "title": f"{len(runs)} runs" if len(runs) > 1 else next(iter(runs)),
+        "what": "comparison of runs",
+        "runs": [Compared(name, _link(run.path, folder), tuple(facts(run))) for name, run in runs.items()],
+        "differences": [(DIFFERENCES[kind], groups) for kind, groups in comparison.differences.items()],
+        "score_groups": score_tables(records),
+        "compared": len(runs) > 1,
+        "guide": guides(one["metric"] for one in records),
+        "points": bool(points),
+        "features": bool(features),
+        "names": list(runs),
+        "settings": differing({name: run.spec for name, run in runs.items()}),
+    }
+    there = {"scores": shown["score_groups"], "features-section": features}
+    shown["contents"] = [(section, name) for section, name in CONTENTS.items() if there.get(section, True)]
+    data = {"features": features, "points": points}
+    return write_page(folder / PAGE, "compare", ["page", "features", "compare"], data, **shown)
+
+
+def _features(runs: Mapping[str, RunFiles]) -> pd.DataFrame:
+    """Scores of features of all runs, with a method of each run as one method."""
+    tables = {name: run.features for name, run in runs.items() if not run.features.empty}
+    if sum(table["method"].nunique() for table in tables.values()) > MOST_SERIES:
+        tables = {name: table[table["method"] == OURS] for name, table in tables.items()}
+    named = [
+        table.assign(method=name if set(table["method"]) == {OURS} else name + " · " + table["method"])
+        for name, table in tables.items()
+    ]
+    return pd.concat(named, ignore_index=True) if named else pd.DataFrame()
+
+
+def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+    """Label transfer accuracy and FOSCTTM of every method of every run that has both."""
+    found: dict[tuple[Any, ...], dict[str, float]] = {}
+    for one in records:
+        if one["metric"] in (ACROSS, UP):
+            ends = tuple(sorted((one["source"], one["target"])))
+            found.setdefault((one["scope"], ends, one["run"], one["method"]), {})[one["metric"]] = one["value"]
+    ranks = {scope: rank for rank, scope in enumerate(PREFERRED)}
+    for (scope, ends, run, method), values in sorted(found.items(), key=lambda one: ranks.get(one[0][0], len(ranks))):
+        if len(values) == 2:
+            place = f"{' and '.join(ends)}, {TITLES.get(scope, scope)}"
+            yield {"place": place, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
+
+
+def _link(run: Path, folder: Path) -> str:
+    page = run / REPORT
+    return os.path.relpath(page.resolve(), folder.resolve()) if page.is_file() else ""
+
+
+def differing(specs: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return the dotted keys in which specs differ, with the value of each; what is not there is empty."""
+    flat = {name: dict(_flat(spec)) for name, spec in specs.items()}
+    keys = dict.fromkeys(chain.from_iterable(flat.values()))
+    rows = [(key, [values.get(key, "") for values in flat.values()]) for key in keys]
+    return [(key, values) for key, values in rows if len(set(values)) > 1]
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for name, one in value.items():
+            yield from _flat(one, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value if isinstance(value, str) else json.dumps(value)
