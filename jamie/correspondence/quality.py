@@ -21,6 +21,8 @@ from jamie.correspondence.partners import (
     partner_ranks,
 )
 
+_CURVE = 101  # points of the curve of quantiles
+
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,8 @@ class Quality:
         Fraction of the other cells that match better than the true partner, ties one half: 0 is best, 0.5 chance.
     quantile_error
         Standard error of `mean_quantile`.
+    quantile_curve
+        The quantile of the true partner at 0, 1, ..., 100 % of the pairs, those of the best first; chance is a line.
     top1, top1_chance
         How often the best match is the true partner; of tied best matches each counts its share.
     mass, mass_chance
@@ -54,6 +58,7 @@ class Quality:
     n_pairs: int = 0
     mean_quantile: float | None = None
     quantile_error: float | None = None
+    quantile_curve: tuple[float, ...] | None = None
     top1: float | None = None
     top1_chance: float | None = None
     mass: float | None = None
@@ -144,12 +149,13 @@ def _evidence(quality: Quality) -> str:
     return f"{', '.join(parts)}"
 
 
-def _against_truth(found: Correspondence, truth: Correspondence) -> dict[str, float | bool]:
+def _against_truth(found: Correspondence, truth: Correspondence) -> dict[str, Any]:
     ranks = partner_ranks(found.matrix, *truth.pairs())
     chance = chance_of_top(1, found.shape)
     return {
         "mean_quantile": ranks.mean_quantile,
         "quantile_error": ranks.quantile_error,
+        "quantile_curve": tuple(np.quantile(ranks.quantile, np.linspace(0, 1, _CURVE)).tolist()),
         "top1": float(ranks.top_1.mean()),
         "top1_chance": chance,
         "mass": float(ranks.mass.mean()),

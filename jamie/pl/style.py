@@ -121,7 +121,7 @@ def in_order(labels: Iterable[Any]) -> list[str]:
     """Return the different labels sorted, numbers within them by their value; missing ones are left out."""
     import pandas as pd
 
-    found = {str(label) for label in pd.unique(pd.Series(labels, dtype=object).dropna())}
+    found = {str(label) for label in pd.unique(pd.Series(list(labels), dtype=object).dropna())}
     return sorted(found, key=lambda one: [(not s.isdigit(), int(s) if s.isdigit() else 0, s) for s in _parts(one)])
 
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from jamie import pl
-from jamie.pl.carried import modalities_of
+from jamie.pl.alignment import alignment_scores
+from jamie.pl.carried import OURS, SCOPES, AbsentError, all_labels, directions, modalities_of
+from jamie.pl.compared import compared
+from jamie.pl.feature_scatter import feature_scores, higher_is_better
+from jamie.pl.measured_and_imputed import best_features
+from jamie.pl.style import in_order, label_colours, name_colours, panels, styled
 from jamie.report.layouts import MOST_CELLS
 from jamie.report.run_view import RunView
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_PANELS = 6
+MOST_DIRECTIONS = 12  # between four modalities
 MOST_LABELS = 3  # columns of obs by which the embedding is coloured
+_HELD_OUT = "of the cells held out, where any are"
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,12 @@ class Planned:
 def planned(view: RunView) -> Iterator[Planned]:
     """Plan the figures of a run, whether or not its data allow them."""
     yield from _embedding(view)
+    yield from _scores(view)
+    for source, target in directions(view.mdata)[:MOST_DIRECTIONS]:
+        imputed = view.imputed(source, target)
+        yield from _imputation(view, source, target, imputed)
+        yield from _trust(view, source, target, imputed)
+    yield from _correspondence(view)
     yield from _training(view)
 
 
@@ -62,6 +79,74 @@ def _embedding(view: RunView) -> Iterator[Planned]:
     yield Planned("umap_latents_modality", "embedding", "Cells in the latent space, by modality", caption, draw)
 
 
+def _scores(view: RunView) -> Iterator[Planned]:
+    for a, b in combinations(modalities_of(view.mdata)[:MOST_PANELS], 2):
+        caption = (
+            f"Each method by how many samples of {a} and {b} are closer than the true match (FOSCTTM), and how often "
+            "the type of a cell is found among its neighbours of the other modality. A panel for each set of cells "
+            "that was scored. Hollow: methods that were told the types."
+        )
+        draw = partial(_alignments, view, a, b)
+        yield Planned(_name("alignment", a, b), "scores", f"Alignment of {a} and {b}", caption, draw)
+
+
+def _imputation(view: RunView, source: str, target: str, imputed: AnnData | None) -> Iterator[Planned]:
+    mdata, ends, of = view.mdata, (source, target), f"{target} from {source}"
+    caption = (
+        "Cumulative distribution over features of 1 - JS distance of measured and imputed values, a line for each type "
+        "with at least 10 cells that were scored; black: mean of the types; dashed: that of the best other method. "
+        "Further right is better."
+    )
+    draw = partial(_similarity, view, *ends)
+    yield Planned(_name("similarity", *ends), "imputation", f"Similarity of imputed {of}", caption, draw)
+    caption = (
+        "Score of each feature by jamie against other methods, with the line on which both are equal. The numbers "
+        f"count the features on each side; p is of the two-tailed binomial test; {_HELD_OUT}."
+    )
+    draw = partial(_feature_scatters, view, *ends)
+    yield Planned(_name("features", *ends), "imputation", f"Features of {of}, method against method", caption, draw)
+    if imputed is None:
+        return
+    caption = (
+        f"Measured (above) and imputed values (below) of the features that were imputed best, by type; {_HELD_OUT}. "
+        "Boxes: quartiles and median; whiskers: 1.5 times the interquartile range."
+    )
+    draw = partial(_of_axes, pl.measured_and_imputed, mdata, imputed)
+    yield Planned(_name("boxes", *ends), "imputation", f"Measured and imputed {of}", caption, draw)
+    caption = (
+        f"Correlation over the features of each cell, by jamie against another method; {_HELD_OUT}. Then measured and "
+        "imputed values of the features that were imputed best, cell by cell."
+    )
+    draw = partial(_cell_scatters, view, imputed)
+    yield Planned(_name("cells", *ends), "imputation", f"Cells of {of}", caption, draw)
+
+
+def _trust(view: RunView, source: str, target: str, imputed: AnnData | None) -> Iterator[Planned]:
+    of = f"{target} from {source}"
+    if imputed is not None:
+        caption = (
+            f"How many measured values lie in the intervals of imputed ones, {_HELD_OUT}: against the nominal level; "
+            "of each feature; and half the width of the intervals of each feature against its error."
+        )
+        draw = partial(_of_axes, pl.calibration, view.mdata, imputed)
+        yield Planned(_name("calibration", source, target), "trust", f"Intervals of {of}", caption, draw)
+    caption = (
+        "Imputability, the correlation of measured and imputed values in training cells that were set aside, of each "
+        "feature against its variance."
+    )
+    draw = partial(_of_axes, pl.imputability, view.mdata, source, target)
+    yield Planned(_name("imputability", source, target), "trust", f"Which {of} can be imputed", caption, draw)
+
+
+def _correspondence(view: RunView) -> Iterator[Planned]:
+    caption = (
+        "Confidence of each cell's best partner (1 for a known pair); the fraction of cells whose true partner is "
+        "among the best matches, the diagonal being chance; and how often the best match is right, beside chance."
+    )
+    draw = partial(_of_axes, pl.correspondence, view.mdata)
+    yield Planned("correspondence", "correspondence", "Inferred partners", caption, draw)
+
+
 def _training(view: RunView) -> Iterator[Planned]:
     caption = (
         "Loss of each epoch: the weighted sum, a line for each member of the ensemble, also of the cells that were set "
@@ -70,6 +155,81 @@ def _training(view: RunView) -> Iterator[Planned]:
     yield Planned("losses", "training", "Losses", caption, partial(_of_axes, pl.losses, view.mdata))
     caption = "Wall-clock time and peak memory of the process, libraries and data among it."
     yield Planned("usage", "training", "Time and memory", caption, partial(_of_axes, pl.usage, view.mdata))
+
+
+@styled
+def _alignments(view: RunView, a: str, b: str) -> Figure:
+    """Draw a panel for each scope in which there are both scores."""
+    metrics = view.mdata.uns["jamie"].get("metrics", pd.DataFrame())
+    scopes = [one for one in SCOPES if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
+    if not scopes:
+        raise AbsentError("expected both scores of alignment, found none", where="alignment")
+    axes = panels(len(scopes), None, width=3.5, height=3.2, columns=2)
+    for scope, ax in zip(scopes, axes, strict=True):
+        pl.alignment(view.mdata, a, b, scope=scope, ax=ax)
+        ax.set_title(scope.replace("_", " "))
+    return _figure_of(axes[0])
+
+
+def _similarity(view: RunView, source: str, target: str) -> Figure:
+    others = _others(view, source, target, "js_distance")
+    return _of_axes(pl.similarity, view.mdata, source, target, against=others[0] if others else None)
+
+
+@styled
+def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
+    """Draw each metric of features against the best other method, and against k nearest neighbours as in the paper."""
+    drawn = []
+    for metric in ("pearson", "auroc"):
+        others = _others(view, source, target, metric)
+        if others:
+            drawn += [(metric, name) for name in dict.fromkeys(("knn" if "knn" in others else others[-1], others[0]))]
+    if not drawn:
+        raise AbsentError("expected scores of features by two methods, found none", where="features")
+    axes = panels(len(drawn), None, width=2.5, height=2.7, columns=2 if len(drawn) == 4 else 3)
+    for (metric, name), ax in zip(drawn, axes, strict=True):
+        pl.feature_scatter(view.mdata, source, target, metric, name, ax=ax)
+    return _figure_of(axes[0])
+
+
+@styled
+def _cell_scatters(view: RunView, imputed: AnnData) -> Figure:
+    """Draw cells against another method, where there is one, and two features."""
+    cells = compared(view.mdata, imputed, "cells")
+    others = [name for name in _others(view, cells.source, cells.target, "pearson") if name in imputed.layers]
+    best = best_features(view.mdata, cells, 2)
+    drawn = [{"against": name} for name in others[:1]] + [{"feature": name} for name in best]
+    labels = in_order(all_labels(view.mdata, view.spec.labels[0])) if view.spec.labels else []
+    axes = panels(len(drawn), None, width=2.6, height=2.8, names=labels)
+    for settings, ax in zip(drawn, axes, strict=True):
+        pl.cell_scatter(view.mdata, imputed, legend=False, ax=ax, **settings)
+    if labels:
+        name_colours(axes[-1], label_colours(labels), below=True)
+    return _figure_of(axes[0])
+
+
+def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
+    """Other methods whose features a metric has scored, the best first; those that were told the types are left out."""
+    try:
+        rows = feature_scores(view.mdata, source, target, metric)
+    except AbsentError:
+        return []
+    methods = view.mdata.uns["jamie"].get("methods", pd.DataFrame())
+    told = set(methods.loc[methods["told_labels"].astype(bool), "method"]) if len(methods) else set()
+    means = rows[~rows["method"].isin({OURS, *told})].groupby("method")[metric].mean()
+    return [str(name) for name in means.sort_values(ascending=not higher_is_better(view.mdata, metric)).index]
+
+
+def _allowed(draw: Callable[..., Any], *args: Any) -> bool:
+    try:
+        draw(*args)
+    except AbsentError:
+        return False
+    return True
+
+
+def _name(kind: str, *modalities: str) -> str:
+    return "_".join((kind, *modalities)).replace("/", "_")
 
 
 def _of_axes(draw: Callable[..., Any], *args: Any, **settings: Any) -> Figure:

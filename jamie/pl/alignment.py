@@ -1,0 +1,117 @@
+"""How well methods align cells and separate types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jamie.pl.carried import OURS, AbsentError, choose_scope, table
+from jamie.pl.direct_labels import name_points
+from jamie.pl.style import COLOURS, OURS_COLOUR, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from mudata import MuData
+
+_ACROSS, _UP = "foscttm", "label_transfer_accuracy"
+_WHERE = "alignment"
+
+
+@styled
+def alignment(
+    mdata: MuData,
+    source: str | None = None,
+    target: str | None = None,
+    *,
+    scope: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw label transfer accuracy against the fraction of samples closer than the true match, for all methods.
+
+    Parameters
+    ----------
+    mdata
+        With the table ``metrics`` of a run.
+    source, target
+        Two modalities, in either order; the first two that were scored by default.
+    scope
+        Whose scores: ``all``, ``held_out_cells``, ...; by default those of the most honest that there is.
+    ax
+        Where to draw; a new figure by default.
+
+    Raises
+    ------
+    AbsentError
+        Where there are no such scores.
+    """
+    scores = alignment_scores(mdata, source, target, scope)
+    here = panels(1, ax, width=3.6, height=3.2)[0]
+    told = _told_labels(mdata)
+    for method in scores.index:
+        ours = method == OURS
+        colour = OURS_COLOUR if ours else COLOURS[0]
+        look: dict[str, Any] = {"s": 110 if ours else 34, "marker": "*" if ours else "o", "zorder": 3 if ours else 2}
+        face = "white" if method in told else colour
+        here.scatter(scores.loc[method, _ACROSS], scores.loc[method, _UP], facecolor=face, edgecolor=colour, **look)
+    _frame(here, scores)
+    names = [f"{name} (told the types)" if name in told else str(name) for name in scores.index]
+    name_points(here, scores[[_ACROSS, _UP]].to_numpy(), names)
+    here.set_xlabel("fraction of samples closer than the true match\n(FOSCTTM, lower is better)")
+    here.set_ylabel("label transfer accuracy\n(higher is better)")
+    return here
+
+
+def alignment_scores(
+    mdata: MuData, source: str | None = None, target: str | None = None, scope: str | None = None
+) -> pd.DataFrame:
+    """Return both scores of each method, one row each; those that lack one are left out."""
+    metrics = table(mdata, "metrics", _WHERE)
+    rows = metrics[metrics["metric"].isin([_ACROSS, _UP]) & metrics["headline"].astype(bool)]
+    if source is None and len(rows):
+        source, target = rows[["source", "target"]].iloc[0]
+    ends = {source, target} - {None}
+    rows = rows[[ends <= {a, b} for a, b in zip(rows["source"], rows["target"], strict=True)]]
+    if set(rows["metric"]) != {_ACROSS, _UP}:
+        problem = (
+            f"expected the metrics {_ACROSS} and {_UP}, found {', '.join(sorted(set(rows['metric']))) or 'neither'}"
+        )
+        raise AbsentError(problem, where=_WHERE, fix="these need true pairs and labels; name both in evaluate.metrics")
+    honest, _ = choose_scope(
+        rows[rows["metric"] == _UP].merge(rows[rows["metric"] == _ACROSS], on="scope"), scope, _WHERE
+    )
+    rows = rows[rows["scope"] == honest]
+    scores = rows.pivot_table(index="method", columns="metric", values="value", sort=False).dropna()
+    if scores.empty:
+        raise AbsentError("expected a method with both scores, found none", where=_WHERE, fix="name another scope")
+    scores.attrs["scope"] = honest
+    return scores
+
+
+def _told_labels(mdata: MuData) -> set[str]:
+    methods = mdata.uns["jamie"].get("methods", pd.DataFrame())
+    return set(methods.loc[methods["told_labels"].astype(bool), "method"]) if len(methods) else set()
+
+
+def _frame(ax: Axes, scores: pd.DataFrame) -> None:
+    """Leave room around the points, and say which corner is the good one."""
+    for axis, key in (("x", _ACROSS), ("y", _UP)):
+        low, high = scores[key].min(), scores[key].max()
+        margin = max(0.22 * (high - low), 0.03)
+        getattr(ax, f"set_{axis}lim")(max(low - margin, -0.02), min(high + margin, 1.02))
+    ax.annotate(
+        "better",
+        (0.03, 0.97),
+        xytext=(0.2, 0.84),
+        xycoords="axes fraction",
+        textcoords="axes fraction",
+        ha="center",
+        va="center",
+        color="#6E6E6E",
+        arrowprops={"arrowstyle": "->", "color": "#6E6E6E"},
+    )
+    ax.grid(alpha=0.25, linewidth=0.5)
+    ax.set_axisbelow(True)
+    if np.ptp(ax.get_xlim()) < 0.2:
+        ax.locator_params(axis="x", nbins=5)

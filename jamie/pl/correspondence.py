@@ -1,0 +1,127 @@
+"""How good inferred partners are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jamie.pl.carried import AbsentError, modalities_of, results
+from jamie.pl.style import COLOURS, OTHERS, STROKES, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from mudata import MuData
+
+_SCORE = "jamie_match_score"
+_MEASURES = {
+    "top1": ("best match is\nthe true partner", "top1_chance"),
+    "mass": ("confidence of\nthe true partner", "mass_chance"),
+    "type_accuracy": ("best match has\nthe cell's type", "type_chance"),
+}
+_WHERE = "correspondence"
+
+
+@styled
+def correspondence(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
+    """Draw how sure inferred partners are, and how good where the truth is known.
+
+    Up to three panels: the confidence of each cell's best partner; the fraction of the cells whose true partner is
+    among the best matches, against how many matches that are (the diagonal is chance); and what the best match is,
+    beside chance.
+
+    Parameters
+    ----------
+    mdata
+        With ``obs["jamie_match_score"]`` of each modality, and the quality of what was inferred, of a run.
+    ax
+        As many axes as there are panels; a new figure by default.
+
+    Raises
+    ------
+    AbsentError
+        Where nothing was inferred.
+    """
+    drawn = list(_panels(mdata))
+    if not drawn:
+        fix = "partners are inferred where pairs are not known: correspondence.infer"
+        raise AbsentError("expected inferred partners, found none", where=_WHERE, fix=fix)
+    axes = panels(len(drawn), ax, width=2.9, height=2.6)
+    for one, draw in zip(axes, drawn, strict=True):
+        draw(one)
+    return axes
+
+
+def _panels(mdata: MuData) -> list[Callable[[Axes], None]]:
+    """Return what there is to draw."""
+    found = json.loads(str(results(mdata, _WHERE).get("correspondence") or "[]"))
+    records = [one for one in found if one.get("diagnostics", {}).get("picked") != "nothing"]
+    if not records:
+        return []
+    scores = {m: mdata.mod[m].obs[_SCORE] for m in modalities_of(mdata) if _SCORE in mdata.mod[m].obs}
+    qualities = {f"{one['source']} and {one['target']}": one["quality"] for one in records if one.get("quality")}
+    curves = {name: one["quantile_curve"] for name, one in qualities.items() if one.get("quantile_curve")}
+    judged = {name: one for name, one in qualities.items() if any(key in one for key in _MEASURES)}
+    drawn: list[Callable[[Axes], None]] = []
+    if scores:
+        drawn.append(partial(_confidence, scores=scores))
+    if curves:
+        drawn.append(partial(_curves, curves=curves, qualities=qualities))
+    if judged:
+        drawn.append(partial(_beside_chance, qualities=judged))
+    return drawn
+
+
+def _confidence(ax: Axes, scores: Mapping[str, pd.Series]) -> None:
+    """Draw which fraction of the cells has a best partner of at least a confidence."""
+    for (m, column), colour, stroke in zip(scores.items(), COLOURS, STROKES * 2, strict=False):
+        values = np.sort(column.dropna().to_numpy(float))
+        share = 1 - np.arange(len(values)) / max(len(values), 1)
+        ax.step(
+            np.r_[0, values, 1],
+            np.r_[1, share, 0 if values[-1] < 1 else share[-1]],
+            where="pre",
+            color=colour,
+            linestyle=stroke,
+            label=m,
+        )
+    ax.set(xlabel="confidence of the best partner", ylabel="fraction of cells with at least this")
+    ax.set_xlim(0, 1.02)
+    ax.set_ylim(0, 1.02)
+    ax.set_title("confidence")
+    ax.legend(loc="best")
+
+
+def _curves(ax: Axes, curves: Mapping[str, Sequence[float]], qualities: Mapping[str, Mapping[str, Any]]) -> None:
+    ax.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", linewidth=0.9, label="chance")
+    for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+        mean, error = (qualities[name][key] for key in ("mean_quantile", "quantile_error"))
+        label = f"{name}: mean {mean:.3f} ± {error:.3f}"
+        ax.plot(curve, np.linspace(0, 1, len(curve)), color=colour, label=label)
+    ax.set(xlabel="quantile of the true partner among all matches", ylabel="fraction of cells")
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1.01)
+    ax.set_title("true partners")
+    ax.legend(loc="lower right")
+
+
+def _beside_chance(ax: Axes, qualities: Mapping[str, Mapping[str, Any]]) -> None:
+    present = [key for key in _MEASURES if any(key in one for one in qualities.values())]
+    width = 0.8 / len(qualities)
+    for i, ((name, one), colour) in enumerate(zip(qualities.items(), COLOURS * 3, strict=False)):
+        for k, key in enumerate(present):
+            if key not in one:
+                continue
+            place = k + (i - (len(qualities) - 1) / 2) * width
+            ax.bar(place, one[key], width=width * 0.9, color=colour, label=name if k == 0 else None)
+            chance = one[_MEASURES[key][1]]
+            ax.plot([place - width / 2, place + width / 2], [chance, chance], color="black", linewidth=1.5)
+    ax.plot([], [], color="black", linewidth=1.5, label="chance")
+    ax.set_xticks(range(len(present)), [_MEASURES[key][0] for key in present])
+    ax.set_ylim(0, 1)
+    ax.set_title("beside chance")
+    ax.legend(loc="best")

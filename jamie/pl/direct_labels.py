@@ -1,0 +1,96 @@
+"""Names beside points, where there is room for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CHARACTER, _LINE = 0.56, 1.25  # width and height of a letter, by the size of the text
+_ANGLES = np.deg2rad([0, 180, 90, 270, 45, 135, 315, 225])
+_DISTANCES = (7, 12, 20, 30, 44, 60)  # points from the point to the name
+
+
+def name_points(
+    ax: Axes, points: NDArray[np.floating], names: Sequence[str], *, size: float = 7.5, **settings: Any
+) -> None:
+    """Write names beside points so that none lies on another or on a point; a line leads to a name that is far.
+
+    Limits of the axes must be set before.
+
+    Parameters
+    ----------
+    ax
+        Where the points are drawn.
+    points
+        (n, 2) in the units of the axes.
+    names
+        (n,) one for each; empty for a point that only keeps names away.
+    size
+        Of the text, in points.
+    settings
+        Of the text.
+    """
+    figure = ax.get_figure(root=True)
+    if figure is None or not len(points):
+        return
+    inches = np.array([figure.get_figwidth(), figure.get_figheight()]) * ax.get_position().size
+    room = inches * 72 * 0.85  # points of the panel; layout takes some of it for ticks and names of axes
+    places = ax.transLimits.transform(ax.transScale.transform(np.asarray(points, float))) * room
+    taken: list[NDArray[np.float64]] = []
+    for name, place, point in zip(names, places, points, strict=True):
+        if name:
+            box = np.array([_CHARACTER * len(name), _LINE]) * size
+            offset = _free(place, box, places, taken, room)
+            taken.append(_box(place + offset, box))
+            line = {"arrowstyle": "-", "linewidth": 0.5, "color": "#999999", "shrinkA": 0, "shrinkB": 3}
+            ax.annotate(
+                name,
+                tuple(point),
+                xytext=tuple(offset),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                fontsize=size,
+                arrowprops=line if np.hypot(*offset) > box[0] / 2 + _DISTANCES[1] else None,
+                **settings,
+            )
+
+
+def _free(
+    place: NDArray[np.float64],
+    box: NDArray[np.float64],
+    points: NDArray[np.float64],
+    taken: Sequence[NDArray[np.float64]],
+    room: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Offset of the middle of a name from its point, where it hides least."""
+    best, least = np.zeros(2), np.inf
+    for distance, angle in product(_DISTANCES, _ANGLES):
+        direction = np.array([np.cos(angle), np.sin(angle)])
+        offset = direction * (distance + np.abs(direction) * box / 2)
+        own = _box(place + offset, box)
+        hidden = sum(_overlap(own, other) for other in taken) + 40 * _inside(own, points)
+        outside = np.maximum(-own[0], 0).sum() + np.maximum(own[1] - room, 0).sum()
+        cost = hidden + 100 * outside + 0.3 * distance
+        if cost < least:
+            best, least = offset, cost
+    return best
+
+
+def _box(middle: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([middle - size / 2, middle + size / 2])
+
+
+def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(np.prod(np.maximum(np.minimum(one[1], other[1]) - np.maximum(one[0], other[0]), 0)))
+
+
+def _inside(box: NDArray[np.float64], points: NDArray[np.float64]) -> int:
+    return int(((points > box[0] - 3) & (points < box[1] + 3)).all(axis=1).sum())

@@ -1,0 +1,80 @@
+"""Which features can be imputed at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jamie.pl.carried import AbsentError, measured, modality
+from jamie.pl.direct_labels import name_points
+from jamie.pl.style import COLOURS, panels, point_look, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from mudata import MuData
+
+_WHERE = "imputability"
+_FAR_APART = 30  # ratio of the largest to the smallest variance from which the axis is logarithmic
+
+
+@styled
+def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 8, ax: Axes | None = None) -> Axes:
+    """Draw how well each feature could be imputed in cells set aside from the training, against its variance.
+
+    Parameters
+    ----------
+    mdata
+        With the measured values, and ``var["imputability_from_SOURCE"]`` of the target.
+    source, target
+        What was imputed from what.
+    n_named
+        How many of the best features are named.
+    ax
+        Where to draw; a new figure by default.
+
+    Raises
+    ------
+    AbsentError
+        Where there is no such column.
+    """
+    adata, key = modality(mdata, target, _WHERE), f"imputability_from_{source}"
+    if key not in adata.var:
+        fix = "it is learned from cells set aside (training.calibration), where pairs of cells are known"
+        raise AbsentError(f'expected var["{key}"] of {target}, found none', where=_WHERE, fix=fix)
+    block = measured(mdata, target, _WHERE)
+    score = adata.var[key].reindex(block.features).to_numpy(float)
+    spread = _variance(block.X)
+    known = np.isfinite(score) & (spread > 0)
+    if not known.any():
+        problem = f'expected numbers in var["{key}"] of {target}, found none'
+        raise AbsentError(problem, where=_WHERE, fix="set more cells aside (training.calibration)")
+    here = panels(1, ax, width=3.4, height=2.8)[0]
+    here.scatter(spread[known], score[known], color=COLOURS[0], **point_look(int(known.sum())))
+    if spread[known].max() / spread[known].min() > _FAR_APART:
+        here.set_xscale("log")
+    here.axhline(0, color="#999999", linewidth=0.7)
+    here.set(xlabel=f"variance of the feature of {target}, measured", ylabel=f"imputability from {source}")
+    _name_best(here, spread, score, known, block.features.to_numpy(str), n_named)
+    return here
+
+
+def _variance(X: object) -> np.ndarray:
+    """(p,) variance of each feature, in double precision; NaN left out."""
+    from scipy import sparse
+
+    if sparse.issparse(X):
+        values = X.astype(np.float64)  # type: ignore[attr-defined]  # a matrix of scipy
+        mean = np.asarray(values.mean(axis=0)).ravel()
+        return np.asarray(values.multiply(values).mean(axis=0)).ravel() - mean**2
+    return np.asarray(np.nanvar(np.asarray(X, np.float64), axis=0))
+
+
+def _name_best(
+    ax: Axes, spread: np.ndarray, score: np.ndarray, known: np.ndarray, names: np.ndarray, n_named: int
+) -> None:
+    """Name the best features; on a logarithmic axis, places are those of the logarithms."""
+    best = np.flatnonzero(known)[np.argsort(-score[known], kind="stable")][:n_named]
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.12 * (high - low))
+    name_points(ax, np.column_stack([spread[best], score[best]]), list(names[best]), size=7)
