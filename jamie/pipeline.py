@@ -10,6 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.core.explaining import Explanation
@@ -23,6 +26,7 @@ from jamie.model.trained import TrainedModel
 from jamie.report.carried import HISTORY, carried_tables, history_table
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
 from jamie.report.ending import try_explanations, try_reports
+from jamie.report.layouts import layouts_of
 from jamie.report.results import (
     EMBEDDING,
     cell_columns,
@@ -123,7 +127,7 @@ def run(
                 return Result(folder.path, loaded.mdata, None, matched.evaluation.records, ())
             fitted = fit(loaded, spec, context, folder)
             with folder.stage("results"):
-                mdata = _write(folder, loaded, fitted)
+                mdata = _write(folder, loaded, fitted, context)
             explanations = _explain(folder, fitted, context)
             _report(folder, spec, context)
     methods = tuple(outcome.as_dict() for outcome in fitted.outcomes)
@@ -170,7 +174,7 @@ def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> N
         )
 
 
-def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
+def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted, context: Context) -> MuData:
     spec = fitted.model.spec
     save_known(folder, loaded.dataset)
     if fitted.inference:
@@ -182,7 +186,8 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> MuData:
     folder.write_json("methods.json", [outcome.as_dict() for outcome in fitted.outcomes])
     write_evaluation(folder, fitted.evaluation)
     folder.write_text(HISTORY, history_table(fitted.histories, spec).to_csv(index=False))
-    mdata = to_mudata(loaded.mdata, fitted, stages=folder.manifest["stages"])
+    layouts = layouts_of(fitted.prepared.scores, fitted.latents, context) if spec.report else {}
+    mdata = to_mudata(loaded.mdata, fitted, stages=folder.manifest["stages"], layouts=layouts)
     with folder.writing("result.h5mu") as path, mudata_conventions():
         mdata.write_h5mu(path, compression="gzip")
     write_imputed(folder, fitted.outcomes, fitted.prepared, mdata, fitted.model)
@@ -216,7 +221,11 @@ def _write_matched(folder: RunFolder, loaded: LoadedData, matched: Matched) -> N
 
 
 def to_mudata(
-    mdata: MuData, fitted: Fitted, key_added: str = EMBEDDING, stages: Mapping[str, Mapping[str, float]] | None = None
+    mdata: MuData,
+    fitted: Fitted,
+    key_added: str = EMBEDDING,
+    stages: Mapping[str, Mapping[str, float]] | None = None,
+    layouts: Mapping[str, Mapping[str, NDArray[np.floating]]] | None = None,
 ) -> MuData:
     """Return the data with the embeddings of a fit, its provenance and what it found.
 
@@ -230,6 +239,8 @@ def to_mudata(
         Key of `obsm` of the latents.
     stages
         Time and memory of each stage, where they were measured.
+    layouts
+        (n_m, 2) of each modality by further keys of `obsm`.
     """
     spec, dataset = fitted.model.spec, fitted.prepared.dataset
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
@@ -239,6 +250,7 @@ def to_mudata(
     provenance["pairing"] = json_text(pairing_table(dataset.truth, dataset.known).to_json())
     embeddings = {key_added: fitted.latents}
     embeddings |= {embedding_key(one.method): one.latents for one in fitted.outcomes[1:] if one.latents}
+    embeddings |= layouts or {}
     obs = cell_columns(fitted.prepared, fitted.inference, fitted.model)
     var = feature_columns(fitted.prepared, fitted.model)
     return embedded_mudata(mdata, embeddings, fitted.aggregated, obs, var, fitted.correspondences, provenance)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jamie.pl.carried import OURS, AbsentError, choose_scope, table
 from jamie.pl.direct_labels import name_points
-from jamie.pl.style import COLOURS, OURS_COLOUR, panels, styled
+from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,23 +94,32 @@ def _told_labels(mdata: MuData) -> set[str]:
     return set(methods.loc[methods["told_labels"].astype(bool), "method"]) if len(methods) else set()
 
 
+def _point_to_better(ax: Axes, scores: pd.DataFrame) -> None:
+    """Draw an arrow to the upper left in the corner that is furthest from any point."""
+    places = ax.transLimits.transform(scores[[_ACROSS, _UP]].to_numpy())
+    corners = np.array([[0.15, 0.12], [0.85, 0.88], [0.85, 0.12], [0.15, 0.88]])
+    distances = np.linalg.norm(corners[:, None] - places[None], axis=2).min(axis=1)
+    middle = corners[distances.argmax()]
+    ax.annotate(
+        "better",
+        (middle[0] - 0.11, middle[1] + 0.1),
+        xytext=tuple(middle),
+        xycoords="axes fraction",
+        textcoords="axes fraction",
+        ha="center",
+        va="center",
+        color=OTHERS,
+        arrowprops={"arrowstyle": "->", "color": OTHERS},
+    )
+
+
 def _frame(ax: Axes, scores: pd.DataFrame) -> None:
     """Leave room around the points, and say which corner is the good one."""
     for axis, key in (("x", _ACROSS), ("y", _UP)):
         low, high = scores[key].min(), scores[key].max()
         margin = max(0.22 * (high - low), 0.03)
         getattr(ax, f"set_{axis}lim")(max(low - margin, -0.02), min(high + margin, 1.02))
-    ax.annotate(
-        "better",
-        (0.03, 0.97),
-        xytext=(0.2, 0.84),
-        xycoords="axes fraction",
-        textcoords="axes fraction",
-        ha="center",
-        va="center",
-        color="#6E6E6E",
-        arrowprops={"arrowstyle": "->", "color": "#6E6E6E"},
-    )
+    _point_to_better(ax, scores)
     ax.grid(alpha=0.25, linewidth=0.5)
     ax.set_axisbelow(True)
     if np.ptp(ax.get_xlim()) < 0.2:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _SCORE = "jamie_match_score"
 _MEASURES = {
-    "top1": ("best match is\nthe true partner", "top1_chance"),
-    "mass": ("confidence of\nthe true partner", "mass_chance"),
-    "type_accuracy": ("best match has\nthe cell's type", "type_chance"),
+    "top1": ("true partner\nis the best\nmatch", "top1_chance"),
+    "mass": ("confidence\nof the true\npartner", "mass_chance"),
+    "type_accuracy": ("best match\nhas the type\nof the cell", "type_chance"),
 }
 _WHERE = "correspondence"
 

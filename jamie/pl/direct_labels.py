@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 _CHARACTER, _LINE = 0.56, 1.25  # width and height of a letter, by the size of the text
 _ANGLES = np.deg2rad([0, 180, 90, 270, 45, 135, 315, 225])
-_DISTANCES = (7, 12, 20, 30, 44, 60)  # points from the point to the name
+_DISTANCES = (8, 12, 20, 30, 44, 60)  # points from the point to the name
 
 
 def name_points(
-    ax: Axes, points: NDArray[np.floating], names: Sequence[str], *, size: float = 7.5, **settings: Any
+    ax: Axes,
+    points: NDArray[np.floating],
+    names: Sequence[str],
+    *,
+    size: float = 7.5,
+    optional: bool = False,
 ) -> None:
     """Write names beside points so that none lies on another or on a point; a line leads to a name that is far.
 
@@ -34,33 +39,37 @@ def name_points(
         (n,) one for each; empty for a point that only keeps names away.
     size
         Of the text, in points.
-    settings
-        Of the text.
+    optional
+        Leave out names for which there is no room.
     """
     figure = ax.get_figure(root=True)
     if figure is None or not len(points):
         return
-    inches = np.array([figure.get_figwidth(), figure.get_figheight()]) * ax.get_position().size
-    room = inches * 72 * 0.85  # points of the panel; layout takes some of it for ticks and names of axes
+    figure.draw_without_rendering()  # only then is it known how large the panel is
+    extent = ax.get_window_extent()
+    room = np.array([extent.width, extent.height]) * 72 / figure.dpi
     places = ax.transLimits.transform(ax.transScale.transform(np.asarray(points, float))) * room
     taken: list[NDArray[np.float64]] = []
     for name, place, point in zip(names, places, points, strict=True):
-        if name:
-            box = np.array([_CHARACTER * len(name), _LINE]) * size
-            offset = _free(place, box, places, taken, room)
-            taken.append(_box(place + offset, box))
-            line = {"arrowstyle": "-", "linewidth": 0.5, "color": "#999999", "shrinkA": 0, "shrinkB": 3}
-            ax.annotate(
-                name,
-                tuple(point),
-                xytext=tuple(offset),
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=size,
-                arrowprops=line if np.hypot(*offset) > box[0] / 2 + _DISTANCES[1] else None,
-                **settings,
-            )
+        if not name:
+            continue
+        box = np.array([_CHARACTER * len(name) + 0.4, _LINE]) * size
+        offset, fits = _free(place, box, places, taken, room)
+        if optional and not fits:
+            continue
+        taken.append(_box(place + offset, box))
+        line = {"arrowstyle": "-", "linewidth": 0.5, "color": "#999999", "shrinkA": 0, "shrinkB": 3}
+        far = np.maximum(np.abs(offset) - box / 2, 0)
+        ax.annotate(
+            name,
+            tuple(point),
+            xytext=tuple(offset),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=size,
+            arrowprops=line if np.hypot(*far) > _DISTANCES[2] else None,
+        )
 
 
 def _free(
@@ -69,19 +78,19 @@ def _free(
     points: NDArray[np.float64],
     taken: Sequence[NDArray[np.float64]],
     room: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Offset of the middle of a name from its point, where it hides least."""
-    best, least = np.zeros(2), np.inf
+) -> tuple[NDArray[np.float64], bool]:
+    """Offset of the middle of a name from its point, where it hides least; and whether it hides no other name there."""
+    best, least, fits = np.zeros(2), np.inf, False
     for distance, angle in product(_DISTANCES, _ANGLES):
         direction = np.array([np.cos(angle), np.sin(angle)])
         offset = direction * (distance + np.abs(direction) * box / 2)
         own = _box(place + offset, box)
-        hidden = sum(_overlap(own, other) for other in taken) + 40 * _inside(own, points)
+        hidden_names = sum(_overlap(own, other) for other in taken)
         outside = np.maximum(-own[0], 0).sum() + np.maximum(own[1] - room, 0).sum()
-        cost = hidden + 100 * outside + 0.3 * distance
+        cost = 10 * hidden_names + 40 * _inside(own, points) + 100 * outside + 3 * distance
         if cost < least:
-            best, least = offset, cost
-    return best
+            best, least, fits = offset, cost, hidden_names == 0 and outside < 1
+    return best, fits
 
 
 def _box(middle: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -126,5 +126,10 @@ def _frame(ax: Axes, both: pd.DataFrame, wins: Wins, method: str, *, better: boo
     ours, theirs = count[method], sum(count.values()) - count[method]
     above, below = (ours, theirs) if better else (theirs, ours)
     ax.set_title(f"n = {len(both)}, p = {wins.p_value:.2g}")
-    for place, side, n, colour in (((0.04, 0.96), "top", above, "left"), ((0.96, 0.04), "bottom", below, "right")):
-        ax.annotate(str(n), place, xycoords="axes fraction", va=side, ha=colour, fontsize=9, fontweight="bold")
+    colours = (OURS_COLOUR, OTHERS) if better else (OTHERS, OURS_COLOUR)
+    for n, at, va, ha, colour in (
+        (above, 0.04, "top", "left", colours[0]),
+        (below, 0.96, "bottom", "right", colours[1]),
+    ):
+        look: dict[str, Any] = {"va": va, "ha": ha, "color": colour, "fontsize": 9, "fontweight": "bold"}
+        ax.annotate(str(n), (at, 1 - at), xycoords="axes fraction", **look)

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 _WHERE = "imputability"
+_LONGEST = 24  # letters of a name
 _FAR_APART = 30  # ratio of the largest to the smallest variance from which the axis is logarithmic
 
 
 @styled
-def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 8, ax: Axes | None = None) -> Axes:
+def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, ax: Axes | None = None) -> Axes:
     """Draw how well each feature could be imputed in cells set aside from the training, against its variance.
 
     Parameters
@@ -73,8 +74,12 @@ def _variance(X: object) -> np.ndarray:
 def _name_best(
     ax: Axes, spread: np.ndarray, score: np.ndarray, known: np.ndarray, names: np.ndarray, n_named: int
 ) -> None:
-    """Name the best features; on a logarithmic axis, places are those of the logarithms."""
+    """Name the best features, as far as there is room."""
     best = np.flatnonzero(known)[np.argsort(-score[known], kind="stable")][:n_named]
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.12 * (high - low))
-    name_points(ax, np.column_stack([spread[best], score[best]]), list(names[best]), size=7)
+    points = np.column_stack([spread, score])
+    others = np.flatnonzero(known & ~np.isin(np.arange(len(names)), best))
+    shown = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names[best]]
+    rows = np.concatenate([best, others])
+    name_points(ax, points[rows], [*shown, *[""] * len(others)], size=7, optional=True)

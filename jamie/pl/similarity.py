@@ -72,7 +72,7 @@ def similarity(
         _cumulate(here, other.mean(axis=1), "#6E6E6E", 1.6, "--")
         legend[f"{MEAN}, {against} (dashed)"] = "#6E6E6E"
     here.set(xlabel=f"similarity of {target} from {source} (1 - JS distance)", ylabel="fraction of features")
-    here.set_xlim(0, 1)
+    here.set_xlim(0, min(1.0, float(np.nanmax(values.to_numpy(float))) + 0.05))
     here.set_ylim(0, 1.01)
     name_colours(here, legend, dict.fromkeys(legend, "s"), below=len(legend) > LONGEST_COLUMN and ax is None)
     return here

@@ -21,6 +21,8 @@ R = TypeVar("R")
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; their yellow is too pale for a line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# of types: black is left to means; wine, olive and indigo are of Tol's muted scheme
+TYPES = (*COLOURS[:-1], "#882255", "#999933", "#332288")
 STROKES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 UNKNOWN = "#C8C8C8"  # of cells without a label
@@ -133,9 +135,7 @@ def label_colours(labels: Iterable[Any]) -> dict[str, str]:
     """
     from matplotlib.colors import to_hex
 
-    cycle = [
-        to_hex(_shaded(colour, shade)) for shade in _SHADES for colour in COLOURS if shade <= 0 or colour != "#000000"
-    ]
+    cycle = [to_hex(_shaded(colour, shade)) for shade in _SHADES for colour in TYPES]
     return {label: cycle[i % len(cycle)] for i, label in enumerate(in_order(labels))}
 
 

@@ -59,7 +59,10 @@ def run_figures(view: RunView) -> Iterator[Drawn]:
 def _figure(one: Planned) -> Figure | None:
     try:
         with offscreen():
-            return one.draw()
+            figure = one.draw()
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # it stays as it was laid out here, instead of anew for each file
+            return figure
     except AbsentError as error:
         log.debug("figure %s is left out: %s", one.name, error)
     except Exception as error:

@@ -164,7 +164,7 @@ def _alignments(view: RunView, a: str, b: str) -> Figure:
     scopes = [one for one in SCOPES if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
     if not scopes:
         raise AbsentError("expected both scores of alignment, found none", where="alignment")
-    axes = panels(len(scopes), None, width=3.5, height=3.2, columns=2)
+    axes = panels(len(scopes), None, width=3.0, height=2.9, columns=2 if len(scopes) == 4 else 3)
     for scope, ax in zip(scopes, axes, strict=True):
         pl.alignment(view.mdata, a, b, scope=scope, ax=ax)
         ax.set_title(scope.replace("_", " "))
