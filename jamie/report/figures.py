@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jamie.pl.carried import AbsentError
 from jamie.pl.style import offscreen
+from jamie.report.explanation_figures import planned_explanations
 from jamie.report.plan_of_figures import Planned, planned
 from jamie.report.run_view import RunView
 
@@ -50,7 +51,7 @@ def run_figures(view: RunView) -> Iterator[Drawn]:
 
     A figure that fails is left out as well, with a warning, as it must not cost the others.
     """
-    for one in sorted(planned(view), key=lambda one: SECTIONS.index(one.section)):
+    for one in sorted([*planned(view), *planned_explanations(view)], key=lambda one: SECTIONS.index(one.section)):
         figure = _figure(one)
         if figure is not None:
             yield Drawn(one.name, one.section, one.title, one.caption, figure)

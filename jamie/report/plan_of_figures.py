@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -168,7 +168,7 @@ def _alignments(view: RunView, a: str, b: str) -> Figure:
     for scope, ax in zip(scopes, axes, strict=True):
         pl.alignment(view.mdata, a, b, scope=scope, ax=ax)
         ax.set_title(scope.replace("_", " "))
-    return _figure_of(axes[0])
+    return figure_of(axes)
 
 
 def _similarity(view: RunView, source: str, target: str) -> Figure:
@@ -189,7 +189,7 @@ def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
     axes = panels(len(drawn), None, width=2.5, height=2.7, columns=2 if len(drawn) == 4 else 3)
     for (metric, name), ax in zip(drawn, axes, strict=True):
         pl.feature_scatter(view.mdata, source, target, metric, name, ax=ax)
-    return _figure_of(axes[0])
+    return figure_of(axes)
 
 
 @styled
@@ -205,7 +205,7 @@ def _cell_scatters(view: RunView, imputed: AnnData) -> Figure:
         pl.cell_scatter(view.mdata, imputed, legend=False, ax=ax, **settings)
     if labels:
         name_colours(axes[-1], label_colours(labels), below=True)
-    return _figure_of(axes[0])
+    return figure_of(axes)
 
 
 def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
@@ -234,11 +234,11 @@ def _name(kind: str, *modalities: str) -> str:
 
 def _of_axes(draw: Callable[..., Any], *args: Any, **settings: Any) -> Figure:
     """Return the figure that a function of `jamie.pl` draws in."""
-    drawn = draw(*args, **settings)
-    return _figure_of(drawn[0] if isinstance(drawn, list) else drawn)
+    return figure_of(draw(*args, **settings))
 
 
-def _figure_of(ax: Axes) -> Figure:
-    figure = ax.get_figure(root=True)
+def figure_of(drawn: Axes | Sequence[Axes]) -> Figure:
+    """Return the figure of axes."""
+    figure = (drawn[0] if isinstance(drawn, Sequence) else drawn).get_figure(root=True)
     assert figure is not None  # only axes that were removed have none
     return figure

@@ -1,0 +1,79 @@
+"""Features that tell the cells of each label from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jamie.core.explaining import Explanation
+from jamie.pl.explained import rows_of, shortened, table_of
+from jamie.pl.style import COLOURS, in_order, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WHERE = "attribution"
+_MARKED = COLOURS[1]
+
+
+@styled
+def attribution(
+    explanation: Explanation,
+    labels: Sequence[str] | None = None,
+    *,
+    n_features: int = 10,
+    markers: Mapping[str, Collection[str]] | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Draw the features of each label that add most to its votes; known markers are vermillion and bold.
+
+    Parameters
+    ----------
+    explanation
+        By ``attribution``.
+    labels
+        A panel for each; all by default.
+    n_features
+        Rows of a panel.
+    markers
+        Known ones by label; by default those that the explainer was told.
+    ax
+        As many axes as labels; a new figure by default.
+
+    Raises
+    ------
+    AbsentError
+        Where the explanation has no table of features by label, or none of a label.
+    """
+    table = table_of(explanation, "features", _WHERE, "use attribution", "label")
+    names = in_order(table["label"]) if labels is None else list(labels)
+    known = explanation.settings.get("markers", {}) if markers is None else markers
+    parts = {name: rows_of(table, "label", name, _WHERE).head(n_features) for name in names}
+    axes = panels(len(names), ax, width=2.2, height=0.75 + 0.16 * n_features, columns=4)
+    for here, (name, part) in zip(axes, parts.items(), strict=True):
+        _draw(here, part, set(known.get(name) or ()))
+        here.set_title(f"{shortened(name)}{_enriched(explanation.tables.get('markers'), name)}")
+    for here in axes[-4:]:
+        here.set_xlabel("added to the margin of votes")
+    return axes
+
+
+def _draw(ax: Axes, part: pd.DataFrame, markers: set[str]) -> None:
+    marked = [str(name) in markers for name in part["feature"]]
+    ax.barh(range(len(part)), part["score"], color=[_MARKED if one else COLOURS[0] for one in marked], height=0.72)
+    ax.set_yticks(range(len(part)), [shortened(str(name), 18) for name in part["feature"]])
+    for text, one in zip(ax.get_yticklabels(), marked, strict=True):
+        if one:
+            text.set(fontweight="bold", color=_MARKED)
+    ax.set_ylim(len(part) - 0.4, -0.6)
+    ax.axvline(0, color="#999999", linewidth=0.7)
+
+
+def _enriched(table: pd.DataFrame | None, label: str) -> str:
+    """Say how high the markers of a label rank among all features."""
+    rows: Any = (
+        () if table is None else table[table["label"].astype(str) == label].dropna(subset=["auroc"]).itertuples()
+    )
+    return "".join(f"\nmarkers: AUROC {row.auroc:.2f}, p = {row.p_value:.1g}" for row in rows)
