@@ -33,9 +33,10 @@ class Attribution(Explainer):
     .. math:: \text{score}_{jc} = \frac{1}{n_c} \sum_{i: y_i = c} \phi_j(x_i)
 
     Labelled training cells of another modality vote on each cell's label in the latent space, with weights that fall
-    smoothly with distance, so that about k of them count. The contribution phi of a feature is its part in the
-    difference between the vote's margin, the share of the cell's own label less the largest other one, of the cell and
-    of a cell that has the background of every feature: integrated gradients, which add up to that difference.
+    smoothly with distance, so that about k of them count. The margin of the vote is the logarithm of the votes for the
+    cell's own label over those for all others. The contribution phi of a feature is its part in the difference between
+    the margins of the cell and of one that has the background of every feature: integrated gradients, which add up to
+    that difference.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class Attribution(Explainer):
         background: Background = "mean",
         cells: CellChoice | None = None,
         max_cells: PositiveInt | None = 2000,
-        steps: Annotated[int, Field(ge=1, le=256)] = 64,
+        steps: Annotated[int, Field(ge=1, le=256)] = 16,
         top: PositiveInt | None = 100,
         markers: Path | dict[str, list[str]] | None = None,
     ) -> None:
@@ -115,8 +116,7 @@ class Attribution(Explainer):
             "background": self.background,
             "steps": self.steps,
             "n_cells": task.removal.n_cells,
-            "baseline": float((found.margin > 0).mean()),
-            "mean_margin": float(found.margin.mean()),
+            "baseline": found.accuracy,
             "error": found.error,
         }
         title = f"{label} of {modality} cells, by votes of {reference} cells"

@@ -1,4 +1,4 @@
-"""What each feature adds to the margin of the vote on a cell's label."""
+"""What each feature adds to the votes for a cell's label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.explaining import Floats
-from jamie.explain.removal import Removal, dense_rows
+from jamie.explain.removal import Indices, Removal, dense_rows
 from jamie.explain.slopes import Slopes
 from jamie.explain.soft_votes import SoftVotes
 
@@ -54,26 +54,25 @@ class Contributions:
     ----------
     scores : (C, p)
         Mean over the cells of each label; NaN for a label without cells.
-    margin, base : (n,)
-        Margin of each cell, and of the background in its place.
+    accuracy
+        Part of the cells whose label has most votes.
     error
-        Root mean square over cells of what the contributions lack of ``margin - base``, over the standard deviation of
-        the margins.
+        Root mean square over cells of what the contributions lack of the sum that they should have, over the standard
+        deviation of the cells' log odds.
     """
 
     scores: NDArray[np.float64]
-    margin: NDArray[np.float64]
-    base: NDArray[np.float64]
+    accuracy: float
     error: float
 
 
 def contributions(task: Task, steps: int, context: Context) -> Contributions:
-    r"""Integrate gradients of the margin along straight paths from the background to each cell.
+    r"""Integrate gradients of the log odds of each cell's label along a straight path from the background to the cell.
 
     .. math:: \phi_j(x) = (x_j - m_j) \int_0^1 \partial_j f(m + t (x - m))\, dt, \qquad
               \sum_j \phi_j(x) = f(x) - f(m)
 
-    by `steps` nodes of Gauss-Legendre quadrature. f is the margin of smooth votes, and m the background.
+    by `steps` nodes of Gauss-Legendre quadrature. f are the log odds of the smooth votes, and m is the background.
 
     References
     ----------
@@ -82,11 +81,11 @@ def contributions(task: Task, steps: int, context: Context) -> Contributions:
     removal, n = task.removal, task.removal.n_cells
     slopes = Slopes(removal, task.module)
     pulled = np.empty((n, slopes.width), np.float32)
-    margin, base = np.empty(n), np.empty(n)
+    odds, gained, right = np.empty(n), np.empty(n), np.empty(n, bool)
     paths = _Paths(task, slopes, steps)
     for start in range(0, n, _ROWS):
         rows = np.arange(start, min(start + _ROWS, n))
-        pulled[rows], margin[rows], base[rows] = paths.along(rows)
+        pulled[rows], odds[rows], gained[rows], right[rows] = paths.along(rows)
         context.progress("explain", int(rows[-1]) + 1, n, {})
     counts = np.bincount(task.codes, minlength=len(task.votes.classes))
     member = sparse.csr_array((np.ones(n), (task.codes, np.arange(n))), shape=(len(counts), n))
@@ -97,8 +96,8 @@ def contributions(task: Task, steps: int, context: Context) -> Contributions:
         totals -= effects.sum(axis=1)
     with np.errstate(invalid="ignore"):
         scores = np.where(counts[:, None] > 0, sums / counts[:, None], np.nan)
-    lacking = np.sqrt(np.mean((totals - (margin - base)) ** 2)) / max(float(margin.std()), 1e-12)
-    return Contributions(scores, margin, base, float(lacking))
+    lacking = np.sqrt(np.mean((totals - gained) ** 2)) / max(float(odds.std()), 1e-12)
+    return Contributions(scores, float(right.mean()), float(lacking))
 
 
 class _Paths:
@@ -109,7 +108,7 @@ class _Paths:
         self.task, self.slopes = task, slopes
         nodes, weights = np.polynomial.legendre.leggauss(steps)
         self.nodes, self.weights = (nodes + 1) / 2, weights / 2
-        self.bandwidths = task.votes.bandwidths(self._latents(removal.scores), task.own)
+        self.bandwidth = task.votes.bandwidth(self._latents(removal.scores), task.own)
         self.start = removal.background
         affine = removal.subject.affine(removal.modality)
         if affine is not None:
@@ -117,31 +116,41 @@ class _Paths:
             every = np.arange(len(removal.background))
             self.start = (removal.background @ dense_rows(A, every) + b).astype(np.float32)
 
-    def along(self, rows: NDArray[np.intp]) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
-        """Mean gradients (k, width) along the paths of some cells, and the margins at their ends and starts."""
+    def along(self, rows: Indices) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Follow the paths of some cells.
+
+        Returns
+        -------
+        tuple
+            Mean gradients (k, width); log odds (k,) of the cells; what these are above those of the background (k,);
+            and whether their labels have most votes.
+        """
         import torch
 
-        device = self.task.votes.voters.device
-        x, told = self.slopes.read(rows), self.slopes.told(rows)
-        start, end = torch.as_tensor(self.start, device=device), torch.as_tensor(x, device=device)
-        covariates = None if told is None else torch.as_tensor(told, device=device)
+        from jamie.explain.shap_task import on
+
+        module, told = self.slopes.module, self.slopes.told(rows)
+        end = on(module, self.slopes.read(rows))
+        start = on(module, self.start)
+        covariates = None if told is None else on(module, told)
         total = torch.zeros_like(end)
         for node, weight in zip(self.nodes, self.weights, strict=True):
             point = (start + float(node) * (end - start)).requires_grad_()
-            (gradient,) = torch.autograd.grad(self._margins(point, covariates, rows).sum(), point)
+            (gradient,) = torch.autograd.grad(self._odds(point, covariates, rows).sum(), point)
             total += float(weight) * gradient
         with torch.no_grad():
-            margin = self._margins(end, covariates, rows).cpu().numpy()
-            base = self._margins(start.expand_as(end), covariates, rows).cpu().numpy()
-        return total.cpu().numpy(), margin.astype(np.float64), base.astype(np.float64)
+            odds = self._odds(end, covariates, rows)
+            gained = odds - self._odds(start.expand_as(end), covariates, rows)
+            winners = self.task.votes.winners(module(end, covariates), self.bandwidth, self.task.own[rows])
+        right = winners.cpu().numpy() == self.task.codes[rows]
+        return total.cpu().numpy(), odds.double().cpu().numpy(), gained.double().cpu().numpy(), right
 
-    def _margins(self, x: Tensor, covariates: Tensor | None, rows: NDArray[np.intp]) -> Tensor:
+    def _odds(self, x: Tensor, covariates: Tensor | None, rows: Indices) -> Tensor:
         import torch
 
-        task, device = self.task, x.device
-        codes = torch.as_tensor(task.codes[rows], device=device)
-        bandwidths = torch.as_tensor(self.bandwidths[rows], device=device)
-        return task.votes.margins(self.slopes.module(x, covariates), bandwidths, task.own[rows], codes)
+        task = self.task
+        codes = torch.as_tensor(task.codes[rows], device=x.device)
+        return task.votes.log_odds(self.slopes.module(x, covariates), self.bandwidth, task.own[rows], codes)
 
     def _latents(self, scores: Floats) -> Floats:
         removal = self.task.removal

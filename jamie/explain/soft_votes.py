@@ -16,7 +16,7 @@ _ROWS = 512
 
 
 class SoftVotes:
-    """Shares of the labels in votes of weight ``exp(-d^2 / h)``, with h such that about k cells have a say.
+    """Votes of weight ``exp(-d^2 / h)`` for labels, with h such that about k cells have a say.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class SoftVotes:
     labels : (n_v,)
         Theirs.
     k
-        Effective number of voters, ``exp`` of the entropy of the weights, at the latents of each cell.
+        Effective number of voters, ``exp`` of the entropy of the weights, on half of the cells at least.
     module
         Beside which the votes are computed, on its device.
     """
@@ -34,12 +34,12 @@ class SoftVotes:
         from jamie.explain.shap_task import on
 
         self.classes, codes = np.unique(labels, return_inverse=True)
-        self.k = min(k, len(z))
+        self.k, self.z = min(k, len(z)), np.asarray(z, np.float64)
         self.voters = on(module, np.asarray(z, np.float32))
         self.one_hot = on(module, np.eye(len(self.classes), dtype=np.float32)[codes])
 
-    def bandwidths(self, z: NDArray[np.floating], own: sparse.csr_array) -> NDArray[np.float32]:
-        """(n,) the h of each cell, by bisection.
+    def bandwidth(self, z: NDArray[np.floating], own: sparse.csr_array) -> float:
+        """Return the h by which half of the cells have k voters or more.
 
         Parameters
         ----------
@@ -48,38 +48,45 @@ class SoftVotes:
         own : (n, n_v)
             Voters that are the cell itself, and have no vote on it.
         """
+        found = [
+            self._bandwidths(z[start : start + _ROWS], own[start : start + _ROWS]) for start in range(0, len(z), _ROWS)
+        ]
+        return float(np.median(np.concatenate(found)))
+
+    def log_odds(self, z: Tensor, bandwidth: float, own: sparse.csr_array, codes: Tensor) -> Tensor:
+        """(n,) logarithm of the votes for each cell's label (n,), by its place in `classes`, less that of all others.
+
+        It falls with the squared distance to voters of the label and rises with that to others: where votes are all but
+        unanimous, their shares do not tell any more by how much.
+        """
         import torch
 
-        found = [np.empty(0, np.float32)]
-        for start in range(0, len(z), _ROWS):
-            rows = slice(start, start + _ROWS)
-            squared = self._squared(torch.as_tensor(np.asarray(z[rows], np.float32), device=self.voters.device))
-            squared = squared.masked_fill(self._mask(own[rows]), torch.inf)
-            low = torch.full((len(squared),), -20.0, device=squared.device)
-            high = torch.full_like(low, 20.0)  # logarithms, relative to the distances' own scale
-            scale = squared.masked_fill(squared.isinf(), 0).mean(dim=1).clamp(min=1e-12)
-            for _ in range(_ROUNDS):
-                middle = (low + high) / 2
-                weights = torch.softmax(-squared / (scale * middle.exp())[:, None], dim=1)
-                count = torch.special.entr(weights).sum(dim=1).exp()
-                low, high = torch.where(count < self.k, middle, low), torch.where(count < self.k, high, middle)
-            found.append((scale * high.exp()).cpu().numpy())
-        return np.concatenate(found)
+        logits = (-self._squared(z) / bandwidth).masked_fill(self._mask(own), -torch.inf)
+        mine = self.one_hot[:, codes].T > 0
+        for_it, for_others = (logits.masked_fill(mask, -torch.inf).logsumexp(dim=1) for mask in (~mine, mine))
+        return for_it - for_others
 
-    def shares(self, z: Tensor, bandwidths: Tensor, own: sparse.csr_array) -> Tensor:
-        """(n, C) shares of the labels for cells of latents (n, L), with their bandwidths (n,)."""
+    def winners(self, z: Tensor, bandwidth: float, own: sparse.csr_array) -> Tensor:
+        """(n,) place in `classes` of the label with most votes."""
         import torch
 
-        logits = -self._squared(z) / bandwidths[:, None]
-        return torch.softmax(logits.masked_fill(self._mask(own), -torch.inf), dim=1) @ self.one_hot
+        logits = (-self._squared(z) / bandwidth).masked_fill(self._mask(own), -torch.inf)
+        return (torch.softmax(logits, dim=1) @ self.one_hot).argmax(dim=1)
 
-    def margins(self, z: Tensor, bandwidths: Tensor, own: sparse.csr_array, codes: Tensor) -> Tensor:
-        """(n,) share of each cell's label (n,), by its place in `classes`, less the largest of the others."""
-        import torch
+    def _bandwidths(self, z: NDArray[np.floating], own: sparse.csr_array) -> NDArray[np.float64]:
+        """(n,) the h of each cell by which it has k voters, by bisection of its logarithm."""
+        from scipy.special import entr, softmax
 
-        shares = self.shares(z, bandwidths, own)
-        mine = shares.gather(1, codes[:, None])[:, 0]
-        return mine - shares.scatter(1, codes[:, None], -torch.inf).amax(dim=1).clamp(min=0)
+        squared = ((self.z**2).sum(axis=1) + (z**2).sum(axis=1)[:, None] - 2 * z @ self.z.T).clip(0)
+        squared = np.where(own.toarray() > 0, np.inf, squared)
+        scale = np.where(np.isinf(squared), 0, squared).mean(axis=1).clip(1e-12)
+        low, high = np.full(len(z), -20.0), np.full(len(z), 20.0)
+        for _ in range(_ROUNDS):
+            middle = (low + high) / 2
+            weights = softmax(-squared / (scale * np.exp(middle))[:, None], axis=1)
+            few = np.exp(entr(weights).sum(axis=1)) < self.k
+            low, high = np.where(few, middle, low), np.where(few, high, middle)
+        return np.asarray(scale * np.exp(high))
 
     def _squared(self, z: Tensor) -> Tensor:
         squares = z.square().sum(1)[:, None] + self.voters.square().sum(1)
