@@ -51,11 +51,12 @@ def attribution(
     names = in_order(table["label"]) if labels is None else list(labels)
     known = explanation.settings.get("markers", {}) if markers is None else markers
     parts = {name: rows_of(table, "label", name, _WHERE).head(n_features) for name in names}
-    axes = panels(len(names), ax, width=2.2, height=0.75 + 0.16 * n_features, columns=4)
+    columns = min((4, 3), key=lambda n: -len(names) % n)  # as few empty places as can be
+    axes = panels(len(names), ax, width=2.2, height=0.75 + 0.16 * n_features, columns=columns)
     for here, (name, part) in zip(axes, parts.items(), strict=True):
         _draw(here, part, set(known.get(name) or ()))
         here.set_title(f"{shortened(name)}{_enriched(explanation.tables.get('markers'), name)}")
-    for here in axes[-4:]:
+    for here in axes[-columns:]:
         here.set_xlabel("added to the margin of votes")
     return axes
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _WHERE = "waterfall"
 _CUT = 3  # times the width of all rows that are shown, beyond which the bar of all others is cut
 _OTHERS = "#A8A8A8"
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # below a number, so that no line crosses it
 
 
 @styled
@@ -144,7 +145,7 @@ def _name_steps(ax: Axes, rows: _Rows) -> None:
     """Write the value of each step at its end; a bar that is cut is open at the edge of the axis."""
     for i, (step, end) in enumerate(zip(rows.steps, rows.ends, strict=True)):
         side = 1 if step >= 0 else -1
-        look: dict[str, Any] = {"ha": "left" if side > 0 else "right", "va": "center", "fontsize": 7}
+        look: dict[str, Any] = {"ha": "left" if side > 0 else "right", "va": "center", "fontsize": 7, "bbox": _PAPER}
         ax.annotate(f"{step:+.2g}", (end, i), xytext=(3 * side, 0), textcoords="offset points", **look)
     if rows.is_cut:
         low, high = ax.get_xlim()
