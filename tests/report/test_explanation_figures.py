@@ -13,7 +13,7 @@ from jamie.report.explanation_figures import planned_explanations
 
 def shap(n_targets):
     values = AnnData(np.eye(4, 3, dtype=np.float32))
-    values.layers |= {str(t): np.eye(4, 3) for t in range(n_targets)}
+    values.layers.update({str(t): np.eye(4, 3) for t in range(n_targets)})
     values.obsm["prediction"] = np.ones((4, n_targets)).cumsum(axis=0)
     values.uns |= {"targets": [f"t{i}" for i in range(n_targets)], "base": np.zeros(n_targets), "target": "protein"}
     return jamie.Explanation("shap", "", {"source": "rna"}, {}, values)
