@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
@@ -32,6 +31,11 @@ def outputs_of(
     source, target = _direction(subject, source, target)
     if target == LATENT:
         return _latents(subject, source, features)
+    absent = target not in subject.dataset.modalities
+    if absent and not isinstance(features, int):
+        return _some(Outputs(source, target, tuple(map(str, features))))  # the model knows its features
+    if absent:
+        _unknown("target", "a modality of the data, as no features of it are named", target, subject.dataset.modalities)
     if isinstance(features, int):
         best = _best_imputed(subject, source, target)[:features]
         return Outputs(source, target, tuple(subject.dataset.modalities[target].target.features[best].astype(str)))
@@ -45,17 +49,16 @@ def outputs_of(
 
 def _direction(subject: Explainable, source: str | None, target: str | None) -> tuple[str, str]:
     names = list(subject.dataset.modalities)
-    for option, given, among in (("source", source, names), ("target", target, [*names, LATENT])):
-        if given is not None and given not in among:
-            _unknown(option, "a modality of the model", given, among)
+    if source is not None and source not in names:
+        _unknown("source", "a modality of the data", source, names)
     if source is None:
-        others = [name for name in names if name != target]
+        others = [name for name in names if name != target] or names
         if len(others) > 1 and (len(names) > 2 or target == LATENT):
             _not_told("source", others)
         source = others[0]
     if target is None:
         others = [name for name in names if name != source]
-        if len(others) > 1:
+        if len(others) != 1:
             _not_told("target", [*others, LATENT])
         target = others[0]
     return source, target
@@ -63,13 +66,13 @@ def _direction(subject: Explainable, source: str | None, target: str | None) -> 
 
 def _not_told(option: str, among: Sequence[str]) -> None:
     raise DataError(
-        f"expected '{option}', as the model has several modalities, found none",
+        f"expected '{option}', as it does not follow from the modalities of the data, found none",
         where="explainer 'shap'",
         fix=f"give {option}: {' or '.join(among)}",
     )
 
 
-def _unknown(option: str, expected: str, found: str, among: Sequence[str] | pd.Index) -> None:
+def _unknown(option: str, expected: str, found: str, among: Collection[str]) -> None:
     raise DataError(
         f"expected {expected}, found '{found}'", where=f"explainer 'shap', {option}", fix=choose_from(found, among)
     )

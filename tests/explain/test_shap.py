@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.explaining import Explainable
+from jamie.explain.explained import Explained
 from jamie.explain.path_gradients import path_gradients
 from jamie.explain.shap import Shap
 from jamie.explain.shap_cells import background_of, explained_cells
@@ -335,8 +337,8 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("settings", "words"),
         [
-            ({"source": "rn"}, r"source: expected a modality of the model, found 'rn'\n.*did you mean 'rna'"),
-            ({"target": "latents"}, r"target: expected a modality of the model, found 'latents'\n.*'latent'"),
+            ({"source": "rn"}, r"source: expected a modality of the data, found 'rn'\n.*did you mean 'rna'"),
+            ({"target": "atak"}, r"target: expected a modality of the data, .* found 'atak'\n.*did you mean 'atac'"),
             (
                 {"target": "atac", "features": ["atac_02"]},
                 r"expected a feature of atac, found 'atac_02'\n.*did you mean 'atac_2'",
@@ -353,12 +355,26 @@ class TestRefuses:
             Shap(**settings).explain(toy.Subject(), Context())
 
     def test_several_modalities_to_choose_from(self):
-        with pytest.raises(DataError, match=r"expected 'source'.*several.*\n  give source: rna or atac or protein"):
+        with pytest.raises(
+            DataError, match=r"expected 'source', as it does not follow.*\n  give source: rna or atac or protein"
+        ):
             Shap().explain(toy.Subject(3), Context())
         with pytest.raises(DataError, match=r"expected 'target'.*\n  give target: atac or protein or latent"):
             Shap(source="rna").explain(toy.Subject(3), Context())
         found = Shap(source="atac", target="protein", features=1, cells=3, background=3)
         assert found.explain(toy.Subject(3), Context()).settings["target"] == "protein"
+
+    def test_a_target_that_is_neither_named_nor_there(self, subject):
+        dataset = replace(subject.dataset, modalities={"rna": subject.dataset.modalities["rna"]})
+        alone = Explained(subject.model, dataset, subject.split, Context())
+        with pytest.raises(DataError, match=r"expected 'target', as it does not follow.*\n  give target: latent"):
+            Shap().explain(alone, Context())
+        with pytest.raises(DataError, match=r"target: expected a modality of the data, as no features of it are named"):
+            Shap(target="adt").explain(alone, Context())
+        with pytest.raises(DataError, match="expected features of the model, found 1 others; the first is 'adt9'"):
+            Shap(target="adt", features=["adt9"]).explain(alone, Context())
+        found = Shap(target="adt", features=["adt0"], cells=3, background=3).explain(alone, Context())
+        assert found.tables["additivity"]["error"].max() < 0.01
 
     def test_to_guess_what_is_imputed_well(self):
         with pytest.raises(DataError, match=r"expected matched cells.*found 0\n  name the features of atac"):
