@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from scipy import sparse
 
 from jamie.core.context import Context
-from jamie.core.errors import DataError
 from jamie.core.explaining import Explainable, Explanation
 from jamie.core.interfaces import Explainer
-from jamie.explain.background import Background, background_values
-from jamie.explain.chosen import CellChoice, choose_cells, choose_label, choose_modality
-from jamie.explain.contributions import Contributions, Task, contributions
+from jamie.explain.attribution_task import Direction, attribution_task
+from jamie.explain.background import Background
+from jamie.explain.chosen import CellChoice, choose_label, choose_modality
+from jamie.explain.contributions import Contributions, contributions
 from jamie.explain.markers import enrichment, read_markers, require_labels
-from jamie.explain.removal import Indices, Removal
-from jamie.explain.soft_votes import SoftVotes
-
-log = logging.getLogger(__name__)
 
 TOLERANCE = 0.05  # of the margins' standard deviation, that contributions may lack of adding up
 
@@ -98,7 +93,15 @@ class Attribution(Explainer):
             reference = choose_modality(subject, self.reference, f"{where}, reference", other_than=modality)
         label = choose_label(subject, self.label, (modality, reference), f"{where}, label")
         markers = read_markers(self.markers) if isinstance(self.markers, Path) else self.markers
-        task = self._task(subject, modality, reference, label, context)
+        task = attribution_task(
+            subject,
+            Direction(modality, reference, label, where),
+            k=self.k,
+            background=self.background,
+            which=self.cells,
+            most=self.max_cells,
+            context=context,
+        )
         names = list(map(str, task.votes.classes))
         if markers is not None:
             require_labels(markers, names, f"{where}, markers")
@@ -118,65 +121,13 @@ class Attribution(Explainer):
             "n_cells": task.removal.n_cells,
             "baseline": found.accuracy,
             "error": found.error,
+            "markers": {name: list(known) for name, known in (markers or {}).items()},
         }
         title = f"{label} of {modality} cells, by votes of {reference} cells"
         return Explanation(self.name, title, settings, tables, notes=_notes(found))
 
-    def _task(self, subject: Explainable, modality: str, reference: str, label: str, context: Context) -> Task:
-        """Find the cells that vote, and those that are voted on: those whose label has a vote."""
-        voters = _labelled(subject, reference, label, choose_cells(subject, (reference,), "train", None, context))
-        if self.max_cells is not None and len(voters) > self.max_cells:
-            voters = np.sort(context.generator().choice(voters, self.max_cells, replace=False))
-        cells = _labelled(
-            subject, modality, label, choose_cells(subject, (modality,), self.cells, self.max_cells, context)
-        )
-        labels = subject.dataset.modalities[reference].labels(label)[voters].astype(str)
-        if len(set(labels)) < 2:
-            raise DataError(
-                f"expected at least 2 labels of the cells that vote, found {len(set(labels))}",
-                where=f"explainer '{self.name}', label '{label}'",
-                fix="name another column of obs",
-            )
-        z = subject.embed(reference, subject.scores(reference)[voters], voters)
-        data = subject.dataset.modalities[modality]
-        background = background_values(data.input.X[subject.split.train[modality]], self.background)
-        removal = Removal(subject, modality, cells, background)
-        module = subject.module(modality, preprocessed=removal.A is not None)
-        votes = SoftVotes(z, labels, self.k, module)
-        own = data.labels(label)[cells].astype(str)
-        known = np.isin(own, votes.classes)
-        if not known.all():
-            log.warning(
-                "attribution: %d of %d cells of %s have labels that no voting cell has, and are left out",
-                *(int((~known).sum()), len(cells), modality),
-            )
-            removal = Removal(subject, modality, cells[known], background)
-        itself = _itself(subject, modality, removal.cells, reference, voters)
-        return Task(removal, module, votes, itself, np.searchsorted(votes.classes, own[known]))
 
-
-def _labelled(subject: Explainable, modality: str, label: str, cells: dict[str, Indices]) -> Indices:
-    """Cells that have a label."""
-    labels = subject.dataset.modalities[modality].labels(label)[cells[modality]]
-    found = cells[modality][pd.notna(labels)]
-    if not len(found):
-        raise DataError(
-            f"expected cells of {modality} with a label, found none among {len(labels)}",
-            where=f"explainer 'attribution', label '{label}'",
-            fix="name another column of obs, or choose other cells",
-        )
-    return found
-
-
-def _itself(subject: Explainable, modality: str, cells: Indices, reference: str, voters: Indices) -> sparse.csr_array:
-    """(n, n_v) voters that are the cell itself, or its partner."""
-    if modality == reference:
-        return sparse.csr_array((cells[:, None] == voters).astype(np.float32))
-    truth = subject.dataset.truth.between(modality, reference).matrix
-    return sparse.csr_array(truth[cells][:, voters])
-
-
-def _ranked(labels: list[str], features: pd.Index, scores: np.ndarray, top: int | None) -> pd.DataFrame:
+def _ranked(labels: list[str], features: pd.Index, scores: NDArray[np.float64], top: int | None) -> pd.DataFrame:
     """Features of each label, the most important first."""
     parts = []
     for label, of_label in zip(labels, scores, strict=True):

@@ -53,6 +53,7 @@ def test_the_gene_that_tells_two_types_apart_comes_first(subject, reference):
     table = found.tables["features"]
     assert table["feature"][table["rank"] == 1].tolist() == [MARKER, MARKER]
     assert (table.groupby("label")["score"].diff().dropna() <= 0).all()
+    assert found.settings["markers"] == markers
     enriched = found.tables["markers"].set_index("label")
     assert enriched["auroc"].tolist() == [1, 1]
     assert enriched["worst_rank"].tolist() == [1, 1]
@@ -146,3 +147,25 @@ def test_what_is_unknown_is_refused(parameters, message):
 def test_without_labels_it_is_said_what_is_needed():
     with pytest.raises(DataError, match="expected labels of rna and atac, found none"):
         Attribution().explain(toy.Subject(labels=False), Context())
+
+
+def test_cells_that_nobody_votes_for_are_left_out(caplog):
+    subject = toy.Subject()
+    for name in ("rna", "atac"):
+        obs = subject.dataset.modalities[name].obs
+        labels = obs[toy.LABEL].astype(str).to_numpy(object)
+        if name == "rna":
+            labels[:2] = "alone"
+        obs[toy.LABEL] = labels
+    found = Attribution(cells="all").explain(subject, Context())
+    assert found.settings["n_cells"] == 39
+    assert "2 of 41 cells of rna have labels that no other cell of atac votes for" in caplog.text
+    assert np.isfinite(found.tables["features"]["score"]).all()
+
+
+def test_a_single_label_is_refused():
+    subject = toy.Subject()
+    for data in subject.dataset.modalities.values():
+        data.obs[toy.LABEL] = "same"
+    with pytest.raises(DataError, match="expected cells that others vote for and against, found none: 1 labels among"):
+        Attribution().explain(subject, Context())
