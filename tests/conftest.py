@@ -105,19 +105,21 @@ class Place:
 
 @pytest.fixture(scope="session", autouse=True)
 def reports_switch():
-    """No run of the suite writes a report, which takes longer than all else that it does: see `reports`."""
+    """No run of the suite writes a report or a layout, which take longer than all else that it does: see `reports`."""
     from jamie import pipeline
 
-    written = pipeline._report
+    real = {name: getattr(pipeline, name) for name in ("_report", "layouts_of")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "_report", lambda folder, spec, context: None)
-        yield written
+        patch.setattr(pipeline, "layouts_of", lambda scores, latents, context: {})
+        yield real
 
 
 @pytest.fixture
 def reports(reports_switch, monkeypatch):
     """Let the runs of a test, in this process, write the reports that their specs name."""
-    monkeypatch.setattr("jamie.pipeline._report", reports_switch)
+    for name, function in reports_switch.items():
+        monkeypatch.setattr(f"jamie.pipeline.{name}", function)
 
 
 @pytest.fixture(scope="session")

@@ -301,7 +301,7 @@ class Spec:
     training: TrainingSection = field(default_factory=TrainingSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
     explain: list[Ref[Explainer]] = field(default_factory=list)
-    report: list[Ref[Report]] = field(default_factory=list)
+    report: list[Ref[Report]] = written(["html"])
     until: Literal["correspondence"] | None = None
     sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
