@@ -11,7 +11,7 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.explaining import Floats
-from jamie.explain.removal import Indices, Removal, dense_rows
+from jamie.explain.removal import Indices, Removal
 from jamie.explain.slopes import Slopes
 from jamie.explain.soft_votes import SoftVotes
 
@@ -113,8 +113,7 @@ class _Paths:
         affine = removal.subject.affine(removal.modality)
         if affine is not None:
             A, b = affine
-            every = np.arange(len(removal.background))
-            self.start = (removal.background @ dense_rows(A, every) + b).astype(np.float32)
+            self.start = np.asarray(A.T @ removal.background + b, np.float32)
 
     def along(self, rows: Indices) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Follow the paths of some cells.

@@ -92,8 +92,14 @@ class Removal:
         """(n, d) preprocessed values of the cells without these features."""
         if self.A is None:
             return self.subject.preprocess(self.modality, self._replaced(columns), self.cells)
-        # in double precision, as preprocessing is: rounded once, at the end
-        return (self.scores - self.deviations(columns) @ dense_rows(self.A, columns)).astype(np.float32)
+        some: Any = self.A[columns]
+        if not sparse.issparse(some):
+            # in double precision, as preprocessing is: rounded once, at the end
+            return (self.scores - self.deviations(columns) @ some).astype(np.float32)
+        touched = np.unique(some.indices)
+        scores = self.scores.copy()
+        scores[:, touched] = self.scores[:, touched] - self.deviations(columns) @ some[:, touched].toarray()
+        return scores
 
     def batches(self, units: Sequence[Indices], width: int) -> Iterator[tuple[slice, Floats, Indices]]:
         """Scores (m n, d) of the cells without one unit after the other, several at a time.
@@ -134,9 +140,3 @@ class Removal:
         put = sparse.csr_array((values, (np.repeat(np.arange(n), len(filled)), np.tile(filled, n))), shape=(n, p))
         stored.eliminate_zeros()
         return sparse.csr_array(stored + put)
-
-
-def dense_rows(A: NDArray[np.float64] | sparse.csr_array, rows: Indices) -> NDArray[np.float64]:
-    """(c, d) rows of a matrix, dense or CSR."""
-    some: Any = A[rows]
-    return np.asarray(some.toarray() if sparse.issparse(some) else some)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from jamie.core.explaining import Floats
-from jamie.explain.removal import Indices, Removal, dense_rows
+from jamie.explain.removal import Indices, Removal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,9 +94,9 @@ class Slopes:
         return total
 
     def _through_scores(self, pulled: Floats, columns: Indices) -> NDArray[np.float32]:
-        A = self.removal.A
-        assert A is not None
-        return np.asarray(pulled @ dense_rows(A, columns).T.astype(np.float32), np.float32)
+        A: Any = self.removal.A
+        some = A[columns].astype(np.float32)
+        return np.asarray((some @ pulled.T).T if sparse.issparse(some) else pulled @ some.T)
 
     def told(self, rows: Indices) -> Floats | None:
         """(k, C) batches of some cells, as the module reads them."""
