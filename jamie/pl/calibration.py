@@ -129,9 +129,8 @@ def _other_methods(cells: Compared) -> list[str]:
 def _by_feature(ax: Axes, coverage: pd.Series, level: float) -> None:
     bins = np.linspace(max(min(coverage.min(), level) - 0.02, 0), 1, 30)
     ax.hist(coverage, bins=bins.tolist(), color=COLOURS[0])
-    ax.axvline(level, color="black", linestyle="--", linewidth=0.9, label=f"nominal, {level:g}")
-    ax.set(xlabel="coverage of a feature", ylabel="features", title="coverage of each feature")
-    ax.legend(loc="upper left")
+    ax.axvline(level, color="black", linestyle="--", linewidth=0.9)
+    ax.set(xlabel=f"coverage (dashed: nominal, {level:g})", ylabel="features", title="coverage of each feature")
 
 
 def _width_and_error(ax: Axes, scores: pd.DataFrame) -> None:

@@ -124,4 +124,4 @@ def _beside_chance(ax: Axes, qualities: Mapping[str, Mapping[str, Any]]) -> None
     ax.set_xticks(range(len(present)), [_MEASURES[key][0] for key in present])
     ax.set_ylim(0, 1)
     ax.set_title("beside chance")
-    ax.legend(loc="best")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))

@@ -54,6 +54,7 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
     here.scatter(spread[known], score[known], color=COLOURS[0], **point_look(int(known.sum())))
     if spread[known].max() / spread[known].min() > _FAR_APART:
         here.set_xscale("log")
+        here.set_xticks([], minor=True)
     here.axhline(0, color="#999999", linewidth=0.7)
     here.set(xlabel=f"variance of the feature of {target}, measured", ylabel=f"imputability from {source}")
     _name_best(here, spread, score, known, block.features.to_numpy(str), n_named)

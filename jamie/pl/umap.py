@@ -135,6 +135,9 @@ def _draw_all(
     mdata: MuData, color: str, groups: Sequence[Sequence[str]], of: Of, ax: Axes | Sequence[Axes] | None
 ) -> list[Axes]:
     """Draw a panel for each group of modalities."""
+    if not any(groups):
+        fix = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
+        raise AbsentError("expected modalities with latents, found none", where=_WHERE, fix=fix)
     points = [np.concatenate([_layout(mdata, m, _KEYS[of]) for m in names]) for names in groups]
     values = [pd.concat([_values(mdata, m, color) for m in names]) for names in groups]
     numbers = all(_is_number(one) for one in values)

@@ -1,0 +1,127 @@
+"""All figures of a run, whatever its data allow."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from jamie.core.errors import OutputError
+from jamie.report.figures import SECTIONS, run_figures
+from jamie.report.run_view import RunView
+from tests.conftest import few_cells
+
+EVALUATE = {"holdout": {"fraction": 0.4}, "compare": ["knn"]}
+EVALUATE |= {"metrics": ["foscttm", "label_transfer_accuracy", "pearson", "auroc", "js_distance"]}
+EVERY = {
+    "embedding": {"umap_data_cell_type", "umap_latents_cell_type", "umap_latents_modality"},
+    "scores": {"alignment_rna_protein"},
+    "trust": set(),
+    "training": {"losses", "usage"},
+}
+
+
+@pytest.fixture(autouse=True)
+def no_umap(monkeypatch):
+    """UMAP takes seconds to compile; where cells lie does not matter here."""
+    monkeypatch.setattr("jamie.report.layouts._umap", lambda values, seed: values[:, :2])
+
+
+def names(view, caplog):
+    """Names of all figures by section; none may have failed."""
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "jamie"):
+        drawn = list(run_figures(view))
+    assert "failed" not in caplog.text
+    assert all(one.figure.axes and one.caption and one.title for one in drawn)
+    assert len({one.name for one in drawn}) == len(drawn)
+    return {section: {one.name for one in drawn if one.section == section} for section in SECTIONS}
+
+
+def test_every_figure_that_the_data_allow(place, caplog):
+    assert place.run(few_cells(100), evaluate=EVALUATE).exit_code == 0
+    view = RunView.read(place.out)
+    found = names(view, caplog)
+    for section, wanted in EVERY.items():
+        assert wanted <= found[section]
+    for ends in ("rna_protein", "protein_rna"):
+        assert {f"{kind}_{ends}" for kind in ("similarity", "features", "boxes", "cells")} <= found["imputation"]
+    assert found["correspondence"] == set()
+    assert view.mdata["rna"].obsm["X_data_umap"].shape == (100, 2)
+
+
+def test_no_labels(place, caplog):
+    cells = few_cells(40)
+    for adata in cells.values():
+        del adata.obs["cell_type"]
+    assert place.run(cells, labels=[], evaluate=EVALUATE | {"metrics": ["foscttm", "pearson"]}).exit_code == 0
+    found = names(RunView.read(place.out), caplog)
+    assert found["embedding"] == {"umap_latents_modality"}
+    assert found["scores"] == set()
+    assert found["imputation"] == {
+        "features_rna_protein",
+        "features_protein_rna",
+        "cells_rna_protein",
+        "cells_protein_rna",
+    }
+
+
+def test_one_modality_unlabelled(place, caplog):
+    cells = few_cells(100)
+    del cells["protein"].obs["cell_type"]
+    assert place.run(cells, evaluate=EVALUATE).exit_code == 0
+    found = names(RunView.read(place.out), caplog)
+    assert EVERY["embedding"] == found["embedding"]
+    assert {"boxes_rna_protein", "boxes_protein_rna", "similarity_protein_rna"} <= found["imputation"]
+
+
+def test_three_modalities(place, caplog):
+    cells = few_cells(60)
+    cells["atac"] = cells["rna"].copy()
+    cells["atac"].X += 0.1 * np.random.default_rng(1).normal(size=cells["atac"].shape)
+    assert place.run(cells, evaluate=EVALUATE).exit_code == 0
+    found = names(RunView.read(place.out), caplog)
+    assert found["scores"] == {"alignment_rna_protein", "alignment_rna_atac", "alignment_protein_atac"}
+    assert len({one for one in found["imputation"] if one.startswith("boxes")}) == 6
+
+
+def test_no_pairs(place, caplog):
+    evaluate = EVALUATE | {"compare": [], "known_pairs": {"fraction": 0}}
+    assert place.run(few_cells(40), evaluate=evaluate).exit_code == 0
+    found = names(RunView.read(place.out), caplog)
+    assert found["correspondence"] == {"correspondence"}
+    assert EVERY["embedding"] == found["embedding"]
+
+
+def test_run_that_stops_after_the_correspondence(place, caplog):
+    evaluate = {"known_pairs": {"fraction": 0}, "holdout": {"fraction": 0}}
+    assert place.run(few_cells(40), until="correspondence", evaluate=evaluate).exit_code == 0
+    found = names(RunView.read(place.out), caplog)
+    assert found["correspondence"] == {"correspondence"}
+    assert found["embedding"] == set()
+
+
+def test_figure_that_fails_does_not_cost_the_others(place, caplog, monkeypatch):
+    assert place.run().exit_code == 0
+
+    def fails(*_, **__):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr("jamie.pl.losses", fails)
+    with caplog.at_level(logging.WARNING, "jamie"):
+        found = {one.name for one in run_figures(RunView.read(place.out))}
+    assert "usage" in found
+    assert "losses" not in found
+    assert "figure losses is left out: it failed: ZeroDivisionError: no" in caplog.text
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(OutputError, match=r"expected a run directory, found no manifest\.json"):
+        RunView.read(tmp_path)
+
+
+def test_imputed_values_and_layouts_of_the_run_are_read(place):
+    assert place.run().exit_code == 0
+    view = RunView.read(place.out)
+    assert view.imputed("rna", "protein").shape == (30, 8)
+    assert view.imputed("rna", "rna") is None
+    assert list(view.mdata.uns["jamie"]["stages"]["stage"])[-1] == "results"
