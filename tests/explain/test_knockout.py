@@ -23,13 +23,13 @@ PREPROCESS = {
 METRICS = ["label_transfer_accuracy", "foscttm", "imputation"]
 
 
-@pytest.fixture(scope="module", params=[*PREPROCESS, "sparse", "batches"])
+@pytest.fixture(scope="module", params=[*PREPROCESS, "sparse"])
 def subject(request, cells, train):
     given, settings = cells(), {}
     given["rna"].var["pathway"] = pd.Categorical(["one", "two", None] * 5)
     if request.param == "sparse":
         given["rna"].X = sparse.csr_matrix(given["rna"].X)
-    if request.param == "batches":
+    if request.param == "standardize":
         settings["batch_key"] = "batch"
     settings["modalities.rna.preprocess"] = PREPROCESS.get(request.param, PREPROCESS["log_normalize"])
     return train(given, **settings)
@@ -95,14 +95,13 @@ def test_features_of_the_target_of_the_metric(subject, metric):
         assert value == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("background", ["median", "minimum", "zero"])
-def test_groups_of_a_column_or_a_file(subject, background, tmp_path):
+def test_groups_of_a_column_or_a_file(subject, tmp_path):
     features = subject.dataset.modalities["rna"].input.features
     file = tmp_path / "groups.csv"
     of = ["one", "two"] * 5
     pd.DataFrame({"feature": features[[i for i in range(15) if i % 3 < 2]], "group": of}).to_csv(file, index=False)
     tables = []
-    for metric in METRICS:
+    for metric, background in zip(METRICS, ["median", "minimum", "zero"], strict=True):
         for groups in ({"groups": "pathway"}, {"group_file": file}):
             explainer = Knockout(metric=metric, background=background, cells="train", **groups)
             tables.append(explainer.explain(subject, Context()).tables["features"])
