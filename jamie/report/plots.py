@@ -128,8 +128,8 @@ def add_legend(beside: Figure | Axes, names: Mapping[str, Style], *, lines: bool
         beside.legend(handles, list(names), loc="upper left", bbox_to_anchor=(1, 1), **look)
 
 
-def write_figure(folder: RunFolder, figure: Figure, name: str) -> None:
-    """Write a figure into ``figures/``, as pixels and as lines."""
+def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150) -> None:
+    """Write a figure into ``figures/``, as pixels (so many an inch) and as lines."""
     for suffix in SUFFIXES:
         with folder.writing(f"figures/{name}.{suffix}") as path:
-            figure.savefig(path, dpi=150)
+            figure.savefig(path, dpi=dpi, facecolor="white")

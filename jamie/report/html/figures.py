@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jamie.report.figures import SECTIONS, Drawn
+from jamie.report.plots import write_figure
+from jamie.report.run_folder import RunFolder
 
 PIXELS_PER_INCH = 116  # of the page: text of 8 points is then as high as the page's own small text
 SHARPNESS = 2  # pixels of the picture for each of the page, for fine screens
@@ -39,17 +40,17 @@ class Picture:
     wide: bool
 
 
-def pictures(drawn: Iterable[Drawn]) -> dict[str, list[Picture]]:
-    """Return the pictures of each section of the page; sections without are there, empty."""
+def pictures(drawn: Iterable[Drawn], folder: RunFolder) -> dict[str, list[Picture]]:
+    """Write figures into a run's ``figures/``; return the pictures of each section, empty where there are none."""
     found: dict[str, list[Picture]] = {section: [] for section in SECTIONS}
     for one in drawn:
-        found[one.section].append(_picture(one))
+        found[one.section].append(_picture(one, folder))
     return found
 
 
-def _picture(one: Drawn) -> Picture:
-    content = io.BytesIO()
-    one.figure.savefig(content, format="png", dpi=SHARPNESS * PIXELS_PER_INCH, facecolor="white")
+def _picture(one: Drawn, folder: RunFolder) -> Picture:
+    write_figure(folder, one.figure, one.name, dpi=SHARPNESS * PIXELS_PER_INCH)
+    content = (folder.path / f"figures/{one.name}.png").read_bytes()
     width, height = (round(PIXELS_PER_INCH * inches) for inches in one.figure.get_size_inches())
-    source = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    source = "data:image/png;base64," + base64.b64encode(content).decode()
     return Picture(one.name, one.title, one.caption, source, width, height, width > WIDE * PIXELS_PER_INCH)

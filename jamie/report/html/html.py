@@ -24,7 +24,7 @@ from jamie.report.html.files import RunFiles
 from jamie.report.html.guide import guides
 from jamie.report.html.matching import matchings
 from jamie.report.html.page import write_page
-from jamie.report.run_folder import RESOLVED
+from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.report.run_view import RunView
 
 PAGE = "report.html"
@@ -92,7 +92,7 @@ class HtmlReport(Report):
             "guide": guides(one["metric"] for one in records),
             "explorer": _said(cells),
             "features": features,
-            "figures": pictures(run_figures(view)),
+            "figures": pictures(run_figures(view), RunFolder(view.path)),
             "explanations": tables.explained(view.explanations),
             "matching": matchings(files),
             "stages": stages,
