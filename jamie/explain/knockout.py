@@ -129,7 +129,7 @@ class Knockout(Explainer):
         changes = knock_out(removal, self._units(subject, plan), measure, self.exact, self.random, context)
         title = f"{plan.metric}, {plan.source} to {plan.target}, without features of {plan.modality}"
         settings = self._settings(plan, removal, measure.baseline, measure.higher_is_better)
-        return Explanation(self.name, title, settings, {"features": changes.table()})
+        return Explanation(self.name, title, settings, {"features": changes.table()}, notes=changes.notes)
 
     def _around_genes(self, subject: Explainable, plan: Plan, genes: list[str], context: Context) -> Explanation:
         """Remove peaks by their distance from genes."""

@@ -64,6 +64,19 @@ class Changes:
     screened: NDArray[np.bool_]
     random: NDArray[np.bool_]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the table must know."""
+        n_exact, found = int((~np.isnan(self.removed.values)).sum()), []
+        if n_exact < len(self.units):
+            found.append(f"{n_exact} of {len(self.units)} changes are exact; of the others there are estimates.")
+        if self.measure.step:
+            found.append(
+                f"The metric has steps of {self.measure.step:.2g}, one cell. Where changes are equal, the estimate "
+                "decides which ranks higher."
+            )
+        return tuple(found)
+
     def table(self) -> pd.DataFrame:
         """One row for each unit: the most harmful removal first.
 

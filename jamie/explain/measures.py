@@ -16,7 +16,7 @@ from jamie.explain.removal import Indices
 from jamie.explain.slopes import Slopes
 from jamie.explain.surrogates import correlation_gradient, soft_rank_gradient
 from jamie.explain.votes import NeighborVotes
-from jamie.metrics.by_feature import correlation
+from jamie.metrics.by_feature import by_feature, correlation
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.metrics.pearson import Pearson
 
@@ -38,11 +38,14 @@ class Measure(ABC):
         Of the number.
     width
         Numbers that the model makes of a cell.
+    step
+        Least difference between two values; 0 where there is none.
     """
 
     baseline: float
     higher_is_better: ClassVar[bool] = True
     width: int
+    step: float = 0.0
 
     @abstractmethod
     def outputs(self, scores: Floats, cells: Indices) -> Floats:
@@ -101,6 +104,7 @@ class LabelTransfer(_Latent):
         labels, expected = pair.labels_source.astype(str), pair.labels_target.astype(str)
         self.votes = NeighborVotes(pair.z_source, pair.z_target, labels, expected, k, moving)
         self.baseline = self.votes.accuracy
+        self.step = 1 / len(pair.z_target)
 
     def value(self, outputs: Floats) -> float:
         return self.votes.accuracy_at(outputs)
@@ -199,7 +203,7 @@ class ImputedCorrelation(Measure):
         return self.subject.module(self.source, self.target, list(self.features), preprocessed=preprocessed)
 
     def value(self, outputs: Floats) -> float:
-        return Pearson().score(self._pair(outputs)).value
+        return Pearson().score(self._pair(outputs, self.measured)).value
 
     def only(self, feature: str) -> ImputedCorrelation:
         """Return the same of one feature alone."""
@@ -210,14 +214,13 @@ class ImputedCorrelation(Measure):
 
     def likeness(self, outputs: Floats) -> float:
         """Mean correlation of imputed values (n, t) with those before anything was removed; the paper's measure."""
-        before = self.unperturbed.astype(np.float64)
-        varies = (before != before[:1]).any(axis=0)
-        found = correlation(before[:, varies], outputs[:, varies].astype(np.float64))
-        return float(found.mean()) if varies.any() else float("nan")
+        found = by_feature(self._pair(outputs, self.unperturbed), correlation)
+        varying = found[~np.isnan(found)]
+        return float(varying.mean()) if len(varying) else float("nan")
 
     def estimates(self, slopes: Slopes, units: Sequence[Indices]) -> NDArray[np.float64]:
         return slopes.totals(units, correlation_gradient(self.measured, self.unperturbed))
 
-    def _pair(self, outputs: Floats) -> ImputedPair:
+    def _pair(self, outputs: Floats, measured: Floats) -> ImputedPair:
         unused = np.zeros(self.width)  # correlation does not depend on the scale of the features
-        return ImputedPair(self.source, self.target, self.features, self.measured, outputs, unused, unused)
+        return ImputedPair(self.source, self.target, self.features, measured, outputs, unused, unused)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.metrics.by_feature import ENTRIES
+
 Doubles = NDArray[np.float64]
 
 _ROWS = 512
@@ -43,19 +45,25 @@ def soft_rank_gradient(z_a: NDArray[np.floating], z_b: NDArray[np.floating], tru
     return np.nan_to_num(a.grad.numpy())
 
 
-def correlation_gradient(measured: NDArray[np.floating], imputed: NDArray[np.floating]) -> Doubles:
+def correlation_gradient(measured: NDArray[np.floating], imputed: NDArray[np.floating]) -> NDArray[np.float32]:
     """(n, t) gradient of the mean correlation over features, with respect to the imputed values.
 
     With y and v of unit norm about their means, the correlation's is ``(y - r v) / |imputed - mean|``. It is 0 where a
     value was not measured, and for a feature that is constant.
     """
-    known = np.isfinite(measured)
-    y, _ = _unit(measured, known)
-    v, norm = _unit(imputed, known)
-    r = (y * v).sum(axis=0)
-    scored = (y != 0).any(axis=0)
-    usable = scored & (norm > 0)
-    return np.where(known & usable, (y - r * v) / np.where(norm > 0, norm, 1), 0) / max(int(scored.sum()), 1)
+    n, t = measured.shape
+    gradient, n_scored = np.zeros((n, t), np.float32), 0
+    width = max(1, ENTRIES // max(n, 1))
+    for start in range(0, t, width):
+        at = slice(start, start + width)
+        known = np.isfinite(measured[:, at])
+        y, _ = _unit(measured[:, at], known)
+        v, norm = _unit(imputed[:, at], known)
+        scored = (y != 0).any(axis=0)
+        n_scored += int(scored.sum())
+        slope = (y - (y * v).sum(axis=0) * v) / np.where(norm > 0, norm, 1)
+        gradient[:, at] = np.where(known & scored & (norm > 0), slope, 0)
+    return gradient / np.float32(max(n_scored, 1))
 
 
 def _unit(values: NDArray[np.floating], known: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:

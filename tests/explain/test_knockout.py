@@ -118,7 +118,10 @@ def test_groups_of_a_column_or_a_file(subject, tmp_path):
 def test_screening_says_what_is_exact_and_ranks_it_first(subject):
     for metric in METRICS:
         every = Knockout(metric=metric, exact=None, random=0).explain(subject, Context()).tables["features"]
-        some = Knockout(metric=metric, exact=4, random=2).explain(subject, Context()).tables["features"]
+        found = Knockout(metric=metric, exact=4, random=2).explain(subject, Context())
+        some = found.tables["features"]
+        assert f"{some['exact'].sum()} of 15 changes are exact" in found.notes[0]
+        assert (len(found.notes) == 2) == (metric == "label_transfer_accuracy")
         assert some["exact"].sum() in (4, 5, 6)
         assert some["random"].sum() == 2
         assert some["exact"][:4].all()
