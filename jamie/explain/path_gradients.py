@@ -14,7 +14,7 @@ from jamie.core.context import Context
 from jamie.explain.shap_task import Attributed, Floats, ShapTask, additivity_error, on
 
 TOLERANCE = 0.01  # of the prediction's standard deviation, that values may lack of adding up
-PILOT_TOLERANCE, PILOT_CELLS = TOLERANCE / 5, 16  # stricter: a sum forgives errors of single features
+PILOT_TOLERANCE, PILOT_CELLS = 0.4 * TOLERANCE, 16  # stricter, as it is seen in few cells
 NODES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 MOST_POINTS, MOST_FLOATS = 4096, 2**26  # that go through the networks at once; 256 MiB
 GRAPH = 12  # arrays of the size of its input that differentiating the preprocessing keeps, about
