@@ -58,7 +58,7 @@ def alignment(
     _frame(here, scores)
     names = [f"{name} (told the types)" if name in told else str(name) for name in scores.index]
     name_points(here, scores[[_ACROSS, _UP]].to_numpy(), names)
-    here.set_xlabel("fraction of samples closer than the true match\n(FOSCTTM, lower is better)")
+    here.set_xlabel("samples closer than the true match\n(FOSCTTM, lower is better)")
     here.set_ylabel("label transfer accuracy\n(higher is better)")
     return here
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _SCORE = "jamie_match_score"
 _MEASURES = {
-    "top1": ("true partner\nis the best\nmatch", "top1_chance"),
-    "mass": ("confidence\nof the true\npartner", "mass_chance"),
-    "type_accuracy": ("best match\nhas the type\nof the cell", "type_chance"),
+    "top1": ("best match:\ntrue partner", "top1_chance"),
+    "mass": ("confidence:\ntrue partner", "mass_chance"),
+    "type_accuracy": ("best match:\nsame type", "type_chance"),
 }
 _WHERE = "correspondence"
 
@@ -50,7 +50,7 @@ def correspondence(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[A
     if not drawn:
         fix = "partners are inferred where pairs are not known: correspondence.infer"
         raise AbsentError("expected inferred partners, found none", where=_WHERE, fix=fix)
-    axes = panels(len(drawn), ax, width=2.9, height=2.6)
+    axes = panels(len(drawn), ax, width=3.1, height=2.6, names=[_name(one) for one in _records(mdata)])
     for one, draw in zip(axes, drawn, strict=True):
         draw(one)
     return axes
@@ -58,12 +58,11 @@ def correspondence(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[A
 
 def _panels(mdata: MuData) -> list[Callable[[Axes], None]]:
     """Return what there is to draw."""
-    found = json.loads(str(results(mdata, _WHERE).get("correspondence") or "[]"))
-    records = [one for one in found if one.get("diagnostics", {}).get("picked") != "nothing"]
+    records = _records(mdata)
     if not records:
         return []
     scores = {m: mdata.mod[m].obs[_SCORE] for m in modalities_of(mdata) if _SCORE in mdata.mod[m].obs}
-    qualities = {f"{one['source']} and {one['target']}": one["quality"] for one in records if one.get("quality")}
+    qualities = {_name(one): one["quality"] for one in records if one.get("quality")}
     curves = {name: one["quantile_curve"] for name, one in qualities.items() if one.get("quantile_curve")}
     judged = {name: one for name, one in qualities.items() if any(key in one for key in _MEASURES)}
     drawn: list[Callable[[Axes], None]] = []
@@ -74,6 +73,16 @@ def _panels(mdata: MuData) -> list[Callable[[Axes], None]]:
     if judged:
         drawn.append(partial(_beside_chance, qualities=judged))
     return drawn
+
+
+def _records(mdata: MuData) -> list[dict[str, Any]]:
+    """Return what the run says of every two modalities between which it inferred anything."""
+    found = json.loads(str(results(mdata, _WHERE).get("correspondence") or "[]"))
+    return [one for one in found if one.get("diagnostics", {}).get("picked") != "nothing"]
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    return f"{record['source']} and {record['target']}"
 
 
 def _confidence(ax: Axes, scores: Mapping[str, pd.Series]) -> None:
@@ -97,16 +106,16 @@ def _confidence(ax: Axes, scores: Mapping[str, pd.Series]) -> None:
 
 
 def _curves(ax: Axes, curves: Mapping[str, Sequence[float]], qualities: Mapping[str, Mapping[str, Any]]) -> None:
-    ax.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", linewidth=0.9, label="chance")
+    ax.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", linewidth=0.9, label="chance, 0.5")
     for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
         mean, error = (qualities[name][key] for key in ("mean_quantile", "quantile_error"))
-        label = f"{name}: mean {mean:.3f} ± {error:.3f}"
+        label = f"{mean:.3f} ± {error:.3f}"
         ax.plot(curve, np.linspace(0, 1, len(curve)), color=colour, label=label)
-    ax.set(xlabel="quantile of the true partner among all matches", ylabel="fraction of cells")
+    ax.set(xlabel="quantile of the true partner", ylabel="fraction of cells")
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.01)
     ax.set_title("true partners")
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower right", title="mean")
 
 
 def _beside_chance(ax: Axes, qualities: Mapping[str, Mapping[str, Any]]) -> None:

@@ -110,13 +110,17 @@ def panels(
 
 def new_figure(width: float, height: float) -> Figure:
     """Make a figure (in inches) that makes room for its legends."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    # letters are up to a few hundredths of an inch wider in a file than on the screen that they are laid out for
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
     if _offscreen.get():
         from matplotlib.figure import Figure
 
-        return Figure(figsize=(width, height), layout="constrained")
+        return Figure(figsize=(width, height), layout=layout)
     from matplotlib import pyplot
 
-    return pyplot.figure(figsize=(width, height), layout="constrained")
+    return pyplot.figure(figsize=(width, height), layout=layout)
 
 
 def in_order(labels: Iterable[Any]) -> list[str]:

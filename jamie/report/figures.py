@@ -57,12 +57,20 @@ def run_figures(view: RunView) -> Iterator[Drawn]:
             yield Drawn(one.name, one.section, one.title, one.caption, figure)
 
 
+def _lay_out(figure: Figure) -> None:
+    """Find room for everything once, instead of anew for each file; a second time mends what the first has moved."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        for _ in range(2):
+            engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
 def _figure(one: Planned) -> Figure | None:
     try:
         with offscreen():
             figure = one.draw()
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # it stays as it was laid out here, instead of anew for each file
+            _lay_out(figure)
             return figure
     except AbsentError as error:
         log.debug("figure %s is left out: %s", one.name, error)
