@@ -35,7 +35,7 @@ function featureTable(directions) {
         const there = others.map((name) => values[name][i]).filter((value) => value !== null);
         return values.jamie[i] === null || !there.length ? null : (higher ? 1 : -1) * (values.jamie[i] - best(...there));
       });
-      found.push({ name: "gain over the best other", values: gain, first: -1, signed: true });
+      found.push({ name: "gain", values: gain, first: -1, signed: true });
     }
     if (imputability) found.push({ name: "imputability", values: imputability, first: -1 });
     return found;

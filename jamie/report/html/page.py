@@ -53,7 +53,8 @@ def write_page(path: Path, template: str, scripts: Sequence[str], data: Any = No
             **values,
         )
     )
-    RunFolder(path.parent).write_text(path.name, text)
+    with RunFolder(path.parent).writing(path.name) as partial:
+        partial.write_text(text, encoding="utf-8")
     return path
 
 

@@ -13,7 +13,22 @@ from jamie.core.explaining import Explanation
 from jamie.report.html.details import Stage
 from jamie.report.html.summary import duration
 
-MOST_ROWS = 100
+MOST_ROWS = 1000
+TITLES = {
+    (
+        "shap",
+        "top",
+    ): "Features that matter most, by mean absolute SHAP value; direction: its correlation with the feature",
+    (
+        "shap",
+        "additivity",
+    ): "How far SHAP values are from adding up to the prediction (error, in its standard deviations)",
+    ("knockout", "features"): "The metric, and its change, as a feature is replaced by its background",
+    ("knockout", "windows"): "The same by distance from the target gene",
+    ("knockout", "tests"): "Whether one window changes the metric more than another: one-tailed t-tests",
+    ("attribution", "features"): "Features by which cells of a label are told from the others",
+    ("attribution", "markers"): "Where known markers rank among all features",
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,11 @@ def explained(explanations: Sequence[Explanation]) -> list[Explained]:
             one.title,
             one.explainer,
             tuple(one.notes),
-            tuple(table_of(table, name.replace("_", " ")) for name, table in one.tables.items() if len(table)),
+            tuple(
+                table_of(table, TITLES.get((one.explainer, name), name.replace("_", " ")))
+                for name, table in one.tables.items()
+                if len(table)
+            ),
         )
         for one in explanations
     ]
