@@ -198,34 +198,34 @@ def _by_number(ax: Axes, points: NDArray[np.float32], values: NDArray[np.float64
 
 def _by_label(ax: Axes, points: NDArray[np.float32], values: pd.Series, key: _Key) -> None:
     """Draw the cells of all labels in a random order, so that none lies on top of the others."""
-    known = values.notna().to_numpy()
-    names = np.where(known, values.astype(str), "")
+    from matplotlib.colors import to_rgba_array
+
+    codes, found = pd.factorize(values)  # a million cells have few labels
+    known, names = codes >= 0, [str(name) for name in found]
     look = point_look(len(points))
     if not known.all():
         ax.scatter(points[~known, 0], points[~known, 1], c=UNKNOWN, **look)
-    shapes = np.array([key.markers.get(name, "o") for name in names])
-    for shape in dict.fromkeys(shapes[known]):
-        rows = np.random.default_rng(0).permutation(np.flatnonzero(known & (shapes == shape)))
-        colours = [key.colours[name] for name in names[rows]]
-        ax.scatter(points[rows, 0], points[rows, 1], c=colours, marker=shape, **look)
-    _number_groups(ax, points, names, key.numbers)
+    shapes = [key.markers.get(name, "o") for name in names]
+    colours = to_rgba_array([key.colours[name] for name in names])
+    for shape in dict.fromkeys(shapes):
+        alike = np.isin(codes, [i for i, one in enumerate(shapes) if one == shape])
+        rows = np.random.default_rng(0).permutation(np.flatnonzero(alike))
+        ax.scatter(points[rows, 0], points[rows, 1], c=colours[codes[rows]], marker=shape, **look)
+    if key.numbers:
+        _number_groups(ax, points, codes, [key.numbers[name] for name in names])
 
 
-def _number_groups(ax: Axes, points: NDArray[np.float32], names: NDArray[np.str_], numbers: Mapping[str, str]) -> None:
+def _number_groups(ax: Axes, points: NDArray[np.float32], codes: NDArray[np.intp], numbers: Sequence[str]) -> None:
     """Write its number in the middle of the cells of each label, the largest first, where there is room for it."""
     from matplotlib.patheffects import withStroke
 
     extent = np.nanmax(points, axis=0) - np.nanmin(points, axis=0)
     room = np.where(extent > 0, extent, 1) * (0.06, 0.045)
     taken: list[NDArray[np.float64]] = []
-    for name in pd.Series(names).value_counts().index:
-        middle = np.nanmedian(points[names == name], axis=0)
-        if (
-            name not in numbers
-            or not np.isfinite(middle).all()
-            or any((abs(middle - one) < room).all() for one in taken)
-        ):
+    for code in np.argsort(-np.bincount(codes[codes >= 0], minlength=len(numbers)), kind="stable"):
+        middle = np.nanmedian(points[codes == code], axis=0)
+        if not np.isfinite(middle).all() or any((abs(middle - one) < room).all() for one in taken):
             continue
         taken.append(middle)
-        text = ax.annotate(numbers[name], tuple(middle), ha="center", va="center", fontsize=7, fontweight="bold")
+        text = ax.annotate(numbers[code], tuple(middle), ha="center", va="center", fontsize=7, fontweight="bold")
         text.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
