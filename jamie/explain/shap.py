@@ -21,6 +21,7 @@ from jamie.explain.shap_task import LATENT, Attributed, ShapTask
 
 Algorithm = Literal["expected_gradients", "gradient", "kernel", "permutation"]
 SAMPLES = 3200  # gradients of a cell by default, at most
+SHARING = 10  # features for each score or latent, from which on they share their credit
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,10 @@ class Shap(Explainer):
     the square root of their number. Here each background cell is taken equally often, and points are nodes of
     Gauss-Legendre quadrature, as many as it takes for a hundredth of the prediction's standard deviation. Where
     preprocessing is affine, gradients are taken with respect to its scores.
+
+    Values say what the model relies on. Where it sees many features through few principal components or latents, those
+    that vary together share their credit; rankings of single features, such as of a gene's regulators, take a model
+    with more of both.
 
     Parameters
     ----------
@@ -147,9 +152,24 @@ class Shap(Explainer):
                 f"of the prediction's standard deviation. With {more} they come nearer."
             )
             log.warning("shap: values miss the prediction by %.1f %% of its standard deviation", 100 * error)
+        notes += _shared_credit(task)
         if task.covariates is not None:
             notes.append("Each cell is compared with the background as if that were of its own batch.")
         return tuple(notes)
+
+
+def _shared_credit(task: ShapTask) -> list[str]:
+    """Say so where the model sees many features through few numbers."""
+    source, p = task.outputs.source, task.X.shape[1]
+    scores = task.subject.scores(source)[task.cells]
+    n_scores, n_latents = scores.shape[1], task.subject.embed(source, scores, task.cells).shape[1]
+    if p < SHARING * min(n_scores, n_latents):
+        return []
+    return [
+        f"The model sees the {p} features of {source} through {n_scores} scores and {n_latents} latents, so that "
+        "features which vary together share their credit. To rank single features, train a model with more of both "
+        "(n_components of pca, or no pca; model.latent_dim)."
+    ]
 
 
 def _title(task: ShapTask) -> str:

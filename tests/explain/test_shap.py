@@ -56,7 +56,7 @@ class Formula(Explainable):
         return None if self.scale is None else (self.scale * np.eye(P), np.zeros(P))
 
     def embed(self, modality, scores, cells=None):
-        raise NotImplementedError
+        return scores
 
     def impute(self, source, target, scores, cells=None, features=None):
         with torch.no_grad():
@@ -260,6 +260,11 @@ class TestOfATrainedModel:
             assert done.tables["additivity"]["error"].max() < 0.01
         with pytest.raises(DataError, match=r"expected background cells of equal weight for algorithm: gradient"):
             Shap(**settings, algorithm="gradient").explain(subject, Context())
+
+    def test_credit_that_features_share_is_said(self, subject, monkeypatch):
+        monkeypatch.setattr("jamie.explain.shap.SHARING", 5)
+        found = Shap(source="rna", features=["adt0"], cells=2, background=2).explain(subject, Context())
+        assert "sees the 15 features of rna through 3 scores and 3 latents, so that" in found.notes[0]
 
     def test_what_misses_the_sum_is_said(self, subject, caplog):
         settings = {"features": ["adt0"], "cells": 3, "background": 4}
