@@ -31,6 +31,11 @@ def test_quantile_mass_and_top1_equal_a_plain_evaluation():
     quality = assess(Correspondence(sparse.csr_array(F)), truth)
     assert quality.n_pairs == 4
     assert quality.mean_quantile == pytest.approx(plain_quantile(F.astype(np.float32), pairs))
+    each = [plain_quantile(F.astype(np.float32), [pair]) for pair in pairs]
+    assert len(quality.quantile_curve) == 101
+    np.testing.assert_allclose(
+        np.array(quality.quantile_curve)[[0, 50, 100]], np.quantile(each, [0, 0.5, 1]), rtol=1e-6
+    )
     mass = [F[i, j] / F[i].sum() / 2 + F[i, j] / F[:, j].sum() / 2 for i, j in pairs]
     assert quality.mass == pytest.approx(np.mean(mass), rel=1e-5)
     assert quality.top1_chance == pytest.approx((1 / 12 + 1 / 15) / 2)

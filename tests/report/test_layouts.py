@@ -2,11 +2,13 @@
 
 import logging
 
+import mudata
 import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from jamie.core.context import Context
+from jamie.data.assemble import mudata_conventions
 from jamie.report import layouts
 from jamie.report.layouts import DATA_LAYOUT, LATENT_LAYOUT, flat, layouts_of
 
@@ -66,3 +68,16 @@ def test_modalities_lie_apart_in_values_and_together_in_latents(groups):
     for m in ("a", "b"):
         np.testing.assert_array_equal(found[DATA_LAYOUT][m], scores[m])
         np.testing.assert_array_equal(found[LATENT_LAYOUT][m], latents[m])
+
+
+def test_run_with_a_report_lays_its_cells_out_and_one_without_does_not(place, reports, monkeypatch):
+    monkeypatch.setattr("jamie.pipeline._report", lambda folder, spec, context: None)
+    monkeypatch.setattr(layouts, "_umap", lambda values, seed: values[:, :2])
+    for report, wanted in ((["html"], True), ([], False)):
+        assert place.run(None, "--overwrite", report=report).exit_code == 0
+        with mudata_conventions():
+            result = mudata.read_h5mu(place.out / "result.h5mu")
+        for m in ("rna", "protein"):
+            assert (DATA_LAYOUT in result[m].obsm) is (LATENT_LAYOUT in result[m].obsm) is wanted
+    with mudata_conventions():
+        assert "X_jamie" in mudata.read_h5mu(place.out / "result.h5mu")["rna"].obsm
