@@ -18,13 +18,12 @@ from jamie.data.load import load_dataset
 from jamie.explain.explained import Explained
 from jamie.model.store import load_model
 from jamie.pipeline import require_same_data
+from jamie.report.ending import DEFAULT, PAGE, renew_page, reports_of
 from jamie.report.explanation_files import save_explanation
 from jamie.report.finished import FinishedRun
 from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.spec import Ref, Spec, load_spec
 from jamie.training.device import device_for
-
-PAGE, DEFAULT_REPORT = "report.html", "html"
 
 
 def explain_run(
@@ -68,8 +67,7 @@ def explain_run(
         explanation = ref.build().explain(subject, context.at(f"explain {ref.name}"))
         with folder.kept():
             found[save_explanation(folder, explanation, ref.plain())] = explanation
-    if (run.path / PAGE).is_file():
-        report_run(run.path, progress=progress)
+    renew_page(folder, spec, context)
     return found
 
 
@@ -104,7 +102,7 @@ def report_run(
     context = _context(spec, progress)
     if out is None:
         with RunFolder(run.path).kept():
-            return _written(spec.report or [_page(spec)], run.path, context)
+            return _written(reports_of(spec), run.path, context)
     with written_whole(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as place:
         _link(run.path, Path(place))
         (page, *_) = _written([_page(spec)], Path(place), context)
@@ -119,8 +117,8 @@ def _context(spec: Spec, progress: Progress | None) -> Context:
 
 def _page(spec: Spec) -> Ref[Report]:
     """Return the page as the spec lists it, or as it is by default."""
-    given = [ref for ref in spec.report if ref.name == DEFAULT_REPORT]
-    return (given or load_spec({"report": [DEFAULT_REPORT]}, reads_data=False).report)[0]
+    given = [ref for ref in spec.report if ref.name == DEFAULT]
+    return given[0] if given else reports_of(replace(spec, report=[]))[0]
 
 
 def _written(refs: Sequence[Ref[Report]], run: Path, context: Context) -> tuple[Path, ...]:

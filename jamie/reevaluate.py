@@ -21,6 +21,7 @@ from jamie.model.imputing import UNCERTAINTY
 from jamie.pipeline import require_same_data
 from jamie.report.carried import evaluation_tables, refresh
 from jamie.report.correspondence_files import load_inference
+from jamie.report.ending import renew_page
 from jamie.report.finished import RESULT, FinishedRun
 from jamie.report.results import bound_layers, embedding_key, write_evaluation
 from jamie.report.run_folder import RESOLVED, RunFolder
@@ -69,6 +70,7 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
     with folder.kept():
         write_evaluation(folder, evaluation)
         refresh(folder, RESULT, evaluation_tables(evaluation))
+    renew_page(folder, spec, Context(seed=spec.seed))
     return evaluation
 
 

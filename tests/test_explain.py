@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 from mudata import MuData, read_h5mu
 
 import jamie
@@ -107,6 +108,12 @@ def page(place):
 
 def tables(place, name="correlation", table="top"):
     return (place.out / f"explain/{name}/{table}.csv").read_text()
+
+
+@pytest.fixture
+def reports(reports_switch, monkeypatch):
+    """Let runs write their reports, without the layouts of cells, which these do not show."""
+    monkeypatch.setattr("jamie.pipeline._report", reports_switch["_report"])
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +338,56 @@ def test_a_report_that_fails_says_so(copied):
     done = copied.call("report", copied.out)
     assert done.exit_code == 1
     assert "unexpected RuntimeError: no ink" in done.stderr
+
+
+def test_a_page_shows_the_metrics_of_another_evaluation(copied):
+    spec = copied.out / "spec.resolved.yaml"
+    spec.write_text(spec.read_text().replace("report: []", "report: [lines]"))
+    (copied.out / "report.html").touch()
+    copied.works(copied.call("evaluate", copied.out, "--set", "evaluate.metrics=[foscttm]", "--quiet"))
+    assert page(copied)[2] == ["correlation"]
+
+
+def test_a_page_that_fails_does_not_cost_what_was_found(copied):
+    spec = copied.out / "spec.resolved.yaml"
+    spec.write_text(spec.read_text().replace("report: []", "report: [{lines: {fails: true}}]"))
+    (copied.out / "report.html").touch()
+    done = copied.call("explain", copied.out, "constant", "--quiet")
+    copied.works(done, "report 'lines' failed, and the run is without it: unexpected RuntimeError: no ink")
+    assert tables(copied, "constant", "one") == "value\n1.5\n"
+
+
+@pytest.fixture
+def older(copied, monkeypatch):
+    """A run of a version that neither explained nor showed runs, and kept no losses."""
+    shutil.rmtree(copied.out / "explain")
+    (copied.out / "history.csv").unlink()
+    mdata = read_result(copied)
+    mdata.uns["jamie"] = {key: mdata.uns["jamie"][key] for key in ("version", "spec", "seed")}
+    with mudata_conventions():
+        mdata.write_h5mu(copied.out / "result.h5mu")
+    spec = copied.out / "spec.resolved.yaml"
+    settings = yaml.safe_load(spec.read_text())
+    spec.write_text(yaml.safe_dump({key: one for key, one in settings.items() if key not in ("explain", "report")}))
+    monkeypatch.setattr("jamie.report.run_view._complete", lambda path, spec, mdata: None)  # UMAPs take long
+    return copied
+
+
+def read_result(place):
+    with mudata_conventions():
+        return read_h5mu(place.out / "result.h5mu")
+
+
+def test_a_run_of_an_older_version_is_shown_elsewhere(older, tmp_path):
+    files = sorted(older.out.rglob("*"))
+    done = older.call("report", older.out, "--out", tmp_path / "page.html")
+    older.works(done)
+    assert done.stdout == f"written to {tmp_path}/page.html\n"
+    assert "<html" in (tmp_path / "page.html").read_text()
+    assert sorted(older.out.rglob("*")) == files
+    again = older.call("report", older.out, "--out", tmp_path / "page.html")
+    older.refused(again, f"{tmp_path}/page.html: exists already\n  give another name, or --overwrite")
+    older.refused(older.call("report", older.out, "--out", tmp_path / "p.pdf"), "expected a name that ends in .html")
 
 
 # In memory.

@@ -1,4 +1,4 @@
-"""The end of a run: what explains it and what shows it. The run is saved by then, and an error costs it nothing."""
+"""What explains and shows a run, at its end or afterwards; the run is saved by then, and an error costs it nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from jamie.core.explaining import Explainable, Explanation
 from jamie.core.interfaces import Explainer, Report
 from jamie.report.explanation_files import save_explanation
 from jamie.report.run_folder import RunFolder
-from jamie.spec import Ref
+from jamie.spec import Ref, Spec, load_spec
+
+PAGE, DEFAULT = "report.html", "html"
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,18 @@ def try_reports(folder: RunFolder, refs: Sequence[Ref[Report]], context: Context
                 *(ref.name, _told(error), folder.path),
             )
     return tuple(written)
+
+
+def reports_of(spec: Spec) -> list[Ref[Report]]:
+    """Return the reports of a run: those of its spec, or the page."""
+    return spec.report or load_spec({"report": [DEFAULT]}, reads_data=False).report
+
+
+def renew_page(folder: RunFolder, spec: Spec, context: Context) -> None:
+    """Write the reports of a finished run anew, as `try_reports` does, where its page shows what has changed."""
+    if (folder.path / PAGE).is_file():
+        with folder.kept():
+            try_reports(folder, reports_of(spec), context)
 
 
 def _told(error: Exception) -> str:

@@ -81,9 +81,13 @@ class RunFolder:
         Raises
         ------
         OutputError
-            Where a run is writing there.
+            Where a run is writing there, or it cannot be written.
         """
-        self._take()
+        try:
+            self._take()
+        except OSError as error:
+            fix = "make it writable, or copy it"
+            raise OutputError(f"cannot be written ({error.strerror})", where=str(self.path), fix=fix) from error
         with self:
             yield
 
