@@ -139,8 +139,8 @@ def report(
     if json:
         print_json({"folder": str(folder), "files": [str(path) for path in written]})
         return
-    for path in written:
-        typer.echo(f"written to {path}")
+    for place in dict.fromkeys(path.parent if path.parent.name == "figures" else path for path in written):
+        typer.echo(f"written to {place}")
 
 
 def bench(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,8 +129,10 @@ def add_legend(beside: Figure | Axes, names: Mapping[str, Style], *, lines: bool
         beside.legend(handles, list(names), loc="upper left", bbox_to_anchor=(1, 1), **look)
 
 
-def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150) -> None:
-    """Write a figure into ``figures/``, as pixels (so many an inch) and as lines."""
-    for suffix in SUFFIXES:
-        with folder.writing(f"figures/{name}.{suffix}") as path:
+def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
+    """Write a figure into ``figures/``, as pixels (so many an inch) and as lines; return the files in that order."""
+    files = [f"figures/{name}.{suffix}" for suffix in SUFFIXES]
+    for file in files:
+        with folder.writing(file) as path:
             figure.savefig(path, dpi=dpi, facecolor="white")
+    return tuple(folder.path / file for file in files)

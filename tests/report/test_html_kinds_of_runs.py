@@ -102,7 +102,7 @@ def quickly(monkeypatch):
 
 
 def outline_of(place):
-    (page,) = HtmlReport().write(place.out, Context())
+    page, *_ = HtmlReport().write(place.out, Context())
     text = page.read_text(encoding="utf-8")
     assert "http:" not in text.partition("<script")[0]
     return Outline(text), text
@@ -140,7 +140,7 @@ def test_a_run_that_stops_says_so(place):
 
 def test_many_cells_are_sampled_and_it_is_said(place):
     place.works(place.run(cells(TWO, TWO)))
-    (page,) = HtmlReport(cells=30).write(place.out, Context())
+    page, *_ = HtmlReport(cells=30).write(place.out, Context())
     said = Outline(page.read_text(encoding="utf-8")).sections["cells"]
     assert "30 of 80 are drawn, chosen at random." in said
 

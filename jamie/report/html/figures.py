@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from jamie.report.figures import SECTIONS, Drawn
 from jamie.report.plots import write_figure
@@ -23,6 +24,8 @@ class Picture:
     ----------
     name, title, caption
         As of the figure.
+    files
+        In the run directory, as pixels and as lines.
     source
         ``data:`` URI of a PNG.
     width, height
@@ -34,6 +37,7 @@ class Picture:
     name: str
     title: str
     caption: str
+    files: tuple[Path, ...]
     source: str
     width: int
     height: int
@@ -49,8 +53,7 @@ def pictures(drawn: Iterable[Drawn], folder: RunFolder) -> dict[str, list[Pictur
 
 
 def _picture(one: Drawn, folder: RunFolder) -> Picture:
-    write_figure(folder, one.figure, one.name, dpi=SHARPNESS * PIXELS_PER_INCH)
-    content = (folder.path / f"figures/{one.name}.png").read_bytes()
+    files = write_figure(folder, one.figure, one.name, dpi=SHARPNESS * PIXELS_PER_INCH)
     width, height = (round(PIXELS_PER_INCH * inches) for inches in one.figure.get_size_inches())
-    source = "data:image/png;base64," + base64.b64encode(content).decode()
-    return Picture(one.name, one.title, one.caption, source, width, height, width > WIDE * PIXELS_PER_INCH)
+    source = "data:image/png;base64," + base64.b64encode(files[0].read_bytes()).decode()
+    return Picture(one.name, one.title, one.caption, files, source, width, height, width > WIDE * PIXELS_PER_INCH)

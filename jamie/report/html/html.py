@@ -44,7 +44,8 @@ CONTENTS = {
 class HtmlReport(Report):
     """One page that opens offline: summary, warnings, figures, cells to explore, scores of features, spec, references.
 
-    It is ``report.html`` in the run directory, a single file that loads nothing from elsewhere.
+    It is ``report.html`` in the run directory, a single file that loads nothing from elsewhere. The figures stand in
+    ``figures/`` as well.
 
     Parameters
     ----------
@@ -73,7 +74,8 @@ class HtmlReport(Report):
         shown["contents"] = [(section, name) for section, name in CONTENTS.items() if _is_there(section, shown)]
         data = {"cells": cells, "features": features} if cells or features else None
         scripts = ["page", *(["explorer"] if cells else []), *(["features"] if features else [])]
-        return [write_page(run / PAGE, "run", scripts, data, **shown)]
+        figures = [file for section in shown["figures"].values() for one in section for file in one.files]
+        return [write_page(run / PAGE, "run", scripts, data, **shown), *figures]
 
     def _shown(self, files: RunFiles, view: RunView, cells: Mapping[str, Any] | None, features: bool) -> dict[str, Any]:
         """Return what the template shows."""
