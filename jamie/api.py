@@ -29,10 +29,11 @@ from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.store import DESCRIPTION, load_model, save_model
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
+from jamie.pl.carried import EMBEDDING
 from jamie.report.carried import history_table
 from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
-from jamie.report.results import EMBEDDING, joint_embedding
+from jamie.report.results import joint_embedding
 from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 EMBEDDING, SPLIT = "X_jamie", "jamie_split"
+DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
 OURS = "jamie"
 SCOPES = ("held_out_cells", "held_out_pairs", "all", "training_cells")  # the most honest first
 _FROM_A_RUN = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"

@@ -14,7 +14,7 @@ from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
 from jamie.core.values import dense
 from jamie.data.load import cell_annotations
-from jamie.pl.carried import AbsentError, all_labels, column, modalities_of, modality
+from jamie.pl.carried import DATA_LAYOUT, LATENT_LAYOUT, AbsentError, all_labels, column, modalities_of, modality
 from jamie.pl.style import (
     COLOURS,
     UNKNOWN,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Of = Literal["latents", "data"]
 
 BY_MODALITY = "modality"
-_KEYS = {"latents": "X_jamie_umap", "data": "X_data_umap"}
+_KEYS = {"latents": LATENT_LAYOUT, "data": DATA_LAYOUT}
 _MOST_NAMED = 20  # labels from which colours repeat or are hard to tell apart: these are numbered as well
 _MOST_VALUES = 100  # different whole numbers that are still taken for labels
 _NOT_KNOWN = "not known"

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.correspondence.neighbors import nearest
+from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 
 if TYPE_CHECKING:
     from mudata import MuData
 
-DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
 MOST_CELLS = 50_000  # of one layout; of more, a sample stands for all
 FEWEST_CELLS = 20  # from which UMAP's neighbours mean anything
 STAGE = "layout"
@@ -84,7 +84,7 @@ def flat(X: NDArray[np.floating], context: Context, what: str = "the values") ->
 
 def complete_layouts(mdata: MuData, scores: Mapping[str, NDArray[np.floating]], context: Context) -> None:
     """Add to a MuData with latents the layouts that it lacks; `scores` are the preprocessed values of those without."""
-    latents = {m: np.asarray(a.obsm["X_jamie"]) for m, a in mdata.mod.items() if "X_jamie" in a.obsm}
+    latents = {m: np.asarray(a.obsm[EMBEDDING]) for m, a in mdata.mod.items() if EMBEDDING in a.obsm}
     if all(LATENT_LAYOUT in mdata.mod[m].obsm for m in latents):
         latents = {}
     for key, layouts in layouts_of(scores, latents, context).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from mudata import MuData
+
+    Read = Callable[[], AnnData | None]
 
 MOST_PANELS = 6
 MOST_DIRECTIONS = 12  # between four modalities
@@ -52,12 +55,13 @@ class Planned:
 
 def planned(view: RunView) -> Iterator[Planned]:
     """Plan the figures of a run, whether or not its data allow them."""
+    imputed = lru_cache(maxsize=1)(view.imputed)  # may take gigabytes, and several figures in a row are of the same
     yield from _embedding(view)
     yield from _scores(view)
     for source, target in directions(view.mdata)[:MOST_DIRECTIONS]:
-        imputed = view.imputed(source, target)
-        yield from _imputation(view, source, target, imputed)
-        yield from _trust(view, source, target, imputed)
+        read = partial(imputed, source, target)
+        yield from _imputation(view, source, target, read)
+        yield from _trust(view, source, target, read)
     yield from _correspondence(view)
     yield from _training(view)
 
@@ -90,7 +94,7 @@ def _scores(view: RunView) -> Iterator[Planned]:
         yield Planned(_name("alignment", a, b), "scores", f"Alignment of {a} and {b}", caption, draw)
 
 
-def _imputation(view: RunView, source: str, target: str, imputed: AnnData | None) -> Iterator[Planned]:
+def _imputation(view: RunView, source: str, target: str, read: Read) -> Iterator[Planned]:
     mdata, ends, of = view.mdata, (source, target), f"{target} from {source}"
     caption = (
         "Cumulative distribution over features of 1 - JS distance of measured and imputed values, a line for each type "
@@ -105,31 +109,28 @@ def _imputation(view: RunView, source: str, target: str, imputed: AnnData | None
     )
     draw = partial(_feature_scatters, view, *ends)
     yield Planned(_name("features", *ends), "imputation", f"Features of {of}, method against method", caption, draw)
-    if imputed is None:
-        return
     caption = (
         f"Measured (above) and imputed values (below) of the features that were imputed best, by type; {_HELD_OUT}. "
         "Boxes: quartiles and median; whiskers: 1.5 times the interquartile range."
     )
-    draw = partial(_of_axes, pl.measured_and_imputed, mdata, imputed)
+    draw = partial(_of_imputed, pl.measured_and_imputed, mdata, read)
     yield Planned(_name("boxes", *ends), "imputation", f"Measured and imputed {of}", caption, draw)
     caption = (
         f"Correlation over the features of each cell, by jamie against another method; {_HELD_OUT}. Then measured and "
         "imputed values of the features that were imputed best, cell by cell."
     )
-    draw = partial(_cell_scatters, view, imputed)
+    draw = partial(_cell_scatters, view, read)
     yield Planned(_name("cells", *ends), "imputation", f"Cells of {of}", caption, draw)
 
 
-def _trust(view: RunView, source: str, target: str, imputed: AnnData | None) -> Iterator[Planned]:
+def _trust(view: RunView, source: str, target: str, read: Read) -> Iterator[Planned]:
     of = f"{target} from {source}"
-    if imputed is not None:
-        caption = (
-            f"How many measured values lie in the intervals of imputed ones, {_HELD_OUT}: against the nominal level; "
-            "of each feature; and half the width of the intervals of each feature against its error."
-        )
-        draw = partial(_of_axes, pl.calibration, view.mdata, imputed)
-        yield Planned(_name("calibration", source, target), "trust", f"Intervals of {of}", caption, draw)
+    caption = (
+        f"How many measured values lie in the intervals of imputed ones, {_HELD_OUT}: against the nominal level; of "
+        "each feature; and half the width of the intervals of each feature against its error."
+    )
+    draw = partial(_of_imputed, pl.calibration, view.mdata, read)
+    yield Planned(_name("calibration", source, target), "trust", f"Intervals of {of}", caption, draw)
     caption = (
         "Imputability, the correlation of measured and imputed values in training cells that were set aside, of each "
         "feature against its variance."
@@ -193,8 +194,9 @@ def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
 
 
 @styled
-def _cell_scatters(view: RunView, imputed: AnnData) -> Figure:
+def _cell_scatters(view: RunView, read: Read) -> Figure:
     """Draw cells against another method, where there is one, and two features."""
+    imputed = _require(read)
     cells = compared(view.mdata, imputed, "cells")
     others = [name for name in _others(view, cells.source, cells.target, "pearson") if name in imputed.layers]
     best = best_features(view.mdata, cells, 2)
@@ -230,6 +232,18 @@ def _allowed(draw: Callable[..., Any], *args: Any) -> bool:
 
 def _name(kind: str, *modalities: str) -> str:
     return "_".join((kind, *modalities)).replace("/", "_")
+
+
+def _of_imputed(draw: Callable[..., Any], mdata: MuData, read: Read) -> Figure:
+    return _of_axes(draw, mdata, _require(read))
+
+
+def _require(read: Read) -> AnnData:
+    imputed = read()
+    if imputed is None:
+        fix = "impute them with `jamie impute`"
+        raise AbsentError("expected imputed values, which the run did not write", where="figures", fix=fix)
+    return imputed
 
 
 def _of_axes(draw: Callable[..., Any], *args: Any, **settings: Any) -> Figure:

@@ -32,6 +32,7 @@ from jamie.model.imputing import (
     uncertainty_layers,
 )
 from jamie.model.trained import TrainedModel
+from jamie.pl.carried import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.report.carried import evaluation_tables
 from jamie.report.imputed_files import save_imputed
@@ -41,7 +42,7 @@ from jamie.report.sharing import hand_on, shallow_copy
 if TYPE_CHECKING:
     from mudata import MuData
 
-EMBEDDING, SPLIT, MATCH_SCORE = "X_jamie", "jamie_split", "jamie_match_score"
+MATCH_SCORE = "jamie_match_score"
 LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes unasked
 
 log = logging.getLogger(__name__)

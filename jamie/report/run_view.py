@@ -16,10 +16,11 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.load import cell_annotations
 from jamie.model.query import Query
 from jamie.model.store import load_model
+from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.report.carried import method_table, read_table, stage_table, storable
 from jamie.report.explanation_files import load_explanations
 from jamie.report.finished import RESULT
-from jamie.report.layouts import DATA_LAYOUT, LATENT_LAYOUT, complete_layouts
+from jamie.report.layouts import complete_layouts
 from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
 from jamie.spec import Spec, load_spec
 
@@ -112,7 +113,7 @@ def _carried(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _complete(path: Path, spec: Spec, mdata: MuData) -> None:
     """Lay out the cells of a run that had no report, for which there was no need then."""
-    embedded = [m for m, adata in mdata.mod.items() if "X_jamie" in adata.obsm]
+    embedded = [m for m, adata in mdata.mod.items() if EMBEDDING in adata.obsm]
     bare = [m for m in embedded if DATA_LAYOUT not in mdata.mod[m].obsm]
     if not bare and all(LATENT_LAYOUT in mdata.mod[m].obsm for m in embedded):
         return
