@@ -21,6 +21,7 @@ from jamie.pipeline import require_same_data
 from jamie.report.ending import DEFAULT, PAGE, renew_page, reports_of
 from jamie.report.explanation_files import save_explanation
 from jamie.report.finished import FinishedRun
+from jamie.report.plots import FIGURES
 from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.spec import Ref, Spec, load_spec
 from jamie.training.device import device_for
@@ -128,7 +129,7 @@ def _written(refs: Sequence[Ref[Report]], run: Path, context: Context) -> tuple[
 def _link(run: Path, place: Path) -> None:
     """Show the files of a run in another folder, into which a report can be written; the run may be read-only."""
     for entry in run.iterdir():
-        if entry.name != PAGE:
+        if entry.name not in (PAGE, FIGURES):
             os.symlink(entry.resolve(), place / entry.name)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FAR_APART = 30  # ratio of the largest to the smallest value from which an axis is logarithmic
 MOST_COLUMNS, MOST_TICKS = 3, 8
-SUFFIXES = ("png", "svg")
+FIGURES, SUFFIXES = "figures", ("png", "svg")
 
 Style = Mapping[str, Any]
 
@@ -130,8 +130,8 @@ def add_legend(beside: Figure | Axes, names: Mapping[str, Style], *, lines: bool
 
 
 def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
-    """Write a figure into ``figures/``, as pixels (so many an inch) and as lines; return the files in that order."""
-    files = [f"figures/{name}.{suffix}" for suffix in SUFFIXES]
+    """Write a figure into `FIGURES`, as pixels (so many an inch) and as lines; return the files in that order."""
+    files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
     for file in files:
         with folder.writing(file) as path:
             figure.savefig(path, dpi=dpi, facecolor="white")
