@@ -19,6 +19,7 @@ from jamie.core.interfaces import (
     Pairing,
     Preprocessor,
     Reader,
+    Report,
     Schedule,
 )
 from jamie.core.registry import Provider, Registry
@@ -133,6 +134,7 @@ COMPONENTS = [
     component(Metric, "foscttm", higher_is_better=False, bounds=(0, 1)),
     component(Metric, "matching", higher_is_better=True, bounds=(0, 1)),
     component(Metric, "pearson", higher_is_better=True, bounds=(-1, 1)),
+    component(Report, "html"),
 ]
 
 
