@@ -193,7 +193,8 @@ class Resolver:
     def _items(self, annotation: Any, node: Node, key: str) -> Any:
         before = len(self.problems)
         values = [self.value(list_item(annotation), child, f"{key}[{i}]") for i, child in enumerate(node.value)]
-        limited = next((one for one in members(annotation) if get_origin(one) is Annotated), None)
+        lists = [one for one in members(annotation) if list_item(one) is not None]
+        limited = next((one for one in lists if get_origin(one) is Annotated), None)
         if limited is not None and len(self.problems) == before:
             self._check_length(limited, node, key)
         container = next(get_origin(bare(one)) for one in members(bare(annotation)) if list_item(one) is not None)

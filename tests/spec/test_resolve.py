@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
+from jamie.core.errors import SpecError
 from jamie.core.schema import fields_of
-from jamie.spec import evaluate_section, sections
+from jamie.spec import evaluate_section, load_spec, sections
 
 LINES = """jamie: 1
 data: toy
@@ -290,3 +291,14 @@ def test_every_key_is_documented(section):
 
 def test_the_sections_are_all_there():
     assert len(SECTIONS) >= 11
+
+
+@pytest.mark.parametrize("features", [3, ["AP width (ms)", 2]], ids=str)
+def test_a_number_within_limits_or_a_list(features):
+    (explainer,) = load_spec({"explain": [{"shap": {"features": features}}]}, reads_data=False).explain
+    assert explainer.build().features == features
+
+
+def test_a_number_beyond_the_limits_beside_a_list():
+    with pytest.raises(SpecError, match="expected a whole number > 0 or a list of .*, found 0"):
+        load_spec({"explain": [{"shap": {"features": 0}}]}, reads_data=False)
