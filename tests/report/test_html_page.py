@@ -77,8 +77,9 @@ def visit(browser):
     """Open a file, and keep what must not be: requests, errors, dialogs."""
     opened = []
 
-    def visit(path, width=1200, **settings):
+    def visit(path, width=1200, script="", **settings):
         page = browser.new_context(viewport={"width": width, "height": 800}, **settings).new_page()
+        page.add_init_script(script)
         page.wrong = []
         page.on("request", lambda one: one.url.startswith(ALLOWED) or page.wrong.append(one.url))
         page.on("console", lambda one: one.type == "error" and page.wrong.append(one.text))
@@ -291,6 +292,50 @@ def test_dark_mode_by_system_and_by_button(run, visit):
     assert luminance(page, "main section") < 0.15
     page.click("#theme")
     assert luminance(page) > 0.9
+    assert page.wrong == []
+
+
+FAINT = """
+  () => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = (text) => {
+      const linear = (one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+      const [r, g, b] = rgb(text).slice(0, 3).map((one) => linear(one / 255));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (element) => {
+      for (let one = element; one; one = one.parentElement) {
+        const [, , , alpha = 1] = rgb(getComputedStyle(one).backgroundColor);
+        if (alpha === 1) return getComputedStyle(one).backgroundColor;
+      }
+      return "rgb(255, 255, 255)";
+    };
+    const hasText = (element) => [...element.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
+    return [...document.querySelectorAll("body :not(script, option, optgroup, #plot *)")]
+      .filter((one) => hasText(one) && one.checkVisibility() && !one.disabled)
+      .map((one) => [one, [light(getComputedStyle(one).color), light(ground(one))].sort((a, b) => b - a)])
+      .filter(([, [over, under]]) => (over + 0.05) / (under + 0.05) < 4.5)
+      .map(([one]) => `${one.tagName}.${one.className} ${one.textContent.slice(0, 40)}`);
+  }
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(run, visit, scheme):
+    """Contrast of 4.5 at least, as WCAG 2 asks for at level AA."""
+    page = visit(run.out / "report.html", color_scheme=scheme)
+    page.wait_for_selector("#feature-table tbody tr")
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert page.evaluate(FAINT) == []
+    page.add_style_tag(content=".lead { color: grey; background: silver; }")
+    assert len(page.evaluate(FAINT)) == 1  # or it would find nothing ever
+
+
+def test_cells_are_drawn_without_webgl(run, visit):
+    page = visit(run.out / "report.html", script="HTMLCanvasElement.prototype.getContext = () => null")
+    page.locator("#plot").scroll_into_view_if_needed()
+    page.wait_for_selector("#plot[data-drawn] .scatterlayer .point")
+    assert page.locator("#plot .scatterlayer .point").count() == 120
     assert page.wrong == []
 
 
