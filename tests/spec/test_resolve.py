@@ -300,5 +300,5 @@ def test_a_number_within_limits_or_a_list(features):
 
 
 def test_a_number_beyond_the_limits_beside_a_list():
-    with pytest.raises(SpecError, match="expected a whole number > 0 or a list of .*, found 0"):
+    with pytest.raises(SpecError, match=r"expected a whole number > 0 or a list of .*, found 0"):
         load_spec({"explain": [{"shap": {"features": 0}}]}, reads_data=False)
