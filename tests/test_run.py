@@ -34,6 +34,7 @@ SPEC = {
     "evaluate": {"holdout": {"fraction": 0.2}, "known_pairs": {"fraction": 0.5}},
     "correspondence": {"infer": "unioncom", "rho": 0.7, "check": 0},
     "losses": {"alignment": {"weight": 31.25}},
+    "report": [],  # also where a run has a process of its own
 }
 
 
