@@ -62,7 +62,7 @@ def similarity(
     label = spec_of(mdata, _WHERE).labels[0]
     colours = label_colours(all_labels(mdata, label))
     shown = {name: colours.get(name, COLOURS[0]) for name in values.columns}
-    here = panels(1, ax, width=3.4, height=2.8, names=[*shown, MEAN])[0]
+    here = panels(1, ax, width=3.4, height=2.8, names=[*shown, _mean_name(against)])[0]
     for name, colour in shown.items():
         _cumulate(here, values[name], colour, 1.0)
     _cumulate(here, values.mean(axis=1), "black", 2.2)
@@ -70,7 +70,7 @@ def similarity(
     if against is not None:
         other = similarities(mdata, source, target, against, scope, fewest_cells)
         _cumulate(here, other.mean(axis=1), "#6E6E6E", 1.6, "--")
-        legend[f"{MEAN}, {against} (dashed)"] = "#6E6E6E"
+        legend[_mean_name(against)] = "#6E6E6E"
     here.set(xlabel=f"similarity of {target} from {source} (1 - JS distance)", ylabel="fraction of features")
     here.set_xlim(0, min(1.0, float(np.nanmax(values.to_numpy(float))) + 0.05))
     here.set_ylim(0, 1.01)
@@ -97,6 +97,10 @@ def similarities(
         problem = f"expected types with at least {fewest_cells} cells, found none"
         raise AbsentError(problem, where=_WHERE, fix="lower fewest_cells, or hold out more cells")
     return 1 - rows.set_index("feature")[list(names)].rename(columns=names)
+
+
+def _mean_name(method: str | None) -> str:
+    return MEAN if method is None else f"{MEAN}, {method} (dashed)"
 
 
 def _counts(mdata: MuData, source: str, label: str, scope: str) -> pd.Series:

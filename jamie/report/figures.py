@@ -58,11 +58,10 @@ def run_figures(view: RunView) -> Iterator[Drawn]:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Find room for everything once, instead of anew for each file; a second time mends what the first has moved."""
+    """Find room for everything once, instead of anew for each file, which takes as long as drawing it."""
     engine = figure.get_layout_engine()
     if engine is not None:
-        for _ in range(2):
-            engine.execute(figure)
+        engine.execute(figure)
         figure.set_layout_engine("none")
 
 
