@@ -129,6 +129,4 @@ def test_serious_ones_come_first_and_nothing_is_said_twice():
 def test_pairs_that_the_model_was_not_told():
     pairs = [{"a": "rna", "b": "protein", "shared_a": 500, "known_a": 0}]
     run = files(posterior={}, pairing={"cells": {"rna": 500, "protein": 500}, "pairs": pairs, "alone": {}, "in_all": 0})
-    assert texts(run) == [
-        "The model was told no pair of rna and protein; 500 true pairs were hidden from it, to judge it by."
-    ]
+    assert texts(run) == ["The run was told no pair of rna and protein; 500 true pairs were hidden, to judge it by."]

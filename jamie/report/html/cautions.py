@@ -179,8 +179,8 @@ def _no_pairs(run: RunFiles) -> Iterator[Caution]:
     for pair in run.pairing.get("pairs", []):
         if not pair["known_a"]:
             shared = pair["shared_a"]
-            judged = f"; {shared:,} true pairs were hidden from it, to judge it by" if shared else ""
-            yield Caution(f"The model was told no pair of {pair['a']} and {pair['b']}{judged}.")
+            judged = f"; {shared:,} true pairs were hidden, to judge it by" if shared else ""
+            yield Caution(f"The run was told no pair of {pair['a']} and {pair['b']}{judged}.")
 
 
 def _imputability(imputability: Mapping[tuple[str, str], pd.Series]) -> list[Caution]:

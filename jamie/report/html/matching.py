@@ -50,7 +50,7 @@ def _judged(what: str, values: Mapping[str, Any], quantile: str, pairs: int | No
     if quantile not in values:
         return
     yield what, f"{pairs:,} pairs" if pairs else "yes"
-    yield "Cells that match better than the partner", f"{values[quantile]:.1%} (0 % is best, 50 % chance)"
+    yield "Cells that match better than the partner", f"{values[quantile]:.1%} (0% is best, 50% chance)"
     if "top1" in values:
-        text = f"{values['top1']:.1%} of cells, {number(100 * values['top1_chance'])} % by chance"
+        text = f"{values['top1']:.1%} of cells, {number(100 * values['top1_chance'])}% by chance"
         yield "Best match is the partner", text
