@@ -240,6 +240,40 @@ def test_nan_is_allowed_where_the_first_preprocessor_takes_it():
         Fills().fit(X, toy.obs("rna"))
 
 
+def test_an_explainer_returns_an_explanation():
+    class Tables(jamie.Explainer):
+        """Returns a table."""
+
+        name = "tables"
+
+        def _explain(self, subject, context):
+            return pd.DataFrame()
+
+    words = (
+        "explainer 'tables': expected _explain to return an Explanation, found DataFrame\n"
+        r"  return jamie.Explanation\(self.name, title, tables=\{...\}\)"
+    )
+    with pytest.raises(ContractError, match=words):
+        Tables().explain(toy.Subject(), jamie.Context())
+
+
+def test_a_report_writes_what_it_says(tmp_path):
+    class Promises(jamie.Report):
+        """Says that it has written."""
+
+        name = "promises"
+
+        def _write(self, run, context):
+            return [run / "report.html"]
+
+    with pytest.raises(
+        ContractError, match=r"report 'promises': expected the files that _write returns, found no .*html"
+    ):
+        Promises().write(tmp_path, jamie.Context())
+    (tmp_path / "report.html").touch()
+    assert Promises().write(tmp_path, jamie.Context()) == (tmp_path / "report.html",)
+
+
 def test_each_kind_is_public_under_its_own_name():
     assert set(KINDS.values()) == set(INTERFACES)
     for interface in INTERFACES:
