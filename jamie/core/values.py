@@ -58,6 +58,26 @@ def column_means(X: Matrix) -> NDArray[np.float64]:
     return totals / np.maximum(counts, 1)
 
 
+def column_variances(X: Matrix) -> NDArray[np.float64]:
+    """(p,) population variances, without the values that are missing; NaN where all are."""
+    n, p = X.shape
+    entries: Any = X
+    mean = column_means(X)
+    if sparse.issparse(X):
+        known = ~np.isnan(entries.data)
+        apart = np.where(known, entries.data - mean[entries.indices], 0) ** 2
+        n_zero = n - np.bincount(entries.indices, minlength=p)
+        counts = n_zero + np.bincount(entries.indices[known], minlength=p)
+        squares = np.bincount(entries.indices, apart, minlength=p) + n_zero * mean**2
+    else:
+        squares, counts = np.zeros(p), np.zeros(p)
+        for rows in row_blocks(n, p):
+            apart = entries[rows] - mean
+            squares += np.nansum(apart**2, axis=0)
+            counts += np.count_nonzero(~np.isnan(apart), axis=0)
+    return np.where(counts > 0, squares / np.maximum(counts, 1), np.nan)
+
+
 def column_range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Lowest and highest value (p,) of each column; NaN where it has no value."""
     if sparse.issparse(X):

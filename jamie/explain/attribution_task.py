@@ -94,7 +94,10 @@ def _labelled(subject: Explainable, direction: Direction, modality: str, cells: 
 def _itself(subject: Explainable, modality: str, cells: Indices, reference: str, voters: Indices) -> sparse.csr_array:
     """(n, n_v) voters that are the cell itself, or its partner."""
     if modality == reference:
-        return sparse.csr_array((cells[:, None] == voters).astype(np.float32))
+        at = pd.Index(voters).get_indexer(pd.Index(cells))
+        found = np.flatnonzero(at >= 0)
+        shape = (len(cells), len(voters))
+        return sparse.csr_array((np.ones(len(found), np.float32), (found, at[found])), shape=shape)
     truth = subject.dataset.truth.between(modality, reference).matrix
     return sparse.csr_array(truth[cells][:, voters])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
-from jamie.core.values import dense
+from jamie.core.values import column_means, column_variances, dense
 from jamie.pl.carried import SPLIT, AbsentError, measured, modality, partners
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class Compared:
     def training_moments(
         self, mdata: MuData, features: Sequence[str]
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Mean and standard deviation (f,) of features over the training cells, NaN left out."""
+        """Mean and standard deviation (f,) of features over the training cells, missing values left out."""
         split = mdata.mod[self.target].obs.get(SPLIT)
         used = slice(None) if split is None else np.flatnonzero(split.to_numpy() == "train")
-        values = dense(self.block.X[used][:, self.block.features.get_indexer(pd.Index(features))]).astype(np.float64)
-        return np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        values = self.block.X[used][:, self.block.features.get_indexer(pd.Index(features))]
+        return column_means(values), np.sqrt(column_variances(values))
 
 
 def compared(mdata: MuData, imputed: AnnData, where: str, features: Sequence[str] | None = None) -> Compared:

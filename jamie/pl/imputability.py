@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jamie.core.values import column_variances
 from jamie.pl.carried import AbsentError, measured, modality
 from jamie.pl.direct_labels import name_points
 from jamie.pl.style import COLOURS, panels, point_look, styled
@@ -45,7 +46,7 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
         raise AbsentError(f'expected var["{key}"] of {target}, found none', where=_WHERE, fix=fix)
     block = measured(mdata, target, _WHERE)
     score = adata.var[key].reindex(block.features).to_numpy(float)
-    spread = _variance(block.X)
+    spread = column_variances(block.X)
     known = np.isfinite(score) & (spread > 0)
     if not known.any():
         problem = f'expected numbers in var["{key}"] of {target}, found none'
@@ -59,17 +60,6 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
     here.set(xlabel=f"variance of the feature of {target}, measured", ylabel=f"imputability from {source}")
     _name_best(here, spread, score, known, block.features.to_numpy(str), n_named)
     return here
-
-
-def _variance(X: object) -> np.ndarray:
-    """(p,) variance of each feature, in double precision; NaN left out."""
-    from scipy import sparse
-
-    if sparse.issparse(X):
-        values = X.astype(np.float64)  # type: ignore[attr-defined]  # a matrix of scipy
-        mean = np.asarray(values.mean(axis=0)).ravel()
-        return np.asarray(values.multiply(values).mean(axis=0)).ravel() - mean**2
-    return np.asarray(np.nanvar(np.asarray(X, np.float64), axis=0))
 
 
 def _name_best(

@@ -3,7 +3,15 @@ import pytest
 from scipy import sparse
 
 from jamie.core import values
-from jamie.core.values import NotFinite, column_means, not_finite, percent, row_blocks, stored_position
+from jamie.core.values import (
+    NotFinite,
+    column_means,
+    column_variances,
+    not_finite,
+    percent,
+    row_blocks,
+    stored_position,
+)
 
 
 @pytest.fixture(params=[2**21, 3])
@@ -61,3 +69,15 @@ def test_percentages_are_never_exponential(part, text):
 
 def test_a_percentage_too_small_to_write_is_not_0():
     assert percent(1, 1e6) == "less than 0.01 %"
+
+
+@pytest.mark.usefixtures("block_values")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_array])
+def test_column_variances_are_those_of_numpy_and_missing_where_all_is(as_matrix):
+    X = np.random.default_rng(0).poisson(0.5, size=(40, 5)).astype(np.float32) + np.float32([1000, 0, 0, 0, 0])
+    X[::3, 1], X[:, 3], X[:, 4] = np.nan, np.nan, 0
+    found = column_variances(as_matrix(X))
+    assert np.isnan(found[3])
+    kept = [0, 1, 2, 4]
+    assert found[kept] == pytest.approx(np.nanvar(X[:, kept].astype(np.float64), axis=0), rel=1e-10)

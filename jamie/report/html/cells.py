@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.values import dense
+from jamie.core.values import column_variances, dense
+from jamie.pl.carried import DATA_LAYOUT as OWN
+from jamie.pl.carried import LATENT_LAYOUT as JOINT
 from jamie.report.correspondence_files import FOLDER
 from jamie.report.html.feature_table import best_features
 from jamie.report.html.files import RunFiles
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-JOINT, OWN = "X_jamie_umap", "X_data_umap"
 MOST_LEVELS, MOST_COLUMNS = 60, 6  # of columns that are neither labels nor written by the run
 FEW_ENOUGH = 20_000  # features of which the variance is computed
 NO_PARTNER, NOT_SHOWN, SAME_NAME = -1, -2, -3
@@ -275,6 +276,5 @@ def _chosen(adata: AnnData, values: Any, best: Sequence[str], n: int) -> list[st
     known = [name for name in best if name in adata.var_names][:n]
     if known or adata.n_vars > FEW_ENOUGH:
         return known or list(adata.var_names[:n])
-    squares = np.asarray((values.multiply(values) if sparse.issparse(values) else values**2).mean(axis=0)).ravel()
-    variance = squares - np.asarray(values.mean(axis=0)).ravel() ** 2
+    variance = column_variances(sparse.csr_array(values) if sparse.issparse(values) else np.asarray(values))
     return list(adata.var_names[np.argsort(-np.nan_to_num(variance), kind="stable")[:n]])
