@@ -50,7 +50,7 @@ class SimulateRegulatory(Reader):
     and scMultiSim, but not their model.
 
     As there are hundreds of links, finding them takes a model that lets as many directions through: at the default
-    sizes 200 principal components of the peaks (`pca: {n_components: 200}`) and `model.latent_dim: 64`.
+    sizes all peaks in place of their principal components (`preprocess: [standardize]`) and `model.latent_dim: 128`.
 
     X holds counts divided by the cell's total, times the mean total, and log(1 + x) of that, for the default
     preprocessing does not normalise; ``layers["counts"]`` the counts; ``layers["expected"]`` what would be counted on
