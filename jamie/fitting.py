@@ -16,6 +16,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.core.meter import Meter, Usage, metered
+from jamie.core.scoring import OURS
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality import Quality, assess_all
 from jamie.correspondence.ties import require_ties
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 
 COLLAPSED = 0.01  # standard deviation of latent means below which no latent is used; the prior's is 1
 CHECKPOINT, REFIT_CHECKPOINT = "checkpoint/training.safetensors", "checkpoint/refit.safetensors"
-OURS = "jamie"  # the name of the model among the methods
 REFIT = "refit "  # before the names of stages in which the model is fitted again on all cells
 
 

@@ -16,6 +16,7 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError, OutputError
 from jamie.core.files import written_whole
 from jamie.core.interfaces.reader import Reader
+from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import cell_annotations
@@ -24,7 +25,6 @@ from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.stored import stored_cells, stored_modalities
-from jamie.fitting import OURS
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
+from jamie.core.scoring import OURS
 from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
-from jamie.fitting import OURS, REFIT, evaluate_all
+from jamie.fitting import REFIT, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.model.imputing import UNCERTAINTY
 from jamie.pipeline import require_same_data

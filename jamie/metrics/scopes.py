@@ -16,6 +16,7 @@ from jamie.core.data import Dataset, Split
 log = logging.getLogger(__name__)
 
 ALL, TRAINING, HELD_OUT_PAIRS, HELD_OUT_CELLS = "all", "training_cells", "held_out_pairs", "held_out_cells"
+PREFERRED = (HELD_OUT_CELLS, HELD_OUT_PAIRS, ALL, TRAINING)  # the most honest first
 
 MOST_DISTINCT = 0.5  # of the labelled cells; a label that hardly any two cells share tells nothing
 

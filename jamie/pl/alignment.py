@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.pl.carried import OURS, AbsentError, choose_scope, table
+from jamie.core.scoring import OURS
+from jamie.pl.carried import AbsentError, choose_scope, table, told_labels
 from jamie.pl.direct_labels import name_points
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
 
@@ -48,7 +49,7 @@ def alignment(
     """
     scores = alignment_scores(mdata, source, target, scope)
     here = panels(1, ax, width=3.6, height=3.2)[0]
-    told = _told_labels(mdata)
+    told = told_labels(mdata)
     for method in scores.index:
         ours = method == OURS
         colour = OURS_COLOUR if ours else COLOURS[0]
@@ -87,11 +88,6 @@ def alignment_scores(
         raise AbsentError("expected a method with both scores, found none", where=_WHERE, fix="name another scope")
     scores.attrs["scope"] = honest
     return scores
-
-
-def _told_labels(mdata: MuData) -> set[str]:
-    methods = mdata.uns["jamie"].get("methods", pd.DataFrame())
-    return set(methods.loc[methods["told_labels"].astype(bool), "method"]) if len(methods) else set()
 
 
 def _point_to_better(ax: Axes, scores: pd.DataFrame) -> None:

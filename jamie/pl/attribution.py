@@ -9,7 +9,7 @@ import pandas as pd
 
 from jamie.core.explaining import Explanation
 from jamie.pl.explained import rows_of, shortened, table_of
-from jamie.pl.style import COLOURS, in_order, panels, styled
+from jamie.pl.style import COLOURS, LINE, in_order, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def _draw(ax: Axes, part: pd.DataFrame, markers: set[str]) -> None:
         if one:
             text.set(fontweight="bold", color=_MARKED)
     ax.set_ylim(len(part) - 0.4, -0.6)
-    ax.axvline(0, color="#999999", linewidth=0.7)
+    ax.axvline(0, color=LINE, linewidth=0.7)
 
 
 def _enriched(table: pd.DataFrame | None, label: str) -> str:

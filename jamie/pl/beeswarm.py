@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jamie.core.explaining import Explanation
 from jamie.pl.explained import LOWERS, RAISES, shortened, target_values
-from jamie.pl.style import UNKNOWN, panels, styled
+from jamie.pl.style import LINE, UNKNOWN, figure_of, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def beeswarm(
     shown = of.ranked()[:n_features]
     here = panels(1, ax, width=4.4, height=0.9 + 0.27 * len(shown))[0]
     ramp = LinearSegmentedColormap.from_list("low to high", [LOWERS, "#8F6A8A", RAISES])
-    here.axvline(0, color="#999999", linewidth=0.7, zorder=0)
+    here.axvline(0, color=LINE, linewidth=0.7, zorder=0)
     for row, j in enumerate(shown):
         level = _levels(of.X[:, j])
         where = row + _TALLEST * _spread(of.values[:, j])
@@ -93,9 +93,7 @@ def _spread(values: NDArray[np.floating]) -> NDArray[np.floating]:
 def _explain_colours(ax: Axes, ramp: object) -> None:
     from matplotlib.cm import ScalarMappable
 
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    bar = figure.colorbar(ScalarMappable(cmap=ramp), ax=ax, aspect=30, pad=0.02, fraction=0.05)  # type: ignore[arg-type]
+    bar = figure_of(ax).colorbar(ScalarMappable(cmap=ramp), ax=ax, aspect=30, pad=0.02, fraction=0.05)  # type: ignore[arg-type]
     bar.set_ticks([0, 1], labels=["low", "high"])
     bar.ax.tick_params(length=0)
     bar.set_label("the feature's own value", labelpad=-14)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.pl.carried import OURS, AbsentError, spec_of
+from jamie.core.scoring import OURS
+from jamie.pl.carried import AbsentError, spec_of
 from jamie.pl.compared import Compared, compared
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, point_look, styled
 

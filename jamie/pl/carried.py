@@ -17,6 +17,7 @@ from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
 from jamie.data.blocks import choose_block
 from jamie.data.load import cell_annotations
+from jamie.metrics.scopes import PREFERRED
 from jamie.spec import Spec, load_spec
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 EMBEDDING, SPLIT = "X_jamie", "jamie_split"
 DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
-OURS = "jamie"
-SCOPES = ("held_out_cells", "held_out_pairs", "all", "training_cells")  # the most honest first
 _FROM_A_RUN = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
 
 
@@ -73,6 +72,12 @@ def spec_of(mdata: MuData, where: str) -> Spec:
     if not text:
         raise AbsentError("expected the spec of a run, found none", where=where, fix=_FROM_A_RUN)
     return _spec(str(text))
+
+
+def told_labels(mdata: MuData) -> set[str]:
+    """Return the methods that were told the labels, by which they must not be compared."""
+    methods = mdata.uns["jamie"].get("methods", pd.DataFrame())
+    return set(methods.loc[methods["told_labels"].astype(bool), "method"]) if len(methods) else set()
 
 
 def modalities_of(mdata: MuData) -> list[str]:
@@ -150,7 +155,7 @@ def choose_scope(rows: pd.DataFrame, scope: str | None, where: str) -> tuple[str
     AbsentError
         Where there are no rows of that scope.
     """
-    found = [one for one in SCOPES if (rows["scope"] == one).any()]
+    found = [one for one in PREFERRED if (rows["scope"] == one).any()]
     if not found or (scope is not None and scope not in found):
         problem = f"expected scores of {scope or 'any cells'}, found {', '.join(found) or 'none'}"
         raise AbsentError(problem, where=where, fix="name a scope that the run has scored")

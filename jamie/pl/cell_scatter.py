@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
-from jamie.pl.carried import OURS, AbsentError, all_labels, column, spec_of
+from jamie.pl.carried import AbsentError, all_labels, column, spec_of
 from jamie.pl.compared import Compared, compared
 from jamie.pl.style import COLOURS, OTHERS, UNKNOWN, in_order, label_colours, name_colours, panels, point_look, styled
 

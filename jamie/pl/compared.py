@@ -14,13 +14,13 @@ from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
 from jamie.core.values import column_means, column_variances, dense
+from jamie.metrics.transfer import HELD_OUT, TRAIN
 from jamie.pl.carried import SPLIT, AbsentError, measured, modality, partners
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-HELD_OUT = "held_out"
 _MOST_VALUES = 2**25  # of one matrix; of more cells a part, taken evenly, stands for all
 _FEWEST_CELLS = 3
 
@@ -66,7 +66,7 @@ class Compared:
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Mean and standard deviation (f,) of features over the training cells, missing values left out."""
         split = mdata.mod[self.target].obs.get(SPLIT)
-        used = slice(None) if split is None else np.flatnonzero(split.to_numpy() == "train")
+        used = slice(None) if split is None else np.flatnonzero(split.to_numpy() == TRAIN)
         values = self.block.X[used][:, self.block.features.get_indexer(pd.Index(features))]
         return column_means(values), np.sqrt(column_variances(values))
 

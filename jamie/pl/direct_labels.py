@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.pl.style import LINE, figure_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -42,9 +44,9 @@ def name_points(
     optional
         Leave out names for which there is no room.
     """
-    figure = ax.get_figure(root=True)
-    if figure is None or not len(points):
+    if not len(points):
         return
+    figure = figure_of(ax)
     figure.draw_without_rendering()  # only then is it known how large the panel is
     extent = ax.get_window_extent()
     room = np.array([extent.width, extent.height]) * 72 / figure.dpi
@@ -58,7 +60,7 @@ def name_points(
         if optional and not fits:
             continue
         taken.append(_box(place + offset, box))
-        line = {"arrowstyle": "-", "linewidth": 0.5, "color": "#999999", "shrinkA": 0, "shrinkB": 3}
+        line = {"arrowstyle": "-", "linewidth": 0.5, "color": LINE, "shrinkA": 0, "shrinkB": 3}
         far = np.maximum(np.abs(offset) - box / 2, 0)
         ax.annotate(
             name,

@@ -12,8 +12,9 @@ from jamie.core.explaining import Explanation
 from jamie.core.suggest import choose_from
 from jamie.core.values import dense
 from jamie.pl.carried import AbsentError
+from jamie.pl.style import COLOURS
 
-LOWERS, RAISES = "#0072B2", "#D55E00"  # blue and vermillion, of values below and above the usual
+LOWERS, RAISES = COLOURS[0], COLOURS[1]  # blue and vermillion, of values below and above the usual
 UNPERTURBED = "#C40000"  # the line of the model as it is
 LATENT = "latent"
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.metrics.wins import Wins, count_wins
-from jamie.pl.carried import OURS, AbsentError, choose_scope, table
+from jamie.pl.carried import AbsentError, choose_scope, table
 from jamie.pl.style import OTHERS, OURS_COLOUR, panels, point_look, styled
 
 if TYPE_CHECKING:

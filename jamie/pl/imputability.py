@@ -9,7 +9,7 @@ import numpy as np
 from jamie.core.values import column_variances
 from jamie.pl.carried import AbsentError, measured, modality
 from jamie.pl.direct_labels import name_points
-from jamie.pl.style import COLOURS, panels, point_look, styled
+from jamie.pl.style import COLOURS, LINE, panels, point_look, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
     if spread[known].max() / spread[known].min() > _FAR_APART:
         here.set_xscale("log")
         here.set_xticks([], minor=True)
-    here.axhline(0, color="#999999", linewidth=0.7)
+    here.axhline(0, color=LINE, linewidth=0.7)
     here.set(xlabel=f"variance of the feature of {target}, measured", ylabel=f"imputability from {source}")
     _name_best(here, spread, score, known, block.features.to_numpy(str), n_named)
     return here

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jamie.core.explaining import Explanation
 from jamie.pl.explained import UNPERTURBED, shortened, table_of
-from jamie.pl.style import COLOURS, UNKNOWN, panels, styled
+from jamie.pl.style import COLOURS, RANDOM, UNKNOWN, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def knockout(explanation: Explanation, *, n_features: int = 14, n_random: int = 
 def _hanging_bars(ax: Axes, rows: pd.DataFrame, places: list[float], baseline: float, n_top: int) -> None:
     """Draw a bar for each change, from the baseline; one that is only estimated is hollow."""
     change = rows["change"].where(rows["exact"], rows["estimate"]).fillna(0).to_numpy(float)
-    colours = [COLOURS[0]] * n_top + ["#9A9A9A"] * (len(rows) - n_top)
+    colours = [COLOURS[0]] * n_top + [RANDOM] * (len(rows) - n_top)
     for place, value, colour, exact in zip(places, change, colours, rows["exact"], strict=True):
         look: dict[str, Any] = {"color": colour} if exact else {"facecolor": "none", "edgecolor": colour}
         ax.barh(place, value, left=baseline, height=0.72, **look)
@@ -79,7 +79,7 @@ def _name_parts(ax: Axes, baseline: float, n_random: int, exact: bool) -> None:
     handles: list[Any] = [Line2D([], [], color=UNPERTURBED, linewidth=1.2, label=f"all features ({baseline:.3g})")]
     handles.append(Patch(color=COLOURS[0], label="without this one"))
     if n_random:
-        handles.append(Patch(color="#9A9A9A", label="without one drawn at random"))
+        handles.append(Patch(color=RANDOM, label="without one drawn at random"))
     if not exact:
         handles.append(Patch(facecolor="none", edgecolor=UNKNOWN, label="estimated"))
     ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2)

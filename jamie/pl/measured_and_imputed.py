@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.pl.carried import OURS, AbsentError, all_labels, choose_scope, column, results, spec_of
+from jamie.core.scoring import OURS
+from jamie.pl.carried import AbsentError, all_labels, choose_scope, column, results, spec_of
 from jamie.pl.compared import Compared, compared
-from jamie.pl.style import in_order, label_colours, panels, styled
+from jamie.pl.style import COLOURS, in_order, label_colours, panels, styled
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,7 +71,7 @@ def measured_and_imputed(
     for row, (said, found) in enumerate(values.items()):
         for k, feature in enumerate(chosen):
             here = axes[row * len(chosen) + k]
-            _boxes(here, found[:, k], types, {name: colours.get(name, "#0072B2") for name in present})
+            _boxes(here, found[:, k], types, {name: colours.get(name, COLOURS[0]) for name in present})
             here.set_ylabel(said if k == 0 else "")
             if row == 0:
                 here.set_title(feature, wrap=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jamie.core.explaining import Explanation
 from jamie.pl.explained import shortened, target_values, targets_of
-from jamie.pl.style import panels, styled
+from jamie.pl.style import figure_of, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,9 +51,7 @@ def shap_heatmap(
     here.set_yticks(range(len(targets)), [shortened(name) for name in targets])
     here.tick_params(length=0)
     here.spines[:].set_visible(False)
-    figure = here.get_figure(root=True)
-    assert figure is not None
-    bar = figure.colorbar(image, ax=here, pad=0.02, fraction=0.04)
+    bar = figure_of(here).colorbar(image, ax=here, pad=0.02, fraction=0.04)
     bar.set_label("Shapley values, mean size\n(sd of the prediction)")
     bar.outline.set_visible(False)
     return here

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.pl.carried import OURS, SCOPES, SPLIT, AbsentError, all_labels, choose_scope, column, spec_of, table
-from jamie.pl.style import COLOURS, LONGEST_COLUMN, in_order, label_colours, name_colours, panels, styled
+from jamie.core.scoring import OURS
+from jamie.metrics.scopes import HELD_OUT_CELLS
+from jamie.metrics.transfer import HELD_OUT
+from jamie.pl.carried import SPLIT, AbsentError, all_labels, choose_scope, column, spec_of, table
+from jamie.pl.style import COLOURS, LONGEST_COLUMN, OTHERS, in_order, label_colours, name_colours, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +72,8 @@ def similarity(
     legend = {name: shown[name] for name in in_order(shown)} | {MEAN: "black"}
     if against is not None:
         other = similarities(mdata, source, target, against, scope, fewest_cells)
-        _cumulate(here, other.mean(axis=1), "#6E6E6E", 1.6, "--")
-        legend[_mean_name(against)] = "#6E6E6E"
+        _cumulate(here, other.mean(axis=1), OTHERS, 1.6, "--")
+        legend[_mean_name(against)] = OTHERS
     here.set(xlabel=f"similarity of {target} from {source} (1 - JS distance)", ylabel="fraction of features")
     here.set_xlim(0, min(1.0, float(np.nanmax(values.to_numpy(float))) + 0.05))
     here.set_ylim(0, 1.01)
@@ -107,8 +110,8 @@ def _counts(mdata: MuData, source: str, label: str, scope: str) -> pd.Series:
     """Cells of each type among those that are scored."""
     types = column(mdata, source, label, _WHERE).astype(object)
     split = mdata.mod[source].obs.get(SPLIT)
-    if scope == SCOPES[0] and split is not None:
-        types = types[split.to_numpy() == "held_out"]
+    if scope == HELD_OUT_CELLS and split is not None:
+        types = types[split.to_numpy() == HELD_OUT]
     return types.dropna().astype(str).value_counts()
 
 

@@ -28,6 +28,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 UNKNOWN = "#C8C8C8"  # of cells without a label
 OURS_COLOUR = COLOURS[1]  # of the model, among other methods
 OTHERS = "#6E6E6E"
+LINE = "#999999"  # of zero, and from one mark to another
+RANDOM = "#9A9A9A"  # drawn at random, to compare with
 LOOK = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -172,8 +174,8 @@ def name_colours(
         for name, colour in colours.items()
     ]
     look: dict[str, Any] = {"handletextpad": 0.2, "columnspacing": 0.8, "labelspacing": 0.3, "borderaxespad": 0.2}
-    figure = ax.get_figure(root=True)
-    if below and figure is not None and len(handles) > LONGEST_COLUMN:
+    figure = figure_of(ax)
+    if below and len(handles) > LONGEST_COLUMN:
         columns = max(int(figure.get_figwidth() / _width(colours)), 1)
         figure.legend(handles, list(colours), loc="outside lower center", ncols=columns, **look)
     else:
@@ -185,6 +187,13 @@ def without_ticks(ax: Axes) -> None:
     """Take the ticks from axes whose numbers mean nothing, as those of a UMAP."""
     ax.set_xticks([])
     ax.set_yticks([])
+
+
+def figure_of(drawn: Axes | Sequence[Axes]) -> Figure:
+    """Return the figure of axes."""
+    figure = (drawn[0] if isinstance(drawn, Sequence) else drawn).get_figure(root=True)
+    assert figure is not None  # only axes that were removed have none
+    return figure
 
 
 def _width(names: Iterable[str]) -> float:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.pl.carried import OURS, AbsentError, results
+from jamie.core.scoring import OURS
+from jamie.pl.carried import AbsentError, results
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
 
 if TYPE_CHECKING:

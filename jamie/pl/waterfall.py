@@ -12,7 +12,7 @@ from jamie.core.errors import DataError
 from jamie.core.explaining import Explanation
 from jamie.core.suggest import choose_from
 from jamie.pl.explained import LOWERS, RAISES, TargetValues, shortened, target_values
-from jamie.pl.style import panels, styled
+from jamie.pl.style import LINE, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,12 +63,12 @@ def waterfall(
     here = panels(1, ax, width=4.6, height=1.0 + 0.24 * len(rows.names))[0]
     here.barh(range(len(rows.names)), rows.steps, left=rows.starts, color=rows.colours, height=0.72)
     for i, end in enumerate(rows.ends[:-1]):
-        here.plot([end, end], [i - 0.36, i + 1.36], color="#999999", linewidth=0.6)
+        here.plot([end, end], [i - 0.36, i + 1.36], color=LINE, linewidth=0.6)
     here.set_xlim(*rows.limits())
     _name_steps(here, rows)
     here.set_yticks(range(len(rows.names)), rows.names)
     here.set_ylim(-0.9, len(rows.names) - 0.1)
-    for place, colour in ((of.base[row], "#999999"), (of.prediction[row], "black")):
+    for place, colour in ((of.base[row], LINE), (of.prediction[row], "black")):
         here.axvline(place, color=colour, linewidth=0.7, linestyle=":")
     here.set_xlabel(f"{of.unit}: usual {of.base[row]:.3g}, of this cell {of.prediction[row]:.3g}")
     here.set_title(f"cell {shortened(str(of.cells[row]))}", loc="left")

@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
+from jamie.metrics.transfer import TRAIN
 from jamie.metrics.wins import count_wins
 from jamie.report.correspondence_files import FOLDER
 from jamie.report.finished import FinishedRun
@@ -193,7 +194,7 @@ def _held_out(run: FinishedRun) -> str:
         f"{modality}\t{cell}"
         for modality, obs in run.annotations().items()
         if SPLIT in obs
-        for cell in sorted(obs.index[obs[SPLIT] != "train"])
+        for cell in sorted(obs.index[obs[SPLIT] != TRAIN])
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -13,6 +13,7 @@ import pandas as pd
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
+from jamie.metrics.transfer import TRAIN
 from jamie.report.results import SPLIT
 from jamie.report.run_folder import MANIFEST, RunFolder
 
@@ -110,7 +111,7 @@ class FinishedRun:
                     where=str(self.path / RESULT),
                     fix="run the spec again",
                 )
-            train[m] = (obs[SPLIT].loc[data.cells] == "train").to_numpy()
+            train[m] = (obs[SPLIT].loc[data.cells] == TRAIN).to_numpy()
         return Split(train)
 
     def _read(self, name: str, read: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import combinations
@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie import pl
+from jamie.core.scoring import OURS
+from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
-from jamie.pl.carried import OURS, SCOPES, AbsentError, all_labels, directions, modalities_of
+from jamie.pl.carried import AbsentError, all_labels, directions, modalities_of, told_labels
 from jamie.pl.compared import compared
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
-from jamie.pl.style import in_order, label_colours, name_colours, panels, styled
+from jamie.pl.style import figure_of, in_order, label_colours, name_colours, panels, styled
 from jamie.report.layouts import MOST_CELLS
 from jamie.report.run_view import RunView
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from mudata import MuData
 
@@ -77,7 +78,7 @@ def _embedding(view: RunView) -> Iterator[Planned]:
         ):
             draw = partial(_of_axes, pl.umaps, view.mdata, label, names, of=of)
             text = f"{caption}, coloured by {label}.{said}"
-            yield Planned(f"umap_{of}_{label}".replace("/", "_"), "embedding", f"{title}, by {label}", text, draw)
+            yield Planned(_name("umap", of, label), "embedding", f"{title}, by {label}", text, draw)
     caption = f"UMAP of the latents of all modalities, coloured by modality: well mixed where they are aligned.{said}"
     draw = partial(_of_axes, pl.umap, view.mdata)
     yield Planned("umap_latents_modality", "embedding", "Cells in the latent space, by modality", caption, draw)
@@ -162,7 +163,7 @@ def _training(view: RunView) -> Iterator[Planned]:
 def _alignments(view: RunView, a: str, b: str) -> Figure:
     """Draw a panel for each scope in which there are both scores."""
     metrics = view.mdata.uns["jamie"].get("metrics", pd.DataFrame())
-    scopes = [one for one in SCOPES if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
+    scopes = [one for one in PREFERRED if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
     if not scopes:
         raise AbsentError("expected both scores of alignment, found none", where="alignment")
     axes = panels(len(scopes), None, width=3.0, height=2.9, columns=2 if len(scopes) == 4 else 3)
@@ -216,9 +217,7 @@ def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
         rows = feature_scores(view.mdata, source, target, metric)
     except AbsentError:
         return []
-    methods = view.mdata.uns["jamie"].get("methods", pd.DataFrame())
-    told = set(methods.loc[methods["told_labels"].astype(bool), "method"]) if len(methods) else set()
-    means = rows[~rows["method"].isin({OURS, *told})].groupby("method")[metric].mean()
+    means = rows[~rows["method"].isin({OURS, *told_labels(view.mdata)})].groupby("method")[metric].mean()
     return [str(name) for name in means.sort_values(ascending=not higher_is_better(view.mdata, metric)).index]
 
 
@@ -230,8 +229,8 @@ def _allowed(draw: Callable[..., Any], *args: Any) -> bool:
     return True
 
 
-def _name(kind: str, *modalities: str) -> str:
-    return "_".join((kind, *modalities)).replace("/", "_")
+def _name(kind: str, *of: str) -> str:
+    return "_".join((kind, *of)).replace("/", "_")
 
 
 def _of_imputed(draw: Callable[..., Any], mdata: MuData, read: Read) -> Figure:
@@ -249,10 +248,3 @@ def _require(read: Read) -> AnnData:
 def _of_axes(draw: Callable[..., Any], *args: Any, **settings: Any) -> Figure:
     """Return the figure that a function of `jamie.pl` draws in."""
     return figure_of(draw(*args, **settings))
-
-
-def figure_of(drawn: Axes | Sequence[Axes]) -> Figure:
-    """Return the figure of axes."""
-    figure = (drawn[0] if isinstance(drawn, Sequence) else drawn).get_figure(root=True)
-    assert figure is not None  # only axes that were removed have none
-    return figure

@@ -22,6 +22,7 @@ from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
+from jamie.metrics.transfer import HELD_OUT, TRAIN
 from jamie.model.imputing import (
     DISTANCE,
     IMPUTABILITY,
@@ -58,7 +59,7 @@ def cell_columns(prepared: Prepared, inference: Inference | None, model: Trained
     columns = {}
     for m, data in prepared.dataset.modalities.items():
         train = prepared.split.train[m]
-        columns[m] = pd.DataFrame({SPLIT: pd.Categorical(np.where(train, "train", "held_out"))}, index=data.cells)
+        columns[m] = pd.DataFrame({SPLIT: pd.Categorical(np.where(train, TRAIN, HELD_OUT))}, index=data.cells)
         if inference is not None and inference.correspondences.n_pairs:
             columns[m][MATCH_SCORE] = _match_scores(m, prepared.dataset.known, inference, train)
         columns[m] = columns[m].assign(**cell_distance(model, m, prepared.scores[m]))

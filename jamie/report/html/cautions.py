@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from jamie.core.scoring import OURS
 from jamie.metrics.scopes import HELD_OUT_CELLS, HELD_OUT_PAIRS
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guide_of
-from jamie.report.html.scores import OURS, headlines, in_main_scope
+from jamie.report.html.scores import headlines, in_main_scope
 from jamie.report.tables import number
 
 FEW_CELLS, FEW_SCORED = 200, 50

@@ -12,15 +12,19 @@ from typing import Any
 
 import pandas as pd
 
+from jamie.core.scoring import OURS
+from jamie.metrics.scopes import PREFERRED
 from jamie.report.comparison import DIFFERENCES, Comparison
+from jamie.report.ending import PAGE as REPORT
 from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guides
 from jamie.report.html.page import write_page
-from jamie.report.html.scores import OURS, PREFERRED, TITLES, headlines, score_tables
+from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import Fact, facts
+from jamie.report.tables import SCOPES as TITLES
 
-PAGE, REPORT = "compare.html", "report.html"
+PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
 ACROSS, UP = "foscttm", "label_transfer_accuracy"
 CONTENTS = {"summary": "Runs", "scores": "Scores", "features-section": "Features", "specs": "Differences of the specs"}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from jamie.core.scoring import OURS
+from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guide_of
-from jamie.report.html.scores import PREFERRED
 
 CASE = ["method", "source", "target", "scope", "feature"]
 DECIMALS = 4
@@ -77,5 +78,5 @@ def best_features(run: RunFiles, target: str) -> list[str]:
     if not metrics:
         return []
     higher = {one["metric"]: one["higher_is_better"] for one in run.metrics}.get(metrics[0], True)
-    rows = run.features[(run.features["target"] == target) & (run.features["method"] == "jamie")]
+    rows = run.features[(run.features["target"] == target) & (run.features["method"] == OURS)]
     return list(rows.groupby("feature")[metrics[0]].mean().dropna().sort_values(ascending=not higher).index)

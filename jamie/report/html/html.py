@@ -14,6 +14,7 @@ from jamie.core.context import Context
 from jamie.core.interfaces import Report
 from jamie.model.imputing import IMPUTABILITY
 from jamie.pl.style import label_colours
+from jamie.report.ending import PAGE
 from jamie.report.figures import run_figures
 from jamie.report.html import details, scores, summary, tables
 from jamie.report.html.cautions import cautions
@@ -27,7 +28,6 @@ from jamie.report.html.page import write_page
 from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.report.run_view import RunView
 
-PAGE = "report.html"
 CONTENTS = {
     "summary": "Summary",
     "cells": "Cells",

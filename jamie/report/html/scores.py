@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING
+from jamie.core.scoring import OURS
+from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import SCOPES, guide_of
 from jamie.report.tables import BEST, Block, comparison_table, number
+from jamie.report.tables import SCOPES as TITLES
 
-OURS = "jamie"
-PREFERRED = (HELD_OUT_CELLS, HELD_OUT_PAIRS, ALL, TRAINING)  # the most honest first
 CHANCE = {"foscttm": 0.5, "auroc": 0.5}
-TITLES = {
-    HELD_OUT_CELLS: "held-out cells",
-    HELD_OUT_PAIRS: "held-out pairs",
-    ALL: "all cells",
-    TRAINING: "training cells",
-}
 NOT_FIRST = ("interval_coverage", "interval_width", "matching")  # read beside others, not by themselves
 MOST_TILES = 4
 NO_LIMIT = 10**6  # characters of a line: a page scrolls, so no table is divided

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+from jamie.core.scoring import OURS
 from jamie.metrics.scopes import HELD_OUT_CELLS
 from jamie.report.html.files import Record, RunFiles
-from jamie.report.html.scores import OURS
 
 HASH = 12  # digits of a file's hash that tell it from any other
 
