@@ -126,7 +126,7 @@ class _Paths:
         """
         import torch
 
-        from jamie.explain.shap_task import on
+        from jamie.explain.module import on
 
         module, told = self.slopes.module, self.slopes.told(rows)
         end = on(module, self.slopes.read(rows))

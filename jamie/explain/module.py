@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jamie.model.joint_vae import JointVAE
@@ -66,3 +68,9 @@ class ImputingModule(nn.Module):
         z = network.encode(self.source, scores, covariates).mean
         decoded: Tensor = network.decode(self.target, z, covariates).mean
         return decoded
+
+
+def on(module: nn.Module, values: NDArray[np.floating]) -> Tensor:
+    """Put values on the device of a module."""
+    parameter = next(module.parameters(), None)
+    return torch.as_tensor(values, device=None if parameter is None else parameter.device)

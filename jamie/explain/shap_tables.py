@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.explaining import Floats
 from jamie.core.values import dense
-from jamie.explain.shap_task import LATENT, Attributed, Floats, ShapTask, additivity_error
+from jamie.explain.shap_task import LATENT, Attributed, ShapTask, additivity_error
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.transfer import HELD_OUT, TRAIN
 

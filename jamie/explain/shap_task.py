@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from jamie.core.explaining import Explainable
+from jamie.core.explaining import Explainable, Floats
 from jamie.core.values import row_blocks
 
-Floats: TypeAlias = NDArray[np.float32]
 LATENT = "latent"
 
 
@@ -149,9 +147,3 @@ def additivity_error(total: NDArray[np.floating], expected: NDArray[np.floating]
     """(T,) root mean square over cells of what values (k, T) lack of adding up, in parts of a standard deviation."""
     wrong = np.sqrt(np.mean((total - expected) ** 2, axis=0, dtype=np.float64))
     return np.divide(wrong, sd, out=np.where(wrong > 0, np.inf, 0.0), where=sd > 0)
-
-
-def on(module: nn.Module, values: Floats) -> Tensor:
-    """Put values where a module is."""
-    parameter = next(module.parameters(), None)
-    return torch.as_tensor(values, device=None if parameter is None else parameter.device)

@@ -31,7 +31,7 @@ class SoftVotes:
     """
 
     def __init__(self, z: NDArray[np.floating], labels: NDArray[np.str_], k: int, module: nn.Module) -> None:
-        from jamie.explain.shap_task import on
+        from jamie.explain.module import on
 
         self.classes, codes = np.unique(labels, return_inverse=True)
         self.k, self.z = min(k, len(z)), np.asarray(z, np.float64)
