@@ -112,8 +112,7 @@ def report_run(
 
 
 def _context(spec: Spec, progress: Progress | None) -> Context:
-    context = Context(seed=spec.seed, device=device_for("auto"))
-    return context if progress is None else replace(context, progress=progress)
+    return Context(seed=spec.seed, device=device_for("auto")).telling(progress)
 
 
 def _page(spec: Spec) -> Ref[Report]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,22 +12,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.context import Context, Progress
-from jamie.core.data import Split
-from jamie.core.errors import DataError, OutputError
+from jamie.core.errors import DataError
 from jamie.core.explaining import Explanation
-from jamie.core.files import replaced, written_whole
+from jamie.core.files import written_whole
 from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks import require_class, require_modality
-from jamie.data.load import cell_annotations, dataset_from
-from jamie.explain.asked import explained_dataset, explainer_of, some_of
-from jamie.explain.explained import Explained
+from jamie.data.load import dataset_from
+from jamie.explain.asked import explained, explainer_of
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
-from jamie.metrics.transfer import TRAIN
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
-from jamie.model.query import MAX_MISSING, Query, pairs_by_name
-from jamie.model.store import DESCRIPTION, load_model, save_model
+from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name
+from jamie.model.store import load_model, save_anew
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
 from jamie.pl.carried import EMBEDDING
@@ -35,28 +33,12 @@ from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
 from jamie.report.results import joint_embedding
 from jamie.spec import Spec, load_single
+from jamie.spec.short import dotted
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
-
-SHORT = {
-    "seed": "seed",
-    "labels": "labels",
-    "batch_key": "batch_key",
-    "latent_dim": "model.latent_dim",
-    "aggregator": "model.aggregator",
-    "infer": "correspondence.infer",
-    "known": "correspondence.known",
-    "rho": "correspondence.rho",
-    "batch_size": "training.batch_size",
-    "learning_rate": "training.learning_rate",
-    "min_epochs": "training.min_epochs",
-    "max_epochs": "training.max_epochs",
-    "patience": "training.patience",
-    "device": "training.device",
-}
 
 
 class JAMIE:
@@ -90,14 +72,7 @@ class JAMIE:
         progress: Progress | None = None,
         **settings: Any,
     ) -> None:
-        unknown = sorted(set(settings) - set(SHORT))
-        if unknown:
-            raise TypeError(
-                f"JAMIE has no setting '{unknown[0]}'; expected one of {', '.join(SHORT)}, "
-                "or a dotted key in overrides={...}"
-            )
-        changed = {SHORT[name]: value for name, value in settings.items()} | dict(overrides or {})
-        self.spec: Spec = load_single(spec, changed, reads_data=False)
+        self.spec: Spec = load_single(spec, dotted(settings) | dict(overrides or {}), reads_data=False)
         self._progress = progress
         self._fitted: Fitted | None = None
         self._model: TrainedModel | None = None
@@ -167,21 +142,13 @@ class JAMIE:
         if copy:
             with mudata_conventions():
                 mdata = mdata.copy()
-        present = [m for m in self.model.modalities if m in mdata.mod]
-        if not present:
-            raise DataError(
-                f"expected at least one of the modalities {', '.join(self.model.modalities)}, "
-                f"found {', '.join(mdata.mod) or 'none'}",
-                where="embed",
-                fix="name the modalities as in training",
-            )
+        present = known_modalities(self.model, mdata.mod, "embed")
         latents = {m: self._latents(mdata, m, max_missing) for m in present}
         names = {m: mdata.mod[m].obs_names for m in present}
         pairs = pairs_by_name(names)
-        aggregated = self.model.aggregate(latents, pairs)
         for m in present:
             mdata.mod[m].obsm[key_added] = latents[m]
-        mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
+        mdata.obsm[key_added] = joint_embedding(mdata.obs_names, self.model.aggregate(latents, pairs), names, pairs)
         return mdata if copy else None
 
     def impute(
@@ -232,12 +199,10 @@ class JAMIE:
         require_class(data, "impute", "MuData", "AnnData")
         present = data.mod if hasattr(data, "mod") else modalities_that_fit(self.model, data, max_missing)
         source, to = choose_direction(self.model, present, source, to)
-        modalities = getattr(data, "mod", {source: data})
-        require_modality(source, modalities, "impute")
-        adata = modalities[source]
-        obs = cell_annotations(data, source) if hasattr(data, "mod") else adata.obs
+        require_modality(source, getattr(data, "mod", {source}), "impute")
         context = self._context()
-        imputed = imputed_query(Query(self.model, source, adata, context, max_missing, obs), to, features, intervals)
+        of = Query.of if hasattr(data, "mod") else Query
+        imputed = imputed_query(of(self.model, source, data, context, max_missing), to, features, intervals)
         if out is None:
             return imputed_anndata(imputed, context)
         with written_whole(Path(out), SUFFIXES, overwrite) as partial:
@@ -320,9 +285,8 @@ class JAMIE:
         """
         require_class(mdata, "explain", "MuData")
         chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
-        dataset = explained_dataset(self.model, mdata, context, max_missing)
-        split = Split({m: some_of(self._split(mdata, m) == TRAIN, m) for m in dataset.modalities})
-        return chosen.explain(Explained(self.model, dataset, split, context), context.at(f"explain {chosen.name}"))
+        subject = explained(self.model, mdata, partial(self._split, mdata), context, max_missing)
+        return chosen.explain(subject, context.at(f"explain {chosen.name}"))
 
     def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
         self.model.require(modality)
@@ -339,8 +303,7 @@ class JAMIE:
         return split_of(mdata.mod[modality], modality, train)
 
     def _latents(self, mdata: MuData, modality: str, max_missing: float) -> NDArray[np.float32]:
-        obs = cell_annotations(mdata, modality)
-        return Query(self.model, modality, mdata.mod[modality], self._context(), max_missing, obs).embed()
+        return Query.of(self.model, modality, mdata, self._context(), max_missing).embed()
 
     def to_mudata(self, mdata: MuData) -> MuData:
         """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
@@ -367,17 +330,10 @@ class JAMIE:
         OutputError
             Where the folder exists already, unless it holds a model and is to be overwritten.
         """
-        path = Path(folder)
-        if path.exists() and not (overwrite and (path / DESCRIPTION).is_file()):
-            fix = "give another folder" if overwrite else "give another folder, or overwrite=True"
-            raise OutputError("exists already", where=str(path), fix=fix)
-        with replaced(path) as partial:
-            partial.mkdir()
-            save_model(self.model, partial)
+        save_anew(self.model, Path(folder), overwrite=overwrite)
 
     def _context(self) -> Context:
-        context = Context(seed=self.spec.seed, device=device_for(self.spec.training.device))
-        return Context(context.seed, "", context.device, self._progress) if self._progress else context
+        return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).telling(self._progress)
 
 
 def load(folder: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:

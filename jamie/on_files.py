@@ -19,7 +19,6 @@ from jamie.core.interfaces.reader import Reader
 from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
-from jamie.data.load import cell_annotations
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
@@ -169,8 +168,7 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
     model = load(run.path).model
-    obs = cell_annotations(mdata, modality)
-    z = Query(model, modality, mdata.mod[modality], Context(seed=model.spec.seed), max_missing, obs).embed()
+    z = Query.of(model, modality, mdata, Context(seed=model.spec.seed), max_missing).embed()
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
 
 

@@ -57,6 +57,10 @@ class Context:
         """Return the same surroundings for another stage."""
         return replace(self, stage=stage)
 
+    def telling(self, progress: Progress | None) -> Context:
+        """Return the same surroundings with another to tell of progress; the same where there is none."""
+        return self if progress is None else replace(self, progress=progress)
+
     def generator(self) -> np.random.Generator:
         """Return a fresh generator, the same for the same seed and stage."""
         return np.random.default_rng([self.seed, zlib.crc32(self.stage.encode())])

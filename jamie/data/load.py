@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.interfaces.preprocessor import nan_allowed
+from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.batch_column import require_batches
 from jamie.data.blocks import choose_block
@@ -113,22 +112,6 @@ def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
     place = f"modalities.{name}"
     require_support(target, steps, wanted.decoder.cls, adata, place, spec.where(f"{place}.decoder"))
     return ModalityData(name, cell_annotations(mdata, name), chosen, target)
-
-
-def cell_annotations(mdata: MuData, name: str) -> pd.DataFrame:
-    """Return the obs of one modality, with the columns that only the MuData's own obs has."""
-    return join_annotations(mdata.mod[name].obs, mdata.obs, mdata.mod)
-
-
-def join_annotations(own: pd.DataFrame, of_all: pd.DataFrame, modalities: Iterable[str]) -> pd.DataFrame:
-    """Add to the obs of one modality the columns that only the obs of all modalities has."""
-    obs = own.copy()
-    obs.index = obs.index.astype(str)
-    prefixes = tuple(f"{modality}:" for modality in modalities)
-    for column in of_all.columns:
-        if column not in obs and not str(column).startswith(prefixes):
-            obs[column] = of_all[column].reindex(obs.index)
-    return obs
 
 
 def _block(adata: AnnData, wanted: Any, spec: Spec, key: str) -> Block:

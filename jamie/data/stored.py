@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
+from jamie.data.annotations import join_annotations
 from jamie.data.assemble import mudata_conventions, require_unique_cells, unique_names
 from jamie.data.files import reading
-from jamie.data.load import join_annotations
 from jamie.data.readers.anndata import AnnDataReader, require_h5ad
 from jamie.data.readers.mudata import EXPECTED, MuDataReader, require_modalities
 

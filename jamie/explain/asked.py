@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Block, Dataset, ModalityData
+from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Explainer
 from jamie.data.align import find_features
 from jamie.data.blocks import choose_matrix
 from jamie.data.labels import share_labels
-from jamie.data.load import cell_annotations
 from jamie.data.pairings.by_name import ByName
-from jamie.model.query import MAX_MISSING, Query, pairs_by_name
+from jamie.explain.explained import Explained
+from jamie.metrics.transfer import TRAIN
+from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name
 from jamie.model.trained import TrainedModel
 from jamie.spec import load_spec
 
@@ -54,7 +55,7 @@ def explainer_of(given: str | Explainer, params: Mapping[str, Any], plugins: Seq
     )
 
 
-def some_of(train: NDArray[np.bool_], modality: str) -> NDArray[np.bool_]:
+def _some_of(train: NDArray[np.bool_], modality: str) -> NDArray[np.bool_]:
     """Return which cells (n,) are of the training; all where none is, as there must be something to compare with."""
     if train.any():
         return train
@@ -62,27 +63,43 @@ def some_of(train: NDArray[np.bool_], modality: str) -> NDArray[np.bool_]:
     return np.ones_like(train)
 
 
-def explained_dataset(
-    model: TrainedModel, mdata: MuData, context: Context, max_missing: float = MAX_MISSING
-) -> Dataset:
-    """Return the modalities of the model that `mdata` has, with the features of the model in its order.
+def explained(
+    model: TrainedModel,
+    mdata: MuData,
+    split_of: Callable[[str], NDArray[np.object_]],
+    context: Context,
+    max_missing: float = MAX_MISSING,
+) -> Explained:
+    """Return a model with the cells of `mdata`, with the features of the model in its order.
 
     Labels are those of the model's spec, as far as the cells have them. Pairs follow the spec too; by name they may be
     as few as there are.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    mdata
+        With at least one of its modalities.
+    split_of
+        Gives (n,) ``train`` or something else of the cells of a modality; where none is, all count as training cells.
+    context
+        For its memory limit.
+    max_missing
+        Largest fraction of a modality's features that may be absent.
 
     Raises
     ------
     DataError
         Where `mdata` has no modality of the model, or lacks a layer or too many features of one.
     """
-    present = [m for m in model.modalities if m in mdata.mod]
-    if not present:
-        raise DataError(
-            f"expected at least one of the modalities {', '.join(model.modalities)}, "
-            f"found {', '.join(mdata.mod) or 'none'}",
-            where="explain",
-            fix="name the modalities as in training",
-        )
+    dataset = _dataset(model, mdata, context, max_missing)
+    split = Split({m: _some_of(split_of(m) == TRAIN, m) for m in dataset.modalities})
+    return Explained(model, dataset, split, context)
+
+
+def _dataset(model: TrainedModel, mdata: MuData, context: Context, max_missing: float) -> Dataset:
+    present = known_modalities(model, mdata.mod, "explain")
     modalities = {m: _modality(model, m, mdata, context, max_missing) for m in present}
     known = _known(model, modalities)
     truth = known.mutual_best()
@@ -97,10 +114,11 @@ def explained_dataset(
 
 
 def _modality(model: TrainedModel, name: str, mdata: MuData, context: Context, max_missing: float) -> ModalityData:
-    adata, obs = mdata.mod[name], cell_annotations(mdata, name)
-    block = Query(model, name, adata, context, max_missing, obs).block()
-    target = block if model.spec.modality(name).target is None else _target(model, name, adata, context, max_missing)
-    return ModalityData(name, obs, block, target)
+    query = Query.of(model, name, mdata, context, max_missing)
+    block, target = query.block(), None
+    if model.spec.modality(name).target is not None:
+        target = _target(model, name, mdata.mod[name], context, max_missing)
+    return ModalityData(name, query.obs, block, block if target is None else target)
 
 
 def _target(model: TrainedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from jamie.core.errors import DataError
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.core.values import column_means, column_range, stored_values
 from jamie.data.align import find_features
+from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_matrix
 from jamie.data.checks import LARGEST_LEVEL, largest_count, require_finite
@@ -26,6 +27,7 @@ from jamie.model.trained import TrainedModel
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,13 @@ class Query:
         self._covariates = model.covariates(modality, self.obs)
         self._scale_is_judged = False
 
+    @classmethod
+    def of(
+        cls, model: TrainedModel, modality: str, mdata: MuData, context: Context, max_missing: float = MAX_MISSING
+    ) -> Query:
+        """Return the cells of one modality of a MuData, with the annotations that only the MuData's own obs has."""
+        return cls(model, modality, mdata.mod[modality], context, max_missing, cell_annotations(mdata, modality))
+
     def read(self, rows: slice | None = None) -> QueryCells:
         """Read and preprocess some cells, or all."""
         obs = self.obs if rows is None else self.obs.iloc[rows]
@@ -164,6 +173,25 @@ def _warn_of_scale(block: Block, given: NDArray[np.bool_], fill: NDArray[np.floa
             "that the model was trained on",
             *(where, here, there, block.origin),
         )
+
+
+def known_modalities(model: TrainedModel, present: Collection[str], where: str) -> list[str]:
+    """Return the modalities of the model that are present, in its order.
+
+    Raises
+    ------
+    DataError
+        Where none is.
+    """
+    found = [m for m in model.modalities if m in present]
+    if not found:
+        raise DataError(
+            f"expected at least one of the modalities {', '.join(model.modalities)}, "
+            f"found {', '.join(present) or 'none'}",
+            where=where,
+            fix="name the modalities as in training",
+        )
+    return found
 
 
 def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:

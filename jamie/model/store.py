@@ -17,7 +17,7 @@ from safetensors import torch as tensors_io
 
 from jamie.core.batch_key import BatchKey
 from jamie.core.errors import OutputError
-from jamie.core.files import readable
+from jamie.core.files import readable, replaced
 from jamie.model.build import build_model
 from jamie.model.trained import TrainedModality, TrainedModel
 from jamie.preprocess.chain import Chain
@@ -68,6 +68,22 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         "batches": model.batches and {"column": model.batches.column, "categories": list(model.batches.categories)},
     }
     (folder / DESCRIPTION).write_text(json.dumps(plain, indent=1))
+
+
+def save_anew(model: TrainedModel, folder: Path, *, overwrite: bool) -> None:
+    """Write a model into a folder of its own, which is there whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        Where the folder exists already, unless it holds a model and is to be overwritten.
+    """
+    if folder.exists() and not (overwrite and (folder / DESCRIPTION).is_file()):
+        fix = "give another folder" if overwrite else "give another folder, or overwrite=True"
+        raise OutputError("exists already", where=str(folder), fix=fix)
+    with replaced(folder) as partial:
+        partial.mkdir()
+        save_model(model, partial)
 
 
 def load_model(folder: Path, device: str = "cpu") -> TrainedModel:

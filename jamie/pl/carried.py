@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
+from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
-from jamie.data.load import cell_annotations
 from jamie.metrics.scopes import PREFERRED
 from jamie.spec import Spec, load_spec
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
 from jamie.core.values import dense
-from jamie.data.load import cell_annotations
+from jamie.data.annotations import cell_annotations
 from jamie.pl.carried import DATA_LAYOUT, LATENT_LAYOUT, AbsentError, all_labels, column, modalities_of, modality
 from jamie.pl.style import (
     COLOURS,

@@ -16,8 +16,8 @@ from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Pairing
 from jamie.core.suggest import choose_from
+from jamie.data.annotations import cell_annotations
 from jamie.data.labels import share_labels
-from jamie.data.load import cell_annotations
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
 from jamie.report.finished import RESULT, FinishedRun
 from jamie.report.results import MATCH_SCORE, SPLIT, embedding_key

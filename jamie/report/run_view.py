@@ -13,7 +13,6 @@ from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.explaining import Explanation
 from jamie.data.assemble import mudata_conventions
-from jamie.data.load import cell_annotations
 from jamie.model.query import Query
 from jamie.model.store import load_model
 from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
@@ -120,5 +119,5 @@ def _complete(path: Path, spec: Spec, mdata: MuData) -> None:
     context = Context(seed=spec.seed)
     model = load_model(path, "cpu")
     log.info("%s: laying out the cells, as the run had no report", path)
-    scores = {m: Query(model, m, mdata.mod[m], context, obs=cell_annotations(mdata, m)).read().scores for m in bare}
+    scores = {m: Query.of(model, m, mdata, context).read().scores for m in bare}
     complete_layouts(mdata, scores, context)
