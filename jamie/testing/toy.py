@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,7 @@ from torch.distributions import Distribution, Normal, Poisson
 
 from jamie.core.batch import Batch, Output, PairBlocks, Posterior
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.core.data import Block, Cells, Dataset, Matrix, ModalityData, Split, View
-from jamie.core.explaining import Explainable
+from jamie.core.data import Block, Cells, ModalityData, View
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -250,116 +249,3 @@ def aggregate(z: Mapping[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:
         total = z[a] + sum(f @ z[b] for b, f in known.items())
         aggregated[a] = total / (1 + sum(f.sum(1, keepdim=True) for f in known.values()))
     return aggregated
-
-
-class Subject(Explainable):
-    """The toy cells with a linear model of them, as an explainer sees it; a third of the cells is held out.
-
-    Parameters
-    ----------
-    n_modalities
-        Two or three.
-    labels
-        Whether the cells have labels.
-    known
-        Whether the cells that two modalities share are known to be the same.
-    """
-
-    def __init__(self, n_modalities: int = 2, *, labels: bool = True, known: bool = True) -> None:
-        data = modalities(n_modalities)
-        if not labels:
-            data = {m: replace(one, obs=one.obs.drop(columns=LABEL)) for m, one in data.items()}
-        names, sizes = list(data), {m: one.n_cells for m, one in data.items()}
-        shared = {
-            (a, b): Correspondence.from_names(data[a].cells, data[b].cells)
-            for i, a in enumerate(names if known else [])
-            for b in names[i + 1 :]
-        }
-        pairs = Correspondences(sizes, shared)
-        self.dataset = Dataset(data, pairs, pairs, (LABEL,) if labels else ())
-        self.split = Split({m: np.arange(n) % 3 > 0 for m, n in sizes.items()})
-        self._network = Model()
-        self._affine = {m: _basis(m) for m in names}
-
-    def scores(self, modality: str) -> NDArray[np.float32]:
-        """(n, d) as of `Explainable`."""
-        return self.preprocess(modality, self.dataset.modalities[modality].input.X)
-
-    def preprocess(self, modality: str, X: Matrix, cells: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
-        """Center, scale and turn (k, p) into (k, d)."""
-        A, b = self._affine[modality]
-        return (X @ A + b).astype(np.float32)
-
-    def affine(self, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return A and b of the preprocessing."""
-        return self._affine[modality]
-
-    def embed(
-        self, modality: str, scores: NDArray[np.float32], cells: NDArray[np.intp] | None = None
-    ) -> NDArray[np.float32]:
-        """(k, L) latents of (k, d)."""
-        weight, _ = self._weights(modality, None, None, preprocessed=True)
-        return (scores @ weight).astype(np.float32)
-
-    def impute(
-        self,
-        source: str,
-        target: str,
-        scores: NDArray[np.float32],
-        cells: NDArray[np.intp] | None = None,
-        features: Sequence[str] | None = None,
-    ) -> NDArray[np.float32]:
-        """(k, t) values of another modality, from (k, d)."""
-        weight, bias = self._weights(source, target, features, preprocessed=True)
-        return (scores @ weight + bias).astype(np.float32)
-
-    def module(
-        self,
-        source: str,
-        target: str | None = None,
-        features: Sequence[str] | None = None,
-        *,
-        preprocessed: bool = False,
-    ) -> nn.Module:
-        """Return the same as `embed` or `impute`, from values (k, p) or from scores."""
-        return _Affine(*self._weights(source, target, features, preprocessed=preprocessed))
-
-    def covariates(self, modality: str) -> None:
-        """None: it is told of no batches."""
-        return
-
-    def _weights(
-        self, source: str, target: str | None, names: Sequence[str] | None, *, preprocessed: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weight and bias of all that is asked for in one."""
-        weight = self._network.mean[source].detach().numpy().astype(np.float64)
-        bias = np.zeros(N_LATENT)
-        if not preprocessed:
-            A, b = self._affine[source]
-            weight, bias = A @ weight, b @ weight
-        if target is None:
-            return weight, bias
-        known = features(target)
-        columns = np.arange(len(known)) if names is None else known.get_indexer(pd.Index(names))
-        decoder = self._network.decoder[target].detach().numpy()[:, columns]
-        return weight @ decoder, bias @ decoder + counts(target).mean(axis=0)[columns]
-
-
-class _Affine(nn.Module):
-    """``x W + b``."""
-
-    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
-        super().__init__()
-        self.weight = torch.as_tensor(weight, dtype=torch.float32)
-        self.bias = torch.as_tensor(bias, dtype=torch.float32)
-
-    def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        return x @ self.weight + self.bias
-
-
-def _basis(modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return A (p, d) and b (d,) that standardize counts and turn them."""
-    X = counts(modality).astype(np.float64)
-    turned = np.linalg.qr(np.random.default_rng(3).normal(size=(X.shape[1], N_SCORES[modality])))[0]
-    A = turned / X.std(axis=0)[:, None]
-    return A, -X.mean(axis=0) @ A

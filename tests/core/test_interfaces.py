@@ -12,6 +12,7 @@ from jamie.core.errors import ContractError, DataError, MemoryLimitError
 from jamie.core.interfaces import INTERFACES, KINDS
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.testing import controls, toy
+from jamie.testing.toy_subject import ToySubject
 
 
 class Records(jamie.CorrespondenceInferer):
@@ -254,7 +255,7 @@ def test_an_explainer_returns_an_explanation():
         r"  return jamie.Explanation\(self.name, title, tables=\{...\}\)"
     )
     with pytest.raises(ContractError, match=words):
-        Tables().explain(toy.Subject(), jamie.Context())
+        Tables().explain(ToySubject(), jamie.Context())
 
 
 def test_a_report_writes_what_it_says(tmp_path):

@@ -14,6 +14,7 @@ from jamie.explain.attribution import Attribution
 from jamie.explain.markers import enrichment, read_markers
 from jamie.explain.soft_votes import SoftVotes
 from jamie.testing import toy
+from jamie.testing.toy_subject import ToySubject
 
 MARKER = "rna3"
 
@@ -141,16 +142,16 @@ def test_marker_files_of_another_form_are_refused(tmp_path):
 )
 def test_what_is_unknown_is_refused(parameters, message):
     with pytest.raises(DataError, match=message):
-        Attribution(**parameters).explain(toy.Subject(), Context())
+        Attribution(**parameters).explain(ToySubject(), Context())
 
 
 def test_without_labels_it_is_said_what_is_needed():
     with pytest.raises(DataError, match="expected labels of rna and atac, found none"):
-        Attribution().explain(toy.Subject(labels=False), Context())
+        Attribution().explain(ToySubject(labels=False), Context())
 
 
 def test_cells_that_nobody_votes_for_are_left_out(caplog):
-    subject = toy.Subject()
+    subject = ToySubject()
     for name in ("rna", "atac"):
         obs = subject.dataset.modalities[name].obs
         labels = obs[toy.LABEL].astype(str).to_numpy(object)
@@ -164,7 +165,7 @@ def test_cells_that_nobody_votes_for_are_left_out(caplog):
 
 
 def test_a_single_label_is_refused():
-    subject = toy.Subject()
+    subject = ToySubject()
     for data in subject.dataset.modalities.values():
         data.obs[toy.LABEL] = "same"
     with pytest.raises(DataError, match="expected cells that others vote for and against, found none: 1 labels among"):

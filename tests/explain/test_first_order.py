@@ -17,7 +17,7 @@ from jamie.explain.removal import Removal, Units
 from jamie.explain.slopes import Slopes
 from jamie.explain.surrogates import SOFTNESS, correlation_gradient, soft_rank_gradient
 from jamie.metrics.by_feature import correlation
-from jamie.testing import toy
+from jamie.testing.toy_subject import ToySubject
 
 
 def differences(function, at, step=1e-5):
@@ -78,7 +78,7 @@ def test_gradient_of_soft_ranks():
 @pytest.mark.parametrize("metric", ["imputation", "foscttm"])
 def test_estimates_follow_the_changes(metric):
     """Of a linear model, whose few features each carry much of the latents: far from small changes."""
-    found = Knockout(metric=metric, cells="all", exact=None).explain(toy.Subject(), Context()).tables["features"]
+    found = Knockout(metric=metric, cells="all", exact=None).explain(ToySubject(), Context()).tables["features"]
     assert found["change"].nunique() > 3
     assert np.corrcoef(found["estimate"], found["change"])[0, 1] > 0.7
 

@@ -13,7 +13,7 @@ from jamie.explain.knockout import Knockout
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 from jamie.metrics.pearson import Pearson
-from jamie.testing import toy
+from jamie.testing.toy_subject import ToySubject
 
 PREPROCESS = {
     "pca": ["standardize", {"pca": {"n_components": 4}}],
@@ -155,14 +155,14 @@ def test_inputs_are_left_alone(subject):
 
 
 def test_the_metric_is_what_the_cells_allow():
-    assert Knockout().explain(toy.Subject(), Context()).settings["metric"] == "label_transfer_accuracy"
-    assert Knockout(cells="all").explain(toy.Subject(labels=False), Context()).settings["metric"] == "foscttm"
-    about = Knockout(features=["atac_1"], cells="all").explain(toy.Subject(), Context())
+    assert Knockout().explain(ToySubject(), Context()).settings["metric"] == "label_transfer_accuracy"
+    assert Knockout(cells="all").explain(ToySubject(labels=False), Context()).settings["metric"] == "foscttm"
+    about = Knockout(features=["atac_1"], cells="all").explain(ToySubject(), Context())
     assert about.settings["metric"] == "imputation"
 
 
 def test_cells_are_drawn_with_their_partners():
-    found = Knockout(metric="foscttm", cells="all", max_cells=21).explain(toy.Subject(), Context())
+    found = Knockout(metric="foscttm", cells="all", max_cells=21).explain(ToySubject(), Context())
     assert found.settings["n_cells"] == 21
     assert found.settings["baseline"] > 0
 
@@ -170,7 +170,7 @@ def test_cells_are_drawn_with_their_partners():
 def test_progress_is_told_up_to_the_end():
     told = []
     context = Context(progress=lambda *args: told.append(args[:3]))
-    Knockout(exact=None).explain(toy.Subject(), context)
+    Knockout(exact=None).explain(ToySubject(), context)
     assert told[-1] == ("explain", 19, 19)
 
 
@@ -199,32 +199,32 @@ def test_progress_is_told_up_to_the_end():
 )
 def test_what_does_not_go_together_is_refused(parameters, message):
     with pytest.raises(DataError, match=message):
-        Knockout(**parameters).explain(toy.Subject(), Context())
+        Knockout(**parameters).explain(ToySubject(), Context())
 
 
 def test_what_the_cells_lack_is_said():
     with pytest.raises(DataError, match="expected labels of rna and atac, found none"):
-        Knockout(metric="label_transfer_accuracy").explain(toy.Subject(labels=False), Context())
+        Knockout(metric="label_transfer_accuracy").explain(ToySubject(labels=False), Context())
     with pytest.raises(
         DataError, match="expected at least 3 cells that are known to be the same in rna and atac, found 0"
     ):
-        Knockout(metric="foscttm").explain(toy.Subject(known=False), Context())
+        Knockout(metric="foscttm").explain(ToySubject(known=False), Context())
     with pytest.raises(DataError, match="expected at least 3 cells that are known to be the same"):
-        Knockout(metric="imputation").explain(toy.Subject(known=False), Context())
+        Knockout(metric="imputation").explain(ToySubject(known=False), Context())
 
 
 def test_unknown_features_of_groups_are_named(tmp_path):
     file = tmp_path / "groups.csv"
     file.write_text("feature,group\nrna_1,a\nrna_x,a\n")
     with pytest.raises(DataError, match="found 1 others in groups; the first is 'rna_x'"):
-        Knockout(group_file=file).explain(toy.Subject(), Context())
+        Knockout(group_file=file).explain(ToySubject(), Context())
     file.write_text("gene,group\nrna_1,a\n")
     with pytest.raises(DataError, match="expected the columns feature and group, found gene, group"):
-        Knockout(group_file=file).explain(toy.Subject(), Context())
+        Knockout(group_file=file).explain(ToySubject(), Context())
 
 
 def test_without_derivatives_all_changes_are_exact(monkeypatch, caplog):
-    subject = toy.Subject()
+    subject = ToySubject()
 
     def refuse(*args, **kwargs):
         raise DataError("no derivative", where="preprocessor 'x'", fix="another")

@@ -22,6 +22,7 @@ from jamie.explain.shap_cells import background_of, explained_cells
 from jamie.explain.shap_package import by_gradient
 from jamie.explain.shap_task import Background, Outputs, ShapTask, additivity_error
 from jamie.testing import toy
+from jamie.testing.toy_subject import ToySubject
 
 P, N = 4, 30
 
@@ -329,7 +330,7 @@ def test_without_gradients_there_is_another_way(subject, monkeypatch):
 
 
 def test_labels_are_explained_in_proportion():
-    subject = toy.Subject()
+    subject = ToySubject()
     cells = explained_cells(subject, "atac", 9, np.random.default_rng(0))
     labels = subject.dataset.modalities["atac"].labels(toy.LABEL)
     held_out = ~subject.split.train["atac"]
@@ -357,17 +358,17 @@ class TestRefuses:
     )
     def test_what_is_unknown(self, settings, words):
         with pytest.raises(DataError, match=words):
-            Shap(**settings).explain(toy.Subject(), Context())
+            Shap(**settings).explain(ToySubject(), Context())
 
     def test_several_modalities_to_choose_from(self):
         with pytest.raises(
             DataError, match=r"expected 'source', as it does not follow.*\n  give source: rna or atac or protein"
         ):
-            Shap().explain(toy.Subject(3), Context())
+            Shap().explain(ToySubject(3), Context())
         with pytest.raises(DataError, match=r"expected 'target'.*\n  give target: atac or protein or latent"):
-            Shap(source="rna").explain(toy.Subject(3), Context())
+            Shap(source="rna").explain(ToySubject(3), Context())
         found = Shap(source="atac", target="protein", features=1, cells=3, background=3)
-        assert found.explain(toy.Subject(3), Context()).settings["target"] == "protein"
+        assert found.explain(ToySubject(3), Context()).settings["target"] == "protein"
 
     def test_a_target_that_is_neither_named_nor_there(self, subject):
         dataset = replace(subject.dataset, modalities={"rna": subject.dataset.modalities["rna"]})
@@ -383,25 +384,25 @@ class TestRefuses:
 
     def test_to_guess_what_is_imputed_well(self):
         with pytest.raises(DataError, match=r"expected matched cells.*found 0\n  name the features of atac"):
-            Shap().explain(toy.Subject(known=False), Context())
+            Shap().explain(ToySubject(known=False), Context())
 
     def test_what_would_not_fit(self):
         with pytest.raises(MemoryLimitError, match=r"Shapley values of 2 targets for 3 cells x 19 features"):
-            Shap(**Shap.test_params()).explain(toy.Subject(), Context(memory_limit=1000))
+            Shap(**Shap.test_params()).explain(ToySubject(), Context(memory_limit=1000))
         with pytest.raises(MemoryLimitError, match="the kernel explainer with 4 background cells, 2086 samples"):
-            Shap(**Shap.test_params(), algorithm="kernel").explain(toy.Subject(), Context(memory_limit=10_000))
+            Shap(**Shap.test_params(), algorithm="kernel").explain(ToySubject(), Context(memory_limit=10_000))
 
     def test_too_few_cells_and_samples(self):
-        subject = toy.Subject()
+        subject = ToySubject()
         subject.split = Split({m: np.zeros_like(mask) for m, mask in subject.split.train.items()})
         with pytest.raises(DataError, match="expected at least 2 training cells for the background, found 0"):
             Shap().explain(subject, Context())
         with pytest.raises(DataError, match="expected at least 39 samples for 19 features, found 20"):
-            Shap(**Shap.test_params(), algorithm="permutation", samples=20).explain(toy.Subject(), Context())
+            Shap(**Shap.test_params(), algorithm="permutation", samples=20).explain(ToySubject(), Context())
 
     def test_many_features_without_a_word(self, monkeypatch, caplog):
         monkeypatch.setattr("jamie.explain.shap_package.MANY_FEATURES", 10)
-        Shap(**Shap.test_params(), algorithm="permutation", samples=39).explain(toy.Subject(), Context())
+        Shap(**Shap.test_params(), algorithm="permutation", samples=39).explain(ToySubject(), Context())
         assert (
             "shap: algorithm: permutation imputes 5e+02 times for 19 features of 3 cells, which is slow" in caplog.text
         )

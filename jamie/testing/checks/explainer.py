@@ -20,6 +20,7 @@ from jamie.report.explanation_files import load_explanations, save_explanation
 from jamie.report.run_folder import RunFolder
 from jamie.testing import toy
 from jamie.testing.clause import build, require, require_equal, require_finite, unmodified
+from jamie.testing.toy_subject import ToySubject
 
 
 def check_says_what_was_explained(component: type[Explainer]) -> None:
@@ -78,7 +79,7 @@ def check_numbers_are_finite(component: type[Explainer]) -> None:
 
 def check_same_seed_same_result(component: type[Explainer]) -> None:
     """The seed of the context decides all randomness."""
-    first, second = (build(component).explain(toy.Subject(), Context(seed=3)) for _ in range(2))
+    first, second = (build(component).explain(ToySubject(), Context(seed=3)) for _ in range(2))
     for name, table in first.tables.items():
         for column in table.columns:
             clause = f"the same seed gives the same column '{column}' of table '{name}'"
@@ -107,7 +108,7 @@ def check_progress_ends_at_its_total(component: type[Explainer]) -> None:
     def progress(stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         told.setdefault(stage, []).append((done, total))
 
-    build(component).explain(toy.Subject(), Context(seed=3, progress=progress))
+    build(component).explain(ToySubject(), Context(seed=3, progress=progress))
     for stage, steps in told.items():
         sound = all(done <= total for done, total in steps) and steps[-1][0] == steps[-1][1]
         require(sound, component, f"progress of '{stage}'", expected="up to its total", found=steps[-3:])
@@ -115,7 +116,7 @@ def check_progress_ends_at_its_total(component: type[Explainer]) -> None:
 
 def check_leaves_inputs_alone(component: type[Explainer]) -> None:
     """Cells and annotations are not modified."""
-    subject = toy.Subject()
+    subject = ToySubject()
     data = subject.dataset.modalities
     given: dict[str, Any] = {f"matrix of {m}": one.input.X for m, one in data.items()}
     given |= {f"labels of {m}": one.labels(toy.LABEL) for m, one in data.items()}
@@ -128,13 +129,13 @@ def check_leaves_inputs_alone(component: type[Explainer]) -> None:
 
 @lru_cache(maxsize=4)
 def _explained(component: type[Explainer]) -> Explanation:
-    return build(component).explain(toy.Subject(), Context(seed=3))
+    return build(component).explain(ToySubject(), Context(seed=3))
 
 
-def _others() -> Iterator[tuple[str, toy.Subject]]:
-    yield "without labels", toy.Subject(labels=False)
-    yield "without pairs", toy.Subject(known=False)
-    yield "with three modalities", toy.Subject(3)
+def _others() -> Iterator[tuple[str, ToySubject]]:
+    yield "without labels", ToySubject(labels=False)
+    yield "without pairs", ToySubject(known=False)
+    yield "with three modalities", ToySubject(3)
 
 
 def _comparable(values: pd.Series) -> np.ndarray:

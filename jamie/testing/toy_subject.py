@@ -1,0 +1,130 @@
+"""The toy cells with a model of them, as explainers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.explaining import Explainable
+from jamie.testing import toy
+
+
+class ToySubject(Explainable):
+    """The toy cells with a linear model of them, as an explainer sees it; a third of the cells is held out.
+
+    Parameters
+    ----------
+    n_modalities
+        Two or three.
+    labels
+        Whether the cells have labels.
+    known
+        Whether the cells that two modalities share are known to be the same.
+    """
+
+    def __init__(self, n_modalities: int = 2, *, labels: bool = True, known: bool = True) -> None:
+        data = toy.modalities(n_modalities)
+        if not labels:
+            data = {m: replace(one, obs=one.obs.drop(columns=toy.LABEL)) for m, one in data.items()}
+        names, sizes = list(data), {m: one.n_cells for m, one in data.items()}
+        shared = {
+            (a, b): Correspondence.from_names(data[a].cells, data[b].cells)
+            for i, a in enumerate(names if known else [])
+            for b in names[i + 1 :]
+        }
+        pairs = Correspondences(sizes, shared)
+        self.dataset = Dataset(data, pairs, pairs, (toy.LABEL,) if labels else ())
+        self.split = Split({m: np.arange(n) % 3 > 0 for m, n in sizes.items()})
+        self._network = toy.Model()
+        self._affine = {m: _basis(m) for m in names}
+
+    def scores(self, modality: str) -> NDArray[np.float32]:
+        """(n, d) as of `Explainable`."""
+        return self.preprocess(modality, self.dataset.modalities[modality].input.X)
+
+    def preprocess(self, modality: str, X: Matrix, cells: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
+        """Center, scale and turn (k, p) into (k, d)."""
+        A, b = self._affine[modality]
+        return (X @ A + b).astype(np.float32)
+
+    def affine(self, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return A and b of the preprocessing."""
+        return self._affine[modality]
+
+    def embed(
+        self, modality: str, scores: NDArray[np.float32], cells: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float32]:
+        """(k, L) latents of (k, d)."""
+        weight, _ = self._weights(modality, None, None, preprocessed=True)
+        return (scores @ weight).astype(np.float32)
+
+    def impute(
+        self,
+        source: str,
+        target: str,
+        scores: NDArray[np.float32],
+        cells: NDArray[np.intp] | None = None,
+        features: Sequence[str] | None = None,
+    ) -> NDArray[np.float32]:
+        """(k, t) values of another modality, from (k, d)."""
+        weight, bias = self._weights(source, target, features, preprocessed=True)
+        return (scores @ weight + bias).astype(np.float32)
+
+    def module(
+        self,
+        source: str,
+        target: str | None = None,
+        features: Sequence[str] | None = None,
+        *,
+        preprocessed: bool = False,
+    ) -> nn.Module:
+        """Return the same as `embed` or `impute`, from values (k, p) or from scores."""
+        return _Affine(*self._weights(source, target, features, preprocessed=preprocessed))
+
+    def covariates(self, modality: str) -> None:
+        """None: it is told of no batches."""
+        return
+
+    def _weights(
+        self, source: str, target: str | None, names: Sequence[str] | None, *, preprocessed: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weight and bias of all that is asked for in one."""
+        weight = self._network.mean[source].detach().numpy().astype(np.float64)
+        bias = np.zeros(toy.N_LATENT)
+        if not preprocessed:
+            A, b = self._affine[source]
+            weight, bias = A @ weight, b @ weight
+        if target is None:
+            return weight, bias
+        known = toy.features(target)
+        columns = np.arange(len(known)) if names is None else known.get_indexer(pd.Index(names))
+        decoder = self._network.decoder[target].detach().numpy()[:, columns]
+        return weight @ decoder, bias @ decoder + toy.counts(target).mean(axis=0)[columns]
+
+
+class _Affine(nn.Module):
+    """``x W + b``."""
+
+    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.weight = torch.as_tensor(weight, dtype=torch.float32)
+        self.bias = torch.as_tensor(bias, dtype=torch.float32)
+
+    def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+def _basis(modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return A (p, d) and b (d,) that standardize counts and turn them."""
+    X = toy.counts(modality).astype(np.float64)
+    turned = np.linalg.qr(np.random.default_rng(3).normal(size=(X.shape[1], toy.N_SCORES[modality])))[0]
+    A = turned / X.std(axis=0)[:, None]
+    return A, -X.mean(axis=0) @ A
