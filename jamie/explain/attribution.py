@@ -86,16 +86,12 @@ class Attribution(Explainer):
         return {"steps": 4, "top": 5}
 
     def _explain(self, subject: Explainable, context: Context) -> Explanation:
-        where = f"explainer '{self.name}'"
-        modality = choose_modality(subject, self.modality, f"{where}, modality")
-        reference = modality
-        if self.reference != modality:
-            reference = choose_modality(subject, self.reference, f"{where}, reference", other_than=modality)
-        label = choose_label(subject, self.label, (modality, reference), f"{where}, label")
+        direction = self._direction(subject)
+        modality = direction.modality
         markers = read_markers(self.markers) if isinstance(self.markers, Path) else self.markers
         task = attribution_task(
             subject,
-            Direction(modality, reference, label, where),
+            direction,
             k=self.k,
             background=self.background,
             which=self.cells,
@@ -104,7 +100,7 @@ class Attribution(Explainer):
         )
         names = list(map(str, task.votes.classes))
         if markers is not None:
-            require_labels(markers, names, f"{where}, markers")
+            require_labels(markers, names, f"{direction.where}, markers")
         found = contributions(task, self.steps, context)
         features = subject.dataset.modalities[modality].input.features
         tables = {"features": _ranked(names, features, found.scores, self.top)}
@@ -112,9 +108,9 @@ class Attribution(Explainer):
             tables["markers"] = enrichment(markers, names, features, found.scores)
         settings = {
             "modality": modality,
-            "reference": reference,
-            "direction": f"{reference} to {modality}",
-            "label": label,
+            "reference": direction.reference,
+            "direction": f"{direction.reference} to {modality}",
+            "label": direction.label,
             "k": task.votes.k,
             "background": self.background,
             "steps": self.steps,
@@ -123,8 +119,17 @@ class Attribution(Explainer):
             "error": found.error,
             "markers": {name: list(known) for name, known in (markers or {}).items()},
         }
-        title = f"{label} of {modality} cells, by votes of {reference} cells"
+        title = f"{direction.label} of {modality} cells, by votes of {direction.reference} cells"
         return Explanation(self.name, title, settings, tables, notes=_notes(found))
+
+    def _direction(self, subject: Explainable) -> Direction:
+        where = f"explainer '{self.name}'"
+        modality = choose_modality(subject, self.modality, f"{where}, modality")
+        reference = modality
+        if self.reference != modality:
+            reference = choose_modality(subject, self.reference, f"{where}, reference", other_than=modality)
+        label = choose_label(subject, self.label, (modality, reference), f"{where}, label")
+        return Direction(modality, reference, label, where)
 
 
 def _ranked(labels: list[str], features: pd.Index, scores: NDArray[np.float64], top: int | None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
-from jamie.data.matrices import read_frame
+from jamie.explain.columns import read_columns
 from jamie.explain.removal import Units
 
 COLUMNS = ("feature", "group")
@@ -44,14 +44,8 @@ def groups_of_file(features: pd.Index, file: Path, where: str) -> Units:
     DataError
         Where columns are absent, or features are unknown.
     """
-    table = read_frame(file, EXPECTED, dtype=str)
-    if not set(COLUMNS) <= set(table.columns):
-        raise DataError(
-            f"expected the columns {' and '.join(COLUMNS)}, found {', '.join(map(str, table.columns))}",
-            where=f"{where}, {file}",
-            fix="rename the columns",
-        )
-    unknown = table["feature"][~table["feature"].isin(features)].dropna().unique()
+    table = read_columns(file, COLUMNS, EXPECTED, f"{where}, {file}")
+    unknown = table["feature"][~table["feature"].isin(features)].unique()
     if len(unknown):
         raise DataError(
             f"expected features of the modality, found {len(unknown)} others in groups; the first is '{unknown[0]}'",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
 from jamie.data.files import reading
-from jamie.data.matrices import read_frame
+from jamie.explain.columns import read_columns
 
 COLUMNS = ("label", "feature")
 EXPECTED = "marker lists: a .csv or .tsv table with columns label and feature, a .yaml mapping, or a .gmt file"
@@ -42,14 +42,7 @@ def read_markers(path: Path) -> dict[str, list[str]]:
         with reading(path, EXPECTED):
             lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
         return {name: [one for one in rest if one] for name, _, *rest in (line for line in lines if len(line) > 2)}
-    table = read_frame(path, EXPECTED, dtype=str)
-    if not set(COLUMNS) <= set(table.columns):
-        raise DataError(
-            f"expected the columns {' and '.join(COLUMNS)}, found {', '.join(map(str, table.columns))}",
-            where=str(path),
-            fix="rename the columns",
-        )
-    table = table.dropna(subset=list(COLUMNS))
+    table = read_columns(path, COLUMNS, EXPECTED, str(path))
     return {str(label): list(features) for label, features in table.groupby("label")["feature"]}
 
 
