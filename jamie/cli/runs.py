@@ -104,6 +104,7 @@ def explain(
     with errors_shown(as_json=json, debug=debug):
         from jamie.afterwards import explain_run
         from jamie.report.console import reporting
+        from jamie.report.explanation_files import FOLDER
         from jamie.report.explanation_tables import explanation_blocks, explanation_records
 
         with reporting(quiet=quiet or json) as progress:
@@ -114,7 +115,7 @@ def explain(
     if not quiet:
         print_blocks(explanation_blocks(found))
     for name in found:
-        typer.echo(f"written to {folder / 'explain' / name}")
+        typer.echo(f"written to {folder / FOLDER / name}")
 
 
 def report(
@@ -133,13 +134,14 @@ def report(
     with errors_shown(as_json=json, debug=debug):
         from jamie.afterwards import report_run
         from jamie.report.console import reporting
+        from jamie.report.plots import FIGURES
 
         with reporting(quiet=quiet or json) as progress:
             written = report_run(folder, out, overwrite=overwrite, progress=progress)
     if json:
         print_json({"folder": str(folder), "files": [str(path) for path in written]})
         return
-    for place in dict.fromkeys(path.parent if path.parent.name == "figures" else path for path in written):
+    for place in dict.fromkeys(path.parent if path.parent.name == FIGURES else path for path in written):
         typer.echo(f"written to {place}")
 
 

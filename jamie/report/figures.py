@@ -73,6 +73,6 @@ def _figure(one: Planned) -> Figure | None:
             return figure
     except AbsentError as error:
         log.debug("figure %s is left out: %s", one.name, error)
-    except Exception as error:
+    except Exception as error:  # whatever a library raises: a figure is not worth a page
         log.warning("figure %s is left out: it failed: %s: %s", one.name, type(error).__name__, error)
     return None

@@ -62,7 +62,14 @@ class Shown:
 
 
 def embedding_data(
-    mdata: MuData, run: RunFiles, imputed: Imputer, colours: Colours, *, most_cells: int, n_features: int
+    mdata: MuData,
+    run: RunFiles,
+    imputed: Imputer,
+    colours: Colours,
+    generator: np.random.Generator,
+    *,
+    most_cells: int,
+    n_features: int,
 ) -> dict[str, Any] | None:
     """Return what the page draws; None where no modality has a layout.
 
@@ -76,6 +83,8 @@ def embedding_data(
         Values of a target imputed from a source, or None.
     colours
         Gives each of several labels a colour, in an order to show them in.
+    generator
+        That draws cells where there are too many.
     most_cells
         Of all modalities together; beyond, whole cells (with their partners) are drawn at random.
     n_features
@@ -85,7 +94,7 @@ def embedding_data(
     if not modalities:
         return None
     pairs = dict(_pairs(run.path, modalities))
-    shown = sample({m: _placed(adata) for m, adata in modalities.items()}, pairs, most_cells)
+    shown = sample({m: _placed(adata) for m, adata in modalities.items()}, pairs, most_cells, generator)
     names = [str(name) for m, rows in shown.rows.items() for name in modalities[m].obs_names[rows]]
     return {
         "modalities": list(modalities),
@@ -127,7 +136,10 @@ def _matrix(file: Path, cells_a: pd.Index, cells_b: pd.Index) -> sparse.csr_arra
 
 
 def sample(
-    placed: Mapping[str, NDArray[np.bool_]], pairs: Mapping[tuple[str, str, bool], sparse.csr_array], most: int
+    placed: Mapping[str, NDArray[np.bool_]],
+    pairs: Mapping[tuple[str, str, bool], sparse.csr_array],
+    most: int,
+    generator: np.random.Generator,
 ) -> Shown:
     """Choose cells at random, with the same share of every modality, and known partners together.
 
@@ -139,8 +151,9 @@ def sample(
         Known and inferred partners (n_a, n_b) by (a, b, inferred).
     most
         Cells of all modalities together.
+    generator
+        That draws them.
     """
-    generator = np.random.default_rng(0)
     keys = {m: generator.random(len(there)) for m, there in placed.items()}
     for (a, b, inferred), matrix in pairs.items():
         if not inferred and list(placed).index(a) < list(placed).index(b):

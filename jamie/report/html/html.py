@@ -67,7 +67,13 @@ class HtmlReport(Report):
         files, view = RunFiles.read(run), RunView.read(run)
         told = _imputability(view)
         cells = embedding_data(
-            view.mdata, files, view.imputed, label_colours, most_cells=self.cells, n_features=self.features
+            view.mdata,
+            files,
+            view.imputed,
+            label_colours,
+            context.generator(),
+            most_cells=self.cells,
+            n_features=self.features,
         )
         features = feature_tables(files.features, files.metrics, told)
         shown = self._shown(files, view, cells, bool(features)) | {"cautions": cautions(files, told)}
