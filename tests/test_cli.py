@@ -99,6 +99,16 @@ def test_help_does_not_import_torch_or_components():
     assert "validate" in done.stdout
 
 
+def test_libraries_that_some_components_need_are_imported_by_those_alone():
+    code = (
+        "import sys, jamie.pl; from jamie.builtins import load_registry; load_registry();"
+        "heavy = ('matplotlib', 'shap', 'umap', 'plotly', 'jinja2', 'numba', 'sklearn', 'ot', 'mudata');"
+        "print('REPORTS', load_registry().names('report'), 'LOADED', [m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "REPORTS ('html',) LOADED []" in done.stdout, done.stdout + done.stderr
+
+
 def test_version(call):
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", call("--version").stdout)
 
