@@ -15,12 +15,25 @@ from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.metrics.transfer import TRAIN
 from jamie.report.results import SPLIT
-from jamie.report.run_folder import MANIFEST, RunFolder
+from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
 
 if TYPE_CHECKING:
     from mudata import MuData
 
 RESULT = "result.h5mu"
+
+
+def require_run(path: Path) -> None:
+    """Refuse a folder that is no run directory, of a run that has finished or has not.
+
+    Raises
+    ------
+    OutputError
+        Where the manifest or the resolved spec is not there.
+    """
+    if not (path / MANIFEST).is_file() or not (path / RESOLVED).is_file():
+        fix = "give the folder that `jamie run` wrote"
+        raise OutputError(f"expected a run directory, found no {MANIFEST} or {RESOLVED}", where=str(path), fix=fix)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from jamie.model.store import load_model
 from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.report.carried import method_table, read_table, stage_table, storable
 from jamie.report.explanation_files import load_explanations
-from jamie.report.finished import RESULT
+from jamie.report.finished import RESULT, require_run
 from jamie.report.layouts import complete_layouts
-from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
+from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.spec import Spec, load_spec
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class RunView:
             Where there is none, or a file of it cannot be read.
         """
         path = Path(path)
-        if not (path / MANIFEST).is_file() or not (path / RESOLVED).is_file():
-            fix = "give the folder that `jamie run` wrote"
-            raise OutputError(f"expected a run directory, found no {MANIFEST} or {RESOLVED}", where=str(path), fix=fix)
+        require_run(path)
         manifest = RunFolder(path).read_manifest()
         spec = load_spec(path / RESOLVED, reads_data=False)
         mdata = _cells(path)

@@ -95,7 +95,6 @@ def _not_aligned(run: RunFiles) -> Iterator[Caution]:
 def _beaten(run: RunFiles) -> Iterator[Caution]:
     """Where another method imputes or aligns better, told the labels or not."""
     records = headlines(run.metrics)
-    told = {one["method"] for one in run.methods if one.get("told_labels")}
     for metric in dict.fromkeys(one["metric"] for one in records if not one["metric"].startswith("interval_")):
         lost: dict[str, list[str]] = {}
         for ours in _ours(run, metric):
@@ -110,7 +109,7 @@ def _beaten(run: RunFiles) -> Iterator[Caution]:
             yield Caution(
                 f"{method} does better than the model by {guide_of(metric).title}: {'; '.join(where)}.",
                 "It is told the labels: much of what is imputed may be the type of the cell."
-                if method in told
+                if method in run.told_labels
                 else "Training longer, or other settings, may help; else use the simpler method for this.",
             )
 

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
+from jamie.report.finished import require_run
 from jamie.report.run_folder import EVENTS, MANIFEST, RESOLVED
 
 Record = Mapping[str, Any]
@@ -59,9 +60,7 @@ class RunFiles:
         OutputError
             Where the folder is no run directory, or a file cannot be read.
         """
-        if not (path / MANIFEST).is_file() or not (path / RESOLVED).is_file():
-            fix = "give the folder that `jamie run` wrote"
-            raise OutputError(f"expected a run directory, found no {MANIFEST} or {RESOLVED}", where=str(path), fix=fix)
+        require_run(path)
         return cls(
             path=path,
             manifest=_read(path / MANIFEST, json.loads, {}),
@@ -79,6 +78,11 @@ class RunFiles:
     def modalities(self) -> list[str]:
         """Names of the modalities, in the order of the spec."""
         return list(self.pairing.get("cells", {}))
+
+    @property
+    def told_labels(self) -> set[str]:
+        """Methods that were told the labels."""
+        return {one["method"] for one in self.methods if one.get("told_labels")}
 
     @property
     def stopped_early(self) -> bool:

@@ -93,12 +93,11 @@ def in_main_scope(records: Sequence[Record], metric: str) -> list[Record]:
 def tiles(run: RunFiles) -> list[Tile]:
     """Return the most important scores: of imputation first, each beside the best other method."""
     records = headlines(run.metrics)
-    told = {one["method"] for one in run.methods if one.get("told_labels")}
     metrics = dict.fromkeys(one["metric"] for one in records if one["method"] == OURS)
     ordered = sorted(metrics, key=lambda metric: metric in NOT_FIRST)
     if not run.stopped_early:
         ordered = [metric for metric in ordered if metric not in NOT_FIRST]
-    found = [_tile(in_main_scope(records, metric), told) for metric in ordered]
+    found = [_tile(in_main_scope(records, metric), run.told_labels) for metric in ordered]
     return found[:MOST_TILES]
 
 
