@@ -54,7 +54,8 @@ class Removal:
     """Cells of one modality, whose features can be taken away.
 
     Where preprocessing is ``x A + b``, removing feature j turns the scores s into ``s - (x_j - m_j) A_j``, a change of
-    rank one, with m its background. Otherwise the cells are preprocessed anew.
+    rank one, with m its background. Otherwise the cells are preprocessed anew. A missing value counts as what the model
+    takes in its place.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ class Removal:
 
     def __init__(self, subject: Explainable, modality: str, cells: Indices, background: Floats) -> None:
         self.subject, self.modality, self.cells, self.background = subject, modality, cells, background
-        self.X: Matrix = subject.dataset.modalities[modality].input.X[cells]
+        # completed, as a missing value is no number that a background could be subtracted from
+        self.X: Matrix = subject.complete(modality, subject.dataset.modalities[modality].input.X[cells])
         self.scores: Floats = subject.scores(modality)[cells]
         affine = subject.affine(modality)
         self.A = None if affine is None else affine[0]

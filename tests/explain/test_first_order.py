@@ -1,5 +1,6 @@
 """Gradients of what is measured against differences, and estimates where first order is all there is."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import nn
 from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.scoring import EmbeddedPair
+from jamie.explain.attribution import Attribution
+from jamie.explain.explained import Explained
 from jamie.explain.knockout import Knockout
 from jamie.explain.measures import LabelTransfer
 from jamie.explain.removal import Removal, Units
@@ -96,6 +99,9 @@ class Sums:
     def scores(self, modality):
         return (self.dataset.modalities[modality].input.X @ self.A).astype(np.float32)
 
+    def complete(self, modality, X):
+        return X
+
     def affine(self, modality):
         return self.A, np.zeros(2)
 
@@ -144,3 +150,22 @@ def test_effects_of_groups_are_sums():
     # what is linear changes by exactly that
     change = (removal.without(np.arange(5)) - removal.scores) * gradient
     assert together[0] == pytest.approx(change.sum(), rel=1e-4)
+
+
+def test_missing_values_count_as_what_they_are_filled_with(cells, train):
+    modalities = cells()
+    modalities["rna"].X[:20, 2] = np.nan
+    subject = train(modalities, **{"modalities.rna.preprocess": ["fill_missing", "standardize"]})
+    rna = subject.dataset.modalities["rna"]
+    assert np.isnan(rna.input.X).any()
+    whole = Block(subject.complete("rna", rna.input.X), rna.input.features, rna.input.origin)
+    filled = replace(subject.dataset, modalities={**subject.dataset.modalities, "rna": replace(rna, input=whole)})
+    as_filled = Explained(subject.model, filled, subject.split, Context())
+    for explainer in (
+        Knockout(metric="foscttm", cells="all", background="zero", exact=None),
+        Attribution(cells="all", background="zero"),
+    ):
+        found, expected = (explainer.explain(one, Context()) for one in (subject, as_filled))
+        assert found.tables["features"].notna().all(axis=None)
+        pd.testing.assert_frame_equal(found.tables["features"], expected.tables["features"])
+        assert found.notes == expected.notes
