@@ -108,15 +108,15 @@ class Knockout(Explainer):
         return {"exact": 5, "random": 2}
 
     def _explain(self, subject: Explainable, context: Context) -> Explanation:
+        about_features = self.features is not None or self.windows is not None
         plan = plan_knockout(
             subject,
             where=f"explainer '{self.name}'",
             modality=self.modality,
-            metric=self.metric,
+            metric=self.metric or ("imputation" if about_features else None),
             source=self.source,
             target=self.target,
             label=self.label,
-            about_features=self.features is not None or self.windows is not None,
         )
         if self.windows is not None:
             return self._around_genes(subject, plan, self.windows, context)

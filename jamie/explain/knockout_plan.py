@@ -69,9 +69,8 @@ def plan_knockout(
     source: str | None,
     target: str | None,
     label: str | None,
-    about_features: bool,
 ) -> Plan:
-    """Decide on what was left open; parameters are those of the explainer.
+    """Decide on what was left open; parameters are those of the explainer, None where they were not given.
 
     Raises
     ------
@@ -83,7 +82,7 @@ def plan_knockout(
     if metric is None:
         obs = [subject.dataset.modalities[m].obs for m in ends]
         labelled = label is not None or any(all(name in one for one in obs) for name in subject.dataset.labels)
-        metric = "imputation" if about_features else "label_transfer_accuracy" if labelled else "foscttm"
+        metric = "label_transfer_accuracy" if labelled else "foscttm"
     if metric == "imputation" and ends[0] != modality:
         raise DataError(
             f"expected features of the source to be removed, found {ends[1]} imputed from {ends[0]} "

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
+from jamie.core.explaining import STAGE
 from jamie.explain.measures import ImputedCorrelation, Measure
 from jamie.explain.removal import Indices, Removal, Units
 from jamie.explain.slopes import Slopes
 
 log = logging.getLogger(__name__)
-
-STAGE = "explain"
 
 Doubles = NDArray[np.float64]
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.explaining import Floats
+from jamie.core.values import dense
 from jamie.explain.removal import Indices, Removal
 
 if TYPE_CHECKING:
@@ -107,5 +108,4 @@ class Slopes:
         """(k, width) what the module reads of some cells."""
         if self.removal.A is not None:
             return self.removal.scores[rows]
-        values = self.removal.X[rows]
-        return np.asarray(values.toarray() if hasattr(values, "toarray") else values, np.float32)
+        return dense(self.removal.X[rows])
