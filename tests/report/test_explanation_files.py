@@ -65,6 +65,12 @@ def test_the_same_question_replaces_its_answer_and_others_get_a_number(tmp_path)
     assert [one.title for one in load_explanations(tmp_path)] == ["protein: marker0, from rna", "again", "back"]
 
 
+def test_of_many_the_tenth_comes_last(tmp_path):
+    for i in range(10):
+        save_explanation(RunFolder(tmp_path), explanation(title=f"number {i}"), {"shap": {"cells": i}})
+    assert [one.title for one in load_explanations(tmp_path)] == [f"number {i}" for i in range(10)]
+
+
 def test_where_nothing_was_explained_there_is_nothing(tmp_path):
     assert load_explanations(tmp_path) == ()
 
