@@ -17,7 +17,7 @@ from jamie.explain.attribution_task import Direction, attribution_task
 from jamie.explain.background import Background
 from jamie.explain.chosen import CellChoice, choose_label, choose_modality
 from jamie.explain.contributions import Contributions, contributions
-from jamie.explain.markers import enrichment, read_markers, require_labels
+from jamie.explain.markers import enrichment, read_markers, require_labels, require_markers
 
 TOLERANCE = 0.05  # of the margins' standard deviation, that contributions may lack of adding up
 
@@ -99,10 +99,11 @@ class Attribution(Explainer):
             context=context,
         )
         names = list(map(str, task.votes.classes))
+        features = subject.dataset.modalities[modality].input.features
         if markers is not None:
             require_labels(markers, names, f"{direction.where}, markers")
+            require_markers(markers, features, f"{direction.where}, markers")
         found = contributions(task, self.steps, context)
-        features = subject.dataset.modalities[modality].input.features
         tables = {"features": _ranked(names, features, found.scores, self.top)}
         if markers is not None:
             tables["markers"] = enrichment(markers, names, features, found.scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from jamie.explain.columns import read_columns
 
 COLUMNS = ("label", "feature")
 EXPECTED = "marker lists: a .csv or .tsv table with columns label and feature, a .yaml mapping, or a .gmt file"
+
+log = logging.getLogger(__name__)
 
 Markers = Mapping[str, Sequence[str]]
 
@@ -51,10 +54,37 @@ def require_labels(markers: Markers, labels: Sequence[str], where: str) -> None:
     unknown = [name for name in markers if name not in labels]
     if unknown or not markers:
         raise DataError(
-            f"expected markers of the labels that are voted on, found {len(unknown)} other labels"
-            + (f"; the first is '{unknown[0]}'" if unknown else ", and none of these"),
+            "expected markers of the labels that are voted on, found "
+            + (f"{len(unknown)} that are none of them; the first is '{unknown[0]}'" if unknown else "no label at all"),
             where=where,
             fix=choose_from(unknown[0] if unknown else "", labels),
+        )
+
+
+def require_markers(markers: Markers, features: pd.Index, where: str) -> None:
+    """Refuse markers none of which is a feature; warn where some are not.
+
+    Raises
+    ------
+    DataError
+        Where no marker is a feature: their names are of another kind.
+    """
+    names = pd.Index(list(dict.fromkeys(str(name) for of_label in markers.values() for name in of_label)))
+    absent = names[~names.isin(features)]
+    if len(absent) == len(names):
+        raise DataError(
+            f"expected markers among the features, found none of {len(names)}"
+            + (f"; the first is '{absent[0]}'" if len(absent) else ""),
+            where=where,
+            fix=choose_from(absent[0] if len(absent) else "", features.astype(str), most=5),
+        )
+    if len(absent):
+        log.warning(
+            "%s: %d of %d markers are not among the features and are left out; the first is '%s'",
+            where,
+            len(absent),
+            len(names),
+            absent[0],
         )
 
 

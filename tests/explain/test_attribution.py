@@ -136,13 +136,22 @@ def test_marker_files_of_another_form_are_refused(tmp_path):
     [
         ({"modality": "protein"}, "expected a modality of the model, found 'protein'"),
         ({"label": "celltype"}, "expected the column 'celltype' in obs"),
-        ({"markers": {"erly": ["rna_1"]}}, r"found 1 other labels; the first is 'erly'\s+did you mean 'early'"),
-        ({"markers": {}}, "expected markers of the labels that are voted on, found 0 other labels, and none of these"),
+        (
+            {"markers": {"erly": ["rna_1"]}},
+            r"found 1 that are none of them; the first is 'erly'\s+did you mean 'early'",
+        ),
+        ({"markers": {}}, "expected markers of the labels that are voted on, found no label at all"),
+        ({"markers": {"early": ["Rna_1", "x"]}}, r"markers among the features, found none of 2; the first is 'Rna_1'"),
     ],
 )
 def test_what_is_unknown_is_refused(parameters, message):
     with pytest.raises(DataError, match=message):
         Attribution(**parameters).explain(ToySubject(), Context())
+
+
+def test_markers_that_were_not_measured_are_named(caplog):
+    Attribution(markers={"early": ["rna_1", "Gad1"]}).explain(ToySubject(), Context())
+    assert "1 of 2 markers are not among the features and are left out; the first is 'Gad1'" in caplog.text
 
 
 def test_without_labels_it_is_said_what_is_needed():
