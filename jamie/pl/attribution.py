@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import rows_of, shortened, table_of
-from jamie.pl.style import COLOURS, LINE, in_order, panels, styled
+from jamie.pl.explained import rows_of, table_of
+from jamie.pl.style import COLOURS, LINE, in_order, panels, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import LOWERS, RAISES, shortened, target_values
-from jamie.pl.style import LINE, UNKNOWN, figure_of, panels, styled
+from jamie.pl.explained import LOWERS, RAISES, target_values
+from jamie.pl.style import LINE, UNKNOWN, figure_of, panels, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def beeswarm(
     here.set_yticks(range(len(shown)), [shortened(of.features[j]) for j in shown])
     here.set_ylim(len(shown) - 0.4, -0.6)
     here.tick_params(axis="y", length=0)
-    here.set_xlabel(f"added to {of.unit}")
+    here.set_xlabel(f"added to {shortened(of.unit)}")
     _explain_colours(here, ramp)
     return here
 

@@ -14,7 +14,18 @@ from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
 from jamie.pl.carried import AbsentError, all_labels, column, spec_of
 from jamie.pl.compared import Compared, compared
-from jamie.pl.style import COLOURS, OTHERS, UNKNOWN, in_order, label_colours, name_colours, panels, point_look, styled
+from jamie.pl.style import (
+    COLOURS,
+    OTHERS,
+    UNKNOWN,
+    in_order,
+    label_colours,
+    name_colours,
+    panels,
+    point_look,
+    shortened,
+    styled,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,6 +77,9 @@ def cell_scatter(
     cells = compared(mdata, imputed, _WHERE, None if feature is None else [feature])
     if feature is None:
         against = against or _first_other(imputed)
+        if against not in imputed.layers:
+            problem = f"expected values of '{against}' in layers, found none"
+            raise AbsentError(problem, where=_WHERE, fix=choose_from(against, list(imputed.layers)))
         points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, OURS)})
         title, axes = (
             _wins_title(points, against),
@@ -75,7 +89,10 @@ def cell_scatter(
         values = cells.measured([feature])[:, 0], cells.values([feature])[:, 0]
         points = pd.DataFrame(dict(zip(("measured", "imputed"), values, strict=True)))
         r = float(points.corr().to_numpy()[0, 1])
-        title, axes = f"{feature}\nr = {r:.2f}, n = {points.notna().all(axis=1).sum()}", ("measured", "imputed")
+        title, axes = (
+            f"{shortened(feature)}\nr = {r:.2f}, n = {points.notna().all(axis=1).sum()}",
+            ("measured", "imputed"),
+        )
     colours, types = _colours(mdata, cells, label)
     here = panels(1, ax, width=2.9, height=2.9, names=colours if legend else ())[0]
     known = points.notna().all(axis=1).to_numpy()

@@ -134,9 +134,3 @@ def target_values(explanation: Explanation, target: str | None, where: str) -> T
         base=np.asarray(base, np.float64),
         cells=adata.obs_names,
     )
-
-
-def shortened(name: str, longest: int = 28) -> str:
-    """Cut a name in its middle, so that both ends stay."""
-    keep = (longest - 1) // 2
-    return name if len(name) <= longest else f"{name[: longest - 1 - keep]}…{name[-keep:]}"

@@ -9,7 +9,7 @@ import numpy as np
 from jamie.core.values import column_variances
 from jamie.pl.carried import AbsentError, measured, modality
 from jamie.pl.direct_labels import name_points
-from jamie.pl.style import COLOURS, LINE, panels, point_look, styled
+from jamie.pl.style import COLOURS, LINE, panels, point_look, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +71,6 @@ def _name_best(
     ax.set_ylim(low, high + 0.12 * (high - low))
     points = np.column_stack([spread, score])
     others = np.flatnonzero(known & ~np.isin(np.arange(len(names)), best))
-    shown = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names[best]]
+    shown = [shortened(name, _LONGEST) for name in names[best]]
     rows = np.concatenate([best, others])
     name_points(ax, points[rows], [*shown, *[""] * len(others)], size=7, optional=True)

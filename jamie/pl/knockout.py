@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import UNPERTURBED, shortened, table_of
-from jamie.pl.style import COLOURS, RANDOM, UNKNOWN, panels, styled
+from jamie.pl.explained import UNPERTURBED, table_of
+from jamie.pl.style import COLOURS, RANDOM, UNKNOWN, panels, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jamie.core.scoring import OURS
 from jamie.pl.carried import AbsentError, all_labels, choose_scope, column, results, spec_of
 from jamie.pl.compared import Compared, compared
-from jamie.pl.style import COLOURS, in_order, label_colours, panels, styled
+from jamie.pl.style import COLOURS, in_order, label_colours, panels, shortened, styled
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 _WHERE = "measured_and_imputed"
+_LONGEST = 16  # letters of a type below its box; from _UPRIGHT on it is written upright
+_UPRIGHT = 10
 
 
 @styled
@@ -57,7 +59,7 @@ def measured_and_imputed(
     AbsentError
         Where there are no labels, or no cells that were measured in both modalities.
     """
-    chosen = list(features) if features is not None else None
+    chosen = [features] if isinstance(features, str) else None if features is None else list(features)
     cells = compared(mdata, imputed, _WHERE, chosen or ())
     label = label or _first_label(mdata)
     chosen = chosen or best_features(mdata, cells, n_features)
@@ -74,7 +76,7 @@ def measured_and_imputed(
             _boxes(here, found[:, k], types, {name: colours.get(name, COLOURS[0]) for name in present})
             here.set_ylabel(said if k == 0 else "")
             if row == 0:
-                here.set_title(feature, wrap=True)
+                here.set_title(shortened(feature), wrap=True)
                 here.tick_params(labelbottom=False)
     for measured, below in zip(axes[: len(chosen)], axes[len(chosen) :], strict=True):
         _same_scale(measured, below)
@@ -119,7 +121,9 @@ def _boxes(ax: Axes, values: NDArray[np.floating], types: NDArray[np.object_], c
         box.set_alpha(0.85)
     for points in drawn["fliers"]:
         points.set_rasterized(True)
-    ax.set_xticks(range(1, len(colours) + 1), list(colours), rotation=90 if len(colours) > 5 else 0)
+    names = [shortened(name, _LONGEST) for name in colours]
+    upright = len(names) > 5 or max(map(len, names), default=0) >= _UPRIGHT
+    ax.set_xticks(range(1, len(names) + 1), names, rotation=90 if upright else 0)
 
 
 def _same_scale(one: Axes, other: Axes) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import shortened, target_values, targets_of
-from jamie.pl.style import figure_of, panels, styled
+from jamie.pl.explained import target_values, targets_of
+from jamie.pl.style import figure_of, panels, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

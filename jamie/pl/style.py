@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
+
+from jamie.core.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,17 +47,27 @@ LOOK = {
     "lines.linewidth": 1.3,
 }
 LONGEST_COLUMN = 16  # names of a legend, one below the other
+GIVEN = {  # first arguments: what tells them, and where they come from
+    "MuData": ("mod", "give the result.h5mu of a run, read by mudata.read_h5mu, or what JAMIE.to_mudata returns"),
+    "Explanation": ("tables", "give what JAMIE.explain returns"),
+}
 _SHADES = (0.0, 0.55, -0.45)  # lighter and darker variants
 _offscreen: ContextVar[bool] = ContextVar("offscreen", default=False)
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Let a function draw with the sizes and lines that all figures share, whatever matplotlib is set to."""
+    """Let a function draw with the sizes and lines that all figures share, whatever matplotlib is set to.
+
+    Where its first argument is a MuData or an explanation, anything else is refused.
+    """
+    first, kind = next(iter(draw.__annotations__.items()))
 
     @wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from matplotlib import rc_context
 
+        if kind in GIVEN and (args or first in kwargs):
+            _require(args[0] if args else kwargs[first], str(kind), draw.__name__)
         with rc_context(LOOK):  # type: ignore[arg-type]  # the stubs list the keys of a newer release
             return draw(*args, **kwargs)
 
@@ -69,6 +82,14 @@ def offscreen() -> Iterator[None]:
         yield
     finally:
         _offscreen.reset(token)
+
+
+@contextmanager
+def letters_that_fonts_lack() -> Iterator[None]:
+    """Draw names in other scripts, such as Chinese ones, without a warning for each letter: boxes stand for them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font")
+        yield
 
 
 def panels(
@@ -173,14 +194,23 @@ def name_colours(
         Line2D([], [], linestyle="none", marker=(markers or {}).get(name, "o"), color=colour, markersize=4.5)
         for name, colour in colours.items()
     ]
+    names = [shortened(name) for name in colours]
     look: dict[str, Any] = {"handletextpad": 0.2, "columnspacing": 0.8, "labelspacing": 0.3, "borderaxespad": 0.2}
     figure = figure_of(ax)
     if below and len(handles) > LONGEST_COLUMN:
-        columns = max(int(figure.get_figwidth() / _width(colours)), 1)
-        figure.legend(handles, list(colours), loc="outside lower center", ncols=columns, **look)
+        columns = max(int(figure.get_figwidth() / _width(names)), 1)
+        figure.legend(handles, names, loc="outside lower center", ncols=columns, **look)
     else:
         columns = max(math.ceil(len(handles) / LONGEST_COLUMN), 1)
-        ax.legend(handles, list(colours), loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns, **look)
+        ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns, **look)
+
+
+def shortened(name: Any, longest: int = 28) -> str:
+    """Return a name of the data as a figure can hold it: on one line, cut in its middle, dollars no mathematics."""
+    name = re.sub(r"[\t\n\r\f\v]+", " ", str(name))
+    keep = (longest - 1) // 2
+    cut = name if len(name) <= longest else f"{name[: longest - 1 - keep]}…{name[-keep:]}"
+    return cut.replace("$", r"\$")
 
 
 def without_ticks(ax: Axes) -> None:
@@ -198,7 +228,7 @@ def figure_of(drawn: Axes | Sequence[Axes]) -> Figure:
 
 def _width(names: Iterable[str]) -> float:
     """Inches of a column of names in a legend, at the size of its text."""
-    return 0.28 + 0.06 * max(map(len, names), default=0)
+    return 0.28 + 0.06 * max((len(shortened(name)) for name in names), default=0)
 
 
 def _room(names: Sequence[str], width: float) -> tuple[float, float]:
@@ -208,6 +238,12 @@ def _room(names: Sequence[str], width: float) -> tuple[float, float]:
     if len(names) <= LONGEST_COLUMN:
         return _width(names), 0.0
     return 0.0, 0.15 * math.ceil(len(names) / max(int(width / _width(names)), 1)) + 0.1
+
+
+def _require(given: object, kind: str, where: str) -> None:
+    attribute, fix = GIVEN[kind]
+    if not hasattr(given, attribute):
+        raise DataError(f"expected {kind}, found {type(given).__name__}", where=where, fix=fix)
 
 
 def _parts(label: str) -> list[str]:

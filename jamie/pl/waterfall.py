@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.explaining import Explanation
 from jamie.core.suggest import choose_from
-from jamie.pl.explained import LOWERS, RAISES, TargetValues, shortened, target_values
-from jamie.pl.style import LINE, panels, styled
+from jamie.pl.explained import LOWERS, RAISES, TargetValues, target_values
+from jamie.pl.style import LINE, panels, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def waterfall(
     here.set_ylim(-0.9, len(rows.names) - 0.1)
     for place, colour in ((of.base[row], LINE), (of.prediction[row], "black")):
         here.axvline(place, color=colour, linewidth=0.7, linestyle=":")
-    here.set_xlabel(f"{of.unit}: usual {of.base[row]:.3g}, of this cell {of.prediction[row]:.3g}")
+    here.set_xlabel(f"{shortened(of.unit)}: usual {of.base[row]:.3g}, of this cell {of.prediction[row]:.3g}")
     here.set_title(f"cell {shortened(str(of.cells[row]))}", loc="left")
     return here
 

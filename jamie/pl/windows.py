@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import UNPERTURBED, rows_of, shortened, table_of
-from jamie.pl.style import COLOURS, panels, styled
+from jamie.pl.explained import UNPERTURBED, rows_of, table_of
+from jamie.pl.style import COLOURS, panels, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

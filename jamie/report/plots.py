@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.pl.style import COLOURS, MARKERS, STROKES
+from jamie.pl.style import COLOURS, MARKERS, STROKES, letters_that_fonts_lack
 from jamie.report.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -133,6 +133,6 @@ def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150
     """Write a figure into `FIGURES`, as pixels (so many an inch) and as lines; return the files in that order."""
     files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
     for file in files:
-        with folder.writing(file) as path:
+        with folder.writing(file) as path, letters_that_fonts_lack():
             figure.savefig(path, dpi=dpi, facecolor="white")
     return tuple(folder.path / file for file in files)

@@ -12,8 +12,8 @@ import jamie
 from jamie import pl
 from jamie.core.errors import DataError
 from jamie.pl.carried import AbsentError
-from jamie.pl.explained import LOWERS, RAISES, shortened
-from jamie.pl.style import COLOURS, offscreen
+from jamie.pl.explained import LOWERS, RAISES
+from jamie.pl.style import COLOURS, letters_that_fonts_lack, offscreen, shortened
 
 N_CELLS, N_FEATURES = 20, 13
 TARGETS = ("AP width", "rate")
@@ -311,3 +311,25 @@ def test_axes_that_are_given_are_drawn_in_and_settings_stay(draw, tmp_path):
 def test_long_names_keep_both_ends():
     assert shortened("chr12:123456789-123459999_enhancer", 20) == "chr12:1234…_enhancer"
     assert shortened("short") == "short"
+
+
+def test_names_stay_on_one_line_and_are_no_mathematics(recwarn):
+    figure = Figure(layout="constrained")
+    text = figure.text(0.5, 0.5, shortened("a$^ b_$\n基因\tc"))
+    with letters_that_fonts_lack():
+        figure.draw_without_rendering()  # which fails where this is read as mathematics
+    assert text.get_text() == r"a\$^ b_\$ 基因 c"
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("draw", "given", "message"),
+    [
+        (pl.umap, AnnData(np.zeros((3, 2))), "umap: expected MuData, found AnnData\n  give the result.h5mu of a run"),
+        (pl.losses, "runs/mine/result.h5mu", "losses: expected MuData, found str"),
+        (pl.waterfall, AnnData(np.zeros((3, 2))), "waterfall: expected Explanation, found AnnData"),
+    ],
+)
+def test_what_a_figure_is_drawn_from_is_checked(draw, given, message):
+    with pytest.raises(DataError, match=message):
+        draw(given)

@@ -32,7 +32,7 @@ def test_all_cells_where_none_are_held_out(mdata, imputed):
 
 
 def test_boxes_hold_the_values_of_each_type(mdata, imputed):
-    axes = jamie.pl.measured_and_imputed(mdata, imputed, ["protein1"])
+    axes = jamie.pl.measured_and_imputed(mdata, imputed, "protein1")
     assert [ax.get_ylabel() for ax in axes] == ["measured", "imputed"]
     held_out = np.arange(60) >= 30
     types = mdata["rna"].obs["cell_type"].to_numpy()
@@ -92,6 +92,8 @@ def test_cells_method_against_method_and_one_feature(mdata, imputed):
     ax = jamie.pl.cell_scatter(mdata, imputed, "protein1")
     points = np.asarray(ax.collections[0].get_offsets())
     np.testing.assert_allclose(abs(points[:, 1] - points[:, 0]), 1, atol=1e-5)
+    with pytest.raises(AbsentError, match=r"expected values of 'kn' in layers, found none\s+did you mean 'knn'"):
+        jamie.pl.cell_scatter(mdata, imputed, against="kn")
     del imputed.layers["knn"]
     with pytest.raises(AbsentError, match="expected values of another method in layers, found none"):
         jamie.pl.cell_scatter(mdata, imputed)
