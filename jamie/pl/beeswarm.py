@@ -13,6 +13,7 @@ from jamie.pl.style import LINE, UNKNOWN, figure_of, panels, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
 _BINS = 60  # of the values of a feature, within which points are spread
 _TALLEST = 0.38  # half the height of a row
@@ -90,10 +91,10 @@ def _spread(values: NDArray[np.floating]) -> NDArray[np.floating]:
     return heights
 
 
-def _explain_colours(ax: Axes, ramp: object) -> None:
+def _explain_colours(ax: Axes, ramp: Colormap) -> None:
     from matplotlib.cm import ScalarMappable
 
-    bar = figure_of(ax).colorbar(ScalarMappable(cmap=ramp), ax=ax, aspect=30, pad=0.02, fraction=0.05)  # type: ignore[arg-type]
+    bar = figure_of(ax).colorbar(ScalarMappable(cmap=ramp), ax=ax, aspect=30, pad=0.02, fraction=0.05)
     bar.set_ticks([0, 1], labels=["low", "high"])
     bar.ax.tick_params(length=0)
     bar.set_label("the feature's own value", labelpad=-14)

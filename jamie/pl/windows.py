@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WHERE, _FIX = "windows", "use knockout with windows: [GENE], of peaks with chrom, start and end"
-_MOST_NAMED = 0.05  # p-value up to which a difference between windows is marked in bold
+_SIGNIFICANT = 0.05  # p-value up to which a difference between windows is marked in bold
 
 
 @styled
@@ -82,5 +82,5 @@ def _name_tests(ax: Axes, names: list[str], groups: Sequence[np.ndarray], tests:
         a, b, p = names.index(test["window_a"]), names.index(test["window_b"]), test["p_value"]
         bracket = highest + room * np.array([0.5, 0.8, 0.8, 0.5])
         ax.plot([a + 0.1, a + 0.1, b - 0.1, b - 0.1], bracket, color="black", linewidth=0.6)
-        bold = "bold" if p <= _MOST_NAMED else "normal"
+        bold = "bold" if p <= _SIGNIFICANT else "normal"
         ax.text((a + b) / 2, highest + room, f"p = {p:.2g}", ha="center", va="bottom", fontsize=6.5, fontweight=bold)
