@@ -31,6 +31,7 @@ from jamie.pl.carried import EMBEDDING
 from jamie.report.carried import history_table
 from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
+from jamie.report.layouts import layouts_of
 from jamie.report.results import joint_embedding
 from jamie.spec import Spec, load_single
 from jamie.spec.short import dotted
@@ -305,13 +306,15 @@ class JAMIE:
     def _latents(self, mdata: MuData, modality: str, max_missing: float) -> NDArray[np.float32]:
         return Query.of(self.model, modality, mdata, self._context(), max_missing).embed()
 
-    def to_mudata(self, mdata: MuData) -> MuData:
+    def to_mudata(self, mdata: MuData, *, layouts: bool = False) -> MuData:
         """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
 
         Parameters
         ----------
         mdata
             Holds the cells that were fitted, in any order; it is not modified.
+        layouts
+            Lay out the cells in two dimensions by UMAP as well, which `jamie.pl.umap` draws.
 
         Raises
         ------
@@ -320,7 +323,9 @@ class JAMIE:
         """
         if self._fitted is None:
             raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
-        return to_mudata(mdata, self._fitted)
+        fitted = self._fitted
+        placed = layouts_of(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
+        return to_mudata(mdata, fitted, layouts=placed)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model into a folder: safetensors and JSON.

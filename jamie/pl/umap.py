@@ -163,7 +163,7 @@ def _draw_all(
 def _layout(mdata: MuData, name: str, key: str) -> NDArray[np.float32]:
     adata = modality(mdata, name, _WHERE)
     if key not in adata.obsm:
-        fix = "run with a report (report: [html]), or `jamie report RUN` of a finished run"
+        fix = "give the result.h5mu of a run with a report (report: [html]), or JAMIE.to_mudata(mdata, layouts=True)"
         raise AbsentError(f'expected obsm["{key}"], found none', where=f"{_WHERE}, modality '{name}'", fix=fix)
     return np.asarray(adata.obsm[key], np.float32)
 

@@ -113,6 +113,7 @@ def test_what_belongs_to_no_modality_any_more_is_left_out_with_a_notice(mdata, c
     model = fitted(mdata)
     mdata.mod["hto"] = AnnData(np.ones((1, 1), np.float32), obs=pd.DataFrame(index=["other"]))
     result = model.to_mudata(mdata)
+    assert "X_jamie_umap" not in result["rna"].obsm
     assert "obs of the MuData itself is left out: its names are not those of the modalities" in caplog.text
     assert "X_wnn" not in result.obsm
     assert result["rna"].obsm["X_jamie"].shape == (30, 3)
@@ -120,11 +121,12 @@ def test_what_belongs_to_no_modality_any_more_is_left_out_with_a_notice(mdata, c
 
 def test_cells_in_another_order_keep_their_embedding(mdata):
     model = fitted(mdata)
-    expected, found = model.to_mudata(mdata), model.to_mudata(reordered(mdata))
+    expected, found = (model.to_mudata(cells, layouts=True) for cells in (mdata, reordered(mdata)))
     assert not found["rna"].obs_names.equals(expected["rna"].obs_names)
     for m in ("rna", "protein"):
         rows = expected[m].obs_names.get_indexer(found[m].obs_names)
-        np.testing.assert_array_equal(found[m].obsm["X_jamie"], expected[m].obsm["X_jamie"][rows])
+        for key in ("X_jamie", "X_jamie_umap", "X_data_umap"):
+            np.testing.assert_array_equal(found[m].obsm[key], expected[m].obsm[key][rows])
         assert found[m].obs["jamie_split"].notna().all()
     rows = expected.obs_names.get_indexer(found.obs_names)
     np.testing.assert_array_equal(found.obsm["X_jamie"], expected.obsm["X_jamie"][rows])
