@@ -42,7 +42,7 @@ class Attribution(Explainer):
     label
         Column of obs; by default the first of the spec's labels.
     k
-        Effective number of voters.
+        Effective number of voters, below that of all labelled cells that vote on a cell.
     background
         What a cell is compared with: of each feature the ``mean``, ``median`` or ``minimum`` over the training cells,
         or ``zero``.
@@ -126,9 +126,8 @@ class Attribution(Explainer):
     def _direction(self, subject: Explainable) -> Direction:
         where = f"explainer '{self.name}'"
         modality = choose_modality(subject, self.modality, f"{where}, modality")
-        reference = modality
-        if self.reference != modality:
-            reference = choose_modality(subject, self.reference, f"{where}, reference", other_than=modality)
+        other_than = modality if self.reference is None else None
+        reference = choose_modality(subject, self.reference, f"{where}, reference", other_than=other_than)
         label = choose_label(subject, self.label, (modality, reference), f"{where}, label")
         return Direction(modality, reference, label, where)
 

@@ -61,7 +61,7 @@ def attribution_task(
     Raises
     ------
     DataError
-        Where no cell has a label, or those that vote have only one.
+        Where no cell has a label, those that vote have only one, or they are no more than k.
     """
     modality, reference = direction.modality, direction.reference
     data = subject.dataset.modalities[modality]
@@ -70,6 +70,7 @@ def attribution_task(
     labels = subject.dataset.modalities[reference].labels(direction.label)[voters].astype(str)
     itself = _itself(subject, modality, cells, reference, voters)
     votable = _votable(direction, data.labels(direction.label)[cells].astype(str), labels, itself)
+    _require_more_than(k, direction, itself[votable])
     values = background_values(data.input.X[subject.split.train[modality]], background)
     removal = Removal(subject, modality, cells[votable], values)
     module = subject.module(modality, preprocessed=removal.A is not None)
@@ -100,6 +101,17 @@ def _itself(subject: Explainable, modality: str, cells: Indices, reference: str,
         return sparse.csr_array((np.ones(len(found), np.float32), (found, at[found])), shape=shape)
     truth = subject.dataset.truth.between(modality, reference).matrix
     return sparse.csr_array(truth[cells][:, voters])
+
+
+def _require_more_than(k: int, direction: Direction, itself: sparse.csr_array) -> None:
+    """Refuse a k of as many voters as there are: all would count alike, whatever the cell."""
+    fewest = itself.shape[1] - int((itself > 0).sum(axis=1).max())
+    if k >= fewest:
+        raise DataError(
+            f"expected k below the number of labelled cells of {direction.reference} that vote, {fewest}, found {k}",
+            where=f"{direction.where}, k",
+            fix=f"give at most {fewest - 1}; far fewer tell near cells from others",
+        )
 
 
 def _votable(

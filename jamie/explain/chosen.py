@@ -80,15 +80,20 @@ def choose_features(features: pd.Index, wanted: list[str] | None, where: str) ->
     Raises
     ------
     DataError
-        Where one is unknown.
+        Where one is unknown, or the list is empty.
     """
     if wanted is None:
         return features
+    if not wanted:
+        raise DataError(
+            "expected at least one feature, found an empty list", where=where, fix="name some, or leave the list out"
+        )
     asked = pd.Index(list(dict.fromkeys(wanted)))
     absent = [str(name) for name in asked[features.get_indexer(asked) < 0]]
     if absent:
         raise DataError(
-            f"expected features of the modality, found {len(absent)} others; the first is '{absent[0]}'",
+            f"expected features of the modality, found {len(absent)} other{'s' * (len(absent) > 1)}; "
+            f"the first is '{absent[0]}'",
             where=where,
             fix=choose_from(absent[0], features, most=5),
         )

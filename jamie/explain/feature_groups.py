@@ -48,7 +48,8 @@ def groups_of_file(features: pd.Index, file: Path, where: str) -> Units:
     unknown = table["feature"][~table["feature"].isin(features)].unique()
     if len(unknown):
         raise DataError(
-            f"expected features of the modality, found {len(unknown)} others in groups; the first is '{unknown[0]}'",
+            f"expected features of the modality, found {len(unknown)} other{'s' * (len(unknown) > 1)} in groups; "
+            f"the first is '{unknown[0]}'",
             where=f"{where}, {file}",
             fix=choose_from(str(unknown[0]), features, most=5),
         )

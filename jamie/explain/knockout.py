@@ -139,7 +139,7 @@ class Knockout(Explainer):
                 where=f"{plan.where}, windows",
                 fix="leave metric out",
             )
-        measure, cells = imputation_measure(subject, plan, genes, self.cells, self.max_cells, context)
+        measure, cells = imputation_measure(subject, plan, genes, self.cells, self.max_cells, context, "windows")
         removal = Removal(subject, plan.modality, cells, self._background(subject, plan))
         tables = remove_windows(removal, measure, self.per_window, self.whole_windows, context)
         title = f"{', '.join(genes)} imputed from {plan.source}, without peaks near and far"

@@ -144,11 +144,15 @@ def imputation_measure(
     which: CellChoice | None,
     most: int | None,
     context: Context,
+    option: str = "features",
 ) -> tuple[ImputedCorrelation, Indices]:
-    """Measure imputed values of some features, all by default, in cells of the source that have a partner."""
+    """Measure imputed values of some features, all by default, in cells of the source that have a partner.
+
+    The `option` of the explainer that names them is for messages.
+    """
     where = f"{plan.where}, {plan.source} to {plan.target}"
     block = subject.dataset.modalities[plan.target].target
-    chosen = choose_features(block.features, features, f"{where}, features")
+    chosen = choose_features(block.features, features, f"{where}, {option}")
     cells = choose_cells(subject, plan.ends, which, None, context)
     truth = subject.dataset.truth.between(*plan.ends).subset(cells[plan.source], cells[plan.target])
     require_pairs(truth.matrix, *plan.ends, where)

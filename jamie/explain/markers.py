@@ -36,15 +36,13 @@ def read_markers(path: Path) -> dict[str, list[str]]:
     Raises
     ------
     DataError
-        Where the file is absent, or is none of these.
+        Where the file is absent, is none of these, or names a label without features.
     """
     ending = path.suffix.lower()
     if ending in (".yaml", ".yml"):
         return _from_yaml(path)
     if ending == ".gmt":
-        with reading(path, EXPECTED):
-            lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
-        return {name: [one for one in rest if one] for name, _, *rest in (line for line in lines if len(line) > 2)}
+        return _from_gmt(path)
     table = read_columns(path, COLUMNS, EXPECTED, str(path))
     return {str(label): list(features) for label, features in table.groupby("label")["feature"]}
 
@@ -126,6 +124,20 @@ def enrichment(
             row |= {"p_value": float(test.pvalue), "median_rank": np.median(ranks), "worst_rank": ranks.max()}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _from_gmt(path: Path) -> dict[str, list[str]]:
+    with reading(path, EXPECTED):
+        lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+    found = {name: [one for one in rest[1:] if one.strip()] for name, *rest in lines}
+    for name, features in found.items():
+        if not features:
+            raise DataError(
+                f"expected a name, a description and features, separated by tabs, found no features of '{name}'",
+                where=str(path),
+                fix="add them after the description, which may be empty, or take the line out",
+            )
+    return found
 
 
 def _from_yaml(path: Path) -> dict[str, list[str]]:

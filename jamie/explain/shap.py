@@ -48,7 +48,7 @@ class Shap(Explainer):
     ----------
     source
         Modality whose features explain; the only other one than the target by default, the first where neither is
-        given.
+        given, or for the latents.
     target
         Modality that is imputed, the only other one by default; ``latent`` for the latents.
     features

@@ -51,13 +51,21 @@ def _direction(subject: Explainable, source: str | None, target: str | None) -> 
     names = list(subject.dataset.modalities)
     if source is not None and source not in names:
         _unknown("source", "a modality of the data", source, names)
-    if source is None:
+    if source is None and target in (None, LATENT):
+        source = names[0]
+    elif source is None:
         others = [name for name in names if name != target] or names
-        if len(others) > 1 and (len(names) > 2 or target == LATENT):
+        if len(others) > 1 and len(names) > 2:
             _not_told("source", others)
         source = others[0]
+    others = [name for name in names if name != source]
+    if target == source:
+        raise DataError(
+            f"expected a target other than the source, found '{source}' as both",
+            where="explainer 'shap', target",
+            fix=f"choose target: {' or '.join([*others, LATENT])}",
+        )
     if target is None:
-        others = [name for name in names if name != source]
         if len(others) != 1:
             _not_told("target", [*others, LATENT])
         target = others[0]

@@ -25,7 +25,8 @@ class SoftVotes:
     labels : (n_v,)
         Theirs.
     k
-        Effective number of voters, ``exp`` of the entropy of the weights, on half of the cells at least.
+        Effective number of voters, ``exp`` of the entropy of the weights, on half of the cells at least; fewer than
+        there are.
     module
         Beside which the votes are computed, on its device.
     """
@@ -34,7 +35,7 @@ class SoftVotes:
         from jamie.explain.module import on
 
         self.classes, codes = np.unique(labels, return_inverse=True)
-        self.k, self.z = min(k, len(z)), np.asarray(z, np.float64)
+        self.k, self.z = k, np.asarray(z, np.float64)
         self.voters = on(module, np.asarray(z, np.float32))
         self.one_hot = on(module, np.eye(len(self.classes), dtype=np.float32)[codes])
 

@@ -254,7 +254,8 @@ def target_columns(model: TrainedModel, target: str, features: Iterable[str]) ->
     if (columns < 0).any():
         absent = [str(f) for f, column in zip(features, columns, strict=True) if column < 0]
         raise DataError(
-            f"expected features of the model, found {len(absent)} others; the first is '{absent[0]}'",
+            f"expected features of the model, found {len(absent)} other{'s' * (len(absent) > 1)}; "
+            f"the first is '{absent[0]}'",
             where=f"modality '{target}'",
             fix=f"its features look like {', '.join(map(repr, names[:3]))}",
         )

@@ -43,7 +43,7 @@ def test_table_may_hold_confidences_and_other_columns(modalities, tmp_path, capl
     [
         ("rna,atac\na,w\nb,Q\nc,x\nc,R\n", r"column 'atac': .* found 2 of 4 that modality 'atac' .* the first is 'Q'"),
         ("rna,other\na,w\n", "expected a column for each of rna, atac, prot, found rna, other"),
-        ("rna,atac,confidence\na,w,2\n", "expected confidences from 0 to 1, found 1 others; the first is '2' in row 1"),
+        ("rna,atac,confidence\na,w,2\n", "expected confidences from 0 to 1, found 1 other; the first is '2' in row 1"),
         ("rna,atac,confidence\na,w,\n", "the first is '' in row 1"),
         ("rna,atac\na,w\nb,x\na,w\n", "expected each pair once, found 1 again; the first is 'a' and 'w' in row 3"),
         ("", "found an empty file"),

@@ -127,6 +127,9 @@ def test_marker_files_of_another_form_are_refused(tmp_path):
     (tmp_path / "m.yaml").write_text("a: g1\n")
     with pytest.raises(DataError, match=r"expected `label: \[feature, ...\]`, a list of features for each label"):
         read_markers(tmp_path / "m.yaml")
+    (tmp_path / "m.gmt").write_text("a\t\tg1\nb\tg2\n")
+    with pytest.raises(DataError, match=r"a description and features, separated by tabs, found no features of 'b'"):
+        read_markers(tmp_path / "m.gmt")
     with pytest.raises(DataError, match=r"expected marker lists: a \.csv or \.tsv table"):
         read_markers(tmp_path / "absent.gmt")
 
@@ -135,6 +138,11 @@ def test_marker_files_of_another_form_are_refused(tmp_path):
     ("parameters", "message"),
     [
         ({"modality": "protein"}, "expected a modality of the model, found 'protein'"),
+        (
+            {"reference": "ata"},
+            r"expected a modality of the model, found 'ata'\s+did you mean 'atac'\?   available: rna, atac",
+        ),
+        ({"k": 99}, r"expected k below the number of labelled cells of atac that vote, \d+, found 99\s+give at most"),
         ({"label": "celltype"}, "expected the column 'celltype' in obs"),
         (
             {"markers": {"erly": ["rna_1"]}},

@@ -185,8 +185,10 @@ def test_progress_is_told_up_to_the_end():
         ),
         (
             {"metric": "imputation", "features": ["atac_99"]},
-            "expected features of the modality, found 1 others; the fi",
+            "expected features of the modality, found 1 other; the fi",
         ),
+        ({"features": []}, "rna to atac, features: expected at least one feature, found an empty list"),
+        ({"windows": []}, "rna to atac, windows: expected at least one feature, found an empty list"),
         ({"label": "cell_typ"}, r"expected the column 'cell_typ' in obs, found none in rna, atac\s+did you mean"),
         ({"groups": "module"}, "expected a column 'module' of var, found no columns"),
         ({"groups": "a", "group_file": "b.csv"}, "expected groups or group_file, found both"),
@@ -216,7 +218,7 @@ def test_what_the_cells_lack_is_said():
 def test_unknown_features_of_groups_are_named(tmp_path):
     file = tmp_path / "groups.csv"
     file.write_text("feature,group\nrna_1,a\nrna_x,a\n")
-    with pytest.raises(DataError, match="found 1 others in groups; the first is 'rna_x'"):
+    with pytest.raises(DataError, match="found 1 other in groups; the first is 'rna_x'"):
         Knockout(group_file=file).explain(ToySubject(), Context())
     file.write_text("gene,group\nrna_1,a\n")
     with pytest.raises(DataError, match="expected the columns feature and group, found gene, group"):

@@ -246,6 +246,8 @@ class TestOfATrainedModel:
         z = subject.embed("adt", subject.scores("adt"))[rows][:, [2, 0]]
         np.testing.assert_allclose(found.values.obsm["prediction"], z, rtol=1e-5)
         assert found.tables["additivity"]["error"].max() < 0.01
+        first = Shap(target="latent", features=[1], cells=2, background=2).explain(subject, Context())
+        assert first.title == "latent_1, from rna"
         spread = subject.embed("adt", subject.scores("adt")).std(0)
         most = Shap(source="adt", target="latent", features=1, cells=2, background=2).explain(subject, Context())
         assert most.values.uns["targets"] == [f"latent_{spread.argmax()}"]
@@ -354,6 +356,10 @@ class TestRefuses:
                 r"expected a latent of the model, found 'latent_7'",
             ),
             ({"features": []}, r"expected at least one feature, found an empty list"),
+            (
+                {"source": "rna", "target": "rna"},
+                r"expected a target other than the source, found 'rna' as both\n  choose target: atac or latent",
+            ),
         ],
     )
     def test_what_is_unknown(self, settings, words):
@@ -361,12 +367,11 @@ class TestRefuses:
             Shap(**settings).explain(ToySubject(), Context())
 
     def test_several_modalities_to_choose_from(self):
-        with pytest.raises(
-            DataError, match=r"expected 'source', as it does not follow.*\n  give source: rna or atac or protein"
-        ):
-            Shap().explain(ToySubject(3), Context())
-        with pytest.raises(DataError, match=r"expected 'target'.*\n  give target: atac or protein or latent"):
-            Shap(source="rna").explain(ToySubject(3), Context())
+        with pytest.raises(DataError, match=r"expected 'source', as it does not follow.*\n  give source: rna or atac"):
+            Shap(target="protein").explain(ToySubject(3), Context())
+        for source in (None, "rna"):
+            with pytest.raises(DataError, match=r"expected 'target'.*\n  give target: atac or protein or latent"):
+                Shap(source=source).explain(ToySubject(3), Context())
         found = Shap(source="atac", target="protein", features=1, cells=3, background=3)
         assert found.explain(ToySubject(3), Context()).settings["target"] == "protein"
 
@@ -377,7 +382,7 @@ class TestRefuses:
             Shap().explain(alone, Context())
         with pytest.raises(DataError, match=r"target: expected a modality of the data, as no features of it are named"):
             Shap(target="adt").explain(alone, Context())
-        with pytest.raises(DataError, match="expected features of the model, found 1 others; the first is 'adt9'"):
+        with pytest.raises(DataError, match="expected features of the model, found 1 other; the first is 'adt9'"):
             Shap(target="adt", features=["adt9"]).explain(alone, Context())
         found = Shap(target="adt", features=["adt0"], cells=3, background=3).explain(alone, Context())
         assert found.tables["additivity"]["error"].max() < 0.01

@@ -125,5 +125,5 @@ def test_windows_are_drawn_from_or_removed_as_a_whole(regulated):
 
 
 def test_an_unknown_gene_is_refused(regulated):
-    with pytest.raises(DataError, match="expected features of the modality, found 1 others; the first is 'absent'"):
+    with pytest.raises(DataError, match="expected features of the modality, found 1 other; the first is 'absent'"):
         Knockout(windows=["absent"]).explain(regulated[0], Context())

@@ -63,9 +63,10 @@ class TablePairing(Pairing):
         values = pd.to_numeric(table[CONFIDENCE], errors="coerce").to_numpy(np.float32)
         wrong = ~((values >= 0) & (values <= 1))
         if wrong.any():
+            n = int(wrong.sum())
             first = int(np.argmax(wrong))
             raise DataError(
-                f"expected confidences from 0 to 1, found {int(wrong.sum())} others; the first is "
+                f"expected confidences from 0 to 1, found {n} other{'s' * (n > 1)}; the first is "
                 f"'{table[CONFIDENCE].iloc[first]}' in row {first + 1}",
                 where=str(self.path),
                 fix="give numbers from 0 to 1, or leave the column out",
