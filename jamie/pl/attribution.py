@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _WHERE = "attribution"
 _MARKED = COLOURS[1]
+_LONGEST_TITLE = 20  # letters above a panel, which is narrow beside the names of its features
 
 
 @styled
@@ -52,19 +53,24 @@ def attribution(
     known = explanation.settings.get("markers", {}) if markers is None else markers
     parts = {name: rows_of(table, "label", name, _WHERE).head(n_features) for name in names}
     columns = min((4, 3), key=lambda n: -len(names) % n)  # as few empty places as can be
-    axes = panels(len(names), ax, width=2.2, height=0.75 + 0.16 * n_features, columns=columns)
+    enriched = explanation.tables.get("markers")
+    above = 0.85 if enriched is None else 1.1
+    letters = max(len(_name(one)) for part in parts.values() for one in part["feature"])
+    axes = panels(
+        len(names), ax, width=max(2.2, 1.65 + 0.057 * letters), height=above + 0.16 * n_features, columns=columns
+    )
     for here, (name, part) in zip(axes, parts.items(), strict=True):
         _draw(here, part, set(known.get(name) or ()))
-        here.set_title(f"{shortened(name)}{_enriched(explanation.tables.get('markers'), name)}")
+        here.set_title(f"{shortened(name, _LONGEST_TITLE)}{_enriched(enriched, name)}")
     for here in axes[-columns:]:
-        here.set_xlabel("added to the margin of votes")
+        here.set_xlabel("added to the\nmargin of votes")
     return axes
 
 
 def _draw(ax: Axes, part: pd.DataFrame, markers: set[str]) -> None:
     marked = [str(name) in markers for name in part["feature"]]
     ax.barh(range(len(part)), part["score"], color=[_MARKED if one else COLOURS[0] for one in marked], height=0.72)
-    ax.set_yticks(range(len(part)), [shortened(str(name), 18) for name in part["feature"]])
+    ax.set_yticks(range(len(part)), [_name(one) for one in part["feature"]])
     for text, one in zip(ax.get_yticklabels(), marked, strict=True):
         if one:
             text.set(fontweight="bold", color=_MARKED)
@@ -72,9 +78,13 @@ def _draw(ax: Axes, part: pd.DataFrame, markers: set[str]) -> None:
     ax.axvline(0, color=LINE, linewidth=0.7)
 
 
+def _name(feature: Any) -> str:
+    return shortened(feature, 18)
+
+
 def _enriched(table: pd.DataFrame | None, label: str) -> str:
     """Say how high the markers of a label rank among all features."""
     rows: Any = (
         () if table is None else table[table["label"].astype(str) == label].dropna(subset=["auroc"]).itertuples()
     )
-    return "".join(f"\nmarkers: AUROC {row.auroc:.2f}, p = {row.p_value:.1g}" for row in rows)
+    return "".join(f"\nmarkers: AUROC {row.auroc:.2f}\n(p = {row.p_value:.1g})" for row in rows)

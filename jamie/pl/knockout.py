@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ METRICS = {
     "imputation": "mean correlation of imputed and measured values",
 }
 _WHERE = "knockout"
+_LONGEST_LINE = 38  # letters below the bars, beside which long names of features leave less room
 
 
 @styled
@@ -55,7 +57,7 @@ def knockout(explanation: Explanation, *, n_features: int = 14, n_random: int = 
     here.set_yticks(places, [shortened(str(name)) for name in rows["feature"]])
     here.set_ylim(max(places) + 0.7, -0.7)
     metric = str(explanation.settings.get("metric", "metric"))
-    here.set_xlabel(f"{METRICS.get(metric, metric)}, {explanation.settings.get('direction', '')}".rstrip(", "))
+    here.set_xlabel(_in_lines(METRICS.get(metric, metric), str(explanation.settings.get("direction", ""))))
     _name_parts(here, baseline, len(background), bool(rows["exact"].all()))
     return here
 
@@ -72,6 +74,12 @@ def _hanging_bars(ax: Axes, rows: pd.DataFrame, places: list[float], baseline: f
     ax.set_xlim(baseline + low - 0.08 * span, baseline + high + 0.08 * span)
 
 
+def _in_lines(metric: str, direction: str) -> str:
+    """Name the metric and its direction on one line, or below each other where that would be too long."""
+    whole = ", ".join(part for part in (metric, direction) if part)
+    return whole if len(whole) <= _LONGEST_LINE else "\n".join([*wrap(metric, _LONGEST_LINE), direction]).strip()
+
+
 def _name_parts(ax: Axes, baseline: float, n_random: int, exact: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -82,4 +90,5 @@ def _name_parts(ax: Axes, baseline: float, n_random: int, exact: bool) -> None:
         handles.append(Patch(color=RANDOM, label="without one drawn at random"))
     if not exact:
         handles.append(Patch(facecolor="none", edgecolor=UNKNOWN, label="estimated"))
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2)
+    # to the left, above the names of the features, there is room for what is wider than the bars
+    ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)

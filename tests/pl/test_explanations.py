@@ -1,5 +1,7 @@
 """Figures of explanations show the numbers that they are given."""
 
+import itertools
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -83,6 +85,11 @@ def bars(ax):
 
 def labels(ax):
     return [text.get_text() for text in ax.get_yticklabels()]
+
+
+def extent(artist):
+    artist.figure.draw_without_rendering()
+    return artist.get_window_extent()
 
 
 class TestWaterfall:
@@ -219,6 +226,16 @@ class TestKnockout:
         assert [bar.get_facecolor()[3] for bar in ax.patches] == [1, 1, 0]
         assert ax.patches[2].get_width() == pytest.approx(table["estimate"][2])
 
+    def test_legend_and_label_lie_within_the_figure(self):
+        found = knockout(metric="imputation", direction="chromatin to expression")
+        table = found.tables["features"]
+        table["feature"] = "chr1-1234567-1234999-" + table["feature"]
+        table.loc[2:, "exact"] = False
+        ax = pl.knockout(found)
+        assert ax.get_xlabel() == "mean correlation of imputed and\nmeasured values\nchromatin to expression"
+        for one in (ax.get_legend(), ax.xaxis.label):
+            assert 0 <= extent(one).x0 < extent(one).x1 <= ax.figure.bbox.x1
+
     def test_what_is_no_knock_out_is_refused(self):
         with pytest.raises(
             AbsentError, match=r"a table 'features' with a column 'change', found another\n  use knockout"
@@ -272,7 +289,7 @@ class TestAttribution:
         colours = [to_hex(bar.get_facecolor()).upper() for bar in axes[0].patches]
         assert colours == [COLOURS[0], COLOURS[1], COLOURS[0]]
         assert [text.get_fontweight() for text in axes[0].get_yticklabels()] == ["normal", "bold", "normal"]
-        assert axes[0].get_title() == "B\nmarkers: AUROC 0.99, p = 0.002"
+        assert axes[0].get_title() == "B\nmarkers: AUROC 0.99\n(p = 0.002)"
         assert {to_hex(bar.get_facecolor()).upper() for bar in axes[1].patches} == {COLOURS[0]}
 
     def test_markers_are_those_that_the_explainer_was_told(self):
@@ -280,6 +297,15 @@ class TestAttribution:
         found.settings["markers"] = {"T 2": ["gene0"]}
         axes = pl.attribution(found, n_features=2)
         assert [text.get_fontweight() for text in axes[1].get_yticklabels()] == ["bold", "normal"]
+
+    def test_titles_lie_within_the_figure(self):
+        found = attribution(["a type of a rather long name", "another of a long name", "T 2"])
+        found.tables["features"].replace({"gene0": "chr1-1234567-1234999"}, inplace=True)
+        found.tables["markers"]["label"] = "T 2"
+        axes = pl.attribution(found, n_features=3)
+        titles = [extent(ax.title) for ax in axes]
+        assert titles[-1].x1 <= axes[0].figure.bbox.x1
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(titles))
 
     def test_what_has_no_labels_is_refused(self):
         with pytest.raises(AbsentError, match="with a column 'label', found another\n  use attribution"):
