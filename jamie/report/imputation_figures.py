@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.report.imputation_tables import Imputations, direction_names, is_ranked, place_of
+from jamie.report.imputation_tables import Imputations, direction_names, place_of
 from jamie.report.plots import Style, styles_of, write_figure
 from jamie.report.run_folder import RunFolder
-from jamie.report.tables import folded
+from jamie.report.tables import folded, is_ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,12 +14,11 @@ import pandas as pd
 from jamie.metrics.scopes import HELD_OUT_CELLS
 from jamie.metrics.wins import Wins, count_wins
 from jamie.report.sweep_tables import name_rows, run_rows
-from jamie.report.tables import BEST, TIED, WIDTH, Block, arrow, folded, number, panels
+from jamie.report.tables import BEST, TIED, WIDTH, Block, arrow, folded, is_ranked, number, panels
 
 CASE = ("metric", "parameters", "source", "target")
 DIRECTION = "direction"
 BEST_WORD, TIED_WORD = "best", "tied"
-AIMED = frozenset({"interval_coverage"})  # metrics that are to be near a level: none is best
 PARTS = frozenset({"untied"})  # of metrics, shown beside them
 SIGNIFICANT = 0.05  # p value below which one method is said to be better at more features
 SCORES = ("higher_is_better", "method", "mean", "se", "n", "behind", "behind_se", "standing")
@@ -124,11 +123,6 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], told: Iterable[
             standing = BEST_WORD if method == best else TIED_WORD if tied else ""
             rows.append([*place, higher, method, mean, se, n, behind, behind_se, standing])
     return pd.DataFrame(rows, columns=[*by, *SCORES])
-
-
-def is_ranked(metric: str) -> bool:
-    """Whether more of a metric, or of a part of it, is better or worse: one that is to be near a level has no best."""
-    return metric.partition(" ")[0] not in AIMED
 
 
 def _mean_and_error(values: pd.Series) -> tuple[float, float, int]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie.core.interfaces import Metric
-from jamie.report.imputation_tables import is_ranked
 from jamie.report.plots import (
     Style,
     add_legend,
@@ -23,7 +22,7 @@ from jamie.report.plots import (
 )
 from jamie.report.run_folder import RunFolder
 from jamie.report.sweep_tables import UNCHANGED, readable, short_names, telling_keys
-from jamie.report.tables import SCOPES, folded
+from jamie.report.tables import SCOPES, folded, is_ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

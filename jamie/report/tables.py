@@ -19,6 +19,7 @@ SCOPES = {
 
 MATCHING = "matching"  # the metric whose parts say more than its headline
 LOWER_IS_BETTER = frozenset({"quantile"})  # parts whose direction is not that of their metric
+AIMED = frozenset({"interval_coverage"})  # metrics that are to be near a level: none is best
 
 Record = Mapping[str, Any]
 Row = tuple[str, str]  # run and method
@@ -49,8 +50,8 @@ def comparison_table(
 
     There is a block for each scope and two modalities, and for each direction where a metric has a headline in both.
     An arrow says which values are better, ``*`` marks the best of several; methods that are told the labels do not
-    compete. A block that would be wider than `width` is divided. One method of one run has metrics as rows and scopes
-    as columns.
+    compete. A metric that is to be near a level has neither. A block that would be wider than `width` is divided. One
+    method of one run has metrics as rows and scopes as columns.
 
     Parameters
     ----------
@@ -80,6 +81,11 @@ def comparison_table(
 def arrow(higher_is_better: bool, part: str) -> str:
     """Say which values of a metric's part are better."""
     return UP if higher_is_better and part not in LOWER_IS_BETTER else DOWN
+
+
+def is_ranked(metric: str) -> bool:
+    """Whether more of a metric, or of a part of it, is better or worse: one that is to be near a level has no best."""
+    return metric.partition(" ")[0] not in AIMED
 
 
 def _row(entry: Mapping[str, Any]) -> Row:
@@ -147,7 +153,8 @@ def _columns(chosen: Sequence[Record], records: Sequence[Record]) -> dict[str, d
     columns: dict[str, dict[Row, float | None]] = {}
     for record in chosen:
         lines = record["metric"].split("_")
-        lines[-1] += f" {UP if record['higher_is_better'] else DOWN}"
+        if is_ranked(record["metric"]):
+            lines[-1] += f" {UP if record['higher_is_better'] else DOWN}"
         if _opposite(record) in directions:
             lines.append(f"to {record['target']}")
         if several_labels and record["label"]:
@@ -163,7 +170,7 @@ def _marked(values: Mapping[Row, float | None], header: str, told: set[Row]) -> 
     texts = {row: number(value) for row, value in values.items()}
     competing = {row: value for row, value in values.items() if row not in told and value is not None}
     competing = {row: value for row, value in competing.items() if value == value}
-    if len(competing) < 2:
+    if len(competing) < 2 or not (UP in header or DOWN in header):
         return texts
     best = (max if UP in header else min)(competing, key=lambda row: competing[row])
     return {row: text + BEST * (row in competing and text == texts[best]) for row, text in texts.items()}

@@ -60,6 +60,15 @@ def test_the_best_value_has_a_mark_and_an_arrow_says_which_is_better():
     ]
 
 
+def test_a_metric_that_is_to_be_near_a_level_has_no_arrow_and_no_best():
+    records = [record("interval_coverage", 0.9, "cca"), record("interval_coverage", 1.0, "lma")]
+    (block,) = comparison_table(records)
+    assert block.rows == [
+        {"method": "cca", "interval\ncoverage": "0.900"},
+        {"method": "lma", "interval\ncoverage": "1.000"},
+    ]
+
+
 def test_values_that_read_the_same_are_equally_good_and_those_without_a_value_do_not_compete():
     values = {"a": 0.5001, "b": 0.5, "c": None, "d": float("nan"), "e": 0.2}
     (block,) = comparison_table(record("r2", value, method) for method, value in values.items())
