@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
+CONFIDENCE, TRUE_PARTNERS, BESIDE_CHANCE = "confidence", "true partners", "beside chance"  # panels
 _SCORE = "jamie_match_score"
 _MEASURES = {
     "top1": ("best match:\ntrue partner", "top1_chance"),
@@ -46,32 +47,38 @@ def correspondence(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[A
     AbsentError
         Where nothing was inferred.
     """
-    drawn = list(_panels(mdata))
+    drawn = _panels(mdata)
     if not drawn:
         fix = "partners are inferred where pairs are not known: correspondence.infer"
         raise AbsentError("expected inferred partners, found none", where=_WHERE, fix=fix)
     axes = panels(len(drawn), ax, width=3.1, height=2.6, names=[_name(one) for one in _records(mdata)])
-    for one, draw in zip(axes, drawn, strict=True):
+    for one, (title, draw) in zip(axes, drawn.items(), strict=True):
         draw(one)
+        one.set_title(title)
     return axes
 
 
-def _panels(mdata: MuData) -> list[Callable[[Axes], None]]:
-    """Return what there is to draw."""
+def correspondence_panels(mdata: MuData) -> list[str]:
+    """Return which panels `correspondence` draws: `CONFIDENCE`, `TRUE_PARTNERS` and `BESIDE_CHANCE`, where they are."""
+    return list(_panels(mdata))
+
+
+def _panels(mdata: MuData) -> dict[str, Callable[[Axes], None]]:
+    """Return what there is to draw, by its title."""
     records = _records(mdata)
     if not records:
-        return []
+        return {}
     scores = {m: mdata.mod[m].obs[_SCORE] for m in modalities_of(mdata) if _SCORE in mdata.mod[m].obs}
     qualities = {_name(one): one["quality"] for one in records if one.get("quality")}
     curves = {name: one["quantile_curve"] for name, one in qualities.items() if one.get("quantile_curve")}
     judged = {name: one for name, one in qualities.items() if any(key in one for key in _MEASURES)}
-    drawn: list[Callable[[Axes], None]] = []
+    drawn: dict[str, Callable[[Axes], None]] = {}
     if scores:
-        drawn.append(partial(_confidence, scores=scores))
+        drawn[CONFIDENCE] = partial(_confidence, scores=scores)
     if curves:
-        drawn.append(partial(_curves, curves=curves, qualities=qualities))
+        drawn[TRUE_PARTNERS] = partial(_curves, curves=curves, qualities=qualities)
     if judged:
-        drawn.append(partial(_beside_chance, qualities=judged))
+        drawn[BESIDE_CHANCE] = partial(_beside_chance, qualities=judged)
     return drawn
 
 
@@ -101,7 +108,6 @@ def _confidence(ax: Axes, scores: Mapping[str, pd.Series]) -> None:
     ax.set(xlabel="confidence of the best partner", ylabel="fraction of cells with at least this")
     ax.set_xlim(0, 1.02)
     ax.set_ylim(0, 1.02)
-    ax.set_title("confidence")
     ax.legend(loc="best")
 
 
@@ -114,7 +120,6 @@ def _curves(ax: Axes, curves: Mapping[str, Sequence[float]], qualities: Mapping[
     ax.set(xlabel="quantile of the true partner", ylabel="fraction of cells")
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.01)
-    ax.set_title("true partners")
     ax.legend(loc="lower right", title="mean")
 
 
@@ -132,5 +137,4 @@ def _beside_chance(ax: Axes, qualities: Mapping[str, Mapping[str, Any]]) -> None
     ax.plot([], [], color="black", linewidth=1.5, label="chance")
     ax.set_xticks(range(len(present)), [_MEASURES[key][0] for key in present])
     ax.set_ylim(0, 1)
-    ax.set_title("beside chance")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))

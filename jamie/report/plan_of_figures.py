@@ -16,6 +16,7 @@ from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
 from jamie.pl.carried import AbsentError, all_labels, directions, modalities_of, told_labels
 from jamie.pl.compared import compared
+from jamie.pl.correspondence import BESIDE_CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
 from jamie.pl.style import figure_of, in_order, label_colours, name_colours, panels, styled
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 MOST_PANELS = 6
 MOST_DIRECTIONS = 12  # between four modalities
 MOST_LABELS = 3  # columns of obs by which the embedding is coloured
+_PARTNERS = {
+    CONFIDENCE: "confidence of each cell's best partner (1 for a known pair)",
+    TRUE_PARTNERS: "the fraction of cells whose true partner is among the best matches, the diagonal being chance",
+    BESIDE_CHANCE: "how often the best match is right, beside chance",
+}
 _HELD_OUT = "of the cells held out, where any are"
 
 
@@ -141,10 +147,11 @@ def _trust(view: RunView, source: str, target: str, read: Read) -> Iterator[Plan
 
 
 def _correspondence(view: RunView) -> Iterator[Planned]:
-    caption = (
-        "Confidence of each cell's best partner (1 for a known pair); the fraction of cells whose true partner is "
-        "among the best matches, the diagonal being chance; and how often the best match is right, beside chance."
-    )
+    parts = [_PARTNERS[panel] for panel in correspondence_panels(view.mdata)]
+    if not parts:
+        return
+    caption = "; ".join(parts) + "."
+    caption = caption[0].upper() + caption[1:]
     draw = partial(_of_axes, pl.correspondence, view.mdata)
     yield Planned("correspondence", "correspondence", "Inferred partners", caption, draw)
 

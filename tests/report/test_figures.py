@@ -95,9 +95,16 @@ def test_no_pairs(place, caplog):
 def test_run_that_stops_after_the_correspondence(place, caplog):
     evaluate = {"known_pairs": {"fraction": 0}, "holdout": {"fraction": 0}}
     assert place.run(few_cells(40), until="correspondence", evaluate=evaluate).exit_code == 0
-    found = names(RunView.read(place.out), caplog)
+    view = RunView.read(place.out)
+    found = names(view, caplog)
     assert found["correspondence"] == {"correspondence"}
     assert found["embedding"] == set()
+    (drawn,) = (one for one in run_figures(view) if one.name == "correspondence")
+    assert [ax.get_title() for ax in drawn.figure.axes] == ["true partners", "beside chance"]
+    assert drawn.caption == (
+        "The fraction of cells whose true partner is among the best matches, the diagonal being chance; how often the "
+        "best match is right, beside chance."
+    )
 
 
 def test_figure_that_fails_does_not_cost_the_others(place, caplog, monkeypatch):
