@@ -20,7 +20,7 @@ from jamie.model.store import load_model
 from jamie.pipeline import require_same_data
 from jamie.report.ending import DEFAULT, PAGE, renew_page, reports_of
 from jamie.report.explanation_files import save_explanation
-from jamie.report.finished import FinishedRun
+from jamie.report.finished import FinishedRun, require_whole
 from jamie.report.plots import FIGURES
 from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.spec import Ref, Spec, load_spec
@@ -99,6 +99,7 @@ def report_run(
         Where there is no finished run, or the place cannot be written.
     """
     run = FinishedRun.open(path, whole=False)
+    require_whole(run.path, run.manifest)
     spec = load_spec(run.path / RESOLVED, reads_data=False)
     context = _context(spec, progress)
     if out is None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 RESULT = "result.h5mu"
+OF_EVERY_RUN = (RESULT, "metrics.csv", "metrics.json")  # those that runs of all versions have written
 
 
 def require_run(path: Path) -> None:
@@ -34,6 +35,25 @@ def require_run(path: Path) -> None:
     if not (path / MANIFEST).is_file() or not (path / RESOLVED).is_file():
         fix = "give the folder that `jamie run` wrote"
         raise OutputError(f"expected a run directory, found no {MANIFEST} or {RESOLVED}", where=str(path), fix=fix)
+
+
+def require_whole(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a finished run that lacks a file of every run; one that stopped before training has fewer.
+
+    Raises
+    ------
+    OutputError
+        Where a file is not there.
+    """
+    if manifest.get("status") == "finished" and not manifest.get("until"):
+        for name in OF_EVERY_RUN:
+            _require_file(path / name)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        fix = "run the spec again, or copy the whole run directory"
+        raise OutputError("expected a file of a finished run, found none", where=str(path), fix=fix)
 
 
 @dataclass(frozen=True)
@@ -129,9 +149,7 @@ class FinishedRun:
 
     def _read(self, name: str, read: Any) -> Any:
         path = self.path / name
-        if not path.is_file():
-            fix = "run the spec again, or copy the whole run directory"
-            raise OutputError("expected a file of a finished run, found none", where=str(path), fix=fix)
+        _require_file(path)
         try:
             return read(path)
         except (OSError, ValueError, KeyError) as error:

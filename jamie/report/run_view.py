@@ -18,7 +18,7 @@ from jamie.model.store import load_model
 from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.report.carried import method_table, read_table, stage_table, storable
 from jamie.report.explanation_files import load_explanations
-from jamie.report.finished import RESULT, require_run
+from jamie.report.finished import RESULT, require_run, require_whole
 from jamie.report.layouts import complete_layouts
 from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.spec import Spec, load_spec
@@ -65,11 +65,12 @@ class RunView:
         Raises
         ------
         OutputError
-            Where there is none, or a file of it cannot be read.
+            Where there is none, it has finished and lacks a file of every run, or a file of it cannot be read.
         """
         path = Path(path)
         require_run(path)
         manifest = RunFolder(path).read_manifest()
+        require_whole(path, manifest)
         spec = load_spec(path / RESOLVED, reads_data=False)
         mdata = _cells(path)
         mdata.uns["jamie"] = {**mdata.uns.get("jamie", {}), **_carried(path, manifest)}
