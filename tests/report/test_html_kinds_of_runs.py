@@ -1,5 +1,6 @@
 """The page of every kind of run: nothing in it is empty, and nothing is broken."""
 
+import json
 from html.parser import HTMLParser
 
 import numpy as np
@@ -143,6 +144,39 @@ def test_many_cells_are_sampled_and_it_is_said(place):
     page, *_ = HtmlReport(cells=30).write(place.out, Context())
     said = Outline(page.read_text(encoding="utf-8")).sections["cells"]
     assert "30 of 80 are drawn, chosen at random." in said
+
+
+def test_a_score_at_chance_is_not_shown_as_a_good_one(place):
+    place.works(place.run(cells(TWO, TWO)))
+    file = place.out / "metrics.json"
+    records = json.loads(file.read_text())
+    for one in records:
+        one["value"] = 0.6 if one["metric"] == "foscttm" else one["value"]
+    file.write_text(json.dumps(records))
+    _, text = outline_of(place)
+    assert '<td class="value behind">0.600</td>\n<td class="beside">chance 0.500<br>no better than chance</td>' in text
+
+
+def test_features_are_those_that_the_model_read(place):
+    given = cells(TWO, TWO)
+    given["protein"].obsm["X_pca"] = given["protein"].X[:, :6].copy()
+    modalities = {"rna": {}, "protein": {"obsm": "X_pca"}}
+    place.works(place.run(given, modalities=modalities))
+    said = " ".join(outline_of(place)[0].sections["summary"].split())
+    assert "40 cells of rna (8 features) and 40 cells of protein (6 features)" in said
+    assert "protein 40 6" in said
+
+
+@pytest.mark.parametrize("name", ["result.h5mu", "metrics.csv", "metrics.json"])
+def test_a_finished_run_that_lacks_a_file_is_refused(name, place):
+    place.works(place.run(cells(TWO, TWO)))
+    (place.out / "history.csv").unlink()
+    (place.out / name).unlink()
+    message = f"{name}: expected a file of a finished run, found none"
+    place.refused(place.call("report", place.out), message)
+    place.refused(place.call("report", place.out, "--out", place.folder / "page.html"), message)
+    with pytest.raises(OutputError, match="expected a file of a finished run, found none"):
+        HtmlReport().write(place.out, Context())
 
 
 def test_it_is_refused_where_there_is_no_run(tmp_path):

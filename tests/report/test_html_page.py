@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 
 from jamie.core.context import Context
+from jamie.core.explaining import Explanation
 from jamie.report import layouts
+from jamie.report.explanation_files import save_explanation
+from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
+from jamie.report.run_folder import RunFolder
 
 HARMFUL = "<script>alert(1)</script>"
 ODD = ["__proto__", "<img src=x onerror=alert(2)>", 'a"b', "µ & more", "</script><b>x", "constructor"]
@@ -346,6 +350,35 @@ def test_a_phone_never_scrolls_sideways(run, visit):
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.wrong == []
+
+
+def test_long_names_leave_room_for_what_stands_beside_them(run, visit, monkeypatch):
+    monkeypatch.setattr(html, "run_figures", lambda view: ())
+    folder = run.folder / "long"
+    shutil.copytree(run.out, folder)
+    table = pd.DataFrame({"target": ["x" * 300], "rank": [1], "feature": ["y" * 300], "mean_abs": [0.5]})
+    save_explanation(RunFolder(folder), Explanation("shap", "protein, from rna", {}, {"top": table}))
+    HtmlReport().write(folder, Context())
+    page = visit(folder / "report.html")
+    for places in ("#summary .scroll", "#explanation .scroll"):
+        for place in page.locator(places).all():
+            assert place.evaluate("(one) => one.scrollWidth <= one.clientWidth"), place.get_attribute("aria-label")
+    assert page.wrong == []
+
+
+def test_a_long_setting_leaves_room_for_that_of_the_other_run(run, visit, monkeypatch):
+    monkeypatch.chdir(run.folder)
+    shutil.copytree(run.out, run.folder / "explained")
+    spec = run.folder / "explained/spec.resolved.yaml"
+    text = spec.read_text()
+    assert "explain: []" in text
+    listed = ", ".join(["{knockout: {source: rna, target: protein}}"] * 40)
+    spec.write_text(text.replace("explain: []", f"explain: [{listed}]"))
+    done = run.call("compare", "out", "explained", "--out", "settings", "--quiet", "--overwrite")
+    assert done.exit_code == 0, done.output
+    page = visit(run.folder / "settings/compare.html")
+    assert page.locator("#specs .scroll").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    assert max(box.bounding_box()["height"] for box in page.locator("#specs tbody tr").all()) < 300
 
 
 def test_a_page_of_several_runs(run, visit, monkeypatch):

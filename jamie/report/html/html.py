@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import permutations
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
@@ -19,6 +20,7 @@ from jamie.report.figures import run_figures
 from jamie.report.html import details, scores, summary, tables
 from jamie.report.html.cautions import cautions
 from jamie.report.html.cells import embedding_data
+from jamie.report.html.chance import commonest_share
 from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.figures import pictures
 from jamie.report.html.files import RunFiles
@@ -85,7 +87,7 @@ class HtmlReport(Report):
 
     def _shown(self, files: RunFiles, view: RunView, cells: Mapping[str, Any] | None, features: bool) -> dict[str, Any]:
         """Return what the template shows."""
-        sizes = {m: adata.n_vars for m, adata in view.mdata.mod.items() if m in files.modalities}
+        sizes = {m: n for m, n in _n_features(view).items() if m in files.modalities}
         records = scores.headlines(files.metrics)
         stages, methods = details.stages(files), details.method_costs(files)
         return {
@@ -94,7 +96,7 @@ class HtmlReport(Report):
             "lead": summary.lead(files, sizes),
             "facts": summary.facts(files),
             "pairing": summary.pairing(files, sizes),
-            "tiles": scores.tiles(files),
+            "tiles": scores.tiles(files, partial(commonest_share, view.mdata)),
             "compared": len({one["method"] for one in records}) > 1,
             "score_groups": scores.score_tables(records),
             "guide": guides(one["metric"] for one in records),
@@ -113,6 +115,18 @@ class HtmlReport(Report):
                 (PurePath(file).name, digest) for file, digest in (files.manifest.get("data") or {}).items()
             ],
         }
+
+
+def _n_features(view: RunView) -> dict[str, int]:
+    """Features that the model read of each modality, those of its obsm where they came from there."""
+    found = {}
+    for m, adata in view.mdata.mod.items():
+        key = view.spec.modality(m).obsm
+        if key is None:
+            found[m] = adata.n_vars
+        elif key in adata.obsm:
+            found[m] = adata.obsm[key].shape[1]
+    return found
 
 
 def _said(cells: Mapping[str, Any] | None) -> str:

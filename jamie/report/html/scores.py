@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import PREFERRED
+from jamie.report.html.chance import chance_of
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import SCOPES, guide_of
 from jamie.report.tables import BEST, Block, comparison_table, number
 from jamie.report.tables import SCOPES as TITLES
 
-CHANCE = {"foscttm": 0.5, "auroc": 0.5}
 NOT_FIRST = ("interval_coverage", "interval_width", "matching")  # read beside others, not by themselves
 MOST_TILES = 4
 NO_LIMIT = 10**6  # characters of a line: a page scrolls, so no table is divided
@@ -32,6 +32,8 @@ class Line:
         The best of the methods that it is compared with, or chance; empty where there is neither.
     better
         Whether the model is better; None where that cannot be said.
+    at_chance
+        Whether it is no better than chance, as far as that is known.
     """
 
     between: str
@@ -39,6 +41,7 @@ class Line:
     other: str = ""
     other_value: str = ""
     better: bool | None = None
+    at_chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,26 @@ def in_main_scope(records: Sequence[Record], metric: str) -> list[Record]:
     return [one for one in records if one["metric"] == metric and one["scope"] == scope]
 
 
-def tiles(run: RunFiles) -> list[Tile]:
-    """Return the most important scores: of imputation first, each beside the best other method."""
+def tiles(run: RunFiles, share: Callable[[Record], float | None] = lambda record: None) -> list[Tile]:
+    """Return the most important scores, each beside the best other method.
+
+    Parameters
+    ----------
+    run
+        Files of the run.
+    share
+        Gives the share of the commonest label among the cells of a record, which is chance for label transfer.
+    """
     records = headlines(run.metrics)
     metrics = dict.fromkeys(one["metric"] for one in records if one["method"] == OURS)
     ordered = sorted(metrics, key=lambda metric: metric in NOT_FIRST)
     if not run.stopped_early:
         ordered = [metric for metric in ordered if metric not in NOT_FIRST]
-    found = [_tile(in_main_scope(records, metric), run.told_labels) for metric in ordered]
+    found = [_tile(in_main_scope(records, metric), run.told_labels, share) for metric in ordered]
     return found[:MOST_TILES]
 
 
-def _tile(records: Sequence[Record], told: set[str]) -> Tile:
+def _tile(records: Sequence[Record], told: set[str], share: Callable[[Record], float | None]) -> Tile:
     ours = [one for one in records if one["method"] == OURS]
     directed = len({frozenset((one["source"], one["target"])) for one in ours}) < len(ours)
     first = ours[0]
@@ -113,19 +124,19 @@ def _tile(records: Sequence[Record], told: set[str]) -> Tile:
         reading=guide.reading.partition(". ")[0].removesuffix("."),
         arrow="higher is better" if first["higher_is_better"] else "lower is better",
         scope=TITLES[first["scope"]] + counted,
-        lines=tuple(_line(one, directed, records, told) for one in ours),
+        lines=tuple(_line(one, directed, best_other(one, records, told), share(one)) for one in ours),
     )
 
 
-def _line(ours: Record, directed: bool, records: Sequence[Record], told: set[str]) -> Line:
-    ends = ours["source"], ours["target"]
-    best = best_other(ours, records, told)
-    between = (" → " if directed else " and ").join(ends)
-    if best is None:
-        chance = 1 / max(1, ours["n_cells"]) if ours["metric"] == "matching" else CHANCE.get(ours["metric"])
-        return Line(between, number(ours["value"]), *(("chance", number(chance)) if chance is not None else ()))
-    higher = ours["value"] >= best["value"] if ours["higher_is_better"] else ours["value"] <= best["value"]
-    return Line(between, number(ours["value"]), best["method"], number(best["value"]), higher)
+def _line(ours: Record, directed: bool, best: Record | None, share: float | None) -> Line:
+    between = (" → " if directed else " and ").join((ours["source"], ours["target"]))
+    chance, sign = chance_of(ours, share), 1 if ours["higher_is_better"] else -1
+    at_chance = chance is not None and sign * ours["value"] <= sign * chance
+    if best is not None:
+        better = sign * ours["value"] >= sign * best["value"]
+        return Line(between, number(ours["value"]), best["method"], number(best["value"]), better, at_chance)
+    beside = ("", "") if chance is None else ("chance", number(chance))
+    return Line(between, number(ours["value"]), *beside, at_chance=at_chance)
 
 
 def best_other(ours: Record, records: Sequence[Record], told: set[str]) -> Record | None:

@@ -1,0 +1,90 @@
+"""Tiles of the page: what stands beside a score, and whether it is any good."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from mudata import MuData
+
+from jamie.data.assemble import mudata_conventions
+from jamie.report.html.chance import commonest_share
+from jamie.report.html.files import RunFiles
+from jamie.report.html.scores import Line, tiles
+
+
+def record(metric, value, method="jamie", scope="held_out_cells", **fields):
+    return {
+        "metric": metric,
+        "part": "",
+        "value": value,
+        "scope": scope,
+        "method": method,
+        "source": "rna",
+        "target": "protein",
+        "label": "cell_type",
+        "n_cells": 50,
+        "n_features": 0,
+        "higher_is_better": metric != "foscttm",
+        "headline": True,
+        **fields,
+    }
+
+
+def files(*metrics):
+    return RunFiles(Path("run"), {"status": "finished"}, {}, {}, metrics, (), (), {})
+
+
+def line(*metrics, share=None):
+    (tile,) = tiles(files(*metrics), lambda one: share)
+    return tile.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "at_chance"),
+    [
+        ("foscttm", 0.5, True),
+        ("foscttm", 0.6, True),
+        ("foscttm", 0.4, False),
+        ("auroc", 0.5, True),
+        ("auroc", 0.51, False),
+        ("pearson", -0.1, True),
+        ("pearson", 0.1, False),
+        ("r2", 0.0, True),
+        ("label_transfer_accuracy", 0.3, True),
+        ("label_transfer_accuracy", 0.4, False),
+        ("silhouette", -0.2, False),
+    ],
+)
+def test_a_score_is_held_against_chance(metric, value, at_chance):
+    assert line(record(metric, value), share=0.3).at_chance is at_chance
+
+
+def test_the_best_of_those_at_chance_is_still_at_chance():
+    found = line(record("pearson", -0.1), record("pearson", -0.2, "ridge"))
+    assert found == Line("rna and protein", "-0.100", "ridge", "-0.200", better=True, at_chance=True)
+
+
+def test_chance_stands_beside_a_score_that_no_other_method_has():
+    found = line(record("label_transfer_accuracy", 0.9), share=0.25)
+    assert found == Line("rna and protein", "0.900", "chance", "0.250")
+    assert line(record("label_transfer_accuracy", 0.9)) == Line("rna and protein", "0.900")
+
+
+def test_the_share_of_the_commonest_label_is_of_the_cells_that_were_scored():
+    labels = ["T"] * 6 + ["B"] * 2 + [None] + ["T", "B", "B", "B"]
+    obs = pd.DataFrame({"cell_type": pd.Categorical(labels), "jamie_split": ["train"] * 9 + ["held_out"] * 4})
+    obs.index = [f"cell{i}" for i in range(len(obs))]
+    with mudata_conventions():
+        mdata = MuData({"protein": AnnData(np.zeros((len(obs), 1), np.float32), obs=obs)})
+
+    def share(scope, **fields):
+        return commonest_share(mdata, record("label_transfer_accuracy", 0.5, scope=scope, **fields))
+
+    assert share("held_out_cells") == 3 / 4
+    assert share("training_cells") == share("held_out_pairs") == 6 / 8
+    assert share("all") == 7 / 12
+    assert share("all", label="layer") is None
+    assert share("all", target="rna") is None
+    assert commonest_share(mdata, record("pearson", 0.5)) is None
