@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.data import Block, Dataset, Matrix, Split
 from jamie.core.explaining import Explainable
 from jamie.testing import toy
 
@@ -28,10 +28,16 @@ class ToySubject(Explainable):
         Whether the cells have labels.
     known
         Whether the cells that two modalities share are known to be the same.
+    missing
+        Whether values of some features are missing, for which the model takes their mean.
     """
 
-    def __init__(self, n_modalities: int = 2, *, labels: bool = True, known: bool = True) -> None:
+    def __init__(
+        self, n_modalities: int = 2, *, labels: bool = True, known: bool = True, missing: bool = False
+    ) -> None:
         data = toy.modalities(n_modalities)
+        if missing:
+            data = {m: replace(one, input=_holed(one.input), target=_holed(one.target)) for m, one in data.items()}
         if not labels:
             data = {m: replace(one, obs=one.obs.drop(columns=toy.LABEL)) for m, one in data.items()}
         names, sizes = list(data), {m: one.n_cells for m, one in data.items()}
@@ -53,7 +59,11 @@ class ToySubject(Explainable):
     def preprocess(self, modality: str, X: Matrix, cells: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
         """Center, scale and turn (k, p) into (k, d)."""
         A, b = self._affine[modality]
-        return (X @ A + b).astype(np.float32)
+        return (self.complete(modality, X) @ A + b).astype(np.float32)
+
+    def complete(self, modality: str, X: Matrix) -> Matrix:
+        """Put the feature's mean in the place of each missing value."""
+        return np.where(np.isnan(X), toy.counts(modality).mean(axis=0), X)
 
     def affine(self, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return A and b of the preprocessing."""
@@ -87,7 +97,8 @@ class ToySubject(Explainable):
         preprocessed: bool = False,
     ) -> nn.Module:
         """Return the same as `embed` or `impute`, from values (k, p) or from scores."""
-        return _Affine(*self._weights(source, target, features, preprocessed=preprocessed))
+        weights = self._weights(source, target, features, preprocessed=preprocessed)
+        return _Affine(*weights, np.zeros(len(weights[0])) if preprocessed else toy.counts(source).mean(axis=0))
 
     def covariates(self, modality: str) -> None:
         """None: it is told of no batches."""
@@ -111,15 +122,23 @@ class ToySubject(Explainable):
 
 
 class _Affine(nn.Module):
-    """``x W + b``."""
+    """``x W + b``, with the usual values (p,) in the place of missing ones."""
 
-    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
+    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64], usual: NDArray[np.floating]) -> None:
         super().__init__()
+        self.usual = torch.as_tensor(usual, dtype=torch.float32)
         self.weight = torch.as_tensor(weight, dtype=torch.float32)
         self.bias = torch.as_tensor(bias, dtype=torch.float32)
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        return x @ self.weight + self.bias
+        return torch.where(x.isnan(), self.usual, x) @ self.weight + self.bias
+
+
+def _holed(block: Block) -> Block:
+    """Take out every fifth value of every third feature."""
+    X = np.array(block.X)
+    X[::5, ::3] = np.nan
+    return replace(block, X=X)
 
 
 def _basis(modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -101,6 +101,22 @@ def check_does_without_or_says_so(component: type[Explainer]) -> None:
             require(False, component, f"{what}", expected="an explanation or a DataError", found=found)
 
 
+def check_missing_values_do_not_spread(component: type[Explainer]) -> None:
+    """Of cells with missing values it finds numbers too, or raises a `DataError` that says a fix."""
+    try:
+        found = build(component).explain(ToySubject(missing=True), Context(seed=3))
+    except DataError as error:
+        clause = "with missing values: the error says what to do"
+        require(bool(error.fix), component, clause, expected="DataError(..., fix=...)", found=error)
+        return
+    whole = _explained(component)
+    for name, table in whole.tables.items():
+        for column in table.select_dtypes("number").columns[table.select_dtypes("number").notna().any()]:
+            some = column in found.tables.get(name, ()) and found.tables[name][column].notna().any()
+            clause = f"column '{column}' of table '{name}' for cells with missing values"
+            require(some, component, clause, expected="numbers", found="NaN alone")
+
+
 def check_progress_ends_at_its_total(component: type[Explainer]) -> None:
     """What it reports of its progress never exceeds the total, and ends there."""
     told: dict[str, list[tuple[int, int]]] = {}

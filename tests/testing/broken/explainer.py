@@ -141,6 +141,28 @@ class NoAdvice(SOUND):
         return super()._explain(subject, context)
 
 
+class Spreads(SOUND):
+    """Scales by the mean of all values, of which some may be missing."""
+
+    name = "spreads"
+
+    def _explain(self, subject, context):
+        found = super()._explain(subject, context)
+        found.tables["features"]["correlation"] *= subject.dataset.modalities["rna"].input.X.mean()
+        return found
+
+
+class SpreadsWithoutAdvice(SOUND):
+    """Refuses missing values, and does not say what to do."""
+
+    name = "spreads_without_advice"
+
+    def _explain(self, subject, context):
+        if np.isnan(subject.dataset.modalities["rna"].input.X).any():
+            raise jamie.DataError("expected numbers, found NaN")
+        return super()._explain(subject, context)
+
+
 class NeverDone(SOUND):
     """Stops telling of its progress before the end."""
 
@@ -194,6 +216,13 @@ BROKEN = {
     "check_does_without_or_says_so": [
         (NeedsLabels, "without labels: expected an explanation or a DataError, found KeyError"),
         (NoAdvice, "without pairs: the error says what to do: .* found expected pairs, found none"),
+    ],
+    "check_missing_values_do_not_spread": [
+        (
+            Spreads,
+            "column 'correlation' of table 'features' for cells with missing values: expected numbers, found NaN",
+        ),
+        (SpreadsWithoutAdvice, "with missing values: the error says what to do: .* found expected numbers, found NaN"),
     ],
     "check_progress_ends_at_its_total": [(NeverDone, r"progress of 'sound': .* found \[\(1, 1\), \(2, 3\)\]")],
     "check_leaves_inputs_alone": [
