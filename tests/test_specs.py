@@ -100,7 +100,8 @@ def test_runs_on_few_cells(path, tmp_path):
     few = {"data.n_cells": N_CELLS} if file is None else {"data.path": str(some_cells(file, tmp_path))}
     spec = expand(path, QUICK | few | slow_settings(path)).cells[0].spec
     result = jamie.run(spec.plain(), out=tmp_path / "run")
-    assert expected_metrics(spec) == {record.metric for record in result.metrics}
+    calibrated = {"interval_coverage", "interval_width"}  # which takes more cells than these
+    assert expected_metrics(spec) - calibrated == {record.metric for record in result.metrics} - calibrated
     assert expected_scopes(spec) == {record.scope for record in result.metrics}
     assert result.mdata.obsm["X_jamie"].shape[1] == 8
     assert np.isfinite(result.mdata.obsm["X_jamie"]).all()
