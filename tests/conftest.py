@@ -7,6 +7,7 @@ from pathlib import Path
 # Tests run side by side, and their matrices are tiny: several threads for each would wait for one another most of the
 # time. Set before torch is loaded, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 # Functions that numba compiles run on a few cells: to optimize them takes longer than it saves.
 os.environ.setdefault("NUMBA_OPT", "0")
 

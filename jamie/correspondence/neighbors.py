@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.core.threads import torch_threads_kept
+
 Metric = Literal["euclidean", "cosine", "correlation"]
 
 EXACT_PAIRS = 2_500_000_000  # all pairs are compared up to 50,000 x 50,000 cells; beyond, pynndescent searches
@@ -136,6 +138,7 @@ def _blockwise(queries: NDArray[np.float64], points: NDArray[np.float64], k: int
     return found
 
 
+@torch_threads_kept()
 def _descended(
     queries: NDArray[np.float64], points: NDArray[np.float64], k: int, metric: Metric, seed: int
 ) -> NDArray[np.int64]:

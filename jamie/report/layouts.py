@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
+from jamie.core.threads import torch_threads_kept
 from jamie.correspondence.neighbors import nearest
 from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 
@@ -92,6 +93,7 @@ def complete_layouts(mdata: MuData, scores: Mapping[str, NDArray[np.floating]], 
             mdata.mod[m].obsm[key] = layout
 
 
+@torch_threads_kept()
 def _umap(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """UMAP of neighbours that are found beforehand: umap's own search spends seconds on its compilation."""
     from umap import UMAP
