@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def torch_threads_kept() -> Iterator[None]:
     """Leave torch the number of threads that it has.
 
-    The first parallel function that numba compiled (of pynndescent, of umap) sets the number for all of OpenMP, whatever
-    ``OMP_NUM_THREADS`` says, and training after it waits for threads that other processes keep busy.
+    The first parallel function that numba compiled (of pynndescent, of umap) sets the number for all of OpenMP,
+    whatever ``OMP_NUM_THREADS`` says, and training after it waits for threads that other processes keep busy.
     """
     import torch
 
