@@ -235,7 +235,7 @@ DATA = {
     "nothing known": (
         unchanged,
         {"correspondence": {"known": "none", "infer": None}},
-        "spec.yaml:11:17  correspondence: no pair of cells is known " + NO_PAIRS,
+        "spec.yaml:12:17  correspondence: no pair of cells is known " + NO_PAIRS,
     ),
     "every pair hidden": (
         unchanged,

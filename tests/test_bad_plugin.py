@@ -254,7 +254,7 @@ UNLOADABLE = {
     "raises": (
         "import no_such_module",
         "raised on import: ModuleNotFoundError: No module named 'no_such_module'\n"
-        "   11 | plugins: [mine.py]\n"
+        "   12 | plugins: [mine.py]\n"
         "      |           ^^^^^^^\n"
         "  plugin {folder}/mine.py\n"
         "  mend the file (`python {folder}/mine.py` shows where it fails), or do not name it as a plugin",
@@ -297,6 +297,6 @@ def test_a_plugin_file_that(place, text, message):
 
 
 def test_a_plugin_file_that_is_absent(place):
-    message = "plugins[0]: no such file 'mine.py'\n   11 | plugins: [mine.py]\n"
+    message = "plugins[0]: no such file 'mine.py'\n   12 | plugins: [mine.py]\n"
     place.refused(place.run(plugins=["mine.py"]), message)
     place.refused(place.call("list", "--plugin", "mine.py"), "plugin mine.py: no such file\n")
