@@ -14,6 +14,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.reader import Reader
 from jamie.data.assemble import assemble
+from jamie.data.checks import require_two_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -157,12 +158,7 @@ class SimulatePairs(Reader):
 
     def _check(self) -> None:
         where = f"reader '{self.name}'"
-        if len(set(self.modalities)) < 2:
-            raise DataError(
-                f"expected two names, found {', '.join(self.modalities)}",
-                where=f"{where}, modalities",
-                fix="give two different names, such as [rna, atac]",
-            )
+        require_two_names(self.modalities, f"{where}, modalities")
         if self.n_linked > min(self.n_features):
             raise DataError(
                 f"expected at most as many linked features as a modality has, {min(self.n_features)}, found "

@@ -13,6 +13,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.reader import Reader
 from jamie.data.assemble import assemble
+from jamie.data.checks import require_two_names
 from jamie.data.simulated_network import RegulatoryNetwork
 from jamie.data.simulated_tree import TypeTree
 
@@ -163,12 +164,7 @@ class SimulateRegulatory(Reader):
 
     def _check(self) -> None:
         where = f"reader '{self.name}'"
-        if len(set(self.modalities)) < 2:
-            raise DataError(
-                f"expected two names, found {', '.join(self.modalities)}",
-                where=f"{where}, modalities",
-                fix="give two different names, such as [rna, atac]",
-            )
+        require_two_names(self.modalities, f"{where}, modalities")
         if self.n_tfs >= self.n_genes:
             raise DataError(
                 f"expected fewer transcription factors than genes, found {self.n_tfs} of {self.n_genes}",
