@@ -126,7 +126,7 @@ class JAMIE:
 
         Fills ``mdata[m].obsm[key_added]`` (n_m, L) of every modality of the model that `mdata` has, and
         ``mdata.obsm[key_added]`` (n, L), in which cells of the same name in several modalities are aggregated; NaN
-        for cells that are in none of them, which is said.
+        for cells that are in none of them, or measured in none, which is said.
 
         Parameters
         ----------
@@ -145,11 +145,13 @@ class JAMIE:
                 mdata = mdata.copy()
         present = known_modalities(self.model, mdata.mod, "embed")
         latents = {m: self._latents(mdata, m, max_missing) for m in present}
-        names = {m: mdata.mod[m].obs_names for m in present}
-        pairs = pairs_by_name(names)
         for m in present:
             mdata.mod[m].obsm[key_added] = latents[m]
-        mdata.obsm[key_added] = joint_embedding(mdata.obs_names, self.model.aggregate(latents, pairs), names, pairs)
+        measured = {m: np.isfinite(z).all(axis=1) for m, z in latents.items()}
+        names = {m: mdata.mod[m].obs_names[measured[m]] for m in present}
+        pairs = pairs_by_name(names)
+        aggregated = self.model.aggregate({m: z[measured[m]] for m, z in latents.items()}, pairs)
+        mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
         return mdata if copy else None
 
     def impute(

@@ -37,6 +37,7 @@ from jamie.report.results import (
     write_imputed,
 )
 from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash, json_text
+from jamie.report.sharing import without_cells
 from jamie.spec import Spec, load_single
 from jamie.spec.difference import changes
 from jamie.training.device import device_for
@@ -243,6 +244,7 @@ def to_mudata(
         (n_m, 2) of each modality by further keys of `obsm`.
     """
     spec, dataset = fitted.model.spec, fitted.prepared.dataset
+    mdata = without_cells(mdata, dataset.absent)
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
     inferred = inference_records(fitted.inference, fitted.quality) if fitted.inference else []
     provenance |= carried_tables(fitted.evaluation, fitted.histories, fitted.outcomes, spec, stages or {})

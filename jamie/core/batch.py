@@ -64,6 +64,51 @@ class PairBlocks:
 
 
 @dataclass(frozen=True)
+class MeasuredCells:
+    """Which part of the target of each cell of a minibatch was measured; see `jamie.core.panels.MeasuredTarget`.
+
+    Parameters
+    ----------
+    panel : (B,)
+        Number of the panel of each cell.
+    parts
+        (t,) or (t, t) of each panel.
+    """
+
+    panel: Tensor
+    parts: tuple[Tensor, ...]
+
+    def residual(self, mean: Tensor, target: Tensor, partners: Tensor | None = None) -> Tensor:
+        """Return what of ``target - mean`` concerns measured features.
+
+        Parameters
+        ----------
+        mean : (A, t)
+            Decoded.
+        target : (B, t)
+            Of these cells.
+        partners : (A, B)
+            Weights with which the targets enter the cells of the decoded; one to one where there are none.
+        """
+        total = torch.zeros_like(mean)
+        for number, part in enumerate(self.parts):
+            of_panel = (self.panel == number).to(mean.dtype)
+            if partners is None:
+                apart = (target - mean) * of_panel[:, None]
+            else:
+                weights = partners * of_panel
+                apart = weights @ target - weights.sum(1, keepdim=True) * mean
+            total = total + (apart * part if part.ndim == 1 else apart @ part)
+        return total
+
+    def weight(self, partners: Tensor | None = None) -> Tensor:
+        """Return how far each target was measured, from 0 to 1: (B, t), or (A, t) of partners with weights (A, B)."""
+        diagonals = torch.stack([p if p.ndim == 1 else p.diagonal().clamp(0, 1) for p in self.parts])
+        own = diagonals[self.panel]
+        return own if partners is None else partners @ own
+
+
+@dataclass(frozen=True)
 class Batch:
     """A minibatch; each modality has cells of its own.
 
@@ -81,6 +126,8 @@ class Batch:
         (B_m, C) one-hot batch of each cell; empty where batches are not told apart.
     size_factor
         (B_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
+    measured
+        Which part of each cell's target was measured, of modalities of several panels; the rest must count in no loss.
     """
 
     x: Mapping[str, Tensor]
@@ -89,6 +136,7 @@ class Batch:
     inferred: PairBlocks | None = None
     covariates: Mapping[str, Tensor] = field(default_factory=dict)
     size_factor: Mapping[str, Tensor] = field(default_factory=dict)
+    measured: Mapping[str, MeasuredCells] = field(default_factory=dict)
 
     def size_factor_of(self, source: str, target: str) -> Tensor | None:
         """(B_source, 1) size factor with which `target` is decoded for the cells of `source`.

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from jamie.core.correspondence import Correspondences
+from jamie.core.panels import MeasuredTarget, Panels
 
 Matrix: TypeAlias = "NDArray[np.float32] | sparse.csr_array"
 
@@ -31,12 +32,16 @@ class Block:
         Where it comes from, for messages and units: ``"layer 'counts'"``, ``"X"``, ``"obsm 'X_pca'"``.
     var : (p, ...)
         Annotations of the features, in their order; None where there are none. Never modified.
+    panels : (k, p)
+        Sets of features that some cells were measured for, as in `jamie.core.panels`: X is NaN where a cell's panel
+        lacks the feature. None where all cells were measured for all.
     """
 
     X: Matrix
     features: pd.Index
     origin: str = "X"
     var: pd.DataFrame | None = None
+    panels: Panels | None = None
 
 
 def as_labels(values: pd.Series) -> NDArray[np.object_]:
@@ -136,6 +141,8 @@ class Dataset:
     batch_key
         Name of the obs column that holds the cells' batches, which every modality then has without gaps; None where
         batches are not told apart.
+    absent
+        For each modality, names of cells that the data list there and that were not measured.
     """
 
     modalities: Mapping[str, ModalityData]
@@ -144,6 +151,7 @@ class Dataset:
     labels: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, sparse.csr_array]] = field(default_factory=dict)
     batch_key: str | None = None
+    absent: Mapping[str, pd.Index] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -213,6 +221,9 @@ class Cells:
         told apart.
     size_factor
         (n_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
+    measured
+        Which part of each cell's target was measured, of modalities of several panels. The other part of `targets` is
+        estimated from it.
     """
 
     views: Mapping[str, View]
@@ -221,6 +232,7 @@ class Cells:
     labels: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     covariates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     size_factor: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    measured: Mapping[str, MeasuredTarget] = field(default_factory=dict)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -254,6 +266,7 @@ class Cells:
             {m: values[index[m]] for m, values in self.labels.items()},
             {m: values[index[m]] for m, values in self.covariates.items()},
             {m: values[index[m]] for m, values in self.size_factor.items()},
+            {m: one.subset(index[m]) for m, one in self.measured.items()},
         )
 
 

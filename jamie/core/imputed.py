@@ -33,6 +33,16 @@ class ImputedRows:
     layers: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     obs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    def without(self, cells: NDArray[np.bool_]) -> ImputedRows:
+        """Return the same with NaN for some cells (k,), from which nothing can be imputed."""
+
+        def unknown(values: NDArray[Any]) -> NDArray[Any]:
+            where = cells.reshape(-1, *(1,) * (values.ndim - 1))
+            return np.where(where, np.float32(np.nan), values)
+
+        layers, obs = ({k: unknown(v) for k, v in given.items()} for given in (self.layers, self.obs))
+        return ImputedRows(unknown(self.X), layers, obs)
+
 
 @dataclass(frozen=True)
 class Imputed:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.interfaces.preprocessor import nan_allowed
+from jamie.data.absent import measured_values, without_absent
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.batch_column import require_batches
@@ -65,19 +67,22 @@ def load_dataset(spec: Spec, context: Context) -> LoadedData:
 def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     """Make the dataset that a spec describes of cells that are in memory already; `mdata` is not modified."""
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
-    modalities = {name: modality_data(mdata, name, spec) for name in names}
+    given = {name: modality_data(mdata, name, spec) for name in names}
+    modalities = {name: _measured(data, mdata.mod[name], spec) for name, data in given.items()}
+    absent = {name: data.cells.difference(modalities[name].cells, sort=False) for name, data in given.items()}
     require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
     require_batches(spec.batch_key, modalities, spec.where("batch_key"))
-    given = spec.correspondence.known.build().pairs(modalities)
-    truth = _true_pairs(given)
+    pairs = spec.correspondence.known.build().pairs(modalities)
+    truth = _true_pairs(pairs)
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
     cells = {name: m.cells for name, m in modalities.items()}
-    known = hide_pairs(given, cells, spec.evaluate.known_pairs, context)
+    known = hide_pairs(pairs, cells, spec.evaluate.known_pairs, context)
     table = pairing_table(truth, known)
     log.info("pairing:\n%s", table.to_text())
     features = {name: m.input.features for name, m in modalities.items()}
     links = linked_features(features, spec.correspondence.links, spec.where("correspondence.links"))
-    return LoadedData(mdata, Dataset(modalities, truth, known, tuple(spec.labels), links, spec.batch_key), table)
+    dataset = Dataset(modalities, truth, known, tuple(spec.labels), links, spec.batch_key, absent)
+    return LoadedData(mdata, dataset, table)
 
 
 def _true_pairs(given: Correspondences) -> Correspondences:
@@ -97,27 +102,41 @@ def _true_pairs(given: Correspondences) -> Correspondences:
 
 
 def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
-    """Choose and check the matrices of one modality."""
+    """Choose the matrices of one modality."""
     adata, wanted = mdata.mod[name], spec.modality(name)
     where = f"modality '{name}'"
     require_unique_cells(adata.obs_names, where)
     require_cells(adata.n_obs, where)
     chosen = _block(adata, wanted, spec, f"modalities.{name}")
-    if not any(step.cls.takes_counts for step in wanted.preprocess):
-        warn_of_raw_counts(name, chosen.X)
-    target = chosen
-    if wanted.target is not None:
-        target = _block(adata, wanted.target, spec, f"modalities.{name}.target")
-    steps = [step.cls for step in (wanted if wanted.target is None else wanted.target).preprocess]
-    place = f"modalities.{name}"
-    require_support(target, steps, wanted.decoder.cls, adata, place, spec.where(f"{place}.decoder"))
+    target = chosen if wanted.target is None else _block(adata, wanted.target, spec, f"modalities.{name}.target")
     return ModalityData(name, cell_annotations(mdata, name), chosen, target)
 
 
+def _measured(data: ModalityData, adata: AnnData, spec: Spec) -> ModalityData:
+    """Leave out what was not measured, and check the values of what was."""
+    name, wanted = data.name, spec.modality(data.name)
+    data = without_absent(data, wanted.absent, spec.labels, spec.batch_key)
+    require_cells(data.n_cells, f"modality '{name}'")
+    source = _checked(data.input, data.cells, wanted, spec.where(f"modalities.{name}"))
+    if not any(step.cls.takes_counts for step in wanted.preprocess):
+        warn_of_raw_counts(name, source.X)
+    target = source
+    if wanted.target is not None:
+        target = _checked(data.target, data.cells, wanted.target, spec.where(f"modalities.{name}.target"))
+    steps = [step.cls for step in (wanted if wanted.target is None else wanted.target).preprocess]
+    place = f"modalities.{name}"
+    require_support(target, steps, wanted.decoder.cls, adata, place, spec.where(f"{place}.decoder"))
+    return data
+
+
 def _block(adata: AnnData, wanted: Any, spec: Spec, key: str) -> Block:
-    """Choose the matrix of an input or a target, and check its values."""
+    """Choose the matrix of an input or a target."""
     chosen = "layer" if wanted.layer is not None else "obsm" if wanted.obsm is not None else ""
-    block = choose_block(adata, wanted.layer, wanted.obsm, spec.where(f"{key}.{chosen}" if chosen else key))
-    filled = nan_allowed([step.cls for step in wanted.preprocess])
-    require_finite(block, adata.obs_names, spec.where(key), nan_allowed=filled)
-    return block
+    return choose_block(adata, wanted.layer, wanted.obsm, spec.where(f"{key}.{chosen}" if chosen else key))
+
+
+def _checked(block: Block, cells: pd.Index, wanted: Any, where: str) -> Block:
+    """Check the values of an input or a target; return those that were measured, with 0 for the others."""
+    values = measured_values(block)
+    require_finite(values, cells, where, nan_allowed=nan_allowed([step.cls for step in wanted.preprocess]))
+    return values

@@ -93,14 +93,14 @@ def explained(
     DataError
         Where `mdata` has no modality of the model, or lacks a layer or too many features of one.
     """
-    dataset = _dataset(model, mdata, context, max_missing)
-    split = Split({m: _some_of(split_of(m) == TRAIN, m) for m in dataset.modalities})
-    return Explained(model, dataset, split, context)
-
-
-def _dataset(model: TrainedModel, mdata: MuData, context: Context, max_missing: float) -> Dataset:
     present = known_modalities(model, mdata.mod, "explain")
-    modalities = {m: _modality(model, m, mdata, context, max_missing) for m in present}
+    given = {m: _modality(model, m, mdata, context, max_missing) for m in present}
+    dataset = _dataset(model, {m: d if measured.all() else d.subset(measured) for m, (d, measured) in given.items()})
+    split = {m: _some_of((split_of(m) == TRAIN)[measured], m) for m, (_, measured) in given.items()}
+    return Explained(model, dataset, Split(split), context)
+
+
+def _dataset(model: TrainedModel, modalities: Mapping[str, ModalityData]) -> Dataset:
     known = _known(model, modalities)
     truth = known.mutual_best()
     labels = tuple(label for label in model.spec.labels if any(label in one.obs for one in modalities.values()))
@@ -113,12 +113,15 @@ def _dataset(model: TrainedModel, mdata: MuData, context: Context, max_missing: 
     )
 
 
-def _modality(model: TrainedModel, name: str, mdata: MuData, context: Context, max_missing: float) -> ModalityData:
+def _modality(
+    model: TrainedModel, name: str, mdata: MuData, context: Context, max_missing: float
+) -> tuple[ModalityData, NDArray[np.bool_]]:
+    """Read the cells of one modality; which of them were measured."""
     query = Query.of(model, name, mdata, context, max_missing)
     block, target = query.block(), None
     if model.spec.modality(name).target is not None:
         target = _target(model, name, mdata.mod[name], context, max_missing)
-    return ModalityData(name, query.obs, block, block if target is None else target)
+    return ModalityData(name, query.obs, block, block if target is None else target), ~query.absent
 
 
 def _target(model: TrainedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:

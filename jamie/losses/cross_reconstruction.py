@@ -47,7 +47,7 @@ class CrossReconstruction(Loss):
             if block is None or partners is None:
                 continue
             mass = block.sum(1).clamp(max=1)
-            errors = errors_of_cells(output.decode(a, b), partners @ batch.target[b], self.error)
+            errors = errors_of_cells(output.decode(a, b), partners, batch.target[b], self.error, batch.measured.get(b))
             counted = mass.sum()
             total = total + (mass * errors).sum() / torch.where(counted > 0, counted, 1)
         return total

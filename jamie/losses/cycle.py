@@ -48,7 +48,7 @@ class Cycle(Loss):
                 raise _not_shared(b)
             there = output.encoder(output.decode(a, b).mean, a, b)
             back = output.decoder(there.mean, a, a)
-            total = total + mean_error(back, batch.target[a], self.error)
+            total = total + mean_error(back, batch.target[a], self.error, batch.measured.get(a))
         return total
 
 

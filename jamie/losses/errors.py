@@ -8,10 +8,14 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import mse_loss
 
+from jamie.core.batch import MeasuredCells
+
 ErrorMeasure: TypeAlias = Literal["auto", "squared", "likelihood"]
 
 
-def mean_error(distribution: Distribution, target: Tensor, measure: ErrorMeasure) -> Tensor:
+def mean_error(
+    distribution: Distribution, target: Tensor, measure: ErrorMeasure, measured: MeasuredCells | None = None
+) -> Tensor:
     """Return the error, a mean over cells and features.
 
     Parameters
@@ -24,17 +28,51 @@ def mean_error(distribution: Distribution, target: Tensor, measure: ErrorMeasure
         ``"squared"`` takes the squared error of the mean, ``"likelihood"`` the negative log-likelihood; ``"auto"`` is
         squared error for distributions of real numbers, likelihood for those of counts and of binary values, where a
         squared error would hear only the features and cells of most molecules.
+    measured
+        Which part of the target was; None for all of it. What was not adds nothing.
     """
+    if measured is not None:
+        residual, weight = measured.residual(distribution.mean, target), measured.weight()
+        return _errors(distribution, residual, weight, measure).sum() / weight.sum().clamp(min=1)
     if _squared(distribution, measure):
         return mse_loss(distribution.mean, target)
     return -distribution.log_prob(target).mean()
 
 
-def errors_of_cells(distribution: Distribution, target: Tensor, measure: ErrorMeasure) -> Tensor:
-    """Return the error of each cell (B,), a mean over its features; parameters as of `mean_error`."""
+def errors_of_cells(
+    distribution: Distribution,
+    partners: Tensor,
+    target: Tensor,
+    measure: ErrorMeasure,
+    measured: MeasuredCells | None = None,
+) -> Tensor:
+    """Return the error of each cell (B,), a mean over its features, from the weighted mean of its partners' targets.
+
+    Parameters
+    ----------
+    distribution
+        Of each cell and feature, over (B, t).
+    partners : (B, C)
+        Weights of the cells of the other modality; those of a cell add up to 1, or are 0.
+    target : (C, t)
+        What was measured in those.
+    measure, measured
+        As of `mean_error`.
+    """
+    if measured is not None:
+        residual, weight = measured.residual(distribution.mean, target, partners), measured.weight(partners)
+        return _errors(distribution, residual, weight, measure).sum(1) / weight.sum(1).clamp(min=1e-6)
+    expected = partners @ target
     if _squared(distribution, measure):
-        return (distribution.mean - target).square().mean(1)
-    return -distribution.log_prob(target).mean(1)
+        return (distribution.mean - expected).square().mean(1)
+    return -distribution.log_prob(expected).mean(1)
+
+
+def _errors(distribution: Distribution, residual: Tensor, weight: Tensor, measure: ErrorMeasure) -> Tensor:
+    """Errors (B, t) of what was measured; `residual` is the target less the mean, 0 where it was not measured."""
+    if _squared(distribution, measure):
+        return residual.square()
+    return -distribution.log_prob(distribution.mean + residual) * weight
 
 
 def _squared(distribution: Distribution, measure: ErrorMeasure) -> bool:

@@ -25,5 +25,7 @@ class Likelihood(Loss):
     validates: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
-        terms = [mean_error(output.reconstruct(m), t, "likelihood") for m, t in batch.target.items()]
+        terms = [
+            mean_error(output.reconstruct(m), t, "likelihood", batch.measured.get(m)) for m, t in batch.target.items()
+        ]
         return sum(terms[1:], start=terms[0])

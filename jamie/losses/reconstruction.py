@@ -32,5 +32,7 @@ class Reconstruction(Loss):
         self.error: ErrorMeasure = error
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
-        terms = [mean_error(output.reconstruct(m), target, self.error) for m, target in batch.target.items()]
+        terms = [
+            mean_error(output.reconstruct(m), t, self.error, batch.measured.get(m)) for m, t in batch.target.items()
+        ]
         return sum(terms[1:], start=terms[0])

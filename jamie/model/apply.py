@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from jamie.core.panels import Borrowing, partly
 from jamie.model.joint_vae import JointVAE
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -31,22 +32,45 @@ def encode(network: JointVAE, modality: str, scores: Floats, covariates: Floats 
 
 
 @torch.no_grad()
-def decode(network: JointVAE, modality: str, latents: Floats, covariates: Floats | None = None) -> Floats:
-    """Preprocessed values (n, t) of one modality, from latents (n, L) of any; counts at the training cells' median."""
+def decode(
+    network: JointVAE,
+    modality: str,
+    latents: Floats,
+    covariates: Floats | None = None,
+    borrowing: Borrowing | None = None,
+) -> Floats:
+    """Preprocessed values (n, t) of one modality, from latents (n, L) of any; counts at the training cells' median.
+
+    Features that are not measured in a cell's batch are decoded as in the batches that have them (`borrowing`).
+    """
     parts = [
         network.decode(modality, tensor(network, latents[rows]), some(network, covariates, rows)).mean
         for rows in blocks(len(latents))
     ]
-    return torch.cat(parts).cpu().numpy() if parts else np.empty((0, network.n_targets[modality]), np.float32)
+    values = torch.cat(parts).cpu().numpy() if parts else np.empty((0, network.n_targets[modality]), np.float32)
+    if borrowing is None or covariates is None:
+        return values
+    for batch, part in borrowing.parts.items():
+        rows = np.flatnonzero(covariates[:, batch] > 0)
+        if len(rows):
+            told = np.tile(borrowing.mixtures[batch], (len(rows), 1))
+            elsewhere = decode(network, modality, latents[rows], told)
+            values[rows] = elsewhere + partly(values[rows] - elsewhere, part)
+    return values
 
 
 def impute(
-    networks: Sequence[JointVAE], source: str, target: str, scores: Floats, covariates: Floats | None = None
+    networks: Sequence[JointVAE],
+    source: str,
+    target: str,
+    scores: Floats,
+    covariates: Floats | None = None,
+    borrowing: Borrowing | None = None,
 ) -> Floats:
     """Preprocessed values (n, t) of one modality, from cells (n, d) of another: the mean over an ensemble."""
-    mean = decode(networks[0], target, encode(networks[0], source, scores, covariates), covariates)
+    mean = decode(networks[0], target, encode(networks[0], source, scores, covariates), covariates, borrowing)
     for network in networks[1:]:
-        mean += decode(network, target, encode(network, source, scores, covariates), covariates)
+        mean += decode(network, target, encode(network, source, scores, covariates), covariates, borrowing)
     return mean / np.float32(len(networks))
 
 
@@ -58,6 +82,7 @@ def draws(
     scores: Floats,
     covariates: Floats | None,
     generator: np.random.Generator,
+    borrowing: Borrowing | None = None,
 ) -> Iterator[Floats]:
     """Yield values (n, t) decoded from latents that are drawn from each member's posterior, `DRAWS` or more in all.
 
@@ -75,7 +100,7 @@ def draws(
             if logvars:
                 noise = tensor(network, generator.standard_normal(mean.shape, dtype=np.float32))
                 z = mean + torch.exp(0.5 * torch.cat(logvars)) * noise
-            yield decode(network, target, z.cpu().numpy(), covariates)
+            yield decode(network, target, z.cpu().numpy(), covariates, borrowing)
 
 
 def tensor(network: JointVAE, values: Floats) -> torch.Tensor:

@@ -68,7 +68,8 @@ def imputed_query(
         found = imputation(model, source, target, cells.scores, cells.covariates, columns, intervals=bool(layers))
         obs = cell_distance(model, source, cells.scores)
         strangers.count(obs.get(DISTANCE))
-        return ImputedRows(found.mean, found.uncertainty, obs)
+        imputed = ImputedRows(found.mean, found.uncertainty, obs)
+        return imputed if cells.absent is None else imputed.without(cells.absent)
 
     return Imputed(
         obs=query.obs,
@@ -131,7 +132,7 @@ def imputation(
         return Imputation(mean)
     calibration = calibration if columns is None else calibration.subset(columns)
     generator = Context(seed=model.spec.seed, stage="draws").generator()
-    drawn = draws(model.networks, source, target, scores, covariates, generator)
+    drawn = draws(model.networks, source, target, scores, covariates, generator, model.borrowing.get(target))
     variance = variance_of(dense(in_units(one)) for one in drawn)
     return Imputation(mean, calibration.sd(mean, variance), *calibration.intervals(mean))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,9 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.interfaces.preprocessor import nan_allowed
+from jamie.core.panels import lacking, with_rows
 from jamie.core.values import column_means, column_range, stored_values
+from jamie.data.absent import missing_cells, zero_cells
 from jamie.data.align import find_features
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
@@ -48,14 +50,19 @@ class QueryCells:
         Preprocessed values.
     covariates : (n, C)
         One-hot batches, a row of zeros where the batch is unknown; None where the model tells no batches apart.
+    absent : (n,)
+        True for cells that were not measured in this modality, whose scores mean nothing; None where all were.
     """
 
     scores: NDArray[np.float32]
     covariates: NDArray[np.float32] | None = None
+    absent: NDArray[np.bool_] | None = None
 
 
 class Query:
     """New cells of one modality for a trained model, preprocessed a block of rows at a time.
+
+    Cells that are NaN in all features, or 0 where no training cell was, were not measured: what is made of them is NaN.
 
     Parameters
     ----------
@@ -102,6 +109,7 @@ class Query:
             self._matrix.features, known.features, known.fill, self.where, max_missing, known.chain.shares, var
         )
         self._covariates = model.covariates(modality, self.obs)
+        self.absent = np.zeros(len(self.obs), bool)  # as far as the cells have been read
         self._scale_is_judged = False
 
     @classmethod
@@ -115,8 +123,9 @@ class Query:
         """Read and preprocess some cells, or all."""
         obs = self.obs if rows is None else self.obs.iloc[rows]
         scores = self.model.scores(self.modality, self.block(rows), obs, self.context)
-        told = self._covariates
-        return QueryCells(scores, told if told is None or rows is None else told[rows])
+        told, absent = self._covariates, self.absent[rows or slice(None)]
+        told = told if told is None or rows is None else told[rows]
+        return QueryCells(scores, told, absent if absent.any() else None)
 
     def block(self, rows: slice | None = None) -> Block:
         """Read some cells, or all, with the features of the model in its order."""
@@ -124,18 +133,43 @@ class Query:
         known = self.model.require(self.modality)
         if rows is not None:
             self._matrix = self._matrix.by_rows()
-        block = self._alignment.apply(self._matrix.read(rows), self.context)
-        require_finite(block, obs.index, self.where, nan_allowed(known.chain.steps), fix=_NO_NAN)
+        block = self._measured(self._alignment.apply(self._matrix.read(rows), self.context), rows)
+        allowed = nan_allowed(known.chain.steps) or known.chain.panels is not None
+        require_finite(block, obs.index, self.where, allowed, fix=_NO_NAN)
         if not self._scale_is_judged:  # by the first cells that are read, so that nobody waits for it
             if not _other_than_counts(block, ~self._alignment.missing, known.counts, self.where):
                 _warn_of_scale(block, ~self._alignment.missing, known.fill, self.where)
             self._scale_is_judged = True
         return block
 
+    def _measured(self, block: Block, rows: slice | None) -> Block:
+        """Note the cells that were not measured, and put means in their place; NaN for what panels lack."""
+        known, mode = self.model.require(self.modality), self.model.spec.modality(self.modality).absent
+        if mode == "keep":
+            return block
+        zero = zero_cells(block.X)[0] & (known.zeros_absent or mode == "mask")
+        absent = missing_cells(block.X) | zero
+        if absent.any():
+            self._tell_of_absent(absent)
+            self.absent[rows or slice(None)] = absent
+            block = replace(block, X=with_rows(block.X, absent, known.fill))
+        return block if known.chain.panels is None else replace(block, X=lacking(block.X, known.chain.panels))
+
+    def _tell_of_absent(self, absent: NDArray[np.bool_]) -> None:
+        if not self.absent.any():
+            log.warning(
+                "%s: %d of %d cells are 0 or missing (NaN) in all features, so they were not measured there: what is "
+                "made of them is NaN",
+                *(self.where, int(absent.sum()), len(absent)),
+            )
+
     def embed(self) -> NDArray[np.float32]:
-        """Latent means (n, L) of all cells."""
+        """Latent means (n, L) of all cells; NaN for those that were not measured."""
         cells = self.read()
-        return self.model.encode(self.modality, cells.scores, cells.covariates)
+        latents = self.model.encode(self.modality, cells.scores, cells.covariates)
+        if cells.absent is not None:
+            latents[cells.absent] = np.nan
+        return latents
 
 
 def _other_than_counts(block: Block, given: NDArray[np.bool_], counts: bool, where: str) -> bool:

@@ -43,6 +43,7 @@ def save_model(model: TrainedModel, folder: Path) -> None:
                 "target_features": None if shared else modality.target_features.tolist(),
                 "target_origin": modality.target_origin,
                 "counts": modality.counts,
+                "zeros_absent": modality.zeros_absent,
                 "chain": chain,
                 "target_chain": None if shared else _put(arrays, f"{i}.target", modality.target_chain),
                 "n_scores": _n_out(modality.chain, modality.features),
@@ -50,6 +51,8 @@ def save_model(model: TrainedModel, folder: Path) -> None:
             }
         )
         arrays[f"{i}.fill"] = modality.fill
+        if modality.measured_in is not None:
+            arrays[f"{i}.measured_in"] = modality.measured_in
     arrays |= {f"{TRUST}{k}": v for k, v in model.trust.state(list(model.modalities)).items()}
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING)
     readable(folder / PREPROCESSING)
@@ -151,12 +154,13 @@ def _modality(described: dict[str, Any], prefix: str, arrays: dict[str, NDArray[
     chain = _take(arrays, f"{prefix}.input", Chain([r.build() for r in settings.preprocess], name), described["chain"])
     features = pd.Index(described["features"])
     fill, origin, counts = arrays[f"{prefix}.fill"], described["target_origin"], described["counts"]
+    told = (origin, counts, arrays.get(f"{prefix}.measured_in"), described.get("zeros_absent", False))
     if described["target_chain"] is None or settings.target is None:
-        return TrainedModality(features, fill, chain, features, chain, origin, counts)
+        return TrainedModality(features, fill, chain, features, chain, *told)
     steps = [ref.build() for ref in settings.target.preprocess]
     target_chain = _take(arrays, f"{prefix}.target", Chain(steps, f"{name} target"), described["target_chain"])
     target_features = pd.Index(described["target_features"])
-    return TrainedModality(features, fill, chain, target_features, target_chain, origin, counts)
+    return TrainedModality(features, fill, chain, target_features, target_chain, *told)
 
 
 def _put(arrays: dict[str, NDArray[Any]], prefix: str, chain: Chain) -> dict[str, Any]:

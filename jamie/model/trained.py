@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,11 @@ from jamie.core.batch import PairBlocks
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Block, as_labels
+from jamie.core.data import Block, Matrix, as_labels
 from jamie.core.errors import DataError
+from jamie.core.panels import Borrowing
 from jamie.core.values import column_means
+from jamie.data.absent import zero_cells
 from jamie.data.checks import largest_count
 from jamie.model.apply import blocks, encode, impute, some, tensor
 from jamie.model.joint_vae import JointVAE
@@ -50,6 +53,11 @@ class TrainedModality:
         Layer that the target was read from: the scale of imputed values.
     counts
         Whether the encoder's values are whole numbers before preprocessing, none negative.
+    measured_in : (C, p_t)
+        Features of the target that were measured in each batch of the training cells; None where all were in all, or
+        batches are not told apart.
+    zeros_absent
+        Whether a cell that is 0 in all features was not measured, as no training cell is nearly so.
     """
 
     features: pd.Index
@@ -59,6 +67,8 @@ class TrainedModality:
     target_chain: Chain
     target_origin: str
     counts: bool = False
+    measured_in: NDArray[np.bool_] | None = None
+    zeros_absent: bool = False
 
     @classmethod
     def of(cls, prepared: Prepared, name: str) -> TrainedModality:
@@ -72,7 +82,33 @@ class TrainedModality:
             target_chain=prepared.target_chains[name],
             target_origin=data.target.origin,
             counts=largest_count(data.input.X) > 0,
+            measured_in=_measured_in(prepared, name),
+            zeros_absent=_zeros_absent(data.input.X[train]),
         )
+
+    def borrowing(self) -> Borrowing | None:
+        """Return which batches lack features of the target, and whence these are borrowed; None where none does."""
+        if self.measured_in is None:
+            return None
+        lacking = ~self.measured_in
+        shared = (lacking.astype(np.float32) @ self.measured_in.T.astype(np.float32)).clip(0)
+        mixtures = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1)
+        batches = np.flatnonzero(lacking.any(axis=1) & (shared.sum(axis=1) > 0))
+        parts = {int(batch): self.target_chain.measured_part(self.measured_in[batch]) for batch in batches}
+        return Borrowing(mixtures.astype(np.float32), parts) if parts else None
+
+
+def _zeros_absent(X: Matrix) -> bool:
+    zero, surely = zero_cells(X)
+    return surely and not zero.any()
+
+
+def _measured_in(prepared: Prepared, name: str) -> NDArray[np.bool_] | None:
+    block, train = prepared.dataset.modalities[name].target, prepared.split.train[name]
+    if block.panels is None or prepared.batches is None:
+        return None
+    batch, panel = prepared.covariates[name][train], prepared.measured[name].panel[train]
+    return np.array([block.panels[panel[batch[:, c] > 0]].any(axis=0) for c in range(batch.shape[1])])
 
 
 @dataclass(frozen=True)
@@ -182,7 +218,13 @@ class TrainedModel:
         They are imputed as if measured in the cells' own batches (n, C), unknown where none are given, and counts at
         the training cells' median depth.
         """
-        return impute(self.networks, source, target, scores, covariates)
+        return impute(self.networks, source, target, scores, covariates, self.borrowing.get(target))
+
+    @cached_property
+    def borrowing(self) -> Mapping[str, Borrowing]:
+        """Of the modalities of which some batches lack features."""
+        found = {m: one.borrowing() for m, one in self.modalities.items()}
+        return {m: one for m, one in found.items() if one is not None}
 
     @torch.no_grad()
     def aggregate(

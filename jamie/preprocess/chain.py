@@ -16,7 +16,8 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import column_range, dense, stored_values
+from jamie.core.panels import Panels, Part, filled, has_missing, panel_of
+from jamie.core.values import column_means, column_range, dense, stored_values
 from jamie.preprocess.inverse import Inverse
 from jamie.preprocess.rows import moments
 from jamie.preprocess.selection import SelectColumns, selection_matrix
@@ -43,6 +44,8 @@ class Chain:
     """Preprocessors in order, after dropping the features that are constant over the training cells.
 
     Dropped features come back as their constant on inversion (NaN where the training cells have no value at all).
+    Where cells were measured for several panels of features, what was not measured is NaN, and stays so until a step
+    estimates it (`pca`) or cannot do with NaN; it is then the mean of the training cells that were measured.
 
     Parameters
     ----------
@@ -56,6 +59,8 @@ class Chain:
     shares : (p,)
         Part of the training cells' variance that each feature carries before the first step that makes others of
         them, such as pca, or at the end; together 1.
+    panels : (k, p)
+        Features measured in some training cells, as in `jamie.core.panels`; None where all were measured for all.
     """
 
     def __init__(self, steps: Sequence[Preprocessor], name: str = "data") -> None:
@@ -64,8 +69,10 @@ class Chain:
         self.kept: NDArray[np.int64] | None = None
         self.constants = np.empty(0, np.float32)
         self.shares = np.empty(0, np.float32)
+        self.panels: Panels | None = None
+        self.typical: NDArray[np.float32] | None = None
 
-    def fit(self, X: Matrix, cells: pd.DataFrame, features: pd.Index) -> Self:
+    def fit(self, X: Matrix, cells: pd.DataFrame, features: pd.Index, panels: Panels | None = None) -> Self:
         """Fit every step, afresh, on training cells.
 
         Parameters
@@ -76,6 +83,8 @@ class Chain:
             Annotations of the cells.
         features : (p,)
             Names, for messages.
+        panels : (k, p)
+            Features measured in some of the cells; None where all were measured for all.
 
         Raises
         ------
@@ -83,20 +92,50 @@ class Chain:
             Where every feature is constant, or a step refuses the values.
         """
         self._find_constant(X, features)
+        self._expect(panels)
+        panel = None if panels is None else panel_of(X, panels)
         X, places, mixed = self._drop(X), pd.Index(self._fitted().astype(str)), False
-        for step in self.steps:
+        for i, step in enumerate(self.steps):
             before = X.shape[1]
+            X = self._completed(X, i, fit=True)
             with self._naming_modality(step):
                 step.fit(X, cells)
                 after = step.feature_names_out(places)
                 if not mixed and not after.isin(places).all():
                     mixed = True
                     self._note_shares(X, places)
-                X, places = step.transform(X, cells), after
+                X, places = self._after(step, step.transform(X, cells), panel), after
             log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
+        X = self._completed(X, len(self.steps), fit=True)
         if not mixed:
             self._note_shares(X, places)
         return self
+
+    def _expect(self, panels: Panels | None) -> None:
+        """Tell the steps whether what was not measured is NaN."""
+        self.panels, self.typical = panels, None
+        for step in self.steps:
+            step.expects_nan = panels is not None and step.tolerates_nan
+
+    @property
+    def _completed_before(self) -> int:
+        """Number of the step before which what is still NaN is filled in."""
+        hindered = (i for i, step in enumerate(self.steps) if not (step.tolerates_nan or step.accepts_nan))
+        return next(hindered, len(self.steps))
+
+    def _completed(self, X: Matrix, i: int, *, fit: bool = False) -> Matrix:
+        """Fill in what was not measured before step i, if that is the one."""
+        if self.panels is None or i != self._completed_before:
+            return X
+        if fit:
+            self.typical = column_means(X).astype(np.float32)
+        return X if self.typical is None or not has_missing(X) else filled(X, self.typical)
+
+    def _after(self, step: Preprocessor, Z: Matrix, panel: NDArray[np.int64] | None) -> Matrix:
+        """Take out again what a step has filled in that was not measured: it must not count in the next."""
+        if panel is None or self.panels is None or not step.accepts_nan or sparse.issparse(Z):
+            return Z
+        return np.where(self.panels[panel][:, self._fitted()], Z, np.float32(np.nan))
 
     def _note_shares(self, X: Matrix, places: pd.Index) -> None:
         """Note what part of the variance is that of each feature; X (n, k) has those at these places."""
@@ -107,11 +146,13 @@ class Chain:
     def transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
         self._check_width(X)
+        panel = None if self.panels is None else panel_of(X, self.panels)
         X = self._drop(X)
-        for step in self.steps:
+        for i, step in enumerate(self.steps):
+            X = self._completed(X, i)
             with self._naming_modality(step):
-                X = step.transform(X, cells)
-        return X
+                X = self._after(step, step.transform(X, cells), panel)
+        return self._completed(X, len(self.steps))
 
     def scores(self, X: Matrix, cells: pd.DataFrame, context: Context) -> NDArray[np.float32]:
         """Transform cells (n, p) into a dense (n, q) array, as a model needs it.
@@ -134,15 +175,17 @@ class Chain:
         return sparse_scores.toarray()
 
     def complete(self, X: Matrix) -> Matrix:
-        """Values (n, p) with what the first step takes for missing ones in their place, dense if there are any."""
+        """Values (n, p) with what preprocessing takes for missing ones in their place, dense if there are any."""
         if not np.isnan(stored_values(X)).any():
             return X
         self._check_width(X)
-        filled = np.tile(np.nan_to_num(self.constants), (X.shape[0], 1))
-        kept = self._fitted()
-        filled[:, kept] = dense(self.steps[0].transform(self._drop(X), pd.DataFrame(index=range(X.shape[0]))))
+        cells = pd.DataFrame(index=range(X.shape[0]))
         values = dense(X)
-        return np.where(np.isnan(values), filled, values)
+        if self.panels is not None:  # estimated from what was measured, as the scores are
+            return np.where(np.isnan(values), dense(self.inverse_transform(self.transform(X, cells))), values)
+        full = np.tile(np.nan_to_num(self.constants), (X.shape[0], 1))
+        full[:, self._fitted()] = dense(self.steps[0].transform(self._drop(X), cells))
+        return np.where(np.isnan(values), full, values)
 
     def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
         """Bring (n, q) back to (n, p) in the units of the data; `cells` where they are known."""
@@ -171,6 +214,48 @@ class Chain:
             A, b = A @ affine[0], b @ affine[0] + affine[1]
         return A, b
 
+    def measured_part(self, features: NDArray[np.bool_]) -> Part:
+        """Map of a residual of scores to what of it concerns some features (p,), as in `MeasuredTarget`.
+
+        The residual is brought back to features by the inverse, set to 0 for the other features, and transformed
+        again; steps before the last one that is not affine change each feature by itself.
+        """
+        mask = features[self._fitted()].astype(np.float64)
+        affine_from = 1 + max((i for i, step in enumerate(self.steps) if step.affine() is None), default=-1)
+        names = pd.Index(np.arange(len(mask)).astype(str))
+        for step in self.steps[:affine_from]:
+            names = step.feature_names_out(names)
+        if not names.isin(np.arange(len(mask)).astype(str)).all():
+            raise ContractError(
+                "expected preprocessing that keeps features apart until it is affine, found other",
+                where=f"preprocess of {self.name}",
+                fix=f"set modalities.{self.name}.absent: keep, or change the order of the preprocessors",
+            )
+        mask = mask[names.astype(int)]
+        there, final = self._affine_of(self.steps[affine_from:], names)
+        if final.isin(names).all():
+            return mask[names.get_indexer(final)].astype(np.float32)
+        back = self._linear_inverse(self.steps[affine_from:], len(final))
+        return np.asarray((back * mask) @ there, np.float32)
+
+    @staticmethod
+    def _affine_of(steps: Sequence[Preprocessor], names: pd.Index) -> tuple[Any, pd.Index]:
+        """Matrix (p, q) of affine steps in a row, and the names of what comes out."""
+        A: Any = sparse.eye_array(len(names), format="csr")
+        for step in steps:
+            affine = step.affine()
+            assert affine is not None
+            A, names = A @ affine[0], step.feature_names_out(names)
+        return A, names
+
+    @staticmethod
+    def _linear_inverse(steps: Sequence[Preprocessor], q: int) -> NDArray[np.float64]:
+        """Matrix (q, p) by which changes of scores become changes of features."""
+        Z: Any = np.vstack([np.zeros((1, q), np.float32), np.eye(q, dtype=np.float32)])
+        for step in reversed(steps):
+            Z = step.inverse_transform(Z)
+        return np.asarray(dense(Z)[1:] - dense(Z)[:1], np.float64)
+
     def as_module(self) -> nn.Module:
         """Return the transform as a differentiable module over dense tensors (n, p) -> (n, q)."""
         from torch import nn
@@ -186,6 +271,8 @@ class Chain:
             "constants": self.constants,
             "shares": self.shares,
         }
+        if self.panels is not None and self.typical is not None:
+            arrays |= {"panels": self.panels, "typical": self.typical}
         plain = []
         for i, step in enumerate(self.steps):
             of_step, values = step.state()
@@ -196,6 +283,8 @@ class Chain:
     def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> Self:
         """Restore what `state` gave, on a chain of the same steps."""
         self.kept, self.constants, self.shares = arrays["kept"], arrays["constants"], arrays["shares"]
+        self._expect(arrays.get("panels"))
+        self.typical = arrays.get("typical")
         for i, (step, values) in enumerate(zip(self.steps, plain["steps"], strict=True)):
             prefix = f"{i}."
             step.set_state({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}, values)

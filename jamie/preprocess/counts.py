@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logging import Logger
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
-from jamie.core.values import percent, stored_position, stored_values
+from jamie.core.panels import filled, has_missing
+from jamie.core.values import missing_counts, percent, stored_position, stored_values
 
 
 class CountsOfLogs(nn.Module):
@@ -30,20 +32,66 @@ class CountsOfLogs(nn.Module):
         return torch.expm1(z).clamp(min=0) * self.unit
 
 
-def totals_of(X: Matrix) -> NDArray[np.float64]:
-    """(n,) sum of each cell."""
-    return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
+class TotalCount(nn.Module):
+    """x (n, p) -> total (n, 1) of each cell, over the features `counted` or all; 1 where it is 0."""
+
+    counted: Tensor | None
+
+    def __init__(self, counted: NDArray[np.int64] | None = None) -> None:
+        super().__init__()
+        self.register_buffer("counted", None if counted is None else torch.as_tensor(counted))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sum."""
+        total = (x if self.counted is None else x[:, self.counted]).sum(dim=1, keepdim=True)
+        return torch.where(total > 0, total, torch.ones_like(total))
 
 
-def typical_total(X: Matrix) -> float:
+def counted_state(counted: NDArray[np.int64] | None) -> dict[str, NDArray[np.int64]]:
+    """Arrays that a preprocessor keeps of `counted_features`."""
+    return {} if counted is None else {"counted": counted}
+
+
+def counted_features(X: Matrix, where: str) -> NDArray[np.int64] | None:
+    """Return indices of the features measured in all cells (n, p), which alone compare depths; None for all.
+
+    Raises
+    ------
+    DataError
+        Where none was.
+    """
+    if not has_missing(X):
+        return None
+    counted = np.flatnonzero(~missing_counts(X).astype(bool))
+    if len(counted) == 0:
+        raise DataError(
+            "expected features that were measured in all cells, by which depths can be compared, found none",
+            where=where,
+            fix="leave out the cells or batches that were measured for other features, or give normalised values",
+        )
+    return counted
+
+
+def totals_of(X: Matrix, counted: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """(n,) sum of each cell, over some features alone where these are given."""
+    if counted is None:
+        return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
+    chosen: Any = X[:, counted]
+    return np.asarray(filled(chosen, np.zeros(len(counted))).sum(axis=1, dtype=np.float64)).ravel()
+
+
+def typical_total(X: Matrix, counted: NDArray[np.int64] | None = None) -> float:
     """Median total of the cells that have any count; 1 where none has."""
-    totals = totals_of(X)
+    totals = totals_of(X, counted)
     return float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
 
 
-def depth_normalized(X: Matrix, unit: float) -> Matrix:
-    """Divide the counts (n, p) of each cell by its total, and multiply by `unit`; a cell without counts stays zero."""
-    totals = X.sum(axis=1, dtype=np.float64)
+def depth_normalized(X: Matrix, unit: float, counted: NDArray[np.int64] | None = None) -> Matrix:
+    """Divide the counts (n, p) of each cell by its total, and multiply by `unit`; a cell without counts stays zero.
+
+    Where some features are given by index, the total is that over these.
+    """
+    totals = totals_of(X, counted)
     factors = np.divide(unit, totals, out=np.zeros_like(totals), where=totals > 0)
     return sparse.csr_array(X * factors[:, None]) if sparse.issparse(X) else X * factors[:, None]
 
@@ -74,7 +122,7 @@ def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:
 def notice_fractions(X: Matrix, preprocessor: str, log: Logger) -> None:
     """Warn, in the preprocessor's own log, of values that are not whole numbers."""
     values = stored_values(X)
-    broken = float(np.mean(values != np.round(values))) if values.size else 0.0
+    broken = float(np.mean((values != np.round(values)) & ~np.isnan(values))) if values.size else 0.0
     if broken > 0:
         log.warning(
             "%s: %.1f %% of the values are not whole numbers; if they are normalised already, choose the layer that "

@@ -11,6 +11,7 @@ from jamie.core.batch_key import BatchKey
 from jamie.core.data import Block, Dataset, Split
 from jamie.core.errors import DataError
 from jamie.core.values import percent
+from jamie.preprocess.counts import counted_features, totals_of
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def batch_covariates(dataset: Dataset, batches: BatchKey | None) -> dict[str, ND
 
 
 def size_factors(target: Block, train: NDArray[np.bool_], where: str) -> NDArray[np.float32]:
-    """(n, 1) total count of each cell over the median of the training cells.
+    """(n, 1) total count of each cell over the median of the training cells; of features measured in all cells.
 
     A cell without any count is taken to have one: a rate of 0 would have no likelihood.
 
@@ -48,7 +49,7 @@ def size_factors(target: Block, train: NDArray[np.bool_], where: str) -> NDArray
     DataError
         Where that median is 0.
     """
-    totals = np.asarray(target.X.sum(axis=1, dtype=np.float64)).ravel()
+    totals = totals_of(target.X, None if target.panels is None else counted_features(target.X, where))
     empty = totals < 1
     median = float(np.median(totals[train]))
     if median < 1:

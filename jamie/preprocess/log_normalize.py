@@ -16,7 +16,16 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.counts import CountsOfLogs, depth_normalized, notice_fractions, require_counts, typical_total
+from jamie.preprocess.counts import (
+    CountsOfLogs,
+    TotalCount,
+    counted_features,
+    counted_state,
+    depth_normalized,
+    notice_fractions,
+    require_counts,
+    typical_total,
+)
 from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
@@ -25,7 +34,8 @@ log = logging.getLogger(__name__)
 class LogNormalize(Preprocessor):
     """Counts divided by the cell's total, times a common total, and log(1 + x) of that.
 
-    A cell without counts stays zero; sparse stays sparse. The inverse takes the exponential and scales it to the
+    A cell without counts stays zero; sparse stays sparse. Where features were not measured in all cells, totals are of
+    those that were. The inverse takes the exponential and scales it to the
     median total of the training cells: its unit is the count in a typical cell. It is therefore the original only
     for cells of that total, and never negative.
 
@@ -38,6 +48,7 @@ class LogNormalize(Preprocessor):
     name: ClassVar[str] = "log_normalize"
     references: ClassVar[tuple[str, ...]] = ("10.1186/s13059-017-1382-0",)
     takes_counts: ClassVar[bool] = True
+    tolerates_nan: ClassVar[bool] = True
 
     def __init__(self, *, target_sum: PositiveFloat = 1e4) -> None:
         self.target_sum = target_sum
@@ -45,13 +56,14 @@ class LogNormalize(Preprocessor):
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
         require_counts(X, cells, self.name)
         notice_fractions(X, self.name, log)
-        self.median_total = typical_total(X)
+        self.counted = counted_features(X, f"preprocessor '{self.name}'")
+        self.median_total = typical_total(X, self.counted)
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         require_counts(X, cells, self.name)
         if sparse.issparse(X):
-            return sparse.csr_array(depth_normalized(X, self.target_sum)).log1p()
-        return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, self.target_sum)))
+            return sparse.csr_array(depth_normalized(X, self.target_sum, self.counted)).log1p()
+        return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, self.target_sum, self.counted)))
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         unit = self.median_total / self.target_sum
@@ -63,26 +75,26 @@ class LogNormalize(Preprocessor):
         return self._copy_of(len(columns)), columns
 
     def as_module(self) -> nn.Module:
-        return _LogNormalizeModule(self.target_sum)
+        return _LogNormalizeModule(self.target_sum, self.counted)
 
     def inverse_as_module(self) -> nn.Module:
         return CountsOfLogs(self.median_total / self.target_sum)
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        return {}, {"median_total": self.median_total}
+        return counted_state(self.counted), {"median_total": self.median_total}
 
     def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
-        self.median_total = plain["median_total"]
+        self.median_total, self.counted = plain["median_total"], arrays.get("counted")
 
 
 class _LogNormalizeModule(nn.Module):
     """x (n, p) -> log(1 + x / total * target_sum)."""
 
-    def __init__(self, target_sum: float) -> None:
+    def __init__(self, target_sum: float, counted: NDArray[np.int64] | None = None) -> None:
         super().__init__()
         self.target_sum = target_sum
+        self.total = TotalCount(counted)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each cell."""
-        total = x.sum(dim=1, keepdim=True)
-        return torch.log1p(x * (self.target_sum / torch.where(total > 0, total, torch.ones_like(total))))
+        return torch.log1p(x * (self.target_sum / self.total(x)))

@@ -17,6 +17,7 @@ from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.values import row_blocks
+from jamie.preprocess.low_rank import LowRank, estimated
 from jamie.preprocess.rows import map_rows
 
 if TYPE_CHECKING:
@@ -46,10 +47,21 @@ class PCA(Preprocessor):
         outweigh all others, at 1 all weigh the same.
     cells_per_component
         Training cells that there must be for each component; where there are fewer, so are the components.
+
+    Notes
+    -----
+    What was not measured in some cells is estimated from what was by probabilistic principal components [1]_, fitted in
+    turn with the components themselves.
+
+    References
+    ----------
+    .. [1] Tipping and Bishop (1999), Probabilistic principal component analysis. 10.1111/1467-9868.00196
     """
 
     name: ClassVar[str] = "pca"
-    references: ClassVar[tuple[str, ...]] = ("10.1098/rsta.2015.0202",)
+    references: ClassVar[tuple[str, ...]] = ("10.1098/rsta.2015.0202", "10.1111/1467-9868.00196")
+    tolerates_nan: ClassVar[bool] = True
+    low_rank: LowRank | None = None
 
     def __init__(
         self,
@@ -76,6 +88,7 @@ class PCA(Preprocessor):
         if self.cells_per_component is not None:
             wanted = min(wanted, max(n // self.cells_per_component, 2))
         possible = min(wanted, n - 1, p)
+        X, self.low_rank = estimated(X, lambda given: _decompose(given, possible))
         self.mean, components, singular_values = _decompose(X, possible)
         kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
         if wanted < self.n_components:
@@ -96,6 +109,8 @@ class PCA(Preprocessor):
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()
+        if self.low_rank is not None:
+            X = self.low_rank.complete(X)
         if sparse.issparse(X):
             scores = np.empty((X.shape[0], len(b)), np.float32)
             for rows in row_blocks(*scores.shape):
@@ -127,10 +142,12 @@ class PCA(Preprocessor):
         return AffineModule(self.factor[:, None] * self.components, self.mean)
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        return {"components": self.components, "mean": self.mean, "factor": self.factor}, {}
+        arrays = {"components": self.components, "mean": self.mean, "factor": self.factor}
+        return arrays | (self.low_rank.state() if self.low_rank else {}), {}
 
     def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
         self.components, self.mean, self.factor = arrays["components"], arrays["mean"], arrays["factor"]
+        self.low_rank = LowRank.from_state(arrays)
 
 
 def _decompose(X: Matrix, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

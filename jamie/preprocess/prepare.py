@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.data import Block, Cells, Dataset, Split, View
+from jamie.core.panels import MeasuredTarget, filled, panel_of
+from jamie.core.values import column_means
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.covariates import batch_covariates, size_factors, training_batches
 
@@ -43,6 +45,8 @@ class Prepared:
         are not told apart.
     size_factor
         (n, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
+    measured
+        Which part of each cell's target was measured, of modalities of several panels.
     """
 
     dataset: Dataset
@@ -54,10 +58,13 @@ class Prepared:
     batches: BatchKey | None = None
     covariates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     size_factor: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    measured: Mapping[str, MeasuredTarget] = field(default_factory=dict)
 
     def view(self, modality: str) -> View:
         """One modality as a correspondence inferer sees it."""
         block, links = self.dataset.modalities[modality].input, self.dataset.links.get(modality, {})
+        if block.panels is not None:  # an inferer reads numbers; what was not measured says nothing
+            block = replace(block, X=filled(block.X, column_means(block.X)))
         return View(modality, block, self.scores[modality], links)
 
     def cells(self, label: str | None = None) -> Cells:
@@ -65,7 +72,8 @@ class Prepared:
         data = self.dataset.modalities
         labels = {m: one.labels(label) for m, one in data.items() if label is not None and label in one.obs}
         views = {m: self.view(m) for m in data}
-        return Cells(views, self.targets, self.dataset.known, labels, self.covariates, self.size_factor)
+        told = (labels, self.covariates, self.size_factor, self.measured)
+        return Cells(views, self.targets, self.dataset.known, *told)
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Prepared:
         """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays."""
@@ -82,6 +90,7 @@ class Prepared:
             targets={m: scores[m] if shared[m] else self.targets[m][index] for m, index in kept.items()},
             covariates={m: values[kept[m]] for m, values in self.covariates.items()},
             size_factor={m: values[kept[m]] for m, values in self.size_factor.items()},
+            measured={m: one.subset(kept[m]) for m, one in self.measured.items()},
         )
 
 
@@ -124,12 +133,22 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
         targets[name] = target_chains[name].scores(target.X, modality.obs, context)
     batches = training_batches(dataset, split)
     covariates = batch_covariates(dataset, batches)
-    return Prepared(dataset, split, chains, target_chains, scores, targets, batches, covariates, sizes)
+    found = {m: _measured(d.target, target_chains[m]) for m, d in dataset.modalities.items()}
+    measured = {m: one for m, one in found.items() if one is not None}
+    return Prepared(dataset, split, chains, target_chains, scores, targets, batches, covariates, sizes, measured)
+
+
+def _measured(target: Block, chain: Chain) -> MeasuredTarget | None:
+    """Say which part of each cell's target was measured; None where all of it was, in all cells."""
+    if target.panels is None:
+        return None
+    parts = tuple(chain.measured_part(features) for features in target.panels)
+    return MeasuredTarget(panel_of(target.X, target.panels), parts)
 
 
 def _fitted(name: str, refs: Sequence[Any], block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:
     """Build a chain and fit it on the training cells."""
     chain = Chain([ref.build() for ref in refs], name)
     if train.all():
-        return chain.fit(block.X, obs, block.features)
-    return chain.fit(block.X[train], obs[train], block.features)
+        return chain.fit(block.X, obs, block.features, block.panels)
+    return chain.fit(block.X[train], obs[train], block.features, block.panels)

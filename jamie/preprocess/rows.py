@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.values import row_blocks
+from jamie.core.values import column_means, column_variances, row_blocks
 
 
 def moments(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and population variance (p,) of each feature of X (n, p), in two passes."""
+    """Mean and population variance (p,) of each feature of X (n, p), of what was measured (not NaN), in two passes."""
     n, p = X.shape
     mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / n
+    if np.isnan(mean).any():
+        return column_means(X), column_variances(X)
     if sparse.issparse(X):
         entries: Any = X
         stored = np.bincount(entries.indices, minlength=p)

@@ -38,6 +38,7 @@ class SelectFeatures(Preprocessor):
 
     name: ClassVar[str] = "select_features"
     keeps_values: ClassVar[bool] = True
+    tolerates_nan: ClassVar[bool] = True
 
     def __init__(self, *, n_features: PositiveInt = 2000) -> None:
         self.n_features = n_features
@@ -48,6 +49,7 @@ class SelectFeatures(Preprocessor):
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
         self.mean, variance = moments(X)
+        variance = np.nan_to_num(variance)
         p = len(variance)
         if p < self.n_features:
             log.warning("select_features: all %d features instead of %d", p, self.n_features)

@@ -31,6 +31,7 @@ class Standardize(Preprocessor):
     """
 
     name: ClassVar[str] = "standardize"
+    tolerates_nan: ClassVar[bool] = True
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
         mean, variance = moments(X)

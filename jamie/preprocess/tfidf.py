@@ -16,7 +16,17 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.counts import CountsOfLogs, depth_normalized, notice_fractions, require_counts, typical_total
+from jamie.core.values import missing_counts
+from jamie.preprocess.counts import (
+    CountsOfLogs,
+    TotalCount,
+    counted_features,
+    counted_state,
+    depth_normalized,
+    notice_fractions,
+    require_counts,
+    typical_total,
+)
 from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
@@ -39,6 +49,7 @@ class TFIDF(Preprocessor):
     name: ClassVar[str] = "tfidf"
     references: ClassVar[tuple[str, ...]] = ("10.1016/j.cell.2018.06.052", "10.1038/s41592-021-01282-5")
     takes_counts: ClassVar[bool] = True
+    tolerates_nan: ClassVar[bool] = True
 
     def __init__(self, *, scale: PositiveFloat = 1e4) -> None:
         self.scale = scale
@@ -46,15 +57,21 @@ class TFIDF(Preprocessor):
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
         require_counts(X, cells, self.name)
         notice_fractions(X, self.name, log)
-        self.median_total = typical_total(X)
+        self.counted = counted_features(X, f"preprocessor '{self.name}'")
+        self.median_total = typical_total(X, self.counted)
         n_with = np.asarray((X > 0).sum(axis=0), np.float64).ravel()
-        self.idf = np.log1p(X.shape[0] / (1 + n_with))
+        n = X.shape[0] if self.counted is None else X.shape[0] - missing_counts(X)
+        self.idf = np.log1p(n / (1 + n_with))
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         require_counts(X, cells, self.name)
         if sparse.issparse(X):
-            return sparse.csr_array(depth_normalized(X, self.scale) * self.idf).log1p()
-        return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, self.scale) * self.idf))
+            return sparse.csr_array(depth_normalized(X, self.scale, self.counted) * self.idf).log1p()
+
+        def weighed(block: NDArray[Any]) -> NDArray[Any]:
+            return np.log1p(depth_normalized(block, self.scale, self.counted) * self.idf)
+
+        return map_rows(X, X.shape[1], weighed)
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         units = self.median_total / (self.scale * self.idf)
@@ -66,16 +83,16 @@ class TFIDF(Preprocessor):
         return self._copy_of(len(columns), idf=self.idf[columns]), columns
 
     def as_module(self) -> nn.Module:
-        return _TFIDFModule(self.scale * self.idf)
+        return _TFIDFModule(self.scale * self.idf, self.counted)
 
     def inverse_as_module(self) -> nn.Module:
         return CountsOfLogs(self.median_total / (self.scale * self.idf))
 
     def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        return {"idf": self.idf}, {"median_total": self.median_total}
+        return {"idf": self.idf, **counted_state(self.counted)}, {"median_total": self.median_total}
 
     def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
-        self.idf, self.median_total = arrays["idf"], plain["median_total"]
+        self.idf, self.median_total, self.counted = arrays["idf"], plain["median_total"], arrays.get("counted")
 
 
 class _TFIDFModule(nn.Module):
@@ -83,11 +100,11 @@ class _TFIDFModule(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, weight: NDArray[np.float64]) -> None:
+    def __init__(self, weight: NDArray[np.float64], counted: NDArray[np.int64] | None = None) -> None:
         super().__init__()
+        self.total = TotalCount(counted)
         self.register_buffer("weight", torch.as_tensor(weight, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the counts of each cell."""
-        total = x.sum(dim=1, keepdim=True)
-        return torch.log1p(x / torch.where(total > 0, total, torch.ones_like(total)) * self.weight)
+        return torch.log1p(x / self.total(x) * self.weight)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from jamie.data.assemble import mudata_conventions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -34,6 +37,20 @@ def shallow_copy(adata: AnnData) -> AnnData:
     copy.obsp.update(adata.obsp)
     copy.varp.update(adata.varp)
     return copy
+
+
+def without_cells(mdata: MuData, absent: Mapping[str, pd.Index]) -> MuData:
+    """Return the data without some cells of each modality, by name; itself where it has none of them."""
+    from mudata import MuData
+
+    lacking = {m: adata.obs_names.astype(str).isin(absent.get(m, [])) for m, adata in mdata.mod.items()}
+    if not any(cells.any() for cells in lacking.values()):
+        return mdata
+    kept = {m: a[np.flatnonzero(~lacking[m])].copy() if lacking[m].any() else a for m, a in mdata.mod.items()}
+    with mudata_conventions():
+        measured = MuData(kept)
+        hand_on(mdata, measured)
+    return measured
 
 
 def hand_on(source: MuData, result: MuData) -> None:

@@ -88,6 +88,10 @@ class Modality:
         What the decoder is to predict; null for the encoder's own input.
     preprocess
         Preprocessors, in order.
+    absent
+        What counts as not measured: `auto` takes cells that are zero or missing in all features, and features that are
+        so in all cells of a batch, where they can hardly be values; `keep` takes all as values; `mask` whatever is
+        missing, and all such zeros.
     encoder
         Maps the preprocessed features to the latents.
     decoder
@@ -98,6 +102,7 @@ class Modality:
     obsm: str | None = None
     target: Target | None = None
     preprocess: list[Ref[Preprocessor]] = field(default_factory=list)
+    absent: Literal["auto", "keep", "mask"] = "auto"
     encoder: Ref[Encoder] = written("mlp")
     decoder: Ref[Decoder] = written("mlp")
 

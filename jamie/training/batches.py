@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from jamie.core.batch import Batch, PairBlocks
+from jamie.core.batch import Batch, MeasuredCells, PairBlocks
 from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.panels import MeasuredTarget
 
 DENSE_ENTRIES = 2**24  # an n_a x n_b correspondence up to this size is kept as a dense tensor where it is well filled
 
@@ -33,6 +35,8 @@ class BatchMaker:
         Where the minibatches are to lie.
     covariates, size_factor
         (n_m, C) and (n_m, 1) of each modality that has them.
+    measured
+        Which part of each cell's target was measured, of modalities of several panels.
     """
 
     def __init__(
@@ -46,12 +50,14 @@ class BatchMaker:
         device: str = "cpu",
         covariates: Mapping[str, NDArray[np.float32]] | None = None,
         size_factor: Mapping[str, NDArray[np.float32]] | None = None,
+        measured: Mapping[str, MeasuredTarget] | None = None,
     ) -> None:
         self.device = device
         self._x = {m: torch.as_tensor(v, device=device) for m, v in x.items()}
         self._target = {m: self._x[m] if v is x[m] else torch.as_tensor(v, device=device) for m, v in target.items()}
         self._covariates = {m: torch.as_tensor(v, device=device) for m, v in (covariates or {}).items()}
         self._size_factor = {m: torch.as_tensor(v, device=device) for m, v in (size_factor or {}).items()}
+        self._measured = {m: _on_device(one, device) for m, one in (measured or {}).items()}
         self._blocks = _tables(mix(known, inferred, rho), device)
         self._inferred = None if inferred is None else _tables(inferred, device)
 
@@ -69,7 +75,13 @@ class BatchMaker:
             None if self._inferred is None else _blocks(self._inferred, cells),
             {m: v.index_select(0, index[m]) for m, v in self._covariates.items()},
             {m: v.index_select(0, index[m]) for m, v in self._size_factor.items()},
+            {m: replace(v, panel=v.panel.index_select(0, index[m])) for m, v in self._measured.items()},
         )
+
+
+def _on_device(measured: MeasuredTarget, device: str) -> MeasuredCells:
+    parts = tuple(torch.as_tensor(part, device=device) for part in measured.parts)
+    return MeasuredCells(torch.as_tensor(measured.panel, device=device), parts)
 
 
 def mix(known: Correspondences, inferred: Correspondences | None, rho: float) -> Correspondences:

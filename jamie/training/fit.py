@@ -174,6 +174,7 @@ def _source(
         device=context.device,
         covariates=cells.covariates,
         size_factor=cells.size_factor,
+        measured=cells.measured,
     )
     return sampler, batches
 

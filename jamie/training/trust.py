@@ -73,11 +73,11 @@ def _calibrated(
         return scores[rows], None if covariates is None else covariates[rows]
 
     def predict(member: int, rows: Indices) -> Floats:
-        return impute([model.networks[member]], source, target, *given(rows))
+        return impute([model.networks[member]], source, target, *given(rows), model.borrowing.get(target))
 
     def variance(rows: Indices) -> Floats | None:
         in_units = model.require(target).target_chain.inverse()
-        drawn = draws(model.networks, source, target, *given(rows), context.generator())
+        drawn = draws(model.networks, source, target, *given(rows), context.generator(), model.borrowing.get(target))
         return variance_of(dense(in_units(one)) for one in drawn)
 
     left_out = [aside.calibration[source] for aside in asides]

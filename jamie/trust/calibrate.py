@@ -32,7 +32,9 @@ def support_of(X: Matrix) -> tuple[float, float]:
     if low < 0:
         return -np.inf, np.inf
     values = stored_values(X)
-    whole = high == 1 and all(np.isin(values[rows], (0, 1)).all() for rows in row_blocks(len(values), 1))
+    whole = high == 1 and all(
+        (np.isin(values[rows], (0, 1)) | np.isnan(values[rows])).all() for rows in row_blocks(len(values), 1)
+    )
     return 0.0, 1.0 if whole else np.inf
 
 

@@ -136,7 +136,7 @@ def fit_distance(
         rest = np.sort(rest[: max(MOST_STORED, _MOST_VALUES // X.shape[1])])
         again = Chain(deepcopy(steps), chain.name)
         with _silent():
-            again.fit(X[rest], obs.iloc[rest], features)
+            again.fit(X[rest], obs.iloc[rest], features, chain.panels)
         space, cells = _stored(again.scores(X[rest], obs.iloc[rest], context), context)
         some = left_out[:MOST_STORED]
         usual.append(_distances(space(again.scores(X[some], obs.iloc[some], context)), cells))

@@ -30,10 +30,12 @@ class Preprocessor(Component):
     """
 
     kind: ClassVar[str] = "preprocessor"
-    accepts_nan: ClassVar[bool] = False
+    accepts_nan: ClassVar[bool] = False  # fills in what is missing (NaN)
+    tolerates_nan: ClassVar[bool] = False  # can be fitted without what was not measured; leaves it NaN or estimates it
     takes_counts: ClassVar[bool] = False  # made for raw counts, whose depth it takes out
     keeps_values: ClassVar[bool] = False  # leaves out features, and changes no value of the others
     n_features_in: int | None = None
+    expects_nan: bool = False  # what was not measured is NaN: set by the chain for steps that tolerate it
 
     def fit(self, X: Matrix, cells: pd.DataFrame) -> Self:
         """Fit on training cells.
@@ -163,10 +165,10 @@ class Preprocessor(Component):
             raise DataError(
                 f"expected annotations of {X.shape[0]} cells, found {len(cells)}", where=f"preprocessor '{self.name}'"
             )
-        found = not_finite(X, nan_allowed=self.accepts_nan)
+        found = not_finite(X, nan_allowed=self.accepts_nan or self.expects_nan)
         if found is None:
             return
-        if self.accepts_nan:
+        if self.accepts_nan or self.expects_nan:
             raise DataError(
                 f"found {found.count} infinite values, which are not missing ones",
                 where=f"preprocessor '{self.name}'",

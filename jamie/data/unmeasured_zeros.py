@@ -1,0 +1,162 @@
+"""Zeros that can hardly be values: features that all cells of a batch lack, and nearly all other cells have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.data import Matrix, as_labels
+from jamie.core.values import row_blocks
+
+BATCH_NAMES = re.compile(
+    r"(?<![a-z])(batch|sample|donor|patient|subject|individual|library|lane|plate|panel|dataset|study|site|cohort|"
+    r"experiment|replicate|channel|pool|orig.ident|technology|platform|chemistry|assay|protocol|center|slide|section|"
+    r"capture|well|chip|run)",
+    re.IGNORECASE,
+)
+MOST_GROUPS = 50  # of a column; more rather tell cells apart
+MOST_COLUMNS = 5
+FEWEST_CELLS = 10  # of a group whose zeros say anything
+CHANCE = 1e-6  # that all cells of a group would be 0, if they were as the others
+LEAST_SHARE = 0.02  # of the features: fewer may be those of a sex or a strain
+MOST_NEARLY = 0.1  # features that the group has in few cells, for one that it has in none: cells of another type
+SMALL = 2**24  # values of a matrix for which columns that are not called as batches are looked at as well
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of obs with few values.
+
+    Parameters
+    ----------
+    name
+        Of the column.
+    values : (k,)
+        That it has.
+    codes : (n,)
+        Number of each cell's value; -1 where there is none.
+    is_batch
+        Whether it is called as batches are.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    codes: NDArray[np.int64]
+    is_batch: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """Features that all cells of a batch lack.
+
+    Parameters
+    ----------
+    column, value
+        Of obs: the batch.
+    cells : (n,)
+        True for its cells.
+    features : (p,)
+        True for the features.
+    certain
+        Whether they can hardly have been measured; else they may be rare in these cells.
+    """
+
+    column: str
+    value: str
+    cells: Mask
+    features: Mask
+    certain: bool
+
+
+def grouping_columns(obs: pd.DataFrame, labels: Collection[str], batch_key: str | None) -> list[Column]:
+    """Return the columns of obs that divide the cells into few groups, batches first; labels do not count."""
+    found = []
+    for name in map(str, obs.columns):
+        told = name == batch_key
+        if name in labels or (not told and (obs[name].dtype.kind == "f" or not 1 < obs[name].nunique() <= MOST_GROUPS)):
+            continue
+        codes, values = pd.factorize(as_labels(obs[name]))
+        is_batch = told or BATCH_NAMES.search(name) is not None
+        found.append(Column(name, tuple(map(str, values)), codes.astype(np.int64), is_batch))
+    return sorted(found, key=lambda column: (column.name != batch_key, not column.is_batch))[:MOST_COLUMNS]
+
+
+def unlikely_zeros(X: Matrix, columns: Sequence[Column]) -> Iterator[Found]:
+    """Find the features that batches lack; the same for the same cells only once.
+
+    Parameters
+    ----------
+    X : (n, p)
+        Dense or CSR, float32.
+    columns
+        That divide its cells.
+    """
+    size = X.nnz if sparse.issparse(X) else X.size
+    told: set[bytes] = set()
+    for column in columns:
+        if not column.is_batch and size > SMALL:
+            continue
+        nonzero, sizes = _nonzero_cells(X, column), np.bincount(column.codes[column.codes >= 0])
+        for group, n in enumerate(sizes):
+            cells = column.codes == group
+            key = np.packbits(cells).tobytes()
+            if key in told or not FEWEST_CELLS <= n <= sizes.sum() - FEWEST_CELLS:
+                continue
+            features, certain = _lacking(X, cells, nonzero[group] / n, _elsewhere(nonzero, sizes, group))
+            if features.any() and not features.all():
+                told.add(key)
+                yield Found(column.name, column.values[group], cells, features, certain and column.is_batch)
+
+
+def _nonzero_cells(X: Any, column: Column) -> NDArray[np.float64]:
+    """(k, p) number of cells of each value in which a feature is neither 0 nor missing."""
+    n, p = X.shape
+    known = np.flatnonzero(column.codes >= 0)
+    of = sparse.csr_array((np.ones(len(known)), (column.codes[known], known)), shape=(len(column.values), n))
+    counts = np.zeros((len(column.values), p))
+    for rows in row_blocks(n, p):
+        block = X[rows]
+        if sparse.issparse(block):
+            there = ((block.data != 0) & ~np.isnan(block.data)).astype(np.float64)
+            counts += (of[:, rows] @ sparse.csr_array((there, block.indices, block.indptr), block.shape)).toarray()
+        else:
+            counts += of[:, rows] @ ((block != 0) & ~np.isnan(block)).astype(np.float64)
+    return counts
+
+
+def _elsewhere(nonzero: NDArray[np.float64], sizes: NDArray[np.int64], group: int) -> NDArray[np.float64]:
+    """(p,) share of the other groups' cells in which a feature is neither 0 nor missing."""
+    return np.asarray((nonzero.sum(axis=0) - nonzero[group]) / (sizes.sum() - sizes[group]))
+
+
+def _lacking(X: Any, cells: Mask, inside: NDArray[np.float64], elsewhere: NDArray[np.float64]) -> tuple[Mask, bool]:
+    """(p,) features that some cells lack and that others have, and whether they can hardly have been measured."""
+    with np.errstate(divide="ignore"):
+        expected = cells.sum() * np.log1p(-np.minimum(elsewhere, 1)) < np.log(CHANCE)
+    lacking = expected & (inside == 0)
+    nearly = expected & (inside > 0) & (inside < 0.1 * elsewhere)
+    lacking |= _constant(X, cells, expected & (inside == 1))
+    enough = lacking.sum() >= max(1, LEAST_SHARE * X.shape[1])
+    return lacking, bool(enough and nearly.sum() <= MOST_NEARLY * lacking.sum())
+
+
+def _constant(X: Any, cells: Mask, candidates: Mask) -> Mask:
+    """(p,) features that have one value in some cells, and others elsewhere: what a fill has become in scaling."""
+    constant = np.zeros(X.shape[1], bool)
+    places = np.flatnonzero(candidates)
+    if sparse.issparse(X) or not len(places):
+        return constant
+    first = X[int(np.argmax(cells)), places]
+    places = places[(X[np.ix_(cells, places)] == first).all(axis=0)]
+    first = X[int(np.argmax(cells)), places]
+    constant[places] = (X[np.ix_(~cells, places)] == first).mean(axis=0) < 0.01
+    return constant
