@@ -136,7 +136,7 @@ def _equal_cells(X: Matrix) -> Mask:
 def _with_panels(block: Block, data: ModalityData, mode: Mode, labels: Collection[str], batch_key: str | None) -> Block:
     """Return the block with NaN for what was not measured of each cell, and the panels that this makes."""
     X = block.X
-    for found in unlikely_zeros(X, grouping_columns(data.obs, labels, batch_key)):
+    for found in unlikely_zeros(X, grouping_columns(data.obs, labels, batch_key), every=mode == "mask"):
         taken = found.certain or mode == "mask"
         _tell_of_zeros(found, taken, data, block)
         if taken:

@@ -67,7 +67,7 @@ class Found:
     features : (p,)
         True for the features.
     certain
-        Whether they can hardly have been measured; else they may be rare in these cells.
+        Whether they can hardly have been measured; else the column may be one of types, which lack them.
     """
 
     column: str
@@ -78,19 +78,27 @@ class Found:
 
 
 def grouping_columns(obs: pd.DataFrame, labels: Collection[str], batch_key: str | None) -> list[Column]:
-    """Return the columns of obs that divide the cells into few groups, batches first; labels do not count."""
+    """Return the columns of obs that divide the cells into few groups, batches first; no labels or parts of them."""
+    types = [as_labels(obs[label]) for label in labels if label in obs]
     found = []
     for name in map(str, obs.columns):
         told = name == batch_key
         if name in labels or (not told and (obs[name].dtype.kind == "f" or not 1 < obs[name].nunique() <= MOST_GROUPS)):
             continue
         codes, values = pd.factorize(as_labels(obs[name]))
+        if not told and any(_within(codes, label) for label in types):
+            continue
         is_batch = told or BATCH_NAMES.search(name) is not None
         found.append(Column(name, tuple(map(str, values)), codes.astype(np.int64), is_batch))
     return sorted(found, key=lambda column: (column.name != batch_key, not column.is_batch))[:MOST_COLUMNS]
 
 
-def unlikely_zeros(X: Matrix, columns: Sequence[Column]) -> Iterator[Found]:
+def _within(codes: NDArray[np.int64], label: NDArray[np.object_]) -> bool:
+    """Whether all cells of a value have the same label."""
+    return bool((pd.Series(label).groupby(codes).nunique(dropna=False) == 1).all())
+
+
+def unlikely_zeros(X: Matrix, columns: Sequence[Column], *, every: bool = False) -> Iterator[Found]:
     """Find the features that batches lack; the same for the same cells only once.
 
     Parameters
@@ -99,6 +107,8 @@ def unlikely_zeros(X: Matrix, columns: Sequence[Column]) -> Iterator[Found]:
         Dense or CSR, float32.
     columns
         That divide its cells.
+    every
+        Whether to give the features of a batch that are few, or that it may lack as it is of another type.
     """
     size = X.nnz if sparse.issparse(X) else X.size
     told: set[bytes] = set()
@@ -112,7 +122,7 @@ def unlikely_zeros(X: Matrix, columns: Sequence[Column]) -> Iterator[Found]:
             if key in told or not FEWEST_CELLS <= n <= sizes.sum() - FEWEST_CELLS:
                 continue
             features, certain = _lacking(X, cells, nonzero[group] / n, _elsewhere(nonzero, sizes, group))
-            if features.any() and not features.all():
+            if features.any() and not features.all() and (certain or every):
                 told.add(key)
                 yield Found(column.name, column.values[group], cells, features, certain and column.is_batch)
 
