@@ -1,8 +1,7 @@
 import logging
 import warnings
 
-import mudata
-
+from jamie.core.stack import pull_on_update
 from jamie.data.assemble import mudata_conventions
 
 
@@ -18,7 +17,7 @@ def test_modalities_may_share_names_without_warnings_or_handlers(make, tmp_path)
 
 
 def test_options_of_mudata_are_put_back():
-    mudata.set_options(pull_on_update=True)
+    before = pull_on_update(True)
     with mudata_conventions():
-        pass
-    assert mudata.set_options(pull_on_update=None).opts == {"pull_on_update": True}
+        assert pull_on_update(False) is False
+    assert pull_on_update(before) is True
