@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,3 +25,21 @@ def pull_on_update(value: bool | None) -> bool | None:
 def layer_names(adata: AnnData) -> list[str]:
     """Names of the layers; anndata from 0.13 on lists X among them, as None."""
     return [name for name in adata.layers if name is not None]
+
+
+def zarr_format() -> Literal[2, 3]:
+    """Return the format in which anndata writes zarr stores: a setting up to anndata 0.13, the third afterwards."""
+    import anndata
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that the setting will go
+        return getattr(anndata.settings, "zarr_write_format", 3)
+
+
+def consolidate_zarr(group: Any) -> None:
+    """Note all metadata of a zarr store in its root, as anndata does; zarr warns that format 3 has no rule for it."""
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+        zarr.consolidate_metadata(group.store)

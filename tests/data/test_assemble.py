@@ -8,7 +8,7 @@ from jamie.data.assemble import mudata_conventions
 def test_modalities_may_share_names_without_warnings_or_handlers(make, tmp_path):
     handlers = list(logging.getLogger().handlers)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         joined = make.mdata({"a": make.adata("pqr", 3), "b": make.adata("qrs", 3)})
         with mudata_conventions():
             joined.write(tmp_path / "j.h5mu")
