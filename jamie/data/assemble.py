@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jamie.core.errors import DataError
+from jamie.core.stack import pull_on_update
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,10 +23,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def mudata_conventions() -> Iterator[None]:
     """Leave obs columns where they are (mudata's coming default); no warnings about names, which are checked here."""
-    import mudata
-
-    # As a context, set_options logs through the root logger, which would install a handler there.
-    changed = mudata.set_options(pull_on_update=False)
+    before = pull_on_update(False)
     try:
         with warnings.catch_warnings():
             # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
@@ -33,7 +31,7 @@ def mudata_conventions() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Duplicated (obs|var)_names", category=UserWarning)
             yield
     finally:
-        mudata.set_options(**changed.opts)
+        pull_on_update(before)
 
 
 def unique_names(names: pd.Index, where: str) -> pd.Index:

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
+from jamie.core.stack import layer_names
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import unique_names
 
@@ -98,31 +99,26 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
     if layer is not None and obsm is not None:
         raise DataError("expected a layer or an obsm key, found both", where=where, fix="keep one of the two")
     if obsm is not None:
-        values = _look_up(adata.obsm, obsm, "obsm", where)
+        values = _look_up(adata.obsm, list(adata.obsm), obsm, "obsm", where)
         columns = values.columns if isinstance(values, pd.DataFrame) else range(1, values.shape[1] + 1)
         names, origin = pd.Index([f"{obsm}_{column}" for column in columns]), f"obsm '{obsm}'"
     else:
-        values = adata.X if layer is None else _look_up(adata.layers, layer, "layer", where)
+        values = adata.X if layer is None else _look_up(adata.layers, layer_names(adata), layer, "layer", where)
         names, origin = adata.var_names, "X" if layer is None else f"layer '{layer}'"
     if values is None:
-        raise DataError(
-            "expected a matrix in X, found none", where=where, fix=f"choose a layer: {_names(adata.layers)}"
-        )
+        layers = ", ".join(layer_names(adata)) or "there are none"
+        raise DataError("expected a matrix in X, found none", where=where, fix=f"choose a layer: {layers}")
     if values.shape[1] == 0:
         raise DataError(f"expected features in {origin}, found none", where=where, fix="choose another layer or obsm")
     var = adata.var if obsm is None else None
     return RowBlocks(values, unique_names(names, where), origin, where, var)
 
 
-def _look_up(mapping: Any, key: str, kind: str, where: str) -> Any:
-    if key in mapping:
+def _look_up(mapping: Any, names: list[str], key: str, kind: str, where: str) -> Any:
+    if key in names:
         return mapping[key]
-    fix = choose_from(key, mapping) if len(mapping) else f"there are none; leave `{kind}` out to read X"
+    fix = choose_from(key, names) if names else f"there are none; leave `{kind}` out to read X"
     raise DataError(f"expected {kind} '{key}', found no such {kind}", where=where, fix=fix)
-
-
-def _names(mapping: Any) -> str:
-    return ", ".join(mapping) or "there are none"
 
 
 def _as_matrix(values: Any, where: str, origin: str) -> Matrix:

@@ -77,7 +77,7 @@ def read_matrix(path: Path, names: Names = "auto") -> NamedMatrix:
         if suffix == ".mtx":
             from scipy.io import mmread
 
-            return NamedMatrix(_numeric(mmread(path), path))
+            return NamedMatrix(_numeric(mmread(path, spmatrix=False), path))
     raise DataError(f"expected a file that ends in {FORMATS}, found '{path.name}'", where=str(path))
 
 

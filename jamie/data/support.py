@@ -12,6 +12,7 @@ from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Decoder, Preprocessor
 from jamie.core.interfaces.decoder import Support
+from jamie.core.stack import layer_names
 from jamie.core.values import percent, row_blocks
 from jamie.data.blocks import as_float32
 
@@ -92,7 +93,7 @@ def _fix(adata: AnnData, decoder: type[Decoder], key: str) -> str:
 
 def _fitting(adata: AnnData, support: Support) -> Iterator[str]:
     """Names of the layers, and X, whose values belong to the support."""
-    for name, values in [*adata.layers.items(), ("X", adata.X)]:
+    for name, values in [*((name, adata.layers[name]) for name in layer_names(adata)), ("X", adata.X)]:
         numbers = values is not None and values.dtype.kind in "fiub"
         if numbers and not _mismatch(as_float32(values), support):
-            yield str(name)
+            yield name

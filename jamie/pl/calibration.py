@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.scoring import OURS
+from jamie.core.stack import layer_names
 from jamie.pl.carried import AbsentError, spec_of
 from jamie.pl.compared import Compared, compared
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, point_look, styled
@@ -123,8 +124,8 @@ def _against_nominal(ax: Axes, cells: Compared, scores: pd.DataFrame, level: flo
 
 def _other_methods(cells: Compared) -> list[str]:
     """Return the other methods that have intervals."""
-    layers = set(map(str, cells.imputed.layers))
-    return [name for name in cells.imputed.layers if {f"{name}_lower", f"{name}_upper"} <= layers]
+    layers = layer_names(cells.imputed)
+    return [name for name in layers if {f"{name}_lower", f"{name}_upper"} <= set(layers)]
 
 
 def _by_feature(ax: Axes, coverage: pd.Series, level: float) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.scoring import OURS
+from jamie.core.stack import layer_names
 from jamie.core.suggest import choose_from
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
@@ -79,7 +80,7 @@ def cell_scatter(
         against = against or _first_other(imputed)
         if against not in imputed.layers:
             problem = f"expected values of '{against}' in layers, found none"
-            raise AbsentError(problem, where=_WHERE, fix=choose_from(against, list(imputed.layers)))
+            raise AbsentError(problem, where=_WHERE, fix=choose_from(against, layer_names(imputed)))
         points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, OURS)})
         title, axes = (
             _wins_title(points, against),
@@ -129,7 +130,7 @@ def cell_correlations(mdata: MuData, cells: Compared, method: str) -> NDArray[np
 
 def _first_other(imputed: AnnData) -> str:
     own = ("sd", "lower", "upper")
-    others = [name for name in imputed.layers if name not in own and not name.endswith(("_lower", "_upper"))]
+    others = [name for name in layer_names(imputed) if name not in own and not name.endswith(("_lower", "_upper"))]
     if not others:
         fix = "name methods that impute in evaluate.compare, such as knn and ridge; or give a feature"
         raise AbsentError("expected values of another method in layers, found none", where=_WHERE, fix=fix)

@@ -15,6 +15,7 @@ import pandas as pd
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.imputed import Imputed
+from jamie.core.stack import consolidate_zarr, zarr_format
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -124,7 +125,6 @@ def _new_matrix(store: Any, place: str, imputed: Imputed, compression: str | Non
 @contextmanager
 def _new_store(path: Path) -> Iterator[Any]:
     """Open a new file or folder; what the system says of its writing is told as an error of its place."""
-    import anndata
     import h5py
     import zarr
 
@@ -133,9 +133,9 @@ def _new_store(path: Path) -> Iterator[Any]:
             with h5py.File(path, "w") as file:
                 yield file
         else:
-            group = zarr.open_group(path, mode="w", zarr_format=anndata.settings.zarr_write_format)
+            group = zarr.open_group(path, mode="w", zarr_format=zarr_format())
             yield group
-            zarr.consolidate_metadata(group.store)
+            consolidate_zarr(group)
     except OSError as error:
         fix = "free the place or disk, or choose another"
         raise OutputError(f"cannot be written ({error})", where=str(path), fix=fix) from error

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def shallow_copy(adata: AnnData) -> AnnData:
         obs=adata.obs.copy(),
         var=adata.var.copy(),
         uns=dict(adata.uns),
-        layers=dict(adata.layers),
+        layers={name: adata.layers[name] for name in layer_names(adata)},
         obsm=dict(adata.obsm),
         varm=dict(adata.varm),
         raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},

@@ -1,15 +1,14 @@
 import logging
 import warnings
 
-import mudata
-
+from jamie.core.stack import pull_on_update
 from jamie.data.assemble import mudata_conventions
 
 
 def test_modalities_may_share_names_without_warnings_or_handlers(make, tmp_path):
     handlers = list(logging.getLogger().handlers)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         joined = make.mdata({"a": make.adata("pqr", 3), "b": make.adata("qrs", 3)})
         with mudata_conventions():
             joined.write(tmp_path / "j.h5mu")
@@ -18,7 +17,7 @@ def test_modalities_may_share_names_without_warnings_or_handlers(make, tmp_path)
 
 
 def test_options_of_mudata_are_put_back():
-    mudata.set_options(pull_on_update=True)
+    before = pull_on_update(True)
     with mudata_conventions():
-        pass
-    assert mudata.set_options(pull_on_update=None).opts == {"pull_on_update": True}
+        assert pull_on_update(False) is False
+    assert pull_on_update(before) is True

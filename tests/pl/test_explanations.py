@@ -300,7 +300,7 @@ class TestAttribution:
 
     def test_titles_lie_within_the_figure(self):
         found = attribution(["a type of a rather long name", "another of a long name", "T 2"])
-        found.tables["features"].replace({"gene0": "chr1-1234567-1234999"}, inplace=True)
+        found.tables["features"] = found.tables["features"].replace({"gene0": "chr1-1234567-1234999"})
         found.tables["markers"]["label"] = "T 2"
         axes = pl.attribution(found, n_features=3)
         titles = [extent(ax.title) for ax in axes]

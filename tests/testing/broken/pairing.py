@@ -68,7 +68,8 @@ class Relabels(SOUND):
     name = "relabels"
 
     def _pairs(self, modalities):
-        modalities["rna"].obs.rename(index=str.upper, inplace=True)
+        obs = modalities["rna"].obs
+        obs.index = obs.index.str.upper()
         return {}
 
 
