@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +18,9 @@ from jamie.core.interfaces.reader import Reader
 from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
-from jamie.data.readers.anndata import AnnDataReader
-from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
-from jamie.data.stored import stored_cells, stored_modalities
+from jamie.data.stored import names_modalities, read_stored, stored_cells, stored_modalities
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query
@@ -34,29 +31,26 @@ from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cel
 from jamie.report.run_folder import MANIFEST, RESOLVED
 from jamie.spec import load_spec
 
-if TYPE_CHECKING:
-    from mudata import MuData
-
 SIMULATORS: Mapping[str, type[Reader]] = {"branch": SimulateBranch, "regulatory": SimulateRegulatory}
 
 
 def embed_file(
     model: Path, data: Path, out: Path, *, modality: str | None = None, max_missing: float, overwrite: bool = False
 ) -> None:
-    """Embed the cells of a .h5mu file, or of an .h5ad file that holds `modality`, and write .h5mu with ``X_jamie``.
+    """Embed the cells of a file, and write .h5mu or .zarr with ``X_jamie``; AnnData (.h5ad, .zarr) holds `modality`.
 
     Raises
     ------
     JamieError
         Where the model or the data cannot be read or do not fit each other, or `out` exists.
     """
-    with written_whole(out, (".h5mu",), overwrite) as partial:
+    with written_whole(out, (".h5mu", ".zarr"), overwrite) as partial:
         loaded = load(model)
         _require_named(data, modality, loaded)
-        mdata = _read(data, modality or "")
+        mdata = read_stored(data, modality or "")
         with mudata_conventions():
             loaded.embed(mdata, max_missing=max_missing)
-            mdata.write_h5mu(partial)
+            mdata.write_zarr(partial) if partial.suffix == ".zarr" else mdata.write_h5mu(partial)
 
 
 def impute_file(
@@ -72,7 +66,7 @@ def impute_file(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
-    """Impute a modality of the cells of a .h5mu file, or of an .h5ad file that holds the source, into .h5ad or .zarr.
+    """Impute a modality of the cells of a file, which is MuData or holds the source as AnnData, into .h5ad or .zarr.
 
     Cells are read, and their values written, a block at a time.
 
@@ -104,7 +98,7 @@ def impute_file(
     """
     names = None if features is None else [name for one in features for name in _names(one)]
     loaded = load(model, progress=progress)
-    if data.suffix != ".h5ad":
+    if names_modalities(data):
         source, to = choose_direction(loaded.model, stored_modalities(data), source, to)
     with stored_cells(data, source) as adata:
         loaded.impute(
@@ -135,7 +129,7 @@ def transfer_run(
 ) -> Transfer:
     """Predict a label of one modality's cells from those of another, in the latent space of a finished run.
 
-    The cells are those of the run, or those of `data`: a .h5mu file, or an .h5ad file that holds the modality `to`. The
+    The cells are those of the run, or those of `data`: MuData, or AnnData that holds the modality `to`. The
     predictions are written to `out`, a .csv file, where it is given.
 
     Raises
@@ -164,7 +158,7 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     if method != OURS:
         fix = f"leave out --data, or --method {method}"
         raise DataError(f"expected --method {OURS} for new cells, found '{method}'", where="--method", fix=fix)
-    mdata = _read(data, modality)
+    mdata = read_stored(data, modality)
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
     model = load(run.path).model
@@ -264,14 +258,10 @@ def _names(given: str) -> list[str]:
 
 def _require_named(data: Path, modality: str | None, loaded: JAMIE) -> None:
     """Require the name of the modality where the file does not say it, and only there."""
-    is_one = data.suffix == ".h5ad"
-    if is_one and modality is None:
-        fix = f"say which modality the file holds: --modality {' or '.join(loaded.model.modalities)}"
-        raise DataError("expected --modality with an .h5ad file, which does not name its own", where=str(data), fix=fix)
-    if modality is not None and not is_one:
-        problem = "expected --modality with an .h5ad file only; other files name their modalities"
-        raise DataError(problem, where=str(data), fix="leave it out")
-
-
-def _read(data: Path, source: str) -> MuData:
-    return (AnnDataReader(paths={source: data}) if data.suffix == ".h5ad" else MuDataReader(path=data)).read()
+    if names_modalities(data):
+        if modality is not None:
+            problem = "expected --modality with AnnData only (.h5ad, .zarr); MuData names its modalities"
+            raise DataError(problem, where=str(data), fix="leave it out")
+    elif modality is None:
+        fix = f"say which modality it holds: --modality {' or '.join(loaded.model.modalities)}"
+        raise DataError("expected --modality with AnnData, which does not name its own", where=str(data), fix=fix)

@@ -13,9 +13,9 @@ from jamie.cli.options import Data, Debug, Json, MaxMissing, Model, Overwrite, Q
 def embed(
     model: Model,
     data: Data,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The data with embeddings (.h5mu).")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The data with embeddings (.h5mu or .zarr).")],
     modality: Annotated[
-        str | None, typer.Option(metavar="MODALITY", help="The modality that an .h5ad file holds.")
+        str | None, typer.Option(metavar="MODALITY", help="The modality that AnnData (.h5ad, .zarr) holds.")
     ] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
@@ -96,7 +96,7 @@ def transfer(
         bool, typer.Option("--keep-partner", help="Let the cell itself, in the other modality, vote on its label.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="New cells to predict (.h5mu, or .h5ad of one modality).")
+        Path | None, typer.Option(metavar="FILE", help="New cells to predict (.h5mu, .h5ad of one modality, or .zarr).")
     ] = None,
     max_missing: MaxMissing = 0.2,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="The predictions (.csv).")] = None,

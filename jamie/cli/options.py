@@ -16,7 +16,10 @@ Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components; repeatable.")
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a saved model.")]
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Cells: .h5mu, or .h5ad of one modality.")]
+Data = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="Cells: MuData (.h5mu, .zarr), or AnnData of one modality (.h5ad, .zarr)."),
+]
 MaxMissing = Annotated[
     float, typer.Option(min=0, max=1, metavar="FRACTION", help="Largest fraction of the features that may be absent.")
 ]

@@ -71,9 +71,14 @@ def _require_place(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Non
         raise OutputError("expected a file, found a folder", where=str(out), fix="give another name")
     if out.exists() and not overwrite:
         raise OutputError("exists already", where=str(out), fix="give another name, or --overwrite")
-    if is_folder and out.exists() and not any((out / name).is_file() for name in (".zgroup", "zarr.json")):
+    if is_folder and out.exists() and not is_zarr(out):
         problem = "is no zarr store, so it is not overwritten"
         raise OutputError(problem, where=str(out), fix="give another name")
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a zarr group, of format 2 or 3."""
+    return any((path / name).is_file() for name in (".zgroup", "zarr.json"))
 
 
 def remove(path: Path) -> None:

@@ -70,6 +70,7 @@ def assemble(modalities: Mapping[str, AnnData]) -> MuData:
     from mudata import MuData
 
     for name, adata in modalities.items():
+        adata.obs_names = adata.obs_names.astype(str)  # where pandas has several types of text, they differ
         require_unique_cells(adata.obs_names, f"modality '{name}'")
         adata.var_names = unique_names(adata.var_names, f"modality '{name}'")
     with mudata_conventions():

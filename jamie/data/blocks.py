@@ -61,7 +61,14 @@ class RowBlocks:
     def _values_of(self, rows: slice | None) -> Any:
         if rows is None:
             return self.values.to_memory() if hasattr(self.values, "to_memory") else self.values
-        return self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
+        if isinstance(self.values, pd.DataFrame):
+            return self.values.iloc[rows]
+        # of what is in a file, sparse rows that are counted from the end, or backward, come out wrong
+        wanted = range(*rows.indices(self.values.shape[0]))
+        if not wanted:
+            return self.values[0:0]
+        found = self.values[min(wanted[0], wanted[-1]) : max(wanted[0], wanted[-1]) + 1]
+        return found if wanted.step == 1 else found[:: wanted.step]
 
     def by_rows(self) -> RowBlocks:
         """Return the same matrix in a form whose rows are quick to read; one sorted by columns is read whole."""

@@ -91,15 +91,47 @@ def require_class(data: object, where: str, *accepted: str) -> None:
     Raises
     ------
     DataError
-        With the class that was found.
+        With the class that was found; where a MuData is one of modalities that cannot be matched by cell.
     """
     if any(cls.__name__ in accepted for cls in type(data).__mro__):
+        if hasattr(data, "mod"):
+            require_flat(data, where)
         return
     fixes = {"AnnData": "wrap it: mudata.MuData({'rna': adata})"}
     read = " or ".join({"MuData": "mudata.read_h5mu", "AnnData": "anndata.read_h5ad"}[name] for name in accepted)
     found = type(data).__name__
     fix = fixes.get(found, f"read it with {read}" if isinstance(data, str | Path) else f"give {' or '.join(accepted)}")
     raise DataError(f"expected {' or '.join(accepted)}, found {found}", where=where, fix=fix)
+
+
+def require_flat(mdata: Any, where: str) -> None:
+    """Refuse a MuData whose modalities share their features, or of which one is a MuData itself."""
+    require_shared_cells(mdata.axis, where)
+    for name, one in mdata.mod.items():
+        if hasattr(one, "mod"):
+            raise nested_modality(name, where)
+
+
+def require_shared_cells(axis: int, where: str) -> None:
+    """Refuse a MuData of axis 1; 0, which shares cells, and -1, which shares both, are matched by the cells' names."""
+    if axis != 1:
+        return
+    raise DataError(
+        "expected modalities that share cells (axis 0), found a MuData of axis 1: one kind of measurement of several "
+        "sets of cells, which share features",
+        where=where,
+        fix="they are one modality: rna = anndata.concat(dict(mdata.mod), label='batch', index_unique='-'); give it "
+        "together with another, mudata.MuData({'rna': rna, 'atac': atac})",
+    )
+
+
+def nested_modality(name: str, where: str) -> DataError:
+    """Return the error of a modality that is a MuData itself."""
+    return DataError(
+        f"expected an AnnData for each modality, found a MuData in '{name}'",
+        where=where,
+        fix=f"put its modalities beside the others: mudata.MuData({{**mdata['{name}'].mod, 'OTHER': mdata['OTHER']}})",
+    )
 
 
 def require_modality(modality: str, present: Collection[str], where: str) -> None:

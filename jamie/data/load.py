@@ -18,7 +18,14 @@ from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.batch_column import require_batches
 from jamie.data.blocks import choose_block
-from jamie.data.checks import modality_names, require_cells, require_finite, require_labels, warn_of_raw_counts
+from jamie.data.checks import (
+    modality_names,
+    require_cells,
+    require_finite,
+    require_flat,
+    require_labels,
+    warn_of_raw_counts,
+)
 from jamie.data.labels import share_labels
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
@@ -66,6 +73,7 @@ def load_dataset(spec: Spec, context: Context) -> LoadedData:
 
 def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     """Make the dataset that a spec describes of cells that are in memory already; `mdata` is not modified."""
+    require_flat(mdata, "data")
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
     given = {name: modality_data(mdata, name, spec) for name in names}
     modalities = {name: _measured(data, mdata.mod[name], spec) for name, data in given.items()}

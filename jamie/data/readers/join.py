@@ -1,0 +1,101 @@
+"""Modalities of several readers, such as a 10x file beside an .h5ad."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jamie.core.context import Context
+from jamie.core.errors import DataError
+from jamie.core.interfaces.reader import Reader
+from jamie.data.annotations import cell_annotations
+from jamie.data.assemble import assemble
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+log = logging.getLogger(__name__)
+
+
+class JoinReader(Reader):
+    """Modalities of several readers side by side; cells matched by name.
+
+    Parameters
+    ----------
+    readers
+        Each gives one modality or more.
+    rename
+        For each reader, in order, other names of its modalities: ``[{}, {rna: rna_nuclei}]``; by default none is
+        renamed.
+    """
+
+    name = "join"
+
+    def __init__(self, *, readers: list[Reader], rename: list[dict[str, str]] | None = None) -> None:
+        if not readers:
+            raise DataError("expected readers, found none", where="reader 'join', readers", fix="name two or more")
+        if rename is not None and len(rename) != len(readers):
+            raise DataError(
+                f"expected a mapping for each of {len(readers)} readers, found {len(rename)}",
+                where="reader 'join', rename",
+                fix="write {} for a reader whose modalities keep their names",
+            )
+        self.readers = tuple(readers)
+        self.rename = tuple(rename or [{} for _ in readers])
+
+    def sources(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(path for reader in self.readers for path in reader.sources()))
+
+    def _read(self, context: Context) -> MuData:
+        found = [reader.read(context) for reader in self.readers]
+        for i, mdata in enumerate(found):
+            _tell_of_left_out(mdata, f"readers[{i}]", {key for other in found[:i] for key in other.uns})
+        named = [_renamed(mdata, names, i) for i, (mdata, names) in enumerate(zip(found, self.rename, strict=True))]
+        self._require_names_of_their_own(named)
+        joined = assemble({name: adata for modalities in named for name, adata in modalities.items()})
+        joined.uns.update({key: value for mdata in reversed(found) for key, value in mdata.uns.items()})
+        return joined
+
+    def _require_names_of_their_own(self, named: Sequence[Mapping[str, AnnData]]) -> None:
+        first: dict[str, int] = {}
+        for i, modalities in enumerate(named):
+            for name in modalities:
+                if name in first:
+                    renamed = ["{}"] * len(named)
+                    renamed[i] = f"{{{name}: {name}_{i + 1}}}"
+                    raise DataError(
+                        f"expected each modality once, found '{name}' in readers[{first[name]}] and readers[{i}]",
+                        where="reader 'join'",
+                        fix=f"rename one: rename: [{', '.join(renamed)}]",
+                    )
+                first[name] = i
+
+
+def _renamed(mdata: MuData, names: Mapping[str, str], position: int) -> dict[str, AnnData]:
+    """Return the modalities of one reader under their new names, with what it says of the cells of all of them."""
+    for name in names:
+        if name not in mdata.mod:
+            raise DataError(
+                f"expected a modality of readers[{position}], found '{name}'",
+                where="reader 'join', rename",
+                fix=f"it has {', '.join(mdata.mod)}",
+            )
+    modalities = {names.get(name, name): adata for name, adata in mdata.mod.items()}
+    for name, adata in mdata.mod.items():
+        adata.obs = cell_annotations(mdata, name)
+    return modalities
+
+
+def _tell_of_left_out(mdata: MuData, reader: str, known: Collection[str]) -> None:
+    """Say what a reader gives for all its modalities together that has no place beside those of others."""
+    own = tuple(f"{name}:" for name in mdata.mod)
+    left_out = [f"var '{name}'" for name in mdata.var.columns if not str(name).startswith(own)]
+    for kind in ("obsm", "obsp", "varm", "varp"):
+        left_out += [f"{kind} '{key}'" for key in getattr(mdata, kind) if key not in mdata.mod]
+    left_out += [f"uns '{key}', which another reader gives too" for key in mdata.uns if key in known]
+    if left_out:
+        what = ", ".join(left_out)
+        log.warning("reader 'join': of %s, what belongs to all its modalities is left out: %s", reader, what)
