@@ -32,6 +32,7 @@ from jamie.report.finished import FinishedRun
 from jamie.report.html.compare import write_comparison_page
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.report.run_folder import MANIFEST, RESOLVED
+from jamie.report.sharing import writable_mudata
 from jamie.spec import load_spec
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def embed_file(
         mdata = _read(data, modality or "")
         with mudata_conventions():
             loaded.embed(mdata, max_missing=max_missing)
-            mdata.write_h5mu(partial)
+            writable_mudata(mdata).write_h5mu(partial)
 
 
 def impute_file(
