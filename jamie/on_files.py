@@ -24,6 +24,7 @@ from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.stored import stored_cells, stored_modalities
+from jamie.data.written_names import found_name
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query
@@ -147,6 +148,7 @@ def transfer_run(
     with written_whole(out, (".csv",), overwrite) if out else nullcontext() as partial:
         finished = FinishedRun.open(run)
         cells = embedded_cells(finished, method)
+        label = found_name(label, {column for one in cells.values() for column in one.data.obs})
         source, to = choose_ends(cells, label, source, to)
         target = cells[to]
         if data is None:

@@ -93,6 +93,8 @@ def _opened(group: Any) -> AnnData:
         fields["X"] = _matrix(group["X"])
     for name in ("layers", "obsm"):
         fields[name] = {key: _matrix(element) for key, element in group.get(name, {}).items()}
+    if "X" in group.get("raw", {}):
+        fields["raw"] = {"X": _matrix(group["raw/X"]), "var": read_elem(group["raw/var"])}
     return AnnData(**fields)
 
 

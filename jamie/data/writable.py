@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie.core.stack import layer_names
+from jamie.core.values import without_mask
 from jamie.data.written_names import written_names
 from jamie.data.written_values import Written, written_column, written_element, written_labels
 
@@ -49,10 +50,10 @@ class Adjustments:
                 more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
                 log.log(level, "%s: %s%s", what, "; ".join(found[:MOST_NAMED]), more)
 
-    def keep(self, found: Written, place: str, given: object) -> bool:
-        """Whether a value has a form that can be written; where that is another than its own, it is noted."""
+    def keep(self, found: Written, place: str) -> bool:
+        """Whether a value has a form that can be written; where that is text, or there is none, it is noted."""
         if not found.kept:
-            self.left_out.append(f"{place} ({type(given).__name__})")
+            self.left_out.append(place)
         elif found.as_text:
             self.as_text.append(place)
         return found.kept
@@ -60,7 +61,9 @@ class Adjustments:
     def names(self, names: Sequence[Hashable], place: str) -> list[str]:
         """Return names as they can be written, and note those that are others."""
         found = written_names(names)
-        self.renamed += [f"{place} '{old}' as '{new}'" for old, new in zip(names, found, strict=True) if old != new]
+        self.renamed += [
+            f"{place} '{old}' as '{new}'" for old, new in zip(names, found, strict=True) if str(old) != new
+        ]
         return found
 
 
@@ -81,7 +84,7 @@ def writable_copy(adata: AnnData, place: str, told: Adjustments) -> AnnData:
     raw = adata.raw
     layers = {name: adata.layers[name] for name in layer_names(adata)}
     copy = AnnData(
-        X=adata.X,
+        X=without_mask(adata.X),
         obs=writable_frame(adata.obs, f"{place}, obs", told),
         var=writable_frame(adata.var, f"{place}, var", told),
         uns=writable_mapping(adata.uns, f"{place}, uns", told),
@@ -111,7 +114,7 @@ def writable_mapping(mapping: Mapping[Any, Any], place: str, told: Adjustments) 
         elif isinstance(value, pd.DataFrame | pd.Series):
             frame = value.to_frame() if isinstance(value, pd.Series) else value
             found[name] = writable_frame(frame, here, told)
-        elif told.keep(written := written_element(value), here, value):
+        elif told.keep(written := written_element(value), here):
             found[name] = written.value
     return found
 
@@ -124,7 +127,7 @@ def writable_frame(frame: pd.DataFrame, place: str, told: Adjustments) -> pd.Dat
         values = frame.iloc[:, position]
         written = written_column(values)
         is_changed |= written.value is not values
-        if told.keep(written, f"{place} '{name}'", values):
+        if told.keep(written, f"{place} '{name}'"):
             columns[name] = written.value
     found = pd.DataFrame(columns, frame.index, list(columns)) if is_changed else frame.copy(deep=False)
     return found.set_axis(_rows(found, place, told), axis=0)

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from jamie.core.values import without_mask
 from jamie.data.trial import can_be_written
 
+_NO_TEXT = r"<.* at 0x[0-9a-f]+>"  # what Python says of objects that have no text of their own
 _NULLABLE = {"boolean": "boolean", "integer": "Int64"}
 _LISTS = (list, tuple, set, frozenset, np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)
 _FLOAT = ("floating", "mixed-integer-float", "decimal", "empty")
@@ -42,7 +44,9 @@ def written_column(values: pd.Series) -> Written:
         if can_be_written(form.values):
             return Written(form)
     text = _of_text(values)
-    return Written(text, as_text=True) if can_be_written(text.values) else Written(kept=False)
+    if text.astype(str).str.contains(_NO_TEXT).any() or not can_be_written(text.values):
+        return Written(kept=False)
+    return Written(text, as_text=True)
 
 
 def _typed_forms(values: pd.Series) -> Iterator[pd.Series]:
@@ -78,11 +82,12 @@ def _of_text(values: pd.Series) -> pd.Series:
 
 def written_labels(labels: pd.Index) -> pd.Index:
     """Bring names of rows to a form that can be written."""
-    return labels if can_be_written(labels.values) else pd.Index(labels.astype(str), dtype=object, name=labels.name)
+    return labels if can_be_written(labels.values) else pd.Index(list(map(str, labels)), dtype=object, name=labels.name)
 
 
 def written_element(value: Any) -> Written:
     """Bring a value that is no table and no mapping to a form that can be written."""
+    value = without_mask(value)
     for form in _forms(value):
         if can_be_written(form):
             return Written(form)
