@@ -21,6 +21,7 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.stored import names_modalities, read_stored, stored_cells, stored_modalities
+from jamie.data.written_names import found_name
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query
@@ -29,6 +30,7 @@ from jamie.report.finished import FinishedRun
 from jamie.report.html.compare import write_comparison_page
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.report.run_folder import MANIFEST, RESOLVED
+from jamie.report.sharing import writable_mudata
 from jamie.spec import load_spec
 
 SIMULATORS: Mapping[str, type[Reader]] = {"branch": SimulateBranch, "regulatory": SimulateRegulatory}
@@ -50,7 +52,8 @@ def embed_file(
         mdata = read_stored(data, modality or "")
         with mudata_conventions():
             loaded.embed(mdata, max_missing=max_missing)
-            mdata.write_zarr(partial) if partial.suffix == ".zarr" else mdata.write_h5mu(partial)
+            written = writable_mudata(mdata)
+            written.write_zarr(partial) if partial.suffix == ".zarr" else written.write_h5mu(partial)
 
 
 def impute_file(
@@ -140,6 +143,7 @@ def transfer_run(
     with written_whole(out, (".csv",), overwrite) if out else nullcontext() as partial:
         finished = FinishedRun.open(run)
         cells = embedded_cells(finished, method)
+        label = found_name(label, {column for one in cells.values() for column in one.data.obs})
         source, to = choose_ends(cells, label, source, to)
         target = cells[to]
         if data is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,9 @@ from jamie.pl.carried import EMBEDDING
 from jamie.report.carried import HISTORY, carried_tables, history_table
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
 from jamie.report.ending import try_explanations, try_reports
-from jamie.report.layouts import layouts_of
+from jamie.report.finished import RESULT
+from jamie.report.finishing import Finishing, proved_writable
+from jamie.report.layouts import Layouts, layouts_of
 from jamie.report.results import (
     cell_columns,
     embedded_mudata,
@@ -126,6 +128,7 @@ def run(
                 _write_matched(folder, loaded, matched)
                 _report(folder, spec, context)
                 return Result(folder.path, loaded.mdata, None, matched.evaluation.records, ())
+            loaded = replace(loaded, mdata=proved_writable(loaded.mdata, folder))
             fitted = fit(loaded, spec, context, folder)
             with folder.stage("results"):
                 mdata = _write(folder, loaded, fitted, context)
@@ -176,6 +179,30 @@ def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> N
 
 
 def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted, context: Context) -> MuData:
+    """Write what was found: small files first, then the cells; one that fails does not cost the others."""
+    rest, mdata = Finishing(folder), loaded.mdata
+    with rest.trying("metrics.json"):
+        _write_found(folder, loaded, fitted)
+    with rest.trying(RESULT):
+        layouts = _layouts(fitted, context) if fitted.model.spec.report else {}
+        mdata = to_mudata(loaded.mdata, fitted, stages=folder.manifest["stages"], layouts=layouts)
+        with folder.writing(RESULT) as path, mudata_conventions():
+            mdata.write_h5mu(path, compression="gzip")
+    with rest.trying("imputed"):
+        write_imputed(rest, fitted.outcomes, fitted.prepared, loaded.mdata, fitted.model)
+    rest.require_all()
+    return mdata
+
+
+def _layouts(fitted: Fitted, context: Context) -> Layouts:
+    try:
+        return layouts_of(fitted.prepared.scores, fitted.latents, context)
+    except Exception as error:  # of another package: the result must not be lost for it
+        log.warning("layouts failed, and the run is without them: %s: %s", type(error).__name__, error)
+        return {}
+
+
+def _write_found(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> None:
     spec = fitted.model.spec
     save_known(folder, loaded.dataset)
     if fitted.inference:
@@ -187,12 +214,6 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted, context: Conte
     folder.write_json("methods.json", [outcome.as_dict() for outcome in fitted.outcomes])
     write_evaluation(folder, fitted.evaluation)
     folder.write_text(HISTORY, history_table(fitted.histories, spec).to_csv(index=False))
-    layouts = layouts_of(fitted.prepared.scores, fitted.latents, context) if spec.report else {}
-    mdata = to_mudata(loaded.mdata, fitted, stages=folder.manifest["stages"], layouts=layouts)
-    with folder.writing("result.h5mu") as path, mudata_conventions():
-        mdata.write_h5mu(path, compression="gzip")
-    write_imputed(folder, fitted.outcomes, fitted.prepared, mdata, fitted.model)
-    return mdata
 
 
 def _explain(folder: RunFolder, fitted: Fitted, context: Context) -> tuple[Explanation, ...]:

@@ -21,6 +21,13 @@ def dense(X: Matrix) -> NDArray[np.float32]:
     return np.asarray(values.toarray() if sparse.issparse(X) else values, dtype=np.float32)
 
 
+def without_mask(value: Any) -> Any:
+    """Return masked numbers with NaN in place of those that are masked; anything else as it is."""
+    if not isinstance(value, np.ma.MaskedArray):
+        return value
+    return value.astype(np.result_type(value, np.float16)).filled(np.nan) if value.mask.any() else value.data
+
+
 def row_blocks(n: int, width: int) -> Iterator[slice]:
     """Slices that together cover n rows, each of a few million values."""
     step = max(1, _BLOCK_VALUES // max(1, width))

@@ -14,9 +14,13 @@ from jamie.core.errors import DataError
 from jamie.core.stack import layer_names
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import unique_names
+from jamie.data.in_memory import in_memory, matrix_of
+from jamie.data.written_names import found_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+RAW = "raw"  # as a layer: adata.raw
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
     adata
         One modality; never modified.
     layer, obsm
-        Which matrix; X where both are None.
+        Which matrix; X where both are None. A layer ``raw`` is ``adata.raw`` with its own features.
     where
         Place in the spec or modality, for messages.
 
@@ -109,21 +113,32 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
         values = _look_up(adata.obsm, list(adata.obsm), obsm, "obsm", where)
         columns = values.columns if isinstance(values, pd.DataFrame) else range(1, values.shape[1] + 1)
         names, origin = pd.Index([f"{obsm}_{column}" for column in columns]), f"obsm '{obsm}'"
+    elif reads_raw(adata, layer):
+        values, names, origin = adata.raw.X, adata.raw.var_names, RAW
     else:
-        values = adata.X if layer is None else _look_up(adata.layers, layer_names(adata), layer, "layer", where)
+        values = (
+            matrix_of(adata, where)
+            if layer is None
+            else _look_up(adata.layers, layer_names(adata), layer, "layer", where)
+        )
         names, origin = adata.var_names, "X" if layer is None else f"layer '{layer}'"
     if values is None:
         layers = ", ".join(layer_names(adata)) or "there are none"
         raise DataError("expected a matrix in X, found none", where=where, fix=f"choose a layer: {layers}")
     if values.shape[1] == 0:
         raise DataError(f"expected features in {origin}, found none", where=where, fix="choose another layer or obsm")
-    var = adata.var if obsm is None else None
+    var = None if obsm is not None else adata.raw.var if origin == RAW else adata.var
     return RowBlocks(values, unique_names(names, where), origin, where, var)
 
 
+def reads_raw(adata: AnnData, layer: str | None) -> bool:
+    """Whether a layer is ``raw``, which stands for ``adata.raw`` unless there is a layer of that name."""
+    return layer == RAW and RAW not in layer_names(adata) and adata.raw is not None
+
+
 def _look_up(mapping: Any, names: list[str], key: str, kind: str, where: str) -> Any:
-    if key in names:
-        return mapping[key]
+    if (found := found_name(key, names)) in names:
+        return mapping[found]
     fix = choose_from(key, names) if names else f"there are none; leave `{kind}` out to read X"
     raise DataError(f"expected {kind} '{key}', found no such {kind}", where=where, fix=fix)
 
@@ -131,6 +146,7 @@ def _look_up(mapping: Any, names: list[str], key: str, kind: str, where: str) ->
 def _as_matrix(values: Any, where: str, origin: str) -> Matrix:
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy()
+    values = in_memory(values, where, origin)
     if not sparse.issparse(values):
         values = np.asarray(values)
     if values.dtype.kind not in "fiub":

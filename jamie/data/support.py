@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from jamie.core.interfaces import Decoder, Preprocessor
 from jamie.core.interfaces.decoder import Support
 from jamie.core.stack import layer_names
 from jamie.core.values import percent, row_blocks
-from jamie.data.blocks import as_float32
+from jamie.data.blocks import choose_block
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -93,7 +94,7 @@ def _fix(adata: AnnData, decoder: type[Decoder], key: str) -> str:
 
 def _fitting(adata: AnnData, support: Support) -> Iterator[str]:
     """Names of the layers, and X, whose values belong to the support."""
-    for name, values in [*((name, adata.layers[name]) for name in layer_names(adata)), ("X", adata.X)]:
-        numbers = values is not None and values.dtype.kind in "fiub"
-        if numbers and not _mismatch(as_float32(values), support):
-            yield name
+    for name in (*layer_names(adata), None):
+        with suppress(DataError):  # of what holds no numbers
+            if not _mismatch(choose_block(adata, name).X, support):
+                yield name or "X"

@@ -15,6 +15,7 @@ from jamie.core.data import Imputation
 from jamie.core.errors import DataError
 from jamie.core.imputed import Imputed, ImputedRows
 from jamie.core.values import dense
+from jamie.data.blocks import reads_raw
 from jamie.model.apply import draws
 from jamie.model.query import Query
 from jamie.model.trained import TrainedModel
@@ -193,7 +194,8 @@ def modalities_that_fit(model: TrainedModel, adata: AnnData, max_missing: float)
         if settings.obsm is not None:
             fits = settings.obsm in adata.obsm
         else:
-            fits = known.features.isin(adata.var_names).mean() >= 1 - max_missing
+            names = adata.raw.var_names if reads_raw(adata, settings.layer) else adata.var_names
+            fits = known.features.isin(names).mean() >= 1 - max_missing
         found += [name] if fits else []
     return found
 

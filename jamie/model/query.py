@@ -104,9 +104,14 @@ class Query:
         if not len(self.obs):
             raise DataError("expected cells, found none", where=self.where, fix="leave this modality out")
         self._matrix = choose_matrix(adata, settings.layer, settings.obsm, self.where)
-        var = adata.var if settings.obsm is None else None
         self._alignment = find_features(
-            self._matrix.features, known.features, known.fill, self.where, max_missing, known.chain.shares, var
+            self._matrix.features,
+            known.features,
+            known.fill,
+            self.where,
+            max_missing,
+            known.chain.shares,
+            self._matrix.var,
         )
         self._covariates = model.covariates(modality, self.obs)
         self.absent = np.zeros(len(self.obs), bool)  # as far as the cells have been read

@@ -16,6 +16,7 @@ from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.imputed import Imputed
 from jamie.core.stack import consolidate_zarr, zarr_format
+from jamie.data.writable import Adjustments, writable_frame
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -104,10 +105,13 @@ def _fill(imputed: Imputed, matrices: dict[str, Any], context: Context) -> pd.Da
 
 
 def _described(imputed: Imputed, obs: pd.DataFrame) -> AnnData:
-    """All but the values."""
+    """All but the values, in a form that can be written."""
     from anndata import AnnData
 
-    return AnnData(obs=obs.copy(), var=imputed.var.copy(), uns={"jamie": dict(imputed.provenance)})
+    told = Adjustments()
+    frames = {"obs": writable_frame(obs, "obs", told), "var": writable_frame(imputed.var, "var", told)}
+    told.tell()
+    return AnnData(**frames, uns={"jamie": dict(imputed.provenance)})
 
 
 def _new_matrix(store: Any, place: str, imputed: Imputed, compression: str | None) -> Any:

@@ -20,6 +20,7 @@ from jamie.core.imputed import Imputed, ImputedRows
 from jamie.core.values import dense
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
+from jamie.data.writable import Adjustments, writable_frame
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.transfer import HELD_OUT, TRAIN
@@ -36,9 +37,10 @@ from jamie.model.trained import TrainedModel
 from jamie.pl.carried import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.report.carried import evaluation_tables
+from jamie.report.finishing import Finishing
 from jamie.report.imputed_files import save_imputed
 from jamie.report.run_folder import RunFolder
-from jamie.report.sharing import hand_on, shallow_copy
+from jamie.report.sharing import writable_mudata
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -110,7 +112,7 @@ def bound_layers(method: str) -> tuple[str, str]:
 
 
 def write_imputed(
-    folder: RunFolder, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData, model: TrainedModel
+    rest: Finishing, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData, model: TrainedModel
 ) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
 
@@ -129,7 +131,8 @@ def write_imputed(
                 *(source, target, sizes[-1].n_bytes / 2**30),
             )
             continue
-        with folder.writing(f"imputed/{source}-to-{target}.h5ad") as path:
+        name = f"imputed/{source}-to-{target}.h5ad"
+        with rest.trying(name), rest.folder.writing(name) as path:
             save_imputed(fitting[0], path, Context(), compression="gzip")
 
 
@@ -163,9 +166,11 @@ class _RunValues:
         layers = uncertainty_layers(self.model, source, target)
         for one in self.others:
             layers += (one.method, *(bound_layers(one.method) if (source, target) in one.calibrations else ()))
+        known = Adjustments()  # which the run has told of before
+        obs, var = writable_frame(data[source].obs, "obs", known), self._described(target)
         return Imputed(
-            obs=_marked(data[source].obs, self.obs[source]),
-            var=imputability(self.model, source, target, self._described(target)),
+            obs=_marked(obs, self.obs[source]),
+            var=imputability(self.model, source, target, var),
             layers=() if alone else layers,
             provenance=provenance(source, target, data[target].target.origin),
             rows=partial(self._rows, source, target, alone),
@@ -232,20 +237,17 @@ def embedded_mudata(
     DataError
         Where a modality of `mdata` is absent or has other cells than the latents.
     """
-    from mudata import MuData
-
     names = {m: columns.index for m, columns in obs.items()}
-    modalities = {m: shallow_copy(adata) for m, adata in mdata.mod.items()}
-    for m in aggregated:
-        rows = _rows_of(names[m], m, mdata)
+    found = {m: _rows_of(names[m], m, mdata) for m in aggregated}
+    embedded = writable_mudata(mdata)
+    modalities = embedded.mod
+    for m, rows in found.items():
         modalities[m].obsm.update({key: latents[m][rows] for key, latents in embeddings.items()})
         modalities[m].obs = _marked(modalities[m].obs, obs[m])
         modalities[m].var = _unmarked(modalities[m].var)
         if var[m].index.isin(modalities[m].var_names).all():  # those of a target in obsm are no features of the data
             modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():
-        embedded = MuData(modalities)
-        hand_on(mdata, embedded)
         embedded.obsm[next(iter(embeddings))] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
         embedded.uns["jamie"] = dict(provenance)
     return embedded

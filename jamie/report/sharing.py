@@ -1,4 +1,4 @@
-"""Copies of AnnData and MuData that share their matrices, so that results can be added without doubling the data."""
+"""Copies of MuData that share their matrices, so that results can be added and written without doubling the data."""
 
 from __future__ import annotations
 
@@ -10,34 +10,39 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
+from jamie.data.writable import Adjustments, writable_copy, writable_frame, writable_mapping
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from mudata import MuData
 
 log = logging.getLogger(__name__)
 
 
-def shallow_copy(adata: AnnData) -> AnnData:
-    """Return an AnnData that shares its matrices with `adata` but whose annotations may be added to."""
-    from anndata import AnnData
+def writable_mudata(mdata: MuData, told: Adjustments | None = None) -> MuData:
+    """Return a MuData that can be written, and added to; it shares its matrices with `mdata`, which is not modified.
 
-    raw = adata.raw
-    copy = AnnData(
-        X=adata.X,
-        obs=adata.obs.copy(),
-        var=adata.var.copy(),
-        uns=dict(adata.uns),
-        layers={name: adata.layers[name] for name in layer_names(adata)},
-        obsm=dict(adata.obsm),
-        varm=dict(adata.varm),
-        raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
-    )
-    copy.obsp.update(adata.obsp)
-    copy.varp.update(adata.varp)
-    return copy
+    Parameters
+    ----------
+    mdata
+        Its annotations may be of any sort; what has to change of them is said.
+    told
+        Takes note of it instead.
+    """
+    from mudata import MuData
+
+    changes = told or Adjustments()
+    names = changes.names(list(mdata.mod), "modality")
+    modalities = {
+        name: writable_copy(adata, f"modality '{m}'", changes)
+        for name, (m, adata) in zip(names, mdata.mod.items(), strict=True)
+    }
+    with mudata_conventions():
+        result = MuData(modalities)
+        hand_on(mdata, result, changes)
+    if told is None:
+        changes.tell()
+    return result
 
 
 def without_cells(mdata: MuData, absent: Mapping[str, pd.Index]) -> MuData:
@@ -50,11 +55,11 @@ def without_cells(mdata: MuData, absent: Mapping[str, pd.Index]) -> MuData:
     kept = {m: a[np.flatnonzero(~lacking[m])].copy() if lacking[m].any() else a for m, a in mdata.mod.items()}
     with mudata_conventions():
         measured = MuData(kept)
-        hand_on(mdata, measured)
+        hand_on(mdata, measured, Adjustments())
     return measured
 
 
-def hand_on(source: MuData, result: MuData) -> None:
+def hand_on(source: MuData, result: MuData, told: Adjustments) -> None:
     """Give `result`, made of the modalities of `source`, what `source` itself holds of all cells and features."""
     for axis in ("obs", "var"):
         old, new = getattr(source, f"{axis}_names"), getattr(result, f"{axis}_names")
@@ -62,12 +67,12 @@ def hand_on(source: MuData, result: MuData) -> None:
         if order is None:
             log.warning("%s of the MuData itself is left out: its names are not those of the modalities", axis)
             continue
-        _hand_on_columns(axis, source, result, order)
+        _hand_on_columns(axis, source, result, order, told)
         for mapping, by_rows_alone in ((f"{axis}m", True), (f"{axis}p", False)):
-            for key, values in getattr(source, mapping).items():
-                if key not in source.mod:  # there MuData keeps who belongs to which modality
-                    getattr(result, mapping)[key] = _taken(values, order, by_rows_alone)
-    result.uns.update(source.uns)
+            own = {key: values for key, values in getattr(source, mapping).items() if key not in source.mod}
+            for key, values in writable_mapping(own, mapping, told).items():  # without who belongs to which modality
+                getattr(result, mapping)[key] = _taken(values, order, by_rows_alone)
+    result.uns.update(writable_mapping(source.uns, "uns", told))
 
 
 def _order(old: pd.Index, new: pd.Index) -> slice | NDArray[np.intp] | None:
@@ -78,8 +83,10 @@ def _order(old: pd.Index, new: pd.Index) -> slice | NDArray[np.intp] | None:
     return None if (rows < 0).any() else rows
 
 
-def _hand_on_columns(axis: str, source: MuData, result: MuData, order: slice | NDArray[np.intp]) -> None:
-    own, frame = getattr(result, axis), getattr(source, axis).iloc[order]
+def _hand_on_columns(
+    axis: str, source: MuData, result: MuData, order: slice | NDArray[np.intp], told: Adjustments
+) -> None:
+    own, frame = getattr(result, axis), writable_frame(getattr(source, axis), axis, told).iloc[order]
     further = frame.loc[:, ~frame.columns.isin(own.columns)].set_axis(own.index)
     setattr(result, axis, pd.concat([own, further], axis=1))
 

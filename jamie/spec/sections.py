@@ -62,7 +62,7 @@ class Target:
     Parameters
     ----------
     layer
-        Layer of the modality; null for X.
+        Layer of the modality, or ``raw``; null for X.
     obsm
         Key of obsm, in place of a layer.
     preprocess
@@ -81,7 +81,7 @@ class Modality:
     Parameters
     ----------
     layer
-        Layer that the encoder reads; null for X.
+        Layer that the encoder reads, ``raw`` for ``adata.raw`` with its own features; null for X.
     obsm
         Key of obsm that the encoder reads, in place of a layer.
     target

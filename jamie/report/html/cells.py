@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.values import column_variances, dense
+from jamie.data.written_names import found_name
 from jamie.pl.carried import DATA_LAYOUT as OWN
 from jamie.pl.carried import LATENT_LAYOUT as JOINT
 from jamie.report.correspondence_files import FOLDER
@@ -101,7 +102,7 @@ def embedding_data(
         "counts": [len(rows) for rows in shown.rows.values()],
         "total": shown.total,
         "names": names,
-        "labels": list(run.spec.get("labels") or []),
+        "labels": _found(run.spec.get("labels") or [], modalities),
         "layouts": list(_layouts(modalities, shown)),
         "partners": [
             {"from": a, "to": b, "inferred": inferred, "rows": array(_partner_rows(matrix, modalities, (a, b), shown))}
@@ -212,7 +213,7 @@ def _columns(
 ) -> Iterator[dict[str, Any]]:
     """Columns of obs to colour by: labels, what the run adds, then some others that divide cells into groups."""
     present = list(dict.fromkeys(name for adata in modalities.values() for name in adata.obs.columns))
-    labels = [*(run.spec.get("labels") or []), *filter(None, [run.spec.get("batch_key")])]
+    labels = _found([*(run.spec.get("labels") or []), *filter(None, [run.spec.get("batch_key")])], modalities)
     first = [name for name in (*labels, *OURS_OBS) if name in present]
     others = [name for name in present if name not in first and _groups(modalities, name)]
     for name in (*first, *others[:MOST_COLUMNS]):
@@ -224,6 +225,12 @@ def _columns(
         else:
             by_level = colours([one for column in every.values() for one in column.dropna().astype(str).unique()])
             yield {"name": title, "kind": "group", **_coded(values, by_level)}
+
+
+def _found(names: Iterable[str], modalities: Mapping[str, AnnData]) -> list[str]:
+    """Names of columns of obs as the result has them."""
+    present = {name for adata in modalities.values() for name in adata.obs.columns}
+    return [found_name(name, present) for name in names]
 
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:

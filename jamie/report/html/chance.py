@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from jamie.data.written_names import found_name
 from jamie.metrics.scopes import ALL, HELD_OUT_CELLS
 from jamie.metrics.transfer import HELD_OUT, TRAIN
 from jamie.pl.carried import SPLIT
@@ -35,9 +36,10 @@ def chance_of(record: Record, share: float | None = None) -> float | None:
 def commonest_share(mdata: MuData, record: Record) -> float | None:
     """Return how many of the labelled cells that a label transfer was scored on have the commonest label."""
     target = mdata.mod.get(record["target"]) if record["metric"] == TRANSFER else None
-    if target is None or record["label"] not in target.obs:
+    label = "" if target is None else found_name(record["label"], target.obs.columns)
+    if target is None or label not in target.obs:
         return None
-    labels = target.obs[record["label"]]
+    labels = target.obs[label]
     if SPLIT in target.obs and record["scope"] != ALL:
         labels = labels[target.obs[SPLIT] == (HELD_OUT if record["scope"] == HELD_OUT_CELLS else TRAIN)]
     shares = labels.value_counts(normalize=True)  # of those that are labelled
