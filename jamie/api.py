@@ -146,7 +146,7 @@ class JAMIE:
         present = known_modalities(self.model, mdata.mod, "embed")
         latents = {m: self._latents(mdata, m, max_missing) for m in present}
         names = {m: mdata.mod[m].obs_names for m in present}
-        pairs = pairs_by_name(names)
+        pairs = pairs_by_name(self.model.spec.correspondence.known, names)
         for m in present:
             mdata.mod[m].obsm[key_added] = latents[m]
         mdata.obsm[key_added] = joint_embedding(mdata.obs_names, self.model.aggregate(latents, pairs), names, pairs)
@@ -251,7 +251,7 @@ class JAMIE:
         require_class(mdata, "transfer", "MuData")
         cells = {m: self._embedded(mdata, m, max_missing) for m in (source, to)}
         choose_ends(cells, label, source, to)
-        pairs = pairs_of(self.spec.correspondence.known.build(), cells[source], cells[to])
+        pairs = pairs_of(self.spec.correspondence.known, cells[source], cells[to])
         return transfer_between(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
 
     def explain(

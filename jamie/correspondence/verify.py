@@ -144,32 +144,29 @@ def _by_sample(pairs: _Pairs) -> Iterator[PairCheck]:
 
 def _judged(pairs: _Pairs, of: str, chosen: NDArray[np.bool_], expected: RankTest | None = None) -> PairCheck:
     test = rank_test(pairs.folds, chosen)
-    against = [one.independence(chosen, pairs.context.generator()) for one in pairs.labels]
-    sample = pairs.sample
-    disagreement = sample.disagreement(chosen) if sample else ""
-    worse = expected is not None and test.error > 0 and test.quantile - expected.quantile > CLEAR * test.error
     found = test.z >= CHANCE
-    if expected is not None and worse and expected.z > CLEAR and (not found or _half_lost(test, expected)):
-        against.append(f"{expected.quantile:.3f} is expected from the other samples")
-    else:
-        worse = False
+    evidence: list[str] = []
+    if test.z < CLEAR:
+        evidence += [one.independence(chosen, pairs.context.generator()) for one in pairs.labels]
+    if expected is not None and _falls_short(test, expected):
+        evidence.append(f"{expected.quantile:.3f} is expected from the other samples")
     # samples of other names on either side may be a matter of naming, where partners are found all the same
-    if disagreement and (not found or (sample is not None and sample.shares_values())):
-        against.append(disagreement)
-    evidence = tuple(one for one in against if one)
-    verdict: Verdict = "related" if found else "false" if evidence else "unclear"
-    if found and (worse or (disagreement in evidence)):
-        verdict = "doubtful"
+    if pairs.sample is not None and (not found or pairs.sample.shares_values()):
+        evidence.append(pairs.sample.disagreement(chosen))
+    against = tuple(one for one in evidence if one)
+    verdict: Verdict = ("doubtful" if against else "related") if found else ("false" if against else "unclear")
     return PairCheck(
         *(pairs.a, pairs.b, of, test.n_pairs, verdict, test.quantile, test.error),
         expected=expected.quantile if expected else None,
-        evidence=evidence if verdict in ("false", "doubtful") else (),
+        evidence=against,
     )
 
 
-def _half_lost(test: RankTest, expected: RankTest) -> bool:
-    """Whether partners rank less than half as far from chance as they should."""
-    return 0.5 - test.quantile < (0.5 - expected.quantile) / 2
+def _falls_short(test: RankTest, expected: RankTest) -> bool:
+    """Whether partners rank clearly worse than they should, and less than half as far from chance."""
+    by = test.quantile - expected.quantile
+    telling = expected.z > CLEAR and test.error > 0
+    return telling and by > CLEAR * test.error and by > (0.5 - expected.quantile) / 2
 
 
 def _tell(checks: Sequence[PairCheck], verify: Verify) -> None:
@@ -199,19 +196,18 @@ _UNCLEAR = (
 
 
 def _described(one: PairCheck) -> str:
-    rank = (
-        f"mean rank of partners {one.quantile:.3f} +- {one.error:.3f} by a linear map fitted on other pairs (0 best, "
-    )
-    return "; ".join([f"{rank}0.5 chance; {one.pairs} pairs)", *one.evidence])
+    rank = f"mean quantile of the partner {one.quantile:.3f} +- {one.error:.3f} (0 best, 0.5 chance)"
+    return "; ".join([f"{rank} by a linear map fitted on other pairs, {one.pairs} pairs", *one.evidence])
 
 
 def _refusal(false: Sequence[PairCheck]) -> DataError:
     a, b = false[0].a, false[0].b
     listed = [f"{one.of or 'all'}: {_described(one)}" for one in false[:MOST_SHOWN]]
     more = [f"and {len(false) - MOST_SHOWN} more"] * (len(false) > MOST_SHOWN)
-    found = "\n    ".join([*listed, *more])
     return DataError(
-        f"expected the two cells of a pair to be one cell, found pairs that are no better than random ones\n    {found}",
+        "\n    ".join(
+            ["expected pairs of one and the same cell, found some that are no better than random:", *listed, *more]
+        ),
         where=f"correspondence.known, modalities '{a}' and '{b}'",
         fix="see whether samples were joined in another order, cells were named by their order, or barcodes of other "
         "samples coincide; then put the sample into the names, list the pairs (correspondence.known: {table: {path: "
