@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.data import Dataset, ModalityData
+from jamie.core.values import percent
 
 SAMPLE_COLUMNS = ("sample", "sample_id", "batch", "donor", "donor_id", "patient", "orig.ident", "individual")
 MOST_GROUPS = 50
@@ -70,7 +71,8 @@ class PairColumn:
         random = [cramers_v(one, generator.permutation(other)) for _ in range(PERMUTATIONS)]
         if observed > (limit := float(np.quantile(random, PERMUTED_QUANTILE))) or limit > TELLING:
             return ""
-        return f"the {self.name} of partners agrees in {(a == b)[told].mean():.0%}, as in random pairs"
+        agree = percent(int((a == b)[told].sum()), int(told.sum()))
+        return f"the {self.name} of partners agrees in {agree}, as in random pairs"
 
 
 def cramers_v(a: NDArray[np.integer], b: NDArray[np.integer]) -> float:
