@@ -103,8 +103,9 @@ def sample_column(dataset: Dataset, a: str, b: str, pairs: Sequence[NDArray[np.i
     one, other = dataset.modalities[a], dataset.modalities[b]
     both = [str(name) for name in one.obs if name in other.obs]
     named = [name for wanted in SAMPLE_COLUMNS for name in both if name.lower() == wanted]
-    for name in dict.fromkeys([dataset.batch_key] * (dataset.batch_key in both) + named):
-        column = _of(str(name), one, other, pairs)
+    key = [dataset.batch_key] if dataset.batch_key in both and dataset.batch_key is not None else []
+    for name in dict.fromkeys([*key, *named]):
+        column = _of(name, one, other, pairs)
         if 1 <= len(column.values) <= MOST_GROUPS:
             return column
     sides = zip((one, other), pairs, strict=True)

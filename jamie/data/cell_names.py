@@ -238,12 +238,10 @@ def _renamed(names: pd.Index, rules: Mapping[str, Any]) -> pd.Index:
 
 
 def _collision(old: pd.Index, new: pd.Index) -> str:
-    repeated = np.flatnonzero(new.duplicated(keep=False))
-    first = [k for k in repeated if new[k] == new[repeated[0]]]
-    return (
-        f"{len(repeated)} cells that would share theirs with another, such as '{old[first[0]]}' and '{old[first[1]]}' "
-        f"('{new[first[0]]}')"
-    )
+    repeated = new.duplicated(keep=False)
+    shared = new[repeated][0]
+    first, second = old[new == shared][:2]
+    return f"{int(repeated.sum())} cells that would share theirs with another, such as '{first}' and '{second}' ('{shared}')"
 
 
 def _yaml(value: Any) -> str:

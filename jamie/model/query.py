@@ -198,4 +198,5 @@ def known_modalities(model: TrainedModel, present: Collection[str], where: str) 
 
 def pairs_by_name(known: Ref[Pairing], cells: Mapping[str, pd.Index]) -> Correspondences:
     """Pair cells that have one name, be it none of them, by the rules for names that a spec gives, if it gives any."""
-    return (known.build() if issubclass(known.cls, ByName) else ByName()).named_alike(cells)
+    pairing = known.build()
+    return (pairing if isinstance(pairing, ByName) else ByName()).named_alike(cells)

@@ -56,8 +56,8 @@ def test_no_shared_name_shows_the_rule_that_would_match(make):
     modalities = {"rna": make.modality("rna", named(make, "{}-1")), "atac": make.modality("atac", named(make, "{}"))}
     with pytest.raises(
         DataError,
-        match=r"(?s)found none.*\n  correspondence.known: {by_name: {strip_suffix: true}} matches 6 of 6 cells of 'rna' "
-        r"and 6 of 6 of 'atac', such as 'AACCGGTTAACC-1' and 'AACCGGTTAACC'; or give their pairs .*known: none",
+        match=r"(?s)found none.*\n  correspondence.known: {by_name: {strip_suffix: true}} matches 6 of 6 cells of "
+        r"'rna' and 6 of 6 of 'atac', such as 'AACCGGTTAACC-1' and 'AACCGGTTAACC'; or give their pairs .*known: none",
     ):
         ByName().pairs(modalities)
 
