@@ -241,7 +241,8 @@ def _collision(old: pd.Index, new: pd.Index) -> str:
     repeated = new.duplicated(keep=False)
     shared = new[repeated][0]
     first, second = old[new == shared][:2]
-    return f"{int(repeated.sum())} cells that would share theirs with another, such as '{first}' and '{second}' ('{shared}')"
+    n = int(repeated.sum())
+    return f"{n} cells that would share theirs with another, such as '{first}' and '{second}' ('{shared}')"
 
 
 def _yaml(value: Any) -> str:
