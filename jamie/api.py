@@ -149,7 +149,7 @@ class JAMIE:
             mdata.mod[m].obsm[key_added] = latents[m]
         measured = {m: np.isfinite(z).all(axis=1) for m, z in latents.items()}
         names = {m: mdata.mod[m].obs_names[measured[m]] for m in present}
-        pairs = pairs_by_name(names)
+        pairs = pairs_by_name(self.model.spec.correspondence.known, names)
         aggregated = self.model.aggregate({m: z[measured[m]] for m, z in latents.items()}, pairs)
         mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
         return mdata if copy else None
@@ -253,7 +253,7 @@ class JAMIE:
         require_class(mdata, "transfer", "MuData")
         cells = {m: self._embedded(mdata, m, max_missing) for m in (source, to)}
         choose_ends(cells, label, source, to)
-        pairs = pairs_of(self.spec.correspondence.known.build(), cells[source], cells[to])
+        pairs = pairs_of(self.spec.correspondence.known, cells[source], cells[to])
         return transfer_between(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
 
     def explain(

@@ -20,6 +20,7 @@ from jamie.core.scoring import OURS
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality import Quality, assess_all
 from jamie.correspondence.ties import require_ties
+from jamie.correspondence.verify import PairCheck, verify_all
 from jamie.data.load import LoadedData
 from jamie.data.split import split_cells
 from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
@@ -71,6 +72,8 @@ class Fitted:
         For each modality and latent, the divergence from the prior, and standard deviations.
     evaluation
         Metrics.
+    verified
+        What the data say of the known pairs.
     """
 
     prepared: Prepared
@@ -83,6 +86,7 @@ class Fitted:
     correspondences: Correspondences
     posterior: Mapping[str, Mapping[str, list[float]]]
     evaluation: Evaluation
+    verified: tuple[PairCheck, ...] = ()
 
     @property
     def latents(self) -> Mapping[str, NDArray[np.floating]]:
@@ -102,11 +106,14 @@ class Matched:
         How good that is, for every two modalities, as far as truth or labels tell.
     evaluation
         Metrics that read an inferred correspondence.
+    verified
+        What the data say of the known pairs.
     """
 
     inference: Inference
     quality: Mapping[tuple[str, str], Quality]
     evaluation: Evaluation
+    verified: tuple[PairCheck, ...] = ()
 
 
 def match(
@@ -117,10 +124,12 @@ def match(
     with folder.stage("preprocess"):
         prepared = prepare(loaded.dataset, split, spec, context)
     with folder.stage("correspondence"):
+        verified = verify_all(prepared, spec.correspondence.verify, context)
         inference = _infer(prepared, inferer, spec, context, folder)
     with folder.stage("evaluation"):
         quality = _assess(inference, prepared, inferer)
-        return Matched(inference, quality, evaluate_all((), loaded.dataset, split, inference, spec))
+        scored = evaluate_all((), loaded.dataset, split, inference, spec)
+        return Matched(inference, quality, scored, verified)
 
 
 def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | None = None) -> Fitted:
@@ -140,7 +149,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
     ours = replace(final.outcomes[0], preparation=evaluated.preparation, training=evaluated.training)
     outcomes = (ours, *fitted.outcomes[1:])
     _save(model, folder)
-    return replace(final, model=model, outcomes=outcomes, evaluation=fitted.evaluation)
+    return replace(final, model=model, outcomes=outcomes, evaluation=fitted.evaluation, verified=fitted.verified)
 
 
 def _fit(
@@ -154,6 +163,7 @@ def _fit(
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
     with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
+        verified = () if refit else verify_all(prepared, spec.correspondence.verify, context)
         inferer = spec.correspondence.infer.build() if spec.correspondence.infer else None
         inference = _infer(prepared, inferer, spec, context, None if refit else folder) if inferer else None
         quality = _assess(inference, prepared, inferer) if inferer and inference else {}
@@ -190,6 +200,7 @@ def _fit(
             correspondences=correspondences,
             posterior=posterior,
             evaluation=evaluate_all(_results(outcomes), dataset, split, inference, spec),
+            verified=verified,
         )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from jamie.api import JAMIE, load
 from jamie.core.context import Context, Progress
-from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError, OutputError
 from jamie.core.files import written_whole
 from jamie.core.interfaces.reader import Reader
@@ -24,7 +23,7 @@ from jamie.data.stored import names_modalities, read_stored, stored_cells, store
 from jamie.data.written_names import found_name
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
-from jamie.model.query import Query
+from jamie.model.query import Query, pairs_by_name
 from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
 from jamie.report.html.compare import write_comparison_page
@@ -146,12 +145,13 @@ def transfer_run(
         label = found_name(label, {column for one in cells.values() for column in one.data.obs})
         source, to = choose_ends(cells, label, source, to)
         target = cells[to]
+        known = load_spec(finished.path / RESOLVED, reads_data=False).correspondence.known
         if data is None:
-            pairing = load_spec(finished.path / RESOLVED, reads_data=False).correspondence.known.build()
-            pairs = pairs_of(pairing, cells[source], target)
+            pairs = pairs_of(known, cells[source], target)
         else:
             target = _new_cells(finished, method, data, to, max_missing)
-            pairs = Correspondence.from_names(cells[source].data.cells, target.data.cells)
+            names = {source: cells[source].data.cells, to: target.data.cells}
+            pairs = pairs_by_name(known, names).between(source, to)
         found = transfer_between(cells[source], target, label, pairs, k=k, keep_partner=keep_partner)
         if partial:
             found.table.to_csv(partial, index=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.core.explaining import Explanation
+from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
-from jamie.data.pairing_table import pairing_table
+from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.explain.explained import Explained
 from jamie.fitting import Fitted, Matched, fit, match
 from jamie.metrics.records import Record
@@ -209,7 +210,7 @@ def _write_found(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> None:
         if spec.evaluate.refit:
             save_inference(folder, fitted.inference, {m: d.cells for m, d in loaded.dataset.modalities.items()})
         folder.write_json("correspondence.json", inference_records(fitted.inference, fitted.quality))
-    folder.write_json("pairing.json", loaded.pairing_table.to_json())
+    folder.write_json("pairing.json", _pairing(loaded.pairing_table, fitted.verified))
     folder.write_json("posterior.json", fitted.posterior)
     folder.write_json("methods.json", [outcome.as_dict() for outcome in fitted.outcomes])
     write_evaluation(folder, fitted.evaluation)
@@ -237,9 +238,13 @@ def _report(folder: RunFolder, spec: Spec, context: Context) -> None:
 def _write_matched(folder: RunFolder, loaded: LoadedData, matched: Matched) -> None:
     save_known(folder, loaded.dataset)
     folder.write_json("correspondence.json", inference_records(matched.inference, matched.quality))
-    folder.write_json("pairing.json", loaded.pairing_table.to_json())
+    folder.write_json("pairing.json", _pairing(loaded.pairing_table, matched.verified))
     folder.write_json("methods.json", [])
     write_evaluation(folder, matched.evaluation)
+
+
+def _pairing(table: PairingTable, verified: Sequence[PairCheck]) -> dict[str, Any]:
+    return table.to_json() | {"verified": [one.as_dict() for one in verified]}
 
 
 def to_mudata(
@@ -270,7 +275,7 @@ def to_mudata(
     inferred = inference_records(fitted.inference, fitted.quality) if fitted.inference else []
     provenance |= carried_tables(fitted.evaluation, fitted.histories, fitted.outcomes, spec, stages or {})
     provenance["correspondence"] = json_text(inferred)
-    provenance["pairing"] = json_text(pairing_table(dataset.truth, dataset.known).to_json())
+    provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), fitted.verified))
     embeddings = {key_added: fitted.latents}
     embeddings |= {embedding_key(one.method): one.latents for one in fitted.outcomes[1:] if one.latents}
     embeddings |= layouts or {}

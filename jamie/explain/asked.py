@@ -136,5 +136,5 @@ def _target(model: TrainedModel, name: str, adata: AnnData, context: Context, ma
 def _known(model: TrainedModel, modalities: Mapping[str, ModalityData]) -> Correspondences:
     pairing = model.spec.correspondence.known
     if issubclass(pairing.cls, ByName):  # which refuses cells that share no names, as new ones may
-        return pairs_by_name({m: one.cells for m, one in modalities.items()})
+        return pairs_by_name(pairing, {m: one.cells for m, one in modalities.items()})
     return pairing.build().pairs(modalities)

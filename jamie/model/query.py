@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block
 from jamie.core.errors import DataError
+from jamie.core.interfaces.pairing import Pairing
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.core.panels import lacking, with_rows
 from jamie.core.values import column_means, column_range, stored_values
@@ -25,7 +25,9 @@ from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_matrix
 from jamie.data.checks import LARGEST_LEVEL, largest_count, require_finite
+from jamie.data.pairings.by_name import ByName
 from jamie.model.trained import TrainedModel
+from jamie.spec.ref import Ref
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -233,7 +235,7 @@ def known_modalities(model: TrainedModel, present: Collection[str], where: str) 
     return found
 
 
-def pairs_by_name(cells: Mapping[str, pd.Index]) -> Correspondences:
-    """Correspondence of cells whose names occur in two modalities."""
-    pairs = {(a, b): Correspondence.from_names(cells[a], cells[b]) for a, b in combinations(cells, 2)}
-    return Correspondences({m: len(names) for m, names in cells.items()}, pairs)
+def pairs_by_name(known: Ref[Pairing], cells: Mapping[str, pd.Index]) -> Correspondences:
+    """Pair cells that have one name, be it none of them, by the rules for names that a spec gives, if it gives any."""
+    pairing = known.build()
+    return (pairing if isinstance(pairing, ByName) else ByName()).named_alike(cells)

@@ -18,9 +18,12 @@ from jamie.core.interfaces import Pairing
 from jamie.core.suggest import choose_from
 from jamie.data.annotations import cell_annotations
 from jamie.data.labels import share_labels
+from jamie.data.pairings.by_name import ByName
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
+from jamie.model.query import pairs_by_name
 from jamie.report.finished import RESULT, FinishedRun
 from jamie.report.results import MATCH_SCORE, SPLIT, embedding_key
+from jamie.spec.ref import Ref
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -125,10 +128,14 @@ def choose_ends(cells: Mapping[str, EmbeddedCells], label: str, source: str | No
     return source, to or (second if source == first else first)
 
 
-def pairs_of(pairing: Pairing, source: EmbeddedCells, target: EmbeddedCells) -> Correspondence:
-    """Return which cell of the source is which of the target, as the run's own pairing has it."""
+def pairs_of(known: Ref[Pairing], source: EmbeddedCells, target: EmbeddedCells) -> Correspondence:
+    """Return which cell of the source is which of the target, as the spec pairs cells; by name it may be none."""
     modalities = {one.data.name: one.data for one in (source, target)}
-    return pairing.pairs(modalities).between(source.data.name, target.data.name).mutual_best()
+    if issubclass(known.cls, ByName):  # which refuses cells that share no names, as new ones may
+        pairs = pairs_by_name(known, {name: one.cells for name, one in modalities.items()})
+    else:
+        pairs = known.build().pairs(modalities)
+    return pairs.between(source.data.name, target.data.name).mutual_best()
 
 
 def transfer_between(

@@ -115,6 +115,9 @@ class CorrespondenceSection:
     ----------
     known
         How the known pairs are found.
+    verify
+        What becomes of known pairs that are false by all that the data tell, as where names agree but cells do not:
+        `refuse`, or `warn` to go on; `none` does not look.
     infer
         How unknown pairs are inferred; null to infer none.
     links
@@ -131,6 +134,7 @@ class CorrespondenceSection:
     """
 
     known: Ref[Pairing] = written("by_name")
+    verify: Literal["refuse", "warn", "none"] = "refuse"
     infer: Ref[CorrespondenceInferer] | None = None
     links: Path | None = None
     rho: Fraction = 1.0

@@ -43,3 +43,68 @@ def test_names_that_may_only_count_rows_are_noted(make, caplog):
 
 def test_none_knows_nothing(make):
     assert NoPairing().pairs({"a": make.modality("a", "pq"), "b": make.modality("b", "pq")}).n_pairs == 0
+
+
+BARCODES = ["AACCGGTTAACC", "CCAATTGGCCAA", "GTGTACACGTGT", "TTTTACGACGAC", "GACCCTTTAGAG", "CATCATCATGGG"]
+
+
+def named(make, template, names=BARCODES):
+    return [template.format(name) for name in names]
+
+
+def test_no_shared_name_shows_the_rule_that_would_match(make):
+    modalities = {"rna": make.modality("rna", named(make, "{}-1")), "atac": make.modality("atac", named(make, "{}"))}
+    with pytest.raises(
+        DataError,
+        match=r"(?s)found none.*\n  correspondence.known: {by_name: {strip_suffix: true}} matches 6 of 6 cells of "
+        r"'rna' and 6 of 6 of 'atac', such as 'AACCGGTTAACC-1' and 'AACCGGTTAACC'; or give their pairs .*known: none",
+    ):
+        ByName().pairs(modalities)
+
+
+def test_the_rule_that_is_shown_keeps_the_settings_there_are(make):
+    modalities = {"rna": make.modality("rna", named(make, "{}-1")), "atac": make.modality("atac", named(make, "s_{}"))}
+    with pytest.raises(
+        DataError, match=r"by_name: {min_overlap: 0.5, strip_suffix: true, strip_prefix: true}} matches 6 of 6"
+    ):
+        ByName(min_overlap=0.5, strip_suffix=True).pairs(modalities)
+
+
+def test_too_few_shared_names_show_the_rule_that_would_match(make):
+    cells = [f"{name}x{k}" for k in range(10) for name in BARCODES]
+    other = [cells[0], *(f"{name}-2" for name in cells[1:])]
+    modalities = {"rna": make.modality("rna", cells), "atac": make.modality("atac", other)}
+    with pytest.raises(
+        DataError,
+        match=r"(?s)found 1 of 60.*\n  correspondence.known: {by_name: {strip_suffix: true}} matches 60 of 60",
+    ):
+        ByName().pairs(modalities)
+
+
+def test_a_rule_is_applied_and_counted(make, caplog):
+    modalities = {"rna": make.modality("rna", named(make, "{}-1")), "atac": make.modality("atac", named(make, "s_{}"))}
+    with caplog.at_level(logging.INFO, "jamie"):
+        assert ByName(strip_prefix=True, strip_suffix=True).pairs(modalities).n_pairs == 6
+    assert (
+        "modalities 'rna' and 'atac': 6 cells share their names by strip_prefix, strip_suffix; 0 have equal ones"
+        in caplog.text
+    )
+
+
+def test_many_more_matches_by_another_rule_are_pointed_out(make, caplog):
+    other = [*named(make, "{}-1", BARCODES[:3]), *named(make, "{}-2", BARCODES[3:])]
+    modalities = {"rna": make.modality("rna", named(make, "{}-1")), "atac": make.modality("atac", other)}
+    assert ByName().pairs(modalities).n_pairs == 3
+    assert (
+        "pairing 'by_name': 3 of rna and atac share their names; more would by another rule: correspondence.known: "
+        "{by_name: {strip_suffix: true}} matches 6 of 6 cells of 'rna'" in caplog.text
+    )
+
+
+def test_cells_that_are_in_one_modality_only_are_no_reason_to_warn(make, caplog):
+    modalities = {m: make.modality(m, named(make, "{}-1", names)) for m, names in HALVES.items()}
+    assert ByName().pairs(modalities).n_pairs == 2
+    assert caplog.text == ""
+
+
+HALVES = {"rna": BARCODES[:4], "atac": BARCODES[2:]}
