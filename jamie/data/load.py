@@ -17,6 +17,7 @@ from jamie.data.assemble import require_unique_cells
 from jamie.data.batch_column import require_batches
 from jamie.data.blocks import choose_block
 from jamie.data.checks import modality_names, require_cells, require_finite, require_labels, warn_of_raw_counts
+from jamie.data.label_checks import judge_groupings
 from jamie.data.labels import share_labels
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
@@ -70,6 +71,7 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     given = spec.correspondence.known.build().pairs(modalities)
     truth = _true_pairs(given)
+    judge_groupings(spec.labels, spec.batch_key, spec.evaluate.holdout.group, modalities, truth, spec.where)
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
     cells = {name: m.cells for name, m in modalities.items()}
     known = hide_pairs(given, cells, spec.evaluate.known_pairs, context)

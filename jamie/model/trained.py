@@ -16,8 +16,9 @@ from jamie.core.batch import PairBlocks
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Block, as_labels
+from jamie.core.data import Block
 from jamie.core.errors import DataError
+from jamie.core.labels import as_labels
 from jamie.core.values import column_means
 from jamie.data.checks import largest_count
 from jamie.model.apply import blocks, encode, impute, some, tensor
