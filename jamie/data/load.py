@@ -17,6 +17,7 @@ from jamie.data.assemble import require_unique_cells
 from jamie.data.batch_column import require_batches
 from jamie.data.blocks import choose_block
 from jamie.data.checks import modality_names, require_cells, require_finite, require_labels, warn_of_raw_counts
+from jamie.data.empty_droplets import without_empty_droplets
 from jamie.data.label_checks import judge_groupings
 from jamie.data.labels import share_labels
 from jamie.data.links import linked_features
@@ -68,8 +69,9 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
     modalities = {name: modality_data(mdata, name, spec) for name in names}
     require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
-    require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     given = spec.correspondence.known.build().pairs(modalities)
+    modalities, given = without_empty_droplets(mdata, modalities, given, spec)
+    require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     truth = _true_pairs(given)
     judge_groupings(spec.labels, spec.batch_key, spec.evaluate.holdout.group, modalities, truth, spec.where)
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))

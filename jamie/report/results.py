@@ -41,6 +41,7 @@ from jamie.report.run_folder import RunFolder
 from jamie.report.sharing import hand_on, shallow_copy
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from mudata import MuData
 
 MATCH_SCORE = "jamie_match_score"
@@ -213,7 +214,7 @@ def embedded_mudata(
     Parameters
     ----------
     mdata
-        Holds the cells of the latents, in any order.
+        Holds the cells of the latents, in any order; others are left out.
     embeddings
         By key of `obsm`, (n_m, L) of each modality: ``mdata[m].obsm[key]``. The first are those of the model.
     aggregated
@@ -235,9 +236,9 @@ def embedded_mudata(
     from mudata import MuData
 
     names = {m: columns.index for m, columns in obs.items()}
-    modalities = {m: shallow_copy(adata) for m, adata in mdata.mod.items()}
+    modalities = {m: shallow_copy(_fitted_cells(adata, names.get(m))) for m, adata in mdata.mod.items()}
     for m in aggregated:
-        rows = _rows_of(names[m], m, mdata)
+        rows = _rows_of(names[m], m, modalities)
         modalities[m].obsm.update({key: latents[m][rows] for key, latents in embeddings.items()})
         modalities[m].obs = _marked(modalities[m].obs, obs[m])
         modalities[m].var = _unmarked(modalities[m].var)
@@ -251,9 +252,17 @@ def embedded_mudata(
     return embedded
 
 
-def _rows_of(cells: pd.Index, modality: str, mdata: MuData) -> NDArray[np.intp]:
+def _fitted_cells(adata: AnnData, cells: pd.Index | None) -> AnnData:
+    """Leave out further cells than those of the fit, as its data stage does with empty droplets."""
+    if cells is None or adata.n_obs <= len(cells):
+        return adata
+    part = adata[adata.obs_names.astype(str).isin(cells)]
+    return part.to_memory() if part.isbacked else part.copy()
+
+
+def _rows_of(cells: pd.Index, modality: str, modalities: Mapping[str, AnnData]) -> NDArray[np.intp]:
     """Rows of a modality's cells among `cells`, which must be the same in whatever order."""
-    found = mdata.mod[modality].obs_names.astype(str) if modality in mdata.mod else pd.Index([])
+    found = modalities[modality].obs_names.astype(str) if modality in modalities else pd.Index([])
     if len(found) == len(cells) and found.isin(cells).all() and found.is_unique:
         return cells.get_indexer(found)
     raise DataError(

@@ -35,7 +35,7 @@ def make_modality(name, cells, n_features=2, **obs):
 def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fraction=1.0, batch_key=None, group=None):
     """Just what the data stage reads of a spec."""
     decoder = SimpleNamespace(cls=MLPDecoder)
-    plain = SimpleNamespace(layer=None, obsm=None, target=None, preprocess=[], decoder=decoder)
+    plain = SimpleNamespace(layer=None, obsm=None, target=None, preprocess=[], decoder=decoder, empty_droplets="auto")
     given = modalities or {}
     return SimpleNamespace(
         data=SimpleNamespace(build=lambda: reader),
