@@ -109,7 +109,8 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
             "expected a matrix in X, found none", where=where, fix=f"choose a layer: {_names(adata.layers)}"
         )
     if values.shape[1] == 0:
-        raise DataError(f"expected features in {origin}, found none", where=where, fix="choose another layer or obsm")
+        fix = "choose another layer or obsm, or leave this modality out: name only those you want under modalities"
+        raise DataError(f"expected features in {origin}, found none", where=where, fix=fix)
     var = adata.var if obsm is None else None
     return RowBlocks(values, unique_names(names, where), origin, where, var)
 

@@ -24,6 +24,7 @@ from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.split import hide_pairs
 from jamie.data.support import require_support
+from jamie.data.value_checks import judge_values, warn_of_copies, warn_of_unlogged
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,6 +71,7 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     modalities = {name: modality_data(mdata, name, spec) for name in names}
     require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
     given = spec.correspondence.known.build().pairs(modalities)
+    warn_of_copies(modalities)
     modalities, given = without_empty_droplets(mdata, modalities, given, spec)
     require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     truth = _true_pairs(given)
@@ -109,6 +111,7 @@ def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
     chosen = _block(adata, wanted, spec, f"modalities.{name}")
     if not any(step.cls.takes_counts for step in wanted.preprocess):
         warn_of_raw_counts(name, chosen.X)
+        warn_of_unlogged(name, chosen.X)
     target = chosen
     if wanted.target is not None:
         target = _block(adata, wanted.target, spec, f"modalities.{name}.target")
@@ -124,4 +127,5 @@ def _block(adata: AnnData, wanted: Any, spec: Spec, key: str) -> Block:
     block = choose_block(adata, wanted.layer, wanted.obsm, spec.where(f"{key}.{chosen}" if chosen else key))
     filled = nan_allowed([step.cls for step in wanted.preprocess])
     require_finite(block, adata.obs_names, spec.where(key), nan_allowed=filled)
+    judge_values(block, adata, [step.cls for step in wanted.preprocess], key, spec.where(key))
     return block
