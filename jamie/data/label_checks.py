@@ -79,33 +79,27 @@ def judge_groupings(
     groupings += [Grouping(batch_key, where("batch_key"))] if batch_key else []
     groupings += [Grouping(group, where("evaluate.holdout.group"), strict=True)] if group else []
     for one in groupings:
-        texts = {m: data.labels(one.column) for m, data in modalities.items() if one.column in data.obs}
-        if judge_names(one, modalities):
-            continue
-        for (a, b), pairs in truth.items():
-            if a in texts and b in texts:
-                _judge_agreement(one, a, b, pairs, texts)
+        judge_grouping(one, modalities, truth)
     for label in labels:
         _notice_singles(where("labels"), label, modalities)
 
 
-def judge_names(one: Grouping, modalities: Mapping[str, ModalityData]) -> bool:
-    """Tell of values that differ by case or spaces only, with the mapping that would unite them.
-
-    Returns
-    -------
-    bool
-        Whether there are any.
-
-    Raises
-    ------
-    DataError
-        Where the column holds measurements; or where there are such values, and the grouping is strict.
-    """
+def judge_grouping(one: Grouping, modalities: Mapping[str, ModalityData], truth: Correspondences) -> None:
+    """Tell of one column as `judge_groupings` does of several."""
     carriers = {name: data for name, data in modalities.items() if one.column in data.obs}
     for name, data in carriers.items():
         _require_classes(one, name, data.obs[one.column])
-    counts = {m: Counter(text for text in data.labels(one.column) if text is not None) for m, data in carriers.items()}
+    texts = {name: data.labels(one.column) for name, data in carriers.items()}
+    if _judge_spelling(one, texts):
+        return  # cells disagree by this, at least
+    for (a, b), pairs in truth.items():
+        if a in texts and b in texts:
+            _judge_agreement(one, a, b, pairs, texts)
+
+
+def _judge_spelling(one: Grouping, texts: Mapping[str, NDArray[np.object_]]) -> bool:
+    """Tell of values that differ by case or spaces only, and whether there are any."""
+    counts = {name: Counter(text for text in values if text is not None) for name, values in texts.items()}
     total: Counter[str] = sum(counts.values(), Counter())
     spellings: dict[str, list[str]] = {}
     for text, _ in total.most_common():
@@ -151,12 +145,13 @@ def _judge_agreement(
 ) -> None:
     """Tell how many matched cells are of another group in each of two modalities, and of which."""
     rows, columns = pairs.pairs()
-    both = pd.DataFrame({a: texts[a][rows], b: texts[b][columns]}).dropna()
-    same = (both[a] == both[b]).to_numpy()
+    both = pd.DataFrame({"first": texts[a][rows], "second": texts[b][columns]}).dropna()
+    same = (both["first"] == both["second"]).to_numpy()
     if same.all():  # or none is known in both
         return
     apart = both[~same].value_counts()
-    shown = ", ".join(f"'{x}' in {a} is '{y}' in {b} ({n} cells)" for (x, y), n in apart.head(SHOWN).items())
+    named = apart.head(SHOWN).reset_index(name="cells").itertuples(index=False)
+    shown = ", ".join(f"'{x}' in {a} is '{y}' in {b} ({n} cells)" for x, y, n in named)
     problem = (
         f"of {len(both)} matched cells only {percent(same.sum(), len(both))} carry the same '{one.column}' in {a} and "
         f"in {b} ({percent(_by_chance(both), 1)} would by chance): {shown}{', ...' if len(apart) > SHOWN else ''}"

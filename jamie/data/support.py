@@ -100,8 +100,8 @@ def _fix(target: Block, adata: AnnData, decoder: type[Decoder], key: str) -> str
             "decoder of real numbers, such as `decoder: mlp`"
         )
     others = f" (also there: {', '.join(fitting[1:])})" if fitting[1:] else ""
-    target = f"{{layer: {fitting[0]}}}" if fitting[0] != "X" else "{}"
-    return f"the decoder {decoder.name} needs a target that is not preprocessed: set {key}.target to {target}{others}"
+    chosen = f"{{layer: {fitting[0]}}}" if fitting[0] != "X" else "{}"
+    return f"the decoder {decoder.name} needs a target that is not preprocessed: set {key}.target to {chosen}{others}"
 
 
 def _way_to_counts(target: Block, support: Support, key: str) -> str:

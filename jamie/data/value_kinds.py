@@ -78,4 +78,4 @@ def _multiples(rows: NDArray[np.float64], own_unit: bool = False) -> bool:
 
 def _nearly_all(cells: ArrayLike) -> bool:
     """Whether something holds of nine cells in ten: some may have missing values."""
-    return bool(np.mean(cells) >= 0.9)
+    return float(np.mean(np.asarray(cells, dtype=bool))) >= 0.9
