@@ -218,13 +218,14 @@ DATA = {
     "no features": (
         no_features,
         {},
-        "modalities.protein: expected features in X, found none\n  choose another layer or obsm",
+        "modalities.protein: expected features in X, found none\n  choose another layer or obsm, or leave this "
+        "modality out: name only those you want under modalities",
     ),
     "negative counts": (
         negative,
         rna(layer="counts", preprocess=["log_normalize"]),
-        "rna, preprocessor 'log_normalize': expected counts, found 1 negative values (0.28 %); the first is -4 in cell "
-        "'cell2'\n  choose the layer that holds counts (such as layer: counts), or leave log_normalize out",
+        "modalities.rna: expected counts in layer 'counts' for log_normalize, found 1 negative value (0.28 %); the "
+        "first is -4 in cell 'cell2', feature 'gene3'\n  a count cannot be negative: correct these values, or leave ",
     ),
     "no shared cells": (
         no_names_in_common,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from jamie.core.correspondence import Correspondences
+from jamie.core.labels import as_labels
 from jamie.core.panels import MeasuredTarget, Panels
 
 Matrix: TypeAlias = "NDArray[np.float32] | sparse.csr_array"
@@ -42,16 +43,6 @@ class Block:
     origin: str = "X"
     var: pd.DataFrame | None = None
     panels: Panels | None = None
-
-
-def as_labels(values: pd.Series) -> NDArray[np.object_]:
-    """(n,) values of a column of obs as text, None where there is none.
-
-    The same label may be a number in one modality and text in another, and a whole number where others are missing.
-    """
-    if values.dtype.kind == "f" and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")
-    return np.asarray(values.astype(str).astype(object).where(values.notna(), None), dtype=object)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset
+from jamie.core.labels import as_labels
 from jamie.correspondence.coupling import row_entropy
 from jamie.correspondence.infer import Inference
 from jamie.correspondence.partners import (
@@ -131,7 +132,7 @@ def assess_all(inference: Inference, dataset: Dataset, *, told: bool) -> dict[tu
             correspondence, truth = correspondence.subset(rows, columns), truth.subset(rows, columns)
             frames = [frames[0][rows], frames[1][columns]]
         label = next((c for c in dataset.labels if all(c in obs and obs[c].notna().all() for obs in frames)), None)
-        labels = None if label is None else (frames[0][label], frames[1][label])
+        labels = None if label is None else (as_labels(frames[0][label]), as_labels(frames[1][label]))
         if min(correspondence.shape) > 0:  # else every cell's partner was told, and nothing is left to judge
             found[a, b] = assess(correspondence, truth, labels=labels, where=f"correspondence {a}--{b}")
     return found

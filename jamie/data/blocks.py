@@ -126,7 +126,8 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
         layers = ", ".join(layer_names(adata)) or "there are none"
         raise DataError("expected a matrix in X, found none", where=where, fix=f"choose a layer: {layers}")
     if values.shape[1] == 0:
-        raise DataError(f"expected features in {origin}, found none", where=where, fix="choose another layer or obsm")
+        fix = "choose another layer or obsm, or leave this modality out: name only those you want under modalities"
+        raise DataError(f"expected features in {origin}, found none", where=where, fix=fix)
     var = None if obsm is not None else adata.raw.var if origin == RAW else adata.var
     return RowBlocks(values, unique_names(names, where), origin, where, var)
 

@@ -68,6 +68,6 @@ def annotation(modalities: Mapping[str, ModalityData], who: Individuals, column:
     values = pd.Series(pd.NA, index=range(len(who.modalities)), dtype=object)
     for name, modality in modalities.items():
         if column in modality.obs:
-            own = pd.Series(modality.obs[column].to_numpy(dtype=object), index=who.of[name])
-            values = values.fillna(own.dropna().astype(str).groupby(level=0).first())
+            own = pd.Series(modality.labels(column), index=who.of[name], dtype=object)
+            values = values.fillna(own.dropna().groupby(level=0).first())
     return values

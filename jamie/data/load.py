@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
@@ -26,11 +25,14 @@ from jamie.data.checks import (
     require_labels,
     warn_of_raw_counts,
 )
+from jamie.data.empty_droplets import without_empty_droplets
+from jamie.data.label_checks import judge_groupings
 from jamie.data.labels import share_labels
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.split import hide_pairs
 from jamie.data.support import require_support
+from jamie.data.value_checks import judge_values, warn_of_copies, warn_of_unlogged
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -77,11 +79,14 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
     given = {name: modality_data(mdata, name, spec) for name in names}
     modalities = {name: _measured(data, mdata.mod[name], spec) for name, data in given.items()}
-    absent = {name: data.cells.difference(modalities[name].cells, sort=False) for name, data in given.items()}
     require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
-    require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     pairs = spec.correspondence.known.build().pairs(modalities)
+    warn_of_copies(modalities)
+    modalities, pairs = without_empty_droplets(mdata, modalities, pairs, spec)
+    absent = {name: data.cells.difference(modalities[name].cells, sort=False) for name, data in given.items()}
+    require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     truth = _true_pairs(pairs)
+    judge_groupings(spec.labels, spec.batch_key, spec.evaluate.holdout.group, modalities, truth, spec.where)
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
     cells = {name: m.cells for name, m in modalities.items()}
     known = hide_pairs(pairs, cells, spec.evaluate.known_pairs, context)
@@ -122,18 +127,18 @@ def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
 
 def _measured(data: ModalityData, adata: AnnData, spec: Spec) -> ModalityData:
     """Leave out what was not measured, and check the values of what was."""
-    name, wanted = data.name, spec.modality(data.name)
+    wanted, place = spec.modality(data.name), f"modalities.{data.name}"
     data = without_absent(data, wanted.absent, spec.labels, spec.batch_key)
-    require_cells(data.n_cells, f"modality '{name}'")
-    source = _checked(data.input, data.cells, wanted, spec.where(f"modalities.{name}"))
+    require_cells(data.n_cells, f"modality '{data.name}'")
+    source = _checked(data.input, data, wanted, adata, spec, place)
     if not any(step.cls.takes_counts for step in wanted.preprocess):
-        warn_of_raw_counts(name, source.X)
+        warn_of_raw_counts(data.name, source.X)
+        warn_of_unlogged(data.name, source.X)
     target = source
     if wanted.target is not None:
-        target = _checked(data.target, data.cells, wanted.target, spec.where(f"modalities.{name}.target"))
+        target = _checked(data.target, data, wanted.target, adata, spec, f"{place}.target")
     steps = [step.cls for step in (wanted if wanted.target is None else wanted.target).preprocess]
-    place = f"modalities.{name}"
-    require_support(target, steps, wanted.decoder.cls, adata, place, spec.where(f"{place}.decoder"))
+    require_support(target, data.cells, steps, wanted.decoder.cls, adata, place, spec.where(f"{place}.decoder"))
     return data
 
 
@@ -143,8 +148,9 @@ def _block(adata: AnnData, wanted: Any, spec: Spec, key: str) -> Block:
     return choose_block(adata, wanted.layer, wanted.obsm, spec.where(f"{key}.{chosen}" if chosen else key))
 
 
-def _checked(block: Block, cells: pd.Index, wanted: Any, where: str) -> Block:
+def _checked(block: Block, data: ModalityData, wanted: Any, adata: AnnData, spec: Spec, key: str) -> Block:
     """Check the values of an input or a target; return those that were measured, with 0 for the others."""
-    values = measured_values(block)
-    require_finite(values, cells, where, nan_allowed=nan_allowed([step.cls for step in wanted.preprocess]))
+    values, steps = measured_values(block), [step.cls for step in wanted.preprocess]
+    require_finite(values, data.cells, spec.where(key), nan_allowed=nan_allowed(steps))
+    judge_values(values, data.cells, adata, steps, key, spec.where(key))
     return values

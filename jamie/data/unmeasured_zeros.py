@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.data import Matrix, as_labels
+from jamie.core.data import Matrix
+from jamie.core.labels import as_labels
 from jamie.core.values import row_blocks
 
 BATCH_NAMES = re.compile(

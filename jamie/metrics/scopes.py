@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
+from jamie.core.labels import label_series
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def usable_labels(dataset: Dataset, a: str, b: str) -> list[str]:
         obs = {m: dataset.modalities[m].obs for m in (a, b)}
         if any(label not in frame for frame in obs.values()):
             continue  # the data stage tells
-        reason = _unusable({m: frame[label].dropna().astype(str) for m, frame in obs.items()})
+        reason = _unusable({m: label_series(frame[label]).dropna() for m, frame in obs.items()})
         if reason:
             log.warning("label '%s' of %s and %s is not scored: %s", label, a, b, reason)
         else:

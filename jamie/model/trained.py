@@ -17,8 +17,9 @@ from jamie.core.batch import PairBlocks
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Block, Matrix, as_labels
+from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
+from jamie.core.labels import as_labels
 from jamie.core.panels import Borrowing
 from jamie.core.values import column_means
 from jamie.data.absent import zero_cells

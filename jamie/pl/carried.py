@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
+from jamie.core.labels import label_series
 from jamie.core.suggest import choose_from
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
@@ -143,10 +144,10 @@ def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
 
 
 def all_labels(mdata: MuData, key: str) -> pd.Series:
-    """Return the values of a column of obs in all modalities, one after the other: those that colours go by."""
+    """Return the values of a column of obs in all modalities as text, one after the other: colours go by them."""
     obs = [cell_annotations(mdata, m) for m in mdata.mod]
     key = found_name(key, {column for one in obs for column in one})
-    found = [one[key].astype(object) for one in obs if key in one]
+    found = [label_series(one[key]) for one in obs if key in one]
     return pd.concat(found) if found else pd.Series(dtype=object)
 
 

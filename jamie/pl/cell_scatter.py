@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.labels import label_series
 from jamie.core.scoring import OURS
 from jamie.core.stack import layer_names
 from jamie.core.suggest import choose_from
@@ -153,8 +154,8 @@ def _colours(mdata: MuData, cells: Compared, label: str | None) -> tuple[dict[st
     labels = [label] if label else spec_of(mdata, _WHERE).labels
     if not labels:
         return {}, np.full(len(cells.cells), "", dtype=object)
-    types = column(mdata, cells.source, labels[0], _WHERE).astype(object).loc[cells.cells]
+    types = label_series(column(mdata, cells.source, labels[0], _WHERE)).loc[cells.cells]
     colours = label_colours(all_labels(mdata, labels[0]))
     if not colours:
         raise AbsentError(f"expected values of '{labels[0]}'", where=_WHERE, fix=choose_from(labels[0], []))
-    return {name: colours[name] for name in in_order(types)}, types.where(types.notna(), "").astype(str).to_numpy()
+    return {name: colours[name] for name in in_order(types)}, types.where(types.notna(), "").to_numpy()

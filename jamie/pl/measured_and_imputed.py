@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.labels import label_series
 from jamie.core.scoring import OURS
 from jamie.pl.carried import AbsentError, all_labels, choose_scope, column, results, spec_of
 from jamie.pl.compared import Compared, compared
@@ -63,7 +64,7 @@ def measured_and_imputed(
     cells = compared(mdata, imputed, _WHERE, chosen or ())
     label = label or _first_label(mdata)
     chosen = chosen or best_features(mdata, cells, n_features)
-    types = column(mdata, cells.source, label, _WHERE).astype(object).loc[cells.cells].to_numpy()
+    types = label_series(column(mdata, cells.source, label, _WHERE)).loc[cells.cells].to_numpy()
     present, colours = in_order(types), label_colours(all_labels(mdata, label))
     if not present:
         raise AbsentError(f"expected cells with a '{label}', found none", where=_WHERE, fix="choose another label")
@@ -105,7 +106,7 @@ def _first_label(mdata: MuData) -> str:
 
 def _boxes(ax: Axes, values: NDArray[np.floating], types: NDArray[np.object_], colours: Mapping[str, str]) -> None:
     known = np.isfinite(values)
-    groups = [values[known & (types.astype(str) == name)] for name in colours]
+    groups = [values[known & (types == name)] for name in colours]
     drawn = ax.boxplot(
         groups,
         patch_artist=True,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.labels import label_series
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import HELD_OUT_CELLS
 from jamie.metrics.transfer import HELD_OUT
@@ -108,11 +109,11 @@ def _mean_name(method: str | None) -> str:
 
 def _counts(mdata: MuData, source: str, label: str, scope: str) -> pd.Series:
     """Cells of each type among those that are scored."""
-    types = column(mdata, source, label, _WHERE).astype(object)
+    types = label_series(column(mdata, source, label, _WHERE))
     split = mdata.mod[source].obs.get(SPLIT)
     if scope == HELD_OUT_CELLS and split is not None:
         types = types[split.to_numpy() == HELD_OUT]
-    return types.dropna().astype(str).value_counts()
+    return types.value_counts()
 
 
 def _cumulate(ax: Axes, values: pd.Series, colour: str, width: float, stroke: str = "-") -> None:

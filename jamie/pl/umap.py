@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
+from jamie.core.labels import label_series
 from jamie.core.suggest import choose_from
 from jamie.core.values import dense
 from jamie.data.annotations import cell_annotations
@@ -141,10 +142,9 @@ def _draw_all(
     points = [np.concatenate([_layout(mdata, m, _KEYS[of]) for m in names]) for names in groups]
     values = [pd.concat([_values(mdata, m, color) for m in names]) for names in groups]
     numbers = all(_is_number(one) for one in values)
+    values = values if numbers else [label_series(one) for one in values]
     key = _Key({}) if numbers else _Key.of(mdata, color)
-    present = (
-        set() if numbers else set(pd.concat(values).astype(object).where(lambda x: x.notna(), _NOT_KNOWN).astype(str))
-    )
+    present = set() if numbers else set(pd.concat(values).fillna(_NOT_KNOWN))
     colours, markers = key.entries(present)
     size = 3.5 if key.numbers else 2.6
     axes = panels(len(groups), ax, width=size, height=size - 0.1, names=colours)
@@ -175,8 +175,7 @@ def _values(mdata: MuData, name: str, color: str) -> pd.Series:
         return pd.Series(name, index=adata.obs_names, dtype=object)
     if color in adata.var_names and color not in cell_annotations(mdata, name):
         return pd.Series(dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
-    values = column(mdata, name, color, _WHERE)
-    return values if pd.api.types.is_numeric_dtype(values) else values.astype(object)
+    return column(mdata, name, color, _WHERE)
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -17,6 +17,7 @@ from jamie.core.errors import DataError
 from jamie.core.interfaces import Pairing
 from jamie.core.suggest import choose_from
 from jamie.data.annotations import cell_annotations
+from jamie.data.label_checks import Grouping, judge_grouping
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
@@ -166,12 +167,13 @@ def transfer_between(
     Raises
     ------
     DataError
-        Where the source has no such label.
+        Where the source has no such label, or it is a measurement.
     """
     _require_label(source, target, label)
     modalities = {one.data.name: one.data for one in (source, target)}
     sizes = {name: one.n_cells for name, one in modalities.items()}
     known = Correspondences(sizes, {(source.data.name, target.data.name): pairs})
+    judge_grouping(Grouping(label, f"label '{label}'"), modalities, known)
     shared = share_labels(modalities, known, [label], f"label '{label}'")
     return transfer_labels(
         _latent(source, shared, label), _latent(target, shared, label), k, None if keep_partner else pairs.T.matrix

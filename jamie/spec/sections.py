@@ -96,6 +96,10 @@ class Modality:
         Maps the preprocessed features to the latents.
     decoder
         Maps the latents to the target.
+    empty_droplets
+        What becomes of barcodes that are in no other modality and hold next to nothing beside those that are: `auto`
+        leaves them out where they surely are empty, and warns where they may be; `drop` leaves out all that are less
+        deep than the others; `keep` uses them.
     """
 
     layer: str | None = None
@@ -105,6 +109,7 @@ class Modality:
     absent: Literal["auto", "keep", "mask"] = "auto"
     encoder: Ref[Encoder] = written("mlp")
     decoder: Ref[Decoder] = written("mlp")
+    empty_droplets: Literal["auto", "keep", "drop"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,11 @@
 """Batches as covariates: one column for each value among the training cells, rows of zeros for all others."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from jamie.core.batch import Batch, PairBlocks
 from jamie.core.batch_key import BatchKey
-from jamie.core.data import as_labels
 
 
 def labels(*values):
@@ -42,20 +40,6 @@ def test_of_many_unknown_batches_the_first_are_named(key, caplog):
     key.covariates(labels(*"edcbaa"), "modality 'rna'")
     assert "6 of 6 cells" in caplog.text
     assert "no training cell has: 'a', 'b', 'c' and 2 more;" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (pd.Series([1.0, np.nan, 3.0]), ["1", None, "3"]),
-        (pd.Series([1, 2]), ["1", "2"]),
-        (pd.Series([0.5, 2.0]), ["0.5", "2.0"]),
-        (pd.Series(["a", None], dtype="category"), ["a", None]),
-        (pd.Series([True, False]), ["True", "False"]),
-    ],
-)
-def test_labels_read_the_same_whatever_type_a_file_gave_them(values, expected):
-    assert as_labels(values).tolist() == expected
 
 
 def test_size_factors_across_modalities_are_those_of_partners_as_far_as_there_are_any():

@@ -17,7 +17,7 @@ from jamie.core.data import Block, ModalityData
 from jamie.data.assemble import assemble
 from jamie.data.pairings.by_name import ByName
 from jamie.model.decoders.mlp import MLPDecoder
-from jamie.spec.evaluate_section import KnownPairsSection
+from jamie.spec.evaluate_section import HoldoutSection, KnownPairsSection
 
 
 def make_adata(cells, n_features, seed=0, **obs):
@@ -32,10 +32,12 @@ def make_modality(name, cells, n_features=2, **obs):
     return ModalityData(name, frame, block, block)
 
 
-def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fraction=1.0, batch_key=None):
+def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fraction=1.0, batch_key=None, group=None):
     """Just what the data stage reads of a spec."""
     decoder = SimpleNamespace(cls=MLPDecoder)
-    plain = SimpleNamespace(layer=None, obsm=None, target=None, preprocess=[], absent="auto", decoder=decoder)
+    plain = SimpleNamespace(
+        layer=None, obsm=None, target=None, preprocess=[], absent="auto", empty_droplets="auto", decoder=decoder
+    )
     given = modalities or {}
     return SimpleNamespace(
         data=SimpleNamespace(build=lambda: reader),
@@ -44,7 +46,9 @@ def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fract
         modalities=given,
         modality=lambda name: SimpleNamespace(**{**vars(plain), **given.get(name, {})}),
         correspondence=SimpleNamespace(known=SimpleNamespace(build=lambda: pairing or ByName()), links=None),
-        evaluate=SimpleNamespace(known_pairs=KnownPairsSection(fraction=known_fraction)),
+        evaluate=SimpleNamespace(
+            known_pairs=KnownPairsSection(fraction=known_fraction), holdout=HoldoutSection(group=group)
+        ),
         where=lambda key: key,
     )
 

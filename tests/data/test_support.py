@@ -1,12 +1,17 @@
 """Targets that a decoder's distribution cannot have given are refused before training."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy import sparse
 
 from jamie.core.context import Context
+from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.data import dataset_from
+from jamie.data.support import require_support
+from jamie.model.decoders.poisson import PoissonDecoder
 from jamie.spec import load_spec
 
 COUNTS = np.random.default_rng(0).poisson(1.0, size=(6, 4)).astype(np.float32)
@@ -47,8 +52,8 @@ def test_values_that_are_no_counts_are_counted_and_layers_that_are_named(loaded,
     X[0, :3] = [0.5, 1.25, -2]
     message = (
         r"spec.yaml:5:\d+  modalities.rna.decoder: expected counts in X, found 8.3 % that are not whole numbers and "
-        r"4.2 % that are negative\n  the decoder negative_binomial needs a target that is not preprocessed: "
-        r"set modalities.rna.target to \{layer: counts\}$"
+        r"4.2 % that are negative; the first is 0.5 in cell 'c0', feature 'g0'\n  the decoder negative_binomial "
+        r"needs a target that is not preprocessed: set modalities.rna.target to \{layer: counts\}$"
     )
     with pytest.raises(DataError, match=message):
         loaded("{decoder: negative_binomial}", X=form(X))
@@ -72,9 +77,30 @@ def test_x_is_named_where_it_alone_holds_counts(loaded):
 
 
 def test_data_without_counts_say_so(loaded):
-    message = r"found 100 % that are not whole numbers\n  no layer holds counts: add one to the data, or choose"
+    message = (
+        r"found 100 % that are not whole numbers; the first is 1.5 in cell 'c0', feature 'g0'\n  no layer holds "
+        r"counts: if they are expected counts, as of RSEM or Salmon, round them, adata.layers\['counts'\] = "
+        r"np.rint\(adata.layers\['counts'\]\), and set modalities.rna.target to \{layer: counts\}, or choose a decoder"
+    )
     with pytest.raises(DataError, match=message):
         loaded("{decoder: poisson, target: {layer: counts}}", counts=COUNTS + 0.5)
+
+
+def test_rounding_is_not_advised_where_it_brings_no_counts_back(loaded):
+    message = r"no layer holds counts: add one to the data \(these are logarithms of counts, which rounding does not"
+    counts = COUNTS + np.arange(4)
+    logs = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+    with pytest.raises(DataError, match=message):
+        loaded("{decoder: negative_binomial}", X=logs, counts=logs)
+
+
+def test_a_few_negative_counts_are_slips(mdata):
+    few = np.ones((6, 200), np.float32)
+    few[1, 7] = -1
+    target = Block(few, pd.Index([f"g{j}" for j in range(200)]))
+    with pytest.raises(DataError, match="no layer holds counts: correct these values, or leave those cells out, or"):
+        adata = AnnData(few, obs=mdata["rna"].obs)
+        require_support(target, adata.obs_names, [], PoissonDecoder, adata, "modalities.rna", "decoder")
 
 
 def test_bernoulli_needs_zeros_and_ones(loaded):

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.core.labels import as_labels, label_series
 from jamie.core.values import column_variances, dense
 from jamie.data.written_names import found_name
 from jamie.pl.carried import DATA_LAYOUT as OWN
@@ -223,7 +224,7 @@ def _columns(
         if name not in labels and pd.api.types.is_float_dtype(values):
             yield {"name": title, "kind": "number", **as_bytes(values.to_numpy(np.float64))}
         else:
-            by_level = colours([one for column in every.values() for one in column.dropna().astype(str).unique()])
+            by_level = colours([one for column in every.values() for one in _levels(column)])
             yield {"name": title, "kind": "group", **_coded(values, by_level)}
 
 
@@ -240,18 +241,22 @@ def _column(obs: pd.DataFrame, name: str) -> pd.Series:
     return column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
 
 
+def _levels(column: pd.Series) -> Iterable[str]:
+    return pd.unique(label_series(column).dropna())
+
+
 def _groups(modalities: Mapping[str, AnnData], name: str) -> bool:
     """Whether a column divides cells into a few groups."""
     columns = [adata.obs[name] for adata in modalities.values() if name in adata.obs]
     if any(pd.api.types.is_float_dtype(column) for column in columns):
         return False
-    distinct = set().union(*(column.dropna().astype(str).unique() for column in columns))
+    distinct = set().union(*(_levels(column) for column in columns))
     return 1 < len(distinct) <= MOST_LEVELS
 
 
 def _coded(values: pd.Series, colours: Mapping[str, str]) -> dict[str, Any]:
     """Code groups by their place among all; one more is none."""
-    codes = pd.Categorical(values.astype(object).map(str, na_action="ignore"), categories=list(colours)).codes
+    codes = pd.Categorical(as_labels(values), categories=list(colours)).codes
     found = np.where(codes < 0, len(colours), codes).astype(np.uint16)
     return {"levels": list(colours), "colours": list(colours.values()), "values": array(found)}
 
