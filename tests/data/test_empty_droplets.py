@@ -78,9 +78,8 @@ def test_droplets_need_no_batch(loaded):
         counts(N_DROPLETS, 0.6),
         counts(10, 0.02),  # few
         counts(N_DROPLETS, 0.05) * (np.arange(6) == 0),  # another panel
-        np.zeros((N_DROPLETS, 6), np.float32),  # never measured
     ],
-    ids=["usual", "less deep", "few", "panel", "zeros"],
+    ids=["usual", "less deep", "few", "panel"],
 )
 def test_other_cells_are_never_left_out(loaded, others):
     assert loaded(others).sizes["protein"] == N_CELLS + len(others)

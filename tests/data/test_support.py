@@ -98,8 +98,8 @@ def test_a_few_negative_counts_are_slips(mdata):
     few = np.ones((6, 200), np.float32)
     few[1, 7] = -1
     target = Block(few, pd.Index([f"g{j}" for j in range(200)]))
+    adata = AnnData(few, obs=mdata["rna"].obs)
     with pytest.raises(DataError, match="no layer holds counts: correct these values, or leave those cells out, or"):
-        adata = AnnData(few, obs=mdata["rna"].obs)
         require_support(target, adata.obs_names, [], PoissonDecoder, adata, "modalities.rna", "decoder")
 
 
