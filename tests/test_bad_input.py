@@ -84,14 +84,16 @@ class TestFiles:
     def test_a_file_of_another_format(self, place, content, message):
         (place.folder / "wrong.h5mu").write_bytes(content)
         done = place.run(data={"mudata": {"path": "wrong.h5mu"}})
-        place.refused(done, "{folder}/wrong.h5mu: expected a MuData file (.h5mu), " + message)
+        place.refused(done, "{folder}/wrong.h5mu: expected a MuData file (.h5mu or .zarr), " + message)
         assert (place.manifest()["status"], place.manifest()["code"]) == ("failed", "data")
 
     def test_a_file_that_is_cut_short(self, place, modalities):
         place.write(modalities)
         (place.folder / "cut.h5mu").write_bytes((place.folder / "cells.h5mu").read_bytes()[:3000])
         done = place.run(data={"mudata": {"path": "cut.h5mu"}})
-        place.refused(done, "cut.h5mu: expected a MuData file (.h5mu), found a file that cannot be read as one (")
+        place.refused(
+            done, "cut.h5mu: expected a MuData file (.h5mu or .zarr), found a file that cannot be read as one ("
+        )
         place.refused(done, "  it may be cut short or of another format: write or copy it again, or choose the reader")
 
     def test_a_file_of_one_modality(self, place, modalities):

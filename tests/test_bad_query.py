@@ -320,5 +320,5 @@ class TestOutput:
         query.refused(query.call(*EMBED, "--overwrite", "--out", out), message)
 
     def test_no_data(self, query):
-        message = "cells.h5mu: expected a MuData file (.h5mu), found no such file\n  check the path"
+        message = "cells.h5mu: expected a MuData file (.h5mu or .zarr), found no such file\n  check the path"
         query.refused(query.call(*EMBED), message)

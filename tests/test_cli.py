@@ -385,13 +385,13 @@ class TestFiles:
             (
                 "one.h5ad",
                 (),
-                "expected --modality with an .h5ad file, which does not name its own\n"
+                "expected --modality with AnnData, which does not name its own\n"
                 "  say which modality the file holds: --modality rna or adt",
             ),
             (
                 "cells.h5mu",
                 ("--modality", "rna"),
-                "expected --modality with an .h5ad file only; other files name their modalities\n  leave it out",
+                "expected --modality with AnnData only (.h5ad, .zarr); MuData names its modalities\n  leave it out",
             ),
         ],
     )

@@ -16,6 +16,7 @@ from scipy import io, sparse
 
 from jamie.builtins import load_registry
 from jamie.data.assemble import mudata_conventions
+from jamie.data.readers.anndata import AnnDataReader
 from jamie.testing import parametrize_with_checks, toy
 
 
@@ -48,6 +49,11 @@ def table_files():
     return {"paths": paths}
 
 
+def readers_to_join():
+    rna, atac = ({name: path} for name, path in anndata_files()["paths"].items())
+    return {"readers": [AnnDataReader(paths=rna), AnnDataReader(paths=atac)]}
+
+
 def tenx_folder():
     path = folder() / "filtered_feature_bc_matrix"
     path.mkdir(exist_ok=True)
@@ -78,6 +84,7 @@ FILES = {
     ("reader", "anndata"): anndata_files,
     ("reader", "table"): table_files,
     ("reader", "tenx"): tenx_folder,
+    ("reader", "join"): readers_to_join,
     ("pairing", "table"): table_of_pairs,
     ("pairing", "matrix"): matrix_with_names,
 }

@@ -19,7 +19,15 @@ from jamie.spec.suggest import choices
 from jamie.spec.values import found
 from jamie.spec.yaml_tree import parse_yaml
 
-DATA_SUFFIXES = (".h5mu", ".h5ad", ".h5", ".loom", ".zarr", ".mtx", ".csv", ".tsv")
+_TABLE = "{table: {paths: {rna: FILE, ...}}}"
+DATA_READERS = {
+    ".h5mu": "{mudata: {path: FILE}}",
+    ".h5ad": "{anndata: {paths: {rna: FILE, ...}}}",
+    ".zarr": "{mudata: {path: FILE}}` or `{anndata: {paths: {rna: FILE, ...}}}",
+    ".h5": "{tenx: {path: FILE}}",
+    ".loom": "{anndata: {paths: {rna: CONVERTED.h5ad, ...}}}",
+    **dict.fromkeys((".mtx", ".csv", ".tsv", ".npy", ".npz"), _TABLE),
+}
 
 
 def preset_names() -> list[str]:
@@ -75,14 +83,13 @@ def read_layers(source: str | Path | Mapping[str, Any], folder: Path) -> list[No
 
 def _read(path: Path, folder: Path) -> _Document:
     full = folder / path
+    if full.exists() and full.suffix in DATA_READERS:
+        fix = f"write a spec, such as `data: {DATA_READERS[full.suffix].replace('FILE', str(path))}`"
+        raise SpecError("this is data, not a spec", where=str(path), fix=fix)
     if not full.is_file():
         hint = f"give a YAML file or a preset: {', '.join(preset_names())}"
         problem = "is a folder, not a spec" if full.is_dir() else "no such file"
         raise SpecError(problem, where=str(path), fix=hint)
-    if full.suffix in DATA_SUFFIXES:
-        fix = f"write a spec, such as `data: {{mudata: {{path: {path}}}}}`"
-        fix = fix if full.suffix == ".h5mu" else "write a spec that names it under `data:`"
-        raise SpecError("this is data, not a spec", where=str(path), fix=fix)
     try:
         text = full.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -5,8 +5,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from mudata import MuData
 from scipy import io, sparse
 
+from jamie.api import JAMIE
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
@@ -60,13 +62,13 @@ def write_tenx_folder(folder, compressed, version=3):
 
 
 def check_tenx(mdata):
-    assert list(mdata.mod) == ["rna", "atac", "protein"]
+    assert list(mdata.mod) == ["rna", "atac", "prot"]
     np.testing.assert_array_equal(mdata["rna"].X.toarray(), COUNTS[:2].T)
     np.testing.assert_array_equal(mdata["atac"].X.toarray(), COUNTS[2:3].T)
-    np.testing.assert_array_equal(mdata["protein"].X.toarray(), COUNTS[3:].T)
+    np.testing.assert_array_equal(mdata["prot"].X.toarray(), COUNTS[3:].T)
     assert list(mdata["rna"].var_names) == ["ACTB", "ACTB-1"]
     assert list(mdata["rna"].var["gene_ids"]) == ["E1", "E2"]
-    assert list(mdata["protein"].obs_names) == BARCODES
+    assert list(mdata["prot"].obs_names) == BARCODES
     assert mdata["rna"].X.dtype == np.float32
 
 
@@ -85,6 +87,77 @@ def test_simulated_cells_survive_a_file(tmp_path):
     write(mdata, tmp_path / "s.h5mu")
     found = MuDataReader(path=tmp_path / "s.h5mu").read()
     assert list(found["modality2"].obs["cell_type"]) == list(mdata["modality2"].obs["cell_type"])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_feature_twice_in_one_modality_and_once_in_another(make, tmp_path, whole):
+    rna, prot = make.adata("abcd", 4), make.adata("abcd", 3, seed=1)
+    rna.var_names, prot.var_names = ["CD4", "g1", "TBCE", "TBCE"], ["CD4", "p1", "p2"]
+    with mudata_conventions():
+        mdata = MuData({"rna": rna, "prot": prot})
+        mdata.var["length"] = np.arange(7)
+        mdata.write(tmp_path / "d.h5mu")
+    with h5py.File(tmp_path / "d.h5mu", "a") as file:
+        for maps in () if whole else [file["varmap"]]:  # as one version of mudata writes them
+            for name, numbers in {name: maps[name][:] for name in maps}.items():
+                del maps[name]
+                maps[name] = numbers.astype(float)
+    found = MuDataReader(path=tmp_path / "d.h5mu").read()
+    assert list(found["rna"].var_names) == ["CD4", "g1", "TBCE", "TBCE-1"]
+    np.testing.assert_array_equal(found["prot"].X, prot.X)
+    assert list(found.var["length"]) == list(range(7))
+
+
+def test_a_cell_twice_in_a_modality_is_named(make, tmp_path):
+    with mudata_conventions():
+        MuData({"rna": make.adata("aba", 4), "prot": make.adata("abc", 3)}).write(tmp_path / "d.h5mu")
+    with pytest.raises(
+        DataError, match=r"d.h5mu, modality 'rna': expected each cell to have a name of .* first is 'a'"
+    ):
+        MuDataReader(path=tmp_path / "d.h5mu").read()
+
+
+def test_an_axis_that_shares_cells_and_features_is_read(make, tmp_path):
+    with mudata_conventions():
+        MuData({"rna": make.adata("abc", 4), "part": make.adata("abc", 2)}, axis=-1).write(tmp_path / "d.h5mu")
+    found = MuDataReader(path=tmp_path / "d.h5mu").read()
+    assert (found.axis, found["part"].shape) == (-1, (3, 2))
+
+
+AXIS_1 = r"expected modalities that share cells \(axis 0\), found a MuData of axis 1: one kind of .*\n  they are one"
+
+
+def test_an_axis_that_shares_features_is_refused(make, tmp_path):
+    with mudata_conventions():
+        mdata = MuData({"a": make.adata("abc", 4), "b": make.adata("def", 4)}, axis=1)
+        mdata.write(tmp_path / "d.h5mu")
+    with pytest.raises(DataError, match=r"d.h5mu: " + AXIS_1):
+        MuDataReader(path=tmp_path / "d.h5mu").read()
+    with pytest.raises(DataError, match=r"fit: " + AXIS_1):
+        JAMIE().fit(mdata)
+
+
+NESTED = r"expected an AnnData for each modality, found a MuData in 'cite'\n  put its modalities beside the others"
+
+
+def test_a_mudata_within_a_mudata_is_refused(make, tmp_path):
+    inner = MuData({"rna": make.adata("abc", 4), "prot": make.adata("abc", 3, seed=1)})
+    with pytest.raises(DataError, match=r"fit: " + NESTED):
+        JAMIE().fit(MuData({"cite": inner, "atac": make.adata("abc", 2)}))
+    write(inner, tmp_path / "d.h5mu")
+    with h5py.File(tmp_path / "d.h5mu", "a") as file:
+        file["mod"].create_group("cite/mod")
+    with pytest.raises(DataError, match=r"d.h5mu: " + NESTED):
+        MuDataReader(path=tmp_path / "d.h5mu").read()
+
+
+def test_what_a_failed_writing_left_is_named(mdata, tmp_path):
+    write(mdata, tmp_path / "d.h5mu")
+    with h5py.File(tmp_path / "d.h5mu", "a") as file:
+        del file["mod/atac"], file["mod"].attrs["mod-order"]
+    words = r"expected the modalities atac, rna, found rna: it was not written to its end\n  write it again"
+    with pytest.raises(DataError, match=words):
+        MuDataReader(path=tmp_path / "d.h5mu").read()
 
 
 def test_anndata_reads_one_file_for_each_modality(make, tmp_path):
@@ -152,8 +225,61 @@ def test_tenx_modalities_can_be_named_and_others_are_dropped_with_a_notice(tmp_p
 
 def test_tenx_without_a_known_type_is_refused(tmp_path):
     path = write_tenx_h5(tmp_path / "m.h5", types=["Custom"] * 4)
-    with pytest.raises(DataError, match="expected features of type Gene Expression, Peaks, Antibody Capture, found C"):
+    words = (
+        r"expected features of type Peaks, found Custom\n  name a modality for each type: modalities: \{Custom: custom"
+    )
+    with pytest.raises(DataError, match=words):
+        TenxReader(path=path, modalities={"Peaks": "atac"}).read()
+
+
+@pytest.mark.parametrize("kind", ["CRISPR Guide Capture", "Multiplexing Capture", "Antigen Capture", "My own, custom"])
+def test_tenx_of_another_type_alone_has_its_own_name(tmp_path, kind):
+    mdata = TenxReader(path=write_tenx_h5(tmp_path / "m.h5", types=[kind] * 4)).read()
+    assert list(mdata.mod) == [kind.lower().replace(",", "").replace(" ", "_")]
+
+
+def test_tenx_types_that_are_dropped_can_all_be_named(tmp_path, caplog):
+    path = write_tenx_h5(tmp_path / "m.h5", types=["Gene Expression", "Custom", "Custom", "Antibody Capture"])
+    with caplog.at_level(logging.WARNING, "jamie"):
+        assert list(TenxReader(path=path).read().mod) == ["rna", "prot"]
+    words = "2 features of type Custom are dropped; to keep them, name all: "
+    assert words + "modalities: {Gene Expression: rna, Antibody Capture: prot, Custom: custom}" in caplog.text
+
+
+def write_genomes_of_version_2(path, other_cells=BARCODES):
+    with h5py.File(path, "w") as file:
+        for genome, barcodes in (("hg19", BARCODES), ("mm10", other_cells)):
+            group, columns = file.create_group(genome), sparse.csc_matrix(COUNTS[:2])
+            for key in ("data", "indices", "indptr"):
+                group[key] = getattr(columns, key)
+            group["shape"] = columns.shape
+            for key, words in (("barcodes", barcodes), ("genes", IDS[:2]), ("gene_names", ["ACTB", "CD4"])):
+                group[key] = np.array(words, "S")
+    return path
+
+
+def test_tenx_genomes_keep_apart(tmp_path):
+    path = write_genomes_of_version_2(tmp_path / "m.h5")
+    rna = TenxReader(path=path).read()["rna"]
+    assert list(rna.var_names) == ["hg19_ACTB", "hg19_CD4", "mm10_ACTB", "mm10_CD4"]
+    assert list(rna.var["genome"]) == ["hg19", "hg19", "mm10", "mm10"]
+    np.testing.assert_array_equal(rna.X.toarray(), np.hstack([COUNTS[:2].T] * 2))
+    assert list(TenxReader(path=path, genome="mm10").read()["rna"].var_names) == ["ACTB", "CD4"]
+    with pytest.raises(DataError, match=r"expected the genome 'mm9', found hg19, mm10\n  did you mean 'mm10'"):
+        TenxReader(path=path, genome="mm9").read()
+
+
+def test_tenx_genomes_of_other_cells_are_refused(tmp_path):
+    path = write_genomes_of_version_2(tmp_path / "m.h5", ["AAA-1", "CCC-1", "TTT-1"])
+    words = r"same cells for every genome, found 3 and 3 for hg19 and mm10, .*others\n  choose one: genome: hg19"
+    with pytest.raises(DataError, match=words):
         TenxReader(path=path).read()
+
+
+def test_tenx_folder_of_folders_names_them(tmp_path):
+    write_tenx_folder(tmp_path / "GRCh38", False, version=2)
+    with pytest.raises(DataError, match=r"found GRCh38\n  give the folder of a matrix itself: GRCh38"):
+        TenxReader(path=tmp_path).read()
 
 
 def test_tenx_parts_that_do_not_fit_are_refused(tmp_path):
@@ -220,5 +346,8 @@ def test_a_damaged_group_is_named(mdata, tmp_path):
     with h5py.File(tmp_path / "d.h5mu", "a") as file:
         del file["mod/rna/obs"]
         file["mod/rna/obs"] = pd.DataFrame({"x": [1]}).to_numpy()
-    with pytest.raises(DataError, match=r"d.h5mu: expected a MuData file.*cannot be read as one"):
+    with pytest.raises(
+        DataError,
+        match=r"d.h5mu: expected a MuData file.*cannot be read as one(.|\n)*\n  it opens, and what is in it is not as",
+    ):
         MuDataReader(path=tmp_path / "d.h5mu").read()

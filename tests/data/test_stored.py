@@ -5,6 +5,7 @@ import mudata
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from anndata import AnnData, OldFormatWarning
 from scipy import sparse
 
@@ -30,22 +31,29 @@ def path(modalities, tmp_path):
         mdata = mudata.MuData(modalities)
         mdata.obs["donor"] = pd.Categorical(list("ppqqrrs"))
         mdata.write_h5mu(tmp_path / "cells.h5mu")
+        mdata.write_zarr(tmp_path / "cells.zarr")
     modalities["rna"].write_h5ad(tmp_path / "rna.h5ad")
+    modalities["rna"].write_zarr(tmp_path / "rna.zarr")
     return tmp_path / "cells.h5mu"
 
 
-@pytest.mark.parametrize("name", ["cells.h5mu", "rna.h5ad"])
+@pytest.mark.parametrize("name", ["cells.h5mu", "rna.h5ad", "cells.zarr", "rna.zarr"])
 @pytest.mark.parametrize(
     "chosen", [{}, {"layer": "counts"}, {"layer": "by column"}, {"obsm": "X_pca"}, {"obsm": "table"}], ids=str
 )
 def test_every_matrix_is_read_by_rows(path, modalities, name, chosen):
     expected = choose_matrix(modalities["rna"], **chosen).read()
     with stored_cells(path.with_name(name), "rna") as adata:
-        assert isinstance(adata.X, h5py.Dataset)
-        found = choose_matrix(adata, **chosen).by_rows().read(slice(2, 5))
+        assert isinstance(adata.X, h5py.Dataset | zarr.Array)
+        rows = choose_matrix(adata, **chosen).by_rows()
+        found, last, backward = (rows.read(wanted) for wanted in (slice(2, 5), slice(-4, -1), slice(4, 1, -1)))
         assert list(adata.obs_names) == list("abcdef")
-    X, Y = (block.X.toarray() if sparse.issparse(block.X) else block.X for block in (found, expected))
-    np.testing.assert_array_equal(X, Y[2:5])
+    X, Y, Z, all_rows = (
+        block.X.toarray() if sparse.issparse(block.X) else block.X for block in (found, last, backward, expected)
+    )
+    np.testing.assert_array_equal(X, all_rows[2:5])
+    np.testing.assert_array_equal(Y, all_rows[2:5])
+    np.testing.assert_array_equal(Z, all_rows[2:5][::-1])
     assert list(found.features) == list(expected.features)
 
 
@@ -57,7 +65,8 @@ def test_annotations_of_all_modalities_are_those_of_each(path):
 
 
 def test_modalities_are_named_in_their_order(path):
-    assert stored_modalities(path) == ("rna", "adt")
+    assert stored_modalities(path) == stored_modalities(path.with_suffix(".zarr")) == ("rna", "adt")
+    assert stored_modalities(path.with_name("rna.zarr")) == ()
     assert stored_modalities(path.with_name("rna.h5ad")) == ()
 
 
@@ -70,11 +79,11 @@ def test_a_modality_that_is_absent(path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("none.h5ad", r"none.h5ad: expected an AnnData file \(.h5ad\), found no such file"),
-        ("none.h5mu", r"none.h5mu: expected a MuData file \(.h5mu\), found no such file"),
+        ("none.h5ad", r"none.h5ad: expected an AnnData file \(.h5ad or .zarr\), found no such file"),
+        ("none.h5mu", r"none.h5mu: expected a MuData file \(.h5mu or .zarr\), found no such file"),
         (
             "wrong.h5ad",
-            r"wrong.h5ad: expected an AnnData file \(.h5ad\), found HDF5 with .*\n  this looks like an .h5mu",
+            r"wrong.h5ad: expected an AnnData file \(.h5ad or .zarr\), found HDF5 with .*\n  this looks like an .h5mu",
         ),
     ],
 )
