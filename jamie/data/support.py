@@ -133,7 +133,8 @@ def layers_of_counts(adata: AnnData) -> Iterator[str]:
 
 def _fitting(adata: AnnData, support: Support) -> Iterator[str]:
     """Names of the layers, and X, whose values belong to the support."""
-    for name, values in [*adata.layers.items(), ("X", adata.X)]:
+    layers = [(name, values) for name, values in adata.layers.items() if name is not None]  # None is X since 0.13
+    for name, values in [*layers, ("X", adata.X)]:
         numbers = values is not None and values.dtype.kind in "fiub"
         if numbers and not _mismatch(as_float32(values), support):
             yield str(name)
