@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -27,6 +28,7 @@ FEWEST = 20  # training cells
 FOLDS, ENOUGH = 5, 500  # parts of the training cells that are left out in turn, until so many cells were
 _MOST_VALUES = 2**26  # of the cells that preprocessing is fitted on again
 _MOST_CELLS = 20_000  # that directions are found from
+_ITSELF = 1e-4  # of the distance to the furthest neighbour, within which a stored cell is the very same cell
 BEYOND = 0.99  # quantile from which a cell counts as unlike the training cells
 
 Floats = NDArray[np.float32]
@@ -51,13 +53,13 @@ class _Space:
     axes: Floats
 
     @classmethod
-    def of(cls, scores: NDArray[np.floating], units: Floats | None = None) -> _Space:
-        """Find the directions of scores (n, d), each of which is multiplied by its unit (d,) first."""
+    def of(cls, scores: NDArray[np.floating], most: int, units: Floats | None = None) -> _Space:
+        """Find at most so many directions of scores (n, d), each of which is multiplied by its unit (d,) first."""
         from sklearn.utils.extmath import randomized_svd
 
         center = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
         units = np.ones(len(center), np.float32) if units is None else units
-        k = min(COMPONENTS, *scores.shape)
+        k = min(most, *scores.shape)
         _, roots, directions = randomized_svd((scores - center) * units, k, random_state=0)
         sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(scores))
         axes = units[:, None] * directions.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
@@ -89,10 +91,16 @@ class CellDistance:
         """Part (n,) of the cells left out that are nearer to the training cells than cells of these scores (n, d).
 
         New cells like those of the training spread evenly from 0 to 1; 0.99 and more is unlike anything seen. A
-        training cell is not compared with itself.
+        training cell is compared with the others, and ranked among them: preprocessing is fitted to its noise as well,
+        which takes it further from them than a new cell would be.
         """
-        below = np.searchsorted(self.usual, _distances(self.space(scores), self.cells), side="left")
-        return np.asarray(below / len(self.usual), np.float32)
+        distances, itself = _distances(self.space(scores), self.cells)
+        return np.where(itself, _rank(distances, self.among_themselves), _rank(distances, self.usual))
+
+    @cached_property
+    def among_themselves(self) -> Floats:
+        """Distances (m,), sorted, of the stored training cells from each other."""
+        return np.sort(_distances(self.cells, self.cells)[0])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays from which `from_state` restores it."""
@@ -129,6 +137,7 @@ def fit_distance(
     if n < FEWEST:
         return None
     steps, units = _before_components(chain)
+    most = min(COMPONENTS, scores.shape[1])  # as many directions as the model's own `pca` leaves, or none compares
     order = context.generator().permutation(n)
     usual: list[Floats] = []
     for left_out in np.array_split(order, FOLDS):
@@ -137,12 +146,12 @@ def fit_distance(
         again = Chain(deepcopy(steps), chain.name)
         with _silent():
             again.fit(X[rest], obs.iloc[rest], features, chain.panels)
-        space, cells = _stored(again.scores(X[rest], obs.iloc[rest], context), context)
+        space, cells = _stored(again.scores(X[rest], obs.iloc[rest], context), most, context)
         some = left_out[:MOST_STORED]
-        usual.append(_distances(space(again.scores(X[some], obs.iloc[some], context)), cells))
+        usual.append(_distances(space(again.scores(X[some], obs.iloc[some], context)), cells)[0])
         if sum(map(len, usual)) >= ENOUGH:
             break
-    return CellDistance(*_stored(scores, context, units), np.sort(np.concatenate(usual)))
+    return CellDistance(*_stored(scores, most, context, units), np.sort(np.concatenate(usual)))
 
 
 def _before_components(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
@@ -153,18 +162,25 @@ def _before_components(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | N
     return chain.steps[:-1], (1 / lengths).astype(np.float32)
 
 
-def _stored(scores: NDArray[np.floating], context: Context, units: Floats | None = None) -> tuple[_Space, Floats]:
+def _stored(
+    scores: NDArray[np.floating], most: int, context: Context, units: Floats | None = None
+) -> tuple[_Space, Floats]:
     """Return the space of some training cells, drawn at random, and these cells in it."""
     order = context.generator().permutation(len(scores))
-    space = _Space.of(scores[np.sort(order[:_MOST_CELLS])], units)
+    space = _Space.of(scores[np.sort(order[:_MOST_CELLS])], most, units)
     return space, space(scores[np.sort(order[:MOST_STORED])])
 
 
-def _distances(z: Floats, cells: Floats) -> Floats:
-    """Mean distance (n,) of each to the nearest cells, itself left out where it is among them."""
+def _distances(z: Floats, cells: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Mean distance (n,) of each to the nearest cells, itself left out where it is among them, and whether it is."""
     found = nearest(z, cells, min(NEIGHBORS, len(cells) - 1) + 1)[1]
-    itself = found[:, 0] <= 1e-5 * found[:, -1]
-    return np.asarray(np.where(itself, found[:, 1:].mean(axis=1), found[:, :-1].mean(axis=1)), np.float32)
+    itself = found[:, 0] <= _ITSELF * found[:, -1]
+    return np.asarray(np.where(itself, found[:, 1:].mean(axis=1), found[:, :-1].mean(axis=1)), np.float32), itself
+
+
+def _rank(values: Floats, among: Floats) -> Floats:
+    """Part (n,) of sorted values that are smaller."""
+    return np.asarray(np.searchsorted(among, values, side="left") / len(among), np.float32)
 
 
 @contextmanager

@@ -23,9 +23,9 @@ def cells(n, seed):
     return (position @ MIXING + 3 * rng.normal(size=(n, P))).astype(np.float32)
 
 
-def fitted(X, form=np.asarray):
+def fitted(X, form=np.asarray, n_components=100):
     obs, features = pd.DataFrame(index=range(len(X))), pd.Index(range(X.shape[1]))
-    chain = Chain([Standardize(), PCA(n_components=100)]).fit(form(X), obs, features)
+    chain = Chain([Standardize(), PCA(n_components=n_components)]).fit(form(X), obs, features)
     scores = chain.scores(form(X), obs, Context())
     found = fit_distance(chain, form(X), obs, features, scores, Context().at("distance"))
     return found, lambda new: chain.scores(form(new), pd.DataFrame(index=range(len(new))), Context())
@@ -46,9 +46,29 @@ def test_new_cells_of_the_same_kind_spread_evenly(trained):
 
 def test_distances_within_the_training_cells_would_mislead(trained):
     """Why cells are left out: among the training cells alone all new ones would seem near."""
-    distance, scores = trained
-    training = distance.quantiles(scores(cells(250, 0)))
-    assert training.mean() > distance.quantiles(scores(cells(400, 1))).mean() + 0.05
+    distance, _ = trained
+    assert distance.among_themselves.mean() > 1.02 * distance.usual.mean()
+
+
+@pytest.mark.parametrize("n_components", [2, 5])
+def test_few_components_are_compared_with_as_many(n_components):
+    distance, scores = fitted(cells(100, 0), n_components=n_components)
+    found = distance.quantiles(scores(cells(400, 1)))
+    assert 0.35 < found.mean() < 0.65
+    assert (found >= 0.99).mean() < 0.05
+    assert (distance.quantiles(scores(5 * cells(100, 2))) >= 0.99).mean() > 0.7
+
+
+@pytest.mark.parametrize("n", [40, 250])
+def test_training_cells_are_not_far(n):
+    """They are ranked among themselves, however far preprocessing that was fitted to their noise takes them."""
+    X = cells(n, 0)
+    distance, scores = fitted(X)
+    training = scores(X) * np.float32(1 + 1e-6)  # as far as rounding goes
+    found = distance.quantiles(training)
+    np.testing.assert_allclose(np.sort(found), np.arange(n) / n, atol=1.5 / n)
+    moved = distance.quantiles(scores(X + 12 * MIXING[3]))
+    assert (moved >= 0.99).mean() > 0.9
 
 
 def test_other_cells_are_far(trained):
