@@ -52,8 +52,14 @@ def without(modalities, rna, prot):
     return {m: a[np.setdiff1d(np.arange(N), left[m])].copy() for m, a in modalities.items()}
 
 
+def read(path):
+    with mudata_conventions():
+        return mudata.read_h5mu(path)
+
+
 def run_of(folder, data, **settings):
-    joined(data).write_h5mu(folder / "cells.h5mu")
+    with mudata_conventions():
+        joined(data).write_h5mu(folder / "cells.h5mu")
     spec = {"data": {"mudata": {"path": str(folder / "cells.h5mu")}}, **QUICK, **settings}
     return jamie.run(spec, out=folder / "run")
 
@@ -69,7 +75,7 @@ def test_padded_cells_are_as_good_as_left_out(tmp_path, left_out, value):
     padded["rna"].X[ONLY_PROT] = value
     padded["prot"].X[ONLY_RNA] = value
     results = [run_of(tmp_path, padded), left_out]
-    written = [mudata.read_h5mu(one.folder / "result.h5mu") for one in results]
+    written = [read(one.folder / "result.h5mu") for one in results]
     for m, n in (("rna", N - 10), ("prot", N - 20)):
         assert written[0][m].n_obs == n
         np.testing.assert_allclose(written[0][m].obsm["X_jamie"], written[1][m].obsm["X_jamie"], atol=1e-5)
@@ -110,7 +116,7 @@ class TestPanels:
         result, truth = run
         features = pd.read_csv(result.folder / "features.csv")
         mine = features[(features.target == "prot") & (features.scope == "held_out_cells")]
-        split = mudata.read_h5mu(result.folder / "result.h5mu")["prot"].obs["jamie_split"]
+        split = read(result.folder / "result.h5mu")["prot"].obs["jamie_split"]
         imputed = anndata.read_h5ad(result.folder / "imputed/rna-to-prot.h5ad")
         cells_of = split.index[(split == "held_out") & ~np.isin(split.index, [f"c{i}" for i in np.flatnonzero(B)])]
         rows = [int(name[1:]) for name in cells_of]
@@ -120,7 +126,7 @@ class TestPanels:
 
     def test_the_model_is_loaded_as_it_was_saved(self, run):
         result, _ = run
-        mdata = mudata.read_h5mu(result.folder.parent / "cells.h5mu")
+        mdata = read(result.folder.parent / "cells.h5mu")
         again = jamie.load(result.folder).impute(mdata, source="rna", to="prot")
         kept = anndata.read_h5ad(result.folder / "imputed/rna-to-prot.h5ad")
         np.testing.assert_allclose(again[kept.obs_names].X, kept.X, rtol=1e-3, atol=1e-4)

@@ -13,7 +13,9 @@ from scipy import sparse
 from jamie.core.values import without_mask
 from jamie.data.trial import can_be_written
 
-_NO_TEXT = r"<.* at 0x[0-9a-f]+>"  # what Python says of objects that have no text of their own
+_NO_TEXT = (
+    r"^<(?:.* at 0x[0-9a-f]+|built-in .*|class .*)>$"  # what Python says of objects that have no text of their own
+)
 _NULLABLE = {"boolean": "boolean", "integer": "Int64"}
 _LISTS = (list, tuple, set, frozenset, np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)
 _FLOAT = ("floating", "mixed-integer-float", "decimal", "empty")
@@ -41,12 +43,20 @@ class Written:
 def written_column(values: pd.Series) -> Written:
     """Bring a column of a table to a form that can be written; missing values stay missing."""
     for form in (values, *_typed_forms(values)):
-        if can_be_written(form.values):
+        if can_be_written(_array(form)):
             return Written(form)
     text = _of_text(values)
-    if text.astype(str).str.contains(_NO_TEXT).any() or not can_be_written(text.values):
+    if text.astype(str).str.contains(_NO_TEXT).any() or not can_be_written(_array(text)):
         return Written(kept=False)
     return Written(text, as_text=True)
+
+
+def _array(values: pd.Series | pd.Index) -> Any:
+    """Return the array behind a column, as anndata takes it."""
+    if isinstance(values, pd.MultiIndex):
+        return values.to_numpy()
+    array = values.array
+    return array.to_numpy() if type(array) is pd.arrays.NumpyExtensionArray else array  # not its subclasses of text
 
 
 def _typed_forms(values: pd.Series) -> Iterator[pd.Series]:
@@ -82,7 +92,9 @@ def _of_text(values: pd.Series) -> pd.Series:
 
 def written_labels(labels: pd.Index) -> pd.Index:
     """Bring names of rows to a form that can be written."""
-    return labels if can_be_written(labels.values) else pd.Index(list(map(str, labels)), dtype=object, name=labels.name)
+    return (
+        labels if can_be_written(_array(labels)) else pd.Index(list(map(str, labels)), dtype=object, name=labels.name)
+    )
 
 
 def written_element(value: Any) -> Written:
@@ -115,4 +127,4 @@ def _written_list(values: Any) -> Written:
     if not all(one is None or one is pd.NA or np.isscalar(one) or hasattr(one, "isoformat") for one in column):
         return Written(kept=False)
     found = written_column(column)
-    return replace(found, value=found.value.values) if found.kept else found
+    return replace(found, value=_array(found.value)) if found.kept else found

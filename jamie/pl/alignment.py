@@ -73,7 +73,7 @@ def alignment_scores(
     if source is None and len(rows):
         source, target = rows[["source", "target"]].iloc[0]
     ends = {source, target} - {None}
-    rows = rows[[ends <= {a, b} for a, b in zip(rows["source"], rows["target"], strict=True)]]
+    rows = rows[np.array([ends <= {a, b} for a, b in zip(rows["source"], rows["target"], strict=True)], bool)]
     if set(rows["metric"]) != {_ACROSS, _UP}:
         problem = (
             f"expected the metrics {_ACROSS} and {_UP}, found {', '.join(sorted(set(rows['metric']))) or 'neither'}"

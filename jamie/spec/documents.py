@@ -19,6 +19,7 @@ from jamie.spec.suggest import choices
 from jamie.spec.values import found
 from jamie.spec.yaml_tree import parse_yaml
 
+PRESET = "preset"
 _TABLE = "{table: {paths: {rna: FILE, ...}}}"
 DATA_READERS = {
     ".h5mu": "{mudata: {path: FILE}}",
@@ -57,12 +58,23 @@ class _Document:
     extends: Mark
 
 
-def read_layers(source: str | Path | Mapping[str, Any], folder: Path) -> list[Node]:
-    """Return what is to be merged, the first one lowest: preset, extended specs, the spec itself."""
+def read_layers(source: str | Path | Mapping[str, Any], folder: Path, preset: Node | None = None) -> list[Node]:
+    """Return what is to be merged, the first one lowest: preset, extended specs, the spec itself.
+
+    Parameters
+    ----------
+    source
+        A YAML file, the name of a preset, or a mapping.
+    folder
+        Where relative paths are looked up.
+    preset
+        The preset to take in place of the one that they name; None where none is asked for.
+    """
+    chosen = None if preset is None else _document(Node({PRESET: preset}, preset.mark)).header.preset
     if isinstance(source, Mapping):
         documents = [_document(node_of(source, Source("", (folder,))))]
     elif isinstance(source, str) and source in preset_names():
-        return [Node({}), _preset(source)]
+        return [Node({}), _preset_or_none(source if preset is None else chosen)]
     else:
         documents = [_read(Path(source), folder)]
     seen = set() if isinstance(source, Mapping) else {(folder / source).resolve()}
@@ -78,7 +90,7 @@ def read_layers(source: str | Path | Mapping[str, Any], folder: Path) -> list[No
         seen.add(path)
         documents.insert(0, _read(path, path.parent))
     named = next((d.header.preset for d in reversed(documents) if d.names_preset), Header().preset)
-    return [*([_preset(named)] if named else [Node({})]), *(d.tree for d in documents)]
+    return [_preset_or_none(named if preset is None else chosen), *(d.tree for d in documents)]
 
 
 def _read(path: Path, folder: Path) -> _Document:
@@ -127,6 +139,10 @@ def _presets() -> Any:
     return resources.files("jamie.spec") / "presets"
 
 
+def _preset_or_none(name: str | None) -> Node:
+    return _preset(name) if name else Node({})
+
+
 def _preset(name: str) -> Node:
     text = (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
-    return _document(parse_yaml(text, Source(f"preset {name}", (), tuple(text.splitlines())))).tree
+    return _document(parse_yaml(text, Source(f"preset {name}", (), tuple(text.splitlines()), numbered=False))).tree

@@ -13,7 +13,7 @@ from jamie.core.interfaces import Reader
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
 from jamie.spec.checks import cross_problems
-from jamie.spec.documents import read_layers
+from jamie.spec.documents import PRESET, read_layers
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
 from jamie.spec.overrides import Override, apply_overrides, parse_overrides
@@ -91,8 +91,11 @@ def draft_spec(
 ) -> Draft:
     """Read a spec as `load_spec` does, without checking it."""
     folder = Path(base or Path.cwd()).resolve()
-    layers = read_layers(source, folder)
+    overrides = overrides if isinstance(overrides, str | Mapping) else list(overrides)
+    presets = [one.value for one in parse_overrides(overrides, (folder,)) if one.path == (PRESET,)]
+    layers = read_layers(source, folder, presets[-1] if presets else None)
     sets = parse_overrides(overrides, (folder, *layers[-1].mark.source.folders))
+    sets = [one for one in sets if one.path != (PRESET,)]
     components = registry or load_registry()
     resolver = Resolver(components, need_files=reads_data)
     _load_plugins(layers, sets, resolver)

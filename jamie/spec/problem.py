@@ -22,11 +22,14 @@ class Source:
         Where relative paths are looked up, in this order.
     lines
         Of a file; empty otherwise.
+    numbered
+        Whether its lines have numbers for the user, who does not see those of a preset.
     """
 
     name: str = ""
     folders: tuple[Path, ...] = ()
     lines: tuple[str, ...] = ()
+    numbered: bool = True
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Mark:
     @property
     def place(self) -> str:
         """``spec.yaml:12:35``; the source's name where it has no lines."""
-        return f"{self.source.name}:{self.line}:{self.column}" if self.source.lines else self.source.name
+        is_numbered = self.source.lines and self.source.numbered
+        return f"{self.source.name}:{self.line}:{self.column}" if is_numbered else self.source.name
 
     def snippet(self) -> str:
         """Return the source's line with carets under the stretch; empty where there are no lines."""
