@@ -84,25 +84,25 @@ def test_padded_cells_are_as_good_as_left_out(tmp_path, left_out, value):
     np.testing.assert_allclose(imputed[0].X, imputed[1].X, atol=1e-4)
 
 
-class TestPanels:
-    @pytest.fixture(scope="class", params=["zeros", "NaN", "counts", "batch_key"])
-    def run(self, request, tmp_path_factory):
-        """A run of cells of which every second was measured without two of the proteins."""
-        data = cells("batch")
-        settings = {}
-        if request.param == "counts":
-            data["prot"].layers["counts"] = np.rint(10 * data["prot"].X)
-            target = {"target": {"layer": "counts"}, "decoder": "negative_binomial"}
-            plain = QUICK["modalities"]["*"]
-            settings["modalities"] = {"rna": plain, "prot": plain | target}
-            settings["training"] = QUICK["training"] | {"min_epochs": 60, "max_epochs": 80}
-        if request.param == "batch_key":
-            settings["batch_key"] = "batch"
-        whole = (data["prot"].layers or {"X": data["prot"].X}).get("counts", data["prot"].X).copy()
-        for X in (data["prot"].X, *(data["prot"].layers[k] for k in ("counts",) if k in data["prot"].layers)):
-            X[np.ix_(B, LACKING)] = np.nan if request.param == "NaN" else 0
-        return run_of(tmp_path_factory.mktemp(request.param), data, **settings), whole
+@pytest.fixture(scope="module", params=["zeros", "NaN", "counts", "batch_key"])
+def run(request, tmp_path_factory):
+    """A run of cells of which every second was measured without two of the proteins."""
+    data = cells("batch")
+    settings = {"training": QUICK["training"] | {"min_epochs": 80, "max_epochs": 120}}
+    if request.param == "counts":
+        data["prot"].layers["counts"] = np.rint(10 * data["prot"].X)
+        target = {"target": {"layer": "counts"}, "decoder": "negative_binomial"}
+        plain = QUICK["modalities"]["*"]
+        settings["modalities"] = {"rna": plain, "prot": plain | target}
+    if request.param == "batch_key":
+        settings["batch_key"] = "batch"
+    whole = (data["prot"].layers or {"X": data["prot"].X}).get("counts", data["prot"].X).copy()
+    for X in (data["prot"].X, *(data["prot"].layers[k] for k in ("counts",) if k in data["prot"].layers)):
+        X[np.ix_(B, LACKING)] = np.nan if request.param == "NaN" else 0
+    return run_of(tmp_path_factory.mktemp(request.param), data, **settings), whole
 
+
+class TestPanels:
     def test_they_are_imputed_where_they_were_not_measured(self, run):
         result, truth = run
         imputed = anndata.read_h5ad(result.folder / "imputed/rna-to-prot.h5ad")
@@ -132,11 +132,12 @@ class TestPanels:
         np.testing.assert_allclose(again[kept.obs_names].X, kept.X, rtol=1e-3, atol=1e-4)
 
 
-class TestQueries:
-    @pytest.fixture(scope="class")
-    def model(self):
-        return jamie.JAMIE(QUICK).fit(joined(cells()))
+@pytest.fixture(scope="module")
+def model():
+    return jamie.JAMIE(QUICK).fit(joined(cells()))
 
+
+class TestQueries:
     def test_cells_that_were_not_measured_are_embedded_nowhere(self, model, caplog):
         data = cells()
         data["rna"].X[:5] = 0
