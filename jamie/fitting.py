@@ -34,7 +34,9 @@ from jamie.preprocess.prepare import Prepared, prepare
 from jamie.report.correspondence_files import load_inference, save_inference
 from jamie.report.run_folder import RunFolder
 from jamie.spec import Spec
+from jamie.training.aside import FEWEST
 from jamie.training.batches import mix
+from jamie.training.few_cells import say_what_few_cells_give
 from jamie.training.fit import train
 from jamie.training.loop import History
 from jamie.training.trust import learn_trust
@@ -162,6 +164,8 @@ def _fit(
 
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
+    if not refit:
+        say_what_few_cells_give(prepared, spec, context)
     with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
         verified = () if refit else verify_all(prepared, spec.correspondence.verify, context)
         inferer = spec.correspondence.infer.build() if spec.correspondence.infer else None
@@ -184,6 +188,8 @@ def _fit(
         settings, left_out = spec.evaluate.intervals, [aside.calibration for aside in ensemble.asides]
         plan = IntervalPlan(frozenset(settings.methods), settings.level, left_out)
         outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
+    if not any(one.calibrations for one in outcomes):
+        _warn_of_intervals(spec)
     with stage("evaluation"):
         correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
         covariates = prepared.covariates
@@ -276,6 +282,17 @@ def _warn_of_labels(spec: Spec) -> None:
     names = dict.fromkeys(ref.name for ref in spec.evaluate.chosen_metrics if "labels" in ref.cls.requires)
     if names:
         log.warning("not scored for lack of labels: %s; name columns of obs under labels", ", ".join(names))
+
+
+def _warn_of_intervals(spec: Spec) -> None:
+    """Say which metrics were asked for that no method has intervals for."""
+    names = dict.fromkeys(ref.name for ref in spec.evaluate.chosen_metrics if "intervals" in ref.cls.requires)
+    if names:
+        log.warning(
+            "not scored for lack of intervals: %s; set training.calibration so high that each network does without "
+            "%d matched cells or more",
+            *(", ".join(names), FEWEST),
+        )
 
 
 def _results(outcomes: Sequence[Outcome]) -> list[MethodResult]:

@@ -52,7 +52,8 @@ class Quality:
     type_accuracy, type_chance
         How often the best match has the cell's label.
     better_than_chance
-        Whether the mean quantile (or else the type accuracy) beats chance by three standard errors.
+        Whether the mean quantile (or else the type accuracy) beats chance by three standard errors; None where there
+        are too few cells to tell by their type, or known pairs have told already.
     """
 
     mean_row_entropy: float
@@ -79,6 +80,7 @@ def assess(
     *,
     labels: tuple[ArrayLike, ArrayLike] | None = None,
     where: str = "correspondence",
+    judged: bool = False,
 ) -> Quality:
     """Judge an inferred correspondence, and warn where it is no better than chance.
 
@@ -92,6 +94,8 @@ def assess(
         (n_a,) and (n_b,) labels of the cells.
     where
         For the messages.
+    judged
+        Whether known pairs that were hidden have told whether it beats chance, which labels then need not.
     """
     values: dict[str, Any] = {"mean_row_entropy": float(row_entropy(found.matrix).mean()), "n_pairs": truth.n_pairs}
     if truth.n_pairs:
@@ -99,8 +103,8 @@ def assess(
     if labels is not None:
         accuracy, chance = label_agreement(found.matrix, *labels)
         values |= {"type_accuracy": accuracy, "type_chance": chance}
-        error = np.sqrt(chance * (1 - chance) / min(found.shape))
-        values.setdefault("better_than_chance", bool(accuracy > chance + STANDARD_ERRORS * error))
+        if not judged:
+            values.setdefault("better_than_chance", _type_beats_chance(accuracy, chance, min(found.shape)))
     quality = Quality(**values)
     if quality.better_than_chance is False:
         log.warning(
@@ -134,8 +138,16 @@ def assess_all(inference: Inference, dataset: Dataset, *, told: bool) -> dict[tu
         label = next((c for c in dataset.labels if all(c in obs and obs[c].notna().all() for obs in frames)), None)
         labels = None if label is None else (as_labels(frames[0][label]), as_labels(frames[1][label]))
         if min(correspondence.shape) > 0:  # else every cell's partner was told, and nothing is left to judge
-            found[a, b] = assess(correspondence, truth, labels=labels, where=f"correspondence {a}--{b}")
+            judged = "better_than_chance" in inference.found[a, b].diagnostics
+            where = f"correspondence {a}--{b}"
+            found[a, b] = assess(correspondence, truth, labels=labels, where=where, judged=judged)
     return found
+
+
+def _type_beats_chance(accuracy: float, chance: float, n_cells: int) -> bool | None:
+    """Whether labels agree more often than by chance; None where even half of what can be reached would not show."""
+    enough = chance + STANDARD_ERRORS * np.sqrt(chance * (1 - chance) / n_cells)
+    return bool(accuracy > enough) if accuracy > enough or enough < (1 + chance) / 2 else None
 
 
 def _evidence(quality: Quality) -> str:

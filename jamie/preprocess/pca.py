@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _LARGEST_EXACT = 4000
 _SMALLEST_SINGULAR_VALUE = 1e-7
+_CELLS_AT_LEAST = 3  # training cells for each of the components that there are at least
 
 
 class PCA(Preprocessor):
@@ -47,6 +48,9 @@ class PCA(Preprocessor):
         outweigh all others, at 1 all weigh the same.
     cells_per_component
         Training cells that there must be for each component; where there are fewer, so are the components.
+    min_components
+        How many components `cells_per_component` leaves where each has 3 training cells; 2 it leaves always. From few
+        cells the leading components are learned worst, yet without them nothing is left to learn from.
 
     Notes
     -----
@@ -70,11 +74,13 @@ class PCA(Preprocessor):
         scale: Literal["common", "none"] = "common",
         whitening: Annotated[float, Field(ge=0, le=1)] = 0.0,
         cells_per_component: PositiveInt | None = None,
+        min_components: PositiveInt = 2,
     ) -> None:
         self.n_components = n_components
         self.scale = scale
         self.whitening = whitening
         self.cells_per_component = cells_per_component
+        self.min_components = min_components
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -84,9 +90,7 @@ class PCA(Preprocessor):
         n, p = X.shape
         if n < 2:
             raise DataError("expected at least 2 training cells, found 1", where="preprocessor 'pca'")
-        wanted = self.n_components
-        if self.cells_per_component is not None:
-            wanted = min(wanted, max(n // self.cells_per_component, 2))
+        wanted = self._wanted(n)
         possible = min(wanted, n - 1, p)
         X, self.low_rank = estimated(X, lambda given: _decompose(given, possible))
         self.mean, components, singular_values = _decompose(X, possible)
@@ -106,6 +110,13 @@ class PCA(Preprocessor):
         spread = float(np.sqrt(np.mean((sd / self.factor) ** 2)))
         if self.scale == "common" and spread > 0:
             self.factor = self.factor * spread
+
+    def _wanted(self, n_cells: int) -> int:
+        """Components for so many training cells."""
+        if self.cells_per_component is None:
+            return self.n_components
+        at_least = max(min(self.min_components, n_cells // _CELLS_AT_LEAST), 2)
+        return min(self.n_components, max(n_cells // self.cells_per_component, at_least))
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()

@@ -42,7 +42,10 @@ def prepare(features: int, cells: int, counts: bool, folder: Path) -> None:
     jamie.JAMIE("default", overrides, min_epochs=2, max_epochs=2).fit(mdata).save(folder / "model")
 
 
-DEFAULT = ["standardize", {"pca": {"n_components": 64, "whitening": 0.5, "cells_per_component": 12}}]
+DEFAULT = [
+    "standardize",
+    {"pca": {"n_components": 64, "whitening": 0.5, "cells_per_component": 12, "min_components": 10}},
+]
 
 
 def explain(cells: int, targets: int, background: int, folder: Path) -> None:

@@ -78,6 +78,30 @@ def test_labels_alone_suffice(caplog):
     assert "mean_quantile" not in quality.as_dict()
 
 
+def test_labels_of_too_few_cells_tell_nothing(caplog):
+    labels, others = ["x", "x", "y", "y", "z", "z", "z"], ["y", "z", "x", "x", "z"]
+    with caplog.at_level(logging.WARNING, "jamie"):
+        found = Correspondence.from_pairs(range(5), range(5), (7, 5))
+        quality = assess(found, Correspondence.empty((7, 5)), labels=(labels, others))
+    assert quality.better_than_chance is None
+    assert quality.type_accuracy is not None
+    assert not caplog.text
+
+
+def test_labels_of_few_cells_tell_that_all_is_right():
+    labels = ["x", "x", "y", "y", "z", "z", "z"]
+    assert assess(identity(7), Correspondence.empty((7, 7)), labels=(labels, labels)).better_than_chance
+
+
+def test_labels_do_not_contradict_known_pairs_that_have_told(caplog):
+    labels = np.repeat(["x", "y", "z"], 20)
+    shifted = Correspondence.from_pairs(np.arange(60), np.roll(np.arange(60), 20), (60, 60))
+    with caplog.at_level(logging.WARNING, "jamie"):
+        quality = assess(shifted, Correspondence.empty((60, 60)), labels=(labels, labels), judged=True)
+    assert (quality.type_accuracy, quality.better_than_chance) == (0, None)
+    assert not caplog.text
+
+
 def test_nothing_known_is_no_judgement(caplog):
     quality = assess(identity(10), Correspondence.empty((10, 10)))
     assert quality.better_than_chance is None

@@ -80,6 +80,15 @@ def test_pca_keeps_fewer_components_for_few_cells(dense, cells, caplog):
     assert "pca: at most 5 components for 40 training cells" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("n_cells", "expected"), [(5, 2), (30, 10), (60, 10), (119, 10), (120, 10), (142, 11), (700, 58), (2437, 64)]
+)
+def test_pca_keeps_components_enough_to_learn_from(n_cells, expected):
+    X = np.random.default_rng(0).normal(size=(n_cells, 70))
+    step = PCA(n_components=64, cells_per_component=12, min_components=10)
+    assert len(step.fit(X.astype(np.float32), pd.DataFrame(index=range(n_cells))).components) == expected
+
+
 def test_pca_drops_directions_without_spread(cells, caplog):
     rng = np.random.default_rng(4)
     X = (rng.normal(size=(40, 3)) @ rng.normal(size=(3, 12))).astype(np.float32).round(1)

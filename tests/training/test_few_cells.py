@@ -1,0 +1,73 @@
+"""What few training cells give is said in numbers."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Block, Dataset, ModalityData, Split
+from jamie.preprocess.chain import Chain
+from jamie.preprocess.prepare import Prepared
+from jamie.spec import load_spec
+from jamie.training.few_cells import FEW, say_what_few_cells_give
+
+
+def prepared(n_known, n_alone=0, n_held_out=0):
+    """Two modalities of 3 and 4 scores that share cells, the last of them held out, and each have some of their own."""
+    n = n_known + n_alone + n_held_out
+    shared = np.r_[:n_known, n_known + n_alone : n]
+    pairs = Correspondences({"rna": n, "adt": n}, {("rna", "adt"): Correspondence.from_pairs(shared, shared, (n, n))})
+    scores = {m: np.zeros((n, d), np.float32) for m, d in {"rna": 3, "adt": 4}.items()}
+    blocks = {m: Block(x, pd.RangeIndex(x.shape[1])) for m, x in scores.items()}
+    data = {m: ModalityData(m, pd.DataFrame(index=range(n)), one, one) for m, one in blocks.items()}
+    split = Split({m: np.arange(n) < n_known + n_alone for m in data})
+    chains = {m: Chain([], m) for m in data}
+    return Prepared(Dataset(data, pairs, pairs), split, chains, chains, scores, scores)
+
+
+def said(cells, caplog, **training):
+    spec = load_spec({"data": {"simulate_branch": {}}, "training": training})
+    with caplog.at_level(logging.WARNING, "jamie"):
+        say_what_few_cells_give(cells, spec, Context())
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_cells_pairs_and_how_well_a_score_is_known(caplog):
+    first, second = said(prepared(50, 8, 17), caplog)
+    assert first == (
+        "few training cells: 58 of rna, 58 of adt, 50 of them in known pairs; 17 pairs are held out, so that a "
+        "feature's correlation errs by 0.25"
+    )
+    assert second == (
+        "so few give the networks these numbers of inputs: 3 of rna, 4 of adt; no intervals, for lack of pairs that "
+        "the networks can do without: training.calibration: 0.08 gives them"
+    )
+
+
+def test_the_calibration_that_is_named_gives_intervals(caplog):
+    assert said(prepared(50, 8, 17), caplog, calibration=0.08)[1].endswith("; intervals rest on 20 pairs")
+
+
+@pytest.mark.parametrize(("training", "end"), [({"ensemble": 1}, "0.18 gives them"), ({"calibration": 0}, "4 of adt")])
+def test_what_is_named_follows_the_training(training, end, caplog):
+    assert said(prepared(50), caplog, **training)[1].endswith(end)
+
+
+def test_pairs_too_few_to_set_aside_or_to_score_by(caplog):
+    first, second = said(prepared(8, 30, 2), caplog)
+    assert first.endswith("8 of them in known pairs; 2 pairs are held out, too few to score by")
+    assert second.endswith("for lack of pairs that the networks can do without")
+
+
+def test_without_known_pairs_nothing_is_said_of_intervals(caplog):
+    assert said(prepared(0, 40), caplog) == [
+        "few training cells: 40 of rna, 40 of adt, 0 of them in known pairs",
+        "so few give the networks these numbers of inputs: 3 of rna, 4 of adt",
+    ]
+
+
+def test_enough_cells_need_no_words(caplog):
+    assert not said(prepared(FEW), caplog)
