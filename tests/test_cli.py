@@ -368,6 +368,19 @@ class TestFiles:
         assert call("embed", "model", one, "--modality", "rna", "--out", out, "--overwrite").exit_code == 0
         assert list(read(out).mod) == ["rna"]
 
+    @pytest.mark.parametrize("options", [("--modality", "rna"), ()], ids=["anndata", "mudata"])
+    def test_embed_reads_and_writes_zarr(self, call, tmp_path, monkeypatch, options):
+        call("simulate", tmp_path / "cells.h5mu", "--n-cells", 12, "--n-features", 4, "--n-features", 5)
+        cells = read(tmp_path / "cells.h5mu")
+        (cells["modality1"] if options else cells).write_zarr(tmp_path / "cells.zarr")
+        model = types.SimpleNamespace(embed=lambda mdata, max_missing: mdata.uns.update(called=max_missing))
+        monkeypatch.setattr(jamie.on_files, "load", lambda folder: model)
+        done = call("embed", "model", tmp_path / "cells.zarr", *options, "--out", tmp_path / "out.zarr")
+        assert done.exit_code == 0, done.output
+        found = mudata.read_zarr(tmp_path / "out.zarr")
+        assert found.uns["called"] == 0.2
+        assert list(found.mod) == (["rna"] if options else ["modality1", "modality2"])
+
     @pytest.mark.parametrize(
         ("given", "message"),
         [(" ,", "--features  ,: expected names of features, found none\n"), ("@nope.txt", "nope.txt: cannot be read")],
@@ -386,7 +399,7 @@ class TestFiles:
                 "one.h5ad",
                 (),
                 "expected --modality with AnnData, which does not name its own\n"
-                "  say which modality the file holds: --modality rna or adt",
+                "  say which modality it holds: --modality rna or adt",
             ),
             (
                 "cells.h5mu",

@@ -85,9 +85,9 @@ def missing_cells(X: Matrix) -> Mask:
     """(n,) cells that are NaN in all features."""
     if not has_missing(X):
         return np.zeros(X.shape[0], bool)
-    if not sparse.issparse(X):
-        return np.isnan(X).all(axis=1)
     entries: Any = X
+    if not sparse.issparse(X):
+        return np.asarray(np.isnan(entries).all(axis=1))
     row = np.repeat(np.arange(X.shape[0]), np.diff(entries.indptr))
     return np.bincount(row[np.isnan(entries.data)], minlength=X.shape[0]) == X.shape[1]
 

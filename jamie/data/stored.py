@@ -109,7 +109,7 @@ def _described(group: Any) -> AnnData:
         fields["X"] = _matrix(group["X"])
     for name in ("layers", "obsm"):
         fields[name] = {key: _matrix(group[name][key]) for key in group[name]} if name in group else {}
-    raw = group["raw"] if "raw" in group else None
+    raw: Any = group.get("raw")
     if hasattr(raw, "keys") and "X" in raw:  # a store of zarr may hold an empty array there
         fields["raw"] = {"X": _matrix(raw["X"]), "var": read_elem(raw["var"])}
     return AnnData(**fields)

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.data import Matrix
 from jamie.core.labels import as_labels
 from jamie.core.values import row_blocks
 
@@ -99,7 +98,7 @@ def _within(codes: NDArray[np.int64], label: NDArray[np.object_]) -> bool:
     return bool((pd.Series(label).groupby(codes).nunique(dropna=False) == 1).all())
 
 
-def unlikely_zeros(X: Matrix, columns: Sequence[Column], *, every: bool = False) -> Iterator[Found]:
+def unlikely_zeros(X: Any, columns: Sequence[Column], *, every: bool = False) -> Iterator[Found]:
     """Find the features that batches lack; the same for the same cells only once.
 
     Parameters

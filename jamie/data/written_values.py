@@ -83,7 +83,8 @@ def _of_text(values: pd.Series) -> pd.Series:
     text = values.astype(object)
     known = values.notna().to_numpy()
     text = pd.Series([str(one) if is_known else None for one, is_known in zip(text, known, strict=True)], dtype=object)
-    text = text.set_axis(values.index).rename(values.name)
+    text = text.set_axis(values.index)
+    text.name = values.name
     if known.all() and text.is_unique:
         return text
     categories = pd.Index(sorted(set(text[known])), dtype=object)
