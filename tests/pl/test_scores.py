@@ -25,6 +25,13 @@ def test_alignment_of_a_chosen_scope_and_order(mdata):
     np.testing.assert_allclose(scores.loc["jamie"], [0.05, 0.45])
 
 
+def test_alignment_without_either_score_says_what_is_missing(mdata):
+    metrics = mdata.uns["jamie"]["metrics"]
+    mdata.uns["jamie"]["metrics"] = metrics[~metrics["metric"].isin(["label_transfer_accuracy", "foscttm"])]
+    with pytest.raises(AbsentError, match="found neither"):
+        jamie.pl.alignment(mdata)
+
+
 def test_alignment_without_labels_says_what_is_missing(mdata):
     metrics = mdata.uns["jamie"]["metrics"]
     mdata.uns["jamie"]["metrics"] = metrics[metrics["metric"] != "label_transfer_accuracy"]

@@ -55,6 +55,23 @@ def test_the_preset_alone_lacks_data(registry):
         load_spec("default", registry=registry)
 
 
+@pytest.mark.parametrize("overrides", [["preset=fast"], {"preset": "fast"}])
+@pytest.mark.parametrize("source", ["default", {"preset": "paper"}, {}])
+def test_a_preset_from_outside_replaces_the_one_that_is_named(source, overrides):
+    spec = load_spec(source, overrides, reads_data=False)
+    assert (spec.training.max_epochs, spec.training.optimizer) == (20, "adamw")
+
+
+def test_a_preset_from_outside_is_checked_and_below_all_other_settings():
+    assert load_spec({}, ["training.max_epochs=7", "preset=fast"], reads_data=False).training.max_epochs == 7
+    with pytest.raises(SpecError, match=r"--set preset=fsat  preset: unknown preset 'fsat'\n  did you mean 'fast'\?"):
+        load_spec({}, ["preset=fsat"], reads_data=False)
+
+
+def test_an_error_in_a_preset_names_it_and_the_key():
+    assert load_spec("fast", reads_data=False).where("modalities") == "preset fast  modalities"
+
+
 def test_unknown_preset(problems):
     found = problems("preset: papr\ndata: toy\n")
     assert found.startswith("spec.yaml:1:9  preset: unknown preset 'papr'")
