@@ -25,7 +25,8 @@ def without_mask(value: Any) -> Any:
     """Return masked numbers with NaN in place of those that are masked; anything else as it is."""
     if not isinstance(value, np.ma.MaskedArray):
         return value
-    return value.astype(np.result_type(value, np.float16)).filled(np.nan) if value.mask.any() else value.data
+    masked: Any = value.astype(np.result_type(value, np.float16))
+    return masked.filled(np.nan) if value.mask.any() else value.data
 
 
 def row_blocks(n: int, width: int) -> Iterator[slice]:

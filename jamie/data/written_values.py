@@ -64,14 +64,15 @@ def _typed_forms(values: pd.Series) -> Iterator[pd.Series]:
     if isinstance(values.dtype, pd.CategoricalDtype):
         categories = [str(one) for one in values.cat.categories]
         if len(set(categories)) == len(categories):
-            yield values.cat.rename_categories(pd.Index(categories, dtype=object))
+            yield pd.Series(values.cat.rename_categories(categories))
         return
     kind = pd.api.types.infer_dtype(values, skipna=True)
     if kind == "string":
         yield _of_text(values)
     try:
         if kind in _NULLABLE:
-            yield values.astype(object).where(values.notna(), None).astype(_NULLABLE[kind])
+            known: Any = values.astype(object).where(values.notna(), None)
+            yield known.astype(_NULLABLE[kind])
         elif kind in _FLOAT:
             yield values.astype(object).where(values.notna(), np.nan).astype(np.float64)
     except (TypeError, ValueError, OverflowError):  # such as whole numbers that are too large
