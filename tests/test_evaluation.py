@@ -292,6 +292,17 @@ def test_metrics_that_were_asked_for_and_lack_labels_are_named_once(caplog):
     assert "lack of labels" not in caplog.text
 
 
+def test_metrics_that_were_asked_for_and_lack_intervals_are_named(caplog):
+    metrics = (
+        jamie.JAMIE({**SPEC, "data": None, "evaluate": {"metrics": ["interval_coverage", "r2"]}}).fit(cells()).metrics
+    )
+    assert set(metrics["metric"]) == {"r2"}
+    assert (
+        "not scored for lack of intervals: interval_coverage; set training.calibration so high that each network does "
+        "without 4 matched cells or more"
+    ) in caplog.text
+
+
 def test_the_model_is_there_before_it_is_evaluated(place, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt

@@ -45,7 +45,7 @@ def say_what_few_cells_give(prepared: Prepared, spec: Spec, context: Context) ->
         _yardstick(len(_matched(dataset.truth.subset({m: ~mask for m, mask in train.items()})))),
     )
     inputs = ", ".join(f"{scores.shape[1]} of {m}" for m, scores in prepared.scores.items())
-    log.warning("so few give the networks these numbers of inputs: %s%s", inputs, _intervals(known, spec, context))
+    log.warning("so few leave the networks these inputs: %s%s", inputs, _intervals(known, spec, context))
 
 
 def _matched(pairs: Correspondences) -> NDArray[np.int64]:
@@ -81,5 +81,5 @@ def _intervals(known: Correspondences, spec: Spec, context: Context) -> str:
     if found >= needed:
         return f"; intervals rest on {found} pairs"
     part = math.ceil(100 * max(FEWEST, needed / training.ensemble) / len(matched)) / 100
-    remedy = f": training.calibration: {part:g} gives them" if part <= _MOST_ASIDE else ""
-    return f"; no intervals, for lack of pairs that the networks can do without{remedy}"
+    instead = f"{part:g} would do" if part <= _MOST_ASIDE else "no setting would do"
+    return f"; no intervals, since training.calibration: {training.calibration:g} sets too few pairs aside ({instead})"

@@ -59,6 +59,7 @@ def _pca(
     solver: Literal["full", "randomized"] = "full",
     whitening: float = 0.0,
     cells_per_component: int | None = None,
+    min_components: int = 2,
 ) -> None:
     pass
 

@@ -42,8 +42,8 @@ def test_cells_pairs_and_how_well_a_score_is_known(caplog):
         "feature's correlation errs by 0.25"
     )
     assert second == (
-        "so few give the networks these numbers of inputs: 3 of rna, 4 of adt; no intervals, for lack of pairs that "
-        "the networks can do without: training.calibration: 0.08 gives them"
+        "so few leave the networks these inputs: 3 of rna, 4 of adt; no intervals, since training.calibration: 0.05 "
+        "sets too few pairs aside (0.08 would do)"
     )
 
 
@@ -51,7 +51,7 @@ def test_the_calibration_that_is_named_gives_intervals(caplog):
     assert said(prepared(50, 8, 17), caplog, calibration=0.08)[1].endswith("; intervals rest on 20 pairs")
 
 
-@pytest.mark.parametrize(("training", "end"), [({"ensemble": 1}, "0.18 gives them"), ({"calibration": 0}, "4 of adt")])
+@pytest.mark.parametrize(("training", "end"), [({"ensemble": 1}, "(0.18 would do)"), ({"calibration": 0}, "4 of adt")])
 def test_what_is_named_follows_the_training(training, end, caplog):
     assert said(prepared(50), caplog, **training)[1].endswith(end)
 
@@ -59,13 +59,13 @@ def test_what_is_named_follows_the_training(training, end, caplog):
 def test_pairs_too_few_to_set_aside_or_to_score_by(caplog):
     first, second = said(prepared(8, 30, 2), caplog)
     assert first.endswith("8 of them in known pairs; 2 pairs are held out, too few to score by")
-    assert second.endswith("for lack of pairs that the networks can do without")
+    assert second.endswith("sets too few pairs aside (no setting would do)")
 
 
 def test_without_known_pairs_nothing_is_said_of_intervals(caplog):
     assert said(prepared(0, 40), caplog) == [
         "few training cells: 40 of rna, 40 of adt, 0 of them in known pairs",
-        "so few give the networks these numbers of inputs: 3 of rna, 4 of adt",
+        "so few leave the networks these inputs: 3 of rna, 4 of adt",
     ]
 
 
