@@ -25,7 +25,9 @@ def without_mask(value: Any) -> Any:
     """Return masked numbers with NaN in place of those that are masked; anything else as it is."""
     if not isinstance(value, np.ma.MaskedArray):
         return value
-    return value.astype(np.result_type(value, np.float16)).filled(np.nan) if value.mask.any() else value.data
+    if not np.ma.is_masked(value):
+        return value.data
+    return np.ma.filled(value.astype(np.result_type(value, np.float16)), np.nan)
 
 
 def row_blocks(n: int, width: int) -> Iterator[slice]:

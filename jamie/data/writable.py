@@ -106,7 +106,7 @@ def _raw(raw: Any, place: str, told: Adjustments) -> dict[str, Any]:
 def writable_mapping(mapping: Mapping[Any, Any], place: str, told: Adjustments) -> dict[str, Any]:
     """Return a mapping, and those in it, whose keys and values can be written."""
     keys = list(mapping)
-    found = {}
+    found: dict[str, Any] = {}
     for old, name in zip(keys, told.names(keys, place), strict=True):
         value, here = mapping[old], f"{place} '{old}'"
         if isinstance(value, Mapping):
