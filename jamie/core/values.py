@@ -25,8 +25,9 @@ def without_mask(value: Any) -> Any:
     """Return masked numbers with NaN in place of those that are masked; anything else as it is."""
     if not isinstance(value, np.ma.MaskedArray):
         return value
-    masked: Any = value.astype(np.result_type(value, np.float16))
-    return masked.filled(np.nan) if value.mask.any() else value.data
+    if not np.ma.is_masked(value):
+        return value.data
+    return np.ma.filled(value.astype(np.result_type(value, np.float16)), np.nan)
 
 
 def row_blocks(n: int, width: int) -> Iterator[slice]:
@@ -84,14 +85,6 @@ def column_variances(X: Matrix) -> NDArray[np.float64]:
             squares += np.nansum(apart**2, axis=0)
             counts += np.count_nonzero(~np.isnan(apart), axis=0)
     return np.where(counts > 0, squares / np.maximum(counts, 1), np.nan)
-
-
-def missing_counts(X: Matrix) -> NDArray[np.int64]:
-    """(p,) number of values of each column that are NaN."""
-    entries: Any = X
-    if sparse.issparse(X):
-        return np.bincount(entries.indices[np.isnan(entries.data)], minlength=X.shape[1])
-    return np.sum([np.isnan(entries[rows]).sum(axis=0) for rows in row_blocks(*X.shape)], axis=0, dtype=np.int64)
 
 
 def column_range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

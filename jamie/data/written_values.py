@@ -16,7 +16,7 @@ from jamie.data.trial import can_be_written
 _NO_TEXT = (
     r"^<(?:.* at 0x[0-9a-f]+|built-in .*|class .*)>$"  # what Python says of objects that have no text of their own
 )
-_NULLABLE = {"boolean": "boolean", "integer": "Int64"}
+_NULLABLE: dict[str, Any] = {"boolean": "boolean", "integer": "Int64"}
 _LISTS = (list, tuple, set, frozenset, np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)
 _FLOAT = ("floating", "mixed-integer-float", "decimal", "empty")
 
@@ -62,17 +62,16 @@ def _array(values: pd.Series | pd.Index) -> Any:
 def _typed_forms(values: pd.Series) -> Iterator[pd.Series]:
     """Give the same values in types that files know."""
     if isinstance(values.dtype, pd.CategoricalDtype):
-        categories = [str(one) for one in values.cat.categories]
-        if len(set(categories)) == len(categories):
-            yield pd.Series(values.cat.rename_categories(categories))
+        words = {one: str(one) for one in values.cat.categories}
+        if len(set(words.values())) == len(words):
+            yield values.cat.rename_categories(words)
         return
     kind = pd.api.types.infer_dtype(values, skipna=True)
     if kind == "string":
         yield _of_text(values)
     try:
         if kind in _NULLABLE:
-            known: Any = values.astype(object).where(values.notna(), None)
-            yield known.astype(_NULLABLE[kind])
+            yield values.astype(object).where(values.notna(), None).astype(_NULLABLE[kind])
         elif kind in _FLOAT:
             yield values.astype(object).where(values.notna(), np.nan).astype(np.float64)
     except (TypeError, ValueError, OverflowError):  # such as whole numbers that are too large
@@ -83,9 +82,8 @@ def _of_text(values: pd.Series) -> pd.Series:
     """Text as anndata writes it of any version: categories where some repeat or are missing, else as it stands."""
     text = values.astype(object)
     known = values.notna().to_numpy()
-    text = pd.Series([str(one) if is_known else None for one, is_known in zip(text, known, strict=True)], dtype=object)
-    text = text.set_axis(values.index)
-    text.name = values.name
+    words = [str(one) if is_known else None for one, is_known in zip(text, known, strict=True)]
+    text = pd.Series(words, index=values.index, name=values.name, dtype=object)
     if known.all() and text.is_unique:
         return text
     categories = pd.Index(sorted(set(text[known])), dtype=object)
