@@ -87,6 +87,14 @@ def column_variances(X: Matrix) -> NDArray[np.float64]:
     return np.where(counts > 0, squares / np.maximum(counts, 1), np.nan)
 
 
+def missing_counts(X: Matrix) -> NDArray[np.int64]:
+    """(p,) number of values of each column that are NaN."""
+    entries: Any = X
+    if sparse.issparse(X):
+        return np.bincount(entries.indices[np.isnan(entries.data)], minlength=X.shape[1])
+    return np.sum([np.isnan(entries[rows]).sum(axis=0) for rows in row_blocks(*X.shape)], axis=0, dtype=np.int64)
+
+
 def column_range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Lowest and highest value (p,) of each column; NaN where it has no value."""
     if sparse.issparse(X):

@@ -193,11 +193,12 @@ def background_of_same_run(subject, settings):
     return background_of(subject, "a", settings["background"], "sample", generator).X
 
 
-class TestOfATrainedModel:
-    @pytest.fixture(scope="class")
-    def found(self, subject):
-        return Shap(source="rna", features=3, cells=12, background=20).explain(subject, Context())
+@pytest.fixture(scope="module")
+def found(subject):
+    return Shap(source="rna", features=3, cells=12, background=20).explain(subject, Context())
 
+
+class TestOfATrainedModel:
     def test_values_add_up_to_what_is_imputed(self, found, subject):
         values, names = found.values, found.values.uns["targets"]
         rows = subject.dataset.modalities["rna"].cells.get_indexer(values.obs_names)
