@@ -170,6 +170,19 @@ class TestQueries:
         assert mdata["rna"].n_obs == N
 
 
+def test_results_of_unfiltered_droplets_leave_them_out():
+    g, data = np.random.default_rng(0), cells()
+    droplets = AnnData(g.poisson(0.2, (60, 8)).astype(np.float32), var=data["prot"].var)
+    droplets.obs_names = [f"empty{i}" for i in range(60)]
+    data["prot"].X = np.rint(100 * data["prot"].X)
+    data["prot"] = anndata.concat([data["prot"], droplets])
+    mdata = joined(data)
+    steps = {"modalities.prot.preprocess": ["log_normalize", "standardize"]}
+    result = jamie.JAMIE(QUICK, steps).fit(mdata).to_mudata(mdata)
+    assert result["prot"].n_obs == N
+    assert not result["prot"].obs_names.str.startswith("empty").any()
+
+
 def test_a_mode_that_there_is_not_is_refused():
     with pytest.raises(SpecError, match=r"modalities\.rna\.absent"):
         jamie.JAMIE(QUICK, {"modalities.rna.absent": "drop"})

@@ -132,20 +132,6 @@ def test_cells_in_another_order_keep_their_embedding(mdata):
     np.testing.assert_array_equal(found.obsm["X_jamie"], expected.obsm["X_jamie"][rows])
 
 
-def test_further_cells_such_as_empty_droplets_are_left_out(mdata):
-    model = fitted(mdata)
-    expected = model.to_mudata(mdata)
-    with mudata_conventions():
-        droplets = mdata["protein"][:5].copy()
-        droplets.obs_names = [f"empty{i}" for i in range(5)]
-        mdata.mod["protein"] = anndata.concat([droplets, mdata["protein"]])
-        mdata.update()
-    found = model.to_mudata(mdata)["protein"]
-    assert list(found.obs_names) == list(expected["protein"].obs_names)
-    np.testing.assert_array_equal(found.obsm["X_jamie"], expected["protein"].obsm["X_jamie"])
-    assert mdata["protein"].n_obs == 35
-
-
 def fewer(mdata):
     mdata.mod["rna"] = mdata["rna"][:20].copy()
 

@@ -60,7 +60,6 @@ def _pca(
     whitening: float = 0.0,
     cells_per_component: int | None = None,
     min_components: int = 2,
-    min_components: int = 2,
 ) -> None:
     pass
 

@@ -128,8 +128,10 @@ def _joined(modalities: dict[str, AnnData], of_all: dict[str, Any], path: Path) 
         adata.obs_names = adata.obs_names.astype(str)
         require_unique_cells(adata.obs_names, where)
         adata.var_names = unique_names(adata.var_names, where)
-    for frame in (of_all["obs"], of_all["var"]):
-        frame.index = frame.index.astype(str)
+    for axis in ("obs", "var"):
+        # mudata 0.3 leaves a column of its own where names repeat, and cannot join what has one
+        of_all[axis] = of_all[axis].drop(columns="level_1", errors="ignore")
+        of_all[axis].index = of_all[axis].index.astype(str)
     if list(of_all["var"].index) == given:
         of_all["var"].index = pd.Index([name for adata in modalities.values() for name in adata.var_names])
     return MuData(modalities, **of_all)
