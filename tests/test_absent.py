@@ -177,7 +177,7 @@ def test_results_of_unfiltered_droplets_leave_them_out():
     data["prot"].X = np.rint(100 * data["prot"].X)
     data["prot"] = anndata.concat([data["prot"], droplets])
     mdata = joined(data)
-    steps = {"modalities.prot.preprocess": ["log_normalize", "standardize"]}
+    steps = {"modalities.prot.preprocess": ["log_normalize", "standardize"], "modalities.rna.layer": None}
     result = jamie.JAMIE(QUICK, steps).fit(mdata).to_mudata(mdata)
     assert result["prot"].n_obs == N
     assert not result["prot"].obs_names.str.startswith("empty").any()

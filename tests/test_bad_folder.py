@@ -61,7 +61,9 @@ class TestOut:
     def test_a_result_that_cannot_be_written(self, finished):
         finished.out.joinpath("metrics.json").unlink()
         finished.out.joinpath("metrics.json").mkdir()
-        finished.refused(finished.run(None, "--resume"), "{folder}/out/metrics.json: cannot be written (")
+        done = finished.run(None, "--resume")
+        finished.refused(done, "metrics.json could not be written (")
+        assert f"jamie run {finished.out}/spec.resolved.yaml --out {finished.out} --resume" in done.stderr
         assert finished.manifest()["code"] == "output"
 
 

@@ -309,7 +309,7 @@ class TestOutput:
     @pytest.mark.parametrize(
         ("out", "message"),
         [
-            ("new.h5ad", "new.h5ad: expected a name that ends in .h5mu\n  write new.h5mu"),
+            ("new.h5ad", "new.h5ad: expected a name that ends in .h5mu or .zarr\n  write new.h5mu or new.zarr"),
             ("cells.h5mu/new.h5mu", "cells.h5mu/new.h5mu: cannot be written (File exists)\n  give another name"),
             ("folder.h5mu", "folder.h5mu: expected a file, found a folder\n  give another name"),
         ],

@@ -121,7 +121,7 @@ def _equal_cells(X: Matrix) -> Mask:
     n, p = X.shape
     if p < FEWEST_NONZERO:
         return np.zeros(n, bool)
-    key = np.asarray(X @ np.random.default_rng(0).normal(size=p))
+    key = _row_keys(X)
     _, group, counts = np.unique(key, return_inverse=True, return_counts=True)
     largest, second = (*np.sort(counts)[::-1], 0)[:2]
     if largest < max(FEWEST_EQUAL, 0.01 * n) or second > max(2, largest / 10):
@@ -131,6 +131,16 @@ def _equal_cells(X: Matrix) -> Mask:
     different = np.asarray((X[candidates] != X[candidates[[0]] * np.ones(len(candidates), int)]).sum(axis=1)).ravel()
     same[candidates[different == 0]] = True
     return same
+
+
+def _row_keys(X: Any) -> NDArray[np.uint64]:
+    """(n,) a number for each row, the same for the same values: sums in integers, which no order of adding changes."""
+    weights = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64)
+    if not sparse.issparse(X):
+        blocks = [np.ascontiguousarray(X[rows]).view(np.uint32) @ weights for rows in row_blocks(*X.shape)]
+        return np.concatenate(blocks)
+    totals = np.concatenate([[0], np.cumsum(X.data.view(np.uint32) * weights[X.indices], dtype=np.uint64)])
+    return np.asarray(np.diff(totals.astype(np.uint64)[X.indptr]))
 
 
 def _with_panels(block: Block, data: ModalityData, mode: Mode, labels: Collection[str], batch_key: str | None) -> Block:

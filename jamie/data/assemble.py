@@ -29,6 +29,8 @@ def mudata_conventions() -> Iterator[None]:
             # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
             warnings.filterwarnings("ignore", message=".*names (are|is) not unique", category=UserWarning)
             warnings.filterwarnings("ignore", message="Duplicated (obs|var)_names", category=UserWarning)
+            # mudata 0.4 reads a setting of anndata's that will go, at each writing of zarr
+            warnings.filterwarnings("ignore", message="This setting will be removed", category=DeprecationWarning)
             yield
     finally:
         pull_on_update(before)

@@ -162,10 +162,14 @@ class _Side:
         self.inner = factor.T @ factor
 
     def starts(self, width: int, number: int, generator: Generator) -> Tensor:
-        """Return (number, r, p): the leading components, each time in another random rotation."""
+        """Return (number, r, p): the leading components, each time in another random rotation.
+
+        A component's sign, which is arbitrary, is that of its cells' skewness: no order of cells changes the starts.
+        """
         import torch
 
         leading = torch.linalg.eigh(self.inner).eigenvectors[:, -width:]
+        leading = torch.where((self.factor @ leading).pow(3).sum(0) < 0, -leading, leading)
         turns = torch.linalg.qr(torch.randn(number, width, width, generator=generator))[0]
         return leading @ turns.to(leading.device)
 
