@@ -45,7 +45,7 @@ def say_what_few_cells_give(prepared: Prepared, spec: Spec, context: Context) ->
         _yardstick(len(_matched(dataset.truth.subset({m: ~mask for m, mask in train.items()})))),
     )
     inputs = ", ".join(f"{scores.shape[1]} of {m}" for m, scores in prepared.scores.items())
-    log.warning("so few leave the networks these inputs: %s%s", inputs, _intervals(known, spec, context))
+    log.warning("few training cells: the networks read these inputs: %s%s", inputs, _intervals(known, spec, context))
 
 
 def _matched(pairs: Correspondences) -> NDArray[np.int64]:

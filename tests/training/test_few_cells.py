@@ -42,7 +42,7 @@ def test_cells_pairs_and_how_well_a_score_is_known(caplog):
         "feature's correlation errs by 0.25"
     )
     assert second == (
-        "so few leave the networks these inputs: 3 of rna, 4 of adt; no intervals, since training.calibration: 0.05 "
+        "few training cells: the networks read these inputs: 3 of rna, 4 of adt; no intervals, since training.calibration: 0.05 "
         "sets too few pairs aside (0.08 would do)"
     )
 
@@ -65,7 +65,7 @@ def test_pairs_too_few_to_set_aside_or_to_score_by(caplog):
 def test_without_known_pairs_nothing_is_said_of_intervals(caplog):
     assert said(prepared(0, 40), caplog) == [
         "few training cells: 40 of rna, 40 of adt, 0 of them in known pairs",
-        "so few leave the networks these inputs: 3 of rna, 4 of adt",
+        "few training cells: the networks read these inputs: 3 of rna, 4 of adt",
     ]
 
 
