@@ -42,8 +42,8 @@ def test_cells_pairs_and_how_well_a_score_is_known(caplog):
         "feature's correlation errs by 0.25"
     )
     assert second == (
-        "few training cells: the networks read these inputs: 3 of rna, 4 of adt; no intervals, since training.calibration: 0.05 "
-        "sets too few pairs aside (0.08 would do)"
+        "few training cells: the networks read these inputs: 3 of rna, 4 of adt; no intervals, since "
+        "training.calibration: 0.05 sets too few pairs aside (0.08 would do)"
     )
 
 
