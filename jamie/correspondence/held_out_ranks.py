@@ -22,7 +22,7 @@ Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Fold:
+class RankFold:
     """Pairs that a map was not fitted on, where it brings them.
 
     Parameters
@@ -62,7 +62,7 @@ class RankTest:
         return (0.5 - self.quantile) / self.error if self.error > 0 else 0.0
 
 
-def cross_fitted(x: Floats, y: Floats, generator: np.random.Generator) -> list[Fold]:
+def cross_fitted(x: Floats, y: Floats, generator: np.random.Generator) -> list[RankFold]:
     """Fit a canonical correlation analysis on all pairs but a fifth, and apply it to those, for each fifth in turn.
 
     Parameters
@@ -82,17 +82,17 @@ def cross_fitted(x: Floats, y: Floats, generator: np.random.Generator) -> list[F
         pairs = sparse.eye_array(int(fitted.sum()), format="csr")
         maps = canonical_maps([Moments.of(one[fitted], other[fitted], pairs)], [member])
         a, b = (unit_rows(side[rest] @ to) for side, to in zip((one, other), maps[0], strict=True))
-        found.append(Fold(rest, a, b))
+        found.append(RankFold(rest, a, b))
     return found
 
 
-def rank_test(folds: Sequence[Fold], chosen: NDArray[np.bool_]) -> RankTest:
+def rank_test(folds: Sequence[RankFold], chosen: NDArray[np.bool_]) -> RankTest:
     """Rank the partners of the chosen pairs (n,), each among the chosen pairs of its fold."""
     kept = [chosen[fold.pairs] for fold in folds]
     return _tested([(fold.a[mask], fold.b[mask]) for fold, mask in zip(folds, kept, strict=True)])
 
 
-def expected_test(folds: Sequence[Fold], chosen: NDArray[np.bool_], model: NDArray[np.bool_]) -> RankTest:
+def expected_test(folds: Sequence[RankFold], chosen: NDArray[np.bool_], model: NDArray[np.bool_]) -> RankTest:
     """Rank stand-ins for partners: what `rank_test` would find if the chosen pairs were as those of `model` are.
 
     The stand-in for a cell's partner is the partner of the cell of `model` that is nearest to it. It is taken on either

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Dataset
 from jamie.core.errors import DataError
-from jamie.correspondence.held_out_ranks import Fold, RankTest, cross_fitted, expected_test, rank_test
+from jamie.correspondence.held_out_ranks import RankFold, RankTest, cross_fitted, expected_test, rank_test
 from jamie.correspondence.pair_groups import PairColumn, label_columns, sample_column
 from jamie.preprocess.prepare import Prepared
 
@@ -77,7 +77,7 @@ class _Pairs:
     a: str
     b: str
     n: int
-    folds: Sequence[Fold]
+    folds: Sequence[RankFold]
     labels: Sequence[PairColumn]
     sample: PairColumn | None
     context: Context = field(repr=False)

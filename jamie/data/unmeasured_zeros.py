@@ -33,7 +33,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Column:
+class GroupingColumn:
     """A column of obs with few values.
 
     Parameters
@@ -77,7 +77,7 @@ class Found:
     certain: bool
 
 
-def grouping_columns(obs: pd.DataFrame, labels: Collection[str], batch_key: str | None) -> list[Column]:
+def grouping_columns(obs: pd.DataFrame, labels: Collection[str], batch_key: str | None) -> list[GroupingColumn]:
     """Return the columns of obs that divide the cells into few groups, batches first; no labels or parts of them."""
     types = [as_labels(obs[label]) for label in labels if label in obs]
     found = []
@@ -89,7 +89,7 @@ def grouping_columns(obs: pd.DataFrame, labels: Collection[str], batch_key: str 
         if not told and any(_within(codes, label) for label in types):
             continue
         is_batch = told or BATCH_NAMES.search(name) is not None
-        found.append(Column(name, tuple(map(str, values)), codes.astype(np.int64), is_batch))
+        found.append(GroupingColumn(name, tuple(map(str, values)), codes.astype(np.int64), is_batch))
     return sorted(found, key=lambda column: (column.name != batch_key, not column.is_batch))[:MOST_COLUMNS]
 
 
@@ -98,7 +98,7 @@ def _within(codes: NDArray[np.int64], label: NDArray[np.object_]) -> bool:
     return bool((pd.Series(label).groupby(codes).nunique(dropna=False) == 1).all())
 
 
-def unlikely_zeros(X: Any, columns: Sequence[Column], *, every: bool = False) -> Iterator[Found]:
+def unlikely_zeros(X: Any, columns: Sequence[GroupingColumn], *, every: bool = False) -> Iterator[Found]:
     """Find the features that batches lack; the same for the same cells only once.
 
     Parameters
@@ -127,7 +127,7 @@ def unlikely_zeros(X: Any, columns: Sequence[Column], *, every: bool = False) ->
                 yield Found(column.name, column.values[group], cells, features, certain and column.is_batch)
 
 
-def _nonzero_cells(X: Any, column: Column) -> NDArray[np.float64]:
+def _nonzero_cells(X: Any, column: GroupingColumn) -> NDArray[np.float64]:
     """(k, p) number of cells of each value in which a feature is neither 0 nor missing."""
     n, p = X.shape
     known = np.flatnonzero(column.codes >= 0)

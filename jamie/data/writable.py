@@ -12,7 +12,7 @@ import pandas as pd
 from jamie.core.stack import layer_names
 from jamie.core.values import without_mask
 from jamie.data.written_names import written_names
-from jamie.data.written_values import Written, written_column, written_element, written_labels
+from jamie.data.written_values import WrittenForm, written_column, written_element, written_labels
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,7 +50,7 @@ class Adjustments:
                 more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
                 log.log(level, "%s: %s%s", what, "; ".join(found[:MOST_NAMED]), more)
 
-    def keep(self, found: Written, place: str) -> bool:
+    def keep(self, found: WrittenForm, place: str) -> bool:
         """Whether a value has a form that can be written; where that is text, or there is none, it is noted."""
         if not found.kept:
             self.left_out.append(place)

@@ -22,7 +22,7 @@ _FLOAT = ("floating", "mixed-integer-float", "decimal", "empty")
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenForm:
     """A value as it can be written.
 
     Parameters
@@ -40,15 +40,15 @@ class Written:
     kept: bool = True
 
 
-def written_column(values: pd.Series) -> Written:
+def written_column(values: pd.Series) -> WrittenForm:
     """Bring a column of a table to a form that can be written; missing values stay missing."""
     for form in (values, *_typed_forms(values)):
         if can_be_written(_array(form)):
-            return Written(form)
+            return WrittenForm(form)
     text = _of_text(values)
     if text.astype(str).str.contains(_NO_TEXT).any() or not can_be_written(_array(text)):
-        return Written(kept=False)
-    return Written(text, as_text=True)
+        return WrittenForm(kept=False)
+    return WrittenForm(text, as_text=True)
 
 
 def _array(values: pd.Series | pd.Index) -> Any:
@@ -97,13 +97,13 @@ def written_labels(labels: pd.Index) -> pd.Index:
     )
 
 
-def written_element(value: Any) -> Written:
+def written_element(value: Any) -> WrittenForm:
     """Bring a value that is no table and no mapping to a form that can be written."""
     value = without_mask(value)
     for form in _forms(value):
         if can_be_written(form):
-            return Written(form)
-    return _written_list(value) if isinstance(value, _LISTS) else Written(kept=False)
+            return WrittenForm(form)
+    return _written_list(value) if isinstance(value, _LISTS) else WrittenForm(kept=False)
 
 
 def _forms(value: Any) -> Iterator[Any]:
@@ -118,13 +118,13 @@ def _forms(value: Any) -> Iterator[Any]:
         yield str(value)
 
 
-def _written_list(values: Any) -> Written:
+def _written_list(values: Any) -> WrittenForm:
     """Bring single values in a row to the form that they would have in a column."""
     try:
         column = pd.Series(list(values))
     except (TypeError, ValueError):  # of several dimensions
-        return Written(kept=False)
+        return WrittenForm(kept=False)
     if not all(one is None or one is pd.NA or np.isscalar(one) or hasattr(one, "isoformat") for one in column):
-        return Written(kept=False)
+        return WrittenForm(kept=False)
     found = written_column(column)
     return replace(found, value=_array(found.value)) if found.kept else found
