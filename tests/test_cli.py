@@ -372,7 +372,8 @@ class TestFiles:
     def test_embed_reads_and_writes_zarr(self, call, tmp_path, monkeypatch, options):
         call("simulate", tmp_path / "cells.h5mu", "--n-cells", 12, "--n-features", 4, "--n-features", 5)
         cells = read(tmp_path / "cells.h5mu")
-        (cells["modality1"] if options else cells).write_zarr(tmp_path / "cells.zarr")
+        # what mudata 0.4 has read it does not write to zarr: its axis is of numpy
+        (cells["modality1"] if options else mudata.MuData(cells.mod)).write_zarr(tmp_path / "cells.zarr")
         model = types.SimpleNamespace(embed=lambda mdata, max_missing: mdata.uns.update(called=max_missing))
         monkeypatch.setattr(jamie.on_files, "load", lambda folder: model)
         done = call("embed", "model", tmp_path / "cells.zarr", *options, "--out", tmp_path / "out.zarr")

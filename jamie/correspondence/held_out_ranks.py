@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 from jamie.correspondence.canonical import Member, Moments, canonical_maps
 from jamie.correspondence.matching import unit_rows
 
+LEAST_ERROR = 1e-6  # of a quantile: less is rounding, where all cells are alike
 FOLDS = 5
 PAIRS_PER_COMPONENT, MOST_COMPONENTS = 8, 50
 DECIMALS = 5  # of similarities, so that cells that do not differ tie
@@ -59,7 +60,7 @@ class RankTest:
     @property
     def z(self) -> float:
         """Standard deviations by which the quantile is better than chance; 0 where nothing tells the cells apart."""
-        return (0.5 - self.quantile) / self.error if self.error > 0 else 0.0
+        return (0.5 - self.quantile) / self.error if self.error > LEAST_ERROR else 0.0
 
 
 def cross_fitted(x: Floats, y: Floats, generator: np.random.Generator) -> list[RankFold]:

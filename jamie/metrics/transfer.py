@@ -117,9 +117,9 @@ def transfer_labels(
     table = pd.DataFrame(
         {
             "cell": target.cells.astype(str),
-            "predicted": predicted,
+            "predicted": pd.Series(predicted, dtype=object),  # pandas 3 would make None a NaN
             "confidence": confidence,
-            "truth": truth,
+            "truth": pd.Series(truth, dtype=object),
             "split": target.split,
         }
     )

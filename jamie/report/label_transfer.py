@@ -66,8 +66,8 @@ def split_of(adata: AnnData, modality: str, train: pd.Series | None) -> NDArray[
     column of obs that a run adds does; without it all cells count as training cells.
     """
     if train is not None:
-        split = adata.obs_names.map(train.map({True: TRAIN, False: HELD_OUT})).fillna(NEW)
-        return np.asarray(split.to_numpy(object))
+        said = {name: TRAIN if trained else HELD_OUT for name, trained in train.items()}
+        return np.array([said.get(name, NEW) for name in adata.obs_names], dtype=object)
     if SPLIT in adata.obs:
         return np.asarray(adata.obs[SPLIT].to_numpy(object))
     log.info("%s: obs has no '%s', so all cells count as training cells", modality, SPLIT)

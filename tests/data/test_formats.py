@@ -88,6 +88,7 @@ def same(found, name, expected):
         assert list(found[name].obs[column]) == list(expected[name].obs[column])
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:zarr v3 will become the only option:DeprecationWarning")
 ZARR = pytest.mark.parametrize("zarr_format", [2, 3], indirect=True)
 
 
