@@ -35,7 +35,7 @@ def mean_error(
         residual, weight = measured.residual(distribution.mean, target), measured.weight()
         return _errors(distribution, residual, weight, measure).sum() / weight.sum().clamp(min=1)
     if _squared(distribution, measure):
-        return mse_loss(distribution.mean, target)
+        return mse_loss(distribution.mean.to(target.dtype), target)  # in bfloat16, older torch takes one type alone
     return -distribution.log_prob(target).mean()
 
 
