@@ -27,7 +27,7 @@ from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_nam
 from jamie.model.store import load_model, save_anew
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
-from jamie.pl.carried import EMBEDDING
+from jamie.pl.results import EMBEDDING
 from jamie.report.carried import history_table
 from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between

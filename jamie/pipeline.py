@@ -24,7 +24,7 @@ from jamie.explain.explained import Explained
 from jamie.fitting import Fitted, Matched, fit, match
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
-from jamie.pl.carried import EMBEDDING
+from jamie.pl.results import EMBEDDING
 from jamie.report.carried import HISTORY, carried_tables, history_table
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
 from jamie.report.ending import try_explanations, try_reports

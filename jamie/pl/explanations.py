@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jamie.core.explaining import Explanation
 from jamie.core.suggest import choose_from
 from jamie.core.values import dense
-from jamie.pl.carried import AbsentError
+from jamie.pl.results import MissingResultError
 from jamie.pl.style import COLOURS
 
 LOWERS, RAISES = COLOURS[0], COLOURS[1]  # blue and vermillion, of values below and above the usual
@@ -61,7 +61,7 @@ def table_of(explanation: Explanation, name: str, where: str, fix: str, column: 
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where it is not.
     """
     table = explanation.tables.get(name)
@@ -69,7 +69,7 @@ def table_of(explanation: Explanation, name: str, where: str, fix: str, column: 
         return table
     expected = f"a table '{name}' with rows" if column is None else f"a table '{name}' with a column '{column}'"
     found = "another" if table is not None else f"one with the tables {', '.join(explanation.tables) or '(none)'}"
-    raise AbsentError(
+    raise MissingResultError(
         f"expected an explanation that has {expected}, found {found}",
         where=f"{where} of an explanation by {explanation.explainer}",
         fix=fix,
@@ -81,13 +81,13 @@ def rows_of(table: pd.DataFrame, column: str, name: str, where: str) -> pd.DataF
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are none.
     """
     rows = table[table[column].astype(str) == name]
     if not len(rows):
         fix = choose_from(name, dict.fromkeys(table[column].astype(str)))
-        raise AbsentError(f"expected a {column} of the explanation, found '{name}'", where=where, fix=fix)
+        raise MissingResultError(f"expected a {column} of the explanation, found '{name}'", where=where, fix=fix)
     return rows
 
 
@@ -96,11 +96,11 @@ def targets_of(explanation: Explanation, where: str) -> list[str]:
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no such values.
     """
     if explanation.values is None or "targets" not in explanation.values.uns:
-        raise AbsentError(
+        raise MissingResultError(
             "expected Shapley values of single cells, found none",
             where=f"{where} of an explanation by {explanation.explainer}",
             fix="explain with shap",
@@ -113,14 +113,14 @@ def target_values(explanation: Explanation, target: str | None, where: str) -> T
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are none, or no such target.
     """
     names, adata = targets_of(explanation, where), explanation.values
     assert adata is not None
     if target is not None and target not in names:
         problem = f"expected a target of the explanation, found '{target}'"
-        raise AbsentError(problem, where=where, fix=choose_from(target, names))
+        raise MissingResultError(problem, where=where, fix=choose_from(target, names))
     at = names.index(target) if target is not None else 0
     of = str(adata.uns.get("target", ""))
     base = adata.obsm["base"][:, at] if "base" in adata.obsm else np.full(adata.n_obs, adata.uns["base"][at])

@@ -31,7 +31,7 @@ DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
 _FROM_A_RUN = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
 
 
-class AbsentError(DataError):
+class MissingResultError(DataError):
     """What a figure would show is not there."""
 
 
@@ -40,12 +40,12 @@ def results(mdata: MuData, where: str) -> Mapping[str, Any]:
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there is none.
     """
     found = mdata.uns.get("jamie")
     if not isinstance(found, Mapping):
-        raise AbsentError('expected results in uns["jamie"], found none', where=where, fix=_FROM_A_RUN)
+        raise MissingResultError('expected results in uns["jamie"], found none', where=where, fix=_FROM_A_RUN)
     return found
 
 
@@ -54,12 +54,12 @@ def table(mdata: MuData, name: str, where: str) -> pd.DataFrame:
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there is none, or it is empty.
     """
     found = results(mdata, where).get(name)
     if found is None or not len(found):
-        raise AbsentError(f"expected the table '{name}' of results, found none", where=where, fix=_FROM_A_RUN)
+        raise MissingResultError(f"expected the table '{name}' of results, found none", where=where, fix=_FROM_A_RUN)
     return found
 
 
@@ -72,7 +72,7 @@ def spec_of(mdata: MuData, where: str) -> Spec:
     """Return the spec of the run that the results are of."""
     text = results(mdata, where).get("spec")
     if not text:
-        raise AbsentError("expected the spec of a run, found none", where=where, fix=_FROM_A_RUN)
+        raise MissingResultError("expected the spec of a run, found none", where=where, fix=_FROM_A_RUN)
     return _spec(str(text))
 
 
@@ -125,7 +125,7 @@ def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where no modality has such a column.
     """
     modality(mdata, name, where)
@@ -136,7 +136,9 @@ def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
     carriers = [m for m in modalities_of(mdata) if key in obs[m] and m != name]
     if name not in modalities_of(mdata) or not carriers:
         known = list(dict.fromkeys(str(column) for one in obs.values() for column in one))
-        raise AbsentError(f"expected a column '{key}' of obs, found none", where=where, fix=choose_from(key, known))
+        raise MissingResultError(
+            f"expected a column '{key}' of obs, found none", where=where, fix=choose_from(key, known)
+        )
     values = obs[carriers[0]][key].astype(object).to_numpy()
     partner = partners(mdata, name, carriers[0], where)
     found = pd.Series(values[partner], index=obs[name].index, name=key)
@@ -156,12 +158,12 @@ def choose_scope(rows: pd.DataFrame, scope: str | None, where: str) -> tuple[str
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no rows of that scope.
     """
     found = [one for one in PREFERRED if (rows["scope"] == one).any()]
     if not found or (scope is not None and scope not in found):
         problem = f"expected scores of {scope or 'any cells'}, found {', '.join(found) or 'none'}"
-        raise AbsentError(problem, where=where, fix="name a scope that the run has scored")
+        raise MissingResultError(problem, where=where, fix="name a scope that the run has scored")
     chosen = found[0] if scope is None else scope
     return chosen, rows[rows["scope"] == chosen]

@@ -15,7 +15,7 @@ from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
 from jamie.core.values import column_means, column_variances, dense
 from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.pl.carried import SPLIT, AbsentError, measured, modality, partners
+from jamie.pl.results import SPLIT, MissingResultError, measured, modality, partners
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,7 +26,7 @@ _FEWEST_CELLS = 3
 
 
 @dataclass(frozen=True)
-class Compared:
+class EvaluationCells:
     """Cells whose values were imputed and measured.
 
     Parameters
@@ -71,7 +71,9 @@ class Compared:
         return column_means(values), np.sqrt(column_variances(values))
 
 
-def compared(mdata: MuData, imputed: AnnData, where: str, features: Sequence[str] | None = None) -> Compared:
+def evaluation_cells(
+    mdata: MuData, imputed: AnnData, where: str, features: Sequence[str] | None = None
+) -> EvaluationCells:
     """Find the cells of imputed values that were measured as well: those held out, where any are.
 
     Parameters
@@ -87,7 +89,7 @@ def compared(mdata: MuData, imputed: AnnData, where: str, features: Sequence[str
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where no such cells are there.
     DataError
         Where the imputed values do not say what they are, or a feature is unknown.
@@ -104,7 +106,9 @@ def compared(mdata: MuData, imputed: AnnData, where: str, features: Sequence[str
     chosen = np.flatnonzero(held_out if held_out.any() else both)
     if len(chosen) < _FEWEST_CELLS:
         problem = f"expected cells that were measured in {source} and {target}, found {len(chosen)}"
-        raise AbsentError(problem, where=where, fix="imputed values can be judged only where the true ones are known")
+        raise MissingResultError(
+            problem, where=where, fix="imputed values can be judged only where the true ones are known"
+        )
     most = max(_MOST_VALUES // max(imputed.n_vars if features is None else len(features), 1), _FEWEST_CELLS)
     if len(chosen) > most:
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(np.intp)]
@@ -113,7 +117,7 @@ def compared(mdata: MuData, imputed: AnnData, where: str, features: Sequence[str
         if name not in block.features:
             raise DataError(f"unknown feature '{name}'", where=where, fix=choose_from(name, block.features))
     said = "held-out cells" if held_out.any() else "all cells"
-    return Compared(source, target, block, imputed, cells[chosen], rows[chosen], partner[chosen], said)
+    return EvaluationCells(source, target, block, imputed, cells[chosen], rows[chosen], partner[chosen], said)
 
 
 def _ends(imputed: AnnData, where: str) -> tuple[str, str]:
