@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.report.bench_growth import slope
-from jamie.report.bench_tables import MEMORY, SECONDS, TOTAL
-from jamie.report.plots import add_legend, draw_line, grid_of_axes, numeric_key, spread_axis, styles_of, write_figure
+from jamie.commands.multirun.costs import MEMORY, SECONDS, TOTAL
+from jamie.commands.multirun.growth import slope
+from jamie.commands.multirun.metric_figures import settings
+from jamie.commands.multirun.plots import add_legend, draw_line, grid_of_axes, numeric_key, spread_axis, styles_of
+from jamie.commands.multirun.tables import short_names
+from jamie.report.figure_files import write_figure
 from jamie.report.run_folder import RunFolder
-from jamie.report.sweep_figures import settings
-from jamie.report.sweep_tables import short_names
 from jamie.report.tables import folded
 
 if TYPE_CHECKING:

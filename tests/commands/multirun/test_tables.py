@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.report.bench_tables import bench_blocks, cost_table, median_table
-from jamie.report.sweep_tables import (
+from jamie.commands.multirun.costs import bench_blocks, cost_table, median_table
+from jamie.commands.multirun.tables import (
     name_rows,
     readable,
     record_table,

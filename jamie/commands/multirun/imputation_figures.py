@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.report.imputation_tables import Imputations, direction_names, place_of
-from jamie.report.plots import Style, styles_of, write_figure
+from jamie.commands.multirun.imputation import Imputations, direction_names, place_of
+from jamie.commands.multirun.plots import Style, styles_of
+from jamie.report.figure_files import write_figure
 from jamie.report.run_folder import RunFolder
 from jamie.report.tables import folded, is_ranked
 
@@ -43,7 +44,7 @@ def imputation_figure(scores: pd.DataFrame, grid_keys: Sequence[str], level: flo
     Parameters
     ----------
     scores
-        Of one metric, as `jamie.report.imputation_tables.score_table` gives them.
+        Of one metric, as `jamie.commands.multirun.imputation.score_table` gives them.
     grid_keys
         The swept keys in it.
     level

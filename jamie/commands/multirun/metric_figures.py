@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.core.interfaces import Metric
-from jamie.report.plots import (
+from jamie.commands.multirun.plots import (
     Style,
     add_legend,
     draw_line,
@@ -18,10 +17,11 @@ from jamie.report.plots import (
     numeric_key,
     spread_axis,
     styles_of,
-    write_figure,
 )
+from jamie.commands.multirun.tables import UNCHANGED, readable, short_names, telling_keys
+from jamie.core.interfaces import Metric
+from jamie.report.figure_files import write_figure
 from jamie.report.run_folder import RunFolder
-from jamie.report.sweep_tables import UNCHANGED, readable, short_names, telling_keys
 from jamie.report.tables import SCOPES, folded, is_ranked
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_metric_figures(
     folder
         Of the sweep.
     summary
-        As `jamie.report.sweep_tables.summary_table` gives it.
+        As `jamie.commands.multirun.tables.summary_table` gives it.
     grid_keys
         The swept keys in it.
     metrics

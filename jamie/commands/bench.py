@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from jamie.commands.multirun.costs import TOTAL, bench_blocks, cost_table, median_table
+from jamie.commands.multirun.growth import growth_blocks, growth_table, quality_table, undone_block
+from jamie.commands.multirun.growth_figures import write_growth_figures
+from jamie.commands.sweep import SweepResult, do_runs, require_jobs, sweeping, written
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.grid import SweepResult, do_runs, require_jobs, sweeping, written
-from jamie.report.bench_figures import write_growth_figures
-from jamie.report.bench_growth import growth_blocks, growth_table, quality_table, undone_block
-from jamie.report.bench_tables import TOTAL, bench_blocks, cost_table, median_table
 from jamie.report.run_folder import RunFolder
 from jamie.report.tables import Block
 from jamie.spec import Sweep, SweepCell, expand

@@ -17,16 +17,16 @@ from typing import Any
 import joblib
 import pandas as pd
 
+from jamie.commands.multirun.imputation import Imputations, imputations
+from jamie.commands.multirun.imputation_figures import write_imputations
+from jamie.commands.multirun.metric_figures import write_metric_figures
+from jamie.commands.multirun.tables import record_table, short_names, short_value, summary_table
+from jamie.commands.multirun.workers import Task, run_all
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.report.imputation_figures import write_imputations
-from jamie.report.imputation_tables import Imputations, imputations
 from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash
-from jamie.report.sweep_figures import write_metric_figures
-from jamie.report.sweep_tables import record_table, short_names, short_value, summary_table
 from jamie.spec import Spec, Sweep, expand
 from jamie.spec.difference import changes
-from jamie.workers import Task, run_all
 
 log = logging.getLogger(__name__)
 

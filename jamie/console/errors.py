@@ -20,8 +20,8 @@ from jamie.report.run_folder import json_text
 from jamie.report.tables import BEST, Block
 
 if TYPE_CHECKING:
-    from jamie.benchmark import BenchResult
-    from jamie.grid import SweepResult
+    from jamie.commands.bench import BenchResult
+    from jamie.commands.sweep import SweepResult
 
 WIDTH_IN_FILES = 200
 UNEXPECTED, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -137,7 +137,7 @@ def print_sweep(
 
 def _sweep_blocks(result: SweepResult) -> list[Block]:
     """Headlines of a sweep; what is said of imputation comes last, by itself."""
-    from jamie.report.sweep_tables import summary_blocks
+    from jamie.commands.multirun.tables import summary_blocks
 
     imputed = result.imputed
     rest = imputed.without(result.summary)

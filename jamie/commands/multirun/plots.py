@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.pl.style import COLOURS, MARKERS, STROKES, letters_that_fonts_lack
-from jamie.report.run_folder import RunFolder
+from jamie.pl.style import COLOURS, MARKERS, STROKES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 FAR_APART = 30  # ratio of the largest to the smallest value from which an axis is logarithmic
 MOST_COLUMNS, MOST_TICKS = 3, 8
-FIGURES, SUFFIXES = "figures", ("png", "svg")
 
 Style = Mapping[str, Any]
 
@@ -127,12 +124,3 @@ def add_legend(beside: Figure | Axes, names: Mapping[str, Style], *, lines: bool
         beside.legend(handles, list(names), loc="outside right upper", **look)
     else:
         beside.legend(handles, list(names), loc="upper left", bbox_to_anchor=(1, 1), **look)
-
-
-def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
-    """Write a figure into `FIGURES`, as pixels (so many an inch) and as lines; return the files in that order."""
-    files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
-    for file in files:
-        with folder.writing(file) as path, letters_that_fonts_lack():
-            figure.savefig(path, dpi=dpi, facecolor="white")
-    return tuple(folder.path / file for file in files)

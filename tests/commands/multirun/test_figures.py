@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from jamie.builtins import load_registry
-from jamie.report.bench_figures import growth_figure, write_growth_figures
-from jamie.report.plots import numeric_key, styles_of
+from jamie.commands.multirun.growth_figures import growth_figure, write_growth_figures
+from jamie.commands.multirun.metric_figures import axis_label, metric_figure
+from jamie.commands.multirun.plots import numeric_key, styles_of
 from jamie.report.run_folder import RunFolder
-from jamie.report.sweep_figures import axis_label, metric_figure
 
 FOSCTTM = load_registry().get("metric", "foscttm")
 

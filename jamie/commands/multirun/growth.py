@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from jamie.report.bench_tables import MEMORY, SECONDS
-from jamie.report.plots import numeric_key
-from jamie.report.sweep_tables import name_rows, run_rows, short_value
+from jamie.commands.multirun.costs import MEMORY, SECONDS
+from jamie.commands.multirun.plots import numeric_key
+from jamie.commands.multirun.tables import name_rows, run_rows, short_value
 from jamie.report.tables import WIDTH, Block, number, panels
 
 QUALITY = {
@@ -32,7 +32,7 @@ def growth_table(medians: pd.DataFrame, grid_keys: Sequence[str], stage: str) ->
     Parameters
     ----------
     medians
-        As `jamie.report.bench_tables.median_table` gives it.
+        As `jamie.commands.multirun.costs.median_table` gives it.
     grid_keys
         The swept keys in it.
     stage

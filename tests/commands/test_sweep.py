@@ -12,11 +12,11 @@ import pytest
 import torch
 
 import jamie
-import jamie.grid
-import jamie.workers
+import jamie.commands.multirun.workers
+import jamie.commands.sweep
+from jamie.commands.multirun.workers import Task, run_apart
+from jamie.commands.sweep import slug_of
 from jamie.core.errors import OutputError, SpecError
-from jamie.grid import slug_of
-from jamie.workers import Task, run_apart
 
 METRICS = {"metrics": ["foscttm", "label_transfer_accuracy"], "holdout": {"fraction": 0}}
 GRID = {"model.latent_dim": [2, 3]}
@@ -31,7 +31,7 @@ def figures():
 def quick(request, monkeypatch):
     """Draw figures only where they are asked for: they take longer than the runs."""
     if "figures" not in request.fixturenames:
-        monkeypatch.setattr(jamie.grid, "write_metric_figures", lambda *_: None)
+        monkeypatch.setattr(jamie.commands.sweep, "write_metric_figures", lambda *_: None)
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ class TestFailures:
         assert listed[2]["error"].startswith("labels: expected a column 'nope'")
 
     def test_faults_are_told_too_and_what_failed_is_tried_again(self, place, sweep, monkeypatch):
-        actual = jamie.workers.run
+        actual = jamie.commands.multirun.workers.run
 
         def run(spec, **keywords):
             if spec["seed"] == 1:
@@ -205,7 +205,7 @@ class TestFailures:
         def fail(stage, done, total, values):
             raise ZeroDivisionError("oh")
 
-        monkeypatch.setattr(jamie.workers, "run", run)
+        monkeypatch.setattr(jamie.commands.multirun.workers, "run", run)
         done = sweep()
         assert done.exit_code == 2
         assert "001-latent_dim=2-seed=1 failed: unexpected ZeroDivisionError: oh" in done.stderr
@@ -213,7 +213,7 @@ class TestFailures:
             "finished",
             "failed",
         )
-        monkeypatch.setattr(jamie.workers, "run", actual)
+        monkeypatch.setattr(jamie.commands.multirun.workers, "run", actual)
         done = place.call("run", "spec.yaml", "--out", place.out, "--resume")
         place.works(done, "2 of 4 runs are finished already")
         assert table(place)["run"].nunique() == 4
@@ -259,7 +259,7 @@ class TestResume:
     @pytest.fixture
     def interrupted(self, place, sweep, monkeypatch):
         """Stop a sweep within its second run, after some epochs."""
-        actual, started = jamie.workers.run, []
+        actual, started = jamie.commands.multirun.workers.run, []
 
         def run(spec, **keywords):
             started.append(spec["seed"])
@@ -270,9 +270,9 @@ class TestResume:
 
             return actual(spec, **keywords | {"progress": progress})
 
-        monkeypatch.setattr(jamie.workers, "run", run)
+        monkeypatch.setattr(jamie.commands.multirun.workers, "run", run)
         done = sweep("--set", "training.checkpoint_seconds=0")
-        monkeypatch.setattr(jamie.workers, "run", actual)
+        monkeypatch.setattr(jamie.commands.multirun.workers, "run", actual)
         assert done.exit_code == 130
         assert (
             done.stderr
@@ -285,13 +285,13 @@ class TestResume:
         first, second = runs_in(place)
         assert (status(place, first), status(place, second)) == ("finished", "interrupted")
         before = (place.out / "runs" / first / "manifest.json").stat().st_mtime_ns
-        actual, resumed = jamie.workers.run, []
+        actual, resumed = jamie.commands.multirun.workers.run, []
 
         def run(spec, **keywords):
             resumed.append(keywords["resume"])
             return actual(spec, **keywords)
 
-        monkeypatch.setattr(jamie.workers, "run", run)
+        monkeypatch.setattr(jamie.commands.multirun.workers, "run", run)
         again = ("run", "spec.yaml", "--set", "training.checkpoint_seconds=0", "--out")
         done = place.call(*again, place.out, "--resume")
         place.works(done, "1 of 4 runs are finished already")

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.report.imputation_figures import imputation_figure, write_imputations
-from jamie.report.imputation_tables import Imputations, imputations, score_table, win_table
+from jamie.commands.multirun.imputation import Imputations, imputations, score_table, win_table
+from jamie.commands.multirun.imputation_figures import imputation_figure, write_imputations
+from jamie.commands.multirun.tables import record_table, summary_table
+from jamie.console.errors import print_blocks
 from jamie.report.run_folder import RunFolder
-from jamie.report.sweep_tables import record_table, summary_table
-from jamie.terminal import print_blocks
 
 DATA, ORDER = "data.path", "evaluate.holdout.column"
 VALUES = {  # of three runs: knn is behind by 0.01 on average with a standard error of 0.01, ridge by 0.1 each time

@@ -6,7 +6,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from jamie.report.console import _Bars, reporting
+from jamie.console.progress import _Bars, reporting
 
 
 def test_a_bar_is_one_line_of_a_narrow_terminal_and_the_losses_give_way():

@@ -126,7 +126,7 @@ def run_apart(task: Task, threads: int | None = None) -> Done:
     """Do a run in a process of its own."""
     limit = {} if threads is None else {THREADS: str(min(threads, int(os.environ.get(THREADS) or threads)))}
     ended = subprocess.run(
-        [sys.executable, "-c", "from jamie.workers import serve; serve()"],
+        [sys.executable, "-c", "from jamie.commands.multirun.workers import serve; serve()"],
         input=json.dumps(asdict(task)),
         env=os.environ | limit,
         capture_output=True,

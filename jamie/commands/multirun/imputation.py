@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jamie.commands.multirun.tables import name_rows, run_rows
 from jamie.metrics.scopes import HELD_OUT_CELLS
 from jamie.metrics.wins import Wins, count_wins
-from jamie.report.sweep_tables import name_rows, run_rows
 from jamie.report.tables import BEST, TIED, WIDTH, Block, arrow, folded, is_ranked, number, panels
 
 CASE = ("metric", "parameters", "source", "target")
@@ -74,7 +74,7 @@ def imputations(
     runs
         Name, swept values and run directory of each.
     records
-        Theirs, as `jamie.report.sweep_tables.record_table` gives them.
+        Theirs, as `jamie.commands.multirun.tables.record_table` gives them.
     keys, grid_keys
         The swept keys, with and without repetitions.
     """

@@ -18,6 +18,7 @@ from jamie.metrics.transfer import TRAIN
 from jamie.metrics.wins import count_wins
 from jamie.report.correspondence_files import FOLDER
 from jamie.report.finished import FinishedRun
+from jamie.report.html.compare import write_comparison_page
 from jamie.report.results import SPLIT
 from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
 
@@ -112,6 +113,35 @@ def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
         ],
         differences=differences,
     )
+
+
+def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: bool = False) -> Comparison:
+    """Join finished runs, and write ``compare.csv``, ``compare.json``, ``wins.csv`` and a page into the folder `out`.
+
+    Raises
+    ------
+    JamieError
+        Where a folder is no finished run, or `out` holds a comparison already.
+    """
+    if out is not None and (out / "compare.json").exists() and not overwrite:
+        raise OutputError("holds a comparison already", where=str(out), fix="give another --out, or --overwrite")
+    if out is not None and (out / MANIFEST).exists():
+        problem = "is a run directory, whose files would be replaced"
+        raise OutputError(problem, where=str(out), fix="give another --out")
+    found = compare(paths)
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot be made ({error.strerror})", where=str(out), fix="give another --out") from error
+        found.write(out)
+        write_comparison_page(
+            out,
+            found.runs,
+            found.records,
+            {DIFFERENCES[kind]: groups for kind, groups in found.differences.items()},
+        )
+    return found
 
 
 def _found(paths: Sequence[Path]) -> list[FinishedRun]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.report.bench_figures import growth_figure
-from jamie.report.bench_growth import growth_blocks, growth_table, quality_table, slope, undone_block
-from jamie.report.bench_tables import bench_blocks, cost_table, median_table
+from jamie.commands.multirun.costs import bench_blocks, cost_table, median_table
+from jamie.commands.multirun.growth import growth_blocks, growth_table, quality_table, slope, undone_block
+from jamie.commands.multirun.growth_figures import growth_figure
 
 INFER, SIZE = "correspondence.infer", "data.n_cells"
 KEYS = [INFER, SIZE]
