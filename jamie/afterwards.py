@@ -15,7 +15,7 @@ from jamie.core.explaining import Explanation
 from jamie.core.files import written_whole
 from jamie.core.interfaces import Explainer, Report
 from jamie.data.load import load_dataset
-from jamie.explain.explained import Explained
+from jamie.explain.explained_model import Explained
 from jamie.model.store import load_model
 from jamie.pipeline import require_same_data
 from jamie.report.ending import DEFAULT, PAGE, renew_page, reports_of
