@@ -19,7 +19,7 @@ from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks import require_class, require_modality
 from jamie.data.load import dataset_from
-from jamie.explain.asked import explained, explainer_of
+from jamie.explain.from_mudata import explained, explainer_of
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
