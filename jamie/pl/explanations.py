@@ -20,7 +20,7 @@ LATENT = "latent"
 
 
 @dataclass(frozen=True)
-class TargetValues:
+class ShapleyValues:
     """Shapley values of one target.
 
     Parameters
@@ -91,7 +91,7 @@ def rows_of(table: pd.DataFrame, column: str, name: str, where: str) -> pd.DataF
     return rows
 
 
-def targets_of(explanation: Explanation, where: str) -> list[str]:
+def explained_targets(explanation: Explanation, where: str) -> list[str]:
     """Names of what Shapley values explain.
 
     Raises
@@ -108,7 +108,7 @@ def targets_of(explanation: Explanation, where: str) -> list[str]:
     return [str(name) for name in explanation.values.uns["targets"]]
 
 
-def target_values(explanation: Explanation, target: str | None, where: str) -> TargetValues:
+def shapley_values(explanation: Explanation, target: str | None, where: str) -> ShapleyValues:
     """Return the Shapley values of one target, the first by default.
 
     Raises
@@ -116,7 +116,7 @@ def target_values(explanation: Explanation, target: str | None, where: str) -> T
     MissingResultError
         Where there are none, or no such target.
     """
-    names, adata = targets_of(explanation, where), explanation.values
+    names, adata = explained_targets(explanation, where), explanation.values
     assert adata is not None
     if target is not None and target not in names:
         problem = f"expected a target of the explanation, found '{target}'"
@@ -124,7 +124,7 @@ def target_values(explanation: Explanation, target: str | None, where: str) -> T
     at = names.index(target) if target is not None else 0
     of = str(adata.uns.get("target", ""))
     base = adata.obsm["base"][:, at] if "base" in adata.obsm else np.full(adata.n_obs, adata.uns["base"][at])
-    return TargetValues(
+    return ShapleyValues(
         target=names[at],
         unit=f"latent {names[at]}" if of == LATENT else names[at],
         features=adata.var_names.to_numpy(str),
