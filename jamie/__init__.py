@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the table below says, for type checkers; each name as itself, which makes it public
     from jamie import pl as pl
-    from jamie.api import JAMIE as JAMIE
-    from jamie.api import load as load
     from jamie.benchmark import bench as bench
+    from jamie.commands.run import run as run
     from jamie.core.batch import Batch as Batch
     from jamie.core.batch import Output as Output
     from jamie.core.batch import PairBlocks as PairBlocks
@@ -49,8 +48,9 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.scoring import ImputedPair as ImputedPair
     from jamie.core.scoring import MatchedPair as MatchedPair
     from jamie.core.scoring import Score as Score
+    from jamie.estimator import JAMIE as JAMIE
+    from jamie.estimator import load as load
     from jamie.grid import sweep as sweep
-    from jamie.pipeline import run as run
     from jamie.report.comparison import compare as compare
 
 _PUBLIC = {
@@ -93,9 +93,9 @@ _PUBLIC = {
     "MemoryLimitError": "jamie.core.errors",
     "Registry": "jamie.core.registry",
     "hookimpl": "jamie.core.hookspecs",
-    "JAMIE": "jamie.api",
-    "load": "jamie.api",
-    "run": "jamie.pipeline",
+    "JAMIE": "jamie.estimator",
+    "load": "jamie.estimator",
+    "run": "jamie.commands.run",
     "compare": "jamie.report.comparison",
     "sweep": "jamie.grid",
     "bench": "jamie.benchmark",

@@ -15,8 +15,8 @@ from jamie.grid import SweepResult, do_runs, require_jobs, sweeping, written
 from jamie.report.bench_figures import write_growth_figures
 from jamie.report.bench_growth import growth_blocks, growth_table, quality_table, undone_block
 from jamie.report.bench_tables import TOTAL, bench_blocks, cost_table, median_table
-from jamie.report.run_folder import RunFolder
 from jamie.report.tables import Block
+from jamie.runs.directory import RunFolder
 from jamie.spec import Sweep, SweepCell, expand
 from jamie.spec.sweep import REPEAT
 

@@ -21,9 +21,9 @@ from jamie.core.context import Progress
 from jamie.core.errors import OutputError
 from jamie.report.imputation_figures import write_imputations
 from jamie.report.imputation_tables import Imputations, imputations
-from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.report.sweep_figures import write_metric_figures
 from jamie.report.sweep_tables import record_table, short_names, short_value, summary_table
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, Sweep, expand
 from jamie.spec.difference import changes
 from jamie.workers import Task, run_all

@@ -27,7 +27,7 @@ def embed(
     from jamie.terminal import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import embed_file
+        from jamie.commands.embed import embed_file
         from jamie.report.console import reporting
 
         with reporting(quiet=quiet or json):
@@ -64,7 +64,7 @@ def impute(
     from jamie.terminal import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import impute_file
+        from jamie.commands.embed import impute_file
         from jamie.report.console import reporting
 
         with reporting(quiet=quiet or json) as progress:
@@ -109,7 +109,7 @@ def transfer(
     from jamie.terminal import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import transfer_run
+        from jamie.commands.embed import transfer_run
         from jamie.report.console import reporting
         from jamie.report.transfer_tables import transfer_record, transfer_tables
 
@@ -160,7 +160,7 @@ def simulate(
     from jamie.terminal import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import simulate_file
+        from jamie.commands.embed import simulate_file
 
         simulate_file(
             out,

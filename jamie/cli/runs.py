@@ -39,7 +39,7 @@ def run(
         print_sweep(found, as_json=json, quiet=quiet)
         return
     with errors_shown(as_json=json, debug=debug):
-        from jamie.pipeline import run as run_spec
+        from jamie.commands.run import run as run_spec
         from jamie.report.matching_table import run_tables
 
         with reporting(quiet=quiet or json) as progress:
@@ -68,7 +68,7 @@ def evaluate(
     from jamie.terminal import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.reevaluate import evaluate_run
+        from jamie.commands.evaluate import evaluate_run
         from jamie.report.console import reporting
         from jamie.report.matching_table import run_tables
 
@@ -102,10 +102,10 @@ def explain(
     from jamie.terminal import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.afterwards import explain_run
+        from jamie.commands.explain import explain_run
         from jamie.report.console import reporting
-        from jamie.report.explanation_files import FOLDER
         from jamie.report.explanation_tables import explanation_blocks, explanation_records
+        from jamie.runs.explanation_files import FOLDER
 
         with reporting(quiet=quiet or json) as progress:
             found = explain_run(folder, explainers or [], sets or [], progress=progress)
@@ -132,7 +132,7 @@ def report(
     from jamie.terminal import errors_shown, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.afterwards import report_run
+        from jamie.commands.explain import report_run
         from jamie.report.console import reporting
         from jamie.report.plots import FIGURES
 
@@ -190,7 +190,7 @@ def compare(
     from jamie.terminal import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import compare_runs
+        from jamie.commands.embed import compare_runs
         from jamie.report.console import reporting
         from jamie.report.tables import comparison_table
 

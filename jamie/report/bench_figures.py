@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from jamie.report.bench_growth import slope
 from jamie.report.bench_tables import MEMORY, SECONDS, TOTAL
 from jamie.report.plots import add_legend, draw_line, grid_of_axes, numeric_key, spread_axis, styles_of, write_figure
-from jamie.report.run_folder import RunFolder
 from jamie.report.sweep_figures import settings
 from jamie.report.sweep_tables import short_names
 from jamie.report.tables import folded
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

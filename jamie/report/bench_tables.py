@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from jamie.report.plots import numeric_key
-from jamie.report.run_folder import MANIFEST
 from jamie.report.sweep_tables import name_rows, run_rows
 from jamie.report.tables import WIDTH, Block, panels
+from jamie.runs.directory import MANIFEST
 
 SECONDS, MEMORY = "seconds", "peak_memory_mib"
 TOTAL, PHASES = "total", ("preparation", "training")

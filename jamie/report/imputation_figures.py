@@ -10,8 +10,8 @@ import pandas as pd
 
 from jamie.report.imputation_tables import Imputations, direction_names, place_of
 from jamie.report.plots import Style, styles_of, write_figure
-from jamie.report.run_folder import RunFolder
 from jamie.report.tables import folded, is_ranked
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

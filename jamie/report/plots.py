@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.pl.style import COLOURS, MARKERS, STROKES, letters_that_fonts_lack
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

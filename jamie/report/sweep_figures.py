@@ -20,9 +20,9 @@ from jamie.report.plots import (
     styles_of,
     write_figure,
 )
-from jamie.report.run_folder import RunFolder
 from jamie.report.sweep_tables import UNCHANGED, readable, short_names, telling_keys
 from jamie.report.tables import SCOPES, folded, is_ranked
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

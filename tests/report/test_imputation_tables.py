@@ -8,8 +8,8 @@ import pytest
 
 from jamie.report.imputation_figures import imputation_figure, write_imputations
 from jamie.report.imputation_tables import Imputations, imputations, score_table, win_table
-from jamie.report.run_folder import RunFolder
 from jamie.report.sweep_tables import record_table, summary_table
+from jamie.runs.directory import RunFolder
 from jamie.terminal import print_blocks
 
 DATA, ORDER = "data.path", "evaluate.holdout.column"

@@ -7,8 +7,8 @@ import pytest
 from jamie.builtins import load_registry
 from jamie.report.bench_figures import growth_figure, write_growth_figures
 from jamie.report.plots import numeric_key, styles_of
-from jamie.report.run_folder import RunFolder
 from jamie.report.sweep_figures import axis_label, metric_figure
+from jamie.runs.directory import RunFolder
 
 FOSCTTM = load_registry().get("metric", "foscttm")
 
