@@ -22,7 +22,7 @@ from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks import require_class, require_modality
 from jamie.data.load import dataset_from
-from jamie.explain.asked import explained, explainer_of
+from jamie.explain.from_mudata import explained, explainer_of
 from jamie.metrics.records import to_table
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
 from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name

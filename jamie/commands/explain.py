@@ -17,7 +17,7 @@ from jamie.core.explaining import Explanation
 from jamie.core.files import written_whole
 from jamie.core.interfaces import Explainer, Report
 from jamie.data.load import load_dataset
-from jamie.explain.explained import Explained
+from jamie.explain.explained_model import Explained
 from jamie.model.store import load_model
 from jamie.report.plots import FIGURES
 from jamie.runs.directory import RESOLVED, RunFolder

@@ -22,7 +22,7 @@ from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.data.pairing_table import PairingTable, pairing_table
-from jamie.explain.explained import Explained
+from jamie.explain.explained_model import Explained
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
 from jamie.pl.carried import EMBEDDING

@@ -15,12 +15,12 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.explaining import Explainable
-from jamie.explain.explained import Explained
-from jamie.explain.path_gradients import path_gradients
-from jamie.explain.shap import Shap
-from jamie.explain.shap_cells import background_of, explained_cells
-from jamie.explain.shap_package import by_gradient
-from jamie.explain.shap_task import Background, Outputs, ShapTask, additivity_error
+from jamie.explain.explained_model import Explained
+from jamie.explain.shap.cells import background_of, explained_cells
+from jamie.explain.shap.expected_gradients import path_gradients
+from jamie.explain.shap.explainer import Shap
+from jamie.explain.shap.package import by_gradient
+from jamie.explain.shap.task import Background, Outputs, ShapTask, additivity_error
 from jamie.testing import toy
 from jamie.testing.toy_subject import ToySubject
 
@@ -153,7 +153,7 @@ class TestExpectedGradients:
     def test_blocks_give_the_same(self, monkeypatch):
         whole = path_gradients(task(smooth, 2), 60, Context()).values
         steps = []
-        monkeypatch.setattr("jamie.explain.path_gradients.MOST_POINTS", 40)
+        monkeypatch.setattr("jamie.explain.shap.expected_gradients.MOST_POINTS", 40)
         context = Context(progress=lambda stage, done, total, values: steps.append((stage, done, total)))
         np.testing.assert_allclose(path_gradients(task(smooth, 2), 60, context).values, whole, atol=1e-6)
         assert len(steps) > 3
@@ -266,7 +266,7 @@ class TestOfATrainedModel:
             Shap(**settings, algorithm="gradient").explain(subject, Context())
 
     def test_credit_that_features_share_is_said(self, subject, monkeypatch):
-        monkeypatch.setattr("jamie.explain.shap.SHARING", 5)
+        monkeypatch.setattr("jamie.explain.shap.explainer.SHARING", 5)
         found = Shap(source="rna", features=["adt0"], cells=2, background=2).explain(subject, Context())
         assert "sees the 15 features of rna through 10 scores and 3 latents, so that" in found.notes[0]
 
@@ -407,7 +407,7 @@ class TestRefuses:
             Shap(**Shap.test_params(), algorithm="permutation", samples=20).explain(ToySubject(), Context())
 
     def test_many_features_without_a_word(self, monkeypatch, caplog):
-        monkeypatch.setattr("jamie.explain.shap_package.MANY_FEATURES", 10)
+        monkeypatch.setattr("jamie.explain.shap.package.MANY_FEATURES", 10)
         Shap(**Shap.test_params(), algorithm="permutation", samples=39).explain(ToySubject(), Context())
         assert (
             "shap: algorithm: permutation imputes 5e+02 times for 19 features of 3 cells, which is slow" in caplog.text

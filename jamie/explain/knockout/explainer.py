@@ -12,13 +12,13 @@ from jamie.core.errors import DataError
 from jamie.core.explaining import Explainable, Explanation, Floats
 from jamie.core.interfaces import Explainer
 from jamie.explain.background import Background, background_values
-from jamie.explain.chosen import CellChoice
-from jamie.explain.feature_groups import groups_of_column, groups_of_file
-from jamie.explain.knockout_plan import MetricName, Plan, imputation_measure, latent_measure, plan_knockout
-from jamie.explain.knockout_steps import knock_out
-from jamie.explain.measures import Measure
+from jamie.explain.knockout.changes import knock_out
+from jamie.explain.knockout.feature_groups import groups_of_column, groups_of_file
+from jamie.explain.knockout.measures import Measure
+from jamie.explain.knockout.plan import MetricName, Plan, imputation_measure, latent_measure, plan_knockout
+from jamie.explain.knockout.windows import remove_windows
 from jamie.explain.removal import Removal, Units
-from jamie.explain.windows import remove_windows
+from jamie.explain.selection import CellChoice
 
 
 class Knockout(Explainer):

@@ -32,7 +32,7 @@ class SoftVotes:
     """
 
     def __init__(self, z: NDArray[np.floating], labels: NDArray[np.str_], k: int, module: nn.Module) -> None:
-        from jamie.explain.module import on
+        from jamie.explain.modules import on
 
         self.classes, codes = np.unique(labels, return_inverse=True)
         self.k, self.z = k, np.asarray(z, np.float64)

@@ -12,7 +12,7 @@ from jamie.core.explaining import Explainable
 from jamie.core.scoring import ImputedPair
 from jamie.core.suggest import choose_from
 from jamie.core.values import dense
-from jamie.explain.shap_task import LATENT, Outputs
+from jamie.explain.shap.task import LATENT, Outputs
 from jamie.metrics.by_feature import by_feature, correlation
 
 FEWEST_PAIRS, ENOUGH_HELD_OUT, MOST_PAIRS = 3, 20, 500  # matched cells that tell which features are imputed well

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.errors import DataError
-from jamie.explain.genome import WINDOWS, coordinates, windows_around
-from jamie.explain.knockout_steps import remove_each
-from jamie.explain.measures import ImputedCorrelation
+from jamie.explain.knockout.changes import remove_each
+from jamie.explain.knockout.genome import WINDOWS, coordinates, windows_around
+from jamie.explain.knockout.measures import ImputedCorrelation
 from jamie.explain.removal import Indices, Removal, Units
 
 ALL_TARGETS = "all"

@@ -13,11 +13,11 @@ from pydantic import Field, PositiveInt
 from jamie.core.context import Context
 from jamie.core.explaining import Explainable, Explanation
 from jamie.core.interfaces import Explainer
-from jamie.explain.attribution_task import Direction, attribution_task
+from jamie.explain.attribution.integrated_gradients import Contributions, contributions
+from jamie.explain.attribution.markers import enrichment, read_markers, require_labels, require_markers
+from jamie.explain.attribution.task import Direction, attribution_task
 from jamie.explain.background import Background
-from jamie.explain.chosen import CellChoice, choose_label, choose_modality
-from jamie.explain.contributions import Contributions, contributions
-from jamie.explain.markers import enrichment, read_markers, require_labels, require_markers
+from jamie.explain.selection import CellChoice, choose_label, choose_modality
 
 TOLERANCE = 0.05  # of the margins' standard deviation, that contributions may lack of adding up
 

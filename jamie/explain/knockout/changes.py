@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.explaining import STAGE
-from jamie.explain.measures import ImputedCorrelation, Measure
+from jamie.explain.first_order import Slopes
+from jamie.explain.knockout.measures import ImputedCorrelation, Measure
 from jamie.explain.removal import Indices, Removal, Units
-from jamie.explain.slopes import Slopes
 
 log = logging.getLogger(__name__)
 

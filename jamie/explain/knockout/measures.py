@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from jamie.core.explaining import Explainable, Floats
 from jamie.core.scoring import EmbeddedPair, ImputedPair
+from jamie.explain.first_order import Slopes
+from jamie.explain.knockout.gradients import correlation_gradient, soft_rank_gradient
+from jamie.explain.knockout.neighbor_votes import NeighborVotes
 from jamie.explain.removal import Indices
-from jamie.explain.slopes import Slopes
-from jamie.explain.surrogates import correlation_gradient, soft_rank_gradient
-from jamie.explain.votes import NeighborVotes
 from jamie.metrics.by_feature import by_feature, correlation
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.metrics.pearson import Pearson

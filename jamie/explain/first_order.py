@@ -47,7 +47,7 @@ class Slopes:
         """(k, width) what the gradients (k, o) of some cells' outputs are with respect to what the module reads."""
         import torch
 
-        from jamie.explain.module import on
+        from jamie.explain.modules import on
 
         found = np.empty((len(rows), self.width), np.float32)
         for start in range(0, len(rows), _ROWS):

@@ -10,9 +10,9 @@ from torch import nn
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.explain.attribution import Attribution
-from jamie.explain.markers import enrichment, read_markers
-from jamie.explain.soft_votes import SoftVotes
+from jamie.explain.attribution.explainer import Attribution
+from jamie.explain.attribution.markers import enrichment, read_markers
+from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.testing import toy
 from jamie.testing.toy_subject import ToySubject
 

@@ -19,7 +19,7 @@ from jamie.data.align import find_features
 from jamie.data.blocks import choose_matrix
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
-from jamie.explain.explained import Explained
+from jamie.explain.explained_model import Explained
 from jamie.metrics.transfer import TRAIN
 from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name
 from jamie.model.trained import TrainedModel

@@ -13,11 +13,11 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.explaining import Explainable
+from jamie.explain.attribution.integrated_gradients import Task
+from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.explain.background import Background, background_values
-from jamie.explain.chosen import CellChoice, choose_cells
-from jamie.explain.contributions import Task
 from jamie.explain.removal import Indices, Removal
-from jamie.explain.soft_votes import SoftVotes
+from jamie.explain.selection import CellChoice, choose_cells
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jamie.core.explaining import Floats
 from jamie.core.values import dense
-from jamie.explain.shap_task import LATENT, Attributed, ShapTask, additivity_error
+from jamie.explain.shap.task import LATENT, Attributed, ShapTask, additivity_error
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.transfer import HELD_OUT, TRAIN
 

@@ -82,7 +82,7 @@ class Explained(Explainable):
     ) -> nn.Module:
         from torch import nn
 
-        from jamie.explain.module import ImputingModule, LatentModule
+        from jamie.explain.modules import ImputingModule, LatentModule
 
         known, networks = self.model.require(source), self.model.networks
         before = nn.Identity() if preprocessed else known.chain.as_module()

@@ -12,12 +12,12 @@ from jamie.core.context import Context
 from jamie.core.explaining import Explainable, Explanation
 from jamie.core.interfaces import Explainer
 from jamie.core.values import dense
-from jamie.explain.path_gradients import TOLERANCE, path_gradients
-from jamie.explain.shap_cells import background_of, explained_cells
-from jamie.explain.shap_outputs import outputs_of
-from jamie.explain.shap_package import by_gradient, by_kernel, by_permutation
-from jamie.explain.shap_tables import additivity, annotated, top_features
-from jamie.explain.shap_task import LATENT, Attributed, ShapTask
+from jamie.explain.shap.cells import background_of, explained_cells
+from jamie.explain.shap.expected_gradients import TOLERANCE, path_gradients
+from jamie.explain.shap.outputs import outputs_of
+from jamie.explain.shap.package import by_gradient, by_kernel, by_permutation
+from jamie.explain.shap.tables import additivity, annotated, top_features
+from jamie.explain.shap.task import LATENT, Attributed, ShapTask
 
 Algorithm = Literal["expected_gradients", "gradient", "kernel", "permutation"]
 SAMPLES = 3200  # gradients of a cell by default, at most

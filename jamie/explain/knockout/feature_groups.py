@@ -10,7 +10,7 @@ import pandas as pd
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
-from jamie.explain.columns import read_columns
+from jamie.explain.feature_tables import read_columns
 from jamie.explain.removal import Units
 
 COLUMNS = ("feature", "group")

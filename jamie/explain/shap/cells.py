@@ -12,7 +12,7 @@ from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.explaining import Explainable
 from jamie.core.values import column_means, dense
-from jamie.explain.shap_task import Background
+from jamie.explain.shap.task import Background
 
 FEWEST = 2  # cells with which there is something to compare
 MOST_CLUSTERED = 10_000  # training cells that k-means sees

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from jamie.core.scoring import EmbeddedPair
-from jamie.explain.votes import NeighborVotes
+from jamie.explain.knockout.neighbor_votes import NeighborVotes
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
 N_SOURCE, N_TARGET = 150, 90

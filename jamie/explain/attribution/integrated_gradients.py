@@ -11,9 +11,9 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.explaining import STAGE, Floats
+from jamie.explain.attribution.soft_votes import SoftVotes
+from jamie.explain.first_order import Slopes
 from jamie.explain.removal import Indices, Removal
-from jamie.explain.slopes import Slopes
-from jamie.explain.soft_votes import SoftVotes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -126,7 +126,7 @@ class _Paths:
         """
         import torch
 
-        from jamie.explain.module import on
+        from jamie.explain.modules import on
 
         module, told = self.slopes.module, self.slopes.told(rows)
         end = on(module, self.slopes.read(rows))

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from jamie.core.context import Context
 from jamie.core.explaining import STAGE, Floats
-from jamie.explain.module import on
-from jamie.explain.shap_task import Attributed, ShapTask, additivity_error
+from jamie.explain.modules import on
+from jamie.explain.shap.task import Attributed, ShapTask, additivity_error
 
 TOLERANCE = 0.01  # of the prediction's standard deviation, that values may lack of adding up
 PILOT_TOLERANCE, PILOT_CELLS = 0.4 * TOLERANCE, 16  # stricter, as it is seen in few cells

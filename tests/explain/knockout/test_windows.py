@@ -10,9 +10,9 @@ from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
-from jamie.explain.genome import WINDOWS, coordinates, windows_around
-from jamie.explain.knockout import Knockout
-from jamie.explain.windows import window_tests
+from jamie.explain.knockout.explainer import Knockout
+from jamie.explain.knockout.genome import WINDOWS, coordinates, windows_around
+from jamie.explain.knockout.windows import window_tests
 
 GENE = {"chrom": "1", "start": 2_000_000, "end": 2_050_000}
 

@@ -11,7 +11,9 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.explaining import Explainable
 from jamie.core.values import dense
-from jamie.explain.chosen import (
+from jamie.explain.knockout.measures import ImputedCorrelation, LabelTransfer, Measure, TrueMatch
+from jamie.explain.removal import Indices
+from jamie.explain.selection import (
     CellChoice,
     choose_cells,
     choose_features,
@@ -22,8 +24,6 @@ from jamie.explain.chosen import (
     require_pairs,
     subset_pair,
 )
-from jamie.explain.measures import ImputedCorrelation, LabelTransfer, Measure, TrueMatch
-from jamie.explain.removal import Indices
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
 MetricName: TypeAlias = Literal["label_transfer_accuracy", "foscttm", "imputation"]

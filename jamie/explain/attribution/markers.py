@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
 from jamie.data.files import reading
-from jamie.explain.columns import read_columns
+from jamie.explain.feature_tables import read_columns
 
 COLUMNS = ("label", "feature")
 EXPECTED = "marker lists: a .csv or .tsv table with columns label and feature, a .yaml mapping, or a .gmt file"

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.explaining import STAGE, Floats
-from jamie.explain.module import on
-from jamie.explain.shap_task import Attributed, ShapTask
+from jamie.explain.modules import on
+from jamie.explain.shap.task import Attributed, ShapTask
 
 MANY_FEATURES = 200  # beyond which explainers that take features out one by one are slow
 GRADIENT_SAMPLES, KERNEL_SAMPLES, PERMUTATIONS = 200, 2048, 10  # as in the package
