@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.scoring import OURS
-from jamie.pl.carried import AbsentError, choose_scope, table, told_labels
+from jamie.pl.carried import AbsentError, choose_scope, methods_using_labels, table
 from jamie.pl.direct_labels import name_points
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
 
@@ -49,15 +49,15 @@ def alignment(
     """
     scores = alignment_scores(mdata, source, target, scope)
     here = panels(1, ax, width=3.6, height=3.2)[0]
-    told = told_labels(mdata)
+    using_labels = methods_using_labels(mdata)
     for method in scores.index:
         ours = method == OURS
         colour = OURS_COLOUR if ours else COLOURS[0]
         look: dict[str, Any] = {"s": 110 if ours else 34, "marker": "*" if ours else "o", "zorder": 3 if ours else 2}
-        face = "white" if method in told else colour
+        face = "white" if method in using_labels else colour
         here.scatter(scores.loc[method, _ACROSS], scores.loc[method, _UP], facecolor=face, edgecolor=colour, **look)
     _frame(here, scores)
-    names = [f"{name} (told the types)" if name in told else str(name) for name in scores.index]
+    names = [f"{name} (uses the labels)" if name in using_labels else str(name) for name in scores.index]
     name_points(here, scores[[_ACROSS, _UP]].to_numpy(), names)
     here.set_xlabel("samples closer than the true match\n(FOSCTTM, lower is better)")
     here.set_ylabel("label transfer accuracy\n(higher is better)")

@@ -76,10 +76,10 @@ def spec_of(mdata: MuData, where: str) -> Spec:
     return _spec(str(text))
 
 
-def told_labels(mdata: MuData) -> set[str]:
-    """Return the methods that were told the labels, by which they must not be compared."""
+def methods_using_labels(mdata: MuData) -> set[str]:
+    """Return the methods that use the labels: no comparison by labels is fair to the others."""
     methods = mdata.uns["jamie"].get("methods", pd.DataFrame())
-    return set(methods.loc[methods["told_labels"].astype(bool), "method"]) if len(methods) else set()
+    return set(methods.loc[methods["uses_labels"].astype(bool), "method"]) if len(methods) else set()
 
 
 def modalities_of(mdata: MuData) -> list[str]:

@@ -26,7 +26,7 @@ TEXT_COLUMNS = (
     *("method_a", "method_b", "component", "status", "reason", "stage"),
 )
 _USAGE = ("preparation", "training")
-_METHOD_COLUMNS = ("method", "component", "status", "reason", "inductive", "told_labels", "embeds", "imputes")
+_METHOD_COLUMNS = ("method", "component", "status", "reason", "inductive", "uses_labels", "embeds", "imputes")
 
 
 def evaluation_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:

@@ -79,8 +79,10 @@ def imputations(
         The swept keys, with and without repetitions.
     """
     chosen = _of_imputation(records)
-    told = {one["method"] for *_, folder in runs for one in _json(folder / "methods.json") if one["told_labels"]}
-    scores = score_table(chosen, grid_keys, told)
+    using_labels = {
+        one["method"] for *_, folder in runs for one in _json(folder / "methods.json") if one["uses_labels"]
+    }
+    scores = score_table(chosen, grid_keys, using_labels)
     if scores["method"].nunique() < 2:
         return Imputations(scores.head(0), pd.DataFrame(columns=[*grid_keys, *WON, *COUNTED]))
     higher = dict(zip(chosen["metric"], chosen["higher_is_better"].astype(bool), strict=True))
@@ -105,13 +107,13 @@ def _of_imputation(records: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([chosen, parts.assign(metric=parts["metric"] + " " + parts["part"])]) if len(parts) else chosen
 
 
-def score_table(records: pd.DataFrame, grid_keys: Sequence[str], told: Iterable[str] = ()) -> pd.DataFrame:
-    """Mean, standard error and standing of every method; methods that are `told` the labels do not compete."""
+def score_table(records: pd.DataFrame, grid_keys: Sequence[str], using_labels: Iterable[str] = ()) -> pd.DataFrame:
+    """Mean, standard error and standing of every method; methods `using_labels` do not compete."""
     by, rows = [*grid_keys, *CASE], []
     for place, group in records.groupby(by, sort=False, dropna=False):
         higher = bool(group["higher_is_better"].iloc[0])
         values = group.pivot_table(index="run", columns="method", values="value", sort=False)
-        competing = values.drop(columns=[one for one in values if one in set(told)]).mean()
+        competing = values.drop(columns=[one for one in values if one in set(using_labels)]).mean()
         ranked = len(competing) > 1 and is_ranked(group["metric"].iloc[0])
         best = (competing.idxmax() if higher else competing.idxmin()) if ranked else None
         for method in values:

@@ -14,7 +14,7 @@ from jamie import pl
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
-from jamie.pl.carried import AbsentError, all_labels, directions, modalities_of, told_labels
+from jamie.pl.carried import AbsentError, all_labels, directions, methods_using_labels, modalities_of
 from jamie.pl.compared import compared
 from jamie.pl.correspondence import BESIDE_CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
@@ -95,7 +95,7 @@ def _scores(view: RunView) -> Iterator[Planned]:
         caption = (
             f"Each method by how many samples of {a} and {b} are closer than the true match (FOSCTTM), and how often "
             "the type of a cell is found among its neighbours of the other modality. A panel for each set of cells "
-            "that was scored. Hollow: methods that were told the types."
+            "that was scored. Hollow: methods that use the labels."
         )
         draw = partial(_alignments, view, a, b)
         yield Planned(_name("alignment", a, b), "scores", f"Alignment of {a} and {b}", caption, draw)
@@ -219,12 +219,12 @@ def _cell_scatters(view: RunView, read: Read) -> Figure:
 
 
 def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
-    """Other methods whose features a metric has scored, the best first; those that were told the types are left out."""
+    """Other methods whose features a metric has scored, the best first; those that use the labels are left out."""
     try:
         rows = feature_scores(view.mdata, source, target, metric)
     except AbsentError:
         return []
-    means = rows[~rows["method"].isin({OURS, *told_labels(view.mdata)})].groupby("method")[metric].mean()
+    means = rows[~rows["method"].isin({OURS, *methods_using_labels(view.mdata)})].groupby("method")[metric].mean()
     return [str(name) for name in means.sort_values(ascending=not higher_is_better(view.mdata, metric)).index]
 
 

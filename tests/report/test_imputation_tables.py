@@ -43,7 +43,7 @@ def runs(tmp_path):
             records += [record(0.3, metric="foscttm"), record(0.2, scope="training_cells")]
             (folder / "metrics.json").write_text(json.dumps(records))
             (folder / "methods.json").write_text(
-                json.dumps([{"method": name, "told_labels": name == "control"} for name in VALUES])
+                json.dumps([{"method": name, "uses_labels": name == "control"} for name in VALUES])
             )
             ends = {"source": "rna", "target": "adt", "scope": "held_out_cells"}
             features = [
