@@ -40,7 +40,8 @@ class Hierarchical(CorrespondenceInferer):
 
     The cells of each modality are grouped into metacells, whose means the inner inferer matches as if they were cells.
     Known pairs become fractions: of the pairs of two metacells, how many join these two. The matched metacells, and
-    the known pairs, are then anchors of a space that both modalities share (canonical correlation analysis). A cell's candidates are the cells of the metacells that its own matches best, ranked by their distance to it in
+    the known pairs, are then anchors of a space that both modalities share (canonical correlation analysis). A
+    cell's candidates are the cells of the metacells that its own matches best, ranked by their distance to it in
     that space. Entries are the lesser of the candidate's share of the cell and the cell's share of the candidate, so
     that a cell whose neighbourhood is taken by others keeps little; a cell has no more mass than its metacell.
 
