@@ -15,13 +15,13 @@ from jamie.core.explaining import Explanation
 from jamie.core.files import written_whole
 from jamie.core.interfaces import Explainer, Report
 from jamie.data.load import load_dataset
-from jamie.explain.explained import Explained
+from jamie.explain.explained_model import Explained
 from jamie.model.store import load_model
 from jamie.pipeline import require_same_data
 from jamie.report.ending import DEFAULT, PAGE, renew_page, reports_of
 from jamie.report.explanation_files import save_explanation
+from jamie.report.figure_files import FIGURES
 from jamie.report.finished import FinishedRun, require_whole
-from jamie.report.plots import FIGURES
 from jamie.report.run_folder import RESOLVED, RunFolder
 from jamie.spec import Ref, Spec, load_spec
 from jamie.training.device import device_for

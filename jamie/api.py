@@ -19,7 +19,7 @@ from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
-from jamie.explain.asked import explained, explainer_of
+from jamie.explain.from_mudata import explained, explainer_of
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
@@ -27,7 +27,7 @@ from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_nam
 from jamie.model.store import load_model, save_anew
 from jamie.model.trained import TrainedModel
 from jamie.pipeline import to_mudata
-from jamie.pl.carried import EMBEDDING
+from jamie.pl.results import EMBEDDING
 from jamie.report.carried import history_table
 from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between

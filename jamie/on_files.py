@@ -1,4 +1,4 @@
-"""Models and runs on files: what `jamie embed`, `impute`, `transfer`, `compare` and `simulate` do."""
+"""Models and runs on files: what `jamie embed`, `impute`, `transfer` and `simulate` do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from jamie.api import JAMIE, load
 from jamie.core.context import Context, Progress
-from jamie.core.errors import DataError, OutputError
+from jamie.core.errors import DataError
 from jamie.core.files import written_whole
 from jamie.core.interfaces.reader import Reader
 from jamie.core.scoring import OURS
@@ -24,11 +24,9 @@ from jamie.data.writing.names import found_name
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query, pairs_by_name
-from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
-from jamie.report.html.compare import write_comparison_page
 from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
-from jamie.report.run_folder import MANIFEST, RESOLVED
+from jamie.report.run_folder import RESOLVED
 from jamie.report.sharing import writable_mudata
 from jamie.spec import load_spec
 
@@ -168,30 +166,6 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     model = load(run.path).model
     z = Query.of(model, modality, mdata, Context(seed=model.spec.seed), max_missing).embed()
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
-
-
-def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: bool = False) -> Comparison:
-    """Join finished runs, and write ``compare.csv``, ``compare.json``, ``wins.csv`` and a page into the folder `out`.
-
-    Raises
-    ------
-    JamieError
-        Where a folder is no finished run, or `out` holds a comparison already.
-    """
-    if out is not None and (out / "compare.json").exists() and not overwrite:
-        raise OutputError("holds a comparison already", where=str(out), fix="give another --out, or --overwrite")
-    if out is not None and (out / MANIFEST).exists():
-        problem = "is a run directory, whose files would be replaced"
-        raise OutputError(problem, where=str(out), fix="give another --out")
-    found = compare(paths)
-    if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot be made ({error.strerror})", where=str(out), fix="give another --out") from error
-        found.write(out)
-        write_comparison_page(found, out)
-    return found
 
 
 def simulate_file(

@@ -20,11 +20,11 @@ from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.data.pairing_table import PairingTable, pairing_table
-from jamie.explain.explained import Explained
+from jamie.explain.explained_model import Explained
 from jamie.fitting import Fitted, Matched, fit, match
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
-from jamie.pl.carried import EMBEDDING
+from jamie.pl.results import EMBEDDING
 from jamie.report.carried import HISTORY, carried_tables, history_table
 from jamie.report.correspondence_files import inference_records, save_inference, save_known
 from jamie.report.ending import try_explanations, try_reports

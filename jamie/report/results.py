@@ -34,7 +34,7 @@ from jamie.model.imputing import (
     uncertainty_layers,
 )
 from jamie.model.trained import TrainedModel
-from jamie.pl.carried import SPLIT
+from jamie.pl.results import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.report.carried import evaluation_tables
 from jamie.report.finishing import Finishing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jamie.data.writing.names import found_name
 from jamie.metrics.scopes import ALL, HELD_OUT_CELLS
 from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.pl.carried import SPLIT
+from jamie.pl.results import SPLIT
 from jamie.report.html.files import Record
 
 if TYPE_CHECKING:
