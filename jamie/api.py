@@ -17,7 +17,7 @@ from jamie.core.explaining import Explanation
 from jamie.core.files import written_whole
 from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
-from jamie.data.checks import require_class, require_modality
+from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
 from jamie.explain.from_mudata import explained, explainer_of
 from jamie.fitting import Fitted, fit

@@ -22,7 +22,7 @@ from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality.assess import Quality, assess_all
 from jamie.correspondence.verify import PairCheck, verify_all
 from jamie.data.load import LoadedData
-from jamie.data.split import split_cells
+from jamie.data.splits.holdout import split_cells
 from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
 from jamie.methods.intervals import IntervalPlan
 from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate

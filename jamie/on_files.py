@@ -17,10 +17,10 @@ from jamie.core.interfaces.reader import Reader
 from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
+from jamie.data.backed import names_modalities, read_stored, stored_cells, stored_modalities
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
-from jamie.data.stored import names_modalities, read_stored, stored_cells, stored_modalities
-from jamie.data.written_names import found_name
+from jamie.data.writing.names import found_name
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query, pairs_by_name

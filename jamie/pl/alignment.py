@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.scoring import OURS
-from jamie.pl.results import MissingResultError, choose_scope, methods_using_labels, table
 from jamie.pl.direct_labels import name_points
+from jamie.pl.results import MissingResultError, choose_scope, methods_using_labels, table
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from jamie.core.scoring import OURS
 from jamie.core.stack import layer_names
-from jamie.pl.results import MissingResultError, spec_of
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
+from jamie.pl.results import MissingResultError, spec_of
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, point_look, styled
 
 if TYPE_CHECKING:

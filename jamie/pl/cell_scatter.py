@@ -14,8 +14,8 @@ from jamie.core.stack import layer_names
 from jamie.core.suggest import choose_from
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
-from jamie.pl.results import MissingResultError, all_labels, column, spec_of
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
+from jamie.pl.results import MissingResultError, all_labels, column, spec_of
 from jamie.pl.style import (
     COLOURS,
     OTHERS,

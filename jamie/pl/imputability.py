@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jamie.core.values import column_variances
-from jamie.pl.results import MissingResultError, measured, modality
 from jamie.pl.direct_labels import name_points
+from jamie.pl.results import MissingResultError, measured, modality
 from jamie.pl.style import COLOURS, LINE, panels, point_look, shortened, styled
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from jamie.core.labels import label_series
 from jamie.core.scoring import OURS
-from jamie.pl.results import MissingResultError, all_labels, choose_scope, column, results, spec_of
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
+from jamie.pl.results import MissingResultError, all_labels, choose_scope, column, results, spec_of
 from jamie.pl.style import COLOURS, in_order, label_colours, panels, shortened, styled
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from jamie import pl
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
-from jamie.pl.results import MissingResultError, all_labels, directions, methods_using_labels, modalities_of
-from jamie.pl.evaluation_cells import evaluation_cells
 from jamie.pl.correspondence import BESIDE_CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
+from jamie.pl.evaluation_cells import evaluation_cells
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
+from jamie.pl.results import MissingResultError, all_labels, directions, methods_using_labels, modalities_of
 from jamie.pl.style import figure_of, in_order, label_colours, name_colours, panels, styled
 from jamie.report.layouts import MOST_CELLS
 from jamie.report.run_view import RunView

@@ -20,7 +20,7 @@ from jamie.core.imputed import Imputed, ImputedRows
 from jamie.core.values import dense
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
-from jamie.data.writable import Adjustments, writable_frame
+from jamie.data.writing.writable import Adjustments, writable_frame
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.transfer import HELD_OUT, TRAIN

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 import jamie
 from jamie import pl
 from jamie.core.errors import DataError
-from jamie.pl.results import MissingResultError
 from jamie.pl.explanations import LOWERS, RAISES
+from jamie.pl.results import MissingResultError
 from jamie.pl.style import COLOURS, letters_that_fonts_lack, offscreen, shortened
 
 N_CELLS, N_FEATURES = 20, 13

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from jamie.core.labels import as_labels, label_series
 from jamie.core.values import column_variances, dense
-from jamie.data.written_names import found_name
+from jamie.data.writing.names import found_name
 from jamie.pl.results import DATA_LAYOUT as OWN
 from jamie.pl.results import LATENT_LAYOUT as JOINT
 from jamie.report.correspondence_files import FOLDER
