@@ -20,7 +20,7 @@ from jamie.core.explaining import Explanation
 from jamie.core.files import written_whole
 from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
-from jamie.data.checks import require_class, require_modality
+from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
 from jamie.explain.from_mudata import explained, explainer_of
 from jamie.metrics.records import to_table
@@ -28,7 +28,7 @@ from jamie.model.imputing import choose_direction, imputed_query, modalities_tha
 from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name
 from jamie.model.store import load_model, save_anew
 from jamie.model.trained import TrainedModel
-from jamie.pl.carried import EMBEDDING
+from jamie.pl.results import EMBEDDING
 from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.runs.layouts import layouts_of
 from jamie.runs.results import joint_embedding

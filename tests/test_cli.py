@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 import jamie.commands.embed
 import jamie.commands.run
 from jamie.cli import app
+from jamie.console.errors import print_json
+from jamie.console.progress import reporting
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.report.console import reporting
-from jamie.terminal import print_json
 
 PLUGIN = '''
 import jamie

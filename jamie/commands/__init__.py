@@ -1,1 +1,1 @@
-"""One file a command: each reads top to bottom as the list of its stages."""
+"""Commands: one file for each, which reads top to bottom as the list of its stages."""

@@ -1,4 +1,4 @@
-"""Models and runs on files: what `jamie embed`, `impute`, `transfer`, `compare` and `simulate` do."""
+"""Models and runs on files: what `jamie embed`, `impute`, `transfer` and `simulate` do."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import numpy as np
 
 from jamie.commands.transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.core.context import Context, Progress
-from jamie.core.errors import DataError, OutputError
+from jamie.core.errors import DataError
 from jamie.core.files import written_whole
 from jamie.core.interfaces.reader import Reader
 from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
+from jamie.data.backed import names_modalities, read_stored, stored_cells, stored_modalities
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
-from jamie.data.stored import names_modalities, read_stored, stored_cells, stored_modalities
-from jamie.data.written_names import found_name
+from jamie.data.writing.names import found_name
 from jamie.estimator import JAMIE, load
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query, pairs_by_name
-from jamie.report.comparison import Comparison, compare
-from jamie.report.html.compare import write_comparison_page
-from jamie.runs.directory import MANIFEST, RESOLVED
+from jamie.runs.directory import RESOLVED
 from jamie.runs.mudata_copies import writable_mudata
 from jamie.runs.run import FinishedRun
 from jamie.spec import load_spec
@@ -168,30 +166,6 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     model = load(run.path).model
     z = Query.of(model, modality, mdata, Context(seed=model.spec.seed), max_missing).embed()
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
-
-
-def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: bool = False) -> Comparison:
-    """Join finished runs, and write ``compare.csv``, ``compare.json``, ``wins.csv`` and a page into the folder `out`.
-
-    Raises
-    ------
-    JamieError
-        Where a folder is no finished run, or `out` holds a comparison already.
-    """
-    if out is not None and (out / "compare.json").exists() and not overwrite:
-        raise OutputError("holds a comparison already", where=str(out), fix="give another --out, or --overwrite")
-    if out is not None and (out / MANIFEST).exists():
-        problem = "is a run directory, whose files would be replaced"
-        raise OutputError(problem, where=str(out), fix="give another --out")
-    found = compare(paths)
-    if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot be made ({error.strerror})", where=str(out), fix="give another --out") from error
-        found.write(out)
-        write_comparison_page(found, out)
-    return found
 
 
 def simulate_file(

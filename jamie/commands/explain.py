@@ -19,7 +19,7 @@ from jamie.core.interfaces import Explainer, Report
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import Explained
 from jamie.model.store import load_model
-from jamie.report.plots import FIGURES
+from jamie.report.figure_files import FIGURES
 from jamie.runs.directory import RESOLVED, RunFolder
 from jamie.runs.explanation_files import save_explanation
 from jamie.runs.run import FinishedRun, require_whole

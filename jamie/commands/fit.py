@@ -17,12 +17,12 @@ from jamie.core.data import Dataset, Split
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.core.meter import Meter, Usage, metered
 from jamie.core.scoring import OURS
+from jamie.correspondence.connectivity import require_ties
 from jamie.correspondence.infer import Inference, infer_all
-from jamie.correspondence.quality import Quality, assess_all
-from jamie.correspondence.ties import require_ties
+from jamie.correspondence.quality.assess import Quality, assess_all
 from jamie.correspondence.verify import PairCheck, verify_all
 from jamie.data.load import LoadedData
-from jamie.data.split import split_cells
+from jamie.data.splits.holdout import split_cells
 from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
 from jamie.methods.intervals import IntervalPlan
 from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate

@@ -25,12 +25,10 @@ from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.explain.explained_model import Explained
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
-from jamie.pl.carried import EMBEDDING
+from jamie.pl.results import EMBEDDING
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known
-from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash, json_text
 from jamie.runs.finishing import Finishing, proved_writable
 from jamie.runs.layouts import Layouts, layouts_of
-from jamie.runs.mudata_copies import without_cells
 from jamie.runs.results import (
     cell_columns,
     embedded_mudata,
@@ -47,6 +45,9 @@ from jamie.training.device import device_for
 
 if TYPE_CHECKING:
     from mudata import MuData
+
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash, json_text
+from jamie.runs.mudata_copies import without_cells
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from jamie.core.errors import DataError
 from jamie.core.interfaces import Pairing
 from jamie.core.suggest import choose_from
 from jamie.data.annotations import cell_annotations
-from jamie.data.label_checks import Grouping, judge_grouping
+from jamie.data.checks.labels import Grouping, judge_grouping
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels

@@ -13,7 +13,7 @@ import pandas as pd
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import Dataset
 from jamie.correspondence.infer import Inference
-from jamie.correspondence.quality import Quality
+from jamie.correspondence.quality.assess import Quality
 from jamie.runs.directory import RunFolder
 
 FOLDER = "correspondence"

@@ -16,7 +16,7 @@ from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.imputed import Imputed
 from jamie.core.stack import consolidate_zarr, zarr_format
-from jamie.data.writable import Adjustments, writable_frame
+from jamie.data.writing.writable import Adjustments, writable_frame
 
 if TYPE_CHECKING:
     from anndata import AnnData

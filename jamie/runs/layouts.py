@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.threads import torch_threads_kept
-from jamie.correspondence.neighbors import nearest
-from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
+from jamie.correspondence.graphs.neighbors import nearest
+from jamie.pl.results import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.data.assemble import mudata_conventions
-from jamie.data.writable import Adjustments, writable_copy, writable_frame, writable_mapping
+from jamie.data.writing.writable import Adjustments, writable_copy, writable_frame, writable_mapping
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -20,7 +20,7 @@ from jamie.core.imputed import Imputed, ImputedRows
 from jamie.core.values import dense
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
-from jamie.data.writable import Adjustments, writable_frame
+from jamie.data.writing.writable import Adjustments, writable_frame
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.transfer import HELD_OUT, TRAIN
@@ -34,7 +34,7 @@ from jamie.model.imputing import (
     uncertainty_layers,
 )
 from jamie.model.trained import TrainedModel
-from jamie.pl.carried import SPLIT
+from jamie.pl.results import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.runs.tables import evaluation_tables
 from jamie.runs.finishing import Finishing

@@ -15,7 +15,7 @@ from jamie.core.explaining import Explanation
 from jamie.data.assemble import mudata_conventions
 from jamie.model.query import Query
 from jamie.model.store import load_model
-from jamie.pl.carried import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
+from jamie.pl.results import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.runs.tables import method_table, read_table, stage_table, storable
 from jamie.runs.explanation_files import load_explanations
 from jamie.runs.run import RESULT, require_run, require_whole

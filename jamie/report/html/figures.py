@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from jamie.report.figure_files import write_figure
 from jamie.report.figures import SECTIONS, Drawn
-from jamie.report.plots import write_figure
 from jamie.runs.directory import RunFolder
 
 PIXELS_PER_INCH = 116  # of the page: text of 8 points is then as high as the page's own small text
