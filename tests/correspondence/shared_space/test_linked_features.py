@@ -9,8 +9,8 @@ from scipy import sparse
 from scipy.stats import zscore
 
 from jamie.core.data import Block, View
+from jamie.correspondence.shared_space import linked_features
 from jamie.correspondence.shared_space.linked_features import linked_values
-from jamie.correspondence.shared_space.projection import linked_features
 
 
 def views(X, Y, weights):
