@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from jamie.core.errors import JamieError, SpecError
-from jamie.report.run_folder import json_text
 from jamie.report.tables import BEST, Block
+from jamie.runs.directory import json_text
 
 if TYPE_CHECKING:
     from jamie.commands.bench import BenchResult

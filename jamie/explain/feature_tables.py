@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from jamie.core.errors import DataError
-from jamie.data.matrices import read_frame
+from jamie.data.storage.matrices import read_frame
 
 
 def read_columns(file: Path, columns: Sequence[str], expected: str, where: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from jamie.core.labels import label_series
 from jamie.core.suggest import choose_from
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
-from jamie.data.written_names import found_name
+from jamie.data.writing.names import found_name
 from jamie.metrics.scopes import PREFERRED
 from jamie.spec import Spec, load_spec
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
-from jamie.data.files import reading
+from jamie.data.storage.files import reading
 from jamie.explain.feature_tables import read_columns
 
 COLUMNS = ("label", "feature")
