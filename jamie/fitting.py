@@ -34,12 +34,13 @@ from jamie.preprocess.prepare import Prepared, prepare
 from jamie.report.correspondence_files import load_inference, save_inference
 from jamie.report.run_folder import RunFolder
 from jamie.spec import Spec
-from jamie.training.aside import FEWEST
 from jamie.training.batches import mix
-from jamie.training.few_cells import say_what_few_cells_give
+from jamie.training.checkpoint import CheckpointFiles
+from jamie.training.few_cells import warn_of_few_cells
 from jamie.training.fit import train
 from jamie.training.loop import History
-from jamie.training.trust import learn_trust
+from jamie.training.uncertainty import fit_uncertainty
+from jamie.training.validation_split import MIN_CELLS
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ def _fit(
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
     if not refit:
-        say_what_few_cells_give(prepared, spec, context)
+        warn_of_few_cells(prepared, spec, context)
     with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
         verified = () if refit else verify_all(prepared, spec.correspondence.verify, context)
         inferer = spec.correspondence.infer.build() if spec.correspondence.infer else None
@@ -173,19 +174,19 @@ def _fit(
         quality = _assess(inference, prepared, inferer) if inferer and inference else {}
     with stage("training") as training:
         inferred = _trusted(inference, spec)
-        checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
+        checkpoints = CheckpointFiles(folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if folder else None
         training_cells = prepared.subset(split.train)
-        ensemble = train(training_cells.cells(), inferred, spec, context, checkpoint)
+        ensemble = train(training_cells.cells(), inferred, spec, context, checkpoints)
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
         _save(model, None if refit else folder)
     with stage("calibration"):
-        trust = learn_trust(model, training_cells, ensemble.asides, spec.evaluate.intervals.level, context)
-        model = replace(model, trust=trust)
+        uncertainty = fit_uncertainty(model, training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
+        model = replace(model, uncertainty=uncertainty)
         _save(model, None if refit else folder)
     preparation = together(preprocess.usage, correspondence.usage)
     outcomes = [_of_model(model, prepared, preparation, training.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
-        settings, left_out = spec.evaluate.intervals, [aside.calibration for aside in ensemble.asides]
+        settings, left_out = spec.evaluate.intervals, [one.calibration for one in ensemble.splits]
         plan = IntervalPlan(frozenset(settings.methods), settings.level, left_out)
         outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
     if not any(one.calibrations for one in outcomes):
@@ -256,7 +257,7 @@ def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, train
         latents=latents,
         imputed=imputed,
         chains=prepared.target_chains,
-        calibrations=model.trust.calibrations,
+        calibrations=model.uncertainty.calibrations,
     )
 
 
@@ -291,7 +292,7 @@ def _warn_of_intervals(spec: Spec) -> None:
         log.warning(
             "not scored for lack of intervals: %s; set training.calibration so high that each network does without "
             "%d matched cells or more",
-            *(", ".join(names), FEWEST),
+            *(", ".join(names), MIN_CELLS),
         )
 
 

@@ -22,7 +22,7 @@ from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.stored import names_modalities, read_stored, stored_cells, stored_modalities
 from jamie.data.written_names import found_name
 from jamie.metrics.transfer import NEW, Transfer
-from jamie.model.imputing import choose_direction
+from jamie.model.direction import choose_direction
 from jamie.model.query import Query, pairs_by_name
 from jamie.report.comparison import Comparison, compare
 from jamie.report.finished import FinishedRun
@@ -166,7 +166,7 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
     model = load(run.path).model
-    z = Query.of(model, modality, mdata, Context(seed=model.spec.seed), max_missing).embed()
+    z = Query.from_mudata(model, modality, mdata, Context(seed=model.spec.seed), max_missing).embed()
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
 
 

@@ -18,7 +18,7 @@ from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
 from jamie.fitting import REFIT, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
-from jamie.model.imputing import UNCERTAINTY
+from jamie.model.imputation import UNCERTAINTY_LAYERS
 from jamie.pipeline import require_same_data
 from jamie.report.carried import evaluation_tables, refresh
 from jamie.report.correspondence_files import load_inference
@@ -124,7 +124,7 @@ class _Files:
         self, method: str, source: str, target: str, rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
         adata = self.imputed(source, target)
-        lower, upper = UNCERTAINTY[1:] if method == OURS else bound_layers(method)
+        lower, upper = UNCERTAINTY_LAYERS[1:] if method == OURS else bound_layers(method)
         if lower not in adata.layers:
             return None
         order = self._order(adata, source, rows)

@@ -62,13 +62,13 @@ class Jamie(Method):
     def _embed_in_batches(
         self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]
     ) -> Mapping[str, NDArray[np.floating]]:
-        from jamie.model.apply import encode
+        from jamie.model.prediction import encode
 
         return {m: encode(self._networks[0], m, x, covariates.get(m)) for m, x in (scores or {}).items()}
 
     def _impute_in_batches(
         self, scores: NDArray[np.float32], source: str, target: str, covariates: NDArray[np.float32] | None
     ) -> NDArray[np.floating]:
-        from jamie.model.apply import impute
+        from jamie.model.prediction import impute
 
         return impute(self._networks, source, target, scores, covariates)

@@ -118,5 +118,5 @@ def _complete(path: Path, spec: Spec, mdata: MuData) -> None:
     context = Context(seed=spec.seed)
     model = load_model(path, "cpu")
     log.info("%s: laying out the cells, as the run had no report", path)
-    scores = {m: Query.of(model, m, mdata, context).read().scores for m in bare}
+    scores = {m: Query.from_mudata(model, m, mdata, context).read().scores for m in bare}
     complete_layouts(mdata, scores, context)

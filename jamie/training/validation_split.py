@@ -8,45 +8,43 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.training.sampler import by_pattern, matched_units
+from jamie.training.sampler import matched_units, rows_by_pattern
 
-FEWEST = 4  # cells set aside of a modality that say anything at all
+MIN_CELLS = 4  # of a modality, below which validation or calibration is left out
+_STAGE = "set aside"  # its name seeds the generator: another name would give other cells
 
 Indices = Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Aside:
-    """How the training cells are divided for one member of an ensemble.
+class ValidationSplit:
+    """Division of the training cells for one member of an ensemble: (k_m,) indices of each modality's cells.
 
     Parameters
     ----------
-    fitted
-        (k_m,) indices of each modality's cells that the weights are fitted on.
+    training
+        Cells that the weights are fitted on.
     validation
-        Those that decide when training stops and which state is kept.
+        Cells whose loss decides when training stops and which state is kept.
     calibration
-        Those that intervals are calibrated on; nothing else sees them.
+        Cells that intervals are calibrated on; nothing else uses them.
     """
 
-    fitted: Indices
+    training: Indices
     validation: Indices
     calibration: Indices
 
 
-def set_aside(
-    known: Correspondences,
-    validation: float,
-    calibration: float,
-    generator: np.random.Generator,
-    member: int = 0,
-    n_members: int = 1,
-) -> Aside:
-    """Divide the training cells; matched cells stay together, and cells with the same modalities divide alike.
+def split_training_cells(
+    known: Correspondences, validation: float, calibration: float, context: Context, n_members: int = 1
+) -> tuple[ValidationSplit, ...]:
+    """Divide the training cells anew for each member of an ensemble.
 
-    Members set aside different cells as far as there are enough, so that together they are fitted on all cells, and
-    calibrated on many. Where a part would hold fewer than `FEWEST` cells of a modality, nothing is set aside for it.
+    Matched cells stay together, and cells with the same modalities are divided in the same proportions. Members have
+    different validation and calibration cells as far as there are enough cells, so that together they are fitted on all
+    cells, and calibrated on many. A part that would hold fewer than `MIN_CELLS` cells of a modality is left empty.
 
     Parameters
     ----------
@@ -54,23 +52,25 @@ def set_aside(
         Known pairs of the training cells.
     validation, calibration
         Fractions, together below 1.
-    generator
-        The same for all members.
-    member, n_members
-        Which member of how many.
+    context
+        Gives the generator.
+    n_members
+        Size of the ensemble.
     """
-    units = matched_units(known)
+    units, generator = matched_units(known), context.at(_STAGE).generator()
     position = np.empty(len(units))
-    for rows in by_pattern(units):
+    for rows in rows_by_pattern(units):
         position[generator.permutation(rows)] = (np.arange(len(rows)) + generator.random()) / len(rows)
-    together = calibration + validation
-    turned = (position - member * min(together, 1 / n_members)) % 1
-    part = np.where(turned < calibration, 2, np.where(turned < together, 1, 0))
-    for which in (1, 2):
-        held = units[part == which]
-        if ((held >= 0).sum(axis=0) < FEWEST).any():
-            part[part == which] = 0
-    return Aside(*(_cells(units[part == which], known.modalities) for which in (0, 1, 2)))
+    held_out = calibration + validation
+    splits = []
+    for member in range(n_members):
+        rotated = (position - member * min(held_out, 1 / n_members)) % 1
+        parts = rotated >= held_out, (rotated >= calibration) & (rotated < held_out), rotated < calibration
+        for part in parts[1:]:
+            if ((units[part] >= 0).sum(axis=0) < MIN_CELLS).any():
+                parts[0][part], part[part] = True, False
+        splits.append(ValidationSplit(*(_cells(units[part], known.modalities) for part in parts)))
+    return tuple(splits)
 
 
 def _cells(units: NDArray[np.int64], modalities: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""How far cells are from the training cells, beside how far cells of the same kind are that were left out."""
+"""Novelty of cells: their distance to the training cells, ranked among the distances of held-out training cells."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ from jamie.correspondence.neighbors import nearest
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.pca import PCA
 
-COMPONENTS = 20  # leading directions in which cells are compared
+MAX_COMPONENTS = 20  # leading directions in which cells are compared
 NEIGHBORS = 10
-MOST_STORED = 2000  # training cells that others are compared with
-FEWEST = 20  # training cells
-FOLDS, ENOUGH = 5, 500  # parts of the training cells that are left out in turn, until so many cells were
-_MOST_VALUES = 2**26  # of the cells that preprocessing is fitted on again
-_MOST_CELLS = 20_000  # that directions are found from
-_ITSELF = 1e-4  # of the distance to the furthest neighbour, within which a stored cell is the very same cell
-BEYOND = 0.99  # quantile from which a cell counts as unlike the training cells
+MAX_REFERENCE_CELLS = 2000  # training cells that new cells are compared with
+MIN_CELLS = 20  # training cells
+FOLDS, ENOUGH_DISTANCES = 5, 500  # folds are held out in turn until there are so many distances
+_MAX_VALUES = 2**26  # of the cells that preprocessing is fitted on again
+_MAX_CELLS = 20_000  # that the directions are computed from
+_SAME_CELL = 1e-4  # of the distance to the furthest neighbor, within which a reference cell is the same cell
+OUT_OF_DISTRIBUTION = 0.99  # score from which a cell is called out-of-distribution
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Space:
-    """Leading directions of the training cells' scores, each divided by the root of its standard deviation.
+class _Projection:
+    """Leading principal components of the training cells' scores, each divided by the root of its standard deviation.
 
-    That is between scores as they are, in which the first direction counts for nearly all, and whitened ones, in which
-    noise counts as much; their common unit is divided out.
+    That is a compromise: unscaled, the first component would dominate the distances; whitened, noise would count as
+    much as signal. A common factor of all components is divided out.
 
     Parameters
     ----------
     center : (d,)
         Mean score.
     axes : (d, k)
-        Directions.
+        Scaled components.
     """
 
     center: Floats
     axes: Floats
 
     @classmethod
-    def of(cls, scores: NDArray[np.floating], most: int, units: Floats | None = None) -> _Space:
-        """Find at most so many directions of scores (n, d), each of which is multiplied by its unit (d,) first."""
+    def fit(cls, scores: NDArray[np.floating], n_components: int, weights: Floats | None = None) -> _Projection:
+        """Fit at most `n_components` to scores (n, d), each column multiplied by its weight (d,) first."""
         from sklearn.utils.extmath import randomized_svd
 
         center = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-        units = np.ones(len(center), np.float32) if units is None else units
-        k = min(most, *scores.shape)
-        _, roots, directions = randomized_svd((scores - center) * units, k, random_state=0)
+        weights = np.ones(len(center), np.float32) if weights is None else weights
+        k = min(n_components, *scores.shape)
+        _, roots, components = randomized_svd((scores - center) * weights, k, random_state=0)
         sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(scores))
-        axes = units[:, None] * directions.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
+        axes = weights[:, None] * components.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
         return cls(center, axes.astype(np.float32))
 
     def __call__(self, scores: NDArray[np.floating]) -> Floats:
@@ -70,57 +70,63 @@ class _Space:
 
 
 @dataclass(frozen=True)
-class CellDistance:
-    """Ranks cells by their mean distance to the nearest training cells.
+class NoveltyScore:
+    """Rank of a cell's mean distance to its nearest training cells among the distances of held-out training cells.
 
     Parameters
     ----------
-    space
-        In which distances are taken.
-    cells : (m, k)
+    projection
+        Space in which distances are computed.
+    reference : (m, k)
         Training cells in it.
-    usual : (r,)
-        Distances, sorted, of training cells that preprocessing, space and stored cells had been fitted without.
+    held_out : (r,)
+        Distances, sorted, of training cells that preprocessing, projection and reference were fitted without.
     """
 
-    space: _Space
-    cells: Floats
-    usual: Floats
+    projection: _Projection
+    reference: Floats
+    held_out: Floats
 
-    def quantiles(self, scores: NDArray[np.floating]) -> Floats:
-        """Part (n,) of the cells left out that are nearer to the training cells than cells of these scores (n, d).
+    def __call__(self, scores: NDArray[np.floating]) -> Floats:
+        """Fraction (n,) of the held-out cells that are nearer to the training cells than cells of scores (n, d).
 
-        New cells like those of the training spread evenly from 0 to 1; 0.99 and more is unlike anything seen. A
-        training cell is compared with the others, and ranked among them: preprocessing is fitted to its noise as well,
-        which takes it further from them than a new cell would be.
+        New cells of the training distribution spread evenly from 0 to 1; out-of-distribution cells have 0.99 and more.
+        A training cell is compared with the other training cells, and ranked among their distances: preprocessing is
+        fitted to its noise as well, which moves it further from them than a new cell would be.
         """
-        distances, itself = _distances(self.space(scores), self.cells)
-        return np.where(itself, _rank(distances, self.among_themselves), _rank(distances, self.usual))
+        distances, is_reference = _distances(self.projection(scores), self.reference)
+        return np.where(is_reference, _rank(distances, self.among_reference), _rank(distances, self.held_out))
 
     @cached_property
-    def among_themselves(self) -> Floats:
-        """Distances (m,), sorted, of the stored training cells from each other."""
-        return np.sort(_distances(self.cells, self.cells)[0])
+    def among_reference(self) -> Floats:
+        """Distances (m,), sorted, of the reference cells from each other."""
+        return np.sort(_distances(self.reference, self.reference)[0])
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Arrays from which `from_state` restores it."""
-        return {"center": self.space.center, "axes": self.space.axes, "cells": self.cells, "usual": self.usual}
+        """Arrays for `from_state`."""
+        projection = self.projection
+        return {
+            "center": projection.center,
+            "axes": projection.axes,
+            "reference": self.reference,
+            "held_out": self.held_out,
+        }
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Restore what `state` gave."""
-        return cls(_Space(arrays["center"], arrays["axes"]), arrays["cells"], arrays["usual"])
+        """Restore the result of `state`."""
+        return cls(_Projection(arrays["center"], arrays["axes"]), arrays["reference"], arrays["held_out"])
 
 
-def fit_distance(
+def fit_novelty_score(
     chain: Chain, X: Matrix, obs: pd.DataFrame, features: pd.Index, scores: NDArray[np.floating], context: Context
-) -> CellDistance | None:
-    """Learn from training cells how far new ones usually are; None where there are too few.
+) -> NoveltyScore | None:
+    """Fit the novelty score of a modality by cross-validation; None where there are too few training cells.
 
-    Principal components are fitted to the noise of the training cells too, so that new cells have smaller scores than
-    these, and may seem nearer to them than they are to each other. So parts of the training cells are left out in turn,
-    preprocessing is fitted anew on the others, and the distances of those left out are what is usual. A `pca` that
-    comes last is left to the directions that cells are compared in, which are then the leading components.
+    Principal components are fitted to the noise of the training cells too, so that new cells have smaller scores and
+    seem nearer to the training cells than these are to each other. So folds of the training cells are held out in turn,
+    preprocessing is fitted again on the others, and distances are those of the held-out cells. A `pca` that comes last
+    is replaced by the projection, whose directions are then the leading components.
 
     Parameters
     ----------
@@ -129,63 +135,64 @@ def fit_distance(
     X, obs, features
         Training cells (n, p) before preprocessing.
     scores : (n, d)
-        And after.
+        The same cells after preprocessing.
     context
-        Chooses the parts; its memory limit.
+        Random numbers of the folds, and the memory limit.
     """
     n = X.shape[0]
-    if n < FEWEST:
+    if n < MIN_CELLS:
         return None
-    steps, units = _before_components(chain)
-    most = min(COMPONENTS, scores.shape[1])  # as many directions as the model's own `pca` leaves, or none compares
+    steps, weights = _without_pca(chain)
+    n_components = min(MAX_COMPONENTS, scores.shape[1])  # no more than the model's own `pca` has
     order = context.generator().permutation(n)
-    usual: list[Floats] = []
-    for left_out in np.array_split(order, FOLDS):
-        rest = np.setdiff1d(order, left_out, assume_unique=True)
-        rest = np.sort(rest[: max(MOST_STORED, _MOST_VALUES // X.shape[1])])
-        again = Chain(deepcopy(steps), chain.name)
-        with _silent():
-            again.fit(X[rest], obs.iloc[rest], features, chain.panels)
-        space, cells = _stored(again.scores(X[rest], obs.iloc[rest], context), most, context)
-        some = left_out[:MOST_STORED]
-        usual.append(_distances(space(again.scores(X[some], obs.iloc[some], context)), cells)[0])
-        if sum(map(len, usual)) >= ENOUGH:
+    held_out: list[Floats] = []
+    for fold in np.array_split(order, FOLDS):
+        rest = np.setdiff1d(order, fold, assume_unique=True)
+        rest = np.sort(rest[: max(MAX_REFERENCE_CELLS, _MAX_VALUES // X.shape[1])])
+        refitted = Chain(deepcopy(steps), chain.name)
+        with _no_notices():
+            refitted.fit(X[rest], obs.iloc[rest], features, chain.panels)
+        projection, reference = _reference(refitted.scores(X[rest], obs.iloc[rest], context), n_components, context)
+        fold = fold[:MAX_REFERENCE_CELLS]
+        held_out.append(_distances(projection(refitted.scores(X[fold], obs.iloc[fold], context)), reference)[0])
+        if sum(map(len, held_out)) >= ENOUGH_DISTANCES:
             break
-    return CellDistance(*_stored(scores, most, context, units), np.sort(np.concatenate(usual)))
+    return NoveltyScore(*_reference(scores, n_components, context, weights), np.sort(np.concatenate(held_out)))
 
 
-def _before_components(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
-    """Return the steps but for a last `pca`, and the lengths (d,) of that one's scores in units of what it is given."""
+def _without_pca(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
+    """Return the steps without a last `pca`, and weights (d,) that restore the scale of its input in its scores."""
     if not chain.steps or not isinstance(chain.steps[-1], PCA):
         return chain.steps, None
     lengths: NDArray[np.float64] = np.linalg.norm(chain.steps[-1].affine()[0], axis=0)
     return chain.steps[:-1], (1 / lengths).astype(np.float32)
 
 
-def _stored(
-    scores: NDArray[np.floating], most: int, context: Context, units: Floats | None = None
-) -> tuple[_Space, Floats]:
-    """Return the space of some training cells, drawn at random, and these cells in it."""
+def _reference(
+    scores: NDArray[np.floating], n_components: int, context: Context, weights: Floats | None = None
+) -> tuple[_Projection, Floats]:
+    """Fit the projection on a random sample of training cells, and return it with the reference cells in it."""
     order = context.generator().permutation(len(scores))
-    space = _Space.of(scores[np.sort(order[:_MOST_CELLS])], most, units)
-    return space, space(scores[np.sort(order[:MOST_STORED])])
+    projection = _Projection.fit(scores[np.sort(order[:_MAX_CELLS])], n_components, weights)
+    return projection, projection(scores[np.sort(order[:MAX_REFERENCE_CELLS])])
 
 
-def _distances(z: Floats, cells: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Mean distance (n,) of each to the nearest cells, itself left out where it is among them, and whether it is."""
-    found = nearest(z, cells, min(NEIGHBORS, len(cells) - 1) + 1)[1]
-    itself = found[:, 0] <= _ITSELF * found[:, -1]
-    return np.asarray(np.where(itself, found[:, 1:].mean(axis=1), found[:, :-1].mean(axis=1)), np.float32), itself
+def _distances(z: Floats, reference: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Mean distance (n,) to the nearest other reference cells, and whether a cell is a reference cell itself."""
+    distances = nearest(z, reference, min(NEIGHBORS, len(reference) - 1) + 1)[1]
+    is_reference = distances[:, 0] <= _SAME_CELL * distances[:, -1]
+    means = np.where(is_reference, distances[:, 1:].mean(axis=1), distances[:, :-1].mean(axis=1))
+    return np.asarray(means, np.float32), is_reference
 
 
-def _rank(values: Floats, among: Floats) -> Floats:
-    """Part (n,) of sorted values that are smaller."""
-    return np.asarray(np.searchsorted(among, values, side="left") / len(among), np.float32)
+def _rank(values: Floats, ordered: Floats) -> Floats:
+    """Fraction (n,) of sorted values that are smaller."""
+    return np.asarray(np.searchsorted(ordered, values, side="left") / len(ordered), np.float32)
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """Keep what preprocessing says of the cells to itself: it was said when it was fitted on all of them."""
+def _no_notices() -> Iterator[None]:
+    """Silence the notices of preprocessing, which were given when it was fitted on all cells."""
     notices = logging.getLogger("jamie.preprocess")
     before = notices.level
     notices.setLevel(logging.ERROR)

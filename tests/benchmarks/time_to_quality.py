@@ -32,8 +32,8 @@ from jamie.core.scoring import ImputedPair
 from jamie.data.load import load_dataset
 from jamie.data.split import split_cells
 from jamie.metrics.pearson import Pearson
-from jamie.model.apply import impute
 from jamie.model.joint_vae import JointVAE
+from jamie.model.prediction import impute
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.spec import Spec, expand, load_spec
 from jamie.spec.sections import EVERY

@@ -1,10 +1,11 @@
-"""Cells set aside from a member's training."""
+"""Training, validation and calibration cells of the members of an ensemble."""
 
 import numpy as np
 import pytest
 
+from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.training.aside import set_aside
+from jamie.training.validation_split import split_training_cells
 
 
 def known(n_pairs=60, n_a=100, n_b=80):
@@ -14,38 +15,38 @@ def known(n_pairs=60, n_a=100, n_b=80):
     return Correspondences({"a": n_a, "b": n_b}, {("a", "b"): pairs})
 
 
-def parts(member=0, n_members=1, validation=0.1, calibration=0.2, **sizes):
-    generator = np.random.default_rng(3)
-    return set_aside(known(**sizes), validation, calibration, generator, member, n_members)
+def splits(n_members=1, validation=0.1, calibration=0.2):
+    return split_training_cells(known(), validation, calibration, Context(seed=3), n_members)
 
 
 def test_every_cell_is_in_one_part_and_partners_are_in_the_same():
-    aside = parts()
+    (split,) = splits()
     for m, n in (("a", 100), ("b", 80)):
-        together = np.concatenate([part[m] for part in (aside.fitted, aside.validation, aside.calibration)])
+        together = np.concatenate([part[m] for part in (split.training, split.validation, split.calibration)])
         assert sorted(together) == list(range(n))
-    for part in (aside.fitted, aside.validation, aside.calibration):
+    for part in (split.training, split.validation, split.calibration):
         paired_a = part["a"][part["a"] < 60]
         assert sorted(59 - paired_a) == part["b"][part["b"] < 60].tolist()
 
 
-def test_matched_and_unmatched_cells_divide_alike():
-    aside = parts()
-    assert [(aside.calibration["a"] < 60).sum(), (aside.calibration["a"] >= 60).sum()] == [12, 8]
-    assert [(aside.validation["a"] < 60).sum(), (aside.validation["a"] >= 60).sum()] == [6, 4]
+def test_matched_and_unmatched_cells_are_divided_in_the_same_proportions():
+    (split,) = splits()
+    assert [(split.calibration["a"] < 60).sum(), (split.calibration["a"] >= 60).sum()] == [12, 8]
+    assert [(split.validation["a"] < 60).sum(), (split.validation["a"] >= 60).sum()] == [6, 4]
 
 
-def test_members_set_aside_different_cells_while_there_are_enough():
-    three = [parts(member, 3) for member in range(3)]
-    aside = np.concatenate([np.concatenate([one.validation["a"], one.calibration["a"]]) for one in three])
-    assert len(np.unique(aside)) == len(aside) == 90
-    for one in (parts(member, 8) for member in range(8)):
-        assert len(one.calibration["a"]) == 20
-        assert not set(one.calibration["a"]) & set(one.validation["a"])
-    every = np.concatenate([parts(member, 8).calibration["a"] for member in range(8)])
-    assert set(every) == set(range(100))
+def test_members_have_different_validation_cells_while_there_are_enough():
+    held_out = np.concatenate([np.concatenate([one.validation["a"], one.calibration["a"]]) for one in splits(3)])
+    assert len(np.unique(held_out)) == len(held_out) == 90
+    eight = splits(8)
+    for split in eight:
+        assert len(split.calibration["a"]) == 20
+        assert not set(split.calibration["a"]) & set(split.validation["a"])
+    assert set(np.concatenate([split.calibration["a"] for split in eight])) == set(range(100))
 
 
 @pytest.mark.parametrize("fractions", [{"validation": 0.0, "calibration": 0.0}, {"validation": 0.02}])
-def test_nothing_is_set_aside_where_it_would_be_too_few(fractions):
-    assert len(parts(**fractions).validation["a"]) == 0
+def test_a_part_that_would_have_too_few_cells_is_empty(fractions):
+    (split,) = splits(**fractions)
+    assert len(split.validation["a"]) == 0
+    assert len(split.training["a"]) == 100 - len(split.calibration["a"])

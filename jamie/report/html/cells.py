@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_LEVELS, MOST_COLUMNS = 60, 6  # of columns that are neither labels nor written by the run
 FEW_ENOUGH = 20_000  # features of which the variance is computed
 NO_PARTNER, NOT_SHOWN, SAME_NAME = -1, -2, -3
-OURS_OBS = {"jamie_split": "training or held out", "jamie_match_score": "match score", "jamie_distance": "distance"}
+OURS_OBS = {"jamie_split": "training or held out", "jamie_match_score": "match score", "jamie_novelty": "novelty"}
 
 Imputer = Callable[[str, str], "AnnData | None"]
 Colours = Callable[[Sequence[str]], Mapping[str, str]]

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from jamie.core.context import Context
 from jamie.core.interfaces import Report
-from jamie.model.imputing import IMPUTABILITY
+from jamie.model.imputation import IMPUTABILITY
 from jamie.pl.style import label_colours
 from jamie.report.ending import PAGE
 from jamie.report.figures import run_figures
