@@ -45,8 +45,8 @@ class Outcome:
         Why there is no result.
     inductive
         Whether it treats cells that it was not fitted on.
-    told_labels
-        Whether it was told the labels: a control, no method to use.
+    uses_labels
+        Whether it reads the labels of the cells that it imputes from: a control, no method to use.
     preparation, training
         Time and memory of each. The preprocessing, which all methods share, is part of every preparation.
     latents
@@ -65,7 +65,7 @@ class Outcome:
     status: Literal["done", "refused", "failed"] = "done"
     reason: str = ""
     inductive: bool = True
-    told_labels: bool = False
+    uses_labels: bool = False
     preparation: Usage | None = None
     training: Usage | None = None
     latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
@@ -215,7 +215,7 @@ def left_out(name: str, ref: Ref[Method], error: BaseException) -> Outcome:
 def _outcome(name: str, ref: Ref[Method]) -> Outcome:
     """Return what is known of a method before it is fitted."""
     cls: type[Method] = ref.cls
-    return Outcome(name, ref.name, plain(ref.params), inductive=cls.inductive, told_labels="labels" in cls.needs)
+    return Outcome(name, ref.name, plain(ref.params), inductive=cls.inductive, uses_labels="labels" in cls.needs)
 
 
 def together(first: Usage, second: Usage) -> Usage:

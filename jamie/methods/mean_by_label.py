@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class MeanByLabel(Method):
-    """Control that is told the labels: imputes the mean of the training cells of the same label.
+    """Control that uses the labels: imputes the mean of the training cells of the same label.
 
     Whoever imputes no better has learned which type a cell is, and nothing of the cell itself. It needs no pairs. A
     cell without a label, or with one that no training cell of the target has, is given the mean of all of them.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from jamie.core.data import Matrix
 from jamie.core.panels import Borrowing
 from jamie.core.values import column_means
-from jamie.data.absent import zero_cells
-from jamie.data.checks import largest_count
+from jamie.data.checks.modalities import largest_count
+from jamie.data.unmeasured.absent import zero_cells
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 

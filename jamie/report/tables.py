@@ -49,7 +49,7 @@ def comparison_table(
     """Lay out the headline metrics of methods and runs, then their time and memory.
 
     There is a block for each scope and two modalities, and for each direction where a metric has a headline in both.
-    An arrow says which values are better, ``*`` marks the best of several; methods that are told the labels do not
+    An arrow says which values are better, ``*`` marks the best of several; methods that use the labels do not
     compete. A metric that is to be near a level has neither. A block that would be wider than `width` is divided. One
     method of one run has metrics as rows and scopes as columns.
 
@@ -64,7 +64,7 @@ def comparison_table(
     """
     records, methods = list(records), list(methods)
     names = _row_names([*records, *methods])
-    told = {_row(method) for method in methods if method.get("told_labels")}
+    told = {_row(method) for method in methods if method.get("uses_labels")}
     blocks = []
     alone: dict[str, dict[str, dict[str, str]]] = {}  # by modalities and metric
     for place, chosen in _by_place(records).items():
@@ -259,4 +259,4 @@ def _note(method: Mapping[str, Any]) -> str:
     """Why there is no result, or what helps the method that helps no other."""
     if method.get("status", "done") != "done":
         return f"{method['status']}: {' '.join(str(method.get('reason') or '').split())}"
-    return "is told the labels" if method.get("told_labels") else ""
+    return "uses the labels" if method.get("uses_labels") else ""

@@ -56,7 +56,7 @@ def tables():
     """Tables of a run, as a MuData carries them."""
     stages = pd.DataFrame({"stage": ["data", "training"], "seconds": [1.0, 8.0], "peak_memory_mib": [512.0, 1024.0]})
     methods = pd.DataFrame({"method": ["jamie", "knn"], "component": ["jamie", "knn"], "status": ["done", "done"]})
-    methods = methods.assign(reason="", inductive=True, told_labels=False, embeds=True, imputes=True)
+    methods = methods.assign(reason="", inductive=True, uses_labels=False, embeds=True, imputes=True)
     seconds = {"preparation_seconds": [1.0, 2.0], "training_seconds": [8.0, 0.5]}
     methods = methods.assign(**seconds, preparation_mib=100.0, training_mib=[300.0, 200.0])
     history = pd.DataFrame({"member": [0, 0, 1, 1], "epoch": [0, 1, 0, 1], "total": [4.0, 2.0, 5.0, 3.0]})

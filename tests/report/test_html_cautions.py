@@ -24,7 +24,7 @@ def record(metric, value, method="jamie", scope="held_out_cells", n_cells=300, h
 
 
 def method(name, status="done", **fields):
-    return {"method": name, "status": status, "reason": "", "told_labels": False, **fields}
+    return {"method": name, "status": status, "reason": "", "uses_labels": False, **fields}
 
 
 def files(**fields):
@@ -92,9 +92,9 @@ def test_small_differences_and_methods_told_of_labels():
     near = files(posterior={}, metrics=(record("pearson", 0.6), record("pearson", 0.605, "ridge")))
     assert texts(near) == []
     metrics = (record("pearson", 0.6), record("pearson", 0.7, "mean_by_label"))
-    told = files(posterior={}, metrics=metrics, methods=(method("jamie"), method("mean_by_label", told_labels=True)))
+    told = files(posterior={}, metrics=metrics, methods=(method("jamie"), method("mean_by_label", uses_labels=True)))
     (one,) = cautions(told, {})
-    assert one.detail == "It is told the labels: much of what is imputed may be the type of the cell."
+    assert one.detail == "It uses the labels: much of what is imputed may be the type of the cell."
 
 
 def test_a_metric_of_which_less_is_better():

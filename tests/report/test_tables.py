@@ -3,8 +3,8 @@ import re
 
 import pytest
 
+from jamie.console.errors import print_blocks
 from jamie.report.tables import WIDTH, comparison_table
-from jamie.terminal import print_blocks
 
 LATENT = {"label_transfer_accuracy": True, "foscttm": False, "silhouette": True, "modality_mixing": True}
 IMPUTED = {"pearson": True, "spearman": True, "auroc": True, "mse": False, "r2": True, "js_distance": False}
@@ -77,9 +77,9 @@ def test_values_that_read_the_same_are_equally_good_and_those_without_a_value_do
 
 def test_a_method_that_is_told_the_labels_does_not_compete():
     records = [record("r2", value, method) for method, value in (("knn", 0.1), ("ridge", 0.2), ("control", 0.9))]
-    block, _, notes = comparison_table(records, [cost("knn"), cost("ridge"), cost("control", told_labels=True)])
+    block, _, notes = comparison_table(records, [cost("knn"), cost("ridge"), cost("control", uses_labels=True)])
     assert [row["r2 ↑"] for row in block.rows] == ["0.100", "0.200*", "0.900"]
-    assert notes.rows == [{"method": "control", "note": "is told the labels"}]
+    assert notes.rows == [{"method": "control", "note": "uses the labels"}]
 
 
 @pytest.mark.parametrize(

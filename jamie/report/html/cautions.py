@@ -93,7 +93,7 @@ def _not_aligned(run: RunFiles) -> Iterator[Caution]:
 
 
 def _beaten(run: RunFiles) -> Iterator[Caution]:
-    """Where another method imputes or aligns better, told the labels or not."""
+    """Where another method imputes or aligns better, whether it uses the labels or not."""
     records = headlines(run.metrics)
     for metric in dict.fromkeys(one["metric"] for one in records if not one["metric"].startswith("interval_")):
         lost: dict[str, list[str]] = {}
@@ -108,8 +108,8 @@ def _beaten(run: RunFiles) -> Iterator[Caution]:
         for method, where in lost.items():
             yield Caution(
                 f"{method} does better than the model by {guide_of(metric).title}: {'; '.join(where)}.",
-                "It is told the labels: much of what is imputed may be the type of the cell."
-                if method in run.told_labels
+                "It uses the labels: much of what is imputed may be the type of the cell."
+                if method in run.methods_using_labels
                 else "Training longer, or other settings, may help; else use the simpler method for this.",
             )
 

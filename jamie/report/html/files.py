@@ -12,8 +12,8 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
-from jamie.report.finished import require_run
-from jamie.report.run_folder import EVENTS, MANIFEST, RESOLVED
+from jamie.runs.directory import EVENTS, MANIFEST, RESOLVED
+from jamie.runs.run import require_run
 
 Record = Mapping[str, Any]
 
@@ -80,9 +80,9 @@ class RunFiles:
         return list(self.pairing.get("cells", {}))
 
     @property
-    def told_labels(self) -> set[str]:
-        """Methods that were told the labels."""
-        return {one["method"] for one in self.methods if one.get("told_labels")}
+    def methods_using_labels(self) -> set[str]:
+        """Names of the methods that use the labels."""
+        return {one["method"] for one in self.methods if one.get("uses_labels")}
 
     @property
     def stopped_early(self) -> bool:

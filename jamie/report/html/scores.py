@@ -108,7 +108,7 @@ def tiles(run: RunFiles, share: Callable[[Record], float | None] = lambda record
     ordered = sorted(metrics, key=lambda metric: metric in NOT_FIRST)
     if not run.stopped_early:
         ordered = [metric for metric in ordered if metric not in NOT_FIRST]
-    found = [_tile(in_main_scope(records, metric), run.told_labels, share) for metric in ordered]
+    found = [_tile(in_main_scope(records, metric), run.methods_using_labels, share) for metric in ordered]
     return found[:MOST_TILES]
 
 
@@ -140,7 +140,7 @@ def _line(ours: Record, directed: bool, best: Record | None, share: float | None
 
 
 def best_other(ours: Record, records: Sequence[Record], told: set[str]) -> Record | None:
-    """Return the best of the other methods at the same; those that are told the labels do not compete."""
+    """Return the best of the other methods at the same; those that use the labels do not compete."""
     others = [
         one
         for one in records
