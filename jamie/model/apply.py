@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jamie.core.panels import Borrowing, partly
+from jamie.core.panels import SubstituteBatches, project_measured
 from jamie.model.joint_vae import JointVAE
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -37,7 +37,7 @@ def decode(
     modality: str,
     latents: Floats,
     covariates: Floats | None = None,
-    borrowing: Borrowing | None = None,
+    borrowing: SubstituteBatches | None = None,
 ) -> Floats:
     """Preprocessed values (n, t) of one modality, from latents (n, L) of any; counts at the training cells' median.
 
@@ -55,7 +55,7 @@ def decode(
         if len(rows):
             told = np.tile(borrowing.mixtures[batch], (len(rows), 1))
             elsewhere = decode(network, modality, latents[rows], told)
-            values[rows] = elsewhere + partly(values[rows] - elsewhere, part)
+            values[rows] = elsewhere + project_measured(values[rows] - elsewhere, part)
     return values
 
 
@@ -65,7 +65,7 @@ def impute(
     target: str,
     scores: Floats,
     covariates: Floats | None = None,
-    borrowing: Borrowing | None = None,
+    borrowing: SubstituteBatches | None = None,
 ) -> Floats:
     """Preprocessed values (n, t) of one modality, from cells (n, d) of another: the mean over an ensemble."""
     mean = decode(networks[0], target, encode(networks[0], source, scores, covariates), covariates, borrowing)
@@ -82,7 +82,7 @@ def draws(
     scores: Floats,
     covariates: Floats | None,
     generator: np.random.Generator,
-    borrowing: Borrowing | None = None,
+    borrowing: SubstituteBatches | None = None,
 ) -> Iterator[Floats]:
     """Yield values (n, t) decoded from latents that are drawn from each member's posterior, `DRAWS` or more in all.
 

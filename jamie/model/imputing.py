@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Imputation
 from jamie.core.errors import DataError
-from jamie.core.imputed import Imputed, ImputedRows
-from jamie.core.values import dense
+from jamie.core.imputation import ImputedChunk, LazyImputation
+from jamie.core.matrix import to_dense
 from jamie.data.blocks import reads_raw
 from jamie.model.apply import draws
 from jamie.model.query import Query
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def imputed_query(
     query: Query, target: str, features: Iterable[str] | None = None, intervals: bool | None = None
-) -> Imputed:
+) -> LazyImputation:
     """Impute new cells.
 
     Parameters
@@ -64,15 +64,15 @@ def imputed_query(
         layers = ()
     strangers = _Strangers(source)
 
-    def rows(some: slice) -> ImputedRows:
+    def rows(some: slice) -> ImputedChunk:
         cells = query.read(some)
         found = imputation(model, source, target, cells.scores, cells.covariates, columns, intervals=bool(layers))
         obs = cell_distance(model, source, cells.scores)
         strangers.count(obs.get(DISTANCE))
-        imputed = ImputedRows(found.mean, found.uncertainty, obs)
+        imputed = ImputedChunk(found.mean, found.uncertainty, obs)
         return imputed if cells.absent is None else imputed.without(cells.absent)
 
-    return Imputed(
+    return LazyImputation(
         obs=query.obs,
         var=imputability(model, source, target, pd.DataFrame(index=names), columns),
         layers=layers,
@@ -127,14 +127,14 @@ def imputation(
         Whether to give them.
     """
     in_units = model.require(target).target_chain.inverse(columns)
-    mean = dense(in_units(model.impute_scores(source, target, scores, covariates)))
+    mean = to_dense(in_units(model.impute_scores(source, target, scores, covariates)))
     calibration = model.trust.calibrations.get((source, target))
     if calibration is None or not intervals:
         return Imputation(mean)
     calibration = calibration if columns is None else calibration.subset(columns)
     generator = Context(seed=model.spec.seed, stage="draws").generator()
     drawn = draws(model.networks, source, target, scores, covariates, generator, model.borrowing.get(target))
-    variance = variance_of(dense(in_units(one)) for one in drawn)
+    variance = variance_of(to_dense(in_units(one)) for one in drawn)
     return Imputation(mean, calibration.sd(mean, variance), *calibration.intervals(mean))
 
 

@@ -17,7 +17,7 @@ from safetensors import torch as tensors_io
 
 from jamie.core.batch_key import BatchKey
 from jamie.core.errors import OutputError
-from jamie.core.files import readable, replaced
+from jamie.core.files import replace_atomically, set_default_permissions
 from jamie.model.build import build_model
 from jamie.model.trained import TrainedModality, TrainedModel
 from jamie.preprocess.chain import Chain
@@ -55,17 +55,17 @@ def save_model(model: TrainedModel, folder: Path) -> None:
             arrays[f"{i}.measured_in"] = modality.measured_in
     arrays |= {f"{TRUST}{k}": v for k, v in model.trust.state(list(model.modalities)).items()}
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING)
-    readable(folder / PREPROCESSING)
+    set_default_permissions(folder / PREPROCESSING)
     weights = {
         f"{i}.{k}": v.detach().cpu().contiguous()
         for i, network in enumerate(model.networks)
         for k, v in network.state_dict().items()
     }
     tensors_io.save_file(weights, folder / WEIGHTS)
-    readable(folder / WEIGHTS)
+    set_default_permissions(folder / WEIGHTS)
     plain = {
         "format": FORMAT,
-        "spec": model.spec.plain() | {"data": None},
+        "spec": model.spec.to_plain() | {"data": None},
         "modalities": described,
         "members": len(model.networks),
         "batches": model.batches and {"column": model.batches.column, "categories": list(model.batches.categories)},
@@ -84,7 +84,7 @@ def save_anew(model: TrainedModel, folder: Path, *, overwrite: bool) -> None:
     if folder.exists() and not (overwrite and (folder / DESCRIPTION).is_file()):
         fix = "give another folder" if overwrite else "give another folder, or overwrite=True"
         raise OutputError("exists already", where=str(folder), fix=fix)
-    with replaced(folder) as partial:
+    with replace_atomically(folder) as partial:
         partial.mkdir()
         save_model(model, partial)
 

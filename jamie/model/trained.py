@@ -20,8 +20,8 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.labels import as_labels
-from jamie.core.panels import Borrowing
-from jamie.core.values import column_means
+from jamie.core.matrix import column_means
+from jamie.core.panels import SubstituteBatches
 from jamie.data.checks.modalities import largest_count
 from jamie.data.unmeasured.absent import zero_cells
 from jamie.model.apply import blocks, encode, impute, some, tensor
@@ -87,7 +87,7 @@ class TrainedModality:
             zeros_absent=_zeros_absent(data.input.X[train]),
         )
 
-    def borrowing(self) -> Borrowing | None:
+    def borrowing(self) -> SubstituteBatches | None:
         """Return which batches lack features of the target, and whence these are borrowed; None where none does."""
         if self.measured_in is None:
             return None
@@ -96,7 +96,7 @@ class TrainedModality:
         mixtures = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1)
         batches = np.flatnonzero(lacking.any(axis=1) & (shared.sum(axis=1) > 0))
         parts = {int(batch): self.target_chain.measured_part(self.measured_in[batch]) for batch in batches}
-        return Borrowing(mixtures.astype(np.float32), parts) if parts else None
+        return SubstituteBatches(mixtures.astype(np.float32), parts) if parts else None
 
 
 def _zeros_absent(X: Matrix) -> bool:
@@ -222,7 +222,7 @@ class TrainedModel:
         return impute(self.networks, source, target, scores, covariates, self.borrowing.get(target))
 
     @cached_property
-    def borrowing(self) -> Mapping[str, Borrowing]:
+    def borrowing(self) -> Mapping[str, SubstituteBatches]:
         """Of the modalities of which some batches lack features."""
         found = {m: one.borrowing() for m, one in self.modalities.items()}
         return {m: one for m, one in found.items() if one is not None}

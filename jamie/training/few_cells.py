@@ -71,7 +71,7 @@ def _intervals(known: Correspondences, spec: Spec, context: Context) -> str:
         return ""
     sizes = (training.validation, training.calibration)
     drawn = [
-        set_aside(known, *sizes, context.at("set aside").generator(), member, training.ensemble).calibration
+        set_aside(known, *sizes, context.for_stage("set aside").generator(), member, training.ensemble).calibration
         for member in range(training.ensemble)
     ]
     left_out = [

@@ -88,7 +88,7 @@ def train(
     terms = _checked(spec, inferred is not None)
     networks, histories, asides = [], [], []
     for member in range(section.ensemble):
-        generator = context.at("set aside").generator()
+        generator = context.for_stage("set aside").generator()
         aside = set_aside(cells.known, section.validation, section.calibration, generator, member, section.ensemble)
         surroundings = _of_member(context, member, spec)
         file = checkpoint.with_stem(f"{checkpoint.stem}.{member}") if checkpoint and member else checkpoint
@@ -111,7 +111,7 @@ def _of_member(context: Context, member: int, spec: Spec) -> Context:
         context.progress(stage, before + done, total, values)
 
     stage = f"training {member}" if member else "training"
-    return replace(context.at(stage), progress=progress)
+    return replace(context.for_stage(stage), progress=progress)
 
 
 def _trainer(
@@ -129,8 +129,10 @@ def _trainer(
     frequencies = {m: values[aside.fitted[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
     start_decoders(model, cells, aside.fitted)
-    objective = Objective({name: _term(term, firmness) for name, term in terms.items()}, horizon=section.least_epochs)
-    sampling = context.at(context.stage.replace("training", "sampling"))
+    objective = Objective(
+        {name: _term(term, firmness) for name, term in terms.items()}, horizon=section.resolved_min_epochs
+    )
+    sampling = context.for_stage(context.stage.replace("training", "sampling"))
     sampler, batches = _source(cells, inferred, aside.fitted, spec, section.batch_size, sampling)
     validation = []
     if all(len(index) for index in aside.validation.values()):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
 from jamie.model.apply import draws, impute
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
@@ -46,7 +46,7 @@ def learn_trust(model: TrainedModel, cells: Prepared, asides: Sequence[Aside], l
     context
         Randomness and memory limit.
     """
-    context = context.at("trust")
+    context = context.for_stage("trust")
     found = {pair: _calibrated(model, cells, pair, asides, level, context) for pair in permutations(cells.scores, 2)}
     distances = {
         m: fit_distance(cells.chains[m], data.input.X, data.obs, data.input.features, cells.scores[m], context)
@@ -78,7 +78,7 @@ def _calibrated(
     def variance(rows: Indices) -> Floats | None:
         in_units = model.require(target).target_chain.inverse()
         drawn = draws(model.networks, source, target, *given(rows), context.generator(), model.borrowing.get(target))
-        return variance_of(dense(in_units(one)) for one in drawn)
+        return variance_of(to_dense(in_units(one)) for one in drawn)
 
     left_out = [aside.calibration[source] for aside in asides]
     return calibrate_direction(cells, direction, left_out, predict, level, variance)
@@ -134,7 +134,7 @@ def calibrate_direction(
         total[mine] += predict(member, rows[mine])
         count[mine] += 1
     return calibrate(
-        dense(cells.target_chains[target].inverse_transform(total / count)),
+        to_dense(cells.target_chains[target].inverse_transform(total / count)),
         block.X[columns],
         level=level,
         support=support_of(block.X),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.values import column_range, row_blocks, stored_values
+from jamie.core.matrix import column_range, row_chunks, stored_values
 from jamie.trust.calibration import Calibration, expected_residual
 
 SHRINKAGE = 20  # the slope that n residuals suggest counts n / (n + 20) of itself
@@ -33,7 +33,7 @@ def support_of(X: Matrix) -> tuple[float, float]:
         return -np.inf, np.inf
     values = stored_values(X)
     whole = high == 1 and all(
-        (np.isin(values[rows], (0, 1)) | np.isnan(values[rows])).all() for rows in row_blocks(len(values), 1)
+        (np.isin(values[rows], (0, 1)) | np.isnan(values[rows])).all() for rows in row_chunks(len(values), 1)
     )
     return 0.0, 1.0 if whole else np.inf
 
