@@ -16,8 +16,8 @@ from jamie.commands.run import to_mudata
 from jamie.commands.transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explanation
-from jamie.core.files import written_whole
+from jamie.core.explanation import Explanation
+from jamie.core.files import write_atomically
 from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
@@ -35,7 +35,7 @@ from jamie.runs.layouts import layouts_of
 from jamie.runs.results import joint_embedding
 from jamie.runs.tables import history_table
 from jamie.spec import Spec, load_single
-from jamie.spec.short import dotted
+from jamie.spec.short import to_dotted_keys
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class JAMIE:
         progress: Progress | None = None,
         **settings: Any,
     ) -> None:
-        self.spec: Spec = load_single(spec, dotted(settings) | dict(overrides or {}), reads_data=False)
+        self.spec: Spec = load_single(spec, to_dotted_keys(settings) | dict(overrides or {}), reads_data=False)
         self._progress = progress
         self._fitted: Fitted | None = None
         self._model: TrainedModel | None = None
@@ -209,7 +209,7 @@ class JAMIE:
         imputed = impute_query(of(self.model, source, data, context, max_missing), to, features, intervals)
         if out is None:
             return imputed_anndata(imputed, context)
-        with written_whole(Path(out), SUFFIXES, overwrite) as partial:
+        with write_atomically(Path(out), SUFFIXES, overwrite) as partial:
             save_imputed(imputed, partial, context)
         return None
 
@@ -290,7 +290,7 @@ class JAMIE:
         require_class(mdata, "explain", "MuData")
         chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
         subject = explained(self.model, mdata, partial(self._split, mdata), context, max_missing)
-        return chosen.explain(subject, context.at(f"explain {chosen.name}"))
+        return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
 
     def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
         self.model.require(modality)
@@ -341,7 +341,7 @@ class JAMIE:
         save_model_folder(self.model, Path(folder), overwrite=overwrite)
 
     def _context(self) -> Context:
-        return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).telling(self._progress)
+        return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).with_progress(self._progress)
 
 
 def load(folder: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:

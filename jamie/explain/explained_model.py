@@ -13,7 +13,7 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.data import Block, Dataset, Matrix, Split
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable, Floats
+from jamie.core.explanation import Explainable, Floats
 from jamie.model.direction import target_columns
 from jamie.model.trained import TrainedModel
 

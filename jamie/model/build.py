@@ -54,8 +54,8 @@ def set_size_defaults(spec: Spec, n_cells: Mapping[str, int]) -> Spec:
     modalities = {}
     for m, n in n_cells.items():
         settings = spec.modality(m)
-        encoder = replace(settings.encoder, params=settings.encoder.cls.sized(settings.encoder.params, n))
-        decoder = replace(settings.decoder, params=settings.decoder.cls.sized(settings.decoder.params, n))
+        encoder = replace(settings.encoder, params=settings.encoder.cls.complete_params(settings.encoder.params, n))
+        decoder = replace(settings.decoder, params=settings.decoder.cls.complete_params(settings.decoder.params, n))
         modalities[m] = replace(settings, encoder=encoder, decoder=decoder)
     return replace(spec, modalities={**spec.modalities, **modalities})
 
@@ -63,10 +63,10 @@ def set_size_defaults(spec: Spec, n_cells: Mapping[str, int]) -> Spec:
 def start_decoders(network: JointVAE, cells: Cells, training: Mapping[str, NDArray[np.int64]]) -> None:
     """Start the decoders that support it at the mean and variance of each feature over the cells at `training`."""
     for m, decoder in zip(network.modalities, network.decoders, strict=True):
-        if isinstance(decoder, Decoder) and type(decoder).start_at is not Decoder.start_at:
+        if isinstance(decoder, Decoder) and type(decoder).initialize_output is not Decoder.initialize_output:
             values = cells.targets[m][training[m]]
             if m in cells.size_factor:  # counts at the median depth
                 depth = cells.size_factor[m][training[m]]
                 values /= np.where(depth > 0, depth, 1)
             moments = (values.mean(axis=0, dtype=np.float64), values.var(axis=0, dtype=np.float64))
-            decoder.start_at(*(torch.as_tensor(moment, dtype=torch.float32) for moment in moments))
+            decoder.initialize_output(*(torch.as_tensor(moment, dtype=torch.float32) for moment in moments))

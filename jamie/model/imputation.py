@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.imputed import Imputed, ImputedRows
+from jamie.core.imputation import ImputedChunk, LazyImputation
 from jamie.model.direction import target_columns
 from jamie.model.query import Query
 from jamie.model.trained import TrainedModel
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def impute_query(
     query: Query, target: str, features: Iterable[str] | None = None, intervals: bool | None = None
-) -> Imputed:
+) -> LazyImputation:
     """Impute new cells.
 
     Parameters
@@ -55,15 +55,15 @@ def impute_query(
         layers = ()
     warning = _NoveltyWarning(source)
 
-    def impute_rows(rows: slice) -> ImputedRows:
+    def impute_rows(rows: slice) -> ImputedChunk:
         cells = query.read(rows)
         values = model.impute(source, target, cells.scores, cells.covariates, columns, intervals=bool(layers))
         obs = novelty_column(model, source, cells.scores)
         warning.count(obs.get(NOVELTY))
-        imputed = ImputedRows(values.mean, values.uncertainty, obs)
+        imputed = ImputedChunk(values.mean, values.uncertainty, obs)
         return imputed if cells.absent is None else imputed.without(cells.absent)
 
-    return Imputed(
+    return LazyImputation(
         obs=query.obs,
         var=add_imputability(model, source, target, pd.DataFrame(index=names), columns),
         layers=layers,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jamie.core.batch import Posterior
-from jamie.core.panels import Borrowing, partly
+from jamie.core.panels import SubstituteBatches, project_measured
 from jamie.model.joint_vae import JointVAE
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -45,7 +45,7 @@ def decode(
     modality: str,
     latents: Floats,
     covariates: Floats | None = None,
-    borrowing: Borrowing | None = None,
+    borrowing: SubstituteBatches | None = None,
 ) -> Floats:
     """Preprocessed values (n, t) of one modality, from latents (n, L) of any; counts at the training cells' median.
 
@@ -60,7 +60,7 @@ def decode(
         if len(rows):
             mixture = np.tile(borrowing.mixtures[batch], (len(rows), 1))
             borrowed = decode(network, modality, latents[rows], mixture)
-            values[rows] = borrowed + partly(values[rows] - borrowed, part)
+            values[rows] = borrowed + project_measured(values[rows] - borrowed, part)
     return values
 
 
@@ -70,7 +70,7 @@ def impute(
     target: str,
     scores: Floats,
     covariates: Floats | None = None,
-    borrowing: Borrowing | None = None,
+    borrowing: SubstituteBatches | None = None,
 ) -> Floats:
     """Preprocessed values (n, t) of one modality, from cells (n, d) of another: the mean over an ensemble."""
     members = (
@@ -87,7 +87,7 @@ def sample_imputed(
     scores: Floats,
     covariates: Floats | None,
     generator: np.random.Generator,
-    borrowing: Borrowing | None = None,
+    borrowing: SubstituteBatches | None = None,
 ) -> Iterator[Floats]:
     """Yield values (n, t) decoded from samples of each member's posterior, at least `POSTERIOR_SAMPLES` in all.
 

@@ -17,8 +17,8 @@ from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.interfaces.pairing import Pairing
 from jamie.core.interfaces.preprocessor import nan_allowed
-from jamie.core.panels import lacking, with_rows
-from jamie.core.values import column_means, column_range, stored_values
+from jamie.core.matrix import column_means, column_range, stored_values
+from jamie.core.panels import mask_unmeasured, set_rows
 from jamie.data.align import find_features
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
@@ -165,8 +165,8 @@ class Query:
                     *(self.where, int(absent.sum()), len(absent)),
                 )
             self.absent[rows] = absent
-            block = replace(block, X=with_rows(block.X, absent, known.fill))
-        return block if known.chain.panels is None else replace(block, X=lacking(block.X, known.chain.panels))
+            block = replace(block, X=set_rows(block.X, absent, known.fill))
+        return block if known.chain.panels is None else replace(block, X=mask_unmeasured(block.X, known.chain.panels))
 
     def embed(self) -> NDArray[np.float32]:
         """Latent means (n, L) of all cells; NaN for those that were not measured."""

@@ -19,7 +19,7 @@ from safetensors import torch as tensors_io
 
 from jamie.core.batch_key import BatchKey
 from jamie.core.errors import OutputError
-from jamie.core.files import readable, replaced
+from jamie.core.files import replace_atomically, set_default_permissions
 from jamie.model.build import build_model
 from jamie.model.trained import TrainedModel
 from jamie.model.trained_modality import TrainedModality
@@ -40,16 +40,16 @@ def save_model(model: TrainedModel, folder: Path) -> None:
     arrays = _with_prefix(_UNCERTAINTY, model.uncertainty.state(list(model.modalities)))
     modalities = [_describe(name, known, f"{i}", arrays) for i, (name, known) in enumerate(model.modalities.items())]
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS)
-    readable(folder / ARRAYS)
+    set_default_permissions(folder / ARRAYS)
     weights: dict[str, torch.Tensor] = {}
     for i, network in enumerate(model.networks):
         weights |= _with_prefix(f"{i}", network.state_dict())
     tensors_io.save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, folder / WEIGHTS)
-    readable(folder / WEIGHTS)
+    set_default_permissions(folder / WEIGHTS)
     plain = {
         "format": FORMAT,
         "version": version("jamie-toolkit"),
-        "spec": model.spec.plain() | {"data": None},
+        "spec": model.spec.to_plain() | {"data": None},
         "modalities": modalities,
         "members": len(model.networks),
         "batches": model.batches and {"column": model.batches.column, "categories": list(model.batches.categories)},
@@ -68,7 +68,7 @@ def save_model_folder(model: TrainedModel, folder: Path, *, overwrite: bool) -> 
     if folder.exists() and not (overwrite and (folder / DESCRIPTION).is_file()):
         fix = "give another folder" if overwrite else "give another folder, or overwrite=True"
         raise OutputError("exists already", where=str(folder), fix=fix)
-    with replaced(folder) as partial:
+    with replace_atomically(folder) as partial:
         partial.mkdir()
         save_model(model, partial)
 

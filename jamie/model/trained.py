@@ -20,8 +20,8 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Imputation
 from jamie.core.errors import DataError
 from jamie.core.labels import as_labels
-from jamie.core.panels import Borrowing
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
+from jamie.core.panels import SubstituteBatches
 from jamie.model.joint_vae import JointVAE
 from jamie.model.prediction import chunks, encode, impute, posterior, running_variance, sample_imputed, to_device
 from jamie.model.trained_modality import TrainedModality
@@ -143,7 +143,7 @@ class TrainedModel:
         """Variance (n, p) of imputed values over members and posterior samples, in units; None of a single sample."""
         to_units, borrowing = self.require(target).target_chain.inverse(columns), self.borrowing.get(target)
         samples = sample_imputed(self.networks, source, target, scores, covariates, generator, borrowing)
-        return running_variance(dense(to_units(sample)) for sample in samples)
+        return running_variance(to_dense(to_units(sample)) for sample in samples)
 
     def impute(
         self,
@@ -171,7 +171,7 @@ class TrainedModel:
             Whether to add them.
         """
         to_units = self.require(target).target_chain.inverse(columns)
-        mean = dense(to_units(self.impute_scores(source, target, scores, covariates)))
+        mean = to_dense(to_units(self.impute_scores(source, target, scores, covariates)))
         calibration = self.uncertainty.calibrations.get((source, target))
         if calibration is None or not intervals:
             return Imputation(mean)
@@ -181,7 +181,7 @@ class TrainedModel:
         return Imputation(mean, calibration.sd(mean, variance), *calibration.intervals(mean))
 
     @cached_property
-    def borrowing(self) -> Mapping[str, Borrowing]:
+    def borrowing(self) -> Mapping[str, SubstituteBatches]:
         """Of the modalities of which a batch lacks features."""
         return {m: b for m, known in self.modalities.items() if (b := known.borrowing()) is not None}
 

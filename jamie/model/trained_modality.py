@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.data import Matrix
-from jamie.core.panels import Borrowing
-from jamie.core.values import column_means
+from jamie.core.matrix import column_means
+from jamie.core.panels import SubstituteBatches
 from jamie.data.checks.modalities import largest_count
 from jamie.data.unmeasured.absent import zero_cells
 from jamie.preprocess.chain import Chain
@@ -70,7 +70,7 @@ class TrainedModality:
             zeros_absent=_zeros_absent(data.input.X[train]),
         )
 
-    def borrowing(self) -> Borrowing | None:
+    def borrowing(self) -> SubstituteBatches | None:
         """Return which batches lack features of the target, and the mixture of batches to decode these as.
 
         None where no batch lacks any.
@@ -82,7 +82,7 @@ class TrainedModality:
         mixtures = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1)
         batches = np.flatnonzero(lacking.any(axis=1) & (shared.sum(axis=1) > 0))
         parts = {int(batch): self.target_chain.measured_part(self.measured_in[batch]) for batch in batches}
-        return Borrowing(mixtures.astype(np.float32), parts) if parts else None
+        return SubstituteBatches(mixtures.astype(np.float32), parts) if parts else None
 
 
 def _zeros_absent(X: Matrix) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.scoring import OURS
+from jamie.core.evaluation import MODEL_NAME
 from jamie.pl.direct_labels import label_points
 from jamie.pl.results import MissingResultError, methods_using_labels, select_scope, table
 from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels
@@ -51,7 +51,7 @@ def alignment(
     here = panels(1, ax, width=3.6, height=3.2)[0]
     using_labels = methods_using_labels(mdata)
     for method in scores.index:
-        ours = method == OURS
+        ours = method == MODEL_NAME
         colour = MODEL_COLOUR if ours else COLOURS[0]
         look: dict[str, Any] = {"s": 110 if ours else 34, "marker": "*" if ours else "o", "zorder": 3 if ours else 2}
         face = "white" if method in using_labels else colour

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import rows_of, table_of
 from jamie.pl.style import COLOURS, LINE, apply_style, panels, shorten, sort_labels
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.scoring import OURS
-from jamie.core.stack import layer_names
+from jamie.core.compat import layer_names
+from jamie.core.evaluation import MODEL_NAME
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
 from jamie.pl.results import MissingResultError, run_spec
 from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels, point_style
@@ -62,14 +62,14 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     return axes
 
 
-def interval_scores(cells: EvaluationCells, method: str = OURS) -> pd.DataFrame:
+def interval_scores(cells: EvaluationCells, method: str = MODEL_NAME) -> pd.DataFrame:
     """Coverage, mean half width of the intervals and root mean squared error of each feature that has intervals."""
-    prefix = "" if method == OURS else f"{method}_"
+    prefix = "" if method == MODEL_NAME else f"{method}_"
     tables = []
     for names in _blocks(cells):
         measured = cells.measured(names)
         lower, upper = (cells.values(names, f"{prefix}{side}") for side in ("lower", "upper"))
-        center = cells.values(names, None if method == OURS else method)
+        center = cells.values(names, None if method == MODEL_NAME else method)
         known = np.isfinite(measured) & np.isfinite(lower) & np.isfinite(upper)
         n = known.sum(axis=0)
         inside = ((measured >= lower) & (measured <= upper) & known).sum(axis=0)

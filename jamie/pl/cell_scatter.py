@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.compat import layer_names
+from jamie.core.evaluation import MODEL_NAME
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
-from jamie.core.stack import layer_names
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
@@ -81,11 +81,11 @@ def cell_scatter(
         against = against or _first_other(imputed)
         if against not in imputed.layers:
             problem = f"expected values of '{against}' in layers, found none"
-            raise MissingResultError(problem, where=_WHERE, fix=choose_from(against, layer_names(imputed)))
-        points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, OURS)})
+            raise MissingResultError(problem, where=_WHERE, fix=suggest_names(against, layer_names(imputed)))
+        points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, MODEL_NAME)})
         title, axes = (
             _wins_title(points, against),
-            (f"{against}: correlation of a cell", f"{OURS}: correlation of a cell"),
+            (f"{against}: correlation of a cell", f"{MODEL_NAME}: correlation of a cell"),
         )
     else:
         values = cells.measured([feature])[:, 0], cells.values([feature])[:, 0]
@@ -117,7 +117,7 @@ def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDA
     used = [name for name, one in zip(features, sd, strict=True) if np.isfinite(one) and one > 0]
     scale = np.isin(features, used)
     measured = (cells.measured(used) - mean[scale]) / sd[scale]
-    imputed = (cells.values(used, None if method == OURS else method) - mean[scale]) / sd[scale]
+    imputed = (cells.values(used, None if method == MODEL_NAME else method) - mean[scale]) / sd[scale]
     complete = np.isfinite(measured).all(axis=0)
     measured, imputed = measured[:, complete], imputed[:, complete]
     found = np.full(len(measured), np.nan)
@@ -148,7 +148,7 @@ def _wins_title(points: pd.DataFrame, against: str) -> str:
             "expected cells with a correlation, found none", where=_WHERE, fix="features do not vary"
         )
     ours, theirs = found[0].wins_b, found[0].wins_a
-    return f"{OURS} better in {ours} cells,\n{against} in {theirs} (p = {found[0].p_value:.2g})"
+    return f"{MODEL_NAME} better in {ours} cells,\n{against} in {theirs} (p = {found[0].p_value:.2g})"
 
 
 def _colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:
@@ -159,5 +159,5 @@ def _colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[
     types = label_series(column(mdata, cells.source, labels[0], _WHERE)).loc[cells.cells]
     colours = label_colours(all_labels(mdata, labels[0]))
     if not colours:
-        raise MissingResultError(f"expected values of '{labels[0]}'", where=_WHERE, fix=choose_from(labels[0], []))
+        raise MissingResultError(f"expected values of '{labels[0]}'", where=_WHERE, fix=suggest_names(labels[0], []))
     return {name: colours[name] for name in sort_labels(types)}, types.where(types.notna(), "").to_numpy()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.scoring import OURS
-from jamie.core.suggest import choose_from
+from jamie.core.evaluation import MODEL_NAME
+from jamie.core.suggest import suggest_names
 from jamie.metrics.wins import Wins, count_wins
 from jamie.pl.results import MissingResultError, select_scope, table
 from jamie.pl.style import MODEL_COLOUR, OTHERS, apply_style, panels, point_style
@@ -28,7 +28,7 @@ def feature_scatter(
     metric: str = "pearson",
     against: str | None = None,
     *,
-    method: str = OURS,
+    method: str = MODEL_NAME,
     scope: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -67,7 +67,7 @@ def feature_scatter(
             raise MissingResultError(
                 f"expected scores of '{name}', found none",
                 where=_WHERE,
-                fix=choose_from(name, map(str, scores.columns)),
+                fix=suggest_names(name, map(str, scores.columns)),
             )
     both = scores[[against, method]].dropna()
     if both.empty:
@@ -92,7 +92,7 @@ def feature_scores(
     features = table(mdata, "features", _WHERE)
     if metric not in features:
         known = [name for name in features.columns[5:] if ":" not in str(name)]
-        fix = f"add it to evaluate.metrics; {choose_from(metric, known)}"
+        fix = f"add it to evaluate.metrics; {suggest_names(metric, known)}"
         raise MissingResultError(f"expected scores of features by '{metric}', found none", where=_WHERE, fix=fix)
     rows = features[(features["source"] == source) & (features["target"] == target) & features[metric].notna()]
     return select_scope(rows, scope, _WHERE)[1]

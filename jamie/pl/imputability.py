@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jamie.core.values import column_variances
+from jamie.core.matrix import column_variances
 from jamie.pl.direct_labels import label_points
 from jamie.pl.results import MissingResultError, measured, modality
 from jamie.pl.style import COLOURS, LINE, apply_style, panels, point_style, shorten

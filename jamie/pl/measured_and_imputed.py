@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.evaluation import MODEL_NAME
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
 from jamie.pl.results import MissingResultError, all_labels, column, results, run_spec, select_scope
 from jamie.pl.style import COLOURS, apply_style, label_colours, panels, shorten, sort_labels
@@ -90,7 +90,11 @@ def best_features(mdata: MuData, cells: EvaluationCells, n: int, metric: str = "
     """Names of the features that are imputed best by a metric, as the run has scored it; the first where it has not."""
     features = results(mdata, _WHERE).get("features", pd.DataFrame())
     if metric in features:
-        of = (features["source"] == cells.source) & (features["target"] == cells.target) & (features["method"] == OURS)
+        of = (
+            (features["source"] == cells.source)
+            & (features["target"] == cells.target)
+            & (features["method"] == MODEL_NAME)
+        )
         rows = features[of & features[metric].notna()]
         if len(rows):
             _, rows = select_scope(rows, None, _WHERE)

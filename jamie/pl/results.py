@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.labels import label_series
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
 from jamie.data.writing.names import found_name
@@ -96,7 +96,7 @@ def modality(mdata: MuData, name: str, where: str) -> AnnData:
         Where there is none of that name.
     """
     if name not in mdata.mod:
-        raise DataError(f"unknown modality '{name}'", where=where, fix=choose_from(name, list(mdata.mod)))
+        raise DataError(f"unknown modality '{name}'", where=where, fix=suggest_names(name, list(mdata.mod)))
     return mdata.mod[name]
 
 
@@ -117,7 +117,7 @@ def partners(mdata: MuData, source: str, target: str, where: str) -> NDArray[np.
     nothing = Block(np.empty((0, 0), np.float32), pd.Index([]))
     cells = {m: ModalityData(m, cell_annotations(mdata, m), nothing, nothing) for m in run_modalities(mdata)}
     pairs = run_spec(mdata, where).correspondence.known.build().pairs(cells)
-    return pairs.mutual_best().between(source, target).partner()
+    return pairs.mutual_best().between(source, target).best_partner()
 
 
 def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
@@ -137,7 +137,7 @@ def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
     if name not in run_modalities(mdata) or not carriers:
         known = list(dict.fromkeys(str(column) for one in obs.values() for column in one))
         raise MissingResultError(
-            f"expected a column '{key}' of obs, found none", where=where, fix=choose_from(key, known)
+            f"expected a column '{key}' of obs, found none", where=where, fix=suggest_names(key, known)
         )
     values = obs[carriers[0]][key].astype(object).to_numpy()
     partner = partners(mdata, name, carriers[0], where)

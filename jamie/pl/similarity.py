@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.evaluation import MODEL_NAME
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
 from jamie.metrics.scopes import HELD_OUT_CELLS
 from jamie.metrics.transfer import HELD_OUT
 from jamie.pl.results import SPLIT, MissingResultError, all_labels, column, run_spec, select_scope, table
@@ -30,7 +30,7 @@ def similarity(
     source: str,
     target: str,
     *,
-    method: str = OURS,
+    method: str = MODEL_NAME,
     against: str | None = None,
     scope: str | None = None,
     fewest_cells: int = 10,

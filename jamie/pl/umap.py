@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
 from jamie.core.labels import label_series
-from jamie.core.suggest import choose_from
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.pl.results import (
     DATA_LAYOUT,
@@ -110,7 +110,7 @@ def umap(
         raise DataError(
             "expected one modality, as each one's values have a layout of their own, found none",
             where=_WHERE,
-            fix=choose_from("", run_modalities(mdata)),
+            fix=suggest_names("", run_modalities(mdata)),
         )
     names = run_modalities(mdata) if modality is None else [modality]
     return _draw_all(mdata, color, [names], of, ax)[0]
@@ -182,7 +182,7 @@ def _values(mdata: MuData, name: str, color: str) -> pd.Series:
     if color == BY_MODALITY:
         return pd.Series(name, index=adata.obs_names, dtype=object)
     if color in adata.var_names and color not in cell_annotations(mdata, name):
-        return pd.Series(dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
+        return pd.Series(to_dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
     return column(mdata, name, color, _WHERE)
 
 

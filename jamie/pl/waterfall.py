@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explanation
-from jamie.core.suggest import choose_from
+from jamie.core.explanation import Explanation
+from jamie.core.suggest import suggest_names
 from jamie.pl.explanations import LOWERS, RAISES, ShapleyValues, shapley_values
 from jamie.pl.style import LINE, apply_style, panels, shorten
 
@@ -57,7 +57,7 @@ def waterfall(
     of = shapley_values(explanation, target, _WHERE)
     if cell is not None and cell not in of.cells:
         problem = f"expected an explained cell, found '{cell}'"
-        raise DataError(problem, where=_WHERE, fix=choose_from(cell, map(str, of.cells), most=5))
+        raise DataError(problem, where=_WHERE, fix=suggest_names(cell, map(str, of.cells), most=5))
     row = int(of.prediction.argmax()) if cell is None else int(np.flatnonzero(of.cells == cell)[0])
     rows = _rows(of, row, n_features)
     here = panels(1, ax, width=4.6, height=1.0 + 0.24 * len(rows.names))[0]

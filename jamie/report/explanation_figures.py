@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jamie import pl
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import explained_targets
 from jamie.pl.style import apply_style, get_figure, panels, sort_labels
 from jamie.report.plan_of_figures import Planned

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie import pl
-from jamie.core.scoring import OURS
+from jamie.core.evaluation import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
 from jamie.pl.correspondence import BESIDE_CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
@@ -224,7 +224,7 @@ def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
         rows = feature_scores(view.mdata, source, target, metric)
     except MissingResultError:
         return []
-    means = rows[~rows["method"].isin({OURS, *methods_using_labels(view.mdata)})].groupby("method")[metric].mean()
+    means = rows[~rows["method"].isin({MODEL_NAME, *methods_using_labels(view.mdata)})].groupby("method")[metric].mean()
     return [str(name) for name in means.sort_values(ascending=not higher_is_better(view.mdata, metric)).index]
 
 

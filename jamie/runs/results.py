@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
-from jamie.core.imputed import Imputed, ImputedRows
-from jamie.core.values import dense
+from jamie.core.imputation import LazyImputation, ImputedChunk
+from jamie.core.matrix import to_dense
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.data.writing.writable import Adjustments, writable_frame
@@ -159,7 +159,7 @@ class _RunValues:
     obs: Mapping[str, pd.DataFrame]
     others: tuple[Outcome, ...]
 
-    def imputed(self, source: str, target: str, *, alone: bool = False) -> Imputed:
+    def imputed(self, source: str, target: str, *, alone: bool = False) -> LazyImputation:
         """One modality imputed from another; where they are to be `alone`, the model's values without layers."""
         data = self.prepared.dataset.modalities
         layers = uncertainty_layers(self.model, source, target)
@@ -167,7 +167,7 @@ class _RunValues:
             layers += (one.method, *(bound_layers(one.method) if (source, target) in one.calibrations else ()))
         known = Adjustments()  # which the run has told of before
         obs, var = writable_frame(data[source].obs, "obs", known), self._described(target)
-        return Imputed(
+        return LazyImputation(
             obs=_marked(obs, self.obs[source]),
             var=add_imputability(self.model, source, target, var),
             layers=() if alone else layers,
@@ -175,16 +175,16 @@ class _RunValues:
             rows=partial(self._rows, source, target, alone),
         )
 
-    def _rows(self, source: str, target: str, alone: bool, rows: slice) -> ImputedRows:
+    def _rows(self, source: str, target: str, alone: bool, rows: slice) -> ImputedChunk:
         told = self.prepared.covariates.get(source)
         some = self.prepared.scores[source][rows], None if told is None else told[rows]
         found = self.model.impute(source, target, *some, intervals=not alone)
         layers: dict[str, NDArray[np.floating]] = found.uncertainty
         for one in () if alone else self.others:
-            layers[one.method] = dense(one.in_units(source, target, rows))
+            layers[one.method] = to_dense(one.in_units(source, target, rows))
             bounds = one.bounds(source, target, rows)
             layers |= dict(zip(bound_layers(one.method), bounds, strict=True)) if bounds else {}
-        return ImputedRows(found.mean, layers)
+        return ImputedChunk(found.mean, layers)
 
     def _described(self, target: str) -> pd.DataFrame:
         """Return what the data say of a target's features; one from obsm has others, of which there are names alone."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.data.assemble import mudata_conventions
 from jamie.model.query import Query
 from jamie.model.store import load_model

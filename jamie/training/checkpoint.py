@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from jamie.core.errors import OutputError
-from jamie.core.files import readable, replaced
+from jamie.core.files import replace_atomically, set_default_permissions
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write a safetensors file; a kill at any moment leaves either the old file or the new one."""
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
-        with replaced(path) as partial:
+        with replace_atomically(path) as partial:
             save_file(tensors, partial, metadata={"plain": json.dumps(self.plain)})
-            readable(partial)
+            set_default_permissions(partial)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:

@@ -105,7 +105,7 @@ def _member_context(context: Context, member: int, spec: Spec) -> Context:
         context.progress(stage, before + done, total, values)
 
     stage = f"training {member}" if member else "training"
-    return replace(context.at(stage), progress=progress)
+    return replace(context.for_stage(stage), progress=progress)
 
 
 def _trainer(
@@ -122,8 +122,10 @@ def _trainer(
     frequencies = {m: values[split.training[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
     start_decoders(model, cells, split.training)
-    objective = Objective({name: _term(term, factor) for name, term in terms.items()}, horizon=section.least_epochs)
-    sampling = context.at(context.stage.replace("training", "sampling"))
+    objective = Objective(
+        {name: _term(term, factor) for name, term in terms.items()}, horizon=section.resolved_min_epochs
+    )
+    sampling = context.for_stage(context.stage.replace("training", "sampling"))
     sampler, batches = _minibatches(cells, inferred, split.training, spec, section.batch_size, sampling)
     validation = []
     if all(map(len, split.validation.values())):

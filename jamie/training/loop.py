@@ -173,7 +173,7 @@ class Trainer:
 
     def _keep_best(self, epoch: int, loss: float) -> None:
         """Algorithm 1, lines 23-30; the state kept is the one after the epoch whose loss is best."""
-        if epoch < self.settings.least_epochs:
+        if epoch < self.settings.resolved_min_epochs:
             return
         if loss < self.best_loss - self.settings.min_change:
             self.best_loss, self.lapses, self.history.best_epoch = loss, 0, epoch

@@ -156,7 +156,7 @@ def matched_units(known: Correspondences) -> Indices:
     """
     sizes = list(known.sizes.values())
     offsets = dict(zip(known.modalities, np.concatenate([[0], np.cumsum(sizes)[:-1]]), strict=True))
-    edges = [(offsets[a] + r, offsets[b] + c) for (a, b), k in known.items() for r, c in [k.certain().pairs()]]
+    edges = [(offsets[a] + r, offsets[b] + c) for (a, b), k in known.items() for r, c in [k.one_to_one().pairs()]]
     rows, columns = (np.concatenate([e[side] for e in edges] or [np.empty(0, int)]) for side in (0, 1))
     n = sum(sizes)
     graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
 from jamie.model.prediction import impute
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
@@ -47,7 +47,7 @@ def fit_uncertainty(
     context
         Random numbers and memory limit.
     """
-    context = context.at("trust")  # its name seeds the generator: another name would give other numbers
+    context = context.for_stage("trust")  # its name seeds the generator: another name would give other numbers
     calibrations = {
         pair: _calibrate_model(model, cells, pair, splits, level, context) for pair in permutations(cells.scores, 2)
     }
@@ -135,7 +135,7 @@ def calibrate_direction(
         total[own] += predict(member, rows[own])
         count[own] += 1
     return calibrate(
-        dense(cells.target_chains[target].inverse_transform(total / count)),
+        to_dense(cells.target_chains[target].inverse_transform(total / count)),
         block.X[columns],
         level=level,
         support=support_of(block.X),

@@ -57,7 +57,7 @@ def split_training_cells(
     n_members
         Size of the ensemble.
     """
-    units, generator = matched_units(known), context.at(_STAGE).generator()
+    units, generator = matched_units(known), context.for_stage(_STAGE).generator()
     position = np.empty(len(units))
     for rows in rows_by_pattern(units):
         position[generator.permutation(rows)] = (np.arange(len(rows)) + generator.random()) / len(rows)

@@ -8,9 +8,9 @@ import pytest
 from mudata import MuData
 
 import jamie
-from jamie.core import imputed as core
+from jamie.core import imputation as core
+from jamie.core.compat import layer_names
 from jamie.core.errors import DataError
-from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
 from tests.conftest import Place, few_cells
 

@@ -6,7 +6,7 @@ from anndata import AnnData
 from mudata import MuData
 
 import jamie
-from jamie.core import imputed as core
+from jamie.core import imputation as core
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions

@@ -27,7 +27,7 @@ def fitted(X, form=np.asarray, n_components=100):
     obs, features = pd.DataFrame(index=range(len(X))), pd.Index(range(X.shape[1]))
     chain = Chain([Standardize(), PCA(n_components=n_components)]).fit(form(X), obs, features)
     scores = chain.scores(form(X), obs, Context())
-    found = fit_novelty_score(chain, form(X), obs, features, scores, Context().at("distance"))
+    found = fit_novelty_score(chain, form(X), obs, features, scores, Context().for_stage("distance"))
     return found, lambda new: chain.scores(form(new), pd.DataFrame(index=range(len(new))), Context())
 
 
@@ -84,7 +84,9 @@ def test_scores_do_not_depend_on_the_scale_of_components_or_units(scaling, train
     X, new = cells(250, 0), cells(50, 1)
     obs, features = pd.DataFrame(index=range(250)), pd.Index(range(P))
     chain = Chain([Standardize(), PCA(n_components=100, **scaling)]).fit(1000 * X, obs, features)
-    found = fit_novelty_score(chain, 1000 * X, obs, features, chain.transform(1000 * X, obs), Context().at("distance"))
+    found = fit_novelty_score(
+        chain, 1000 * X, obs, features, chain.transform(1000 * X, obs), Context().for_stage("distance")
+    )
     expected = trained[0](trained[1](new))
     np.testing.assert_allclose(found(chain.transform(1000 * new, obs[:50])), expected, atol=0.01)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.labels import as_labels, label_series
-from jamie.core.values import column_variances, dense
+from jamie.core.matrix import column_variances, to_dense
 from jamie.data.writing.names import found_name
 from jamie.pl.results import DATA_LAYOUT as OWN
 from jamie.pl.results import LATENT_LAYOUT as JOINT
@@ -271,12 +271,12 @@ def _features(
         if values is None or not adata.var_names.is_unique:
             continue
         names = _chosen(adata, values, best_features(run, target), each)
-        columns = {target: dense(values[:, adata.var_names.get_indexer(names)])}
+        columns = {target: to_dense(values[:, adata.var_names.get_indexer(names)])}
         for source in modalities:
             found = imputed(source, target) if source != target else None
             if found is not None and pd.Index(names).isin(found.var_names).all():
                 rows = found.obs_names.get_indexer(modalities[source].obs_names)
-                some = dense(found.X[:, found.var_names.get_indexer(names)]).astype(np.float32)
+                some = to_dense(found.X[:, found.var_names.get_indexer(names)]).astype(np.float32)
                 columns[source] = np.where((rows >= 0)[:, None], some[rows], np.nan)
         for position, name in enumerate(names):
             parts = [
