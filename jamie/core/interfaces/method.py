@@ -45,7 +45,7 @@ class Method(Component):
     @classmethod
     def imputes(cls) -> bool:
         """Whether it imputes."""
-        outer = ("_impute", "_impute_told", "_impute_in_batches")
+        outer = ("_impute", "_impute_with_labels", "_impute_with_covariates")
         return any(getattr(cls, name) is not getattr(Method, name) for name in outer)
 
     def require(self, cells: Cells) -> None:
