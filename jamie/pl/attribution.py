@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import explanation_table, select_rows
 from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, shorten, sort_labels
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import NEGATIVE, POSITIVE, shapley_values
 from jamie.pl.style import LINE_COLOUR, UNLABELLED, apply_style, get_figure, panels, shorten
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.scoring import OURS
-from jamie.core.stack import layer_names
+from jamie.core.compat import layer_names
+from jamie.core.errors import MissingResultError
+from jamie.core.names import LOWER, MODEL_NAME, SD, UPPER
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, run_spec
+from jamie.pl.results import run_spec
 from jamie.pl.style import COLOURS, GREY, MODEL_COLOUR, apply_style, panels, point_style
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     >>> [ax.get_title() for ax in axes]
     ['coverage', 'coverage of each feature', 'width and error']
     """
-    if not {"lower", "upper"} <= set(imputed.layers):
+    if not {LOWER, UPPER} <= set(imputed.layers):
         fix = "impute with intervals=True; the model has intervals if training.calibration holds out cells for them"
         raise MissingResultError("expected layers lower and upper, found none", fix=fix)
     cells = evaluation_cells(mdata, imputed)
@@ -73,14 +74,14 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     return axes
 
 
-def interval_scores(cells: EvaluationCells, method: str = OURS) -> pd.DataFrame:
+def interval_scores(cells: EvaluationCells, method: str = MODEL_NAME) -> pd.DataFrame:
     """Return coverage, mean half width of the intervals and root mean squared error of each feature with intervals."""
-    prefix = "" if method == OURS else f"{method}_"
+    prefix = "" if method == MODEL_NAME else f"{method}_"
     tables = []
     for names in _chunks(cells):
         measured = cells.measured(names)
-        lower, upper = (cells.values(names, f"{prefix}{side}") for side in ("lower", "upper"))
-        center = cells.values(names, None if method == OURS else method)
+        lower, upper = (cells.values(names, f"{prefix}{side}") for side in (LOWER, UPPER))
+        center = cells.values(names, None if method == MODEL_NAME else method)
         known = np.isfinite(measured) & np.isfinite(lower) & np.isfinite(upper)
         n = known.sum(axis=0)
         inside = ((measured >= lower) & (measured <= upper) & known).sum(axis=0)
@@ -100,7 +101,7 @@ def coverage_by_level(cells: EvaluationCells, levels: NDArray[np.float64] = _LEV
     z = norm.ppf((1 + levels) / 2)
     inside, n = np.zeros(len(levels)), 0
     for names in _chunks(cells):
-        measured, sd = cells.measured(names), cells.values(names, "sd")
+        measured, sd = cells.measured(names), cells.values(names, SD)
         error = np.abs(measured - cells.values(names))
         known = np.isfinite(error) & np.isfinite(sd)
         inside += [(error[known] <= factor * sd[known]).sum() for factor in z]
@@ -116,7 +117,7 @@ def _chunks(cells: EvaluationCells) -> Iterator[list[str]]:
 def _plot_coverage(ax: Axes, cells: EvaluationCells, scores: pd.DataFrame, level: float) -> None:
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=0.9, label="ideal")
     layers = set(layer_names(cells.imputed))
-    if "sd" in layers:
+    if SD in layers:
         ax.plot(_LEVELS, coverage_by_level(cells), color=COLOURS[0], marker="o", markersize=2.5, label="normal, by sd")
     ax.plot(level, scores["coverage"].mean(), color=MODEL_COLOUR, marker="D", linestyle="none", label="intervals")
     others = [name for name in layer_names(cells.imputed) if {f"{name}_lower", f"{name}_upper"} <= layers]

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.compat import layer_names
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
-from jamie.core.stack import layer_names
-from jamie.core.suggest import choose_from
+from jamie.core.names import MODEL_NAME
+from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
 from jamie.pl import style
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, all_labels, obs_column, run_spec
+from jamie.pl.results import all_labels, obs_column, run_spec
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -79,7 +80,7 @@ def cell_scatter(
     cells = evaluation_cells(mdata, imputed, None if feature is None else [feature])
     if feature is None:
         against = _other_method(imputed, against)
-        points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, OURS)})
+        points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, MODEL_NAME)})
         title = _wins_title(points, against)
         axis_labels = [f"{name}: correlation of a cell" for name in points]
     else:
@@ -110,7 +111,7 @@ def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDA
     varies = np.isfinite(sd) & (sd > 0)
     names = [name for name, used in zip(features, varies, strict=True) if used]
     measured = (cells.measured(names) - mean[varies]) / sd[varies]
-    imputed = (cells.values(names, None if method == OURS else method) - mean[varies]) / sd[varies]
+    imputed = (cells.values(names, None if method == MODEL_NAME else method) - mean[varies]) / sd[varies]
     complete = np.isfinite(measured).all(axis=0)
     measured, imputed = measured[:, complete], imputed[:, complete]
     correlations = np.full(len(measured), np.nan)
@@ -128,7 +129,7 @@ def _other_method(imputed: AnnData, name: str | None) -> str:
     if name is not None:
         if name not in layers:
             problem = f"expected values of '{name}' in layers, found none"
-            raise MissingResultError(problem, fix=choose_from(name, layers))
+            raise MissingResultError(problem, fix=suggest_names(name, layers))
         return name
     others = [layer for layer in layers if layer != "sd" and layer.rpartition("_")[2] not in ("lower", "upper")]
     if not others:
@@ -143,7 +144,7 @@ def _wins_title(points: pd.DataFrame, against: str) -> str:
     wins = count_wins(long.assign(source="", target="", scope=""), {"r": True})
     if not wins:
         raise MissingResultError("expected cells with a correlation, found none", fix="features do not vary")
-    return f"{OURS} better in {wins[0].wins_b} cells,\n{against} in {wins[0].wins_a} (p = {wins[0].p_value:.2g})"
+    return f"{MODEL_NAME} better in {wins[0].wins_b} cells,\n{against} in {wins[0].wins_a} (p = {wins[0].p_value:.2g})"
 
 
 def _label_colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:
@@ -154,5 +155,5 @@ def _label_colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> 
     values = label_series(obs_column(mdata, cells.source, labels[0])).loc[cells.cells]
     colours = style.label_colours(all_labels(mdata, labels[0]))
     if not colours:
-        raise MissingResultError(f"expected values of '{labels[0]}'", fix=choose_from(labels[0], []))
+        raise MissingResultError(f"expected values of '{labels[0]}'", fix=suggest_names(labels[0], []))
     return {name: colours[name] for name in style.sort_labels(values)}, values.where(values.notna(), "").to_numpy()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.pl.results import MissingResultError, run_modalities, run_results
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MATCH_SCORE
+from jamie.pl.results import run_modalities, run_results
 from jamie.pl.style import COLOURS, GREY, LINE_STYLES, apply_style, panels
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 CONFIDENCE, TRUE_PARTNERS, CHANCE = "confidence", "true partners", "comparison with chance"  # panels
-_SCORE = "jamie_match_score"
 _MEASURES = {  # name on the axis, key of its value by chance
     "top1": ("best match:\ntrue partner", "top1_chance"),
     "mass": ("confidence:\ntrue partner", "mass_chance"),
@@ -74,7 +75,7 @@ def correspondence_panels(mdata: MuData) -> dict[str, Callable[[Axes], None]]:
     records = _records(mdata)
     if not records:
         return {}
-    scores = {m: mdata.mod[m].obs[_SCORE] for m in run_modalities(mdata) if _SCORE in mdata.mod[m].obs}
+    scores = {m: mdata.mod[m].obs[MATCH_SCORE] for m in run_modalities(mdata) if MATCH_SCORE in mdata.mod[m].obs}
     qualities = {name: record["quality"] for name, record in records.items() if record.get("quality")}
     ranked = {name: quality for name, quality in qualities.items() if quality.get("quantile_curve")}
     measured = {name: quality for name, quality in qualities.items() if quality.keys() & _MEASURES}

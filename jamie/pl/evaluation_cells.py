@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.data import Block
-from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
-from jamie.core.values import column_means, column_variances, dense
-from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.pl.results import SPLIT, MissingResultError, get_modality, measured_block, true_partners
+from jamie.core.errors import DataError, MissingResultError
+from jamie.core.matrix import column_means, column_variances, to_dense
+from jamie.core.names import HELD_OUT, SPLIT, TRAIN, UNS_KEY
+from jamie.core.suggest import suggest_names
+from jamie.pl.results import get_modality, measured_block, true_partners
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -51,12 +51,12 @@ class EvaluationCells:
 
     def measured(self, features: Sequence[str]) -> NDArray[np.float32]:
         """Return the measured values (k, f) of features."""
-        return dense(self.block.X[self.partners][:, self.block.features.get_indexer(pd.Index(features))])
+        return to_dense(self.block.X[self.partners][:, self.block.features.get_indexer(pd.Index(features))])
 
     def values(self, features: Sequence[str], layer: str | None = None) -> NDArray[np.float32]:
         """Return the imputed values (k, f) of features, or a layer of them."""
         values = self.imputed.X if layer is None else self.imputed.layers[layer]
-        return dense(values[self.rows][:, self.imputed.var_names.get_indexer(pd.Index(features))])
+        return to_dense(values[self.rows][:, self.imputed.var_names.get_indexer(pd.Index(features))])
 
     def training_moments(
         self, mdata: MuData, features: Sequence[str]
@@ -87,7 +87,7 @@ def evaluation_cells(mdata: MuData, imputed: AnnData, features: Sequence[str] | 
     DataError
         If the imputed values do not name their source and target, or a feature is unknown.
     """
-    names = imputed.uns.get("jamie", {})
+    names = imputed.uns.get(UNS_KEY, {})
     if "source" not in names or "target" not in names:
         raise DataError(
             'expected imputed values, whose uns["jamie"] names their source and target, found none of these',
@@ -112,5 +112,5 @@ def evaluation_cells(mdata: MuData, imputed: AnnData, features: Sequence[str] | 
     block = measured_block(mdata, target)
     for name in features or ():
         if name not in block.features:
-            raise DataError(f"unknown feature '{name}'", fix=choose_from(name, block.features))
+            raise DataError(f"unknown feature '{name}'", fix=suggest_names(name, block.features))
     return EvaluationCells(source, target, block, imputed, cells[selected], rows[selected], partner[selected])

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Explanation
-from jamie.core.suggest import choose_from
-from jamie.core.values import dense
-from jamie.pl.results import MissingResultError
+from jamie.core.errors import MissingResultError
+from jamie.core.explanation import Explanation
+from jamie.core.matrix import to_dense
+from jamie.core.suggest import suggest_names
 from jamie.pl.style import COLOURS
 
 NEGATIVE, POSITIVE = COLOURS[0], COLOURS[1]  # blue and vermillion, of Shapley values or feature values
@@ -86,7 +86,7 @@ def select_rows(table: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     """
     rows = table[table[column].astype(str) == name]
     if not len(rows):
-        fix = choose_from(name, dict.fromkeys(table[column].astype(str)))
+        fix = suggest_names(name, dict.fromkeys(table[column].astype(str)))
         raise MissingResultError(f"expected a {column} of the explanation, found '{name}'", fix=fix)
     return rows
 
@@ -117,7 +117,7 @@ def shapley_values(explanation: Explanation, target: str | None) -> ShapleyValue
     assert adata is not None
     if target is not None and target not in names:
         raise MissingResultError(
-            f"expected a target of the explanation, found '{target}'", fix=choose_from(target, names)
+            f"expected a target of the explanation, found '{target}'", fix=suggest_names(target, names)
         )
     index = 0 if target is None else names.index(target)
     name = names[index]
@@ -126,8 +126,8 @@ def shapley_values(explanation: Explanation, target: str | None) -> ShapleyValue
         target=name,
         axis_label=f"latent {name}" if str(adata.uns.get("target", "")) == LATENT else name,
         features=adata.var_names.to_numpy(str),
-        X=np.asarray(dense(adata.X)),
-        values=np.asarray(dense(adata.layers[str(index)]), np.float64),
+        X=np.asarray(to_dense(adata.X)),
+        values=np.asarray(to_dense(adata.layers[str(index)]), np.float64),
         prediction=np.asarray(adata.obsm["prediction"])[:, index],
         base=np.asarray(base, np.float64),
         cells=adata.obs_names,

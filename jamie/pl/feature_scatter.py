@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.core.scoring import OURS
-from jamie.core.suggest import choose_from
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME
+from jamie.core.suggest import suggest_names
 from jamie.metrics.wins import Wins, count_wins
-from jamie.pl.results import MissingResultError, results_table, select_scope
+from jamie.pl.results import results_table, select_scope
 from jamie.pl.style import GREY, MODEL_COLOUR, apply_style, panels, point_style
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def feature_scatter(
     metric: str = "pearson",
     against: str | None = None,
     *,
-    method: str = OURS,
+    method: str = MODEL_NAME,
     scope: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -74,7 +75,7 @@ def feature_scatter(
     scores = rows.pivot(index="feature", columns="method", values=metric)
     for name in (method, against):
         if name not in scores:
-            fix = choose_from(name, map(str, scores.columns))
+            fix = suggest_names(name, map(str, scores.columns))
             raise MissingResultError(f"expected scores of '{name}', found none", fix=fix)
     both = scores[[against, method]].dropna()
     if both.empty:
@@ -99,7 +100,7 @@ def feature_scores(
     features = results_table(mdata, "features")
     if metric not in features:
         known = [name for name in features.columns[5:] if ":" not in str(name)]
-        fix = f"add it to evaluate.metrics; {choose_from(metric, known)}"
+        fix = f"add it to evaluate.metrics; {suggest_names(metric, known)}"
         raise MissingResultError(f"expected scores of features by '{metric}', found none", fix=fix)
     rows = features[(features["source"] == source) & (features["target"] == target) & features[metric].notna()]
     return select_scope(rows, scope)[1]

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jamie.core.values import column_variances
+from jamie.core.errors import MissingResultError
+from jamie.core.matrix import column_variances
+from jamie.core.names import imputability_key
 from jamie.pl.direct_labels import label_points
-from jamie.pl.results import MissingResultError, get_modality, measured_block
+from jamie.pl.results import get_modality, measured_block
 from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, point_style, shorten
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
     >>> ax.get_ylabel()
     'imputability from rna'
     """
-    column = f"imputability_from_{source}"
+    column = imputability_key(source)
     var = get_modality(mdata, target).var
     if column not in var:
         fix = "it is estimated on calibration cells (training.calibration), which needs known pairs"

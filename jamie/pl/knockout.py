@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import BASELINE, explanation_table
 from jamie.pl.style import COLOURS, UNLABELLED, apply_style, panels, shorten
 

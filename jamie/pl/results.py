@@ -12,9 +12,10 @@ import yaml
 from numpy.typing import NDArray
 
 from jamie.core.data import Block, ModalityData
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.suggest import choose_from
+from jamie.core.names import EMBEDDING, SPLIT, UNS_KEY
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
 from jamie.data.writing.names import found_name
@@ -25,13 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-EMBEDDING, SPLIT = "X_jamie", "jamie_split"
-DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
 GIVE_RESULT = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
-
-
-class MissingResultError(DataError):
-    """A result that a figure needs is missing."""
 
 
 def run_results(mdata: MuData) -> Mapping[str, Any]:
@@ -42,7 +37,7 @@ def run_results(mdata: MuData) -> Mapping[str, Any]:
     MissingResultError
         If there is none.
     """
-    results = mdata.uns.get("jamie")
+    results = mdata.uns.get(UNS_KEY)
     if not isinstance(results, Mapping):
         raise MissingResultError('expected results in uns["jamie"], found none', fix=GIVE_RESULT)
     return results
@@ -77,7 +72,7 @@ def run_spec(mdata: MuData) -> Spec:
 
 def methods_using_labels(mdata: MuData) -> set[str]:
     """Return the methods that use the labels: no comparison by labels is fair to the others."""
-    methods = mdata.uns["jamie"].get("methods", pd.DataFrame())
+    methods = mdata.uns[UNS_KEY].get("methods", pd.DataFrame())
     return set(methods.loc[methods["uses_labels"].astype(bool), "method"]) if len(methods) else set()
 
 
@@ -95,7 +90,7 @@ def get_modality(mdata: MuData, name: str) -> AnnData:
         If there is none of that name.
     """
     if name not in mdata.mod:
-        raise DataError(f"unknown modality '{name}'", fix=choose_from(name, list(mdata.mod)))
+        raise DataError(f"unknown modality '{name}'", fix=suggest_names(name, list(mdata.mod)))
     return mdata.mod[name]
 
 
@@ -111,7 +106,7 @@ def true_partners(mdata: MuData, source: str, target: str) -> NDArray[np.int64]:
     empty = Block(np.empty((0, 0), np.float32), pd.Index([]))
     cells = {m: ModalityData(m, cell_annotations(mdata, m), empty, empty) for m in run_modalities(mdata)}
     pairs = run_spec(mdata).correspondence.known.build().pairs(cells)
-    return pairs.mutual_best().between(source, target).partner()
+    return pairs.mutual_best().between(source, target).best_partner()
 
 
 def obs_column(mdata: MuData, modality: str, key: str) -> pd.Series:
@@ -131,7 +126,7 @@ def obs_column(mdata: MuData, modality: str, key: str) -> pd.Series:
     used = run_modalities(mdata)
     others = [m for m in used if key in obs[m] and m != modality]
     if modality not in used or not others:
-        raise MissingResultError(f"expected a column '{key}' of obs, found none", fix=choose_from(key, columns))
+        raise MissingResultError(f"expected a column '{key}' of obs, found none", fix=suggest_names(key, columns))
     partner = true_partners(mdata, modality, others[0])
     values = obs[others[0]][key].astype(object).to_numpy()[partner]
     return pd.Series(values, index=obs[modality].index, name=key).where(partner >= 0)

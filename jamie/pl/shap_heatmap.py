@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import ShapleyValues, explained_targets, shapley_values
 from jamie.pl.style import apply_style, get_figure, panels, shorten
 

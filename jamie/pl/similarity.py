@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
-from jamie.metrics.scopes import HELD_OUT_CELLS
-from jamie.metrics.transfer import HELD_OUT
-from jamie.pl.results import SPLIT, MissingResultError, all_labels, obs_column, results_table, run_spec, select_scope
+from jamie.core.names import HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT
+from jamie.pl.results import all_labels, obs_column, results_table, run_spec, select_scope
 from jamie.pl.style import COLOURS, GREY, LEGEND_ROWS, add_legend, apply_style, label_colours, panels, sort_labels
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def similarity(
     source: str,
     target: str,
     *,
-    method: str = OURS,
+    method: str = MODEL_NAME,
     against: str | None = None,
     scope: str | None = None,
     min_cells: int = 10,

@@ -9,22 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.suggest import choose_from
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.pl import style
-from jamie.pl.results import (
-    DATA_LAYOUT,
-    GIVE_RESULT,
-    LATENT_LAYOUT,
-    MissingResultError,
-    all_labels,
-    get_modality,
-    obs_column,
-    run_modalities,
-)
+from jamie.pl.results import GIVE_RESULT, all_labels, get_modality, obs_column, run_modalities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +77,7 @@ def umap(
     if basis == "data" and modality is None:
         raise DataError(
             "expected one modality, as each has its own UMAP of the data, found none",
-            fix=choose_from("", run_modalities(mdata)),
+            fix=suggest_names("", run_modalities(mdata)),
         )
     names = run_modalities(mdata) if modality is None else [modality]
     return _draw_panels(mdata, color, [names], basis, ax)[0]
@@ -166,7 +158,7 @@ def _values(mdata: MuData, name: str, color: str) -> pd.Series:
     if color == MODALITY:
         return pd.Series(name, index=adata.obs_names, dtype=object)
     if color in adata.var_names and color not in cell_annotations(mdata, name):
-        return pd.Series(dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
+        return pd.Series(to_dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
     return obs_column(mdata, name, color)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.core.scoring import OURS
+from jamie.core.names import MODEL_NAME
 from jamie.pl.results import results_table, run_results
 from jamie.pl.style import COLOURS, GREY, MODEL_COLOUR, apply_style, panels
 
@@ -65,7 +65,7 @@ def usage(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
 
 
 def _draw_bars(ax: Axes, names: pd.Series, values: pd.Series) -> None:
-    colours = [MODEL_COLOUR if name == OURS else COLOURS[0] for name in names]
+    colours = [MODEL_COLOUR if name == MODEL_NAME else COLOURS[0] for name in names]
     bars = ax.barh(range(len(names)), values.fillna(0), color=colours, height=0.7)
     ax.bar_label(bars, [f"{value:.3g}" for value in values], padding=2, fontsize=7)
 

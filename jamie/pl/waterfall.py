@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explanation
-from jamie.core.suggest import choose_from
+from jamie.core.explanation import Explanation
+from jamie.core.suggest import suggest_names
 from jamie.pl.explanations import NEGATIVE, POSITIVE, shapley_values
 from jamie.pl.style import LINE_COLOUR, apply_style, panels, shorten
 
@@ -66,7 +66,7 @@ def waterfall(
     """
     shapley = shapley_values(explanation, target)
     if cell is not None and cell not in shapley.cells:
-        fix = choose_from(cell, map(str, shapley.cells), most=5)
+        fix = suggest_names(cell, map(str, shapley.cells), most=5)
         raise DataError(f"expected an explained cell, found '{cell}'", fix=fix)
     row = int(shapley.prediction.argmax()) if cell is None else int(np.flatnonzero(shapley.cells == cell)[0])
     values, base, prediction = shapley.values[row], shapley.base[row], shapley.prediction[row]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.style import sort_labels
 from jamie.runs.directory import RunFolder, json_text
 

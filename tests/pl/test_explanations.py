@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 import jamie
 from jamie import pl
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.pl.explanations import NEGATIVE, POSITIVE
-from jamie.pl.results import MissingResultError
 from jamie.pl.style import COLOURS, ignore_missing_glyphs, offscreen, shorten
 
 N_CELLS, N_FEATURES = 20, 13
@@ -240,7 +239,7 @@ class TestKnockout:
     def test_what_is_no_knock_out_is_refused(self):
         with pytest.raises(
             MissingResultError,
-            match=r"a table 'features' with a column 'change', found one by attribution with the tables features, markers\n  use knockout",
+            match=r"a column 'change', found one by attribution with the tables features, markers\n  use knockout",
         ):
             pl.knockout(attribution())
         with pytest.raises(
