@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.paired import paired
+from jamie.methods.known_pairs import Direction, regression_pairs
 
 if TYPE_CHECKING:
     from sklearn.neighbors import KNeighborsRegressor
@@ -53,14 +52,11 @@ class KNN(Method):
     def _fit(self, cells: Cells, context: Context) -> None:
         from sklearn.neighbors import KNeighborsRegressor
 
-        self._regressions: dict[tuple[str, str], KNeighborsRegressor] = {}
-        for a, b in permutations(cells.modalities, 2):
-            x, y = paired(cells, a, b, method=self.name, at_least=self.k)
-            self._regressions[a, b] = KNeighborsRegressor(self.k, metric=self.distance).fit(self._leading(x), y)
+        self._regressors: dict[Direction, KNeighborsRegressor] = {
+            direction: KNeighborsRegressor(self.k, metric=self.distance).fit(x[:, : self.n_components], y)
+            for direction, x, y in regression_pairs(cells, method=self.name, at_least=self.k)
+        }
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = self._regressions[source, target].predict(self._leading(scores))
-        return found
-
-    def _leading(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        return scores[:, : self.n_components]
+        imputed: NDArray[np.floating] = self._regressors[source, target].predict(scores[:, : self.n_components])
+        return imputed
