@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations, product
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+@dataclass(kw_only=True, eq=False)
 class BABEL(Method):
     """Autoencoders of all modalities whose latents are exchanged (BABEL).
 
@@ -58,22 +60,14 @@ class BABEL(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1073/pnas.2023070118",)
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 16,
-        n_hidden: PositiveInt = 64,
-        cross_weight: PositiveFloat = 1.0,
-        learning_rate: PositiveFloat = 1e-3,
-        weight_decay: Annotated[float, Field(ge=0)] = 1e-2,
-        batch_size: PositiveInt = 64,
-        max_epochs: PositiveInt = 500,
-        patience: PositiveInt = 25,
-    ) -> None:
-        self.n_components = n_components
-        self.n_hidden = n_hidden
-        self.cross_weight = cross_weight
-        self.training = NetworkTraining(learning_rate, weight_decay, batch_size, max_epochs, patience)
+    n_components: PositiveInt = 16
+    n_hidden: PositiveInt = 64
+    cross_weight: PositiveFloat = 1.0
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    batch_size: PositiveInt = 64
+    max_epochs: PositiveInt = 500
+    patience: PositiveInt = 25
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -109,7 +103,10 @@ class BABEL(Method):
                 x, y = ({m: v[batch] for m, v in values[pair].items()} for values in (scores, targets))
                 return self._four_paths(x, y)
 
-            self.training.fit(network, loss, {(a, b): len(rows[a]) for (a, b), rows in index.items()}, context)
+            training = NetworkTraining(
+                self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience
+            )
+            training.fit(network, loss, {(a, b): len(rows[a]) for (a, b), rows in index.items()}, context)
 
     def _four_paths(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> Tensor:
         """Weighted sum of the errors of the paths from either modality to either."""

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _PERFECT = 1 - 1e-8
 
 
+@dataclass(kw_only=True, eq=False)
 class CCA(Method):
     """Canonical correlation analysis of the known pairs: linear maps to the directions that correlate most.
 
@@ -56,16 +57,9 @@ class CCA(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 32,
-        regularization: Annotated[float, Field(ge=0, lt=1)] = 0.0,
-        scale: Literal["weights", "variance"] = "weights",
-    ) -> None:
-        self.n_components = n_components
-        self.regularization = regularization
-        self.scale = scale
+    n_components: PositiveInt = 32
+    regularization: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    scale: Literal["weights", "variance"] = "weights"
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:

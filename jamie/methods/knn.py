@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sklearn.neighbors import KNeighborsRegressor
 
 
+@dataclass(kw_only=True, eq=False)
 class KNN(Method):
     """Imputes the mean of the k nearest training cells' partners: the baseline of the paper.
 
@@ -38,16 +40,9 @@ class KNN(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        k: PositiveInt = 5,
-        distance: Literal["euclidean", "cosine"] = "euclidean",
-        n_components: PositiveInt | None = None,
-    ) -> None:
-        self.k = k
-        self.distance = distance
-        self.n_components = n_components
+    k: PositiveInt = 5
+    distance: Literal["euclidean", "cosine"] = "euclidean"
+    n_components: PositiveInt | None = None
 
     def _fit(self, cells: Cells, context: Context) -> None:
         from sklearn.neighbors import KNeighborsRegressor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from jamie.methods.linear_projection import (
 )
 
 
+@dataclass(kw_only=True, eq=False)
 class LMA(Method):
     """Linear manifold alignment: linear maps of all modalities that keep neighbours and known pairs together.
 
@@ -56,20 +58,11 @@ class LMA(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1186/s12864-019-6329-2",)
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 32,
-        n_neighbors: PositiveInt = 5,
-        mu: Annotated[float, Field(gt=0)] = 0.9,
-        problem: Literal["standard", "generalized"] = "standard",
-        scale: Literal["weights", "variance"] = "weights",
-    ) -> None:
-        self.n_components = n_components
-        self.n_neighbors = n_neighbors
-        self.mu = mu
-        self.problem = problem
-        self.scale = scale
+    n_components: PositiveInt = 32
+    n_neighbors: PositiveInt = 5
+    mu: Annotated[float, Field(gt=0)] = 0.9
+    problem: Literal["standard", "generalized"] = "standard"
+    scale: Literal["weights", "variance"] = "weights"
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+@dataclass(kw_only=True, eq=False)
 class MLP(Method):
     """Imputes by a multilayer perceptron, one for each ordered pair of modalities.
 
@@ -47,20 +49,13 @@ class MLP(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1038/323533a0",)
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        n_hidden: PositiveInt = 256,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
-        learning_rate: PositiveFloat = 1e-3,
-        weight_decay: Annotated[float, Field(ge=0)] = 3e-3,
-        batch_size: PositiveInt = 64,
-        max_epochs: PositiveInt = 300,
-        patience: PositiveInt = 20,
-    ) -> None:
-        self.n_hidden = n_hidden
-        self.dropout = dropout
-        self.training = NetworkTraining(learning_rate, weight_decay, batch_size, max_epochs, patience)
+    n_hidden: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 3e-3
+    batch_size: PositiveInt = 64
+    max_epochs: PositiveInt = 300
+    patience: PositiveInt = 20
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -94,7 +89,10 @@ class MLP(Method):
         def loss(_: Direction, index: NDArray[np.int64]) -> Tensor:
             return mse_loss(network(scores[index]), targets[index])
 
-        self.training.fit(network, loss, {direction: len(x)}, context)
+        training = NetworkTraining(
+            self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience
+        )
+        training.fit(network, loss, {direction: len(x)}, context)
         return network
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:

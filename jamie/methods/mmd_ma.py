@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ CHUNK = 1024  # cells at a time where the discrepancy of all is computed
 PROGRESS_EVERY = 50  # steps
 
 
+@dataclass(kw_only=True, eq=False)
 class MMDMA(Method):
     """Maps both modalities so that their distributions agree, from the least maximum mean discrepancy (MMD-MA).
 
@@ -63,28 +65,15 @@ class MMDMA(Method):
     inductive: ClassVar[bool] = False
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 5,
-        kernel: Literal["linear", "gaussian"] = "linear",
-        bandwidth: Annotated[float, Field(gt=0)] = 1.0,
-        distortion: Annotated[float, Field(ge=0)] = 0.1,
-        penalty: Annotated[float, Field(ge=0)] = 0.1,
-        restarts: PositiveInt = 20,
-        max_iterations: PositiveInt = 500,
-        learning_rate: Annotated[float, Field(gt=0)] = 0.02,
-        batch_size: PositiveInt = 256,
-    ) -> None:
-        self.n_components = n_components
-        self.kernel = kernel
-        self.bandwidth = bandwidth
-        self.distortion = distortion
-        self.penalty = penalty
-        self.restarts = restarts
-        self.max_iterations = max_iterations
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
+    n_components: PositiveInt = 5
+    kernel: Literal["linear", "gaussian"] = "linear"
+    bandwidth: Annotated[float, Field(gt=0)] = 1.0
+    distortion: Annotated[float, Field(ge=0)] = 0.1
+    penalty: Annotated[float, Field(ge=0)] = 0.1
+    restarts: PositiveInt = 20
+    max_iterations: PositiveInt = 500
+    learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    batch_size: PositiveInt = 256
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:

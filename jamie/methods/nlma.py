@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from jamie.methods.linear_projection import require_more_cells
 log = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True, eq=False)
 class NLMA(Method):
     """Nonlinear manifold alignment: eigenvectors of the Laplacian of all neighbour graphs, joined by known pairs.
 
@@ -51,18 +53,10 @@ class NLMA(Method):
     inductive: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 32,
-        n_neighbors: PositiveInt = 5,
-        mu: Annotated[float, Field(gt=0)] = 0.9,
-        problem: Literal["standard", "generalized"] = "generalized",
-    ) -> None:
-        self.n_components = n_components
-        self.n_neighbors = n_neighbors
-        self.mu = mu
-        self.problem = problem
+    n_components: PositiveInt = 32
+    n_neighbors: PositiveInt = 5
+    mu: Annotated[float, Field(gt=0)] = 0.9
+    problem: Literal["standard", "generalized"] = "generalized"
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:

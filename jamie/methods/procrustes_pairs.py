@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from jamie.methods.linear_projection import (
 )
 
 
+@dataclass(kw_only=True, eq=False)
 class ProcrustesPairs(Method):
     """Principal components of each modality, rotated onto each other by orthogonal Procrustes on the known pairs.
 
@@ -39,8 +41,7 @@ class ProcrustesPairs(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(self, *, n_components: PositiveInt = 32) -> None:
-        self.n_components = n_components
+    n_components: PositiveInt = 32
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PENALTIES = np.logspace(-5, 3, 17)  # in units of the number of pairs times the mean variance of the scores
 
 
+@dataclass(kw_only=True, eq=False)
 class Ridge(Method):
     """Imputes by ridge regression, one for each ordered pair of modalities.
 
@@ -41,8 +43,7 @@ class Ridge(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1080/00401706.1970.10488634", "10.1080/00401706.1979.10489751")
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(self, *, penalty: Literal["per_target", "shared"] = "per_target") -> None:
-        self.penalty = penalty
+    penalty: Literal["per_target", "shared"] = "per_target"
 
     def _fit(self, cells: Cells, context: Context) -> None:
         from sklearn.linear_model import RidgeCV

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 MARGINAL_TOLERANCE = 1e-2
 
 
+@dataclass(kw_only=True, eq=False)
 class Scot(Method):
     """Couples cells by Gromov-Wasserstein transport of their neighbor graphs, with barycentric projection (SCOT).
 
@@ -56,22 +58,12 @@ class Scot(Method):
     inductive: ClassVar[bool] = False
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(
-        self,
-        *,
-        k: PositiveInt | Literal["auto"] = "auto",
-        metric: Literal["correlation", "euclidean"] = "correlation",
-        epsilon: Annotated[float, Field(gt=0)] = 5e-3,
-        marginals: Literal["balanced", "unbalanced"] = "balanced",
-        rho: Annotated[float, Field(gt=0)] = 0.1,
-        max_iterations: PositiveInt = 200,
-    ) -> None:
-        self.k = k
-        self.metric = metric
-        self.epsilon = epsilon
-        self.marginals = marginals
-        self.rho = rho
-        self.max_iterations = max_iterations
+    k: PositiveInt | Literal["auto"] = "auto"
+    metric: Literal["correlation", "euclidean"] = "correlation"
+    epsilon: Annotated[float, Field(gt=0)] = 5e-3
+    marginals: Literal["balanced", "unbalanced"] = "balanced"
+    rho: Annotated[float, Field(gt=0)] = 0.1
+    max_iterations: PositiveInt = 200
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:

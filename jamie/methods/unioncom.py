@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ START = 1e-2  # standard deviation of the first dimension at the start: small, s
 WINDOW = 20  # iterations between two checks of convergence
 
 
+@dataclass(kw_only=True, eq=False)
 class UnionCom(Method):
     """Matches cells by their distances to other cells, then embeds both modalities as t-SNE does (UnionCom).
 
@@ -62,22 +64,12 @@ class UnionCom(Method):
     inductive: ClassVar[bool] = False
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(
-        self,
-        *,
-        correspondence: CorrespondenceInferer | None = None,
-        n_components: PositiveInt = 32,
-        perplexity: Annotated[float, Field(gt=1)] = 30.0,
-        coupling: Annotated[float, Field(ge=0)] = 1.0,
-        max_iterations: PositiveInt = 500,
-        tolerance: Annotated[float, Field(gt=0)] = 1e-3,
-    ) -> None:
-        self.correspondence = correspondence or Matching(distance=Geodesic(k="auto"), use_known=False)
-        self.n_components = n_components
-        self.perplexity = perplexity
-        self.coupling = coupling
-        self.max_iterations = max_iterations
-        self.tolerance = tolerance
+    correspondence: CorrespondenceInferer | None = None
+    n_components: PositiveInt = 32
+    perplexity: Annotated[float, Field(gt=1)] = 30.0
+    coupling: Annotated[float, Field(ge=0)] = 1.0
+    max_iterations: PositiveInt = 500
+    tolerance: Annotated[float, Field(gt=0)] = 1e-3
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -98,8 +90,9 @@ class UnionCom(Method):
             f"the projection of unioncom on {a.n_cells} and {b.n_cells} cells",
             "use fewer cells, or leave the method out",
         )
+        inferer = self.correspondence or Matching(distance=Geodesic(k="auto"), use_known=False)
         known = cells.known.between(a.modality, b.modality)
-        self._inference = self.correspondence.infer(a, b, known, context.at(f"{context.stage}/correspondence"))
+        self._inference = inferer.infer(a, b, known, context.at(f"{context.stage}/correspondence"))
 
     def _fit(self, cells: Cells, context: Context) -> None:
         a, b = cells.modalities
