@@ -19,7 +19,7 @@ def validate(
     debug: Debug = False,
 ) -> None:
     """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
-    from jamie.terminal import errors_shown, print_json
+    from jamie.console.errors import errors_shown, print_json
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.spec import expand
@@ -41,7 +41,7 @@ def list_(
     debug: Debug = False,
 ) -> None:
     """List the components that a spec may name."""
-    from jamie.terminal import errors_shown, print_json, print_rows
+    from jamie.console.errors import errors_shown, print_json, print_rows
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.builtins import load_registry
@@ -62,7 +62,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a component: what it does, its parameters, its reference."""
-    from jamie.terminal import errors_shown, print_component, print_json
+    from jamie.console.errors import errors_shown, print_component, print_json
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.builtins import load_registry
@@ -77,7 +77,7 @@ def show(
 
 def plugins(plugin: Plugins = None, json: Json = False, debug: Debug = False) -> None:
     """List what provides components: the built-ins, installed distributions and files."""
-    from jamie.terminal import errors_shown, print_json, print_rows
+    from jamie.console.errors import errors_shown, print_json, print_rows
 
     with errors_shown(as_json=json, debug=debug):
         from jamie.builtins import load_registry

@@ -24,11 +24,11 @@ def embed(
     debug: Debug = False,
 ) -> None:
     """Embed cells, known or new, with a trained model."""
-    from jamie.terminal import errors_shown
+    from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import embed_file
-        from jamie.report.console import reporting
+        from jamie.commands.embed import embed_file
+        from jamie.console.progress import reporting
 
         with reporting(quiet=quiet or json):
             embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
@@ -61,11 +61,11 @@ def impute(
     debug: Debug = False,
 ) -> None:
     """Impute one modality from another with a trained model."""
-    from jamie.terminal import errors_shown
+    from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import impute_file
-        from jamie.report.console import reporting
+        from jamie.commands.embed import impute_file
+        from jamie.console.progress import reporting
 
         with reporting(quiet=quiet or json) as progress:
             impute_file(
@@ -106,12 +106,12 @@ def transfer(
     debug: Debug = False,
 ) -> None:
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
-    from jamie.terminal import errors_shown, print_blocks, print_json
+    from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import transfer_run
-        from jamie.report.console import reporting
-        from jamie.report.transfer_tables import transfer_record, transfer_tables
+        from jamie.commands.embed import transfer_run
+        from jamie.console.progress import reporting
+        from jamie.console.transfer import transfer_record, transfer_tables
 
         with reporting(quiet=quiet or json):
             found = transfer_run(
@@ -157,10 +157,10 @@ def simulate(
     debug: Debug = False,
 ) -> None:
     """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
-    from jamie.terminal import errors_shown
+    from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import simulate_file
+        from jamie.commands.embed import simulate_file
 
         simulate_file(
             out,
@@ -178,7 +178,7 @@ def simulate(
 
 def _written(out: object, as_json: bool) -> None:
     """Say which file was written."""
-    from jamie.terminal import print_json
+    from jamie.console.errors import print_json
 
     if as_json:
         print_json({"file": str(out)})

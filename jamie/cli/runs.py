@@ -22,16 +22,16 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
-    from jamie.terminal import errors_shown, print_blocks, print_json, print_sweep
+    from jamie.console.errors import errors_shown, print_blocks, print_json, print_sweep
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.report.console import reporting
+        from jamie.console.progress import reporting
         from jamie.spec import is_sweep
 
         several = is_sweep(spec, sets or [])
     if several:
         with errors_shown(as_json=json, debug=debug), reporting(quiet=quiet or json) as progress:
-            from jamie.grid import sweep
+            from jamie.commands.sweep import sweep
 
             found = sweep(
                 spec, out=out, overrides=sets or [], jobs=jobs, resume=resume, overwrite=overwrite, progress=progress
@@ -39,8 +39,8 @@ def run(
         print_sweep(found, as_json=json, quiet=quiet)
         return
     with errors_shown(as_json=json, debug=debug):
-        from jamie.pipeline import run as run_spec
-        from jamie.report.matching_table import run_tables
+        from jamie.commands.run import run as run_spec
+        from jamie.console.matching import run_tables
 
         with reporting(quiet=quiet or json) as progress:
             result = run_spec(
@@ -65,12 +65,12 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
-    from jamie.terminal import errors_shown, print_blocks, print_json
+    from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.reevaluate import evaluate_run
-        from jamie.report.console import reporting
-        from jamie.report.matching_table import run_tables
+        from jamie.commands.evaluate import evaluate_run
+        from jamie.console.matching import run_tables
+        from jamie.console.progress import reporting
 
         with reporting(quiet=quiet or json):
             found = evaluate_run(folder, sets or [])
@@ -99,13 +99,13 @@ def explain(
     debug: Debug = False,
 ) -> None:
     """Find the features that drive the model of a finished run; nothing is fitted."""
-    from jamie.terminal import errors_shown, print_blocks, print_json
+    from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.afterwards import explain_run
-        from jamie.report.console import reporting
-        from jamie.report.explanation_files import FOLDER
-        from jamie.report.explanation_tables import explanation_blocks, explanation_records
+        from jamie.commands.explain import explain_run
+        from jamie.console.explanations import explanation_blocks, explanation_records
+        from jamie.console.progress import reporting
+        from jamie.runs.explanation_files import FOLDER
 
         with reporting(quiet=quiet or json) as progress:
             found = explain_run(folder, explainers or [], sets or [], progress=progress)
@@ -129,12 +129,12 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write the page of a finished run, from its files alone."""
-    from jamie.terminal import errors_shown, print_json
+    from jamie.console.errors import errors_shown, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.afterwards import report_run
-        from jamie.report.console import reporting
-        from jamie.report.plots import FIGURES
+        from jamie.commands.explain import report_run
+        from jamie.console.progress import reporting
+        from jamie.report.figure_files import FIGURES
 
         with reporting(quiet=quiet or json) as progress:
             written = report_run(folder, out, overwrite=overwrite, progress=progress)
@@ -158,11 +158,11 @@ def bench(
     debug: Debug = False,
 ) -> None:
     """Measure the time and memory of a spec or a sweep, each run in a process of its own."""
-    from jamie.terminal import errors_shown, print_sweep
+    from jamie.console.errors import errors_shown, print_sweep
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.benchmark import bench as bench_spec
-        from jamie.report.console import reporting
+        from jamie.commands.bench import bench as bench_spec
+        from jamie.console.progress import reporting
 
         with reporting(quiet=quiet or json) as progress:
             found = bench_spec(
@@ -187,11 +187,11 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Join finished runs into one table, and count at how many features each wins."""
-    from jamie.terminal import errors_shown, print_blocks, print_json
+    from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import compare_runs
-        from jamie.report.console import reporting
+        from jamie.commands.compare import compare_runs
+        from jamie.console.progress import reporting
         from jamie.report.tables import comparison_table
 
         with reporting(quiet=quiet or json):

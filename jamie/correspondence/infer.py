@@ -13,7 +13,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.trust import Trust, check
+from jamie.correspondence.quality.hidden_pairs import Trust, check
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Dataset
 from jamie.core.errors import DataError
-from jamie.correspondence.held_out_ranks import RankFold, RankTest, cross_fitted, expected_test, rank_test
-from jamie.correspondence.pair_groups import PairColumn, label_columns, sample_column
+from jamie.correspondence.quality.cross_fitting import RankFold, RankTest, cross_fitted, expected_test, rank_test
+from jamie.correspondence.quality.pair_annotations import PairColumn, label_columns, sample_column
 from jamie.preprocess.prepare import Prepared
 
 log = logging.getLogger(__name__)

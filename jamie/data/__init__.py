@@ -4,7 +4,7 @@ from jamie.data.align import align_features
 from jamie.data.blocks import choose_block
 from jamie.data.load import LoadedData, dataset_from, load_dataset
 from jamie.data.pairing_table import PairingTable, pairing_table
-from jamie.data.split import hide_pairs, split_cells
+from jamie.data.splits.holdout import hide_pairs, split_cells
 
 __all__ = [
     "LoadedData",

@@ -15,7 +15,7 @@ from jamie.core.stack import layer_names
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import unique_names
 from jamie.data.in_memory import in_memory, matrix_of
-from jamie.data.written_names import found_name
+from jamie.data.writing.names import found_name
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from jamie.core.errors import DataError
 from jamie.core.suggest import nearest
-from jamie.data.matrices import read_frame
+from jamie.data.storage.matrices import read_frame
 
 log = logging.getLogger(__name__)
 

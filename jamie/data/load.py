@@ -12,12 +12,12 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.interfaces.preprocessor import nan_allowed
-from jamie.data.absent import measured_values, without_absent
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
-from jamie.data.batch_column import require_batches
 from jamie.data.blocks import choose_block
-from jamie.data.checks import (
+from jamie.data.checks.batches import require_batches
+from jamie.data.checks.labels import judge_groupings
+from jamie.data.checks.modalities import (
     modality_names,
     require_cells,
     require_finite,
@@ -25,14 +25,14 @@ from jamie.data.checks import (
     require_labels,
     warn_of_raw_counts,
 )
-from jamie.data.empty_droplets import without_empty_droplets
-from jamie.data.label_checks import judge_groupings
+from jamie.data.checks.support import require_support
+from jamie.data.checks.values import judge_values, warn_of_copies, warn_of_unlogged
 from jamie.data.labels import share_labels
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
-from jamie.data.split import hide_pairs
-from jamie.data.support import require_support
-from jamie.data.value_checks import judge_values, warn_of_copies, warn_of_unlogged
+from jamie.data.splits.holdout import hide_pairs
+from jamie.data.unmeasured.absent import measured_values, without_absent
+from jamie.data.unmeasured.empty_droplets import without_empty_droplets
 
 if TYPE_CHECKING:
     from anndata import AnnData

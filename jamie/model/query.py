@@ -19,13 +19,13 @@ from jamie.core.interfaces.pairing import Pairing
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.core.panels import lacking, with_rows
 from jamie.core.values import column_means, column_range, stored_values
-from jamie.data.absent import missing_cells, zero_cells
 from jamie.data.align import find_features
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_matrix
-from jamie.data.checks import LARGEST_LEVEL, largest_count, require_finite
+from jamie.data.checks.modalities import LARGEST_LEVEL, largest_count, require_finite
 from jamie.data.pairings.by_name import ByName
+from jamie.data.unmeasured.absent import missing_cells, zero_cells
 from jamie.model.trained import TrainedModel
 from jamie.spec.ref import Ref
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.scoring import OURS
-from jamie.pl.carried import AbsentError, choose_scope, methods_using_labels, table
 from jamie.pl.direct_labels import name_points
+from jamie.pl.results import MissingResultError, choose_scope, methods_using_labels, table
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def alignment(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no such scores.
     """
     scores = alignment_scores(mdata, source, target, scope)
@@ -78,14 +78,18 @@ def alignment_scores(
         problem = (
             f"expected the metrics {_ACROSS} and {_UP}, found {', '.join(sorted(set(rows['metric']))) or 'neither'}"
         )
-        raise AbsentError(problem, where=_WHERE, fix="these need true pairs and labels; name both in evaluate.metrics")
+        raise MissingResultError(
+            problem, where=_WHERE, fix="these need true pairs and labels; name both in evaluate.metrics"
+        )
     honest, _ = choose_scope(
         rows[rows["metric"] == _UP].merge(rows[rows["metric"] == _ACROSS], on="scope"), scope, _WHERE
     )
     rows = rows[rows["scope"] == honest]
     scores = rows.pivot_table(index="method", columns="metric", values="value", sort=False).dropna()
     if scores.empty:
-        raise AbsentError("expected a method with both scores, found none", where=_WHERE, fix="name another scope")
+        raise MissingResultError(
+            "expected a method with both scores, found none", where=_WHERE, fix="name another scope"
+        )
     scores.attrs["scope"] = honest
     return scores
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import rows_of, table_of
+from jamie.pl.explanations import rows_of, table_of
 from jamie.pl.style import COLOURS, LINE, in_order, panels, shortened, styled
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def attribution(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where the explanation has no table of features by label, or none of a label.
     """
     table = table_of(explanation, "features", _WHERE, "use attribution", "label")

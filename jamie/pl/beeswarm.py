@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import LOWERS, RAISES, target_values
+from jamie.pl.explanations import LOWERS, RAISES, target_values
 from jamie.pl.style import LINE, UNKNOWN, figure_of, panels, shortened, styled
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def beeswarm(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no Shapley values, or no such target.
     """
     from matplotlib.colors import LinearSegmentedColormap

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from jamie.core.scoring import OURS
 from jamie.core.stack import layer_names
-from jamie.pl.carried import AbsentError, spec_of
-from jamie.pl.compared import Compared, compared
+from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
+from jamie.pl.results import MissingResultError, spec_of
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, point_look, styled
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no intervals, or no cells that were measured in both modalities.
     """
     if "lower" not in imputed.layers or "upper" not in imputed.layers:
         fix = "impute with intervals=True; the model has them where cells were set aside (training.calibration)"
-        raise AbsentError("expected layers lower and upper, found none", where=_WHERE, fix=fix)
-    cells = compared(mdata, imputed, _WHERE)
+        raise MissingResultError("expected layers lower and upper, found none", where=_WHERE, fix=fix)
+    cells = evaluation_cells(mdata, imputed, _WHERE)
     level = spec_of(mdata, _WHERE).evaluate.intervals.level
     scores = interval_scores(cells)
     if not len(scores):
-        raise AbsentError("expected intervals of features, found none", where=_WHERE, fix="set more cells aside")
+        raise MissingResultError("expected intervals of features, found none", where=_WHERE, fix="set more cells aside")
     axes = panels(3, ax, width=2.9, height=2.6)
     _against_nominal(axes[0], cells, scores, level)
     _by_feature(axes[1], scores["coverage"], level)
@@ -62,7 +62,7 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     return axes
 
 
-def interval_scores(cells: Compared, method: str = OURS) -> pd.DataFrame:
+def interval_scores(cells: EvaluationCells, method: str = OURS) -> pd.DataFrame:
     """Coverage, mean half width of the intervals and root mean squared error of each feature that has intervals."""
     prefix = "" if method == OURS else f"{method}_"
     tables = []
@@ -82,7 +82,7 @@ def interval_scores(cells: Compared, method: str = OURS) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def coverage_by_level(cells: Compared, levels: NDArray[np.float64] = _LEVELS) -> NDArray[np.float64]:
+def coverage_by_level(cells: EvaluationCells, levels: NDArray[np.float64] = _LEVELS) -> NDArray[np.float64]:
     """Fraction of all values within normal intervals of each level around the imputed ones, by their layer ``sd``."""
     from scipy.stats import norm
 
@@ -98,12 +98,12 @@ def coverage_by_level(cells: Compared, levels: NDArray[np.float64] = _LEVELS) ->
     return inside / max(n, 1)
 
 
-def _blocks(cells: Compared) -> list[list[str]]:
+def _blocks(cells: EvaluationCells) -> list[list[str]]:
     names = [str(name) for name in cells.imputed.var_names]
     return [names[start : start + _BLOCK] for start in range(0, len(names), _BLOCK)]
 
 
-def _against_nominal(ax: Axes, cells: Compared, scores: pd.DataFrame, level: float) -> None:
+def _against_nominal(ax: Axes, cells: EvaluationCells, scores: pd.DataFrame, level: float) -> None:
     ax.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", linewidth=0.9, label="ideal")
     if "sd" in cells.imputed.layers:
         ax.plot(_LEVELS, coverage_by_level(cells), color=COLOURS[0], marker="o", markersize=2.5, label="normal, by sd")
@@ -122,7 +122,7 @@ def _against_nominal(ax: Axes, cells: Compared, scores: pd.DataFrame, level: flo
     ax.legend(loc="upper left")
 
 
-def _other_methods(cells: Compared) -> list[str]:
+def _other_methods(cells: EvaluationCells) -> list[str]:
     """Return the other methods that have intervals."""
     layers = layer_names(cells.imputed)
     return [name for name in layers if {f"{name}_lower", f"{name}_upper"} <= set(layers)]

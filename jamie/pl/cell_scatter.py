@@ -14,8 +14,8 @@ from jamie.core.stack import layer_names
 from jamie.core.suggest import choose_from
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
-from jamie.pl.carried import AbsentError, all_labels, column, spec_of
-from jamie.pl.compared import Compared, compared
+from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
+from jamie.pl.results import MissingResultError, all_labels, column, spec_of
 from jamie.pl.style import (
     COLOURS,
     OTHERS,
@@ -73,15 +73,15 @@ def cell_scatter(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where no cells were measured in both modalities, or there are no values of another method.
     """
-    cells = compared(mdata, imputed, _WHERE, None if feature is None else [feature])
+    cells = evaluation_cells(mdata, imputed, _WHERE, None if feature is None else [feature])
     if feature is None:
         against = against or _first_other(imputed)
         if against not in imputed.layers:
             problem = f"expected values of '{against}' in layers, found none"
-            raise AbsentError(problem, where=_WHERE, fix=choose_from(against, layer_names(imputed)))
+            raise MissingResultError(problem, where=_WHERE, fix=choose_from(against, layer_names(imputed)))
         points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, OURS)})
         title, axes = (
             _wins_title(points, against),
@@ -110,7 +110,7 @@ def cell_scatter(
     return here
 
 
-def cell_correlations(mdata: MuData, cells: Compared, method: str) -> NDArray[np.float64]:
+def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDArray[np.float64]:
     """(k,) correlation of measured and imputed values of each cell, over the features that vary; NaN where none is."""
     features = list(cells.block.features)
     mean, sd = cells.training_moments(mdata, features)
@@ -134,7 +134,7 @@ def _first_other(imputed: AnnData) -> str:
     others = [name for name in layer_names(imputed) if name not in own and not name.endswith(("_lower", "_upper"))]
     if not others:
         fix = "name methods that impute in evaluate.compare, such as knn and ridge; or give a feature"
-        raise AbsentError("expected values of another method in layers, found none", where=_WHERE, fix=fix)
+        raise MissingResultError("expected values of another method in layers, found none", where=_WHERE, fix=fix)
     return str(others[0])
 
 
@@ -144,12 +144,14 @@ def _wins_title(points: pd.DataFrame, against: str) -> str:
     table = long.assign(source="", target="", scope="")
     found = count_wins(table, {"r": True})
     if not found:
-        raise AbsentError("expected cells with a correlation, found none", where=_WHERE, fix="features do not vary")
+        raise MissingResultError(
+            "expected cells with a correlation, found none", where=_WHERE, fix="features do not vary"
+        )
     ours, theirs = found[0].wins_b, found[0].wins_a
     return f"{OURS} better in {ours} cells,\n{against} in {theirs} (p = {found[0].p_value:.2g})"
 
 
-def _colours(mdata: MuData, cells: Compared, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:
+def _colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:
     """Colours of the types that are present, and the type of each cell; none where there are no labels."""
     labels = [label] if label else spec_of(mdata, _WHERE).labels
     if not labels:
@@ -157,5 +159,5 @@ def _colours(mdata: MuData, cells: Compared, label: str | None) -> tuple[dict[st
     types = label_series(column(mdata, cells.source, labels[0], _WHERE)).loc[cells.cells]
     colours = label_colours(all_labels(mdata, labels[0]))
     if not colours:
-        raise AbsentError(f"expected values of '{labels[0]}'", where=_WHERE, fix=choose_from(labels[0], []))
+        raise MissingResultError(f"expected values of '{labels[0]}'", where=_WHERE, fix=choose_from(labels[0], []))
     return {name: colours[name] for name in in_order(types)}, types.where(types.notna(), "").to_numpy()

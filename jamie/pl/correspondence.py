@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.pl.carried import AbsentError, modalities_of, results
+from jamie.pl.results import MissingResultError, modalities_of, results
 from jamie.pl.style import COLOURS, OTHERS, STROKES, panels, styled
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def correspondence(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[A
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where nothing was inferred.
     """
     drawn = _panels(mdata)
     if not drawn:
         fix = "partners are inferred where pairs are not known: correspondence.infer"
-        raise AbsentError("expected inferred partners, found none", where=_WHERE, fix=fix)
+        raise MissingResultError("expected inferred partners, found none", where=_WHERE, fix=fix)
     axes = panels(len(drawn), ax, width=3.1, height=2.6, names=[_name(one) for one in _records(mdata)])
     for one, (title, draw) in zip(axes, drawn.items(), strict=True):
         draw(one)

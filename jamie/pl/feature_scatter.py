@@ -10,7 +10,7 @@ import pandas as pd
 from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.metrics.wins import Wins, count_wins
-from jamie.pl.carried import AbsentError, choose_scope, table
+from jamie.pl.results import MissingResultError, choose_scope, table
 from jamie.pl.style import OTHERS, OURS_COLOUR, panels, point_look, styled
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def feature_scatter(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no such scores, or no other method.
     """
     rows = feature_scores(mdata, source, target, metric, scope)
@@ -64,7 +64,7 @@ def feature_scatter(
     scores = rows.pivot(index="feature", columns="method", values=metric)
     for name in (method, against):
         if name not in scores:
-            raise AbsentError(
+            raise MissingResultError(
                 f"expected scores of '{name}', found none",
                 where=_WHERE,
                 fix=choose_from(name, map(str, scores.columns)),
@@ -72,7 +72,7 @@ def feature_scatter(
     both = scores[[against, method]].dropna()
     if both.empty:
         problem = f"expected features that {method} and {against} were scored by, found none"
-        raise AbsentError(problem, where=_WHERE, fix="choose another metric or method")
+        raise MissingResultError(problem, where=_WHERE, fix="choose another metric or method")
     wins = count_wins(rows[rows["method"].isin([method, against])], {metric: better})[0]
     here = panels(1, ax, width=2.9, height=2.9)[0]
     ahead = (both[method] - both[against]) * (1 if better else -1) > 0
@@ -93,7 +93,7 @@ def feature_scores(
     if metric not in features:
         known = [name for name in features.columns[5:] if ":" not in str(name)]
         fix = f"add it to evaluate.metrics; {choose_from(metric, known)}"
-        raise AbsentError(f"expected scores of features by '{metric}', found none", where=_WHERE, fix=fix)
+        raise MissingResultError(f"expected scores of features by '{metric}', found none", where=_WHERE, fix=fix)
     rows = features[(features["source"] == source) & (features["target"] == target) & features[metric].notna()]
     return choose_scope(rows, scope, _WHERE)[1]
 
@@ -110,7 +110,7 @@ def best_other(rows: pd.DataFrame, method: str, metric: str, *, higher: bool = T
     means = rows[rows["method"] != method].groupby("method", sort=False)[metric].mean()
     if means.empty:
         fix = "name others in evaluate.compare, such as knn and ridge"
-        raise AbsentError(f"expected another method than {method}, found none", where=_WHERE, fix=fix)
+        raise MissingResultError(f"expected another method than {method}, found none", where=_WHERE, fix=fix)
     return str(means.idxmax() if higher else means.idxmin())
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jamie.core.values import column_variances
-from jamie.pl.carried import AbsentError, measured, modality
 from jamie.pl.direct_labels import name_points
+from jamie.pl.results import MissingResultError, measured, modality
 from jamie.pl.style import COLOURS, LINE, panels, point_look, shortened, styled
 
 if TYPE_CHECKING:
@@ -37,20 +37,20 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there is no such column.
     """
     adata, key = modality(mdata, target, _WHERE), f"imputability_from_{source}"
     if key not in adata.var:
         fix = "it is learned from cells set aside (training.calibration), where pairs of cells are known"
-        raise AbsentError(f'expected var["{key}"] of {target}, found none', where=_WHERE, fix=fix)
+        raise MissingResultError(f'expected var["{key}"] of {target}, found none', where=_WHERE, fix=fix)
     block = measured(mdata, target, _WHERE)
     score = adata.var[key].reindex(block.features).to_numpy(float)
     spread = column_variances(block.X)
     known = np.isfinite(score) & (spread > 0)
     if not known.any():
         problem = f'expected numbers in var["{key}"] of {target}, found none'
-        raise AbsentError(problem, where=_WHERE, fix="set more cells aside (training.calibration)")
+        raise MissingResultError(problem, where=_WHERE, fix="set more cells aside (training.calibration)")
     here = panels(1, ax, width=3.4, height=2.8)[0]
     here.scatter(spread[known], score[known], color=COLOURS[0], **point_look(int(known.sum())))
     if spread[known].max() / spread[known].min() > _FAR_APART:

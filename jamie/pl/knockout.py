@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import UNPERTURBED, table_of
+from jamie.pl.explanations import UNPERTURBED, table_of
 from jamie.pl.style import COLOURS, RANDOM, UNKNOWN, panels, shortened, styled
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def knockout(explanation: Explanation, *, n_features: int = 14, n_random: int = 
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where the explanation has no table of features.
     """
     fix = "its genomic windows are drawn by jamie.pl.windows" if "windows" in explanation.tables else "use knockout"

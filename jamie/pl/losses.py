@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.pl.carried import table
+from jamie.pl.results import table
 from jamie.pl.style import COLOURS, MARKERS, OTHERS, STROKES, panels, styled
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def losses(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there is no such table.
     """
     history = table(mdata, "history", "losses")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from jamie.core.labels import label_series
 from jamie.core.scoring import OURS
-from jamie.pl.carried import AbsentError, all_labels, choose_scope, column, results, spec_of
-from jamie.pl.compared import Compared, compared
+from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
+from jamie.pl.results import MissingResultError, all_labels, choose_scope, column, results, spec_of
 from jamie.pl.style import COLOURS, in_order, label_colours, panels, shortened, styled
 
 if TYPE_CHECKING:
@@ -57,17 +57,19 @@ def measured_and_imputed(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no labels, or no cells that were measured in both modalities.
     """
     chosen = [features] if isinstance(features, str) else None if features is None else list(features)
-    cells = compared(mdata, imputed, _WHERE, chosen or ())
+    cells = evaluation_cells(mdata, imputed, _WHERE, chosen or ())
     label = label or _first_label(mdata)
     chosen = chosen or best_features(mdata, cells, n_features)
     types = label_series(column(mdata, cells.source, label, _WHERE)).loc[cells.cells].to_numpy()
     present, colours = in_order(types), label_colours(all_labels(mdata, label))
     if not present:
-        raise AbsentError(f"expected cells with a '{label}', found none", where=_WHERE, fix="choose another label")
+        raise MissingResultError(
+            f"expected cells with a '{label}', found none", where=_WHERE, fix="choose another label"
+        )
     width = max(2.6, 0.6 + (0.26 if len(present) <= 20 else 0.14) * len(present))
     axes = panels(2 * len(chosen), ax, width=width, height=1.7, columns=len(chosen))
     values = {"measured": cells.measured(chosen), "imputed": cells.values(chosen)}
@@ -84,7 +86,7 @@ def measured_and_imputed(
     return axes
 
 
-def best_features(mdata: MuData, cells: Compared, n: int, metric: str = "pearson") -> list[str]:
+def best_features(mdata: MuData, cells: EvaluationCells, n: int, metric: str = "pearson") -> list[str]:
     """Names of the features that are imputed best by a metric, as the run has scored it; the first where it has not."""
     features = results(mdata, _WHERE).get("features", pd.DataFrame())
     if metric in features:
@@ -100,7 +102,7 @@ def _first_label(mdata: MuData) -> str:
     labels = spec_of(mdata, _WHERE).labels
     if not labels:
         fix = "give label=..., a column of obs, or set `labels` in the spec"
-        raise AbsentError("expected a label of the cells, found none", where=_WHERE, fix=fix)
+        raise MissingResultError("expected a label of the cells, found none", where=_WHERE, fix=fix)
     return labels[0]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import target_values, targets_of
+from jamie.pl.explanations import target_values, targets_of
 from jamie.pl.style import figure_of, panels, shortened, styled
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def shap_heatmap(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no Shapley values.
     """
     targets = targets_of(explanation, _WHERE)[:n_targets]

@@ -12,7 +12,7 @@ from jamie.core.labels import label_series
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import HELD_OUT_CELLS
 from jamie.metrics.transfer import HELD_OUT
-from jamie.pl.carried import SPLIT, AbsentError, all_labels, choose_scope, column, spec_of, table
+from jamie.pl.results import SPLIT, MissingResultError, all_labels, choose_scope, column, spec_of, table
 from jamie.pl.style import COLOURS, LONGEST_COLUMN, OTHERS, in_order, label_colours, name_colours, panels, styled
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def similarity(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no such scores.
     """
     values = similarities(mdata, source, target, method, scope, fewest_cells)
@@ -90,7 +90,7 @@ def similarities(
     by_type = [name for name in features.columns if str(name).startswith(f"{_METRIC}:")]
     if not by_type:
         fix = "add js_distance to evaluate.metrics, or `jamie evaluate RUN --set evaluate.metrics=[js_distance]`"
-        raise AbsentError("expected js_distance of each type, found none", where=_WHERE, fix=fix)
+        raise MissingResultError("expected js_distance of each type, found none", where=_WHERE, fix=fix)
     rows = features[(features["source"] == source) & (features["target"] == target) & (features["method"] == method)]
     honest, rows = choose_scope(rows[rows[by_type].notna().any(axis=1)], scope, _WHERE)
     label = spec_of(mdata, _WHERE).labels[0]
@@ -99,7 +99,7 @@ def similarities(
     names = {key: name for key, name in names.items() if key in by_type and counts[name] >= fewest_cells}
     if not names:
         problem = f"expected types with at least {fewest_cells} cells, found none"
-        raise AbsentError(problem, where=_WHERE, fix="lower fewest_cells, or hold out more cells")
+        raise MissingResultError(problem, where=_WHERE, fix="lower fewest_cells, or hold out more cells")
     return 1 - rows.set_index("feature")[list(names)].rename(columns=names)
 
 

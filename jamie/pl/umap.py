@@ -15,7 +15,7 @@ from jamie.core.labels import label_series
 from jamie.core.suggest import choose_from
 from jamie.core.values import dense
 from jamie.data.annotations import cell_annotations
-from jamie.pl.carried import DATA_LAYOUT, LATENT_LAYOUT, AbsentError, all_labels, column, modalities_of, modality
+from jamie.pl.results import DATA_LAYOUT, LATENT_LAYOUT, MissingResultError, all_labels, column, modalities_of, modality
 from jamie.pl.style import (
     COLOURS,
     UNKNOWN,
@@ -95,7 +95,7 @@ def umap(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there is no layout, or nothing of the name `color`.
     """
     if of == "data" and modality is None:
@@ -138,7 +138,7 @@ def _draw_all(
     """Draw a panel for each group of modalities."""
     if not any(groups):
         fix = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
-        raise AbsentError("expected modalities with latents, found none", where=_WHERE, fix=fix)
+        raise MissingResultError("expected modalities with latents, found none", where=_WHERE, fix=fix)
     points = [np.concatenate([_layout(mdata, m, _KEYS[of]) for m in names]) for names in groups]
     values = [pd.concat([_values(mdata, m, color) for m in names]) for names in groups]
     numbers = all(_is_number(one) for one in values)
@@ -164,7 +164,7 @@ def _layout(mdata: MuData, name: str, key: str) -> NDArray[np.float32]:
     adata = modality(mdata, name, _WHERE)
     if key not in adata.obsm:
         fix = "give the result.h5mu of a run with a report (report: [html]), or JAMIE.to_mudata(mdata, layouts=True)"
-        raise AbsentError(f'expected obsm["{key}"], found none', where=f"{_WHERE}, modality '{name}'", fix=fix)
+        raise MissingResultError(f'expected obsm["{key}"], found none', where=f"{_WHERE}, modality '{name}'", fix=fix)
     return np.asarray(adata.obsm[key], np.float32)
 
 

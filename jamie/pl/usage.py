@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jamie.core.scoring import OURS
-from jamie.pl.carried import AbsentError, results
+from jamie.pl.results import MissingResultError, results
 from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ def usage(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where nothing was measured, as for a model that was fitted in memory.
     """
     found = results(mdata, "usage")
     stages, methods = (found.get(name, pd.DataFrame()) for name in ("stages", "methods"))
     if not len(stages):
         fix = "times are measured by `jamie run`: give its result.h5mu"
-        raise AbsentError("expected the table 'stages' of results, found none", where="usage", fix=fix)
+        raise MissingResultError("expected the table 'stages' of results, found none", where="usage", fix=fix)
     several = methods[methods["status"] == "done"] if len(methods) else methods
     n = 4 if len(several) > 1 else 2
     rows = max(len(stages), len(several))

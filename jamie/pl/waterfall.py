@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.explaining import Explanation
 from jamie.core.suggest import choose_from
-from jamie.pl.explained import LOWERS, RAISES, TargetValues, target_values
+from jamie.pl.explanations import LOWERS, RAISES, TargetValues, target_values
 from jamie.pl.style import LINE, panels, shortened, styled
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def waterfall(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where there are no Shapley values, or no such target.
     DataError
         Where the cell was not explained.

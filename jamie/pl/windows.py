@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.explaining import Explanation
-from jamie.pl.explained import UNPERTURBED, rows_of, table_of
+from jamie.pl.explanations import UNPERTURBED, rows_of, table_of
 from jamie.pl.style import COLOURS, panels, shortened, styled
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def windows(
 
     Raises
     ------
-    AbsentError
+    MissingResultError
         Where the explanation has no such table, or no such gene.
     """
     table = table_of(explanation, "windows", _WHERE, _FIX)

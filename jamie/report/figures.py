@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jamie.pl.carried import AbsentError
+from jamie.pl.results import MissingResultError
 from jamie.pl.style import letters_that_fonts_lack, offscreen
 from jamie.report.explanation_figures import planned_explanations
 from jamie.report.plan_of_figures import Planned, planned
-from jamie.report.run_view import RunView
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ def _figure(one: Planned) -> Figure | None:
             figure = one.draw()
             _lay_out(figure)
             return figure
-    except AbsentError as error:
+    except MissingResultError as error:
         log.debug("figure %s is left out: %s", one.name, error)
     except Exception as error:  # whatever a library raises: a figure is not worth a page
         log.warning("figure %s is left out: it failed: %s: %s", one.name, type(error).__name__, error)

@@ -14,14 +14,14 @@ from jamie import pl
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
-from jamie.pl.carried import AbsentError, all_labels, directions, methods_using_labels, modalities_of
-from jamie.pl.compared import compared
 from jamie.pl.correspondence import BESIDE_CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
+from jamie.pl.evaluation_cells import evaluation_cells
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
+from jamie.pl.results import MissingResultError, all_labels, directions, methods_using_labels, modalities_of
 from jamie.pl.style import figure_of, in_order, label_colours, name_colours, panels, styled
-from jamie.report.layouts import MOST_CELLS
-from jamie.report.run_view import RunView
+from jamie.runs.layouts import MOST_CELLS
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,7 +50,7 @@ class Planned:
     name, section, title, caption
         As of `jamie.report.figures.Drawn`.
     draw
-        Draws it; raises `AbsentError` where there is nothing to show.
+        Draws it; raises `MissingResultError` where there is nothing to show.
     """
 
     name: str
@@ -172,7 +172,7 @@ def _alignments(view: RunView, a: str, b: str) -> Figure:
     metrics = view.mdata.uns["jamie"].get("metrics", pd.DataFrame())
     scopes = [one for one in PREFERRED if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
     if not scopes:
-        raise AbsentError("expected both scores of alignment, found none", where="alignment")
+        raise MissingResultError("expected both scores of alignment, found none", where="alignment")
     axes = panels(len(scopes), None, width=3.0, height=2.9, columns=2 if len(scopes) == 4 else 3)
     for scope, ax in zip(scopes, axes, strict=True):
         pl.alignment(view.mdata, a, b, scope=scope, ax=ax)
@@ -194,7 +194,7 @@ def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
         if others:
             drawn += [(metric, name) for name in dict.fromkeys(("knn" if "knn" in others else others[-1], others[0]))]
     if not drawn:
-        raise AbsentError("expected scores of features by two methods, found none", where="features")
+        raise MissingResultError("expected scores of features by two methods, found none", where="features")
     axes = panels(len(drawn), None, width=2.5, height=2.7, columns=2 if len(drawn) == 4 else 3)
     for (metric, name), ax in zip(drawn, axes, strict=True):
         pl.feature_scatter(view.mdata, source, target, metric, name, ax=ax)
@@ -205,7 +205,7 @@ def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
 def _cell_scatters(view: RunView, read: Read) -> Figure:
     """Draw cells against another method, where there is one, and two features."""
     imputed = _require(read)
-    cells = compared(view.mdata, imputed, "cells")
+    cells = evaluation_cells(view.mdata, imputed, "cells")
     others = [name for name in _others(view, cells.source, cells.target, "pearson") if name in imputed.layers]
     best = best_features(view.mdata, cells, 2)
     drawn = [{"against": name} for name in others[:1]] + [{"feature": name} for name in best]
@@ -222,7 +222,7 @@ def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
     """Other methods whose features a metric has scored, the best first; those that use the labels are left out."""
     try:
         rows = feature_scores(view.mdata, source, target, metric)
-    except AbsentError:
+    except MissingResultError:
         return []
     means = rows[~rows["method"].isin({OURS, *methods_using_labels(view.mdata)})].groupby("method")[metric].mean()
     return [str(name) for name in means.sort_values(ascending=not higher_is_better(view.mdata, metric)).index]
@@ -231,7 +231,7 @@ def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
 def _allowed(draw: Callable[..., Any], *args: Any) -> bool:
     try:
         draw(*args)
-    except AbsentError:
+    except MissingResultError:
         return False
     return True
 
@@ -248,7 +248,7 @@ def _require(read: Read) -> AnnData:
     imputed = read()
     if imputed is None:
         fix = "impute them with `jamie impute`"
-        raise AbsentError("expected imputed values, which the run did not write", where="figures", fix=fix)
+        raise MissingResultError("expected imputed values, which the run did not write", where="figures", fix=fix)
     return imputed
 
 

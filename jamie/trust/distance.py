@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.correspondence.neighbors import nearest
+from jamie.correspondence.graphs.neighbors import nearest
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.pca import PCA
 

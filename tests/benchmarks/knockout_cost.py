@@ -24,8 +24,8 @@ import jamie
 from jamie.core.context import Context
 from jamie.core.scoring import EmbeddedPair
 from jamie.explain.background import background_values
-from jamie.explain.explained import Explained
-from jamie.explain.knockout import Knockout
+from jamie.explain.explained_model import Explained
+from jamie.explain.knockout.explainer import Knockout
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
 SETTINGS = {"modalities.rna.layer": "log1p_cpm", "modalities.ephys.layer": "raw", "evaluate.holdout": {"fraction": 0}}

@@ -30,7 +30,7 @@ import jamie.training.fit as fitting
 from jamie.core.context import Context
 from jamie.core.scoring import ImputedPair
 from jamie.data.load import load_dataset
-from jamie.data.split import split_cells
+from jamie.data.splits.holdout import split_cells
 from jamie.metrics.pearson import Pearson
 from jamie.model.apply import impute
 from jamie.model.joint_vae import JointVAE

@@ -14,7 +14,7 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import Block, View
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.correspondence.mutual_nearest import MutualNearest
-from jamie.correspondence.partners import partner_ranks
+from jamie.correspondence.quality.partner_ranks import partner_ranks
 
 N_LINKED = 5
 

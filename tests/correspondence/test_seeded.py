@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError
 from jamie.correspondence.anchor_distance import AnchorDistance
-from jamie.correspondence.partners import partner_ranks
+from jamie.correspondence.quality.partner_ranks import partner_ranks
 from jamie.correspondence.seeded import Seeded
 
 INFERERS = [Seeded(), AnchorDistance()]
@@ -198,9 +198,9 @@ def test_progress_ends_at_its_total(inferer, isometric_copy):
 
 
 def test_above_the_limit_only_the_nearest_cells_are_kept(isometric_copy, monkeypatch):
-    for module in ("matching", "seeded"):
+    for module in ("couplings.matching", "seeded"):
         monkeypatch.setattr(f"jamie.correspondence.{module}.ALL_PAIRS", 1000)
-    monkeypatch.setattr("jamie.correspondence.matching.NEIGHBORS", 8)
+    monkeypatch.setattr("jamie.correspondence.couplings.matching.NEIGHBORS", 8)
     copy = isometric_copy(100, 120)
     found = Seeded().infer(copy.a, copy.b, told(copy.partner, 30, (100, 120)))
     assert found.correspondence.n_pairs <= 8 * 220 + 30

@@ -13,7 +13,7 @@ from jamie.core.data import Block
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.data import align_features, choose_block
 from jamie.data.blocks import choose_matrix
-from jamie.data.checks import require_finite
+from jamie.data.checks.modalities import require_finite
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from mudata import MuData
 import jamie
 from jamie.core.context import Context
 from jamie.data.assemble import mudata_conventions
-from jamie.explain.explained import Explained
+from jamie.explain.explained_model import Explained
 
 N_CELLS = 60
 SHORT = {"training.ensemble": 2, "model.latent_dim": 3, "training.min_epochs": 3, "training.max_epochs": 3}

@@ -12,13 +12,13 @@ from torch import nn
 from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.scoring import EmbeddedPair
-from jamie.explain.attribution import Attribution
-from jamie.explain.explained import Explained
-from jamie.explain.knockout import Knockout
-from jamie.explain.measures import LabelTransfer
+from jamie.explain.attribution.explainer import Attribution
+from jamie.explain.explained_model import Explained
+from jamie.explain.first_order import Slopes
+from jamie.explain.knockout.explainer import Knockout
+from jamie.explain.knockout.gradients import SOFTNESS, correlation_gradient, soft_rank_gradient
+from jamie.explain.knockout.measures import LabelTransfer
 from jamie.explain.removal import Removal, Units
-from jamie.explain.slopes import Slopes
-from jamie.explain.surrogates import SOFTNESS, correlation_gradient, soft_rank_gradient
 from jamie.metrics.by_feature import correlation
 from jamie.testing.toy_subject import ToySubject
 

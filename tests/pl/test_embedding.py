@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 import jamie
 from jamie.core.errors import DataError
-from jamie.pl.carried import AbsentError
+from jamie.pl.results import MissingResultError
 from jamie.pl.style import COLOURS, label_colours
 
 
@@ -87,14 +87,14 @@ def test_cells_that_are_not_in_the_sample_are_not_drawn(mdata):
 
 
 def test_what_is_absent_is_said(mdata):
-    with pytest.raises(AbsentError, match="expected a column 'colour' of obs, found none"):
+    with pytest.raises(MissingResultError, match="expected a column 'colour' of obs, found none"):
         jamie.pl.umap(mdata, "colour", "rna")
     with pytest.raises(DataError, match="expected one modality, as each one's values have a layout of their own"):
         jamie.pl.umap(mdata, of="data")
     with pytest.raises(DataError, match="unknown modality 'rma'"):
         jamie.pl.umap(mdata, "cell_type", "rma")
     del mdata["rna"].obsm["X_jamie_umap"]
-    with pytest.raises(AbsentError, match=r'expected obsm\["X_jamie_umap"\], found none'):
+    with pytest.raises(MissingResultError, match=r'expected obsm\["X_jamie_umap"\], found none'):
         jamie.pl.umap(mdata)
 
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 import jamie
 from jamie import pl
 from jamie.core.errors import DataError
-from jamie.pl.carried import AbsentError
-from jamie.pl.explained import LOWERS, RAISES
+from jamie.pl.explanations import LOWERS, RAISES
+from jamie.pl.results import MissingResultError
 from jamie.pl.style import COLOURS, letters_that_fonts_lack, offscreen, shortened
 
 N_CELLS, N_FEATURES = 20, 13
@@ -133,13 +133,13 @@ class TestWaterfall:
 
     def test_an_unknown_target_or_cell_is_refused(self):
         with pytest.raises(
-            AbsentError, match="expected a target of the explanation, found 'rates'\n  did you mean 'rate'"
+            MissingResultError, match="expected a target of the explanation, found 'rates'\n  did you mean 'rate'"
         ):
             pl.waterfall(shap(), "rates")
         with pytest.raises(DataError, match=r"expected an explained cell, found 'cell99'\n  .*available: cell0, "):
             pl.waterfall(shap(), "rate", "cell99")
         with pytest.raises(
-            AbsentError, match="waterfall of an explanation by knockout: expected Shapley values of single"
+            MissingResultError, match="waterfall of an explanation by knockout: expected Shapley values of single"
         ):
             pl.waterfall(knockout())
 
@@ -238,10 +238,10 @@ class TestKnockout:
 
     def test_what_is_no_knock_out_is_refused(self):
         with pytest.raises(
-            AbsentError, match=r"a table 'features' with a column 'change', found another\n  use knockout"
+            MissingResultError, match=r"a table 'features' with a column 'change', found another\n  use knockout"
         ):
             pl.knockout(attribution())
-        with pytest.raises(AbsentError, match=r"found one with the tables windows, tests\n  .*jamie.pl.windows"):
+        with pytest.raises(MissingResultError, match=r"found one with the tables windows, tests\n  .*jamie.pl.windows"):
             pl.knockout(windows())
 
 
@@ -268,11 +268,11 @@ class TestWindows:
 
     def test_other_genes_and_explanations_are_refused(self):
         with pytest.raises(
-            AbsentError, match="windows: expected a target of the explanation, found 'Sox3'\n  did you mean"
+            MissingResultError, match="windows: expected a target of the explanation, found 'Sox3'\n  did you mean"
         ):
             pl.windows(windows(), ["Sox3"])
         with pytest.raises(
-            AbsentError, match=r"found one with the tables features\n  use knockout with windows: \[GENE\]"
+            MissingResultError, match=r"found one with the tables features\n  use knockout with windows: \[GENE\]"
         ):
             pl.windows(knockout())
 
@@ -308,9 +308,9 @@ class TestAttribution:
         assert all(left.x1 < right.x0 for left, right in itertools.pairwise(titles))
 
     def test_what_has_no_labels_is_refused(self):
-        with pytest.raises(AbsentError, match="with a column 'label', found another\n  use attribution"):
+        with pytest.raises(MissingResultError, match="with a column 'label', found another\n  use attribution"):
             pl.attribution(knockout())
-        with pytest.raises(AbsentError, match="expected a label of the explanation, found 'C'\n  available: "):
+        with pytest.raises(MissingResultError, match="expected a label of the explanation, found 'C'\n  available: "):
             pl.attribution(attribution(), ["C"])
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import jamie
 from jamie.pl.alignment import alignment_scores
-from jamie.pl.carried import AbsentError
+from jamie.pl.results import MissingResultError
 from jamie.pl.similarity import similarities
 
 
@@ -28,14 +28,16 @@ def test_alignment_of_a_chosen_scope_and_order(mdata):
 def test_alignment_without_either_score_says_what_is_missing(mdata):
     metrics = mdata.uns["jamie"]["metrics"]
     mdata.uns["jamie"]["metrics"] = metrics[~metrics["metric"].isin(["label_transfer_accuracy", "foscttm"])]
-    with pytest.raises(AbsentError, match="found neither"):
+    with pytest.raises(MissingResultError, match="found neither"):
         jamie.pl.alignment(mdata)
 
 
 def test_alignment_without_labels_says_what_is_missing(mdata):
     metrics = mdata.uns["jamie"]["metrics"]
     mdata.uns["jamie"]["metrics"] = metrics[metrics["metric"] != "label_transfer_accuracy"]
-    with pytest.raises(AbsentError, match="expected the metrics foscttm and label_transfer_accuracy, found foscttm"):
+    with pytest.raises(
+        MissingResultError, match="expected the metrics foscttm and label_transfer_accuracy, found foscttm"
+    ):
         jamie.pl.alignment(mdata)
 
 
@@ -47,7 +49,7 @@ def test_similarity_is_one_less_the_distance_of_types_with_enough_cells(mdata):
     mean = ax.get_lines()[-1]
     np.testing.assert_allclose(mean.get_xdata(), [0, 0.6, 0.7, 0.8])
     np.testing.assert_allclose(mean.get_ydata(), [0, 1 / 3, 2 / 3, 1])
-    with pytest.raises(AbsentError, match="expected types with at least 11 cells, found none"):
+    with pytest.raises(MissingResultError, match="expected types with at least 11 cells, found none"):
         jamie.pl.similarity(mdata, "rna", "protein", fewest_cells=11)
 
 
@@ -59,7 +61,7 @@ def test_similarity_beside_another_method(mdata):
 def test_similarity_needs_the_metric(mdata):
     features = mdata.uns["jamie"]["features"]
     mdata.uns["jamie"]["features"] = features.loc[:, [name for name in features if not name.startswith("js")]]
-    with pytest.raises(AbsentError, match=r"add js_distance to evaluate\.metrics"):
+    with pytest.raises(MissingResultError, match=r"add js_distance to evaluate\.metrics"):
         jamie.pl.similarity(mdata, "rna", "protein")
 
 
@@ -81,11 +83,11 @@ def test_features_method_against_method(mdata):
 
 
 def test_features_need_two_methods_and_the_metric(mdata):
-    with pytest.raises(AbsentError, match="expected scores of features by 'auroc', found none"):
+    with pytest.raises(MissingResultError, match="expected scores of features by 'auroc', found none"):
         jamie.pl.feature_scatter(mdata, "rna", "protein", "auroc")
     features = mdata.uns["jamie"]["features"]
     mdata.uns["jamie"]["features"] = features[features["method"] == "jamie"]
-    with pytest.raises(AbsentError, match="expected another method than jamie, found none"):
+    with pytest.raises(MissingResultError, match="expected another method than jamie, found none"):
         jamie.pl.feature_scatter(mdata, "rna", "protein")
 
 
@@ -112,11 +114,11 @@ def test_time_and_memory(mdata):
     assert [bar.get_width() for bar in axes[1].patches] == [0.5, 1]
     assert [bar.get_width() for bar in axes[3].patches] == [300 / 1024, 200 / 1024]
     mdata.uns["jamie"]["stages"] = mdata.uns["jamie"]["stages"].iloc[:0]
-    with pytest.raises(AbsentError, match="expected the table 'stages' of results, found none"):
+    with pytest.raises(MissingResultError, match="expected the table 'stages' of results, found none"):
         jamie.pl.usage(mdata)
 
 
 def test_mudata_without_results_is_refused(mdata):
     del mdata.uns["jamie"]
-    with pytest.raises(AbsentError, match=r'expected results in uns\["jamie"\], found none'):
+    with pytest.raises(MissingResultError, match=r'expected results in uns\["jamie"\], found none'):
         jamie.pl.losses(mdata)

@@ -10,13 +10,13 @@ from scipy.stats import norm
 import jamie
 from jamie.core.errors import DataError
 from jamie.pl.calibration import coverage_by_level, interval_scores
-from jamie.pl.carried import AbsentError
 from jamie.pl.cell_scatter import cell_correlations
-from jamie.pl.compared import compared
+from jamie.pl.evaluation_cells import evaluation_cells
+from jamie.pl.results import MissingResultError
 
 
 def test_cells_are_those_held_out_in_the_order_of_the_data(mdata, imputed):
-    cells = compared(mdata, imputed, "here")
+    cells = evaluation_cells(mdata, imputed, "here")
     assert list(cells.cells) == [f"cell{i}" for i in range(30, 60)]
     assert cells.said == "held-out cells"
     np.testing.assert_array_equal(cells.measured(["protein2"])[:, 0], mdata["protein"].layers["scaled"][30:, 2])
@@ -27,7 +27,7 @@ def test_cells_are_those_held_out_in_the_order_of_the_data(mdata, imputed):
 def test_all_cells_where_none_are_held_out(mdata, imputed):
     for m in ("rna", "protein"):
         mdata[m].obs["jamie_split"] = "train"
-    cells = compared(mdata, imputed, "here")
+    cells = evaluation_cells(mdata, imputed, "here")
     assert (len(cells.cells), cells.said) == (60, "all cells")
 
 
@@ -55,7 +55,7 @@ def test_unknown_feature_and_absent_labels_are_said(mdata, imputed):
     with pytest.raises(DataError, match="unknown feature 'protein9'"):
         jamie.pl.measured_and_imputed(mdata, imputed, ["protein9"])
     mdata.uns["jamie"]["spec"] = mdata.uns["jamie"]["spec"].replace("labels: [cell_type]", "")
-    with pytest.raises(AbsentError, match="expected a label of the cells, found none"):
+    with pytest.raises(MissingResultError, match="expected a label of the cells, found none"):
         jamie.pl.measured_and_imputed(mdata, imputed)
 
 
@@ -68,12 +68,12 @@ def test_values_that_do_not_say_what_they_are_are_refused(mdata):
 
 def test_cells_without_partners_cannot_be_judged(mdata, imputed):
     mdata.uns["jamie"]["spec"] += "correspondence: {known: none}\n"
-    with pytest.raises(AbsentError, match="expected cells that were measured in rna and protein, found 0"):
+    with pytest.raises(MissingResultError, match="expected cells that were measured in rna and protein, found 0"):
         jamie.pl.calibration(mdata, imputed)
 
 
 def test_correlation_of_each_cell(mdata, imputed):
-    cells = compared(mdata, imputed, "here")
+    cells = evaluation_cells(mdata, imputed, "here")
     found = cell_correlations(mdata, cells, "knn")
     train = mdata["protein"].layers["scaled"][:30].astype(float)
     mean, sd = train.mean(axis=0), train.std(axis=0)
@@ -92,10 +92,10 @@ def test_cells_method_against_method_and_one_feature(mdata, imputed):
     ax = jamie.pl.cell_scatter(mdata, imputed, "protein1")
     points = np.asarray(ax.collections[0].get_offsets())
     np.testing.assert_allclose(abs(points[:, 1] - points[:, 0]), 1, atol=1e-5)
-    with pytest.raises(AbsentError, match=r"expected values of 'kn' in layers, found none\s+did you mean 'knn'"):
+    with pytest.raises(MissingResultError, match=r"expected values of 'kn' in layers, found none\s+did you mean 'knn'"):
         jamie.pl.cell_scatter(mdata, imputed, against="kn")
     del imputed.layers["knn"]
-    with pytest.raises(AbsentError, match="expected values of another method in layers, found none"):
+    with pytest.raises(MissingResultError, match="expected values of another method in layers, found none"):
         jamie.pl.cell_scatter(mdata, imputed)
 
 
@@ -107,7 +107,7 @@ def test_cells_without_labels_are_drawn_in_one_colour(mdata, imputed):
 
 def test_intervals_hold_what_they_hold(mdata, imputed):
     imputed.layers["lower"][:, 2] = imputed.X[:, 2] + 0.5  # only errors of -1 are inside
-    cells = compared(mdata, imputed, "here")
+    cells = evaluation_cells(mdata, imputed, "here")
     scores = interval_scores(cells)
     np.testing.assert_allclose(scores["coverage"], [1, 1, 0.5])
     np.testing.assert_allclose(scores["half_width"], [2, 2, 0.75], rtol=1e-5)
@@ -131,12 +131,12 @@ def test_intervals_of_normal_errors_lie_on_the_diagonal(mdata, imputed):
     target.var_names, target.layers["scaled"] = imputed.var_names, target.X
     mdata.mod["protein"] = target
     levels = np.array([0.1, 0.5, 0.9])
-    np.testing.assert_allclose(coverage_by_level(compared(mdata, imputed, "here"), levels), levels, atol=0.01)
+    np.testing.assert_allclose(coverage_by_level(evaluation_cells(mdata, imputed, "here"), levels), levels, atol=0.01)
 
 
 def test_intervals_that_are_absent_are_said(mdata, imputed):
     del imputed.layers["lower"]
-    with pytest.raises(AbsentError, match="expected layers lower and upper, found none"):
+    with pytest.raises(MissingResultError, match="expected layers lower and upper, found none"):
         jamie.pl.calibration(mdata, imputed)
 
 
@@ -145,7 +145,7 @@ def test_imputability_against_variance(mdata):
     points = np.asarray(ax.collections[0].get_offsets())
     np.testing.assert_allclose(points[:, 0], mdata["protein"].layers["scaled"].astype(float).var(axis=0), rtol=1e-5)
     np.testing.assert_allclose(points[:, 1], [0.1, 0.5, 0.9])
-    with pytest.raises(AbsentError, match=r'expected var\["imputability_from_protein"\] of rna, found none'):
+    with pytest.raises(MissingResultError, match=r'expected var\["imputability_from_protein"\] of rna, found none'):
         jamie.pl.imputability(mdata, "protein", "rna")
 
 
@@ -165,5 +165,5 @@ def test_inferred_partners(mdata):
 
 def test_nothing_inferred_is_said(mdata):
     mdata.uns["jamie"]["correspondence"] = json.dumps([{"diagnostics": {"picked": "nothing"}}])
-    with pytest.raises(AbsentError, match="expected inferred partners, found none"):
+    with pytest.raises(MissingResultError, match="expected inferred partners, found none"):
         jamie.pl.correspondence(mdata)

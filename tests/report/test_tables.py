@@ -3,8 +3,8 @@ import re
 
 import pytest
 
+from jamie.console.errors import print_blocks
 from jamie.report.tables import WIDTH, comparison_table
-from jamie.terminal import print_blocks
 
 LATENT = {"label_transfer_accuracy": True, "foscttm": False, "silhouette": True, "modality_mixing": True}
 IMPUTED = {"pearson": True, "spearman": True, "auroc": True, "mse": False, "r2": True, "js_distance": False}

@@ -4,7 +4,7 @@ import pytest
 
 from jamie.core.context import Context
 from jamie.data.load import load_dataset
-from jamie.data.split import split_cells
+from jamie.data.splits.holdout import split_cells
 from jamie.preprocess.prepare import prepare
 from jamie.spec import load_spec
 

@@ -15,7 +15,7 @@ from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces.pairing import Pairing
 from jamie.core.values import percent
-from jamie.data.cell_names import MANY, RULES, find_rule, match_names, require_unique
+from jamie.data.pairings.name_rules import MANY, RULES, find_rule, match_names, require_unique
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from jamie.core.data import Matrix, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces.pairing import Pairing
 from jamie.data.assemble import require_unique_cells
-from jamie.data.matrices import read_matrix
+from jamie.data.storage.matrices import read_matrix
 
 
 class MatrixPairing(Pairing):

@@ -14,7 +14,7 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces.pairing import Pairing
-from jamie.data.matrices import read_frame
+from jamie.data.storage.matrices import read_frame
 
 log = logging.getLogger(__name__)
 

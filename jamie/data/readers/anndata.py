@@ -10,9 +10,9 @@ from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.reader import Reader
 from jamie.data.assemble import assemble, mudata_conventions
-from jamie.data.files import understood
-from jamie.data.formats import ANNDATA
-from jamie.data.stores import opened
+from jamie.data.storage.files import understood
+from jamie.data.storage.formats import ANNDATA
+from jamie.data.storage.stores import opened
 
 if TYPE_CHECKING:
     from anndata import AnnData

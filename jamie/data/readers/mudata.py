@@ -12,10 +12,10 @@ from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.reader import Reader
 from jamie.data.assemble import mudata_conventions, require_unique_cells, unique_names
-from jamie.data.checks import nested_modality, require_shared_cells
-from jamie.data.files import understood
-from jamie.data.formats import MUDATA
-from jamie.data.stores import opened
+from jamie.data.checks.modalities import nested_modality, require_shared_cells
+from jamie.data.storage.files import understood
+from jamie.data.storage.formats import MUDATA
+from jamie.data.storage.stores import opened
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -14,7 +14,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.reader import Reader
 from jamie.data.assemble import assemble
-from jamie.data.checks import require_two_names
+from jamie.data.checks.modalities import require_two_names
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -13,9 +13,9 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.reader import Reader
 from jamie.data.assemble import assemble
-from jamie.data.checks import require_two_names
-from jamie.data.simulated_network import RegulatoryNetwork
-from jamie.data.simulated_tree import TypeTree
+from jamie.data.checks.modalities import require_two_names
+from jamie.data.simulation.network import RegulatoryNetwork
+from jamie.data.simulation.tree import TypeTree
 
 if TYPE_CHECKING:
     from anndata import AnnData

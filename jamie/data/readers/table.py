@@ -13,7 +13,7 @@ from jamie.core.errors import DataError
 from jamie.core.interfaces.reader import Reader
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import assemble, mudata_conventions, require_unique_cells
-from jamie.data.matrices import NamedMatrix, Names, read_frame, read_matrix, read_names
+from jamie.data.storage.matrices import NamedMatrix, Names, read_frame, read_matrix, read_names
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -13,7 +13,7 @@ from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.reader import Reader
 from jamie.data.assemble import assemble, mudata_conventions
-from jamie.data.tenx import Counts, find_parts, read_counts
+from jamie.data.storage.tenx import Counts, find_parts, read_counts
 
 if TYPE_CHECKING:
     from mudata import MuData

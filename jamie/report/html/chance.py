@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from jamie.data.written_names import found_name
+from jamie.data.writing.names import found_name
 from jamie.metrics.scopes import ALL, HELD_OUT_CELLS
 from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.pl.carried import SPLIT
+from jamie.pl.results import SPLIT
 from jamie.report.html.files import Record
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from jamie.commands.ending import PAGE as REPORT
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import PREFERRED
-from jamie.report.comparison import DIFFERENCES, Comparison
-from jamie.report.ending import PAGE as REPORT
 from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guides
@@ -49,26 +48,42 @@ class Compared:
     facts: tuple[Fact, ...]
 
 
-def write_comparison_page(comparison: Comparison, folder: Path) -> Path:
+def write_comparison_page(
+    folder: Path,
+    paths: Mapping[str, Path],
+    records: Sequence[Record],
+    differences: Mapping[str, Sequence[Sequence[str]]],
+) -> Path:
     """Write ``compare.html``, one page for several runs that loads nothing from elsewhere.
+
+    Parameters
+    ----------
+    folder
+        Where the page is written.
+    paths
+        Run directory of each run, by its name.
+    records
+        Metrics of all runs, each with its `run`.
+    differences
+        What the runs do not share, such as ``other data``, and the groups of runs that share it.
 
     Raises
     ------
     OutputError
         Where a file of a run cannot be read, or the place cannot be written.
     """
-    runs = {name: RunFiles.read(path) for name, path in comparison.runs.items()}
-    records = headlines(comparison.records)
-    features = feature_tables(_features(runs), comparison.records, {})
-    points = list(_points(records))
+    runs = {name: RunFiles.read(path) for name, path in paths.items()}
+    features = feature_tables(_features(runs), records, {})
+    headline_records = headlines(records)
+    points = list(_points(headline_records))
     shown: dict[str, Any] = {
         "title": f"{len(runs)} runs" if len(runs) > 1 else next(iter(runs)),
         "what": "comparison of runs",
         "runs": [Compared(name, _link(run.path, folder), tuple(facts(run))) for name, run in runs.items()],
-        "differences": [(DIFFERENCES[kind], groups) for kind, groups in comparison.differences.items()],
-        "score_groups": score_tables(records),
+        "differences": list(differences.items()),
+        "score_groups": score_tables(headline_records),
         "compared": len(runs) > 1,
-        "guide": guides(one["metric"] for one in records),
+        "guide": guides(one["metric"] for one in headline_records),
         "points": bool(points),
         "features": bool(features),
         "names": list(runs),

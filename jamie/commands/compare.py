@@ -1,0 +1,260 @@
+"""Finished runs side by side: one table of their records, and who wins at more features."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from jamie.core.errors import OutputError
+from jamie.metrics.transfer import TRAIN
+from jamie.metrics.wins import count_wins
+from jamie.report.html.compare import write_comparison_page
+from jamie.runs.correspondence_files import FOLDER
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
+from jamie.runs.results import SPLIT
+from jamie.runs.run import FinishedRun
+
+log = logging.getLogger(__name__)
+
+DIFFERENCES = {"data": "other data", "held_out": "other held-out cells", "known": "other known pairs"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Joined runs.
+
+    Parameters
+    ----------
+    runs
+        Folder of each run, by its name.
+    records
+        As in ``metrics.json``, each with its `run`.
+    methods
+        As in ``methods.json``, likewise.
+    wins
+        As in ``wins.csv``, with `run_a` and `run_b`: every two methods of all runs, over the features both have.
+    table
+        As in ``metrics.csv``, with a column `run`.
+    differences
+        ``data``, ``held_out`` and ``known`` where runs differ in it, so that their figures cannot be compared; the
+        runs are grouped by what they have in common.
+    """
+
+    runs: Mapping[str, Path]
+    records: Sequence[Mapping[str, Any]]
+    methods: Sequence[Mapping[str, Any]]
+    wins: Sequence[Mapping[str, Any]]
+    table: pd.DataFrame
+    differences: Mapping[str, Sequence[Sequence[str]]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for json."""
+        return {
+            "runs": {name: str(path) for name, path in self.runs.items()},
+            "records": list(self.records),
+            "methods": list(self.methods),
+            "wins": list(self.wins),
+            "differences": dict(self.differences),
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write ``compare.json``, ``compare.csv`` and ``wins.csv``."""
+        out = RunFolder(folder)
+        out.write_json("compare.json", self.as_dict())
+        out.write_text("compare.csv", self.table.to_csv(index=False))
+        out.write_text("wins.csv", pd.DataFrame(self.wins, columns=_WINS).to_csv(index=False))
+
+
+_WINS = [
+    *("metric", "source", "target", "scope", "run_a", "method_a", "run_b", "method_b"),
+    *("wins_a", "wins_b", "ties", "p_value"),
+]
+
+
+def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
+    """Join finished runs into one table.
+
+    Where they differ in their data, held-out cells or known pairs, there is a warning.
+
+    Parameters
+    ----------
+    paths
+        Run directories, and folders with runs below them, such as those of a sweep; one or several.
+
+    Raises
+    ------
+    OutputError
+        Where a folder is no finished run and holds none, or a file cannot be read.
+    """
+    several = [paths] if isinstance(paths, str | Path) else paths
+    runs = _named(_found([Path(path) for path in several]))
+    differences = _differences(runs)
+    for kind, groups in differences.items():
+        log.warning(
+            "runs have %s, so that their figures cannot be compared: %s",
+            *(DIFFERENCES[kind], "; ".join(", ".join(group) for group in groups)),
+        )
+    records = [{"run": name, **record} for name, run in runs.items() for record in run.json("metrics.json")]
+    return Comparison(
+        runs={name: run.path for name, run in runs.items()},
+        records=records,
+        methods=[{"run": name, **method} for name, run in runs.items() for method in run.json("methods.json")],
+        wins=_wins(runs, {record["metric"]: record["higher_is_better"] for record in records}),
+        table=pd.concat([run.text_table("metrics.csv").assign(run=name) for name, run in runs.items()])[
+            ["run", *next(iter(runs.values())).text_table("metrics.csv").columns]
+        ],
+        differences=differences,
+    )
+
+
+def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: bool = False) -> Comparison:
+    """Join finished runs, and write ``compare.csv``, ``compare.json``, ``wins.csv`` and a page into the folder `out`.
+
+    Raises
+    ------
+    JamieError
+        Where a folder is no finished run, or `out` holds a comparison already.
+    """
+    if out is not None and (out / "compare.json").exists() and not overwrite:
+        raise OutputError("holds a comparison already", where=str(out), fix="give another --out, or --overwrite")
+    if out is not None and (out / MANIFEST).exists():
+        problem = "is a run directory, whose files would be replaced"
+        raise OutputError(problem, where=str(out), fix="give another --out")
+    found = compare(paths)
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot be made ({error.strerror})", where=str(out), fix="give another --out") from error
+        found.write(out)
+        write_comparison_page(
+            out,
+            found.runs,
+            found.records,
+            {DIFFERENCES[kind]: groups for kind, groups in found.differences.items()},
+        )
+    return found
+
+
+def _found(paths: Sequence[Path]) -> list[FinishedRun]:
+    """Read the runs that are named, and the finished ones below other folders."""
+    found: dict[Path, FinishedRun] = {}
+    wrong = []
+    for path in paths:
+        try:
+            runs = [FinishedRun.open(path)] if _is_run(path) else _below(path)
+            found |= {run.path.resolve(): run for run in runs}
+        except OutputError as error:
+            wrong.append(f"{path} ({error.problem})")
+    if wrong:
+        raise OutputError(
+            f"expected finished runs, found {len(wrong)} that are not: {'; '.join(wrong)}",
+            where="compare",
+            fix="give folders that `jamie run` wrote, or folders that hold such",
+        )
+    return list(found.values())
+
+
+def _below(path: Path) -> list[FinishedRun]:
+    """Read the finished runs below a folder; others are left out with a warning."""
+    runs = []
+    for folder in sorted(manifest.parent for manifest in path.rglob(MANIFEST)):
+        try:
+            runs += [FinishedRun.open(folder)] if _is_run(folder) else []
+        except OutputError as error:
+            log.warning("%s is left out: %s", folder, error.problem)
+    if not runs:
+        problem = "there is no finished run in it" if path.is_dir() else "there is no such folder"
+        raise OutputError(problem, where=str(path))
+    return runs
+
+
+def _is_run(path: Path) -> bool:
+    """Whether it is the folder of one run; that of a sweep has a manifest too."""
+    return (path / MANIFEST).is_file() and "sweep" not in RunFolder(path).read_manifest()
+
+
+def _named(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
+    """Name each run by as many of the last folders of its path as tell it from the others."""
+    parts = [run.path.resolve().parts for run in runs]
+    names = {}
+    for own, run in zip(parts, runs, strict=True):
+        depth = 1
+        while sum(other[-depth:] == own[-depth:] for other in parts) > 1:
+            depth += 1
+        names["/".join(own[-depth:])] = run
+    return names
+
+
+def _differences(runs: Mapping[str, FinishedRun]) -> dict[str, list[list[str]]]:
+    """Group the runs by what they rest on, where that is not the same for all."""
+    marks = {
+        "data": {name: _data(run) for name, run in runs.items()},
+        "held_out": {name: _held_out(run) for name, run in runs.items()},
+        "known": {name: _known(run) for name, run in runs.items()},
+    }
+    found = {}
+    for kind, by_run in marks.items():
+        groups: dict[str, list[str]] = {}
+        for name, mark in by_run.items():
+            groups.setdefault(mark, []).append(name)
+        if len(groups) > 1:
+            found[kind] = list(groups.values())
+    return found
+
+
+def _data(run: FinishedRun) -> str:
+    """Tell what was read, but for the files that say who is held out: that is compared by itself."""
+    evaluated = yaml.safe_load((run.path / RESOLVED).read_text())["evaluate"]
+    apart = {str(section.get("file")) for section in (evaluated["holdout"], evaluated["known_pairs"])}
+    return str(sorted(value for file, value in run.manifest.get("data", {}).items() if file not in apart))
+
+
+def _held_out(run: FinishedRun) -> str:
+    """Tell which cells of each modality were held out."""
+    lines = [
+        f"{modality}\t{cell}"
+        for modality, obs in run.annotations().items()
+        if SPLIT in obs
+        for cell in sorted(obs.index[obs[SPLIT] != TRAIN])
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _known(run: FinishedRun) -> str:
+    """Tell which pairs the methods knew."""
+    digest = hashlib.sha256()
+    for path in sorted((run.path / FOLDER).glob("*.npz")):
+        if path.name.endswith(".inferred.npz"):
+            continue
+        with np.load(path, allow_pickle=False) as arrays:
+            rows = np.repeat(np.arange(arrays["shape"][0]), np.diff(arrays["indptr"]))
+            pairs = zip(arrays["cells_a"][rows], arrays["cells_b"][arrays["indices"]], arrays["data"], strict=True)
+            lines = sorted(f"{a}\t{b}\t{value:.6g}" for a, b, value in pairs)
+        digest.update("\n".join([path.name, *lines]).encode())
+    return digest.hexdigest()
+
+
+def _wins(runs: Mapping[str, FinishedRun], higher_is_better: Mapping[str, bool]) -> list[dict[str, Any]]:
+    """Compare every two methods of all runs over the features that both have."""
+    tables = [run.table("features.csv").assign(run=name) for name, run in runs.items()]
+    joined = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+    who = joined[["run", "method"]].drop_duplicates()
+    joined["method"] = joined.groupby(["run", "method"], sort=False).ngroup().astype(str)
+    compared = {metric: higher for metric, higher in higher_is_better.items() if metric in joined}
+    wins = []
+    for one in count_wins(joined, compared):
+        fields = asdict(one)
+        for side in ("a", "b"):
+            place = int(fields[f"method_{side}"])
+            fields[f"run_{side}"], fields[f"method_{side}"] = who.iloc[place]
+        wins.append({key: fields[key] for key in _WINS})
+    return wins

@@ -1,0 +1,124 @@
+"""Cells that stay in their file: an AnnData whose matrices are read by rows, as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jamie.core.errors import DataError
+from jamie.core.files import is_zarr
+from jamie.core.suggest import choose_from
+from jamie.data.annotations import join_annotations
+from jamie.data.assemble import mudata_conventions, require_unique_cells, unique_names
+from jamie.data.readers.anndata import AnnDataReader
+from jamie.data.readers.mudata import MuDataReader, is_encoded, modality_names
+from jamie.data.storage.files import understood
+from jamie.data.storage.formats import ANNDATA, MUDATA, Format
+from jamie.data.storage.stores import opened
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+_MATRICES = ("csr_matrix", "csc_matrix")
+
+
+def names_modalities(path: Path) -> bool:
+    """Whether a file names its modalities, as .h5mu and .zarr of MuData do, or holds one without its name."""
+    return path.suffix != ".h5ad" and not (is_zarr(path) and not (path / "mod").is_dir() and (path / "obs").is_dir())
+
+
+def read_stored(path: Path, modality: str) -> MuData:
+    """Read a file or folder of MuData, or one of AnnData that holds `modality`."""
+    reader = MuDataReader(path=path) if names_modalities(path) else AnnDataReader(paths={modality: path})
+    return reader.read()
+
+
+def stored_modalities(path: Path) -> tuple[str, ...]:
+    """Names of the modalities in a file or folder of MuData, in its order; none where it is AnnData.
+
+    Raises
+    ------
+    DataError
+        Where the file is absent or of another format.
+    """
+    with opened(path, _format(path)) as store, understood(path, _format(path).expected):
+        return modality_names(store, path) if names_modalities(path) else ()
+
+
+@contextmanager
+def stored_cells(path: Path, modality: str | None) -> Iterator[AnnData]:
+    """Open one modality of a file or folder of MuData, or one of AnnData that holds it; matrices stay in the file.
+
+    Annotations that the file has for the cells of all modalities are added to those of the modality.
+
+    Parameters
+    ----------
+    path
+        Of the file or folder.
+    modality
+        Its name, which AnnData does not tell; None where nobody does.
+
+    Raises
+    ------
+    DataError
+        Where the file is absent or of another format, has no such modality, or two of its cells share a name.
+    """
+    with opened(path, _format(path)) as store:
+        if is_encoded(store):
+            adata = _opened(store, path, modality)
+        else:  # of anndata before 0.8, which its own reader knows
+            adata = read_stored(path, modality or "cells").mod[modality or "cells"]
+        yield adata
+
+
+def _opened(store: Any, path: Path, modality: str | None) -> AnnData:
+    """Describe one modality; its cells have the annotations of all modalities too."""
+    from anndata.io import read_elem
+
+    names = modality_names(store, path) if names_modalities(path) else ()
+    if names and modality not in names:
+        raise DataError(
+            f"expected the modality '{modality}', found {', '.join(names)}",
+            where=str(path),
+            fix=choose_from(str(modality), names),
+        )
+    where = str(path) if modality is None else f"{path}, modality '{modality}'"
+    with understood(path, _format(path).expected), mudata_conventions():
+        adata = _described(store["mod"][modality] if names else store)
+        if names and "obs" in store:
+            adata.obs = join_annotations(adata.obs, read_elem(store["obs"]), names)
+        adata.obs_names = adata.obs_names.astype(str)
+        adata.var_names = unique_names(adata.var_names, where)
+    require_unique_cells(adata.obs_names, where)
+    return adata
+
+
+def _format(path: Path) -> Format:
+    return MUDATA if names_modalities(path) else ANNDATA
+
+
+def _described(group: Any) -> AnnData:
+    from anndata import AnnData
+    from anndata.io import read_elem
+
+    fields: dict[str, Any] = {name: read_elem(group[name]) for name in ("obs", "var")}
+    if "X" in group:
+        fields["X"] = _matrix(group["X"])
+    for name in ("layers", "obsm"):
+        fields[name] = {key: _matrix(group[name][key]) for key in group[name]} if name in group else {}
+    raw: Any = group.get("raw")
+    if hasattr(raw, "keys") and "X" in raw:  # a store of zarr may hold an empty array there
+        fields["raw"] = {"X": _matrix(raw["X"]), "var": read_elem(raw["var"])}
+    return AnnData(**fields)
+
+
+def _matrix(element: Any) -> Any:
+    """Leave a matrix where it is; tables are read."""
+    from anndata.io import read_elem, sparse_dataset
+
+    if getattr(element, "ndim", 0) == 2:
+        return element
+    return sparse_dataset(element) if element.attrs.get("encoding-type") in _MATRICES else read_elem(element)

@@ -1,0 +1,1 @@
+"""Training cells, held-out cells and hidden pairs."""

@@ -1,0 +1,1 @@
+"""Cells and features that were not measured."""

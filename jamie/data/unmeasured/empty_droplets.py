@@ -1,0 +1,172 @@
+"""Empty droplets: barcodes of an unfiltered matrix that are in no other modality and hold next to nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.correspondence import Correspondences
+from jamie.core.data import Matrix, ModalityData
+from jamie.core.errors import DataError
+from jamie.core.panels import filled, has_missing
+from jamie.core.values import stored_values
+from jamie.data.blocks import choose_block
+from jamie.data.checks.modalities import largest_count
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+    from jamie.spec import Spec
+
+FEWEST = 20  # cells of either kind; of fewer, nothing is judged
+DEEP = 5  # percentile of the matched cells' totals; the total there is that of a cell of low but usual depth
+EMPTY, DOUBTFUL = 0.1, 0.5  # parts of that total
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Totals of the cells of one modality, in a matrix in which they tell how deeply a cell was sequenced.
+
+    Parameters
+    ----------
+    X : (n, p)
+        Nothing negative.
+    of : (n,)
+        Total of each cell.
+    matched : (n,)
+        Whether it has a partner in some other modality.
+    usual
+        Total of a matched cell of low but usual depth.
+    """
+
+    X: Matrix
+    of: NDArray[np.float64]
+    matched: NDArray[np.bool_]
+    usual: float
+
+    def below(self, part: float) -> NDArray[np.bool_]:
+        """(n,) true for the unmatched cells whose total is below a part of the usual one."""
+        return ~self.matched & (self.of < part * self.usual)
+
+    @property
+    def typical(self) -> tuple[float, float]:
+        """Median total of the unmatched and of the matched cells."""
+        return float(np.median(self.of[~self.matched])), float(np.median(self.of[self.matched]))
+
+    @property
+    def are_ambient(self) -> bool:
+        """Whether the unmatched cells of next to no counts hold together what the matched cells are made of.
+
+        Cells of which a part of the features was not measured do not.
+        """
+        rows = np.flatnonzero(self.matched), np.flatnonzero(self.below(EMPTY))
+        matched, empty = (np.asarray(self.X[index].sum(axis=0, dtype=np.float64)).ravel() for index in rows)
+        main = matched > matched.mean()
+        return bool(np.mean(empty[main] > 0) > 0.5) if main.any() else False
+
+
+def without_empty_droplets(
+    mdata: MuData, modalities: Mapping[str, ModalityData], given: Correspondences, spec: Spec
+) -> tuple[dict[str, ModalityData], Correspondences]:
+    """Leave out the empty droplets of each modality, as its setting `empty_droplets` says.
+
+    Parameters
+    ----------
+    mdata
+        As read, for a layer of counts.
+    modalities
+        Chosen matrices.
+    given
+        All pairs that the user knows.
+    spec
+        With the settings of each modality.
+
+    Returns
+    -------
+    dict of str to ModalityData, Correspondences
+        Of the other cells.
+
+    Raises
+    ------
+    DataError
+        Where droplets are to be dropped and nothing tells which are empty.
+    """
+    kept = {}
+    for name, data in modalities.items():
+        setting = spec.modality(name).empty_droplets
+        key = f"modalities.{name}.empty_droplets"
+        empty = np.zeros(data.n_cells, dtype=bool)
+        if setting != "keep":
+            totals = _totals(mdata.mod[name], data, _matched(name, given))
+            if setting == "drop":
+                empty = _to_drop(totals, spec.where(key))
+            elif totals is not None:
+                empty = _surely_empty(totals, name, key)
+        kept[name] = ~empty
+    if all(mask.all() for mask in kept.values()):
+        return dict(modalities), given
+    return {name: data.subset(kept[name]) for name, data in modalities.items()}, given.subset(kept)
+
+
+def _matched(name: str, given: Correspondences) -> NDArray[np.bool_]:
+    """(n,) true for the cells that have a partner in some other modality."""
+    others = [given.between(name, other).matrix for other in given.modalities if other != name]
+    return np.any([np.diff(matrix.indptr) > 0 for matrix in others], axis=0)
+
+
+def _totals(adata: Any, data: ModalityData, matched: NDArray[np.bool_]) -> Totals | None:
+    """Totals of raw counts, or else of other values none of which is negative; None where nothing can be judged."""
+    if matched.sum() < FEWEST or (~matched).sum() < FEWEST:
+        return None
+    candidates = [data.input.X] if data.target is data.input else [data.input.X, data.target.X]
+    if not any(map(largest_count, candidates)) and "counts" in adata.layers:
+        candidates.append(choose_block(adata, "counts").X[adata.obs_names.astype(str).get_indexer(data.cells)])
+    chosen = max(candidates, key=lambda X: largest_count(X) > 0)
+    if np.nanmin(stored_values(chosen), initial=0) < 0:
+        return None
+    chosen = filled(chosen, np.zeros(chosen.shape[1])) if has_missing(chosen) else chosen
+    of = np.asarray(chosen.sum(axis=1, dtype=np.float64)).ravel()
+    some = of[matched & (of > 0)]
+    return Totals(chosen, of, matched, float(np.percentile(some, DEEP))) if len(some) >= FEWEST else None
+
+
+def _to_drop(totals: Totals | None, where: str) -> NDArray[np.bool_]:
+    """(n,) true for the unmatched cells below the usual depth, as the user asks."""
+    if totals is None:
+        raise DataError(
+            f"expected counts of at least {FEWEST} cells that are in another modality and {FEWEST} that are in none, "
+            "to tell empty droplets by, found none",
+            where=where,
+            fix="give raw counts in X or in a layer 'counts', or leave empty_droplets out",
+        )
+    empty = totals.below(1)
+    log.info("%s: %d cells are left out as empty droplets (of less than %.4g)", where, empty.sum(), totals.usual)
+    return empty
+
+
+def _surely_empty(totals: Totals, name: str, key: str) -> NDArray[np.bool_]:
+    """(n,) true for empty droplets; where that is in doubt, none is and a warning says so."""
+    alone, shared = totals.typical
+    n_alone, said = int((~totals.matched).sum()), "hold a median total of %.4g, those in others %.4g"
+    if largest_count(totals.X) and alone < EMPTY * totals.usual and totals.are_ambient:
+        empty = totals.below(DOUBTFUL)
+        log.warning(
+            f"modality '%s': %d of %d cells are in no other modality; these {said}: %d are taken for empty droplets "
+            "and left out (%s: keep uses them)",
+            *(name, n_alone, len(totals.of), alone, shared, empty.sum(), key),
+        )
+        return empty
+    if alone < DOUBTFUL * totals.usual:
+        log.warning(
+            f"modality '%s': %d of %d cells are in no other modality; these {said}: if they are empty droplets, set "
+            "%s: drop; if they are cells, keep",
+            *(name, n_alone, len(totals.of), alone, shared, key),
+        )
+    return np.zeros(len(totals.of), dtype=bool)

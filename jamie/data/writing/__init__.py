@@ -1,0 +1,1 @@
+"""AnnData and MuData in a form that files can hold."""

@@ -1,0 +1,1 @@
+"""Attribution: which features a label transfer relies on."""

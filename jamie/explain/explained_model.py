@@ -1,0 +1,116 @@
+"""A trained model with cells, as explainers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from jamie.core.context import Context
+from jamie.core.data import Block, Dataset, Matrix, Split
+from jamie.core.errors import DataError
+from jamie.core.explaining import Explainable, Floats
+from jamie.model.imputing import imputation, target_columns
+from jamie.model.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Explained(Explainable):
+    """A trained model with cells.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    dataset
+        With the features of the model, in its order.
+    split
+        Which cells the model was trained on.
+    context
+        For its memory limit.
+    """
+
+    def __init__(self, model: TrainedModel, dataset: Dataset, split: Split, context: Context) -> None:
+        self.model, self.dataset, self.split, self._context = model, dataset, split, context
+        self._scores: dict[str, Floats] = {}
+
+    def scores(self, modality: str) -> Floats:
+        if modality not in self._scores:
+            self._scores[modality] = self.preprocess(modality, self.dataset.modalities[modality].input.X)
+        return self._scores[modality]
+
+    def preprocess(self, modality: str, X: Matrix, cells: NDArray[np.intp] | None = None) -> Floats:
+        data = self.dataset.modalities[modality]
+        obs = data.obs if cells is None else data.obs.iloc[cells]
+        return self.model.scores(modality, Block(X, data.input.features, data.input.origin), obs, self._context)
+
+    def complete(self, modality: str, X: Matrix) -> Matrix:
+        return self.model.require(modality).chain.complete(X)
+
+    def affine(self, modality: str) -> tuple[NDArray[np.float64] | sparse.csr_array, NDArray[np.float64]] | None:
+        return self.model.require(modality).chain.affine()
+
+    def embed(self, modality: str, scores: Floats, cells: NDArray[np.intp] | None = None) -> Floats:
+        return self.model.encode(modality, scores, self._covariates_of(modality, cells))
+
+    def impute(
+        self,
+        source: str,
+        target: str,
+        scores: Floats,
+        cells: NDArray[np.intp] | None = None,
+        features: Sequence[str] | None = None,
+    ) -> Floats:
+        columns = None if features is None else target_columns(self.model, target, features)
+        told = self._covariates_of(source, cells)
+        values = imputation(self.model, source, target, scores, told, columns, intervals=False).mean
+        return np.asarray(values, np.float32)
+
+    def module(
+        self,
+        source: str,
+        target: str | None = None,
+        features: Sequence[str] | None = None,
+        *,
+        preprocessed: bool = False,
+    ) -> nn.Module:
+        from torch import nn
+
+        from jamie.explain.modules import ImputingModule, LatentModule
+
+        known, networks = self.model.require(source), self.model.networks
+        before = nn.Identity() if preprocessed else known.chain.as_module()
+        module: nn.Module
+        if target is None:
+            module = LatentModule(before, networks[0], source)
+        else:
+            columns = None if features is None else target_columns(self.model, target, features)
+            after = _inverse_of(self.model, target, columns)
+            module = ImputingModule(before, networks, source, target, after)
+        return module.to(next(networks[0].parameters()).device).eval()
+
+    def covariates(self, modality: str) -> Floats | None:
+        return self._told.get(modality)
+
+    @cached_property
+    def _told(self) -> dict[str, Floats]:
+        told = {m: self.model.covariates(m, data.obs) for m, data in self.dataset.modalities.items()}
+        return {m: covariates for m, covariates in told.items() if covariates is not None}
+
+    def _covariates_of(self, modality: str, cells: NDArray[np.intp] | None) -> Floats | None:
+        told = self.covariates(modality)
+        return told if told is None or cells is None else told[cells]
+
+
+def _inverse_of(model: TrainedModel, target: str, columns: NDArray[np.int64] | None) -> nn.Module:
+    """Return the way from preprocessed values of a modality back to its units, naming it where that has no gradient."""
+    try:
+        return model.require(target).target_chain.inverse(columns).as_module()
+    except DataError as error:
+        raise DataError(error.problem, where=f"{target}, {error.where}", fix=error.fix) from error

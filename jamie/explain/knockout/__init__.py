@@ -1,0 +1,1 @@
+"""Knock-out: how much a metric changes when features are removed."""

@@ -1,0 +1,23 @@
+"""Files of figures: as pixels and as lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jamie.pl.style import letters_that_fonts_lack
+from jamie.runs.directory import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURES, SUFFIXES = "figures", ("png", "svg")
+
+
+def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
+    """Write a figure into `FIGURES`, as pixels (so many an inch) and as lines; return the files in that order."""
+    files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
+    for file in files:
+        with folder.writing(file) as path, letters_that_fonts_lack():
+            figure.savefig(path, dpi=dpi, facecolor="white")
+    return tuple(folder.path / file for file in files)
