@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations, product
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np

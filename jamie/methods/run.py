@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,22 +104,22 @@ def values_in_units(
     chains
         Preprocessing of the target of each modality.
     """
+    return {(a, b): partial(_in_units, values, chains[b]) for (a, b), values in imputed.items()}
 
-    def in_units(source: str, target: str, rows: Rows) -> Matrix:
-        return chains[target].inverse_transform(imputed[source, target][rows].astype(np.float32))
 
-    return {direction: partial(in_units, *direction) for direction in imputed}
+def _in_units(values: NDArray[np.floating], chain: Chain, rows: Rows) -> Matrix:
+    return chain.inverse_transform(values[rows].astype(np.float32))
 
 
 def bounds_in_units(
     imputed: Mapping[Direction, Values], calibrations: Mapping[Direction, Calibration]
 ) -> dict[Direction, Bounds]:
     """Return the intervals of imputed values for the directions that were calibrated."""
+    return {direction: partial(_bounds, imputed[direction], one) for direction, one in calibrations.items()}
 
-    def bounds(direction: Direction, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return calibrations[direction].intervals(dense(imputed[direction](rows)))
 
-    return {direction: partial(bounds, direction) for direction in calibrations}
+def _bounds(imputed: Values, calibration: Calibration, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return calibration.intervals(dense(imputed(rows)))
 
 
 def add_usage(first: Usage, second: Usage) -> Usage:
