@@ -13,8 +13,8 @@ from jamie.core.context import Context
 from jamie.core.interfaces import Method
 from jamie.preprocess.prepare import Prepared
 from jamie.spec.ref import Ref
-from jamie.training.aside import Indices
-from jamie.training.trust import calibrate_direction
+from jamie.training.uncertainty import calibrate_direction
+from jamie.training.validation_split import Indices
 from jamie.trust.calibration import Calibration
 
 
@@ -67,9 +67,8 @@ def calibrate_method(
     for source, target in permutations(cells.modalities, 2):
 
         def predict(fit: int, rows: NDArray[np.int64], a: str = source, b: str = target) -> NDArray[np.floating]:
-            labels, covariates = (
-                values[a][rows] if a in values else None for values in (cells.labels, cells.covariates)
-            )
+            labels = cells.labels[a][rows] if a in cells.labels else None
+            covariates = cells.covariates[a][rows] if a in cells.covariates else None
             return fits[fit].impute(cells.scores[a][rows], a, b, labels, covariates).mean
 
         left_out = [indices[source] for indices in plan.left_out]

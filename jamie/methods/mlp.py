@@ -67,7 +67,7 @@ class MLP(Method):
         self._networks: dict[Direction, nn.Module] = {}
         self._device = context.device
         for (a, b), x, y in regression_pairs(cells, method=self.name, at_least=FEWEST_PAIRS):
-            stage = context.at(f"{context.stage}/{a} to {b}")
+            stage = context.for_stage(f"{context.stage}/{a} to {b}")
             with seeded(stage):
                 self._networks[a, b] = self._train((a, b), x, y, stage)
 

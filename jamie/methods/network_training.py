@@ -72,7 +72,7 @@ class NetworkTraining:
         """
         import torch
 
-        generator = context.at(f"{context.stage}/minibatches").generator()
+        generator = context.for_stage(f"{context.stage}/minibatches").generator()
         orders = {pair: generator.permutation(n) for pair, n in n_pairs.items()}
         n_validation = {pair: max(1, round(self.validation * n)) for pair, n in n_pairs.items()}
         validation = {pair: order[: n_validation[pair]] for pair, order in orders.items()}

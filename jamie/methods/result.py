@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.data import Matrix, Split
-from jamie.core.meter import Usage
+from jamie.core.resources import ResourceUsage
 
 Direction: TypeAlias = tuple[str, str]
 Rows: TypeAlias = "NDArray[np.int64] | slice"
@@ -56,8 +56,8 @@ class MethodResult:
     reason: str = ""
     inductive: bool = True
     uses_labels: bool = False
-    preparation: Usage | None = None
-    training: Usage | None = None
+    preparation: ResourceUsage | None = None
+    training: ResourceUsage | None = None
     latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     imputed: Mapping[Direction, Values] = field(default_factory=dict)
     intervals: Mapping[Direction, Bounds] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class MethodResult:
         return described | {name: usage and asdict(usage) for name, usage in self.usage.items()}
 
     @property
-    def usage(self) -> dict[str, Usage | None]:
+    def usage(self) -> dict[str, ResourceUsage | None]:
         """Time and memory by phase."""
         return {"preparation": self.preparation, "training": self.training}
 

@@ -15,13 +15,13 @@ from jamie.core.context import Context
 from jamie.core.data import Cells, Matrix
 from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Method
-from jamie.core.meter import Usage
-from jamie.core.values import dense, not_finite, row_blocks
+from jamie.core.matrix import find_non_finite, row_chunks, to_dense
+from jamie.core.resources import ResourceUsage
 from jamie.methods.intervals import IntervalPlan, calibrate_method
 from jamie.methods.result import Bounds, Direction, MethodResult, Rows, Values
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
-from jamie.spec.ref import Ref, plain
+from jamie.spec.ref import Ref, to_plain
 from jamie.trust.calibration import Calibration
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def run_method(
     ref: Ref[Method],
     prepared: Prepared,
     context: Context,
-    preprocessing: Usage | None = None,
+    preprocessing: ResourceUsage | None = None,
     plan: IntervalPlan | None = None,
 ) -> MethodResult:
     """Fit a method on the training cells; let it embed and impute all cells that it can.
@@ -119,17 +119,17 @@ def bounds_in_units(
 
 
 def _bounds(imputed: Values, calibration: Calibration, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return calibration.intervals(dense(imputed(rows)))
+    return calibration.intervals(to_dense(imputed(rows)))
 
 
-def add_usage(first: Usage, second: Usage) -> Usage:
+def add_usage(first: ResourceUsage, second: ResourceUsage) -> ResourceUsage:
     """Time and memory of one piece of work after another."""
-    return Usage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
+    return ResourceUsage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
 
 
 def _without_values(name: str, ref: Ref[Method]) -> MethodResult:
     return MethodResult(
-        name, ref.name, plain(ref.params), inductive=ref.cls.inductive, uses_labels="labels" in ref.cls.needs
+        name, ref.name, to_plain(ref.params), inductive=ref.cls.inductive, uses_labels="labels" in ref.cls.needs
     )
 
 
@@ -173,9 +173,9 @@ def _require_finite_units(method: str, imputed: Mapping[Direction, Values], prep
     """Refuse imputed values that are not finite in units, such as the exponential of a large number."""
     for (a, b), values in imputed.items():
         target, n_cells = prepared.dataset.modalities[b].target, prepared.dataset.sizes[a]
-        for rows in row_blocks(n_cells, len(target.features)):
+        for rows in row_chunks(n_cells, len(target.features)):
             with np.errstate(over="ignore"):
-                if not_finite(values(rows)):
+                if find_non_finite(values(rows)):
                     raise _not_finite(method, f"values of {b} imputed from {a}, in units")
 
 

@@ -92,7 +92,7 @@ class UnionCom(Method):
         )
         inferer = self.correspondence or Matching(distance=Geodesic(k="auto"), use_known=False)
         known = cells.known.between(a.modality, b.modality)
-        self._inference = inferer.infer(a, b, known, context.at(f"{context.stage}/correspondence"))
+        self._inference = inferer.infer(a, b, known, context.for_stage(f"{context.stage}/correspondence"))
 
     def _fit(self, cells: Cells, context: Context) -> None:
         a, b = cells.modalities

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.data import Dataset, Split
+from jamie.core.evaluation import EmbeddedPair, ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair, ImputedPair
 from jamie.methods.result import MethodResult
 from jamie.metrics.embedding_scores import score_embedding
 from jamie.metrics.imputation_scores import Measured, imputation_scopes, measured_values, score_imputation

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.evaluation import ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair
-from jamie.core.values import column_means, column_range, dense
+from jamie.core.matrix import column_means, column_range, to_dense
 from jamie.methods.result import MethodResult
 from jamie.metrics.embedding_scores import labels_of
 from jamie.metrics.records import Record, to_records, try_score
@@ -64,7 +64,7 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
     """
     a, _ = scope.cells
     truth = scope.truth if source == a else scope.truth.T
-    partner = truth.partner()
+    partner = truth.best_partner()
     rows = np.flatnonzero(partner >= 0)
     if len(rows) < _FEWEST_CELLS:
         return None
@@ -74,7 +74,7 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
         log.warning("%s to %s, %s: %d of %d cells are scored", source, target, scope.name, most, len(rows))
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     partners = scope.cells[target][partner[rows]]
-    values = dense(data.X[partners])
+    values = to_dense(data.X[partners])
     mean, sd = _mean_and_sd(data.X[split.train[target]])
     label = dataset.labels[0] if dataset.labels and dataset.labels[0] in dataset.modalities[source].obs else ""
     rows = scope.cells[source][rows]
@@ -114,7 +114,7 @@ def score_imputation(
     """
     pair, scope = measured.pair, measured.scope
     direction = pair.source, pair.target
-    pair = replace(pair, imputed=dense(result.imputed[direction](measured.rows)))
+    pair = replace(pair, imputed=to_dense(result.imputed[direction](measured.rows)))
     if direction in result.intervals and any("intervals" in metric.requires for metric in metrics):
         lower, upper = result.intervals[direction](measured.rows) or (None, None)
         pair = replace(pair, lower=lower, upper=upper)
