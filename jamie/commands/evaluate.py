@@ -17,7 +17,7 @@ from jamie.commands.run import require_same_data
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS, embedding_key
 from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
 from jamie.methods.result import MethodResult
@@ -25,7 +25,7 @@ from jamie.metrics.evaluate import Evaluation
 from jamie.model.imputation import UNCERTAINTY_LAYERS
 from jamie.runs.correspondence_files import load_inference
 from jamie.runs.directory import RESOLVED, RunFolder
-from jamie.runs.results import bound_layers, embedding_key, write_evaluation
+from jamie.runs.results import bound_layers, write_evaluation
 from jamie.runs.run import RESULT, FinishedRun
 from jamie.runs.tables import evaluation_tables, refresh
 from jamie.spec import load_spec

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
-from jamie.core.evaluation import MODEL_NAME
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
 from jamie.correspondence.connectivity import require_ties
 from jamie.correspondence.infer import Inference, infer_all
@@ -29,7 +29,6 @@ from jamie.methods.result import MethodResult
 from jamie.methods.run import add_usage, bounds_in_units, failed_method, run_method, values_in_units
 from jamie.metrics.evaluate import Evaluation, evaluate
 from jamie.metrics.matching_scores import score_matching
-from jamie.metrics.scopes import ALL, TRAINING
 from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
@@ -277,7 +276,7 @@ def evaluate_all(
     if inference is None or inferer is None:
         return found
     cells, uses_known = dataset.subset(split.train), inferer.build().uses_known
-    scope = TRAINING if split.any_held_out else ALL
+    scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
     matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, uses_known=uses_known, scope=scope)
     return replace(found, records=(*found.records, *matched))
 

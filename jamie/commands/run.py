@@ -18,6 +18,7 @@ from jamie.commands.fit import Fitted, Matched, fit, match
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.core.explanation import Explanation
+from jamie.core.names import EMBEDDING, embedding_key
 from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
@@ -25,14 +26,12 @@ from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.explain.explained_model import Explained
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import EMBEDDING
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known
 from jamie.runs.finishing import Finishing, proved_writable
 from jamie.runs.layouts import Layouts, layouts_of
 from jamie.runs.results import (
     cell_columns,
     embedded_mudata,
-    embedding_key,
     feature_columns,
     write_evaluation,
     write_imputed,

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.names import MATCH_SCORE, UNS_KEY, imputability_key
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
@@ -23,17 +24,16 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.writing.writable import Adjustments, writable_frame
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
-from jamie.metrics.transfer import HELD_OUT, TRAIN
+from jamie.core.names import HELD_OUT, TRAIN
 from jamie.model.imputation import (
-    IMPUTABILITY,
-    NOVELTY,
     add_imputability,
     novelty_column,
     provenance,
     uncertainty_layers,
 )
+from jamie.core.names import IMPUTABILITY, NOVELTY
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import SPLIT
+from jamie.core.names import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.runs.tables import evaluation_tables
 from jamie.runs.finishing import Finishing
@@ -44,7 +44,6 @@ from jamie.runs.mudata_copies import writable_mudata
 if TYPE_CHECKING:
     from mudata import MuData
 
-MATCH_SCORE = "jamie_match_score"
 LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes unasked
 
 log = logging.getLogger(__name__)
@@ -96,13 +95,8 @@ def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.Dat
     for source, target in permutations(columns, 2):
         calibration = model.uncertainty.calibrations.get((source, target))
         if calibration is not None:
-            columns[target][f"{IMPUTABILITY}_from_{source}"] = calibration.imputability
+            columns[target][imputability_key(source)] = calibration.imputability
     return columns
-
-
-def embedding_key(method: str) -> str:
-    """Key of `obsm` under which a method's embedding stands."""
-    return f"X_{method}"
 
 
 def bound_layers(method: str) -> tuple[str, str]:
@@ -248,7 +242,7 @@ def embedded_mudata(
             modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():
         embedded.obsm[next(iter(embeddings))] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
-        embedded.uns["jamie"] = dict(provenance)
+        embedded.uns[UNS_KEY] = dict(provenance)
     return embedded
 
 
