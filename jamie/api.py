@@ -19,7 +19,7 @@ from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
-from jamie.explain.from_mudata import explained, explainer_of
+from jamie.explain.from_mudata import build_explainer, explained_model
 from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
@@ -287,8 +287,8 @@ class JAMIE:
             Where the cells do not fit the model, or lack what the explainer needs.
         """
         require_class(mdata, "explain", "MuData")
-        chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
-        subject = explained(self.model, mdata, partial(self._split, mdata), context, max_missing)
+        chosen, context = build_explainer(explainer, params, self.spec.plugins), self._context()
+        subject = explained_model(self.model, mdata, partial(self._split, mdata), context, max_missing)
         return chosen.explain(subject, context.at(f"explain {chosen.name}"))
 
     def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
