@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.explaining import Floats
-from jamie.core.values import dense
+from jamie.core.explanation import Floats
+from jamie.core.matrix import to_dense
 from jamie.explain.removal import Indices, Removal
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class LinearizedModel:
 
     def inputs(self, rows: Indices) -> Floats:
         """(k, d) inputs of the module for cells of the removal."""
-        return self.removal.scores[rows] if self.removal.A is not None else dense(self.removal.X[rows])
+        return self.removal.scores[rows] if self.removal.A is not None else to_dense(self.removal.X[rows])
 
     def covariates(self, rows: Indices) -> Floats | None:
         """(k, C) batches of cells of the removal."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.suggest import choose_from
+from jamie.core.explanation import Explainable
+from jamie.core.suggest import suggest_names
 from jamie.explain.removal import Indices
 
 CellSubset: TypeAlias = Literal["all", "held_out", "train"]
@@ -30,7 +30,7 @@ def require_known(names: Iterable[object], known: Collection[str], expected: str
     unknown = [str(name) for name in names if name not in known]
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        fix = choose_from(unknown[0], map(str, known), most=10)
+        fix = suggest_names(unknown[0], map(str, known), most=10)
         raise DataError(f"expected {expected}, found '{unknown[0]}'{more}", where=where, fix=fix)
 
 
@@ -76,7 +76,7 @@ def choose_label(subject: Explainable, label: str | None, modalities: tuple[str,
         raise DataError(
             f"expected the column '{label}' in obs, found none in {absent or 'any modality'}",
             where=where,
-            fix=choose_from(label, shared),
+            fix=suggest_names(label, shared),
         )
     return label
 
@@ -174,7 +174,7 @@ class CellSelection:
         first, *others = cells
         drawn = {first: generator.permutation(cells[first])[:n]}
         for m in others:
-            partner = subject.dataset.truth.between(first, m).partner()[drawn[first]]
+            partner = subject.dataset.truth.between(first, m).best_partner()[drawn[first]]
             partners = np.intersect1d(partner, cells[m])
             rest = generator.permutation(np.setdiff1d(cells[m], partners))
             drawn[m] = np.concatenate([partners, rest])[:n]

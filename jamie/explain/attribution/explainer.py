@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from jamie.core.context import Context
-from jamie.core.explaining import Explainable, Explanation
+from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
 from jamie.explain.attribution.integrated_gradients import integrated_gradients
 from jamie.explain.attribution.markers import marker_enrichment, read_markers, require_markers

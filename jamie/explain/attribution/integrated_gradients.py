@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.context import Context
-from jamie.core.explaining import STAGE, Floats
+from jamie.core.explanation import EXPLAIN_STAGE, Floats
 from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.explain.linearized_model import LinearizedModel
 from jamie.explain.removal import Indices, Removal
@@ -85,7 +85,7 @@ def integrated_gradients(task: AttributionTask, steps: int, context: Context) ->
     for start in range(0, n, _ROWS):
         rows = np.arange(start, min(start + _ROWS, n))
         gradients[rows], odds[rows], gain[rows], correct[rows] = paths.integrate(rows)
-        context.progress(STAGE, int(rows[-1]) + 1, n, {})
+        context.progress(EXPLAIN_STAGE, int(rows[-1]) + 1, n, {})
     member = sparse.csr_array((np.ones(n), (task.codes, np.arange(n))), shape=(n_classes, n))
     sums, totals = np.zeros((n_classes, p)), np.zeros(n)
     for at, effects in paths.model.effects(tuple(np.arange(p)[:, None]), np.arange(n), gradients):

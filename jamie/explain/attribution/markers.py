@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.storage.files import reading
 from jamie.explain.feature_tables import read_text_columns
 
@@ -63,7 +63,7 @@ def require_markers(markers: Markers, features: pd.Index, where: str) -> None:
             f"expected markers among the features, found none of {len(names)}"
             + (f"; the first is '{first}'" if first else ""),
             where=where,
-            fix=choose_from(first, features.astype(str), most=5),
+            fix=suggest_names(first, features.astype(str), most=5),
         )
     if len(absent):
         log.warning(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
+from jamie.core.explanation import Explainable
 from jamie.explain.attribution.integrated_gradients import AttributionTask
 from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.explain.background import BackgroundValue, background_values

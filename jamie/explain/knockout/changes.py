@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import STAGE
+from jamie.core.explanation import EXPLAIN_STAGE
 from jamie.explain.knockout.perturbed_metrics import PerturbedMetric
 from jamie.explain.linearized_model import LinearizedModel
 from jamie.explain.removal import FeatureGroups, Indices, Removal
@@ -95,7 +95,7 @@ def scores_without_each(
     for at, preprocessed, cells in removal.batches_without(groups, metric.output_width):
         outputs = metric.outputs(preprocessed, cells).reshape(len(at), removal.n_cells, -1)
         scores[at] = [metric.scores(output) for output in outputs]
-        context.progress(STAGE, done + at.stop, len(groups) if total is None else total, {})
+        context.progress(EXPLAIN_STAGE, done + at.stop, len(groups) if total is None else total, {})
     return scores
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jamie.core.data import Block
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.explain.feature_tables import read_text_columns
 from jamie.explain.removal import FeatureGroups
 from jamie.explain.selection import require_known
@@ -31,7 +31,7 @@ def groups_from_column(block: Block, column: str, where: str) -> FeatureGroups:
         raise DataError(
             f"expected a column '{column}' of var, found {', '.join(columns[:10]) or 'no columns'}",
             where=where,
-            fix=f"{choose_from(column, columns)}; or give group_file, a table with the columns {', '.join(COLUMNS)}",
+            fix=f"{suggest_names(column, columns)}; or give group_file, a table with the columns {', '.join(COLUMNS)}",
         )
     table = pd.DataFrame({"feature": block.features, "group": block.var[column].to_numpy()})
     return _groups(table.dropna(), block.features, where)

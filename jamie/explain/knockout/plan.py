@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.scoring import EmbeddedPair
-from jamie.core.values import dense
+from jamie.core.evaluation import EmbeddedPair
+from jamie.core.explanation import Explainable
+from jamie.core.matrix import to_dense
 from jamie.explain.knockout.perturbed_metrics import (
     PerturbedFoscttm,
     PerturbedImputation,
@@ -146,11 +146,11 @@ def imputation_metric(
     cells = CellSelection(selection.subset, None, selection.context).positions(subject, plan.direction)
     truth = subject.dataset.truth.between(*plan.direction).subset(cells[plan.source], cells[plan.target])
     _require_pairs(truth.matrix, *plan.direction, where)
-    partner = truth.partner()
+    partner = truth.best_partner()
     rows = np.flatnonzero(partner >= 0)
     if selection.max_cells is not None and len(rows) > selection.max_cells:
         rows = np.sort(selection.context.generator().choice(rows, selection.max_cells, replace=False))
-    values = dense(block.X[cells[plan.target][partner[rows]]][:, block.features.get_indexer(features_index)])
+    values = to_dense(block.X[cells[plan.target][partner[rows]]][:, block.features.get_indexer(features_index)])
     cells_with_partner = cells[plan.source][rows]
     return PerturbedImputation(subject, *plan.direction, features_index, cells_with_partner, values), cells_with_partner
 

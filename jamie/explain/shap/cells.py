@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.values import column_means, dense
+from jamie.core.explanation import Explainable
+from jamie.core.matrix import column_means, to_dense
 from jamie.explain.shap.task import BackgroundCells
 
 MIN_CELLS = 2  # for a comparison
@@ -62,7 +62,7 @@ def background_cells(
     cells = np.sort(drawn)
     X = subject.complete(modality, subject.dataset.modalities[modality].input.X[cells])
     if not clustered:
-        return BackgroundCells(dense(X), np.full(n, 1 / n))
+        return BackgroundCells(to_dense(X), np.full(n, 1 / n))
     from sklearn.cluster import KMeans
 
     clusters = KMeans(n, n_init=3, random_state=int(generator.integers(2**31))).fit_predict(

@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 from jamie.core.context import Context
-from jamie.core.explaining import STAGE, Floats
+from jamie.core.explanation import EXPLAIN_STAGE, Floats
 from jamie.explain.modules import tensor_on_device_of
 from jamie.explain.shap.task import ShapleyValues, ShapTask, additivity_error
 
@@ -50,7 +50,7 @@ def expected_gradients(task: ShapTask, samples: int, context: Context) -> Shaple
     values = np.zeros((n_outputs, k, p), np.float32)
     for cells, background in paths.batches(k, nodes):
         paths.add(values, cells, background, nodes)
-        context.progress(STAGE, int(cells[-1]) + int(background[-1] == n_background - 1), k, {})
+        context.progress(EXPLAIN_STAGE, int(cells[-1]) + int(background[-1] == n_background - 1), k, {})
     return ShapleyValues(values, {"nodes": nodes, "samples": nodes * n_background})
 
 

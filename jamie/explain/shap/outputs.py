@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.scoring import ImputedPair
-from jamie.core.values import dense
+from jamie.core.evaluation import ImputedPair
+from jamie.core.explanation import Explainable
+from jamie.core.matrix import to_dense
 from jamie.explain.selection import choose_features, require_features, require_known
 from jamie.explain.shap.task import LATENT, ExplainedOutputs
 from jamie.metrics.by_feature import by_feature, correlation
@@ -93,7 +93,7 @@ def _best_imputed(subject: Explainable, source: str, target: str) -> NDArray[np.
 
     Over held-out cells, where enough of them are matched.
     """
-    partner = subject.dataset.truth.between(source, target).mutual_best().partner()
+    partner = subject.dataset.truth.between(source, target).mutual_best().best_partner()
     rows = np.flatnonzero(partner >= 0)
     held_out = rows[~subject.split.train[source][rows] & ~subject.split.train[target][partner[rows]]]
     rows = held_out if len(held_out) >= ENOUGH_HELD_OUT else rows
@@ -105,7 +105,7 @@ def _best_imputed(subject: Explainable, source: str, target: str) -> NDArray[np.
         )
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(MAX_PAIRS, len(rows))).astype(np.int64))]
     block = subject.dataset.modalities[target].target
-    measured = dense(block.X[partner[rows]])
+    measured = to_dense(block.X[partner[rows]])
     imputed = subject.impute(source, target, subject.scores(source)[rows], rows)
     moments = measured.mean(axis=0), measured.std(axis=0)
     score = by_feature(ImputedPair(source, target, block.features, measured, imputed, *moments), correlation)

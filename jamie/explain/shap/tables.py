@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
+from jamie.core.names import HELD_OUT, TRAIN
 from jamie.explain.shap.task import LATENT, ShapleyValues, ShapTask, additivity_error
 from jamie.metrics.by_feature import correlation
-from jamie.metrics.transfer import HELD_OUT, TRAIN
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -59,7 +59,7 @@ def values_as_anndata(task: ShapTask, shapley: ShapleyValues) -> AnnData:
     data = task.subject.dataset.modalities[task.outputs.source]
     train = task.subject.split.train[task.outputs.source][task.cells]
     return AnnData(
-        dense(data.input.X[task.cells]),
+        to_dense(data.input.X[task.cells]),
         obs=data.obs.iloc[task.cells].assign(jamie_split=np.where(train, TRAIN, HELD_OUT)),
         var=pd.DataFrame(index=data.input.features.astype(str)),
         layers={str(i): layer for i, layer in enumerate(shapley.values)},

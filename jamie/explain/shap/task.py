@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from jamie.core.explaining import Explainable, Floats
-from jamie.core.values import row_blocks
+from jamie.core.explanation import Explainable, Floats
+from jamie.core.matrix import row_chunks
 
 LATENT = "latent"
 
@@ -97,7 +97,7 @@ class ShapTask:
     def predict(self, X: Floats, batch_of: int) -> Floats:
         """(n, T) outputs for values (n, p) of cells in the batch of the explained cell number `batch_of`, in blocks."""
         outputs = np.empty((len(X), len(self.outputs.names)), np.float32)
-        for rows in row_blocks(*X.shape):
+        for rows in row_chunks(*X.shape):
             cells = np.full(len(X[rows]), self.cells[batch_of])
             outputs[rows] = self._outputs(self.subject.preprocess(self.outputs.source, X[rows], cells), cells)
         return outputs
