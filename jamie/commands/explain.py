@@ -11,7 +11,7 @@ from jamie.commands.inputs import require_same_data
 from jamie.commands.report import message_of, renew_page
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable, Explanation
+from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import Explained
@@ -63,9 +63,9 @@ def explain_run(
     model = Explained(load_model(run.path, context.device), dataset, run.split(dataset), context)
     explanations = {}
     for ref in spec.explain:
-        explanation = ref.build().explain(model, context.at(f"explain {ref.name}"))
+        explanation = ref.build().explain(model, context.for_stage(f"explain {ref.name}"))
         with run.locked():
-            explanations[save_explanation(run, explanation, ref.plain())] = explanation
+            explanations[save_explanation(run, explanation, ref.to_plain())] = explanation
     renew_page(run, spec, context)
     return explanations
 
@@ -74,8 +74,8 @@ def explain_or_warn(run: Run, refs: Sequence[Ref[Explainer]], model: Explainable
     """Explain the model of a run that is saved; an explainer that fails is left out, with a warning."""
     for ref in refs:
         try:
-            explanation = ref.build().explain(model, context.at(f"explain {ref.name}"))
-            save_explanation(run, explanation, ref.plain())
+            explanation = ref.build().explain(model, context.for_stage(f"explain {ref.name}"))
+            save_explanation(run, explanation, ref.to_plain())
         except Exception as error:  # whatever it is, also of a plugin: the run must not be lost for it
             log.warning(
                 "explainer '%s' failed, and the run is without it: %s\n  once that is mended: jamie explain %s %s",
@@ -85,7 +85,7 @@ def explain_or_warn(run: Run, refs: Sequence[Ref[Explainer]], model: Explainable
 
 def _spec_with_explainers(run: Run, explainers: Sequence[str], sets: Sequence[str]) -> Spec:
     """Return the spec of a run with the explainers and parameters that are given."""
-    listed = {ref.name: [other.plain() for other in run.spec.explain if other.name == ref.name] for ref in run.spec.explain}
+    listed = {ref.name: [other.to_plain() for other in run.spec.explain if other.name == ref.name] for ref in run.spec.explain}
     chosen = [ref for name in explainers or listed for ref in listed.get(name, [name])]
     if not chosen:
         raise DataError(
@@ -95,7 +95,7 @@ def _spec_with_explainers(run: Run, explainers: Sequence[str], sets: Sequence[st
         )
     spec = load_spec(run.path / RESOLVED_SPEC, {"explain": chosen})
     names = [ref.name for ref in spec.explain]
-    return load_spec(spec.plain(), [key for text in sets for key in _overrides(text, names)]) if sets else spec
+    return load_spec(spec.to_plain(), [key for text in sets for key in _overrides(text, names)]) if sets else spec
 
 
 def _overrides(text: str, names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from jamie.runs.directory import file_hash
 from jamie.runs.layout import RESOLVED_SPEC
 from jamie.runs.run import Run
 from jamie.spec import Spec
-from jamie.spec.difference import changes
+from jamie.spec.difference import describe_changes
 
 
 def input_files(spec: Spec) -> tuple[Path, ...]:
@@ -43,7 +43,7 @@ def require_same_inputs(directory: Run, spec: Spec, hashes: Mapping[str, str]) -
     file = directory.path / RESOLVED_SPEC
     if file.is_file() and (started := file.read_text()) != spec.to_yaml():
         raise OutputError(
-            f"the spec is not the one that this run was started with{changes(started, spec)}",
+            f"the spec is not the one that this run was started with{describe_changes(started, spec)}",
             where=str(file),
             fix="resume with the same spec and settings, or start anew with another --out",
         )

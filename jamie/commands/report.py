@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jamie.core.context import Context, Progress
 from jamie.core.errors import JamieError
-from jamie.core.files import written_whole
+from jamie.core.files import write_atomically
 from jamie.core.interfaces import Report
 from jamie.runs.layout import FIGURES, PAGE
 from jamie.runs.run import Run
@@ -54,7 +54,7 @@ def report_run(
     if out is None:
         with run.locked():
             return _write(reports_of(run.spec), run.path, context)
-    with written_whole(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as copy:
+    with write_atomically(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as copy:
         _link_files(run.path, Path(copy))
         (page, *_) = _write([_page(run.spec)], Path(copy), context)
         partial.write_bytes(page.read_bytes())
@@ -65,7 +65,7 @@ def write_reports(run: Run, refs: Sequence[Ref[Report]], context: Context) -> No
     """Write reports of a run that is saved; one that fails is left out, with a warning."""
     for ref in refs:
         try:
-            ref.build().write(run.path, context.at(f"report {ref.name}"))
+            ref.build().write(run.path, context.for_stage(f"report {ref.name}"))
         except Exception as error:  # whatever it is, also of a plugin: the run must not be lost for it
             log.warning(
                 "report '%s' failed, and the run is without it: %s\n  once that is mended: jamie report %s",
@@ -97,7 +97,7 @@ def _page(spec: Spec) -> Ref[Report]:
 
 
 def _write(refs: Sequence[Ref[Report]], path: Path, context: Context) -> tuple[Path, ...]:
-    return tuple(file for ref in refs for file in ref.build().write(path, context.at(f"report {ref.name}")))
+    return tuple(file for ref in refs for file in ref.build().write(path, context.for_stage(f"report {ref.name}")))
 
 
 def _link_files(run: Path, copy: Path) -> None:

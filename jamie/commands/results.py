@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from jamie.commands.fit import Fitted, Inferences
@@ -82,8 +83,8 @@ def _layouts_or_warn(fitted: Fitted, context: Context) -> Layouts:
         return {}
 
 
-def _pairing(table: PairingTable, verified: Sequence[PairCheck]) -> dict[str, Any]:
-    return table.to_json() | {"verified": [one.as_dict() for one in verified]}
+def _pairing(table: PairingTable, checks: Sequence[PairCheck]) -> dict[str, Any]:
+    return table.to_json() | {"verified": [check.as_dict() for check in checks]}
 
 
 def to_mudata(
@@ -93,31 +94,36 @@ def to_mudata(
     stages: Mapping[str, Mapping[str, float]] | None = None,
     layouts: Mapping[str, Mapping[str, NDArray[np.floating]]] | None = None,
 ) -> MuData:
-    """Return the data with the embeddings of a fit, its provenance and what it found.
+    """Return the data with the embeddings, scores and provenance of a fit.
 
     Parameters
     ----------
     mdata
-        Holds the cells of the fit.
+        The data of the fit.
     fitted
-        To be added.
+        Its results.
     key_added
-        Key of `obsm` of the latents.
+        Key of `obsm` for the latents.
     stages
-        Time and memory of each stage, where they were measured.
+        Time and memory of each stage, if measured.
     layouts
-        (n_m, 2) of each modality by further keys of `obsm`.
+        (n_m, 2) of each modality by key of `obsm`.
     """
     spec, dataset = fitted.model.spec, fitted.prepared.dataset
     mdata = without_cells(mdata, dataset.absent)
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
-    inferred = inference_records(fitted.inference, fitted.quality) if fitted.inference else []
-    provenance |= carried_tables(fitted.evaluation, fitted.histories, fitted.outcomes, spec, stages or {})
-    provenance["correspondence"] = json_text(inferred)
-    provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), fitted.verified))
+    inferred = fitted.inferred
+    records = inference_records(inferred.inference, inferred.quality) if inferred.inference else []
+    tables = {name.removesuffix(".csv"): table for name, table in evaluation_tables(fitted.evaluation).items()}
+    tables["history"] = history_table(fitted.histories, spec)
+    tables["methods"] = method_table(outcome.as_dict() for outcome in fitted.outcomes)
+    tables["stages"] = stage_table(stages or {})
+    provenance |= {name: storable(table) for name, table in tables.items()}
+    provenance["correspondence"] = json_text(records)
+    provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), inferred.pair_checks))
     embeddings = {key_added: fitted.latents}
-    embeddings |= {embedding_key(one.method): one.latents for one in fitted.outcomes[1:] if one.latents}
+    embeddings |= {embedding_key(other.method): other.latents for other in fitted.outcomes[1:] if other.latents}
     embeddings |= layouts or {}
-    obs = cell_columns(fitted.prepared, fitted.inference, fitted.model)
+    obs = cell_columns(fitted.prepared, inferred.inference, fitted.model)
     var = feature_columns(fitted.prepared, fitted.model)
     return embedded_mudata(mdata, embeddings, fitted.aggregated, obs, var, fitted.correspondences, provenance)

@@ -22,7 +22,6 @@ from jamie.runs.directory import OutputDirectory
 from jamie.runs.layout import inferred_pairs_file, known_pairs_file
 
 
-
 def save_known_pairs(run: OutputDirectory, dataset: Dataset) -> None:
     """Write the pairs that the model may use, as ``correspondence/<a>--<b>.npz``."""
     cells = {m: data.cells for m, data in dataset.modalities.items()}
@@ -77,7 +76,7 @@ def correspondence_of_cells(path: Path, a: str, b: str, cells: Mapping[str, pd.I
         return correspondence_of_cells(path, b, a, cells).T
     known = _read_pairs(path / known_pairs_file(a, b), cells[a], cells[b])
     inferred = path / inferred_pairs_file(a, b)
-    return _read_pairs(inferred, cells[a], cells[b]).overruled_by(known) if inferred.is_file() else known
+    return _read_pairs(inferred, cells[a], cells[b]).updated_with(known) if inferred.is_file() else known
 
 
 def inference_records(inference: Inference, quality: Mapping[tuple[str, str], Quality]) -> list[dict[str, Any]]:
@@ -116,7 +115,7 @@ def _read_pairs(path: Path, cells_a: pd.Index, cells_b: pd.Index) -> Corresponde
         pairs = _matrix(arrays).subset(rows >= 0, columns >= 0)
     sizes = {"a": len(cells_a), "b": len(cells_b)}
     subset = Correspondences({"a": pairs.shape[0], "b": pairs.shape[1]}, {("a", "b"): pairs})
-    return subset.spread({"a": rows[rows >= 0], "b": columns[columns >= 0]}, sizes).between("a", "b")
+    return subset.scatter({"a": rows[rows >= 0], "b": columns[columns >= 0]}, sizes).between("a", "b")
 
 
 def _matrix(arrays: Mapping[str, Any]) -> Correspondence:

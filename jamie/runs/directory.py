@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jamie.core.errors import JamieError, OutputError
-from jamie.core.files import remove, replaced
-from jamie.core.meter import Meter, metered
+from jamie.core.files import remove_path, replace_atomically
+from jamie.core.resources import ResourceMeter, measure_resources
 from jamie.runs.layout import EVENTS, MANIFEST, RESOLVED_SPEC
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class OutputDirectory:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._lock: int | None = None
-        self._meter = Meter()
+        self._meter = ResourceMeter()
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -145,16 +145,16 @@ class OutputDirectory:
         """Remove an earlier run; its manifest goes last, so that it is a run directory until then."""
         for entry in self.path.iterdir():
             if entry.name not in (EVENTS, MANIFEST):
-                remove(entry)
+                remove_path(entry)
         os.truncate(self.path / EVENTS, 0)
-        remove(self.path / MANIFEST)
+        remove_path(self.path / MANIFEST)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Yield a temporary path whose content then replaces the named file in one step."""
         final = self.path / name
         try:
-            with replaced(final) as partial:
+            with replace_atomically(final) as partial:
                 yield partial
         except OSError as error:
             raise OutputError(f"cannot be written ({error})", where=str(final), fix="free the place or disk") from error
@@ -198,7 +198,7 @@ class OutputDirectory:
         self.manifest = {"format": FORMAT, "stages": {}, "started": _now(), **environment(), **manifest}
         self._set_status("running")
         try:
-            with metered() as self._meter:
+            with measure_resources() as self._meter:
                 yield
         except KeyboardInterrupt as error:
             self._set_status("interrupted", error="interrupted; --resume goes on from the last checkpoint")
@@ -226,9 +226,9 @@ class OutputDirectory:
         self.write_json(MANIFEST, self.manifest)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Meter]:
+    def stage(self, name: str) -> Iterator[ResourceMeter]:
         """Measure a stage, and record its time and peak memory."""
-        with metered() as meter:
+        with measure_resources() as meter:
             yield meter
         usage = meter.usage
         self.manifest["stages"][name] = asdict(usage)

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
-from jamie.pl.style import in_order
+from jamie.core.explanation import Explanation
+from jamie.pl.style import sort_labels
 from jamie.runs.directory import OutputDirectory, json_text
 from jamie.runs.layout import CELL_VALUES, EXPLANATION, EXPLANATIONS
 
@@ -60,7 +60,7 @@ def _directories(path: Path) -> list[Path]:
     """Return directories of explanations, the tenth behind the second; one that is being written starts with a dot."""
     entries = path.iterdir() if path.is_dir() else ()
     by_name = {entry.name: entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")}
-    return [by_name[name] for name in in_order(by_name)]
+    return [by_name[name] for name in sort_labels(by_name)]
 
 
 def _name_for(path: Path, explainer: str, component: Any) -> str:

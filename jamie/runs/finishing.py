@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jamie.core.errors import JamieError, OutputError
-from jamie.core.files import remove
+from jamie.core.files import remove_path
 from jamie.data.assemble import mudata_conventions
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.layout import RESOLVED_SPEC, WRITING_TEST
@@ -41,7 +41,7 @@ def ensure_writable(mdata: MuData, run: OutputDirectory) -> MuData:
             fix="free the disk where it is full; else remove from the data what the message names",
         ) from error
     finally:
-        remove(test_file)
+        remove_path(test_file)
     return writable
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.data.assemble import mudata_conventions
 from jamie.metrics.transfer import TRAIN
 from jamie.model.store import load_model

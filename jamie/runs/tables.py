@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.interfaces import Schedule
-from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
 from jamie.metrics.wins import Wins
@@ -53,7 +52,7 @@ def history_table(histories: Sequence[History], spec: Spec) -> pd.DataFrame:
     """
     term = spec.losses.get(ANNEALED)
     schedule: Schedule | None = term.schedule.build() if term else None
-    horizon = spec.training.least_epochs
+    horizon = spec.training.resolved_min_epochs
     tables = []
     for member, history in enumerate(histories):
         table = pd.DataFrame(history.epochs, columns=["total", *history.names])
