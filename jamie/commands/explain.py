@@ -85,7 +85,9 @@ def explain_or_warn(run: Run, refs: Sequence[Ref[Explainer]], model: Explainable
 
 def _spec_with_explainers(run: Run, explainers: Sequence[str], sets: Sequence[str]) -> Spec:
     """Return the spec of a run with the explainers and parameters that are given."""
-    listed = {ref.name: [other.to_plain() for other in run.spec.explain if other.name == ref.name] for ref in run.spec.explain}
+    listed = {
+        ref.name: [other.to_plain() for other in run.spec.explain if other.name == ref.name] for ref in run.spec.explain
+    }
     chosen = [ref for name in explainers or listed for ref in listed.get(name, [name])]
     if not chosen:
         raise DataError(

@@ -243,7 +243,9 @@ def _compare(
         yield run_method(name, ref, prepared, context, preprocessing, plan)
 
 
-def _outcome_of_model(model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage) -> Outcome:
+def _outcome_of_model(
+    model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage
+) -> Outcome:
     """Compute latents and imputed values of the trained model."""
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}

@@ -61,7 +61,9 @@ class EmbeddedCells:
     split: NDArray[np.object_]
 
     @classmethod
-    def from_mudata(cls, mdata: MuData, modality: str, z: NDArray[np.floating], split: NDArray[np.object_]) -> EmbeddedCells:
+    def from_mudata(
+        cls, mdata: MuData, modality: str, z: NDArray[np.floating], split: NDArray[np.object_]
+    ) -> EmbeddedCells:
         """Combine latents with the annotations of a modality of `mdata`."""
         obs = cell_annotations(mdata, modality)
         nothing = Block(np.empty((len(obs), 0), np.float32), pd.Index([]))
@@ -161,16 +163,22 @@ def embedded_cells(run: Run, method: str) -> dict[str, EmbeddedCells]:
         names = [entry["method"] for entry in run.methods]
         available = [name for name in names if embedding_key(name) in keys]
         raise DataError(
-            f"the run has no embedding by '{method}'", where=str(run.path / RESULT), fix=suggest_names(method, available)
+            f"the run has no embedding by '{method}'",
+            where=str(run.path / RESULT),
+            fix=suggest_names(method, available),
         )
     return {
-        m: EmbeddedCells.from_mudata(mdata, m, np.asarray(mdata.mod[m].obsm[key]), mdata.mod[m].obs[SPLIT].to_numpy(object))
+        m: EmbeddedCells.from_mudata(
+            mdata, m, np.asarray(mdata.mod[m].obsm[key]), mdata.mod[m].obs[SPLIT].to_numpy(object)
+        )
         for m in embedded
         if key in mdata.mod[m].obsm
     }
 
 
-def choose_modalities(cells: Mapping[str, EmbeddedCells], label: str, source: str | None, to: str | None) -> tuple[str, str]:
+def choose_modalities(
+    cells: Mapping[str, EmbeddedCells], label: str, source: str | None, to: str | None
+) -> tuple[str, str]:
     """Return the modality that gives labels and the one that takes them.
 
     With two modalities the default is from the second to the first, as in the paper, or from the only one with the label.
@@ -247,7 +255,10 @@ def transfer_cells(
     judge_grouping(Grouping(label, f"label '{label}'"), modalities, known)
     shared = share_labels(modalities, known, [label], f"label '{label}'")
     return transfer_labels(
-        _latent_cells(source, shared, label), _latent_cells(target, shared, label), k, None if keep_partner else pairs.T.matrix
+        _latent_cells(source, shared, label),
+        _latent_cells(target, shared, label),
+        k,
+        None if keep_partner else pairs.T.matrix,
     )
 
 

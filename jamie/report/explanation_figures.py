@@ -12,7 +12,7 @@ from jamie.core.explanation import Explanation
 from jamie.pl.explanations import explained_targets
 from jamie.pl.style import apply_style, get_figure, panels, sort_labels
 from jamie.report.plan_of_figures import Planned
-from jamie.runs.run_view import RunView
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,10 +22,10 @@ SECTION = "explanation"
 MOST_TARGETS, MOST_LABELS = 4, 12
 
 
-def planned_explanations(view: RunView) -> Iterator[Planned]:
+def planned_explanations(view: Run) -> Iterator[Planned]:
     """Plan the figures of each explanation of a run, by what it holds."""
     seen: Counter[str] = Counter()
-    for one in view.explanations:
+    for one in view.explanations.values():
         seen[one.explainer] += 1
         name = one.explainer if seen[one.explainer] == 1 else f"{one.explainer}_{seen[one.explainer]}"
         if one.values is not None and "targets" in one.values.uns:

@@ -11,7 +11,7 @@ from jamie.pl.results import MissingResultError
 from jamie.pl.style import ignore_missing_glyphs, offscreen
 from jamie.report.explanation_figures import planned_explanations
 from jamie.report.plan_of_figures import Planned, planned
-from jamie.runs.run_view import RunView
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ class Drawn:
     figure: Figure
 
 
-def run_figures(view: RunView) -> Iterator[Drawn]:
+def run_figures(view: Run) -> Iterator[Drawn]:
     """Draw the figures of a run, section by section; one that the data do not allow is left out.
 
     A figure that fails is left out as well, with a warning, as it must not cost the others.

@@ -21,7 +21,7 @@ from jamie.pl.measured_and_imputed import best_features
 from jamie.pl.results import MissingResultError, all_labels, directions, methods_using_labels, run_modalities
 from jamie.pl.style import add_legend, apply_style, get_figure, label_colours, panels, sort_labels
 from jamie.runs.layouts import MOST_CELLS
-from jamie.runs.run_view import RunView
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -60,9 +60,11 @@ class Planned:
     draw: Callable[[], Figure]
 
 
-def planned(view: RunView) -> Iterator[Planned]:
+def planned(view: Run) -> Iterator[Planned]:
     """Plan the figures of a run, whether or not its data allow them."""
-    imputed = lru_cache(maxsize=1)(view.imputed)  # may take gigabytes, and several figures in a row are of the same
+    imputed = lru_cache(maxsize=1)(
+        view.find_imputed
+    )  # may take gigabytes, and several figures in a row are of the same
     yield from _embedding(view)
     yield from _scores(view)
     for source, target in directions(view.mdata)[:MOST_DIRECTIONS]:
@@ -73,7 +75,7 @@ def planned(view: RunView) -> Iterator[Planned]:
     yield from _training(view)
 
 
-def _embedding(view: RunView) -> Iterator[Planned]:
+def _embedding(view: Run) -> Iterator[Planned]:
     names = run_modalities(view.mdata)[:MOST_PANELS]
     sample = any(a.n_obs > MOST_CELLS for a in view.mdata.mod.values())
     said = f" A sample of {MOST_CELLS} cells stands for all." if sample else ""
@@ -90,7 +92,7 @@ def _embedding(view: RunView) -> Iterator[Planned]:
     yield Planned("umap_latents_modality", "embedding", "Cells in the latent space, by modality", caption, draw)
 
 
-def _scores(view: RunView) -> Iterator[Planned]:
+def _scores(view: Run) -> Iterator[Planned]:
     for a, b in combinations(run_modalities(view.mdata)[:MOST_PANELS], 2):
         caption = (
             f"Each method by how many samples of {a} and {b} are closer than the true match (FOSCTTM), and how often "
@@ -101,7 +103,7 @@ def _scores(view: RunView) -> Iterator[Planned]:
         yield Planned(_name("alignment", a, b), "scores", f"Alignment of {a} and {b}", caption, draw)
 
 
-def _imputation(view: RunView, source: str, target: str, read: Read) -> Iterator[Planned]:
+def _imputation(view: Run, source: str, target: str, read: Read) -> Iterator[Planned]:
     mdata, ends, of = view.mdata, (source, target), f"{target} from {source}"
     caption = (
         "Cumulative distribution over features of 1 - JS distance of measured and imputed values, a line for each type "
@@ -130,7 +132,7 @@ def _imputation(view: RunView, source: str, target: str, read: Read) -> Iterator
     yield Planned(_name("cells", *ends), "imputation", f"Cells of {of}", caption, draw)
 
 
-def _trust(view: RunView, source: str, target: str, read: Read) -> Iterator[Planned]:
+def _trust(view: Run, source: str, target: str, read: Read) -> Iterator[Planned]:
     of = f"{target} from {source}"
     caption = (
         f"How many measured values lie in the intervals of imputed ones, {_HELD_OUT}: against the nominal level; of "
@@ -146,7 +148,7 @@ def _trust(view: RunView, source: str, target: str, read: Read) -> Iterator[Plan
     yield Planned(_name("imputability", source, target), "trust", f"Which {of} can be imputed", caption, draw)
 
 
-def _correspondence(view: RunView) -> Iterator[Planned]:
+def _correspondence(view: Run) -> Iterator[Planned]:
     parts = [_PARTNERS[panel] for panel in correspondence_panels(view.mdata)]
     if not parts:
         return
@@ -156,7 +158,7 @@ def _correspondence(view: RunView) -> Iterator[Planned]:
     yield Planned("correspondence", "correspondence", "Inferred partners", caption, draw)
 
 
-def _training(view: RunView) -> Iterator[Planned]:
+def _training(view: Run) -> Iterator[Planned]:
     caption = (
         "Loss of each epoch: the weighted sum, a line for each member of the ensemble, also of the cells that were set "
         "aside; and each term by itself. Points: the epoch whose networks were kept."
@@ -167,7 +169,7 @@ def _training(view: RunView) -> Iterator[Planned]:
 
 
 @apply_style
-def _alignments(view: RunView, a: str, b: str) -> Figure:
+def _alignments(view: Run, a: str, b: str) -> Figure:
     """Draw a panel for each scope in which there are both scores."""
     metrics = view.mdata.uns["jamie"].get("metrics", pd.DataFrame())
     scopes = [one for one in PREFERRED if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
@@ -180,13 +182,13 @@ def _alignments(view: RunView, a: str, b: str) -> Figure:
     return get_figure(axes)
 
 
-def _similarity(view: RunView, source: str, target: str) -> Figure:
+def _similarity(view: Run, source: str, target: str) -> Figure:
     others = _others(view, source, target, "js_distance")
     return _of_axes(pl.similarity, view.mdata, source, target, against=others[0] if others else None)
 
 
 @apply_style
-def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
+def _feature_scatters(view: Run, source: str, target: str) -> Figure:
     """Draw each metric of features against the best other method, and against k nearest neighbours as in the paper."""
     drawn = []
     for metric in ("pearson", "auroc"):
@@ -202,7 +204,7 @@ def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
 
 
 @apply_style
-def _cell_scatters(view: RunView, read: Read) -> Figure:
+def _cell_scatters(view: Run, read: Read) -> Figure:
     """Draw cells against another method, where there is one, and two features."""
     imputed = _require(read)
     cells = evaluation_cells(view.mdata, imputed, "cells")
@@ -218,7 +220,7 @@ def _cell_scatters(view: RunView, read: Read) -> Figure:
     return get_figure(axes)
 
 
-def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
+def _others(view: Run, source: str, target: str, metric: str) -> list[str]:
     """Other methods whose features a metric has scored, the best first; those that use the labels are left out."""
     try:
         rows = feature_scores(view.mdata, source, target, metric)

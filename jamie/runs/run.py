@@ -221,6 +221,11 @@ class Run(OutputDirectory):
         mdata.uns["jamie"] = {**mdata.uns.get("jamie", {}), **self._tables()}
         return mdata
 
+    def find_imputed(self, source: str, target: str) -> AnnData | None:
+        """Read one modality imputed from another; None if the run did not write it."""
+        written = (self.path / imputed_file(source, target)).is_file()
+        return self.imputed(source, target) if written else None
+
     def imputed(self, source: str, target: str) -> AnnData:
         """Read one modality imputed from another, with intervals and the values of other methods as layers.
 

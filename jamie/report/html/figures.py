@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jamie.report.figure_files import write_figure
 from jamie.report.figures import SECTIONS, Drawn
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 PIXELS_PER_INCH = 116  # of the page: text of 8 points is then as high as the page's own small text
 SHARPNESS = 2  # pixels of the picture for each of the page, for fine screens
@@ -44,7 +44,7 @@ class Picture:
     wide: bool
 
 
-def pictures(drawn: Iterable[Drawn], folder: RunFolder) -> dict[str, list[Picture]]:
+def pictures(drawn: Iterable[Drawn], folder: OutputDirectory) -> dict[str, list[Picture]]:
     """Write figures into a run's ``figures/``; return the pictures of each section, empty where there are none."""
     found: dict[str, list[Picture]] = {section: [] for section in SECTIONS}
     for one in drawn:
@@ -52,7 +52,7 @@ def pictures(drawn: Iterable[Drawn], folder: RunFolder) -> dict[str, list[Pictur
     return found
 
 
-def _picture(one: Drawn, folder: RunFolder) -> Picture:
+def _picture(one: Drawn, folder: OutputDirectory) -> Picture:
     files = write_figure(folder, one.figure, one.name, dpi=SHARPNESS * PIXELS_PER_INCH)
     width, height = (round(PIXELS_PER_INCH * inches) for inches in one.figure.get_size_inches())
     source = "data:image/png;base64," + base64.b64encode(files[0].read_bytes()).decode()

@@ -19,8 +19,9 @@ from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Report
 from jamie.data.assemble import mudata_conventions
-from jamie.runs.directory import MANIFEST, RunFolder, file_hash
+from jamie.runs.directory import OutputDirectory, file_hash
 from jamie.runs.explanation_files import save_explanation
+from jamie.runs.layout import MANIFEST
 from jamie.runs.layouts import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.runs.run import RESULT
 from jamie.testing import toy
@@ -144,7 +145,7 @@ def _run(*, labelled: bool) -> Path:
     with mudata_conventions():
         mdata.write_h5mu(folder / "run" / RESULT)
     found = pd.DataFrame({"feature": toy.features("rna"), "score": range(len(toy.features("rna")))})
-    save_explanation(RunFolder(folder / "run"), Explanation("toy", "atac, from rna", {}, {"features": found}))
+    save_explanation(OutputDirectory(folder / "run"), Explanation("toy", "atac, from rna", {}, {"features": found}))
     return folder / "run"
 
 
