@@ -19,7 +19,8 @@ from jamie.commands.transfer import EmbeddedCells, choose_modalities, pairs_betw
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
-from jamie.core.interfaces import Explainer
+from jamie.core.interfaces.explainer import Explainer
+from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
@@ -28,7 +29,6 @@ from jamie.metrics.records import to_table
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.store import save_model_folder
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import EMBEDDING
 from jamie.runs.layouts import layouts_of
 from jamie.runs.tables import history_table
 from jamie.spec import Spec, load_single

@@ -14,9 +14,8 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
-from jamie.metrics.transfer import TRAIN
+from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.wins import count_wins
-from jamie.pl.results import SPLIT
 from jamie.report.html.compare import write_comparison_page
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.layout import CORRESPONDENCES, MANIFEST, METRICS, RESOLVED_SPEC

@@ -17,13 +17,12 @@ from jamie.commands.results import write_evaluation
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix
 from jamie.core.errors import DataError, OutputError
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS, embedding_key
 from jamie.data.load import load_dataset
 from jamie.metrics.evaluate import Evaluation, MethodResult
-from jamie.model.imputation import UNCERTAINTY_LAYERS
 from jamie.runs.correspondence_files import load_inference
 from jamie.runs.layout import RESOLVED_SPEC, imputed_file
-from jamie.runs.result_mudata import bound_layers, embedding_key
+from jamie.runs.result_mudata import bound_layers
 from jamie.runs.run import Run
 from jamie.runs.tables import evaluation_tables, replace_result_tables
 from jamie.spec import load_spec

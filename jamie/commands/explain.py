@@ -12,7 +12,7 @@ from jamie.commands.report import message_of, renew_page
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Explanation
-from jamie.core.interfaces import Explainer
+from jamie.core.interfaces.explainer import Explainer
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import Explained
 from jamie.model.store import load_model

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
 from jamie.correspondence.connectivity import require_ties
 from jamie.correspondence.infer import Inference, infer_all
@@ -26,7 +26,6 @@ from jamie.methods.compare import Outcome, label_methods, left_out, run_method, 
 from jamie.methods.intervals import IntervalPlan
 from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
 from jamie.metrics.matching_scores import score_matching
-from jamie.metrics.scopes import ALL, TRAINING
 from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
@@ -274,21 +273,21 @@ def evaluate_all(
     if inference is None or inferer is None:
         return found
     cells, told = dataset.subset(split.train), inferer.build().uses_known
-    scope = TRAINING if split.any_held_out else ALL
+    scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
     matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, told=told, scope=scope)
     return replace(found, records=(*found.records, *matched))
 
 
 def _warn_of_labels(spec: Spec) -> None:
     """Say which metrics were asked for that no cell has a label for."""
-    names = dict.fromkeys(ref.name for ref in spec.evaluate.chosen_metrics if "labels" in ref.cls.requires)
+    names = dict.fromkeys(ref.name for ref in spec.evaluate.explicit_metrics if "labels" in ref.cls.requires)
     if names:
         log.warning("not scored for lack of labels: %s; name columns of obs under labels", ", ".join(names))
 
 
 def _warn_of_intervals(spec: Spec) -> None:
     """Say which metrics were asked for that no method has intervals for."""
-    names = dict.fromkeys(ref.name for ref in spec.evaluate.chosen_metrics if "intervals" in ref.cls.requires)
+    names = dict.fromkeys(ref.name for ref in spec.evaluate.explicit_metrics if "intervals" in ref.cls.requires)
     if names:
         log.warning(
             "not scored for lack of intervals: %s; set training.calibration so high that each network does without "

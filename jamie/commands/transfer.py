@@ -17,9 +17,9 @@ from jamie.commands.embed import context_of
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
-from jamie.core.evaluation import MODEL_NAME
 from jamie.core.files import write_atomically
 from jamie.core.interfaces import Pairing
+from jamie.core.names import HELD_OUT, MATCH_SCORE, MODEL_NAME, SPLIT, TRAIN, embedding_key
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.backed import read_stored
@@ -27,11 +27,9 @@ from jamie.data.checks.labels import Grouping, judge_grouping
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
 from jamie.data.writing.names import found_name
-from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
+from jamie.metrics.transfer import NEW, LatentCells, Transfer, transfer_labels
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
-from jamie.pl.results import SPLIT
 from jamie.runs.layout import RESULT
-from jamie.runs.result_mudata import MATCH_SCORE, embedding_key
 from jamie.runs.run import Run
 from jamie.spec.ref import Ref
 
@@ -133,10 +131,10 @@ def transfer_run(
 
 
 def split_of(adata: AnnData, modality: str, train: pd.Series | None) -> NDArray[np.object_]:
-    """(n,) ``train``, ``held_out`` or ``new`` of the cells of a modality.
+    """Return (n,) ``train``, ``held_out`` or ``new`` of the cells of a modality.
 
-    `train` says for each cell of the fit, by name, whether it is a training cell. If it is None, the column of obs that a
-    run adds says so; without that column all cells count as training cells.
+    `train` says for each cell of the fit, by name, whether it is a training cell. If it is None, the column of obs that
+    a run adds says so; without that column all cells count as training cells.
     """
     if train is not None:
         splits = {name: TRAIN if trained else HELD_OUT for name, trained in train.items()}
@@ -181,7 +179,8 @@ def choose_modalities(
 ) -> tuple[str, str]:
     """Return the modality that gives labels and the one that takes them.
 
-    With two modalities the default is from the second to the first, as in the paper, or from the only one with the label.
+    With two modalities the default is from the second to the first, as in the paper, or from the only one with the
+    label.
 
     Raises
     ------

@@ -16,9 +16,10 @@ from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.evaluation import ImputedPair
 from jamie.core.interfaces import Metric
 from jamie.core.matrix import column_means, column_range
+from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
 from jamie.metrics.embedding_scores import labels_of
 from jamie.metrics.records import Place, Record, records_of, scored
-from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING, Scope
+from jamie.metrics.scopes import Scope
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ def imputation_scopes(given: Sequence[Scope]) -> list[Scope]:
     A nearest neighbour among training cells is the cell itself.
     """
     # there are training cells apart where any are held out, even if none of those can be compared
-    any_held_out = any(scope.name == TRAINING for scope in given)
-    honest = HELD_OUT_CELLS if any_held_out else ALL
+    any_held_out = any(scope.name == TRAINING_CELLS for scope in given)
+    honest = HELD_OUT_CELLS if any_held_out else ALL_CELLS
     return [scope for scope in given if scope.name in (honest, HELD_OUT_PAIRS)]
 
 

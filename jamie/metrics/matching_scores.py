@@ -11,9 +11,9 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset
 from jamie.core.evaluation import MatchedPair
 from jamie.core.interfaces import Metric
+from jamie.core.names import ALL_CELLS, HELD_OUT_PAIRS
 from jamie.metrics.embedding_scores import labels_of
 from jamie.metrics.records import Place, Record, records_of, scored
-from jamie.metrics.scopes import ALL, HELD_OUT_PAIRS
 
 
 def score_matching(
@@ -23,7 +23,7 @@ def score_matching(
     metrics: Sequence[Metric[Any]],
     *,
     told: bool,
-    scope: str = ALL,
+    scope: str = ALL_CELLS,
 ) -> Iterator[Record]:
     """Score what was inferred for these cells.
 

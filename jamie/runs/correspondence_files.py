@@ -15,7 +15,7 @@ import pandas as pd
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import Dataset
 from jamie.core.errors import OutputError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.correspondence.infer import Inference
 from jamie.correspondence.quality.assess import Quality
 from jamie.runs.directory import OutputDirectory
@@ -71,7 +71,7 @@ def correspondence_of_cells(path: Path, a: str, b: str, cells: Mapping[str, pd.I
     """
     for m in (a, b):
         if m not in cells:
-            raise OutputError(f"unknown modality '{m}'", where=str(path), fix=choose_from(m, cells))
+            raise OutputError(f"unknown modality '{m}'", where=str(path), fix=suggest_names(m, cells))
     if (path / known_pairs_file(b, a)).is_file():
         return correspondence_of_cells(path, b, a, cells).T
     known = _read_pairs(path / known_pairs_file(a, b), cells[a], cells[b])

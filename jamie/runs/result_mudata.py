@@ -15,17 +15,18 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
-from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.model.imputation import IMPUTABILITY, NOVELTY, novelty_column
+from jamie.core.names import HELD_OUT, MATCH_SCORE, TRAIN, UNS_KEY, imputability_key
+from jamie.model.imputation import novelty_column
+from jamie.core.names import IMPUTABILITY
+from jamie.core.names import NOVELTY
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import SPLIT
+from jamie.core.names import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.runs.mudata_copies import writable_mudata
 
 if TYPE_CHECKING:
     from mudata import MuData
 
-MATCH_SCORE = "jamie_match_score"
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def replace_run_columns(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFram
 
 def drop_imputability(var: pd.DataFrame) -> pd.DataFrame:
     """Return `var` without the columns of an earlier run, which may have had other modalities."""
-    return var.drop(columns=[name for name in var.columns if str(name).startswith(f"{IMPUTABILITY}_from_")])
+    return var.drop(columns=[name for name in var.columns if str(name).startswith(imputability_key(""))])
 
 
 def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.DataFrame]:
@@ -76,13 +77,8 @@ def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.Dat
     for source, target in permutations(columns, 2):
         calibration = model.uncertainty.calibrations.get((source, target))
         if calibration is not None:
-            columns[target][f"{IMPUTABILITY}_from_{source}"] = calibration.imputability
+            columns[target][imputability_key(source)] = calibration.imputability
     return columns
-
-
-def embedding_key(method: str) -> str:
-    """Return the key of `obsm` for a method's embedding."""
-    return f"X_{method}"
 
 
 def bound_layers(method: str) -> tuple[str, str]:
@@ -137,7 +133,7 @@ def embedded_mudata(
             modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():
         embedded.obsm[next(iter(embeddings))] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
-        embedded.uns["jamie"] = dict(provenance)
+        embedded.uns[UNS_KEY] = dict(provenance)
     return embedded
 
 

@@ -15,10 +15,10 @@ from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
 from jamie.data.assemble import mudata_conventions
-from jamie.metrics.transfer import TRAIN
+from jamie.core.names import TRAIN, UNS_KEY
 from jamie.model.store import load_model
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import SPLIT
+from jamie.core.names import SPLIT
 from jamie.runs.correspondence_files import correspondence_of_cells
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations
@@ -218,7 +218,7 @@ class Run(OutputDirectory):
 
         with mudata_conventions():
             mdata = MuData({}) if self.stopped_early else self._read(RESULT, read_h5mu)
-        mdata.uns["jamie"] = {**mdata.uns.get("jamie", {}), **self._tables()}
+        mdata.uns[UNS_KEY] = {**mdata.uns.get(UNS_KEY, {}), **self._tables()}
         return mdata
 
     def find_imputed(self, source: str, target: str) -> AnnData | None:

@@ -96,7 +96,7 @@ def read_table(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     dtypes: Any = dict.fromkeys(TEXT_COLUMNS, str)
     table = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values="", float_precision="round_trip")
-    return table.fillna(dict.fromkeys(table.columns.intersection(TEXT_COLUMNS), ""))
+    return table.fillna(dict.fromkeys((name for name in TEXT_COLUMNS if name in table), ""))
 
 
 def replace_result_tables(run: OutputDirectory, tables: Mapping[str, pd.DataFrame]) -> None:

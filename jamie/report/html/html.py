@@ -12,8 +12,8 @@ import pandas as pd
 from pydantic import Field
 
 from jamie.core.context import Context
-from jamie.core.interfaces import Report
-from jamie.model.imputation import IMPUTABILITY
+from jamie.core.interfaces.report import Report
+from jamie.core.names import IMPUTABILITY
 from jamie.pl.style import label_colours
 from jamie.report.figures import run_figures
 from jamie.report.html import details, scores, summary, tables

@@ -17,13 +17,12 @@ import pandas as pd
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
-from jamie.core.interfaces import Report
+from jamie.core.interfaces.report import Report
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
 from jamie.runs.directory import OutputDirectory, file_hash
 from jamie.runs.explanation_files import save_explanation
-from jamie.runs.layout import MANIFEST
-from jamie.runs.layouts import DATA_LAYOUT, LATENT_LAYOUT
-from jamie.runs.run import RESULT
+from jamie.runs.layout import MANIFEST, RESULT
 from jamie.testing import toy
 from jamie.testing.clause import build, require
 
