@@ -22,9 +22,11 @@ from jamie.correspondence.quality.assess import Quality, assess_all
 from jamie.correspondence.verify import PairCheck, verify_all
 from jamie.data.load import LoadedData
 from jamie.data.splits.holdout import split_cells
-from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
 from jamie.methods.intervals import IntervalPlan
-from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
+from jamie.methods.names import name_methods
+from jamie.methods.result import MethodResult
+from jamie.methods.run import add_usage, bounds_in_units, failed_method, run_method, values_in_units
+from jamie.metrics.evaluate import Evaluation, evaluate
 from jamie.metrics.matching_scores import score_matching
 from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
@@ -80,7 +82,7 @@ class Fitted:
         The trained model.
     histories
         Losses of each member of the ensemble.
-    outcomes
+    results
         Latents and imputed values of the model, then of the methods that it is compared with.
     aggregated
         (n_m, L) the model's latents after aggregation over `correspondences`.
@@ -96,7 +98,7 @@ class Fitted:
     inferred: Inferences
     model: TrainedModel
     histories: tuple[History, ...]
-    outcomes: tuple[Outcome, ...]
+    results: tuple[MethodResult, ...]
     aggregated: Mapping[str, NDArray[np.float32]]
     correspondences: Correspondences
     posterior: Mapping[str, Mapping[str, list[float]]]
@@ -105,7 +107,7 @@ class Fitted:
     @property
     def latents(self) -> Mapping[str, NDArray[np.floating]]:
         """(n_m, L) latent means of each modality's cells."""
-        return self.outcomes[0].latents
+        return self.results[0].latents
 
 
 def infer_only(loaded: LoadedData, spec: Spec, context: Context, run: Run) -> tuple[Inferences, Evaluation]:
@@ -144,14 +146,14 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None
     all_cells = Split({m: np.ones_like(train) for m, train in split.train.items()})
     final = _fit(dataset, all_cells, again, context, run, refit=True)
     model = replace(final.model, spec=replace(spec, modalities=final.model.spec.modalities))
-    evaluated = fitted.outcomes[0]  # its times are shown beside those of the methods
-    outcome = replace(final.outcomes[0], preparation=evaluated.preparation, training=evaluated.training)
+    evaluated = fitted.results[0]  # its times are shown beside those of the methods
+    result = replace(final.results[0], preparation=evaluated.preparation, training=evaluated.training)
     _save(model, run)
     return replace(
         final,
         inferred=replace(final.inferred, pair_checks=fitted.inferred.pair_checks),
         model=model,
-        outcomes=(outcome, *fitted.outcomes[1:]),
+        results=(result, *fitted.results[1:]),
         evaluation=fitted.evaluation,
     )
 
@@ -164,32 +166,32 @@ def _fit(
     def stage(name: str) -> AbstractContextManager[ResourceMeter]:
         return run.stage(REFIT + name if refit else name) if run else measure_resources()
 
-    results = None if refit else run  # the model that is trained again replaces no file before it is complete
+    saved_in = None if refit else run  # the model that is trained again replaces no file before it is complete
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
     if not refit:
         warn_of_few_cells(prepared, spec, context)
     with stage("correspondence") if spec.correspondence.infer else measure_resources() as correspondence:
-        inferred = _infer(prepared, spec, context, results, verify=not refit)
+        inferred = _infer(prepared, spec, context, saved_in, verify=not refit)
         partners = _partners_for_training(inferred.inference, spec)
     with stage("training") as training:
         checkpoints = CheckpointFiles(run.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if run else None
         training_cells = prepared.subset(split.train)
         ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
-        _save(model, results)
+        _save(model, saved_in)
     with stage("calibration"):
         uncertainty = fit_uncertainty(model, training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
         model = replace(model, uncertainty=uncertainty)
-        _save(model, results)
-    preparation = together(preprocess.usage, correspondence.usage)
-    outcomes = [_outcome_of_model(model, prepared, preparation, training.usage)]
+        _save(model, saved_in)
+    preparation = add_usage(preprocess.usage, correspondence.usage)
+    results = [_result_of_model(model, prepared, preparation, training.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
         intervals = spec.evaluate.intervals
         calibration_cells = [cells.calibration for cells in ensemble.splits]
         plan = IntervalPlan(frozenset(intervals.methods), intervals.level, calibration_cells)
-        outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
-    if not any(outcome.calibrations for outcome in outcomes):
+        results += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
+    if not any(result.intervals for result in results):
         _warn_of_intervals(spec)
     with stage("evaluation"):
         correspondences = _for_all_cells(prepared, partners, spec.correspondence.rho)
@@ -201,11 +203,11 @@ def _fit(
             inferred=inferred,
             model=model,
             histories=ensemble.histories,
-            outcomes=tuple(outcomes),
-            aggregated=model.aggregate(outcomes[0].latents, correspondences),
+            results=tuple(results),
+            aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            evaluation=evaluate_all(_method_results(outcomes), dataset, split, inferred.inference, spec),
+            evaluation=evaluate_all(results, dataset, split, inferred.inference, spec),
         )
 
 
@@ -225,9 +227,9 @@ def _compare(
     prepared: Prepared,
     preprocessing: ResourceUsage,
     plan: IntervalPlan,
-) -> Iterator[Outcome]:
+) -> Iterator[MethodResult]:
     """Run the methods of `evaluate.compare`, on the model's preprocessing or on `compare_preprocess`."""
-    methods = label_methods(spec.evaluate.compare, taken=[MODEL_NAME])
+    methods = name_methods(spec.evaluate.compare, taken=[MODEL_NAME])
     steps = spec.evaluate.compare_preprocess
     if methods and steps is not None:
         own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
@@ -235,29 +237,29 @@ def _compare(
             with measure_resources() as meter:
                 prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
         except Exception as error:  # as where a method breaks: the model is trained already, and must not be lost
-            yield from (left_out(name, ref, error) for name, ref in methods.items())
+            yield from (failed_method(name, ref, error) for name, ref in methods.items())
             return
         preprocessing = meter.usage
     for name, ref in methods.items():
         yield run_method(name, ref, prepared, context, preprocessing, plan)
 
 
-def _outcome_of_model(
+def _result_of_model(
     model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage
-) -> Outcome:
+) -> MethodResult:
     """Compute latents and imputed values of the trained model."""
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
     imputed = {(a, b): model.impute_scores(a, b, scores[a], covariates.get(a)) for a, b in permutations(latents, 2)}
-    return Outcome(
+    values = values_in_units(imputed, prepared.target_chains)
+    return MethodResult(
         MODEL_NAME,
         MODEL_NAME,
         preparation=preparation,
         training=training,
         latents=latents,
-        imputed=imputed,
-        chains=prepared.target_chains,
-        calibrations=model.uncertainty.calibrations,
+        imputed=values,
+        intervals=bounds_in_units(values, model.uncertainty.calibrations),
     )
 
 
@@ -272,9 +274,9 @@ def evaluate_all(
     inferer = spec.correspondence.infer
     if inference is None or inferer is None:
         return found
-    cells, told = dataset.subset(split.train), inferer.build().uses_known
+    cells, uses_known = dataset.subset(split.train), inferer.build().uses_known
     scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
-    matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, told=told, scope=scope)
+    matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, uses_known=uses_known, scope=scope)
     return replace(found, records=(*found.records, *matched))
 
 
@@ -294,14 +296,6 @@ def _warn_of_intervals(spec: Spec) -> None:
             "%d matched cells or more",
             *(", ".join(names), MIN_CELLS),
         )
-
-
-def _method_results(outcomes: Sequence[Outcome]) -> list[MethodResult]:
-    return [
-        MethodResult(one.method, one.latents, one.in_units if one.imputes else None, one.inductive, one.bounds)
-        for one in outcomes
-        if one.status == "done"
-    ]
 
 
 def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> None:

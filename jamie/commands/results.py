@@ -17,7 +17,7 @@ from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData
 from jamie.data.pairing_table import PairingTable, pairing_table
-from jamie.methods.compare import Outcome
+from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known_pairs
 from jamie.runs.directory import json_text
@@ -40,7 +40,7 @@ def write_fitted(run: Run, loaded: LoadedData, fitted: Fitted, context: Context)
     """Write all results of a fit, small files first; a file that cannot be written costs no other."""
     failures = FileFailures(run.path)
     with failures.collect(METRIC_RECORDS):
-        write_inferred(run, loaded, fitted.inferred, fitted.evaluation, fitted.outcomes)
+        write_inferred(run, loaded, fitted.inferred, fitted.evaluation, fitted.results)
         if fitted.model.spec.evaluate.refit and fitted.inferred.inference:
             cells = {m: data.cells for m, data in loaded.dataset.modalities.items()}
             save_inference(run, fitted.inferred.inference, cells)
@@ -52,19 +52,19 @@ def write_fitted(run: Run, loaded: LoadedData, fitted: Fitted, context: Context)
         with run.writing(RESULT) as path, mudata_conventions():
             mdata.write_h5mu(path, compression="gzip")
     with failures.collect(IMPUTED):
-        write_imputed(run, failures, fitted.outcomes, fitted.prepared, loaded.mdata, fitted.model)
+        write_imputed(run, failures, fitted.results, fitted.prepared, loaded.mdata, fitted.model)
     failures.raise_any()
 
 
 def write_inferred(
-    run: Run, loaded: LoadedData, inferred: Inferences, evaluation: Evaluation, outcomes: Sequence[Outcome] = ()
+    run: Run, loaded: LoadedData, inferred: Inferences, evaluation: Evaluation, results: Sequence[MethodResult] = ()
 ) -> None:
     """Write known and inferred pairs, their quality, the methods and the scores."""
     save_known_pairs(run, loaded.dataset)
     run.write_json(PAIRING, _pairing(loaded.pairing_table, inferred.pair_checks))
     if inferred.inference:
         run.write_json(INFERENCE, inference_records(inferred.inference, inferred.quality))
-    run.write_json(METHODS, [outcome.as_dict() for outcome in outcomes])
+    run.write_json(METHODS, [result.as_dict() for result in results])
     write_evaluation(run, evaluation)
 
 
@@ -116,13 +116,13 @@ def to_mudata(
     records = inference_records(inferred.inference, inferred.quality) if inferred.inference else []
     tables = {name.removesuffix(".csv"): table for name, table in evaluation_tables(fitted.evaluation).items()}
     tables["history"] = history_table(fitted.histories, spec)
-    tables["methods"] = method_table(outcome.as_dict() for outcome in fitted.outcomes)
+    tables["methods"] = method_table(result.as_dict() for result in fitted.results)
     tables["stages"] = stage_table(stages or {})
     provenance |= {name: storable(table) for name, table in tables.items()}
     provenance["correspondence"] = json_text(records)
     provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), inferred.pair_checks))
     embeddings = {key_added: fitted.latents}
-    embeddings |= {embedding_key(other.method): other.latents for other in fitted.outcomes[1:] if other.latents}
+    embeddings |= {embedding_key(other.method): other.latents for other in fitted.results[1:] if other.latents}
     embeddings |= layouts or {}
     obs = cell_columns(fitted.prepared, inferred.inference, fitted.model)
     var = feature_columns(fitted.prepared, fitted.model)
