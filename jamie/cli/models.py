@@ -64,7 +64,7 @@ def impute(
     from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.commands.embed import impute_file
+        from jamie.commands.impute import impute_file
         from jamie.console.progress import reporting
 
         with reporting(quiet=quiet or json) as progress:
@@ -109,7 +109,7 @@ def transfer(
     from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.commands.embed import transfer_run
+        from jamie.commands.transfer import transfer_run
         from jamie.console.progress import reporting
         from jamie.console.transfer import transfer_record, transfer_tables
 
@@ -160,7 +160,7 @@ def simulate(
     from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.commands.embed import simulate_file
+        from jamie.commands.simulate import simulate_file
 
         simulate_file(
             out,

@@ -47,11 +47,11 @@ def run(
                 spec, out=out, overrides=sets or [], resume=resume, overwrite=overwrite, progress=progress
             )
     if json:
-        print_json({"folder": str(result.folder), "metrics": [record.as_dict() for record in result.metrics]})
+        print_json({"folder": str(result.path), "metrics": result.metric_records})
         return
     if not quiet:
-        print_blocks(run_tables((record.as_dict() for record in result.metrics), result.methods))
-    typer.echo(f"written to {result.folder}")
+        print_blocks(run_tables(result.metric_records, result.methods))
+    typer.echo(f"written to {result.path}")
 
 
 def evaluate(
@@ -105,7 +105,7 @@ def explain(
         from jamie.commands.explain import explain_run
         from jamie.console.explanations import explanation_blocks, explanation_records
         from jamie.console.progress import reporting
-        from jamie.runs.explanation_files import FOLDER
+        from jamie.runs.layout import EXPLANATIONS
 
         with reporting(quiet=quiet or json) as progress:
             found = explain_run(folder, explainers or [], sets or [], progress=progress)
@@ -115,7 +115,7 @@ def explain(
     if not quiet:
         print_blocks(explanation_blocks(found))
     for name in found:
-        typer.echo(f"written to {folder / FOLDER / name}")
+        typer.echo(f"written to {folder / EXPLANATIONS / name}")
 
 
 def report(
@@ -132,7 +132,7 @@ def report(
     from jamie.console.errors import errors_shown, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.commands.explain import report_run
+        from jamie.commands.report import report_run
         from jamie.console.progress import reporting
         from jamie.report.figure_files import FIGURES
 

@@ -16,7 +16,7 @@ from jamie.commands.sweep import SweepResult, do_runs, require_jobs, sweeping, w
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
 from jamie.report.tables import Block
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
 
@@ -115,7 +115,7 @@ def _measured(result: SweepResult, found: Sweep) -> BenchResult:
     return BenchResult(result, costs, medians, growth, quality_table(done, found.keys), stage)
 
 
-def _write(folder: RunFolder, measured: BenchResult) -> None:
+def _write(folder: OutputDirectory, measured: BenchResult) -> None:
     medians, keys = measured.medians, measured.sweep.grid_keys
     folder.write_text("bench.csv", measured.costs.to_csv(index=False))
     folder.write_text("bench_summary.csv", medians.to_csv(index=False))

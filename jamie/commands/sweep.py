@@ -24,7 +24,8 @@ from jamie.commands.multirun.tables import record_table, short_names, short_valu
 from jamie.commands.multirun.workers import Task, run_all
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash
+from jamie.runs.directory import OutputDirectory, file_hash
+from jamie.runs.layout import MANIFEST, RESOLVED_SPEC
 from jamie.spec import Spec, Sweep, expand
 from jamie.spec.difference import describe_changes
 
@@ -159,15 +160,15 @@ def require_jobs(jobs: int | None) -> None:
 @contextmanager
 def sweeping(
     found: Sweep, out: str | Path | None, *, resume: bool, overwrite: bool, apart: bool = False
-) -> Iterator[tuple[RunFolder, list[Planned]]]:
+) -> Iterator[tuple[OutputDirectory, list[Planned]]]:
     """Make the folder of a sweep, or go on in it, say in its manifest how that ended, and plan what is to be done.
 
     With `apart` the runs are to be measured, so that none goes on where it was interrupted.
     """
     name = found.spec.name
     place = Path(out) if out else Path(RUNS) / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    with RunFolder.create(place, resume=resume, overwrite=overwrite) as folder:
-        if resume and "sweep" not in folder.read_manifest():
+    with OutputDirectory.create(place, resume=resume, overwrite=overwrite) as folder:
+        if resume and "sweep" not in folder.manifest:
             raise OutputError(
                 "expected the folder of a sweep, found that of a single run",
                 where=str(place),
@@ -177,7 +178,7 @@ def sweeping(
         try:
             with folder.recording(name=name, sweep={"keys": list(found.keys), "runs": len(plan)}):
                 log.info("folder of the sweep: %s (%d runs)", folder.path, len(plan))
-                folder.write_text(RESOLVED, found.spec.to_yaml())
+                folder.write_text(RESOLVED_SPEC, found.spec.to_yaml())
                 yield folder, plan
         except KeyboardInterrupt as stop:
             command = "bench" if apart else "run"
@@ -211,7 +212,7 @@ def do_runs(
     return tuple(replace(one.run, error=errors.get(one.run.name, "")) for one in plan)
 
 
-def written(folder: RunFolder, found: Sweep, runs: tuple[Run, ...]) -> SweepResult:
+def written(folder: OutputDirectory, found: Sweep, runs: tuple[Run, ...]) -> SweepResult:
     """Write the tables and figures of a sweep."""
     folder.manifest["runs"] = [
         {"run": run.name, "values": dict(run.values), "status": "failed" if run.error else "finished"}
@@ -284,8 +285,8 @@ def _task(run: Run, spec: Spec, *, resume: bool, whole: bool) -> Task | None:
     task = Task(run.name, str(run.folder.resolve()), spec.to_plain())
     if not resume or not run.folder.exists():
         return task
-    started = (run.folder / MANIFEST).is_file() and (run.folder / RESOLVED).is_file()
-    manifest = RunFolder(run.folder).read_manifest() if started else {}
+    started = (run.folder / MANIFEST).is_file() and (run.folder / RESOLVED_SPEC).is_file()
+    manifest = OutputDirectory(run.folder).manifest if started else {}
     status = manifest.get("status", "failed")
     if status == "failed" or (whole and status != "finished"):
         shutil.rmtree(run.folder)
@@ -297,7 +298,7 @@ def _task(run: Run, spec: Spec, *, resume: bool, whole: bool) -> Task | None:
 def _require_same(run: Run, spec: Spec, manifest: Mapping[str, Any]) -> None:
     """Refuse to join a run with others that is of another spec or other data."""
     fix = "go on with the same settings and data, or start anew with another --out"
-    made = (run.folder / RESOLVED).read_text()
+    made = (run.folder / RESOLVED_SPEC).read_text()
     if made != spec.to_yaml():
         problem = f"the spec is not the one that this run was made with{describe_changes(made, spec)}"
         raise OutputError(problem, where=str(run.folder), fix=fix)

@@ -12,7 +12,7 @@ import pandas as pd
 from jamie.commands.multirun.plots import numeric_key
 from jamie.commands.multirun.tables import name_rows, run_rows
 from jamie.report.tables import WIDTH, Block, panels
-from jamie.runs.directory import MANIFEST
+from jamie.runs.layout import MANIFEST
 
 SECONDS, MEMORY = "seconds", "peak_memory_mib"
 TOTAL, PHASES = "total", ("preparation", "training")

@@ -16,7 +16,7 @@ from jamie.commands.multirun.plots import add_legend, draw_line, grid_of_axes, n
 from jamie.commands.multirun.tables import short_names
 from jamie.report.figure_files import write_figure
 from jamie.report.tables import folded
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ FIGURES = {SECONDS: ("bench_seconds", "seconds"), MEMORY: ("bench_memory", "peak
 UNBOUNDED = (0.0, float("inf"))
 
 
-def write_growth_figures(folder: RunFolder, medians: pd.DataFrame, grid_keys: Sequence[str]) -> None:
+def write_growth_figures(folder: OutputDirectory, medians: pd.DataFrame, grid_keys: Sequence[str]) -> None:
     """Write ``figures/bench_seconds`` and ``figures/bench_memory``, where a number was swept."""
     x = numeric_key(medians, grid_keys)
     if x is None or (medians[x] <= 0).any():

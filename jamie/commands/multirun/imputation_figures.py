@@ -12,7 +12,7 @@ from jamie.commands.multirun.imputation import Imputations, direction_names, pla
 from jamie.commands.multirun.plots import Style, styles_of
 from jamie.report.figure_files import write_figure
 from jamie.report.tables import folded, is_ranked
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ PREFIX = "imputation"
 
 
 def write_imputations(
-    folder: RunFolder, found: Imputations, grid_keys: Sequence[str], level: float | None = None
+    folder: OutputDirectory, found: Imputations, grid_keys: Sequence[str], level: float | None = None
 ) -> None:
     """Write ``imputation.csv``, ``imputation_wins.csv`` and ``figures/imputation_<metric>``, if there is anything.
 

@@ -22,7 +22,7 @@ from jamie.commands.multirun.tables import UNCHANGED, readable, short_names, tel
 from jamie.core.interfaces import Metric
 from jamie.report.figure_files import write_figure
 from jamie.report.tables import SCOPES, folded, is_ranked
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ WIDTH_OF_ALL, WIDTH_OF_ONE = 0.6, 0.2  # of the place of a category, which is 1 
 
 
 def write_metric_figures(
-    folder: RunFolder, summary: pd.DataFrame, grid_keys: Sequence[str], metrics: Mapping[str, type[Metric]]
+    folder: OutputDirectory, summary: pd.DataFrame, grid_keys: Sequence[str], metrics: Mapping[str, type[Metric]]
 ) -> None:
     """Write ``figures/<metric>.png`` and ``.svg``, with a panel for each scope and two modalities.
 

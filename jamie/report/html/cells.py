@@ -144,9 +144,7 @@ def _has_layout(adata: AnnData) -> NDArray[np.bool_]:
     return np.logical_or.reduce([np.isfinite(np.asarray(layout)).all(axis=1) for layout in layouts])
 
 
-def _partners(
-    pairs: Correspondence, modalities: Modalities, a: str, b: str, shown: CellSample
-) -> NDArray[np.int32]:
+def _partners(pairs: Correspondence, modalities: Modalities, a: str, b: str, shown: CellSample) -> NDArray[np.int32]:
     """Return the position on the page of the best partner of each drawn cell (k_a,), negative if it is not drawn."""
     best = pairs.best_partner()
     positions = np.where(best < 0, NO_PARTNER, shown.positions(b, pairs.shape[1])[best])

@@ -61,7 +61,9 @@ METRICS: Mapping[str, MetricGuide] = {
         "Whether cells of one label are close together and apart from others.",
         "1 is compact and separate, 0 is overlapping.",
     ),
-    "davies_bouldin": MetricGuide("Davies-Bouldin index", "How much the groups of cells of a label overlap.", "0 is best."),
+    "davies_bouldin": MetricGuide(
+        "Davies-Bouldin index", "How much the groups of cells of a label overlap.", "0 is best."
+    ),
     "pearson": MetricGuide(
         "Pearson correlation",
         "Correlation over cells of imputed and measured values, a mean over features.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.report.html.pack import packed, plotly_script
 from jamie.report.html.scores import split_mark
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,7 +53,7 @@ def write_page(path: Path, template: str, scripts: Sequence[str], data: Any = No
             **values,
         )
     )
-    with RunFolder(path.parent).writing(path.name) as partial:
+    with OutputDirectory(path.parent).writing(path.name) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
 
@@ -65,7 +65,12 @@ def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"columns": _columns, "split_mark": split_mark, "one_line": _one_line, "count_or_dash": _count_or_dash}
+    made.filters |= {
+        "columns": _columns,
+        "split_mark": split_mark,
+        "one_line": _one_line,
+        "count_or_dash": _count_or_dash,
+    }
     return made
 
 

@@ -7,7 +7,10 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+import yaml
+
 from jamie.core.names import HELD_OUT_CELLS, MODEL_NAME
+from jamie.runs.layout import RESOLVED_SPEC
 from jamie.runs.run import Run
 
 HASH_DIGITS = 12
@@ -29,25 +32,34 @@ def run_description(run: Run, n_features: Mapping[str, int]) -> str:
     return f"{text} It is compared with {_enumerate(others)}." if others else text
 
 
+def plain_spec(run: Run) -> dict[str, Any]:
+    """Return the resolved spec as plain values, which needs none of its plugins."""
+    spec: dict[str, Any] = yaml.safe_load((run.path / RESOLVED_SPEC).read_text(encoding="utf-8"))
+    return spec
+
+
 def run_details(run: Run) -> list[tuple[str, str]]:
     """Return names and values of what else identifies the run."""
     return [(name, text) for name, text in _details(run) if text]
 
 
 def _details(run: Run) -> Iterator[tuple[str, str]]:
-    spec, manifest = run.spec, run.manifest
+    spec, manifest = plain_spec(run), run.manifest
     hashes = manifest.get("data") or {}
     files = [f"{PurePath(file).name} (SHA-256 {digest[:HASH_DIGITS]})" for file, digest in hashes.items()]
-    yield "Data", "; ".join(files) or spec.data.name
-    yield "Labels", ", ".join(spec.labels)
-    yield "Batches", spec.batch_key or ""
-    yield "Correspondence", _correspondence(run)
+    yield "Data", "; ".join(files) or _component(spec.get("data"))
+    yield "Labels", ", ".join(spec.get("labels") or [])
+    yield "Batches", spec.get("batch_key") or ""
+    yield "Correspondence", _correspondence(run, spec.get("correspondence") or {})
     if not run.stopped_early:
-        n = spec.training.ensemble
+        n = spec["training"].get("ensemble", 1)
         networks = f"{n} networks" if n > 1 else "1 network"
-        encoders = _enumerate(list(dict.fromkeys(one.encoder.name for one in spec.modalities.values())))
-        latents, epochs = spec.model.latent_dim, spec.training.max_epochs
-        yield "Model", f"{networks} with {latents} latents, encoder {encoders}, at most {epochs} epochs"
+        encoders = dict.fromkeys(_component((one or {}).get("encoder")) for one in (spec["modalities"] or {}).values())
+        latents, epochs = spec["model"]["latent_dim"], spec["training"]["max_epochs"]
+        yield (
+            "Model",
+            f"{networks} with {latents} latents, encoder {_enumerate(list(encoders))}, at most {epochs} epochs",
+        )
     if manifest.get("started"):
         yield "Started", f"{datetime.fromisoformat(manifest['started']):%-d %B %Y, %H:%M} UTC"
     yield "Time", duration(sum(stage["seconds"] or 0 for stage in manifest.get("stages", {}).values()))
@@ -56,14 +68,18 @@ def _details(run: Run) -> Iterator[tuple[str, str]]:
     yield "Seed, device", f"{manifest.get('seed', '')}, {manifest.get('device', '')}"
 
 
-def _correspondence(run: Run) -> str:
-    section = run.spec.correspondence
-    text = f"known pairs: {section.known.name.replace('_', ' ')}"
+def _correspondence(run: Run, section: Mapping[str, Any]) -> str:
+    text = f"known pairs {_component(section.get('known')).replace('_', ' ')}"
     picked = [(record.get("diagnostics") or {}).get("picked") for record in run.inference]
-    inferers = [name for name in dict.fromkeys(picked) if name] or [section.infer.name if section.infer else ""]
+    inferers = [name for name in dict.fromkeys(picked) if name] or [_component(section.get("infer"))]
     if inferers == ["nothing"]:
         return f"{text}; no cell is left whose partner is unknown"
     return f"{text}; others inferred by {_enumerate(inferers)}" if run.inference and any(inferers) else text
+
+
+def _component(plain: Any) -> str:
+    """Return the name of a component in a plain spec, where it is a name or a mapping of it to its parameters."""
+    return plain if isinstance(plain, str) else ", ".join(plain or ())
 
 
 def pairing_table(run: Run, n_features: Mapping[str, int]) -> dict[str, Any] | None:

@@ -14,7 +14,10 @@ from jamie.report.html.summary import duration
 
 MAX_ROWS = 1000
 TITLES = {
-    ("shap", "top"): "Top features by mean absolute Shapley value; direction: correlation of the value with the feature",
+    (
+        "shap",
+        "top",
+    ): "Top features by mean absolute Shapley value; direction: correlation of the value with the feature",
     ("shap", "additivity"): "Error of the sum of Shapley values, in standard deviations of the prediction",
     ("knockout", "features"): "Metric, and its change, with a feature replaced by its background",
     ("knockout", "windows"): "The same by distance from the target gene",

@@ -10,7 +10,7 @@ from jamie.commands.multirun.imputation import Imputations, imputations, score_t
 from jamie.commands.multirun.imputation_figures import imputation_figure, write_imputations
 from jamie.commands.multirun.tables import record_table, summary_table
 from jamie.console.errors import print_blocks
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 DATA, ORDER = "data.path", "evaluate.holdout.column"
 VALUES = {  # of three runs: knn is behind by 0.01 on average with a standard error of 0.01, ridge by 0.1 each time
@@ -171,13 +171,13 @@ def test_there_is_nothing_to_compare(runs, tmp_path):
     alone = [(name, values, both(0.5, "jamie")) for name, values, _ in runs]
     found = imputations(runs, record_table(alone, [DATA, ORDER]), [DATA, ORDER], [DATA])
     assert (len(found.scores), len(found.wins), found.blocks([DATA])) == (0, 0, [])
-    write_imputations(RunFolder(tmp_path / "none"), found, [DATA])
+    write_imputations(OutputDirectory(tmp_path / "none"), found, [DATA])
     assert not (tmp_path / "none").exists()
     assert imputations([], record_table([], [DATA]), [DATA], [DATA]).scores.empty
 
 
 def test_files_and_figure(found, tmp_path):
-    write_imputations(RunFolder(tmp_path), found, [DATA])
+    write_imputations(OutputDirectory(tmp_path), found, [DATA])
     assert len(pd.read_csv(tmp_path / "imputation.csv")) == len(found.scores)
     assert len(pd.read_csv(tmp_path / "imputation_wins.csv")) == len(found.wins)
     assert (tmp_path / "figures" / "imputation_pearson.svg").is_file()
@@ -202,7 +202,7 @@ def test_coverage_is_drawn_beside_the_level_that_it_aims_at_and_has_no_best(foun
 
 def test_names_of_figures_hold_no_spaces(found, tmp_path):
     scores = found.scores.assign(metric="interval_coverage untied")
-    write_imputations(RunFolder(tmp_path), Imputations(scores, found.wins), [DATA])
+    write_imputations(OutputDirectory(tmp_path), Imputations(scores, found.wins), [DATA])
     assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == [
         "imputation_interval_coverage_untied.png",
         "imputation_interval_coverage_untied.svg",
