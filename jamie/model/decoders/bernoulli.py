@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli
 
 from jamie.core.interfaces import Decoder
-from jamie.core.interfaces.decoder import Support
+from jamie.core.interfaces.model import Support
 from jamie.model.skip_network import SkipNetwork
 
 LARGEST_LOGIT = 15.0  # beyond, a probability is 0 or 1 in float32

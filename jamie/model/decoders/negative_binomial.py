@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import NegativeBinomial
 
 from jamie.core.interfaces import Decoder
-from jamie.core.interfaces.decoder import Support
+from jamie.core.interfaces.model import Support
 from jamie.model.count_network import CountNetwork, Dispersion
 from jamie.model.distributions import negative_binomial
 

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from jamie.core.interfaces import Decoder
-from jamie.core.interfaces.decoder import Support
+from jamie.core.interfaces.model import Support
 from jamie.model.count_network import CountNetwork, Dispersion
 from jamie.model.distributions import ZeroInflatedNegativeBinomial
 from jamie.model.layers import with_covariates, zeroed
