@@ -19,12 +19,12 @@ from jamie.commands.transfer import EmbeddedCells, choose_modalities, pairs_betw
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
-from jamie.core.interfaces.explainer import Explainer
+from jamie.core.interfaces.results import Explainer
 from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
-from jamie.explain.from_mudata import explained, explainer_of
+from jamie.explain.from_mudata import build_explainer, explained_model
 from jamie.metrics.records import to_table
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.store import save_model_folder
@@ -278,9 +278,9 @@ class JAMIE:
             Where the cells do not fit the model, or lack what the explainer needs.
         """
         require_class(mdata, "explain", "MuData")
-        chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
-        explained_model = explained(self.model, mdata, partial(self._split, mdata), context, max_missing)
-        return chosen.explain(explained_model, context.for_stage(f"explain {chosen.name}"))
+        chosen, context = build_explainer(explainer, params, self.spec.plugins), self._context()
+        subject = explained_model(self.model, mdata, partial(self._split, mdata), context, max_missing)
+        return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
 
     def _embedded_cells(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
         self.model.require(modality)

@@ -12,9 +12,9 @@ from jamie.commands.report import message_of, renew_page
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Explanation
-from jamie.core.interfaces.explainer import Explainer
+from jamie.core.interfaces.results import Explainer
 from jamie.data.load import load_dataset
-from jamie.explain.explained_model import Explained
+from jamie.explain.explained_model import ExplainedModel
 from jamie.model.store import load_model
 from jamie.runs.explanation_files import save_explanation
 from jamie.runs.layout import RESOLVED_SPEC
@@ -60,7 +60,7 @@ def explain_run(
     require_same_data(spec, run.manifest)
     context = Context(seed=spec.seed, device=device_for("auto")).with_progress(progress)
     dataset = load_dataset(spec, context).dataset
-    model = Explained(load_model(run.path, context.device), dataset, run.split(dataset), context)
+    model = ExplainedModel(load_model(run.path, context.device), dataset, run.split(dataset), context)
     explanations = {}
     for ref in spec.explain:
         explanation = ref.build().explain(model, context.for_stage(f"explain {ref.name}"))

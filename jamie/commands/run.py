@@ -16,7 +16,7 @@ from jamie.commands.report import write_reports
 from jamie.commands.results import write_fitted, write_inferred
 from jamie.core.context import Context, Progress
 from jamie.data.load import load_dataset
-from jamie.explain.explained_model import Explained
+from jamie.explain.explained_model import ExplainedModel
 from jamie.runs.directory import file_hash
 from jamie.runs.finishing import ensure_writable
 from jamie.runs.layout import SWEEP_RUNS
@@ -103,7 +103,7 @@ def _explain(directory: Run, fitted: Fitted, context: Context) -> None:
     spec, prepared = fitted.model.spec, fitted.prepared
     if spec.explain:
         with directory.stage("explanation"):
-            model = Explained(fitted.model, prepared.dataset, prepared.split, context)
+            model = ExplainedModel(fitted.model, prepared.dataset, prepared.split, context)
             explain_or_warn(directory, spec.explain, model, context)
 
 

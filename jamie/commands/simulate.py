@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jamie.core.errors import DataError
 from jamie.core.files import write_atomically
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch

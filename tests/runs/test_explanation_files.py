@@ -37,7 +37,7 @@ def test_what_is_saved_is_read_again_to_the_last_digit(tmp_path):
     values = AnnData(np.eye(2, 3, dtype=np.float32), obs=cells, layers={"0": np.ones((2, 3))})
     given = explanation(values=values)
     assert save_explanation(OutputDirectory(tmp_path), given) == "shap"
-    (found,) = load_explanations(tmp_path)
+    (found,) = load_explanations(tmp_path).values()
     assert (found.explainer, found.title, found.notes) == (given.explainer, given.title, given.notes)
     assert found.settings == given.settings
     expected = given.tables["top"].assign(unnamed=["", "x", "", "y"])
@@ -62,22 +62,22 @@ def test_the_same_question_replaces_its_answer_and_others_get_a_number(tmp_path)
     assert save_explanation(folder, explanation(title="back"), protein) == "shap_2"
     assert save_explanation(folder, explanation("knockout"), "knockout") == "knockout"
     assert save_explanation(folder, explanation(title="again"), rna) == "shap"
-    assert [one.title for one in load_explanations(tmp_path)] == ["protein: marker0, from rna", "again", "back"]
+    assert [one.title for one in load_explanations(tmp_path).values()] == ["protein: marker0, from rna", "again", "back"]
 
 
 def test_of_many_the_tenth_comes_last(tmp_path):
     for i in range(10):
         save_explanation(OutputDirectory(tmp_path), explanation(title=f"number {i}"), {"shap": {"cells": i}})
-    assert [one.title for one in load_explanations(tmp_path)] == [f"number {i}" for i in range(10)]
+    assert [one.title for one in load_explanations(tmp_path).values()] == [f"number {i}" for i in range(10)]
 
 
 def test_where_nothing_was_explained_there_is_nothing(tmp_path):
-    assert load_explanations(tmp_path) == ()
+    assert load_explanations(tmp_path) == {}
 
 
 def test_what_is_being_written_is_not_read(tmp_path):
     (tmp_path / "explain/.shap.partial").mkdir(parents=True)
-    assert load_explanations(tmp_path) == ()
+    assert load_explanations(tmp_path) == {}
 
 
 def test_one_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
@@ -85,7 +85,7 @@ def test_one_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
     save_explanation(folder, explanation())
     with pytest.raises(TypeError, match="not JSON serializable"):
         save_explanation(folder, explanation(settings={"generator": np.random.default_rng(0)}))
-    (found,) = load_explanations(tmp_path)
+    (found,) = load_explanations(tmp_path).values()
     assert found.settings["source"] == "rna"
 
 

@@ -48,7 +48,7 @@ def check_can_be_saved(component: type[Explainer]) -> None:
     found = _explained(component)
     with tempfile.TemporaryDirectory() as place:
         save_explanation(OutputDirectory(Path(place)), found)
-        (read,) = load_explanations(Path(place))
+        (read,) = load_explanations(Path(place)).values()
     clause = "saved and read again"
     require(
         set(read.tables) == set(found.tables), component, clause, expected=set(found.tables), found=set(read.tables)
