@@ -17,10 +17,10 @@ from jamie.core.data import Dataset, Split
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.core.meter import Meter, Usage, metered
 from jamie.core.scoring import OURS
-from jamie.correspondence.connectivity import require_ties
+from jamie.correspondence.connectivity import require_connected_modalities
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality.assess import Quality, assess_all
-from jamie.correspondence.verify import PairCheck, verify_all
+from jamie.correspondence.verify import PairCheck, verify_known_pairs
 from jamie.data.load import LoadedData
 from jamie.data.splits.holdout import split_cells
 from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
@@ -126,7 +126,7 @@ def match(
     with folder.stage("preprocess"):
         prepared = prepare(loaded.dataset, split, spec, context)
     with folder.stage("correspondence"):
-        verified = verify_all(prepared, spec.correspondence.verify, context)
+        verified = verify_known_pairs(prepared, spec.correspondence.verify, context)
         inference = _infer(prepared, inferer, spec, context, folder)
     with folder.stage("evaluation"):
         quality = _assess(inference, prepared, inferer)
@@ -137,7 +137,7 @@ def match(
 def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | None = None) -> Fitted:
     """Preprocess, infer, train, compare and evaluate; `folder` keeps checkpoints, times and the inferred pairs."""
     dataset = loaded.dataset
-    require_ties(dataset.known, spec)
+    require_connected_modalities(dataset.known, spec)
     split = split_cells(dataset, spec.evaluate.holdout, context)
     fitted = _fit(dataset, split, spec, context, folder)
     if not (spec.evaluate.refit and split.any_held_out):
@@ -167,7 +167,7 @@ def _fit(
     if not refit:
         say_what_few_cells_give(prepared, spec, context)
     with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
-        verified = () if refit else verify_all(prepared, spec.correspondence.verify, context)
+        verified = () if refit else verify_known_pairs(prepared, spec.correspondence.verify, context)
         inferer = spec.correspondence.infer.build() if spec.correspondence.infer else None
         inference = _infer(prepared, inferer, spec, context, None if refit else folder) if inferer else None
         quality = _assess(inference, prepared, inferer) if inferer and inference else {}
@@ -323,7 +323,7 @@ def _infer(
     if saved is not None:
         return saved
     views = {m: cells.view(m) for m in cells.scores}
-    inference = infer_all(views, cells.dataset.known, inferer, context, checked=spec.correspondence.check)
+    inference = infer_all(views, cells.dataset.known, inferer, context, check_fraction=spec.correspondence.check)
     if folder:
         save_inference(folder, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
     return inference
@@ -337,12 +337,12 @@ def _trusted(inference: Inference | None, spec: Spec) -> Correspondences | None:
         return inference.correspondences
     for a, b in inference.at_chance:
         log.warning("correspondence %s--%s: left out of training (correspondence.at_chance: keep uses it)", a, b)
-    trusted = inference.but_chance()
+    trusted = inference.above_chance()
     return trusted if trusted.n_pairs else None
 
 
 def _assess(inference: Inference, prepared: Prepared, inferer: CorrespondenceInferer) -> dict[tuple[str, str], Quality]:
-    return assess_all(inference, prepared.dataset.subset(prepared.split.train), told=inferer.uses_known)
+    return assess_all(inference, prepared.dataset.subset(prepared.split.train), uses_known=inferer.uses_known)
 
 
 def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:
