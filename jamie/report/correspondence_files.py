@@ -28,7 +28,7 @@ def save_known(folder: RunFolder, dataset: Dataset) -> None:
 
 def save_inference(folder: RunFolder, inference: Inference, cells: Mapping[str, pd.Index]) -> None:
     """Write what was inferred for the training cells, as ``correspondence/<a>--<b>.inferred.npz``."""
-    for (a, b), found in inference.found.items():
+    for (a, b), found in inference.inferred.items():
         extra = {
             "confidence_a": found.confidence_a,
             "confidence_b": found.confidence_b,
@@ -46,7 +46,7 @@ def load_inference(path: Path, sizes: Mapping[str, int]) -> Inference | None:
     found = {pair: _read(file) for pair, file in files.items()}
     if any(one.correspondence.shape != (sizes[a], sizes[b]) for (a, b), one in found.items()):
         return None  # of the model that was fitted again on all cells
-    return Inference(Correspondences(sizes, {pair: f.correspondence for pair, f in found.items()}), found)
+    return Inference(sizes, found)
 
 
 def inference_records(inference: Inference, quality: Mapping[tuple[str, str], Quality]) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ def inference_records(inference: Inference, quality: Mapping[tuple[str, str], Qu
             "diagnostics": dict(found.diagnostics),
             "quality": quality[a, b].as_dict() if (a, b) in quality else None,
         }
-        for (a, b), found in inference.found.items()
+        for (a, b), found in inference.inferred.items()
     ]
 
 
