@@ -77,7 +77,7 @@ class AnchorDistance(CorrespondenceInferer):
             context.progress("correspondence", len(profiles), 3, values)
         inferred = match_by_cosine(
             *profiles,
-            pairs=known.certain().pairs(),
+            pairs=known.one_to_one().pairs(),
             temperature=self.temperature,
             seed=int(generator.integers(2**31)),
             diagnostics={"n_known_pairs": len(rows), "n_anchors": len(chosen)},

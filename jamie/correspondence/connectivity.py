@@ -57,7 +57,7 @@ def _check_unused_inference(known: Correspondences, spec: Spec) -> None:
 
 def _require_connected(known: Correspondences, spec: Spec) -> None:
     first, *others = known.modalities
-    loose = [name for name in others if not known.tied(first, name)]
+    loose = [name for name in others if not known.connected(first, name)]
     if loose:
         raise DataError(
             f"expected known pairs that connect every modality with the others, found none between {', '.join(loose)} "

@@ -88,7 +88,10 @@ class Hierarchical(CorrespondenceInferer):
         self.min_cells = max(inner.min_cells, 3)  # type: ignore[misc]
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
-        groups = self._group(a, context.at(f"{context.stage}/a")), self._group(b, context.at(f"{context.stage}/b"))
+        groups = (
+            self._group(a, context.for_stage(f"{context.stage}/a")),
+            self._group(b, context.for_stage(f"{context.stage}/b")),
+        )
         inner = self._match_metacells(groups, known, context)
         coupling = inner.correspondence.matrix
         n_a, n_b = coupling.shape

@@ -80,8 +80,8 @@ def infer_all(
     """
     results = {}
     for a, b in combinations(views, 2):
-        stage, pairs = f"correspondence {a}--{b}", known.through_others(a, b)
-        reason = _reason_to_skip(pairs, known.tied(a, b)) if inferer.uses_known else ""
+        stage, pairs = f"correspondence {a}--{b}", known.with_indirect_pairs(a, b)
+        reason = _reason_to_skip(pairs, known.connected(a, b)) if inferer.uses_known else ""
         if reason:
             log.info("%s: nothing is inferred: %s", stage, reason)
             confidences = (np.zeros(n, np.float32) for n in pairs.shape)
@@ -89,9 +89,9 @@ def infer_all(
             results[a, b] = Inferred(Correspondence.empty(pairs.shape), *confidences, diagnostics)
             continue
         log.info("%s: %s on %d and %d cells", stage, inferer.name, views[a].n_cells, views[b].n_cells)
-        inferred = inferer.infer(views[a], views[b], pairs, context.at(stage))
+        inferred = inferer.infer(views[a], views[b], pairs, context.for_stage(stage))
         check = check_hidden_pairs(
-            inferer, views[a], views[b], pairs, inferred.correspondence, check_fraction, context.at(stage)
+            inferer, views[a], views[b], pairs, inferred.correspondence, check_fraction, context.for_stage(stage)
         )
         if check is not None:
             inferred = replace(inferred, diagnostics={**inferred.diagnostics, **asdict(check)})
@@ -104,7 +104,7 @@ def infer_all(
 
 def _reason_to_skip(pairs: Correspondence, connected: bool) -> str:
     """Why an inferer that uses known pairs need not be run; empty if it must."""
-    if pairs.certain().n_pairs == min(pairs.shape):
+    if pairs.one_to_one().n_pairs == min(pairs.shape):
         return "every cell that can have a partner has a known one"
     return "they share no cells, and are connected through other modalities" if connected and not pairs.n_pairs else ""
 

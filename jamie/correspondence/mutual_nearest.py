@@ -72,7 +72,7 @@ class MutualNearest(CorrespondenceInferer):
         linked = self._linked(a, b)
         coordinates: Coordinates = (_directions(linked[0]), _directions(linked[1]))
         context.progress("correspondence", 1, total, {})
-        generator, certain = context.generator(), known.certain().pairs()
+        generator, certain = context.generator(), known.one_to_one().pairs()
         pairs = _assign(coordinates, certain, generator)
         for number in range(self.n_rounds):
             coordinates = self._refine(a, b, pairs, linked)

@@ -130,7 +130,7 @@ class Seeded(CorrespondenceInferer):
         }
         return match_by_cosine(
             *coordinates,
-            pairs=known.certain().pairs(),
+            pairs=known.one_to_one().pairs(),
             max_mass=max_mass,
             temperature=self.temperature,
             balance=settings.balance,

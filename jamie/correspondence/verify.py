@@ -108,8 +108,8 @@ def verify_known_pairs(prepared: Prepared, verify: Verify, context: Context) -> 
         If pairs are false and `verify` is `refuse`.
     """
     checks: list[PairCheck] = []
-    for a, b in prepared.dataset.known.given if verify != "none" else ():
-        found = _check(prepared, a, b, context.at(f"verify {a}--{b}"))
+    for a, b in prepared.dataset.known.by_pair if verify != "none" else ():
+        found = _check(prepared, a, b, context.for_stage(f"verify {a}--{b}"))
         false = [check for check in found if check.verdict == "false"]
         if verify == "refuse" and false:
             raise _false_pairs_error(false if false[0].group else false[:1])
@@ -135,12 +135,12 @@ def _training_pairs(
     prepared: Prepared, a: str, b: str, context: Context
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Known pairs of training cells, at most `MOST_PAIRS`; each cell occurs at most once."""
-    partner = prepared.dataset.known.between(a, b).mutual_best().partner()
+    partner = prepared.dataset.known.between(a, b).mutual_best().best_partner()
     columns, rows = np.unique(partner, return_index=True)
     rows, columns = rows[columns >= 0], columns[columns >= 0]
     kept = np.flatnonzero(prepared.split.train[a][rows] & prepared.split.train[b][columns])
     if len(kept) > MOST_PAIRS:
-        kept = np.sort(context.at(f"{context.stage}/draw").generator().choice(kept, MOST_PAIRS, replace=False))
+        kept = np.sort(context.for_stage(f"{context.stage}/draw").generator().choice(kept, MOST_PAIRS, replace=False))
     return rows[kept], columns[kept]
 
 

@@ -10,9 +10,9 @@ from anndata import AnnData
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.report import layouts
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
+from jamie.runs import layouts
 
 VOID = {"meta", "link", "img", "input", "br"}
 FULL = {"td", "dd", "li", "h1", "h2", "h3", "dl", "ul", "tbody", "p"}  # elements that must hold text
@@ -99,7 +99,7 @@ KINDS = {
 def quickly(monkeypatch):
     """Figures have tests of their own; UMAP is compiled for long."""
     monkeypatch.setattr(layouts, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
-    monkeypatch.setattr(html, "run_figures", lambda view: ())
+    monkeypatch.setattr(html, "draw_figures", lambda view: ())
 
 
 def outline_of(place):

@@ -43,7 +43,7 @@ def known_pairs(known: Correspondence, least: int, where: str) -> tuple[Index, I
 
 def mutual_partners(known: Correspondence) -> Anchors:
     """Rows and columns of the known pairs in which each cell is the best partner of the other."""
-    partner, back = known.partner(), known.T.partner()
+    partner, back = known.best_partner(), known.T.best_partner()
     rows = np.flatnonzero(partner >= 0)
     rows = rows[back[partner[rows]] == rows]
     return rows, partner[rows]

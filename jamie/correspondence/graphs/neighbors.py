@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.threads import torch_threads_kept
+from jamie.core.resources import keep_torch_threads
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 
@@ -135,7 +135,7 @@ def _brute_force(q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric:
     return index
 
 
-@torch_threads_kept()
+@keep_torch_threads()
 def _nearest_neighbor_descent(
     q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric: Metric, seed: int
 ) -> NDArray[np.int64]:

@@ -137,7 +137,7 @@ def assess_all(inference: Inference, dataset: Dataset, *, uses_known: bool) -> d
         truth, known = dataset.truth.between(a, b), dataset.known.between(a, b)
         frames = [dataset.modalities[m].obs for m in (a, b)]
         if uses_known:
-            rows, columns = known.partner() < 0, known.T.partner() < 0
+            rows, columns = known.best_partner() < 0, known.T.best_partner() < 0
             correspondence, truth = correspondence.subset(rows, columns), truth.subset(rows, columns)
             frames = [frames[0][rows], frames[1][columns]]
         if min(correspondence.shape) == 0:  # every cell has a known partner

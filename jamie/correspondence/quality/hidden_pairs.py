@@ -95,23 +95,23 @@ def check_hidden_pairs(
     -------
     HiddenPairCheck, or None if there are fewer than five certain known pairs, or too few to hide some.
     """
-    rows, columns = known.certain().pairs()
+    rows, columns = known.one_to_one().pairs()
     if fraction == 0 or len(rows) < FEWEST:
         return None
     if not inferer.uses_known:
         return HiddenPairCheck.of(partner_ranks(inferred.matrix, rows, columns), inferred.shape)
     a, b, known = _sample(a, b, known, context)
-    rows, columns = known.certain().pairs()
+    rows, columns = known.one_to_one().pairs()
     all_rows, all_columns = known.pairs()
     ranks = []
     for number, hidden in enumerate(_parts(len(rows), fraction, context)):
         shown = known.keep(~(np.isin(all_rows, rows[hidden]) | np.isin(all_columns, columns[hidden])))
         try:
-            guess = inferer.infer(a, b, shown, context.at(f"{context.stage}/check {number}")).correspondence
+            guess = inferer.infer(a, b, shown, context.for_stage(f"{context.stage}/check {number}")).correspondence
         except DataError as error:
             log.info("%s: the %d known pairs are too few to hide some (%s)", context.stage, len(rows), error.problem)
             return None
-        free_a, free_b = (np.flatnonzero(side.partner() < 0) for side in (shown, shown.T))
+        free_a, free_b = (np.flatnonzero(side.best_partner() < 0) for side in (shown, shown.T))
         positions = np.searchsorted(free_a, rows[hidden]), np.searchsorted(free_b, columns[hidden])
         ranks.append(partner_ranks(guess.subset(free_a, free_b).matrix, *positions))
         shape = (len(free_a), len(free_b))
@@ -125,8 +125,8 @@ def _sample(a: View, b: View, known: Correspondence, context: Context) -> tuple[
     fraction = MOST_CELLS / max(a.n_cells, b.n_cells)
     if fraction >= 1:
         return a, b, known
-    generator = context.at(f"{context.stage}/check sample").generator()
-    rows, columns = known.certain().pairs()
+    generator = context.for_stage(f"{context.stage}/check sample").generator()
+    rows, columns = known.one_to_one().pairs()
     in_a, in_b, in_pairs = (generator.random(n) < fraction for n in (a.n_cells, b.n_cells, len(rows)))
     in_a[rows] = in_b[columns] = in_pairs
     cells_a, cells_b = np.flatnonzero(in_a), np.flatnonzero(in_b)
@@ -136,7 +136,7 @@ def _sample(a: View, b: View, known: Correspondence, context: Context) -> tuple[
 
 def _parts(n: int, fraction: float, context: Context) -> Iterator[NDArray[np.int64]]:
     """Yield disjoint parts of n pairs in random order, until they hold enough or all."""
-    order = context.at(f"{context.stage}/check").generator().permutation(n)
+    order = context.for_stage(f"{context.stage}/check").generator().permutation(n)
     size = max(round(fraction * n), 1)
     for start in range(0, min(n, max(ENOUGH, size)), size):
         yield order[start : start + size]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.data import Dataset
-from jamie.core.values import percent
+from jamie.core.matrix import format_percent
 
 SAMPLE_COLUMNS = ("sample", "sample_id", "batch", "donor", "donor_id", "patient", "orig.ident", "individual")
 MOST_GROUPS = 50
@@ -69,7 +69,9 @@ class PairColumn:
         limit = float(np.quantile(random, PERMUTED_QUANTILE))
         if observed > limit or limit > INFORMATIVE:
             return ""
-        return f"the {self.name} of partners agrees in {percent(int((a == b).sum()), len(a))}, as in random pairs"
+        return (
+            f"the {self.name} of partners agrees in {format_percent(int((a == b).sum()), len(a))}, as in random pairs"
+        )
 
     def _complete(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         """Values of the chosen pairs in which neither is missing."""
