@@ -16,7 +16,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.couplings.coupling import ALL_PAIRS, Marginals
+from jamie.correspondence.couplings.coupling import ALL_PAIRS, Marginals, no_matches
 from jamie.correspondence.couplings.gaussian_kernel import kernel_of_all, kernel_of_candidates, squared_distances
 from jamie.correspondence.graphs.landmarks import require_distinct_cells
 from jamie.correspondence.graphs.metacells import Metacells, metacells, number_of_metacells, pairs_of_metacells
@@ -98,8 +98,7 @@ class Hierarchical(CorrespondenceInferer):
         log.info("%s: %d and %d metacells matched by %s", context.stage, n_a, n_b, self.inner.name)
         diagnostics = {**inner.diagnostics, "inner": self.inner.name, "metacells_a": n_a, "metacells_b": n_b}
         if not coupling.nnz:
-            shape = (a.n_cells, b.n_cells)
-            return Inferred(Correspondence.empty(shape), np.zeros(shape[0]), np.zeros(shape[1]), diagnostics)
+            return no_matches((a.n_cells, b.n_cells), diagnostics)
         cells, centers = self._shared_space(a, b, groups, coupling, known)
         squared = squared_distances(*centers)
         width = _kernel_width(cells, coupling, squared)
@@ -110,13 +109,11 @@ class Hierarchical(CorrespondenceInferer):
         context.progress("correspondence", STEPS, STEPS, {})
         matrix = _distribute(kernel, _masses(groups[0], coupling), _masses(groups[1], coupling.T.tocsr()))
         # cells are no more certain than the match of their metacells
-        confidences = (
-            Marginals.of_rows(side).confidence * np.sqrt(confidence[group.labels])
-            for side, confidence, group in zip(
-                (matrix, sparse.csr_array(matrix.T)), (inner.confidence_a, inner.confidence_b), groups, strict=True
-            )
+        sides = (matrix, inner.confidence_a, groups[0]), (sparse.csr_array(matrix.T), inner.confidence_b, groups[1])
+        confidence_a, confidence_b = (
+            Marginals.of_rows(side).confidence * np.sqrt(confidence[group.labels]) for side, confidence, group in sides
         )
-        return Inferred(Correspondence(matrix), *confidences, diagnostics)
+        return Inferred(Correspondence(matrix), confidence_a, confidence_b, diagnostics)
 
     def _group(self, view: View, context: Context) -> Metacells:
         number = max(number_of_metacells(view.n_cells, self.n_metacells), self.inner.min_cells)

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
-import numpy as np
-
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.couplings.coupling import no_matches
 from jamie.correspondence.quality.hidden_pairs import HiddenPairCheck, check_hidden_pairs
 
 log = logging.getLogger(__name__)
@@ -84,9 +83,7 @@ def infer_all(
         reason = _reason_to_skip(pairs, known.connected(a, b)) if inferer.uses_known else ""
         if reason:
             log.info("%s: nothing is inferred: %s", stage, reason)
-            confidences = (np.zeros(n, np.float32) for n in pairs.shape)
-            diagnostics = {"picked": "nothing", "because": reason}
-            results[a, b] = Inferred(Correspondence.empty(pairs.shape), *confidences, diagnostics)
+            results[a, b] = no_matches(pairs.shape, {"picked": "nothing", "because": reason})
             continue
         log.info("%s: %s on %d and %d cells", stage, inferer.name, views[a].n_cells, views[b].n_cells)
         inferred = inferer.infer(views[a], views[b], pairs, context.for_stage(stage))

@@ -80,9 +80,9 @@ class MutualNearest(CorrespondenceInferer):
             context.progress("correspondence", number + 2, total, {"pairs": len(pairs[0])})
         matrix = soft_matches(*coordinates, seed=context.seed)
         context.progress("correspondence", total, total, {})
-        confidences = (Marginals.of_rows(side).confidence for side in (matrix, sparse.csr_array(matrix.T)))
+        x, y = (Marginals.of_rows(side).confidence for side in (matrix, sparse.csr_array(matrix.T)))
         diagnostics = {"assigned_pairs": len(pairs[0]), "linked_features": linked[0].shape[1]}
-        return Inferred(Correspondence(matrix), *confidences, diagnostics)
+        return Inferred(Correspondence(matrix), x, y, diagnostics)
 
     def _memory(self, a: View, b: View) -> int:
         cells, n_links = a.n_cells + b.n_cells, min(a.links[b.modality].nnz, MOST_LINKS)

@@ -102,7 +102,7 @@ class QuantizedGromovWasserstein(CorrespondenceInferer):
         log_messages(messages, context)
         if gain > STATIONARY:
             warn_unconverged(context, self.name, f"the next step of its transport could gain {gain:.2g}")
-        diagnostics = {
+        diagnostics: Diagnostics = {
             "converged": gain <= STATIONARY,
             "objective": float(np.sqrt(max(float(log["global dist"]), 0) / y.mean_square)),
             "change": gain,

@@ -185,7 +185,7 @@ def _seed_cells(
     """Known pairs, and a sample of the cells without a known partner."""
     unpaired = (
         generator.permutation(np.setdiff1d(np.arange(len(levels[0])), known))[:most]
-        for levels, known in zip((x, y), pairs, strict=False)
+        for levels, known in ((x, pairs[0]), (y, pairs[1]))
     )
     return SeedCells(*pairs, *unpaired)
 

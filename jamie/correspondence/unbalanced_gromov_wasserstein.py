@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -62,7 +62,8 @@ class UnbalancedGromovWasserstein(_EntropicInferer):
 
     def _solve(self, pair: DistancePair, context: Context) -> AnnealingStage:
         problem = GromovProblem.of(pair.K_x, pair.K_y, context.device, left_out=0)  # exact, as POT's
-        epsilons, stage = self.schedule.epsilons(), None
+        stage: Any = None
+        epsilons = self.schedule.epsilons()
         for done, epsilon in enumerate(epsilons, start=1):
             stage = self._solve_at(problem, pair, stage, epsilon)
             context.progress("correspondence", done, len(epsilons), {"objective": stage.objective})

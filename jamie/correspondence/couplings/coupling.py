@@ -134,8 +134,14 @@ def inferred_with_marginals(
     matrix: sparse.csr_array, rows: Marginals, columns: Marginals, diagnostics: Mapping[str, float | int | bool | str]
 ) -> Inferred:
     """Correspondence (n_a, n_b) with the confidences of its marginals."""
-    confidences = (side.confidence.astype(np.float32) for side in (rows, columns))
-    return Inferred(Correspondence(matrix), *confidences, diagnostics)
+    confidence_a, confidence_b = (side.confidence.astype(np.float32) for side in (rows, columns))
+    return Inferred(Correspondence(matrix), confidence_a, confidence_b, diagnostics)
+
+
+def no_matches(shape: tuple[int, int], diagnostics: Mapping[str, float | int | bool | str]) -> Inferred:
+    """Empty correspondence (n_a, n_b), in which every cell has confidence 0."""
+    confidence_a, confidence_b = (np.zeros(n, np.float32) for n in shape)
+    return Inferred(Correspondence.empty(shape), confidence_a, confidence_b, diagnostics)
 
 
 def inferred_from(coupling: NDArray[np.float32], transposed: bool, diagnostics: Mapping[str, float | bool]) -> Inferred:

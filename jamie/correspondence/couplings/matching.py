@@ -73,8 +73,8 @@ def match_by_cosine(
     if max_mass is not None:
         plan = scaled(plan, max_mass[0][rows], max_mass[1][columns])
     matrix = _embed(plan, rows, columns, kernel.shape)
-    matched_mass = float(matrix.sum()) / max(min(len(rows), len(columns)), 1)
     sides = Marginals.of_rows(matrix), Marginals.of_rows(sparse.csr_array(matrix.T))
+    matched_mass = float(matrix.sum()) / max(min(len(rows), len(columns)), 1)
     return inferred_with_marginals(matrix, *sides, {**(diagnostics or {}), "matched_mass": matched_mass})
 
 

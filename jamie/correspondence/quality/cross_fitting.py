@@ -81,7 +81,7 @@ def cross_fit(x: Floats, y: Floats, generator: np.random.Generator) -> list[Rank
         fitted, held_out = fold != k, np.flatnonzero(fold == k)
         centered = [side - side[fitted].mean(axis=0) for side in sides]
         identity = sparse.eye_array(int(fitted.sum()), format="csr")
-        maps = canonical_maps([Moments.of(*(side[fitted] for side in centered), identity)], [settings])
+        maps = canonical_maps([Moments.of(centered[0][fitted], centered[1][fitted], identity)], [settings])
         a, b = (unit_rows(side[held_out] @ to) for side, to in zip(centered, maps[0], strict=True))
         folds.append(RankFold(held_out, a, b))
     return folds
