@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the table below says, for type checkers; each name as itself, which makes it public
     from jamie import pl as pl
-    from jamie.api import JAMIE as JAMIE
-    from jamie.api import load as load
     from jamie.commands.bench import bench as bench
     from jamie.commands.compare import compare as compare
+    from jamie.commands.run import run as run
     from jamie.commands.sweep import sweep as sweep
     from jamie.core.batch import Batch as Batch
     from jamie.core.batch import Output as Output
@@ -51,7 +50,8 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.scoring import ImputedPair as ImputedPair
     from jamie.core.scoring import MatchedPair as MatchedPair
     from jamie.core.scoring import Score as Score
-    from jamie.pipeline import run as run
+    from jamie.estimator import JAMIE as JAMIE
+    from jamie.estimator import load as load
 
 _PUBLIC = {
     "Score": "jamie.core.scoring",
@@ -93,9 +93,9 @@ _PUBLIC = {
     "MemoryLimitError": "jamie.core.errors",
     "Registry": "jamie.core.registry",
     "hookimpl": "jamie.core.hookspecs",
-    "JAMIE": "jamie.api",
-    "load": "jamie.api",
-    "run": "jamie.pipeline",
+    "JAMIE": "jamie.estimator",
+    "load": "jamie.estimator",
+    "run": "jamie.commands.run",
     "compare": "jamie.commands.compare",
     "sweep": "jamie.commands.sweep",
     "bench": "jamie.commands.bench",

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from jamie.data.assemble import mudata_conventions
-
-from .conftest import Place
+from tests.conftest import Place
 
 SETTINGS = {"rna": {"layer": "counts", "preprocess": ["log_normalize", "standardize"]}, "protein": {}}
 EMBED = ("embed", "out", "cells.h5mu", "--out", "new.h5mu", "--quiet")

@@ -7,11 +7,11 @@ import pytest
 from anndata import read_h5ad
 
 import jamie
+from jamie.commands.evaluate import evaluate_run
 from jamie.core.errors import SpecError
 from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_pairs import SimulatePairs
-from jamie.reevaluate import evaluate_run
 
 METRICS = ["interval_coverage", "interval_width"]
 SPEC = {

@@ -44,7 +44,7 @@ def run(
 
         return sweep_output(sweep(spec, jobs=jobs, progress=progress, **settings))
     from jamie.console.output import run_output
-    from jamie.pipeline import run as run_once
+    from jamie.commands.run import run as run_once
 
     result = run_once(spec, progress=progress, **settings)
     return run_output(result.folder, [record.as_dict() for record in result.metrics], result.methods)
@@ -60,7 +60,7 @@ def evaluate(
 ) -> Output:
     """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
     from jamie.console.output import run_output
-    from jamie.reevaluate import evaluate_run
+    from jamie.commands.evaluate import evaluate_run
 
     return run_output(folder, [record.as_dict() for record in evaluate_run(folder, sets or []).records])
 
@@ -80,9 +80,9 @@ def explain(
     progress: Any = None,
 ) -> Output:
     """Find the features that drive the model of a finished run; nothing is fitted."""
-    from jamie.afterwards import explain_run
+    from jamie.commands.explain import explain_run
     from jamie.console.output import explain_output
-    from jamie.report.explanation_files import FOLDER
+    from jamie.runs.explanation_files import FOLDER
 
     explanations = explain_run(folder, explainers or [], sets or [], progress=progress)
     return explain_output(folder, explanations, [folder / FOLDER / name for name in explanations])
@@ -98,7 +98,7 @@ def report(
     progress: Any = None,
 ) -> Output:
     """Write the page of a finished run, from its files alone."""
-    from jamie.afterwards import report_run
+    from jamie.commands.explain import report_run
     from jamie.console.output import report_output
 
     return report_output(folder, report_run(folder, out, overwrite=overwrite, progress=progress))
@@ -200,7 +200,7 @@ def embed(
 ) -> Output:
     """Embed cells, known or new, with a trained model."""
     from jamie.console.output import file_output
-    from jamie.on_files import embed_file
+    from jamie.commands.embed import embed_file
 
     embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
     return file_output(out)
@@ -232,7 +232,7 @@ def impute(
 ) -> Output:
     """Impute one modality from another with a trained model."""
     from jamie.console.output import file_output
-    from jamie.on_files import impute_file
+    from jamie.commands.embed import impute_file
 
     impute_file(
         model,
@@ -271,7 +271,7 @@ def transfer(
 ) -> Output:
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
     from jamie.console.output import transfer_output
-    from jamie.on_files import transfer_run
+    from jamie.commands.embed import transfer_run
 
     predictions = transfer_run(
         run,
@@ -323,7 +323,7 @@ def simulate(
 ) -> Output:
     """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
     from jamie.console.output import file_output
-    from jamie.on_files import simulate_file
+    from jamie.commands.embed import simulate_file
 
     simulate_file(
         out,

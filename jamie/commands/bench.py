@@ -15,8 +15,8 @@ from jamie.commands.multirun.growth_figures import write_growth_figures
 from jamie.commands.sweep import SweepResult, do_runs, require_jobs, sweeping, written
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.report.run_folder import RunFolder
 from jamie.report.tables import Block
+from jamie.runs.directory import RunFolder
 from jamie.spec import Sweep, SweepCell, expand
 from jamie.spec.sweep import REPEAT
 

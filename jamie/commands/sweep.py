@@ -24,7 +24,7 @@ from jamie.commands.multirun.tables import record_table, short_names, short_valu
 from jamie.commands.multirun.workers import Task, run_all
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, Sweep, expand
 from jamie.spec.difference import changes
 

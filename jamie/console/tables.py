@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jamie.report.run_folder import json_text
+from jamie.runs.directory import json_text
 from jamie.report.tables import BEST, ConsoleTable
 
 WIDTH_IN_FILES = 200

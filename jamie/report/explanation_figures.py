@@ -12,7 +12,7 @@ from jamie.core.explaining import Explanation
 from jamie.pl.explanations import targets_of
 from jamie.pl.style import figure_of, in_order, panels, styled
 from jamie.report.plan_of_figures import Planned
-from jamie.report.run_view import RunView
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

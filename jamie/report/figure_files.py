@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jamie.pl.style import letters_that_fonts_lack
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

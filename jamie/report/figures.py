@@ -11,7 +11,7 @@ from jamie.pl.results import MissingResultError
 from jamie.pl.style import letters_that_fonts_lack, offscreen
 from jamie.report.explanation_figures import planned_explanations
 from jamie.report.plan_of_figures import Planned, planned
-from jamie.report.run_view import RunView
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

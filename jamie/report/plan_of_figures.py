@@ -20,8 +20,8 @@ from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
 from jamie.pl.results import MissingResultError, all_labels, directions, methods_using_labels, modalities_of
 from jamie.pl.style import figure_of, in_order, label_colours, name_colours, panels, styled
-from jamie.report.layouts import MOST_CELLS
-from jamie.report.run_view import RunView
+from jamie.runs.layouts import MOST_CELLS
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from anndata import AnnData

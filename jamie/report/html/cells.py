@@ -17,10 +17,10 @@ from jamie.core.values import column_variances, dense
 from jamie.data.writing.names import found_name
 from jamie.pl.results import DATA_LAYOUT as OWN
 from jamie.pl.results import LATENT_LAYOUT as JOINT
-from jamie.report.correspondence_files import FOLDER
 from jamie.report.html.feature_table import best_features
 from jamie.report.html.files import RunFiles
 from jamie.report.html.pack import array, as_bytes, coordinates
+from jamie.runs.correspondence_files import FOLDER
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from jamie.commands.ending import PAGE as REPORT
 from jamie.core.scoring import OURS
 from jamie.metrics.scopes import PREFERRED
-from jamie.report.ending import PAGE as REPORT
 from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guides

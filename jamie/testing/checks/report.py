@@ -19,10 +19,10 @@ from jamie.core.errors import OutputError
 from jamie.core.explaining import Explanation
 from jamie.core.interfaces import Report
 from jamie.data.assemble import mudata_conventions
-from jamie.report.explanation_files import save_explanation
-from jamie.report.finished import RESULT
-from jamie.report.layouts import DATA_LAYOUT, LATENT_LAYOUT
-from jamie.report.run_folder import MANIFEST, RunFolder, file_hash
+from jamie.runs.directory import MANIFEST, RunFolder, file_hash
+from jamie.runs.explanation_files import save_explanation
+from jamie.runs.layouts import DATA_LAYOUT, LATENT_LAYOUT
+from jamie.runs.run import RESULT
 from jamie.testing import toy
 from jamie.testing.clause import build, require
 
@@ -124,7 +124,7 @@ def _kept_folder() -> Path:
 @cache
 def _run(*, labelled: bool) -> Path:
     """Do a run of the toy cells, once in a process; nobody may write into it."""
-    from jamie.pipeline import run
+    from jamie.commands.run import run
 
     folder = _kept_folder()
     with mudata_conventions():

@@ -11,6 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.commands.fit import Fitted, fit
+from jamie.commands.run import to_mudata
+from jamie.commands.transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explaining import Explanation
@@ -20,19 +23,16 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
 from jamie.explain.from_mudata import explained, explainer_of
-from jamie.fitting import Fitted, fit
 from jamie.metrics.records import to_table
 from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
 from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name
 from jamie.model.store import load_model, save_anew
 from jamie.model.trained import TrainedModel
-from jamie.pipeline import to_mudata
 from jamie.pl.results import EMBEDDING
-from jamie.report.carried import history_table
-from jamie.report.imputed_files import SUFFIXES, imputed_anndata, save_imputed
-from jamie.report.label_transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
-from jamie.report.layouts import layouts_of
-from jamie.report.results import joint_embedding
+from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
+from jamie.runs.layouts import layouts_of
+from jamie.runs.results import joint_embedding
+from jamie.runs.tables import history_table
 from jamie.spec import Spec, load_single
 from jamie.spec.short import dotted
 from jamie.training.device import device_for

@@ -36,11 +36,11 @@ from jamie.model.imputing import (
 from jamie.model.trained import TrainedModel
 from jamie.pl.results import SPLIT
 from jamie.preprocess.prepare import Prepared
-from jamie.report.carried import evaluation_tables
-from jamie.report.finishing import Finishing
-from jamie.report.imputed_files import save_imputed
-from jamie.report.run_folder import RunFolder
-from jamie.report.sharing import writable_mudata
+from jamie.runs.tables import evaluation_tables
+from jamie.runs.finishing import Finishing
+from jamie.runs.imputed_files import save_imputed
+from jamie.runs.directory import RunFolder
+from jamie.runs.mudata_copies import writable_mudata
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -14,8 +14,8 @@ from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
 from jamie.metrics.transfer import TRAIN
-from jamie.report.results import SPLIT
-from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
+from jamie.runs.results import SPLIT
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -16,11 +16,11 @@ from jamie.data.assemble import mudata_conventions
 from jamie.model.query import Query
 from jamie.model.store import load_model
 from jamie.pl.results import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
-from jamie.report.carried import method_table, read_table, stage_table, storable
-from jamie.report.explanation_files import load_explanations
-from jamie.report.finished import RESULT, require_run, require_whole
-from jamie.report.layouts import complete_layouts
-from jamie.report.run_folder import RESOLVED, RunFolder
+from jamie.runs.tables import method_table, read_table, stage_table, storable
+from jamie.runs.explanation_files import load_explanations
+from jamie.runs.run import RESULT, require_run, require_whole
+from jamie.runs.layouts import complete_layouts
+from jamie.runs.directory import RESOLVED, RunFolder
 from jamie.spec import Spec, load_spec
 
 if TYPE_CHECKING:

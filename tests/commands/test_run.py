@@ -17,11 +17,11 @@ import yaml
 from scipy import sparse
 
 import jamie
+from jamie.commands.evaluate import evaluate_run
 from jamie.console.matching import run_tables
 from jamie.core.errors import OutputError, SpecError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch
-from jamie.reevaluate import evaluate_run
 
 TRAINING = {"min_epochs": 15, "max_epochs": 40, "patience": 10, "batch_size": 32, "checkpoint_seconds": 0}
 SPEC = {

@@ -9,8 +9,8 @@ from mudata import MuData, read_h5mu
 
 import jamie
 from jamie.data.assemble import mudata_conventions
-from jamie.reevaluate import evaluate_run
-from jamie.report.carried import TEXT_COLUMNS, history_table, read_table, storable
+from jamie.commands.evaluate import evaluate_run
+from jamie.runs.tables import TEXT_COLUMNS, history_table, read_table, storable
 from jamie.spec import load_spec
 from jamie.training.loop import History
 

@@ -31,8 +31,8 @@ from jamie.metrics.scopes import ALL, TRAINING
 from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
-from jamie.report.correspondence_files import load_inference, save_inference
-from jamie.report.run_folder import RunFolder
+from jamie.runs.correspondence_files import load_inference, save_inference
+from jamie.runs.directory import RunFolder
 from jamie.spec import Spec
 from jamie.training.aside import FEWEST
 from jamie.training.batches import mix

@@ -11,8 +11,8 @@ import pandas as pd
 from jamie.core.errors import JamieError, OutputError
 from jamie.core.files import remove
 from jamie.data.assemble import mudata_conventions
-from jamie.report.run_folder import RESOLVED, RunFolder
-from jamie.report.sharing import writable_mudata
+from jamie.runs.directory import RESOLVED, RunFolder
+from jamie.runs.mudata_copies import writable_mudata
 
 if TYPE_CHECKING:
     from anndata import AnnData

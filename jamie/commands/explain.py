@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from jamie.builtins import load_registry
+from jamie.commands.ending import DEFAULT, PAGE, renew_page, reports_of
+from jamie.commands.run import require_same_data
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explaining import Explanation
@@ -17,12 +19,10 @@ from jamie.core.interfaces import Explainer, Report
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import Explained
 from jamie.model.store import load_model
-from jamie.pipeline import require_same_data
-from jamie.report.ending import DEFAULT, PAGE, renew_page, reports_of
-from jamie.report.explanation_files import save_explanation
 from jamie.report.figure_files import FIGURES
-from jamie.report.finished import FinishedRun, require_whole
-from jamie.report.run_folder import RESOLVED, RunFolder
+from jamie.runs.directory import RESOLVED, RunFolder
+from jamie.runs.explanation_files import save_explanation
+from jamie.runs.run import FinishedRun, require_whole
 from jamie.spec import Ref, Spec, load_spec
 from jamie.training.device import device_for
 

@@ -22,8 +22,8 @@ from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
 from jamie.model.query import pairs_by_name
-from jamie.report.finished import RESULT, FinishedRun
-from jamie.report.results import MATCH_SCORE, SPLIT, embedding_key
+from jamie.runs.results import MATCH_SCORE, SPLIT, embedding_key
+from jamie.runs.run import RESULT, FinishedRun
 from jamie.spec.ref import Ref
 
 if TYPE_CHECKING:

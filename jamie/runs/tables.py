@@ -15,7 +15,7 @@ from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
 from jamie.metrics.wins import Wins
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 from jamie.spec import Spec
 from jamie.training.loop import History
 

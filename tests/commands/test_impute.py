@@ -12,8 +12,7 @@ from jamie.core import imputed as core
 from jamie.core.errors import DataError
 from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
-
-from .conftest import Place, few_cells
+from tests.conftest import Place, few_cells
 
 SETTINGS = {"rna": {"layer": "counts", "preprocess": ["log_normalize", "standardize"]}, "protein": {}}
 IMPUTE = ("impute", "out", "cells.h5mu", "--source", "rna", "--quiet")

@@ -14,7 +14,7 @@ from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import Dataset
 from jamie.correspondence.infer import Inference
 from jamie.correspondence.quality.assess import Quality
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 FOLDER = "correspondence"
 

@@ -10,8 +10,8 @@ from jamie.core.context import Context
 from jamie.core.errors import JamieError
 from jamie.core.explaining import Explainable, Explanation
 from jamie.core.interfaces import Explainer, Report
-from jamie.report.explanation_files import save_explanation
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
+from jamie.runs.explanation_files import save_explanation
 from jamie.spec import Ref, Spec, load_spec
 
 PAGE, DEFAULT = "report.html", "html"

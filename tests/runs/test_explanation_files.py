@@ -9,8 +9,8 @@ from anndata import AnnData
 
 import jamie
 from jamie.core.errors import OutputError
-from jamie.report.explanation_files import load_explanations, save_explanation
-from jamie.report.run_folder import RunFolder
+from jamie.runs.explanation_files import load_explanations, save_explanation
+from jamie.runs.directory import RunFolder
 
 
 def explanation(explainer="shap", **changes):

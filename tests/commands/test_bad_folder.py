@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 SLOW = '''
 import os

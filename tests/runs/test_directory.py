@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jamie.report.run_folder import EVENTS, RunFolder
+from jamie.runs.directory import EVENTS, RunFolder
 
 
 def test_numbers_that_json_does_not_know_are_null(tmp_path):

@@ -12,7 +12,7 @@ from scipy import sparse
 import jamie
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.report import results
+from jamie.runs import results
 
 SETTINGS = {
     "modalities": {"rna": {"preprocess": ["standardize"]}, "protein": {"preprocess": ["standardize"]}},

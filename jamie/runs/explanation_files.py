@@ -13,7 +13,7 @@ import pandas as pd
 from jamie.core.errors import OutputError
 from jamie.core.explaining import Explanation
 from jamie.pl.style import in_order
-from jamie.report.run_folder import RunFolder, json_text
+from jamie.runs.directory import RunFolder, json_text
 
 FOLDER, DESCRIPTION, VALUES = "explain", "explanation.json", "values.h5ad"
 _AGAIN = "remove this folder, and make it again with `jamie explain RUN`"

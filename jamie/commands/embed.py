@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jamie.api import JAMIE, load
+from jamie.commands.transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.files import written_whole
@@ -21,13 +21,13 @@ from jamie.data.backed import names_modalities, read_stored, stored_cells, store
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.writing.names import found_name
+from jamie.estimator import JAMIE, load
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query, pairs_by_name
-from jamie.report.finished import FinishedRun
-from jamie.report.label_transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
-from jamie.report.run_folder import RESOLVED
-from jamie.report.sharing import writable_mudata
+from jamie.runs.directory import RESOLVED
+from jamie.runs.mudata_copies import writable_mudata
+from jamie.runs.run import FinishedRun
 from jamie.spec import load_spec
 
 SIMULATORS: Mapping[str, type[Reader]] = {"branch": SimulateBranch, "regulatory": SimulateRegulatory}

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.commands.ending import try_explanations, try_reports
+from jamie.commands.fit import Fitted, Matched, fit, match
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.core.explaining import Explanation
@@ -21,17 +23,13 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.explain.explained_model import Explained
-from jamie.fitting import Fitted, Matched, fit, match
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
 from jamie.pl.results import EMBEDDING
-from jamie.report.carried import HISTORY, carried_tables, history_table
-from jamie.report.correspondence_files import inference_records, save_inference, save_known
-from jamie.report.ending import try_explanations, try_reports
-from jamie.report.finished import RESULT
-from jamie.report.finishing import Finishing, proved_writable
-from jamie.report.layouts import Layouts, layouts_of
-from jamie.report.results import (
+from jamie.runs.correspondence_files import inference_records, save_inference, save_known
+from jamie.runs.finishing import Finishing, proved_writable
+from jamie.runs.layouts import Layouts, layouts_of
+from jamie.runs.results import (
     cell_columns,
     embedded_mudata,
     embedding_key,
@@ -39,14 +37,17 @@ from jamie.report.results import (
     write_evaluation,
     write_imputed,
 )
-from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash, json_text
-from jamie.report.sharing import without_cells
+from jamie.runs.run import RESULT
+from jamie.runs.tables import HISTORY, carried_tables, history_table
 from jamie.spec import Spec, load_single
 from jamie.spec.difference import changes
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
     from mudata import MuData
+
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash, json_text
+from jamie.runs.mudata_copies import without_cells
 
 log = logging.getLogger(__name__)
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.commands.ending import renew_page
+from jamie.commands.fit import REFIT, evaluate_all
+from jamie.commands.run import require_same_data
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
 from jamie.core.scoring import OURS
 from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
-from jamie.fitting import REFIT, evaluate_all
 from jamie.metrics.evaluate import Evaluation, MethodResult
 from jamie.model.imputing import UNCERTAINTY
-from jamie.pipeline import require_same_data
-from jamie.report.carried import evaluation_tables, refresh
-from jamie.report.correspondence_files import load_inference
-from jamie.report.ending import renew_page
-from jamie.report.finished import RESULT, FinishedRun
-from jamie.report.results import bound_layers, embedding_key, write_evaluation
-from jamie.report.run_folder import RESOLVED, RunFolder
+from jamie.runs.correspondence_files import load_inference
+from jamie.runs.directory import RESOLVED, RunFolder
+from jamie.runs.results import bound_layers, embedding_key, write_evaluation
+from jamie.runs.run import RESULT, FinishedRun
+from jamie.runs.tables import evaluation_tables, refresh
 from jamie.spec import load_spec
 
 if TYPE_CHECKING:

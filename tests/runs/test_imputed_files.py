@@ -13,8 +13,8 @@ from jamie.core import imputed as core
 from jamie.core.context import Context
 from jamie.core.errors import MemoryLimitError, OutputError
 from jamie.core.imputed import Imputed, ImputedRows
-from jamie.report import imputed_files
-from jamie.report.imputed_files import imputed_anndata, save_imputed
+from jamie.runs import imputed_files
+from jamie.runs.imputed_files import imputed_anndata, save_imputed
 
 N, P = 53, 7
 VALUES = np.random.default_rng(0).normal(size=(3, N, P)).astype(np.float32)

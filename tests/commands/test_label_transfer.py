@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jamie.commands.transfer import EmbeddedCells, choose_ends
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
-from jamie.report.label_transfer import EmbeddedCells, choose_ends
 
 
 def embedded(*modalities, labelled=()):
