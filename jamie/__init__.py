@@ -28,8 +28,12 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.errors import DataError as DataError
     from jamie.core.errors import JamieError as JamieError
     from jamie.core.errors import MemoryLimitError as MemoryLimitError
-    from jamie.core.explaining import Explainable as Explainable
-    from jamie.core.explaining import Explanation as Explanation
+    from jamie.core.evaluation import EmbeddedPair as EmbeddedPair
+    from jamie.core.evaluation import ImputedPair as ImputedPair
+    from jamie.core.evaluation import MatchedPair as MatchedPair
+    from jamie.core.evaluation import Score as Score
+    from jamie.core.explanation import Explainable as Explainable
+    from jamie.core.explanation import Explanation as Explanation
     from jamie.core.hookspecs import hookimpl as hookimpl
     from jamie.core.interfaces import Aggregator as Aggregator
     from jamie.core.interfaces import CorrespondenceInferer as CorrespondenceInferer
@@ -46,17 +50,13 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.interfaces import Report as Report
     from jamie.core.interfaces import Schedule as Schedule
     from jamie.core.registry import Registry as Registry
-    from jamie.core.scoring import EmbeddedPair as EmbeddedPair
-    from jamie.core.scoring import ImputedPair as ImputedPair
-    from jamie.core.scoring import MatchedPair as MatchedPair
-    from jamie.core.scoring import Score as Score
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
 
 _PUBLIC = {
-    "Score": "jamie.core.scoring",
-    "MatchedPair": "jamie.core.scoring",
-    "ImputedPair": "jamie.core.scoring",
+    "Score": "jamie.core.evaluation",
+    "MatchedPair": "jamie.core.evaluation",
+    "ImputedPair": "jamie.core.evaluation",
     "Imputation": "jamie.core.data",
     "Cells": "jamie.core.data",
     "Method": "jamie.core.interfaces",
@@ -65,9 +65,9 @@ _PUBLIC = {
     "Decoder": "jamie.core.interfaces",
     "Distance": "jamie.core.interfaces",
     "Encoder": "jamie.core.interfaces",
-    "Explainable": "jamie.core.explaining",
+    "Explainable": "jamie.core.explanation",
     "Explainer": "jamie.core.interfaces",
-    "Explanation": "jamie.core.explaining",
+    "Explanation": "jamie.core.explanation",
     "Loss": "jamie.core.interfaces",
     "Metric": "jamie.core.interfaces",
     "Pairing": "jamie.core.interfaces",
@@ -84,7 +84,7 @@ _PUBLIC = {
     "Correspondences": "jamie.core.correspondence",
     "Inferred": "jamie.core.correspondence",
     "Block": "jamie.core.data",
-    "EmbeddedPair": "jamie.core.scoring",
+    "EmbeddedPair": "jamie.core.evaluation",
     "ModalityData": "jamie.core.data",
     "View": "jamie.core.data",
     "ContractError": "jamie.core.errors",

@@ -16,17 +16,18 @@ from jamie.commands.run import to_mudata
 from jamie.commands.transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explanation
-from jamie.core.files import written_whole
+from jamie.core.explanation import Explanation
+from jamie.core.files import write_atomically
 from jamie.core.interfaces import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
 from jamie.explain.from_mudata import explained, explainer_of
 from jamie.metrics.records import to_table
-from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
-from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name
-from jamie.model.store import load_model, save_anew
+from jamie.model.direction import choose_direction, compatible_modalities, known_modalities
+from jamie.model.imputation import impute_query
+from jamie.model.query import MAX_MISSING, Query, pairs_by_name
+from jamie.model.store import load_model, save_model_folder
 from jamie.model.trained import TrainedModel
 from jamie.pl.results import EMBEDDING
 from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
@@ -34,7 +35,7 @@ from jamie.runs.layouts import layouts_of
 from jamie.runs.results import joint_embedding
 from jamie.runs.tables import history_table
 from jamie.spec import Spec, load_single
-from jamie.spec.short import dotted
+from jamie.spec.short import to_dotted_keys
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class JAMIE:
         progress: Progress | None = None,
         **settings: Any,
     ) -> None:
-        self.spec: Spec = load_single(spec, dotted(settings) | dict(overrides or {}), reads_data=False)
+        self.spec: Spec = load_single(spec, to_dotted_keys(settings) | dict(overrides or {}), reads_data=False)
         self._progress = progress
         self._fitted: Fitted | None = None
         self._model: TrainedModel | None = None
@@ -191,8 +192,8 @@ class JAMIE:
         -------
         AnnData or None
             (n, p) values in the units of the target; cells of the source, features of the target. How well each feature
-            could be imputed in cells set aside from the training is in ``var["imputability"]``, how far each cell is
-            from the training cells in ``obs["jamie_distance"]``. None where they are written to `out`.
+            is imputed in the calibration cells is in ``var["imputability"]``, the novelty of each cell (its distance to
+            the training cells, ranked from 0 to 1) in ``obs["jamie_novelty"]``. None where they are written to `out`.
 
         Raises
         ------
@@ -200,15 +201,15 @@ class JAMIE:
             Where the values would not fit in memory, and no `out` is given.
         """
         require_class(data, "impute", "MuData", "AnnData")
-        present = data.mod if hasattr(data, "mod") else modalities_that_fit(self.model, data, max_missing)
+        present = data.mod if hasattr(data, "mod") else compatible_modalities(self.model, data, max_missing)
         source, to = choose_direction(self.model, present, source, to)
         require_modality(source, getattr(data, "mod", {source}), "impute")
         context = self._context()
-        of = Query.of if hasattr(data, "mod") else Query
-        imputed = imputed_query(of(self.model, source, data, context, max_missing), to, features, intervals)
+        of = Query.from_mudata if hasattr(data, "mod") else Query
+        imputed = impute_query(of(self.model, source, data, context, max_missing), to, features, intervals)
         if out is None:
             return imputed_anndata(imputed, context)
-        with written_whole(Path(out), SUFFIXES, overwrite) as partial:
+        with write_atomically(Path(out), SUFFIXES, overwrite) as partial:
             save_imputed(imputed, partial, context)
         return None
 
@@ -289,7 +290,7 @@ class JAMIE:
         require_class(mdata, "explain", "MuData")
         chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
         subject = explained(self.model, mdata, partial(self._split, mdata), context, max_missing)
-        return chosen.explain(subject, context.at(f"explain {chosen.name}"))
+        return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
 
     def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
         self.model.require(modality)
@@ -306,7 +307,7 @@ class JAMIE:
         return split_of(mdata.mod[modality], modality, train)
 
     def _latents(self, mdata: MuData, modality: str, max_missing: float) -> NDArray[np.float32]:
-        return Query.of(self.model, modality, mdata, self._context(), max_missing).embed()
+        return Query.from_mudata(self.model, modality, mdata, self._context(), max_missing).embed()
 
     def to_mudata(self, mdata: MuData, *, layouts: bool = False) -> MuData:
         """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
@@ -337,10 +338,10 @@ class JAMIE:
         OutputError
             Where the folder exists already, unless it holds a model and is to be overwritten.
         """
-        save_anew(self.model, Path(folder), overwrite=overwrite)
+        save_model_folder(self.model, Path(folder), overwrite=overwrite)
 
     def _context(self) -> Context:
-        return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).telling(self._progress)
+        return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).with_progress(self._progress)
 
 
 def load(folder: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:

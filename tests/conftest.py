@@ -20,10 +20,10 @@ from mudata import MuData
 from typer.testing import CliRunner
 
 from jamie.cli import app
-from jamie.core.stack import pull_on_update
+from jamie.core.compat import set_pull_on_update
 from jamie.data.assemble import mudata_conventions
 
-pull_on_update(False)  # as from mudata 0.4 on, and without a warning in the tests' own calls of mudata
+set_pull_on_update(False)  # as from mudata 0.4 on, and without a warning in the tests' own calls of mudata
 
 SPEC = {
     "data": {"mudata": {"path": "cells.h5mu"}},

@@ -1,6 +1,6 @@
 """The commands, in the order in which `jamie --help` lists them."""
 
-from __future__ import annotations
+# Annotations stay objects, which typer reads; what they return is imported for type checkers alone.
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +33,7 @@ def run(
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> "Output":
     """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
     from jamie.spec import is_sweep
 
@@ -43,8 +43,8 @@ def run(
         from jamie.console.sweep_output import sweep_output
 
         return sweep_output(sweep(spec, jobs=jobs, progress=progress, **settings))
-    from jamie.console.output import run_output
     from jamie.commands.run import run as run_once
+    from jamie.console.output import run_output
 
     result = run_once(spec, progress=progress, **settings)
     return run_output(result.folder, [record.as_dict() for record in result.metrics], result.methods)
@@ -57,10 +57,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change evaluate.metrics or labels; repeatable."),
     ] = None,
-) -> Output:
+) -> "Output":
     """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
-    from jamie.console.output import run_output
     from jamie.commands.evaluate import evaluate_run
+    from jamie.console.output import run_output
 
     return run_output(folder, [record.as_dict() for record in evaluate_run(folder, sets or []).records])
 
@@ -78,7 +78,7 @@ def explain(
         ),
     ] = None,
     progress: Any = None,
-) -> Output:
+) -> "Output":
     """Find the features that drive the model of a finished run; nothing is fitted."""
     from jamie.commands.explain import explain_run
     from jamie.console.output import explain_output
@@ -96,7 +96,7 @@ def report(
     ] = None,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> "Output":
     """Write the page of a finished run, from its files alone."""
     from jamie.commands.explain import report_run
     from jamie.console.output import report_output
@@ -114,7 +114,7 @@ def bench(
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> "Output":
     """Measure the time and memory of a spec or a sweep, each run in a process of its own."""
     from jamie.commands.bench import bench as bench_spec
     from jamie.console.sweep_output import bench_output
@@ -139,22 +139,22 @@ def validate(
     without_files: Annotated[
         bool, typer.Option("--without-files", help="Also where the files that it names are not here.")
     ] = False,
-) -> Output:
+) -> "Output":
     """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
     from jamie.console.output import Output
     from jamie.spec import expand
 
     expanded = expand(spec, sets or [], reads_data=not without_files)
     if expanded.spec.is_sweep:
-        typer.echo(f"a sweep of {len(expanded.cells)} runs", err=True)
-    return Output(expanded.spec.plain(), text=expanded.spec.to_yaml())
+        typer.echo(f"a sweep of {len(expanded.runs)} runs", err=True)
+    return Output(expanded.spec.to_plain(), text=expanded.spec.to_yaml())
 
 
 @command("list", quiet=False)
 def list_components(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Such as loss; all kinds by default.")] = None,
     plugin: Plugins = None,
-) -> Output:
+) -> "Output":
     """List the components that a spec may name."""
     from jamie.builtins import load_registry
     from jamie.console.output import rows_output
@@ -168,7 +168,7 @@ def show(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as loss.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as kl.")],
     plugin: Plugins = None,
-) -> Output:
+) -> "Output":
     """Show a component: what it does, its parameters, its reference."""
     from jamie.builtins import load_registry
     from jamie.console.output import component_output
@@ -178,7 +178,7 @@ def show(
 
 
 @command(quiet=False)
-def plugins(plugin: Plugins = None) -> Output:
+def plugins(plugin: Plugins = None) -> "Output":
     """List what provides components: the built-ins, installed distributions and files."""
     from jamie.builtins import load_registry
     from jamie.console.output import rows_output
@@ -197,10 +197,10 @@ def embed(
     ] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
-) -> Output:
+) -> "Output":
     """Embed cells, known or new, with a trained model."""
-    from jamie.console.output import file_output
     from jamie.commands.embed import embed_file
+    from jamie.console.output import file_output
 
     embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
     return file_output(out)
@@ -229,10 +229,10 @@ def impute(
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> "Output":
     """Impute one modality from another with a trained model."""
-    from jamie.console.output import file_output
     from jamie.commands.embed import impute_file
+    from jamie.console.output import file_output
 
     impute_file(
         model,
@@ -268,10 +268,10 @@ def transfer(
     max_missing: MaxMissing = 0.2,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="The predictions (.csv).")] = None,
     overwrite: Overwrite = False,
-) -> Output:
+) -> "Output":
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
-    from jamie.console.output import transfer_output
     from jamie.commands.embed import transfer_run
+    from jamie.console.output import transfer_output
 
     predictions = transfer_run(
         run,
@@ -294,7 +294,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs, or folders that hold some.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write the tables and a page.")] = None,
     overwrite: Overwrite = False,
-) -> Output:
+) -> "Output":
     """Join finished runs into one table, and count at how many features each wins."""
     from jamie.commands.compare import compare_runs
     from jamie.console.output import compare_output
@@ -320,10 +320,10 @@ def simulate(
     overlap: Annotated[float, typer.Option(help="Fraction of the cells that are in every modality.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
     overwrite: Overwrite = False,
-) -> Output:
+) -> "Output":
     """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
-    from jamie.console.output import file_output
     from jamie.commands.embed import simulate_file
+    from jamie.console.output import file_output
 
     simulate_file(
         out,

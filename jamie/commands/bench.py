@@ -16,7 +16,7 @@ from jamie.commands.multirun.results import SweepResult, collect_results, do_run
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
 from jamie.runs.directory import RunFolder
-from jamie.spec import Sweep, SweepCell, expand
+from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
 
 
@@ -85,8 +85,8 @@ def bench(
         raise OutputError(f"expected at least 1, found {repeats}", where="--repeats", fix="give 1 or more")
     require_jobs(jobs)
     single = expand(source, overrides)
-    cells = [SweepCell({**cell.values, REPEAT: i}, cell.spec) for cell in single.cells for i in range(repeats)]
-    planned = Sweep(single.spec, tuple(cells))
+    repeated = [SweepRun({**run.values, REPEAT: i}, run.spec) for run in single.runs for i in range(repeats)]
+    planned = Sweep(single.spec, tuple(repeated))
     with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
         plan = plan_runs(folder.path / RUNS, planned, resume=resume, restart=True)
         with record_sweep(folder, planned, command="bench"):

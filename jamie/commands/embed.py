@@ -12,10 +12,10 @@ import numpy as np
 from jamie.commands.transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
-from jamie.core.files import written_whole
+from jamie.core.evaluation import MODEL_NAME
+from jamie.core.files import write_atomically
 from jamie.core.interfaces.reader import Reader
-from jamie.core.scoring import OURS
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.assemble import mudata_conventions
 from jamie.data.backed import names_modalities, read_stored, stored_cells, stored_modalities
 from jamie.data.readers.simulate_branch import SimulateBranch
@@ -23,7 +23,7 @@ from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.writing.names import found_name
 from jamie.estimator import JAMIE, load
 from jamie.metrics.transfer import NEW, Transfer
-from jamie.model.imputing import choose_direction
+from jamie.model.direction import choose_direction
 from jamie.model.query import Query, pairs_by_name
 from jamie.runs.directory import RESOLVED
 from jamie.runs.mudata_copies import writable_mudata
@@ -43,7 +43,7 @@ def embed_file(
     JamieError
         Where the model or the data cannot be read or do not fit each other, or `out` exists.
     """
-    with written_whole(out, (".h5mu", ".zarr"), overwrite) as partial:
+    with write_atomically(out, (".h5mu", ".zarr"), overwrite) as partial:
         loaded = load(model)
         _require_named(data, modality, loaded)
         mdata = read_stored(data, modality or "")
@@ -120,7 +120,7 @@ def transfer_run(
     source: str | None = None,
     to: str | None = None,
     k: int = 5,
-    method: str = OURS,
+    method: str = MODEL_NAME,
     keep_partner: bool = False,
     data: Path | None = None,
     max_missing: float,
@@ -137,7 +137,7 @@ def transfer_run(
     JamieError
         Where the run has not finished, has no such method, modality or label, or the data do not fit its model.
     """
-    with written_whole(out, (".csv",), overwrite) if out else nullcontext() as partial:
+    with write_atomically(out, (".csv",), overwrite) if out else nullcontext() as partial:
         finished = FinishedRun.open(run)
         cells = embedded_cells(finished, method)
         label = found_name(label, {column for one in cells.values() for column in one.data.obs})
@@ -157,14 +157,14 @@ def transfer_run(
 
 
 def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_missing: float) -> EmbeddedCells:
-    if method != OURS:
+    if method != MODEL_NAME:
         fix = f"leave out --data, or --method {method}"
-        raise DataError(f"expected --method {OURS} for new cells, found '{method}'", where="--method", fix=fix)
+        raise DataError(f"expected --method {MODEL_NAME} for new cells, found '{method}'", where="--method", fix=fix)
     mdata = read_stored(data, modality)
     if modality not in mdata.mod:
-        raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
+        raise DataError(f"expected the modality '{modality}'", where=str(data), fix=suggest_names(modality, mdata.mod))
     model = load(run.path).model
-    z = Query.of(model, modality, mdata, Context(seed=model.spec.seed), max_missing).embed()
+    z = Query.from_mudata(model, modality, mdata, Context(seed=model.spec.seed), max_missing).embed()
     return EmbeddedCells.of(mdata, modality, z, np.full(len(z), NEW, dtype=object))
 
 
@@ -191,7 +191,7 @@ def simulate_file(
     JamieError
         Where the settings do not describe a simulation of this kind, or `out` exists.
     """
-    with written_whole(out, (".h5mu",), overwrite) as partial:
+    with write_atomically(out, (".h5mu",), overwrite) as partial:
         given = {name: value for name, value in settings.items() if value is not None}
         simulator = _simulator(kind, given, tuple(n_features))
         with mudata_conventions():
@@ -200,7 +200,7 @@ def simulate_file(
 
 def _simulator(kind: str, given: dict[str, float], n_features: tuple[int, ...]) -> Reader:
     if kind not in SIMULATORS:
-        raise DataError(f"expected a simulation, found '{kind}'", where="--kind", fix=choose_from(kind, SIMULATORS))
+        raise DataError(f"expected a simulation, found '{kind}'", where="--kind", fix=suggest_names(kind, SIMULATORS))
     sizes: dict[str, object] = {"n_features": n_features} if n_features else {}
     if n_features and kind == "regulatory":
         if len(n_features) != 2:

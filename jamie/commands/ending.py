@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jamie.core.context import Context
 from jamie.core.errors import JamieError
-from jamie.core.explaining import Explainable, Explanation
+from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer, Report
 from jamie.runs.directory import RunFolder
 from jamie.runs.explanation_files import save_explanation
@@ -26,8 +26,8 @@ def try_explanations(
     found = []
     for ref in refs:
         try:
-            explanation = ref.build().explain(subject, context.at(f"explain {ref.name}"))
-            save_explanation(folder, explanation, ref.plain())
+            explanation = ref.build().explain(subject, context.for_stage(f"explain {ref.name}"))
+            save_explanation(folder, explanation, ref.to_plain())
         except Exception as error:  # whatever it is, also of a plugin: the run must not be lost for it
             log.warning(
                 "explainer '%s' failed, and the run is without it: %s\n  once that is mended: jamie explain %s %s",
@@ -43,7 +43,7 @@ def try_reports(folder: RunFolder, refs: Sequence[Ref[Report]], context: Context
     written: list[Path] = []
     for ref in refs:
         try:
-            written += ref.build().write(folder.path, context.at(f"report {ref.name}"))
+            written += ref.build().write(folder.path, context.for_stage(f"report {ref.name}"))
         except Exception as error:  # as above
             log.warning(
                 "report '%s' failed, and the run is without it: %s\n  once that is mended: jamie report %s",

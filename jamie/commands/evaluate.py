@@ -16,11 +16,11 @@ from jamie.commands.run import require_same_data
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
-from jamie.core.scoring import OURS
+from jamie.core.evaluation import MODEL_NAME
 from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
 from jamie.metrics.evaluate import Evaluation, MethodResult
-from jamie.model.imputing import UNCERTAINTY
+from jamie.model.imputation import UNCERTAINTY_LAYERS
 from jamie.runs.correspondence_files import load_inference
 from jamie.runs.directory import RESOLVED, RunFolder
 from jamie.runs.results import bound_layers, embedding_key, write_evaluation
@@ -117,14 +117,14 @@ class _Files:
 
     def _values(self, method: str, source: str, target: str, rows: NDArray[np.int64]) -> Matrix:
         adata = self.imputed(source, target)
-        values: Matrix = (adata.X if method == OURS else adata.layers[method])[self._order(adata, source, rows)]
+        values: Matrix = (adata.X if method == MODEL_NAME else adata.layers[method])[self._order(adata, source, rows)]
         return values
 
     def _bounds(
         self, method: str, source: str, target: str, rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
         adata = self.imputed(source, target)
-        lower, upper = UNCERTAINTY[1:] if method == OURS else bound_layers(method)
+        lower, upper = UNCERTAINTY_LAYERS[1:] if method == MODEL_NAME else bound_layers(method)
         if lower not in adata.layers:
             return None
         order = self._order(adata, source, rows)

@@ -13,8 +13,8 @@ from jamie.commands.ending import DEFAULT, PAGE, renew_page, reports_of
 from jamie.commands.run import require_same_data
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explanation
-from jamie.core.files import written_whole
+from jamie.core.explanation import Explanation
+from jamie.core.files import write_atomically
 from jamie.core.interfaces import Explainer, Report
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import Explained
@@ -65,9 +65,9 @@ def explain_run(
     subject = Explained(load_model(run.path, context.device), dataset, run.split(dataset), context)
     found = {}
     for ref in spec.explain:
-        explanation = ref.build().explain(subject, context.at(f"explain {ref.name}"))
+        explanation = ref.build().explain(subject, context.for_stage(f"explain {ref.name}"))
         with folder.kept():
-            found[save_explanation(folder, explanation, ref.plain())] = explanation
+            found[save_explanation(folder, explanation, ref.to_plain())] = explanation
     renew_page(folder, spec, context)
     return found
 
@@ -105,7 +105,7 @@ def report_run(
     if out is None:
         with RunFolder(run.path).kept():
             return _written(reports_of(spec), run.path, context)
-    with written_whole(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as place:
+    with write_atomically(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as place:
         _link(run.path, Path(place))
         (page, *_) = _written([_page(spec)], Path(place), context)
         partial.write_bytes(page.read_bytes())
@@ -113,7 +113,7 @@ def report_run(
 
 
 def _context(spec: Spec, progress: Progress | None) -> Context:
-    return Context(seed=spec.seed, device=device_for("auto")).telling(progress)
+    return Context(seed=spec.seed, device=device_for("auto")).with_progress(progress)
 
 
 def _page(spec: Spec) -> Ref[Report]:
@@ -123,7 +123,7 @@ def _page(spec: Spec) -> Ref[Report]:
 
 
 def _written(refs: Sequence[Ref[Report]], run: Path, context: Context) -> tuple[Path, ...]:
-    return tuple(path for ref in refs for path in ref.build().write(run, context.at(f"report {ref.name}")))
+    return tuple(path for ref in refs for path in ref.build().write(run, context.for_stage(f"report {ref.name}")))
 
 
 def _link(run: Path, place: Path) -> None:
@@ -136,9 +136,11 @@ def _link(run: Path, place: Path) -> None:
 def _asked(run: Path, explainers: Sequence[str], sets: Sequence[str]) -> Spec:
     """Return the spec of a run with the explainers that are asked for."""
     listed: list[Ref[Explainer]] = load_spec(run / RESOLVED, reads_data=False).explain
-    chosen = [ref.plain() for ref in listed]
+    chosen = [ref.to_plain() for ref in listed]
     if explainers:
-        chosen = [one for name in explainers for one in [ref.plain() for ref in listed if ref.name == name] or [name]]
+        chosen = [
+            one for name in explainers for one in [ref.to_plain() for ref in listed if ref.name == name] or [name]
+        ]
     if not chosen:
         raise DataError(
             "expected an explainer, found none in its spec",
@@ -147,7 +149,7 @@ def _asked(run: Path, explainers: Sequence[str], sets: Sequence[str]) -> Spec:
         )
     spec = load_spec(run / RESOLVED, {"explain": chosen})
     names = [ref.name for ref in spec.explain]
-    return load_spec(spec.plain(), [one for text in sets for one in _overrides(text, names)]) if sets else spec
+    return load_spec(spec.to_plain(), [one for text in sets for one in _overrides(text, names)]) if sets else spec
 
 
 def _overrides(text: str, names: Sequence[str]) -> list[str]:

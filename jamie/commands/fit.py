@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
+from jamie.core.evaluation import MODEL_NAME
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.core.meter import Meter, Usage, metered
-from jamie.core.scoring import OURS
+from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
 from jamie.correspondence.connectivity import require_ties
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality.assess import Quality, assess_all
@@ -34,12 +34,13 @@ from jamie.preprocess.prepare import Prepared, prepare
 from jamie.runs.correspondence_files import load_inference, save_inference
 from jamie.runs.directory import RunFolder
 from jamie.spec import Spec
-from jamie.training.aside import FEWEST
 from jamie.training.batches import mix
-from jamie.training.few_cells import say_what_few_cells_give
+from jamie.training.checkpoint import CheckpointFiles
+from jamie.training.few_cells import warn_of_few_cells
 from jamie.training.fit import train
 from jamie.training.loop import History
-from jamie.training.trust import learn_trust
+from jamie.training.uncertainty import fit_uncertainty
+from jamie.training.validation_split import MIN_CELLS
 
 log = logging.getLogger(__name__)
 
@@ -159,33 +160,33 @@ def _fit(
 ) -> Fitted:
     """Fit on the training cells of a split, and evaluate."""
 
-    def stage(name: str) -> AbstractContextManager[Meter]:
-        return folder.stage(REFIT + name if refit else name) if folder else metered()
+    def stage(name: str) -> AbstractContextManager[ResourceMeter]:
+        return folder.stage(REFIT + name if refit else name) if folder else measure_resources()
 
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
     if not refit:
-        say_what_few_cells_give(prepared, spec, context)
-    with stage("correspondence") if spec.correspondence.infer else metered() as correspondence:
+        warn_of_few_cells(prepared, spec, context)
+    with stage("correspondence") if spec.correspondence.infer else measure_resources() as correspondence:
         verified = () if refit else verify_all(prepared, spec.correspondence.verify, context)
         inferer = spec.correspondence.infer.build() if spec.correspondence.infer else None
         inference = _infer(prepared, inferer, spec, context, None if refit else folder) if inferer else None
         quality = _assess(inference, prepared, inferer) if inferer and inference else {}
     with stage("training") as training:
         inferred = _trusted(inference, spec)
-        checkpoint = folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT) if folder else None
+        checkpoints = CheckpointFiles(folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if folder else None
         training_cells = prepared.subset(split.train)
-        ensemble = train(training_cells.cells(), inferred, spec, context, checkpoint)
+        ensemble = train(training_cells.cells(), inferred, spec, context, checkpoints)
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
         _save(model, None if refit else folder)
     with stage("calibration"):
-        trust = learn_trust(model, training_cells, ensemble.asides, spec.evaluate.intervals.level, context)
-        model = replace(model, trust=trust)
+        uncertainty = fit_uncertainty(model, training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
+        model = replace(model, uncertainty=uncertainty)
         _save(model, None if refit else folder)
     preparation = together(preprocess.usage, correspondence.usage)
     outcomes = [_of_model(model, prepared, preparation, training.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
-        settings, left_out = spec.evaluate.intervals, [aside.calibration for aside in ensemble.asides]
+        settings, left_out = spec.evaluate.intervals, [one.calibration for one in ensemble.splits]
         plan = IntervalPlan(frozenset(settings.methods), settings.level, left_out)
         outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
     if not any(one.calibrations for one in outcomes):
@@ -224,16 +225,16 @@ def _compare(
     spec: Spec,
     context: Context,
     prepared: Prepared,
-    preprocessing: Usage,
+    preprocessing: ResourceUsage,
     plan: IntervalPlan,
 ) -> Iterator[Outcome]:
     """Run the methods that the model is compared with, on its own preprocessing or on theirs."""
-    methods = label_methods(spec.evaluate.compare, taken=[OURS])
+    methods = label_methods(spec.evaluate.compare, taken=[MODEL_NAME])
     steps = spec.evaluate.compare_preprocess
     if methods and steps is not None:
         own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
         try:
-            with metered() as meter:
+            with measure_resources() as meter:
                 prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
         except Exception as error:  # as where a method breaks: the model is trained already, and must not be lost
             yield from (left_out(name, ref, error) for name, ref in methods.items())
@@ -243,20 +244,20 @@ def _compare(
         yield run_method(name, ref, prepared, context, preprocessing, plan)
 
 
-def _of_model(model: TrainedModel, prepared: Prepared, preparation: Usage, training: Usage) -> Outcome:
+def _of_model(model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage) -> Outcome:
     """Latents and imputed values of the model that was trained."""
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
     imputed = {(a, b): model.impute_scores(a, b, scores[a], covariates.get(a)) for a, b in permutations(latents, 2)}
     return Outcome(
-        OURS,
-        OURS,
+        MODEL_NAME,
+        MODEL_NAME,
         preparation=preparation,
         training=training,
         latents=latents,
         imputed=imputed,
         chains=prepared.target_chains,
-        calibrations=model.trust.calibrations,
+        calibrations=model.uncertainty.calibrations,
     )
 
 
@@ -273,25 +274,25 @@ def evaluate_all(
         return found
     cells, told = dataset.subset(split.train), inferer.build().uses_known
     scope = TRAINING if split.any_held_out else ALL
-    matched = score_matching(OURS, inference.correspondences, cells, metrics, told=told, scope=scope)
+    matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, told=told, scope=scope)
     return replace(found, records=(*found.records, *matched))
 
 
 def _warn_of_labels(spec: Spec) -> None:
     """Say which metrics were asked for that no cell has a label for."""
-    names = dict.fromkeys(ref.name for ref in spec.evaluate.chosen_metrics if "labels" in ref.cls.requires)
+    names = dict.fromkeys(ref.name for ref in spec.evaluate.explicit_metrics if "labels" in ref.cls.requires)
     if names:
         log.warning("not scored for lack of labels: %s; name columns of obs under labels", ", ".join(names))
 
 
 def _warn_of_intervals(spec: Spec) -> None:
     """Say which metrics were asked for that no method has intervals for."""
-    names = dict.fromkeys(ref.name for ref in spec.evaluate.chosen_metrics if "intervals" in ref.cls.requires)
+    names = dict.fromkeys(ref.name for ref in spec.evaluate.explicit_metrics if "intervals" in ref.cls.requires)
     if names:
         log.warning(
             "not scored for lack of intervals: %s; set training.calibration so high that each network does without "
             "%d matched cells or more",
-            *(", ".join(names), FEWEST),
+            *(", ".join(names), MIN_CELLS),
         )
 
 
@@ -351,4 +352,4 @@ def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: fl
     if inferred is None:
         return known
     train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
-    return mix(known, inferred.spread(train, known.sizes), rho)
+    return mix(known, inferred.scatter(train, known.sizes), rho)

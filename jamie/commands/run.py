@@ -17,7 +17,7 @@ from jamie.commands.ending import try_explanations, try_reports
 from jamie.commands.fit import Fitted, Matched, fit, match
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
@@ -40,7 +40,7 @@ from jamie.runs.results import (
 from jamie.runs.run import RESULT
 from jamie.runs.tables import HISTORY, carried_tables, history_table
 from jamie.spec import Spec, load_single
-from jamie.spec.difference import changes
+from jamie.spec.difference import describe_changes
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _require_same(folder: RunFolder, spec: Spec, hashes: Mapping[str, str]) -> N
     before = folder.read_manifest()
     if (folder.path / RESOLVED).is_file() and (started := (folder.path / RESOLVED).read_text()) != spec.to_yaml():
         raise OutputError(
-            f"the spec is not the one that this run was started with{changes(started, spec)}",
+            f"the spec is not the one that this run was started with{describe_changes(started, spec)}",
             where=str(folder.path / RESOLVED),
             fix="resume with the same spec and settings, or start anew with another --out",
         )

@@ -33,8 +33,8 @@ def sweep(
     overrides
         Settings to change: ``{"sweep.seed": [0, 1]}`` or ``["training.batch_size=256"]``.
     jobs
-        Runs at a time, -1 for one on each core; None for the number of a surrounding ``joblib.parallel_config``, or else
-        one.
+        Runs at a time, -1 for one on each core; None for the number of a surrounding ``joblib.parallel_config``,
+        or else one.
     resume
         Go on in `out`: finished runs are kept, interrupted ones go on, failed and new ones are started.
     overwrite

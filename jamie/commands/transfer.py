@@ -15,7 +15,7 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Pairing
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.checks.labels import Grouping, judge_grouping
 from jamie.data.labels import share_labels
@@ -90,7 +90,7 @@ def embedded_cells(run: FinishedRun, method: str) -> dict[str, EmbeddedCells]:
         names = [one["method"] for one in run.json("methods.json")]
         there = [name for name in names if embedding_key(name) in keys]
         raise DataError(
-            f"the run has no embedding by '{method}'", where=str(run.path / RESULT), fix=choose_from(method, there)
+            f"the run has no embedding by '{method}'", where=str(run.path / RESULT), fix=suggest_names(method, there)
         )
     return {
         m: EmbeddedCells.of(mdata, m, np.asarray(mdata.mod[m].obsm[key]), mdata.mod[m].obs[SPLIT].to_numpy(object))
@@ -111,10 +111,10 @@ def choose_ends(cells: Mapping[str, EmbeddedCells], label: str, source: str | No
     """
     for given in (source, to):
         if given is not None and given not in cells:
-            raise DataError(f"unknown modality '{given}'", where="transfer", fix=choose_from(given, cells))
+            raise DataError(f"unknown modality '{given}'", where="transfer", fix=suggest_names(given, cells))
     if source is not None and source == to:
         raise DataError(
-            f"expected two modalities, found '{source}' twice", where="transfer", fix=choose_from("", cells)
+            f"expected two modalities, found '{source}' twice", where="transfer", fix=suggest_names("", cells)
         )
     if source is not None and to is not None:
         return source, to
@@ -184,7 +184,7 @@ def _require_label(source: EmbeddedCells, target: EmbeddedCells, label: str) -> 
     if label in source.data.obs:
         return
     columns = {str(column): None for one in (source, target) for column in one.data.obs}
-    fix = choose_from(label, [column for column in columns if column not in (SPLIT, MATCH_SCORE)])
+    fix = suggest_names(label, [column for column in columns if column not in (SPLIT, MATCH_SCORE)])
     if label in target.data.obs:
         fix = f"{target.data.name} has it: take that as the source"
     raise DataError(

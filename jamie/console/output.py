@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jamie.commands.compare import Comparison
-    from jamie.core.explaining import Explanation
+    from jamie.core.explanation import Explanation
     from jamie.metrics.assessment import Assessment
     from jamie.metrics.transfer import Transfer
 
@@ -71,9 +71,7 @@ def rows_output(rows: Sequence[Record]) -> Output:
 
 def run_output(folder: Path, records: Sequence[Record], methods: Sequence[Record] = ()) -> Output:
     """Show the metrics of a run, and the time and memory of its methods."""
-    return Output(
-        {"folder": str(folder), "metrics": records}, [*run_tables(records, methods)], written=[folder]
-    )
+    return Output({"folder": str(folder), "metrics": records}, [*run_tables(records, methods)], written=[folder])
 
 
 def run_tables(records: Sequence[Record], methods: Sequence[Record] = ()) -> list[ConsoleTable]:

@@ -116,7 +116,8 @@ def summary_tables(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
     directions = set(zip(headlines["metric"], headlines["source"], headlines["target"], strict=True))
     tables: dict[str, list[Cell]] = {}
     for row in headlines.to_dict(orient="records"):
-        title = f"{' and '.join(sorted((row['source'], row['target'])))}, {SCOPE_TITLES.get(row['scope'], row['scope'])}"
+        modalities = " and ".join(sorted((row["source"], row["target"])))
+        title = f"{modalities}, {SCOPE_TITLES.get(row['scope'], row['scope'])}"
         metric = f"{row['metric']}_{row['part']}".removesuffix("_")
         header = metric.replace("_", "\n") + f" {arrow(row['higher_is_better'], row['part'])}"
         if (row["metric"], row["target"], row["source"]) in directions:
@@ -268,7 +269,7 @@ def _number(value: Any) -> str:
 
 def failure_tables(runs: Sequence[RunStatus], keys: Sequence[str], width: int = WIDTH) -> list[ConsoleTable]:
     """Lay out the runs that failed or were refused, such as for memory: their values, and why."""
-    if not runs:
+    if not (runs and keys):
         return []
     values = [{key: short_value(run.values[key]) if key in run.values else "" for key in keys} for run in runs]
     names = row_names(pd.DataFrame(values, index=range(len(runs))), keys)

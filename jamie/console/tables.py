@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jamie.runs.directory import json_text
 from jamie.report.tables import BEST, ConsoleTable
+from jamie.runs.directory import json_text
 
 WIDTH_IN_FILES = 200
 

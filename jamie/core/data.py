@@ -240,7 +240,7 @@ class Cells:
 
         Each cell occurs at most once.
         """
-        partner = self.known.between(a, b).mutual_best().partner()
+        partner = self.known.between(a, b).mutual_best().best_partner()
         rows = np.flatnonzero(partner >= 0)
         columns, first = np.unique(partner[rows], return_index=True)
         return rows[first], columns

@@ -76,7 +76,7 @@ class AnchorDistance(CorrespondenceInferer):
         found = match(
             profiles[0],
             profiles[1],
-            pairs=known.certain().pairs(),
+            pairs=known.one_to_one().pairs(),
             temperature=self.temperature,
             seed=int(generator.integers(2**31)),
             diagnostics={"n_known_pairs": len(rows), "n_anchors": len(chosen)},

@@ -89,7 +89,10 @@ class Hierarchical(CorrespondenceInferer):
         self.min_cells = max(inner.min_cells, 3)  # type: ignore[misc]
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
-        groups = self._grouped(a, context.at(f"{context.stage}/a")), self._grouped(b, context.at(f"{context.stage}/b"))
+        groups = (
+            self._grouped(a, context.for_stage(f"{context.stage}/a")),
+            self._grouped(b, context.for_stage(f"{context.stage}/b")),
+        )
         inside = self._matched(groups, known, context)
         coupling = inside.correspondence.matrix
         log.info("%s: %d and %d metacells matched by %s", context.stage, *coupling.shape, self.inner.name)

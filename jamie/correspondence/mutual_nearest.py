@@ -72,7 +72,7 @@ class MutualNearest(CorrespondenceInferer):
         linked = self._linked(a, b)
         places: Places = (_directions(linked[0]), _directions(linked[1]))
         context.progress("correspondence", 1, self.n_rounds + 2, {})
-        generator, certain = context.generator(), known.certain().pairs()
+        generator, certain = context.generator(), known.one_to_one().pairs()
         pairs = _pairs(places, certain, generator)
         for number in range(self.n_rounds):
             places = self._refined(a, b, pairs, linked)

@@ -122,7 +122,7 @@ class Seeded(CorrespondenceInferer):
         return match(
             here,
             there,
-            pairs=known.certain().pairs(),
+            pairs=known.one_to_one().pairs(),
             shares=shares,
             temperature=self.temperature,
             rigour=choice.rigour,

@@ -57,7 +57,7 @@ def _of_partners(
     """Label of each cell's partner in the first modality that has one; None for the other cells."""
     column = pd.Series(None, index=cells, dtype=object)
     for carrier, modality in carriers.items():
-        partner = truth.between(name, carrier).partner()
+        partner = truth.between(name, carrier).best_partner()
         found = modality.obs[label].astype(object).iloc[partner].where(partner >= 0).set_axis(cells)
         column = column.where(column.notna(), found)
     return column

@@ -70,7 +70,7 @@ def load_dataset(spec: Spec, context: Context) -> LoadedData:
     DataError
         Where the data do not fit the spec.
     """
-    return dataset_from(spec.data.build().read(context.at("data")), spec, context)
+    return dataset_from(spec.data.build().read(context.for_stage("data")), spec, context)
 
 
 def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
@@ -131,7 +131,7 @@ def _measured(data: ModalityData, adata: AnnData, spec: Spec) -> ModalityData:
     data = without_absent(data, wanted.absent, spec.labels, spec.batch_key)
     require_cells(data.n_cells, f"modality '{data.name}'")
     source = _checked(data.input, data, wanted, adata, spec, place)
-    if not any(step.cls.takes_counts for step in wanted.preprocess):
+    if not any(step.cls.expects_counts for step in wanted.preprocess):
         warn_of_raw_counts(data.name, source.X)
         warn_of_unlogged(data.name, source.X)
     target = source

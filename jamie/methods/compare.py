@@ -15,13 +15,13 @@ from jamie.core.context import Context
 from jamie.core.data import Cells, Matrix
 from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Method
-from jamie.core.meter import Usage
+from jamie.core.matrix import find_non_finite, row_chunks, to_dense
+from jamie.core.resources import ResourceUsage
 from jamie.core.schema import fields_of
-from jamie.core.values import dense, not_finite, row_blocks
 from jamie.methods.intervals import IntervalPlan, calibrate_method
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
-from jamie.spec.ref import Ref, plain
+from jamie.spec.ref import Ref, to_plain
 from jamie.trust.calibration import Calibration
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ class Outcome:
     reason: str = ""
     inductive: bool = True
     uses_labels: bool = False
-    preparation: Usage | None = None
-    training: Usage | None = None
+    preparation: ResourceUsage | None = None
+    training: ResourceUsage | None = None
     latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     imputed: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
     chains: Mapping[str, Chain] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Outcome:
         return bool(self.imputed)
 
     @property
-    def usage(self) -> dict[str, Usage | None]:
+    def usage(self) -> dict[str, ResourceUsage | None]:
         """Time and memory by phase."""
         return {"preparation": self.preparation, "training": self.training}
 
@@ -99,7 +99,7 @@ class Outcome:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
         """Intervals (k, p) of imputed values; None for a direction that was not calibrated."""
         calibration = self.calibrations.get((source, target))
-        return None if calibration is None else calibration.intervals(dense(self.in_units(source, target, rows)))
+        return None if calibration is None else calibration.intervals(to_dense(self.in_units(source, target, rows)))
 
 
 def label_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict[str, Ref[Method]]:
@@ -158,7 +158,7 @@ def run_method(
     ref: Ref[Method],
     prepared: Prepared,
     context: Context,
-    preprocessing: Usage | None = None,
+    preprocessing: ResourceUsage | None = None,
     plan: IntervalPlan | None = None,
 ) -> Outcome:
     """Fit a method on the training cells; let it embed and impute all cells that it can.
@@ -215,12 +215,12 @@ def left_out(name: str, ref: Ref[Method], error: BaseException) -> Outcome:
 def _outcome(name: str, ref: Ref[Method]) -> Outcome:
     """Return what is known of a method before it is fitted."""
     cls: type[Method] = ref.cls
-    return Outcome(name, ref.name, plain(ref.params), inductive=cls.inductive, uses_labels="labels" in cls.needs)
+    return Outcome(name, ref.name, to_plain(ref.params), inductive=cls.inductive, uses_labels="labels" in cls.needs)
 
 
-def together(first: Usage, second: Usage) -> Usage:
+def together(first: ResourceUsage, second: ResourceUsage) -> ResourceUsage:
     """Two pieces of work, one after the other."""
-    return Usage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
+    return ResourceUsage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
 
 
 def _results(method: Method, cells: Cells, train: Mapping[str, NDArray[np.int64]]) -> dict[str, Any]:
@@ -251,9 +251,9 @@ def _require_finite(method: Method, what: str, values: Iterable[NDArray[np.float
 def _require_finite_units(outcome: Outcome, prepared: Prepared) -> None:
     """Refuse imputed values that preprocessing does not take back to units, such as logarithms of no number."""
     for (a, b), values in outcome.imputed.items():
-        for rows in row_blocks(len(values), len(prepared.dataset.modalities[b].target.features)):
+        for rows in row_chunks(len(values), len(prepared.dataset.modalities[b].target.features)):
             with np.errstate(over="ignore"):
-                if not_finite(outcome.in_units(a, b, rows)):
+                if find_non_finite(outcome.in_units(a, b, rows)):
                     raise _not_finite(outcome.component, f"values of {b} imputed from {a}, in units")
 
 

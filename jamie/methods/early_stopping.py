@@ -74,7 +74,7 @@ def train(network: nn.Module, loss: Loss, sizes: Mapping[Group, int], training: 
     """
     import torch
 
-    generator = context.at(f"{context.stage}/minibatches").generator()
+    generator = context.for_stage(f"{context.stage}/minibatches").generator()
     orders = {group: generator.permutation(n) for group, n in sizes.items()}
     n_aside = {group: max(1, round(training.validation * n)) for group, n in sizes.items()}
     aside = [(group, order[: n_aside[group]]) for group, order in orders.items()]

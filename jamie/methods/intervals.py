@@ -14,8 +14,8 @@ from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.preprocess.prepare import Prepared
 from jamie.spec.ref import Ref
-from jamie.training.aside import Indices
-from jamie.training.trust import calibrate_direction
+from jamie.training.uncertainty import calibrate_direction
+from jamie.training.validation_split import Indices
 from jamie.trust.calibration import Calibration
 
 _NONE = np.empty(0, np.int64)

@@ -59,16 +59,16 @@ class Jamie(Method):
         inferred = self._inference.correspondences if self._inference else None
         self._networks = train(cells, inferred, self.spec, context).networks
 
-    def _embed_in_batches(
+    def _embed_with_covariates(
         self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]
     ) -> Mapping[str, NDArray[np.floating]]:
-        from jamie.model.apply import encode
+        from jamie.model.prediction import encode
 
         return {m: encode(self._networks[0], m, x, covariates.get(m)) for m, x in (scores or {}).items()}
 
-    def _impute_in_batches(
+    def _impute_with_covariates(
         self, scores: NDArray[np.float32], source: str, target: str, covariates: NDArray[np.float32] | None
     ) -> NDArray[np.floating]:
-        from jamie.model.apply import impute
+        from jamie.model.prediction import impute
 
         return impute(self._networks, source, target, scores, covariates)

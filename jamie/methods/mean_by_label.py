@@ -40,7 +40,7 @@ class MeanByLabel(Method):
             self._means[m] = {name: cells.targets[m][labels == name].mean(axis=0) for name in names}
             self._means[m][None] = cells.targets[m].mean(axis=0)
 
-    def _impute_told(
+    def _impute_with_labels(
         self, scores: NDArray[np.float32], source: str, target: str, labels: NDArray[np.object_]
     ) -> NDArray[np.floating]:
         means = self._means[target]

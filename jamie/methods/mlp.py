@@ -74,7 +74,7 @@ class MLP(Method):
         self._device = context.device
         for a, b in permutations(cells.modalities, 2):
             x, y = paired(cells, a, b, method=self.name, at_least=AT_LEAST)
-            here = context.at(f"{context.stage}/{a} to {b}")
+            here = context.for_stage(f"{context.stage}/{a} to {b}")
             with seeded(here):
                 self._networks[a, b] = self._trained((a, b), x, y, here)
 

@@ -92,7 +92,7 @@ class UnionCom(Method):
             "use fewer cells, or leave the method out",
         )
         known = cells.known.between(a.modality, b.modality)
-        self._found = self.correspondence.infer(a, b, known, context.at(f"{context.stage}/correspondence"))
+        self._found = self.correspondence.infer(a, b, known, context.for_stage(f"{context.stage}/correspondence"))
 
     def _require_neighbors(self, view: View) -> None:
         if view.n_cells - 1 <= self.perplexity:

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.data import Dataset
+from jamie.core.evaluation import EmbeddedPair, Labels
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair, Labels
 from jamie.metrics.records import Place, Record, records_of, scored
 from jamie.metrics.scopes import Scope
 

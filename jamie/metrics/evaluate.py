@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.data import Dataset, Split
+from jamie.core.evaluation import EmbeddedPair, ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair, ImputedPair
 from jamie.metrics.embedding_scores import score_embedding
 from jamie.metrics.imputation_scores import (
     Bounds,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.evaluation import ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair
-from jamie.core.values import column_means, column_range
+from jamie.core.matrix import column_means, column_range
 from jamie.metrics.embedding_scores import labels_of
 from jamie.metrics.records import Place, Record, records_of, scored
 from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING, Scope
@@ -66,7 +66,7 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
     """
     a, _ = scope.cells
     truth = scope.truth if source == a else scope.truth.T
-    partner = truth.partner()
+    partner = truth.best_partner()
     rows = np.flatnonzero(partner >= 0)
     if len(rows) < _FEWEST_CELLS:
         return None

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from jamie.core.evaluation import ImputedPair, Score
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair, Score
 from jamie.metrics.by_feature import interval_blocks
 
 

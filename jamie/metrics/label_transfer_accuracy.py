@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from scipy import sparse
 
+from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair
 from jamie.metrics.labelled import labelled
 from jamie.metrics.neighbors import nearest_cells, vote_shares
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset
+from jamie.core.evaluation import MatchedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import MatchedPair
 from jamie.metrics.embedding_scores import labels_of
 from jamie.metrics.records import Place, Record, records_of, scored
 from jamie.metrics.scopes import ALL, HELD_OUT_PAIRS
@@ -48,7 +48,7 @@ def score_matching(
         known, truth, of = dataset.known.between(a, b), dataset.truth.between(a, b), scope
         rows, columns = (np.arange(n) for n in found.shape)
         if told and known.n_pairs:
-            rows, columns = np.flatnonzero(known.partner() < 0), np.flatnonzero(known.T.partner() < 0)
+            rows, columns = np.flatnonzero(known.best_partner() < 0), np.flatnonzero(known.T.best_partner() < 0)
             of = HELD_OUT_PAIRS
         pairs = truth.subset(rows, columns)
         if pairs.n_pairs == 0:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from jamie.core.errors import DataError
+from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair
 
 _BISECTIONS = 60
 _FEWEST_CELLS = 3

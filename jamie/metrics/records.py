@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.errors import DataError, JamieError
+from jamie.core.evaluation import Score
 from jamie.core.interfaces import Metric
 from jamie.core.interfaces.metric import require_finite
 from jamie.core.schema import fields_of
-from jamie.core.scoring import Score
 
 log = logging.getLogger(__name__)
 

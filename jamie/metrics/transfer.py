@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import Labels
+from jamie.core.evaluation import Labels
 from jamie.metrics.assessment import Assessment, assess
 from jamie.metrics.neighbors import nearest_cells, vote_shares
 from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, MOST_DISTINCT

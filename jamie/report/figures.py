@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jamie.pl.results import MissingResultError
-from jamie.pl.style import letters_that_fonts_lack, offscreen
+from jamie.pl.style import ignore_missing_glyphs, offscreen
 from jamie.report.explanation_figures import planned_explanations
 from jamie.report.plan_of_figures import Planned, planned
 from jamie.runs.run_view import RunView
@@ -67,7 +67,7 @@ def _lay_out(figure: Figure) -> None:
 
 def _figure(one: Planned) -> Figure | None:
     try:
-        with offscreen(), letters_that_fonts_lack():
+        with offscreen(), ignore_missing_glyphs():
             figure = one.draw()
             _lay_out(figure)
             return figure

@@ -28,9 +28,7 @@ Record = Mapping[str, Any]
 Row = tuple[str, str]  # run and method
 
 
-def metric_tables(
-    records: Iterable[Record], methods: Iterable[Record] = (), width: int = WIDTH
-) -> list[ConsoleTable]:
+def metric_tables(records: Iterable[Record], methods: Iterable[Record] = (), width: int = WIDTH) -> list[ConsoleTable]:
     """Lay out the headline metrics of methods and runs, then their time and memory.
 
     There is a table for each scope and two modalities, and for each direction where a metric has a headline in both.

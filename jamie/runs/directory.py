@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from jamie.core.errors import JamieError, OutputError
-from jamie.core.files import remove, replaced
-from jamie.core.meter import Meter, metered
+from jamie.core.files import remove_path, replace_atomically
+from jamie.core.resources import ResourceMeter, measure_resources
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class RunFolder:
         self.path = path
         self.manifest: dict[str, Any] = {"stages": {}}
         self._lock: int | None = None
-        self._meter = Meter()
+        self._meter = ResourceMeter()
 
     def __enter__(self) -> Self:
         return self
@@ -128,16 +128,16 @@ class RunFolder:
         """Remove an earlier run; its manifest goes last, so that it is a run directory until then."""
         for entry in self.path.iterdir():
             if entry.name not in (EVENTS, MANIFEST):
-                remove(entry)
+                remove_path(entry)
         os.truncate(self.path / EVENTS, 0)
-        remove(self.path / MANIFEST)
+        remove_path(self.path / MANIFEST)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Give a temporary path, and put what was written there under its name at once."""
         final = self.path / name
         try:
-            with replaced(final) as partial:
+            with replace_atomically(final) as partial:
                 yield partial
         except OSError as error:
             raise OutputError(f"cannot be written ({error})", where=str(final), fix="free the place or disk") from error
@@ -184,7 +184,7 @@ class RunFolder:
         self.manifest |= {"started": _now(), **environment(), **manifest}
         self._end("running")
         try:
-            with metered() as self._meter:
+            with measure_resources() as self._meter:
                 yield
         except KeyboardInterrupt as error:
             self._end("interrupted", error="interrupted; --resume goes on from the last checkpoint")
@@ -208,9 +208,9 @@ class RunFolder:
         self.event(status, **fields)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Meter]:
+    def stage(self, name: str) -> Iterator[ResourceMeter]:
         """Record the time and memory of a stage."""
-        with metered() as meter:
+        with measure_resources() as meter:
             yield meter
         usage = meter.usage
         self.manifest["stages"][name] = asdict(usage)

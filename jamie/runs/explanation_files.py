@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
-from jamie.pl.style import in_order
+from jamie.core.explanation import Explanation
+from jamie.pl.style import sort_labels
 from jamie.runs.directory import RunFolder, json_text
 
 FOLDER, DESCRIPTION, VALUES = "explain", "explanation.json", "values.h5ad"
@@ -61,7 +61,7 @@ def _places(folder: Path) -> list[Path]:
     """Folders of explanations, the tenth behind the second; what is being written starts with a dot."""
     found = folder.iterdir() if folder.is_dir() else ()
     places = {place.name: place for place in found if place.is_dir() and not place.name.startswith(".")}
-    return [places[name] for name in in_order(places)]
+    return [places[name] for name in sort_labels(places)]
 
 
 def _name_for(folder: Path, explainer: str, component: Any) -> str:

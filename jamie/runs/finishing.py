@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jamie.core.errors import JamieError, OutputError
-from jamie.core.files import remove
+from jamie.core.files import remove_path
 from jamie.data.assemble import mudata_conventions
 from jamie.runs.directory import RESOLVED, RunFolder
 from jamie.runs.mudata_copies import writable_mudata
@@ -41,7 +41,7 @@ def proved_writable(mdata: MuData, folder: RunFolder) -> MuData:
             fix="free the disk where it is full; else remove from the data what the message names",
         ) from error
     finally:
-        remove(trial)
+        remove_path(trial)
     return writable
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.core.imputed import Imputed
-from jamie.core.stack import consolidate_zarr, zarr_format
+from jamie.core.imputation import LazyImputation
+from jamie.core.compat import consolidate_zarr, zarr_format
 from jamie.data.writing.writable import Adjustments, writable_frame
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ STAGE = "impute"
 log = logging.getLogger(__name__)
 
 
-def imputed_anndata(imputed: Imputed, context: Context) -> AnnData:
+def imputed_anndata(imputed: LazyImputation, context: Context) -> AnnData:
     """Compute imputed values as an AnnData.
 
     Raises
@@ -37,7 +37,7 @@ def imputed_anndata(imputed: Imputed, context: Context) -> AnnData:
         Where they would not fit in memory.
     """
     n, p = imputed.shape
-    context.at(STAGE).require_memory(
+    context.for_stage(STAGE).require_memory(
         imputed.n_bytes,
         f"{n} cells x {p} features" + (f" with {', '.join(imputed.layers)}" if imputed.layers else ""),
         "choose features, or have them written a block at a time: impute(..., out='FILE.h5ad'), or jamie impute --out",
@@ -50,7 +50,7 @@ def imputed_anndata(imputed: Imputed, context: Context) -> AnnData:
     return adata
 
 
-def save_imputed(imputed: Imputed, path: Path, context: Context, compression: str | None = None) -> None:
+def save_imputed(imputed: LazyImputation, path: Path, context: Context, compression: str | None = None) -> None:
     """Compute imputed values and write them into a new .h5ad file or .zarr folder, a block of rows at a time.
 
     Parameters
@@ -91,7 +91,7 @@ def save_imputed(imputed: Imputed, path: Path, context: Context, compression: st
             write_elem(store, "obs", described.obs.assign(**{name: obs[name] for name in computed}))
 
 
-def _fill(imputed: Imputed, matrices: dict[str, Any], context: Context) -> pd.DataFrame:
+def _fill(imputed: LazyImputation, matrices: dict[str, Any], context: Context) -> pd.DataFrame:
     """Compute block by block into arrays or datasets; returns obs with the columns that were computed."""
     n, columns = len(imputed.obs), dict[str, list[Any]]()
     for rows in imputed.blocks():
@@ -104,7 +104,7 @@ def _fill(imputed: Imputed, matrices: dict[str, Any], context: Context) -> pd.Da
     return imputed.obs.assign(**{name: np.concatenate(parts) for name, parts in columns.items()})
 
 
-def _described(imputed: Imputed, obs: pd.DataFrame) -> AnnData:
+def _described(imputed: LazyImputation, obs: pd.DataFrame) -> AnnData:
     """All but the values, in a form that can be written."""
     from anndata import AnnData
 
@@ -114,7 +114,7 @@ def _described(imputed: Imputed, obs: pd.DataFrame) -> AnnData:
     return AnnData(**frames, uns={"jamie": dict(imputed.provenance)})
 
 
-def _new_matrix(store: Any, place: str, imputed: Imputed, compression: str | None) -> Any:
+def _new_matrix(store: Any, place: str, imputed: LazyImputation, compression: str | None) -> Any:
     import h5py
 
     shape, chunks = imputed.shape, imputed.chunks
@@ -145,7 +145,7 @@ def _new_store(path: Path) -> Iterator[Any]:
         raise OutputError(f"cannot be written ({error})", where=str(path), fix=fix) from error
 
 
-def _require_room(imputed: Imputed, path: Path) -> None:
+def _require_room(imputed: LazyImputation, path: Path) -> None:
     free = shutil.disk_usage(path.parent).free
     if path.suffix == ".h5ad" and imputed.n_bytes > free:
         raise OutputError(

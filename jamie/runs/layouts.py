@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.core.threads import torch_threads_kept
+from jamie.core.resources import keep_torch_threads
 from jamie.correspondence.graphs.neighbors import nearest
 from jamie.pl.results import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 
@@ -72,7 +72,7 @@ def flat(X: NDArray[np.floating], context: Context, what: str = "the values") ->
     rows = np.flatnonzero(np.isfinite(X).all(axis=1))
     if len(rows) > MOST_CELLS:
         log.info("UMAP of %s: of a sample of %d of %d cells", what, MOST_CELLS, len(rows))
-        rows = np.sort(context.at(STAGE).generator().choice(rows, MOST_CELLS, replace=False))
+        rows = np.sort(context.for_stage(STAGE).generator().choice(rows, MOST_CELLS, replace=False))
     values = np.asarray(X[rows], np.float32)
     if values.shape[1] <= 2:
         placed[rows] = np.pad(values, ((0, 0), (0, 2 - values.shape[1])))
@@ -93,7 +93,7 @@ def complete_layouts(mdata: MuData, scores: Mapping[str, NDArray[np.floating]], 
             mdata.mod[m].obsm[key] = layout
 
 
-@torch_threads_kept()
+@keep_torch_threads()
 def _umap(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """UMAP of neighbours that are found beforehand: umap's own search spends seconds on its compilation."""
     from umap import UMAP

@@ -16,20 +16,19 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
-from jamie.core.imputed import Imputed, ImputedRows
-from jamie.core.values import dense
+from jamie.core.imputation import LazyImputation, ImputedChunk
+from jamie.core.matrix import to_dense
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.data.writing.writable import Adjustments, writable_frame
 from jamie.methods.compare import Outcome
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.model.imputing import (
-    DISTANCE,
+from jamie.model.imputation import (
     IMPUTABILITY,
-    cell_distance,
-    imputability,
-    imputation,
+    NOVELTY,
+    add_imputability,
+    novelty_column,
     provenance,
     uncertainty_layers,
 )
@@ -56,7 +55,7 @@ def cell_columns(prepared: Prepared, inference: Inference | None, model: Trained
 
     ``jamie_split`` is ``train`` or ``held_out``. Where partners were inferred, ``jamie_match_score`` is the
     confidence of a cell's best partner: 1 for a known pair, else what the inferer says, 0 for a cell that it was
-    not shown. ``jamie_distance`` says how far the cell is from the training cells, where there are enough of them.
+    not shown. ``jamie_novelty`` is the novelty score, where there are enough training cells for one.
     """
     columns = {}
     for m, data in prepared.dataset.modalities.items():
@@ -64,7 +63,7 @@ def cell_columns(prepared: Prepared, inference: Inference | None, model: Trained
         columns[m] = pd.DataFrame({SPLIT: pd.Categorical(np.where(train, TRAIN, HELD_OUT))}, index=data.cells)
         if inference is not None and inference.correspondences.n_pairs:
             columns[m][MATCH_SCORE] = _match_scores(m, prepared.dataset.known, inference, train)
-        columns[m] = columns[m].assign(**cell_distance(model, m, prepared.scores[m]))
+        columns[m] = columns[m].assign(**novelty_column(model, m, prepared.scores[m]))
     return columns
 
 
@@ -83,7 +82,7 @@ def _match_scores(
 
 def _marked(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
     """Return `obs` with the columns of this run; those of an earlier run, whose result it may be, are replaced."""
-    return obs.drop(columns=[SPLIT, MATCH_SCORE, DISTANCE], errors="ignore").assign(**columns)
+    return obs.drop(columns=[SPLIT, MATCH_SCORE, NOVELTY], errors="ignore").assign(**columns)
 
 
 def _unmarked(var: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +94,7 @@ def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.Dat
     """Columns that a run adds to each modality's `var`: how well a feature can be imputed from each other modality."""
     columns = {m: pd.DataFrame(index=data.target.features) for m, data in prepared.dataset.modalities.items()}
     for source, target in permutations(columns, 2):
-        calibration = model.trust.calibrations.get((source, target))
+        calibration = model.uncertainty.calibrations.get((source, target))
         if calibration is not None:
             columns[target][f"{IMPUTABILITY}_from_{source}"] = calibration.imputability
     return columns
@@ -160,7 +159,7 @@ class _RunValues:
     obs: Mapping[str, pd.DataFrame]
     others: tuple[Outcome, ...]
 
-    def imputed(self, source: str, target: str, *, alone: bool = False) -> Imputed:
+    def imputed(self, source: str, target: str, *, alone: bool = False) -> LazyImputation:
         """One modality imputed from another; where they are to be `alone`, the model's values without layers."""
         data = self.prepared.dataset.modalities
         layers = uncertainty_layers(self.model, source, target)
@@ -168,24 +167,24 @@ class _RunValues:
             layers += (one.method, *(bound_layers(one.method) if (source, target) in one.calibrations else ()))
         known = Adjustments()  # which the run has told of before
         obs, var = writable_frame(data[source].obs, "obs", known), self._described(target)
-        return Imputed(
+        return LazyImputation(
             obs=_marked(obs, self.obs[source]),
-            var=imputability(self.model, source, target, var),
+            var=add_imputability(self.model, source, target, var),
             layers=() if alone else layers,
             provenance=provenance(source, target, data[target].target.origin),
             rows=partial(self._rows, source, target, alone),
         )
 
-    def _rows(self, source: str, target: str, alone: bool, rows: slice) -> ImputedRows:
+    def _rows(self, source: str, target: str, alone: bool, rows: slice) -> ImputedChunk:
         told = self.prepared.covariates.get(source)
         some = self.prepared.scores[source][rows], None if told is None else told[rows]
-        found = imputation(self.model, source, target, *some, intervals=not alone)
+        found = self.model.impute(source, target, *some, intervals=not alone)
         layers: dict[str, NDArray[np.floating]] = found.uncertainty
         for one in () if alone else self.others:
-            layers[one.method] = dense(one.in_units(source, target, rows))
+            layers[one.method] = to_dense(one.in_units(source, target, rows))
             bounds = one.bounds(source, target, rows)
             layers |= dict(zip(bound_layers(one.method), bounds, strict=True)) if bounds else {}
-        return ImputedRows(found.mean, layers)
+        return ImputedChunk(found.mean, layers)
 
     def _described(self, target: str) -> pd.DataFrame:
         """Return what the data say of a target's features; one from obsm has others, of which there are names alone."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.data.assemble import mudata_conventions
 from jamie.model.query import Query
 from jamie.model.store import load_model
@@ -118,5 +118,5 @@ def _complete(path: Path, spec: Spec, mdata: MuData) -> None:
     context = Context(seed=spec.seed)
     model = load_model(path, "cpu")
     log.info("%s: laying out the cells, as the run had no report", path)
-    scores = {m: Query.of(model, m, mdata, context).read().scores for m in bare}
+    scores = {m: Query.from_mudata(model, m, mdata, context).read().scores for m in bare}
     complete_layouts(mdata, scores, context)

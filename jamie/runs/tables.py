@@ -43,7 +43,7 @@ def history_table(histories: Sequence[History], spec: Spec) -> pd.DataFrame:
     """
     term = spec.losses.get(ANNEALED)
     schedule: Schedule | None = term.schedule.build() if term else None
-    horizon = spec.training.least_epochs
+    horizon = spec.training.resolved_min_epochs
     tables = []
     for member, one in enumerate(histories):
         table = pd.DataFrame(one.epochs, columns=["total", *one.names])

@@ -8,9 +8,9 @@ import pytest
 from mudata import MuData
 
 import jamie
-from jamie.core import imputed as core
+from jamie.core import imputation as core
+from jamie.core.compat import layer_names
 from jamie.core.errors import DataError
-from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
 from tests.conftest import Place, few_cells
 
@@ -49,7 +49,7 @@ def same(found, expected):
     np.testing.assert_allclose(found.X, expected.X, atol=1e-5)
     for name in ("lower", "upper"):
         np.testing.assert_allclose(found.layers[name], expected.layers[name], atol=1e-4)
-    np.testing.assert_allclose(found.obs["jamie_distance"], expected.obs["jamie_distance"])
+    np.testing.assert_allclose(found.obs["jamie_novelty"], expected.obs["jamie_novelty"])
     np.testing.assert_allclose(found.var["imputability"], expected.var["imputability"])
 
 
@@ -119,7 +119,8 @@ class TestSource:
         message = "the names differ in case: 'GENE0' in the data is 'gene0' in the model; rename them"
         query.refused(query.call("impute", "out", "rna.h5ad", "--to", "protein", "--out", "new.h5ad"), message)
         message = (
-            "found none among those whose features the data have\n  name the modalities and features as in training"
+            "found none among the modalities whose features the data have\n"
+            "  name the modalities and features as in training"
         )
         query.refused(query.call("impute", "out", "rna.h5ad", "--out", "new.h5ad"), message)
 
@@ -132,11 +133,11 @@ class TestIntervals:
         assert list(found.var.columns) == ["imputability"]
 
     def test_are_left_out_of_large_files(self, query, modalities, monkeypatch, caplog):
-        monkeypatch.setattr("jamie.model.imputing.LARGEST_WITH_INTERVALS", 4 * 30 * 8 - 1)
+        monkeypatch.setattr("jamie.model.imputation.MAX_BYTES_WITH_INTERVALS", 4 * 30 * 8 - 1)
         model = jamie.load("out")
         with caplog.at_level("INFO", "jamie"):
             assert not model.impute(modalities["rna"]).layers
-        assert "rna to protein: without standard deviations and intervals, as the values alone take 0.0" in caplog.text
+        assert "rna to protein: without standard deviations and intervals, since the values alone" in caplog.text
         assert len(layer_names(model.impute(modalities["rna"], intervals=True))) == 3
         assert len(layer_names(model.impute(modalities["rna"], features=["marker1"]))) == 3
 

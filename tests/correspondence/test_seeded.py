@@ -144,7 +144,7 @@ def test_unequal_proportions_of_types_do_not_mix_them(view_of):
     found = Seeded().infer(a, b, Correspondence.from_pairs(rows, columns, (a.n_cells, b.n_cells)))
     assert found.diagnostics["rigour"] < 1
     matrix = found.correspondence.matrix
-    best = found.correspondence.partner()
+    best = found.correspondence.best_partner()
     assert (of_b[best] == of_a).mean() > 0.95
     entries = matrix.tocoo()
     assert matrix.data[of_a[entries.row] == of_b[entries.col]].sum() > 0.8 * matrix.sum()

@@ -6,7 +6,7 @@ import pytest
 
 from jamie.core.data import Split
 from jamie.core.errors import DataError
-from jamie.core.scoring import ImputedPair
+from jamie.core.evaluation import ImputedPair
 from jamie.metrics import by_feature
 from jamie.metrics.evaluate import MethodResult, evaluate
 from jamie.metrics.interval_coverage import IntervalCoverage

@@ -8,7 +8,7 @@ from scipy import sparse
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.errors import DataError
-from jamie.core.scoring import MatchedPair
+from jamie.core.evaluation import MatchedPair
 from jamie.metrics.matching import Matching
 from jamie.metrics.matching_scores import score_matching
 

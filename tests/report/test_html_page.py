@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from jamie.core.context import Context
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
 from jamie.runs import layouts

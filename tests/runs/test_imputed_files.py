@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.core import imputed as core
+from jamie.core import imputation as core
 from jamie.core.context import Context
 from jamie.core.errors import MemoryLimitError, OutputError
-from jamie.core.imputed import Imputed, ImputedRows
+from jamie.core.imputation import LazyImputation, ImputedChunk
 from jamie.runs import imputed_files
 from jamie.runs.imputed_files import imputed_anndata, save_imputed
 
@@ -27,9 +27,9 @@ def imputed():
 
     def rows(some):
         distance = np.arange(N, dtype=np.float32)[some]
-        return ImputedRows(VALUES[0][some], {"sd": VALUES[1][some], "lower": VALUES[2][some]}, {"distance": distance})
+        return ImputedChunk(VALUES[0][some], {"sd": VALUES[1][some], "lower": VALUES[2][some]}, {"distance": distance})
 
-    return Imputed(obs, var, ("sd", "lower"), {"source": "rna", "target": "protein"}, rows)
+    return LazyImputation(obs, var, ("sd", "lower"), {"source": "rna", "target": "protein"}, rows)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_blocks_are_whole_chunks_and_cover_the_cells(imputed, small_blocks):
 
 
 def test_of_very_many_features_a_block_has_few_cells():
-    wide = Imputed(pd.DataFrame(index=range(100)), pd.DataFrame(index=range(2**20)), (), {}, None)
+    wide = LazyImputation(pd.DataFrame(index=range(100)), pd.DataFrame(index=range(2**20)), (), {}, None)
     assert wide.block_rows == 16
     assert wide.chunks == (16, 1024)
 

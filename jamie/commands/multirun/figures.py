@@ -101,9 +101,7 @@ def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Me
 def _grid(rows: Sequence[str], columns: Sequence[str]) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """Make panels by row and column, each with its name where there are several; a long single row is broken."""
     several = len(rows) > 1
-    titles = {
-        (row, column): "\n".join(filter(None, (row if several else "", column))) for row, column in product(rows, columns)
-    }
+    titles = {key: "\n".join(filter(None, key if several else key[1:])) for key in product(rows, columns)}
     width = len(columns) if several or len(columns) <= MAX_COLUMNS else math.ceil(len(columns) / 2)
     size = (2.2 + 3.2 * width, 0.4 + 2.8 * math.ceil(len(titles) / width))
     return panel_figure(titles, width, size, sharex=True, sharey="row" if several else "all")
@@ -146,7 +144,7 @@ def _draw_categories(
 def write_imputation_figures(
     folder: RunFolder, scores: pd.DataFrame, grid_keys: Sequence[str], level: float | None = None
 ) -> None:
-    """Write ``figures/imputation_<metric>`` for every metric; `level` is that of the intervals, if all runs share it."""
+    """Write ``figures/imputation_<metric>`` of every metric; `level` is that of the intervals, if all share it."""
     for metric, table in scores.groupby("metric", sort=False):
         name = f"imputation_{metric}".replace(" ", "_")  # a part of a metric stands after a space
         write_figure(folder, imputation_figure(table, grid_keys, level), name)

@@ -20,7 +20,7 @@ from jamie.commands.multirun.workers import RunTask
 from jamie.core.errors import OutputError
 from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, Sweep
-from jamie.spec.difference import changes
+from jamie.spec.difference import describe_changes
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ def open_sweep(planned: Sweep, out: str | Path | None, *, resume: bool, overwrit
 def record_sweep(folder: RunFolder, planned: Sweep, *, command: str = "run") -> Iterator[None]:
     """Write the spec of a sweep, and record in its manifest how it ended; `command` is how to go on after a stop."""
     try:
-        with folder.recording(name=planned.spec.name, sweep={"keys": list(planned.keys), "runs": len(planned.cells)}):
-            log.info("folder of the sweep: %s (%d runs)", folder.path, len(planned.cells))
+        with folder.recording(name=planned.spec.name, sweep={"keys": list(planned.keys), "runs": len(planned.runs)}):
+            log.info("folder of the sweep: %s (%d runs)", folder.path, len(planned.runs))
             folder.write_text(RESOLVED, planned.spec.to_yaml())
             yield
     except KeyboardInterrupt as stop:
@@ -94,9 +94,10 @@ def plan_runs(folder: Path, planned: Sweep, *, resume: bool, restart: bool = Fal
         Where a run that is there was made with another spec or other data.
     """
     plan = []
-    for name, cell in zip(_names(folder, planned), planned.cells, strict=True):
-        spec = replace(cell.spec, report=[])  # a page of each of many runs would be made for nobody
-        run = RunStatus(name, folder / name, cell.values, RunTask(name, str((folder / name).resolve()), spec.plain()))
+    for name, planned_run in zip(_names(folder, planned), planned.runs, strict=True):
+        spec = replace(planned_run.spec, report=[])  # a page of each of many runs would be made for nobody
+        task = RunTask(name, str((folder / name).resolve()), spec.to_plain())
+        run = RunStatus(name, folder / name, planned_run.values, task)
         plan.append(_resume(run, spec, restart=restart) if resume and run.folder.exists() else run)
     return plan
 
@@ -105,10 +106,10 @@ def _names(folder: Path, planned: Sweep) -> list[str]:
     """Name the runs by number and values; one that is there already keeps its number, which may have been another."""
     existing = {path.name.partition("-")[2]: path.name for path in sorted(folder.glob("[0-9]*")) if path.is_dir()}
     taken = {int(name.partition("-")[0]) for name in existing.values() if name.partition("-")[0].isdigit()}
-    free = (number for number in range(len(planned.cells) + len(taken)) if number not in taken)
+    free = (number for number in range(len(planned.runs) + len(taken)) if number not in taken)
     short, names = short_names(planned.keys), []
-    for cell in planned.cells:
-        slug = slug_of({short[key]: value for key, value in cell.values.items()})
+    for run in planned.runs:
+        slug = slug_of({short[key]: value for key, value in run.values.items()})
         names.append(existing.get(slug) or f"{next(free):03d}" + (f"-{slug}" if slug else ""))
     return names
 
@@ -148,7 +149,7 @@ def _require_same(run: RunStatus, spec: Spec, manifest: Mapping[str, Any]) -> No
     data: Mapping[str, str] = manifest.get("data", {})
     changed = [path for path in data if not Path(path).exists() or _hash(path) != data[path]]
     if resolved != spec.to_yaml():
-        problem = f"the spec is not the one that this run was made with{changes(resolved, spec)}"
+        problem = f"the spec is not the one that this run was made with{describe_changes(resolved, spec)}"
     elif changed:
         problem = f"the data are not those that this run was made with: {changed[0]}"
     else:

@@ -115,9 +115,9 @@ def write_results(folder: RunFolder, planned: Sweep, result: SweepResult) -> Non
     ]
     imputed = {} if result.imputed.scores.empty else result.imputed.tables
     write_tables(folder, {"sweep": result.records, "summary": result.summary, **imputed}, as_json=["summary"])
-    metrics = {ref.name: ref.cls for run in planned.cells for ref in run.spec.evaluate.metrics}
+    metrics = {ref.name: ref.cls for run in planned.runs for ref in run.spec.evaluate.metrics}
     write_metric_figures(folder, result.summary, result.grid_keys, metrics)
-    levels = {run.spec.evaluate.intervals.level for run in planned.cells}
+    levels = {run.spec.evaluate.intervals.level for run in planned.runs}
     write_imputation_figures(
         folder, result.imputed.scores, result.grid_keys, levels.pop() if len(levels) == 1 else None
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.threads import torch_threads_kept
+from jamie.core.resources import keep_torch_threads
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 
@@ -138,7 +138,7 @@ def _blockwise(queries: NDArray[np.float64], points: NDArray[np.float64], k: int
     return found
 
 
-@torch_threads_kept()
+@keep_torch_threads()
 def _descended(
     queries: NDArray[np.float64], points: NDArray[np.float64], k: int, metric: Metric, seed: int
 ) -> NDArray[np.int64]:

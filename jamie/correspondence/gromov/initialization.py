@@ -47,7 +47,7 @@ def scaled_distances(distance: Distance, view: View) -> NDArray[np.float64]:
 
 def one_to_one(known: Correspondence) -> Anchors:
     """Rows and columns of the known pairs in which each cell is the other's best partner."""
-    partner, back = known.partner(), known.T.partner()
+    partner, back = known.best_partner(), known.T.best_partner()
     rows = np.flatnonzero(partner >= 0)
     rows = rows[back[partner[rows]] == rows]
     return rows, partner[rows]

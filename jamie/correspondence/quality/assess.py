@@ -132,7 +132,7 @@ def assess_all(inference: Inference, dataset: Dataset, *, told: bool) -> dict[tu
         truth, known = dataset.truth.between(a, b), dataset.known.between(a, b)
         frames = [dataset.modalities[m].obs for m in (a, b)]
         if told:
-            rows, columns = known.partner() < 0, known.T.partner() < 0
+            rows, columns = known.best_partner() < 0, known.T.best_partner() < 0
             correspondence, truth = correspondence.subset(rows, columns), truth.subset(rows, columns)
             frames = [frames[0][rows], frames[1][columns]]
         label = next((c for c in dataset.labels if all(c in obs and obs[c].notna().all() for obs in frames)), None)

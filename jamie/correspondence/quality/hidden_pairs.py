@@ -99,23 +99,23 @@ def check(
     -------
     Trust, or None where there are fewer than five certain known pairs, or too few to hide some.
     """
-    rows, columns = known.certain().pairs()
+    rows, columns = known.one_to_one().pairs()
     shape: tuple[int, int] = found.shape
     if fraction == 0 or len(rows) < FEWEST:
         return None
     if not inferer.uses_known:
         return Trust.of(partner_ranks(found.matrix, rows, columns), shape)
     a, b, known = _sampled(a, b, known, context)
-    rows, columns = known.certain().pairs()
+    rows, columns = known.one_to_one().pairs()
     ranks = []
     for number, hidden in enumerate(_parts(len(rows), fraction, context)):
         told = known.keep(_kept(known, rows[hidden], columns[hidden]))
         try:
-            guess = inferer.infer(a, b, told, context.at(f"{context.stage}/check {number}")).correspondence
+            guess = inferer.infer(a, b, told, context.for_stage(f"{context.stage}/check {number}")).correspondence
         except DataError as error:
             log.info("%s: the %d known pairs are too few to hide some (%s)", context.stage, len(rows), error.problem)
             return None
-        free_a, free_b = (np.flatnonzero(side.partner() < 0) for side in (told, told.T))
+        free_a, free_b = (np.flatnonzero(side.best_partner() < 0) for side in (told, told.T))
         matrix, shape = guess.subset(free_a, free_b).matrix, (len(free_a), len(free_b))
         at = np.searchsorted(free_a, rows[hidden]), np.searchsorted(free_b, columns[hidden])
         ranks.append(partner_ranks(matrix, *at))
@@ -128,8 +128,8 @@ def _sampled(a: View, b: View, known: Correspondence, context: Context) -> tuple
     share = MOST_CELLS / max(a.n_cells, b.n_cells)
     if share >= 1:
         return a, b, known
-    generator = context.at(f"{context.stage}/check sample").generator()
-    rows, columns = known.certain().pairs()
+    generator = context.for_stage(f"{context.stage}/check sample").generator()
+    rows, columns = known.one_to_one().pairs()
     drawn_a, drawn_b, drawn_pairs = (generator.random(n) < share for n in (a.n_cells, b.n_cells, len(rows)))
     drawn_a[rows] = drawn_b[columns] = drawn_pairs
     index_a, index_b = np.flatnonzero(drawn_a), np.flatnonzero(drawn_b)
@@ -139,7 +139,7 @@ def _sampled(a: View, b: View, known: Correspondence, context: Context) -> tuple
 
 def _parts(n: int, fraction: float, context: Context) -> Iterator[NDArray[np.int64]]:
     """Yield disjoint parts of n pairs in random order, until they hold enough or all."""
-    order = context.at(f"{context.stage}/check").generator().permutation(n)
+    order = context.for_stage(f"{context.stage}/check").generator().permutation(n)
     size = max(round(fraction * n), 1)
     for start in range(0, min(n, max(ENOUGH, size)), size):
         yield order[start : start + size]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.data import Dataset, ModalityData
-from jamie.core.values import percent
+from jamie.core.matrix import format_percent
 
 SAMPLE_COLUMNS = ("sample", "sample_id", "batch", "donor", "donor_id", "patient", "orig.ident", "individual")
 MOST_GROUPS = 50
@@ -71,7 +71,7 @@ class PairColumn:
         random = [cramers_v(one, generator.permutation(other)) for _ in range(PERMUTATIONS)]
         if observed > (limit := float(np.quantile(random, PERMUTED_QUANTILE))) or limit > TELLING:
             return ""
-        agree = percent(int((a == b)[told].sum()), int(told.sum()))
+        agree = format_percent(int((a == b)[told].sum()), int(told.sum()))
         return f"the {self.name} of partners agrees in {agree}, as in random pairs"
 
 

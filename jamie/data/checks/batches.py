@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
-from jamie.core.values import percent
+from jamie.core.matrix import format_percent
+from jamie.core.suggest import suggest_names
 
 MANY = 50  # batches beyond which the column rather tells cells apart
 
@@ -45,7 +45,7 @@ def require_batches(column: str | None, modalities: Mapping[str, ModalityData], 
         if n_missing:
             raise DataError(
                 f"expected a batch for every cell, found {n_missing} cells of modality '{name}' "
-                f"({percent(n_missing, modality.n_cells)}) without one in obs '{column}'",
+                f"({format_percent(n_missing, modality.n_cells)}) without one in obs '{column}'",
                 where=where,
                 fix="fill the gaps, perhaps with a value of their own such as 'unknown', or remove these cells",
             )
@@ -56,7 +56,7 @@ def _where_else(column: str, lacking: ModalityData, modalities: Mapping[str, Mod
     """Say which other modality has the column, or which columns there are."""
     carriers = [name for name, modality in modalities.items() if column in modality.obs]
     if not carriers:
-        return choose_from(column, lacking.obs.columns)
+        return suggest_names(column, lacking.obs.columns)
     return f"{', '.join(carriers)} has it: put it into obs of '{lacking.name}' too, or into the MuData's own obs"
 
 

@@ -15,7 +15,7 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
 from jamie.core.labels import is_continuous
-from jamie.core.values import percent
+from jamie.core.matrix import format_percent
 
 AGREEING = 0.5  # of the matched cells; below this, a column hardly means the same in both modalities
 SHOWN = 3
@@ -153,8 +153,9 @@ def _judge_agreement(
     named = apart.head(SHOWN).reset_index(name="cells").itertuples(index=False)
     shown = ", ".join(f"'{x}' in {a} is '{y}' in {b} ({n} cells)" for x, y, n in named)
     problem = (
-        f"of {len(both)} matched cells only {percent(same.sum(), len(both))} carry the same '{one.column}' in {a} and "
-        f"in {b} ({percent(_by_chance(both), 1)} would by chance): {shown}{', ...' if len(apart) > SHOWN else ''}"
+        f"of {len(both)} matched cells only {format_percent(same.sum(), len(both))} carry the same '{one.column}' in "
+        f"{a} and in {b} ({format_percent(_by_chance(both), 1)} would by chance): {shown}"
+        f"{', ...' if len(apart) > SHOWN else ''}"
     )
     if one.strict or same.mean() < AGREEING:
         fix = "give both modalities the same column, or rename the values of one so that equal names mean the same"

@@ -13,8 +13,8 @@ from scipy import sparse
 
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
-from jamie.core.values import not_finite, percent, row_blocks
+from jamie.core.matrix import find_non_finite, format_percent, row_chunks
+from jamie.core.suggest import suggest_names
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -36,7 +36,7 @@ def require_finite(
     DataError
         With how many there are, and the first one's cell and feature.
     """
-    found = not_finite(block.X, nan_allowed=nan_allowed)
+    found = find_non_finite(block.X, nan_allowed=nan_allowed)
     if found is None:
         return
     first = f"the first is cell '{cells[found.row]}', feature '{block.features[found.column]}'"
@@ -51,8 +51,8 @@ def require_finite(
     if found.count == size:
         advice = "choose another layer or obsm, or leave this modality out: name only those you want under modalities"
     raise DataError(
-        f"expected finite values, found {found.count} ({percent(found.count, size)}) that are NaN or infinite in "
-        f"{block.origin}; {first}",
+        f"expected finite values, found {found.count} ({format_percent(found.count, size)}) that are NaN or infinite "
+        f"in {block.origin}; {first}",
         where=where,
         fix=fix or advice,
     )
@@ -77,7 +77,7 @@ def largest_count(X: Matrix) -> int:
     """Return the largest value; 0 where any is negative or not whole, which the first block of rows mostly tells."""
     values: Any = X.data if sparse.issparse(X) else X
     largest = 0.0
-    for rows in row_blocks(len(values), 1 if values.ndim == 1 else values.shape[1]):
+    for rows in row_chunks(len(values), 1 if values.ndim == 1 else values.shape[1]):
         present = values[rows][~np.isnan(values[rows])]
         if (present < 0).any() or (present != np.floor(present)).any():
             return 0
@@ -178,7 +178,7 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
             raise DataError(
                 f"expected modality '{name}' in the data, found no such modality",
                 where=where,
-                fix=choose_from(name, mdata.mod),
+                fix=suggest_names(name, mdata.mod),
             )
         if "/" in name:
             raise DataError(
@@ -204,5 +204,5 @@ def require_labels(labels: Iterable[str], obs: Mapping[str, pd.DataFrame], where
             raise DataError(
                 f"expected a column '{label}' in obs, found it in no modality",
                 where=where,
-                fix=choose_from(label, columns),
+                fix=suggest_names(label, columns),
             )

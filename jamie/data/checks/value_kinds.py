@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jamie.core.data import Matrix
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
 
 Kind: TypeAlias = Literal["counts", "fractions", "normalised", "logarithms", "scaled", "log-ratios", "signed"]
 
@@ -33,7 +33,7 @@ _EQUAL_SUMS = 1e-3  # relative difference of sums that are one but for rounding
 
 def kind_of(X: Matrix) -> Kind:
     """Tell what values (n, p) look like, by at most 200 cells."""
-    rows = dense(X[np.unique(np.linspace(0, X.shape[0] - 1, _MOST_ROWS).astype(int))]).astype(np.float64)
+    rows = to_dense(X[np.unique(np.linspace(0, X.shape[0] - 1, _MOST_ROWS).astype(int))]).astype(np.float64)
     rows = np.nan_to_num(rows, posinf=0, neginf=0)
     if (rows < 0).any():
         return _kind_of_signed(rows)

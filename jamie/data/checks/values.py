@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jamie.core.data import Block, Matrix, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import dense, percent, stored_position, stored_values
+from jamie.core.matrix import format_percent, stored_position, stored_values, to_dense
 from jamie.data.checks.support import layers_of_counts
 from jamie.data.checks.value_kinds import SAYS, kind_of
 
@@ -65,9 +65,9 @@ def judge_values(
 def _takes_counts(steps: Sequence[type[Preprocessor]]) -> str | None:
     """Name of the preprocessor of counts that reads the values as they are."""
     for step in steps:
-        if step.takes_counts:
+        if step.expects_counts:
             return step.name
-        if not (step.keeps_values or step.accepts_nan):
+        if not (step.selects_features or step.accepts_nan):
             return None
     return None
 
@@ -83,7 +83,7 @@ def _require_counts(
         first = int(np.argmax(negative))
         row, column = stored_position(block.X, first)
         found = (
-            f"{n_negative} negative value{'s' * (n_negative > 1)} ({percent(n_negative, size)}); the first is "
+            f"{n_negative} negative value{'s' * (n_negative > 1)} ({format_percent(n_negative, size)}); the first is "
             f"{values[first]:.4g} in cell '{cells[row]}', feature '{block.features[column]}'"
         )
         fix = "a count cannot be negative: correct these values, or leave those cells out"
@@ -134,7 +134,7 @@ def _refuse_wild(block: Block, cells: pd.Index, where: str, key: str) -> None:
     if not wild:
         return
     row, column = wild[0]
-    value = dense(block.X[[row]])[0, column]
+    value = to_dense(block.X[[row]])[0, column]
     raise DataError(
         f"expected values of one scale in {block.origin}, found {len(wild)} beyond {WILD:,.0f} times nearly all "
         f"others: {value:.4g} in cell '{cells[row]}', feature '{block.features[column]}'",
@@ -154,7 +154,7 @@ def _nearly_largest(values: NDArray[np.float32]) -> float:
 def _is_wild(X: Matrix, at: tuple[int, int]) -> bool:
     """Whether a value is far beyond the other values of its feature, which may have a scale of its own."""
     row, column = at
-    own = np.abs(dense(X[:, [column]]).ravel())
+    own = np.abs(to_dense(X[:, [column]]).ravel())
     value, others = own[row], np.delete(own, row)
     others = others[others > 0]  # NaN is not
     return len(others) < 3 or bool(value > WILD * np.median(others))
@@ -186,7 +186,7 @@ def _same_rows(a: ModalityData, b: ModalityData) -> tuple[NDArray[np.float32], N
         return None
     column = b.input.features.get_indexer(a.input.features)
     column = np.arange(len(column)) if (column < 0).any() else column
-    return dense(a.input.X[both]), dense(b.input.X[row[both]])[:, column]
+    return to_dense(a.input.X[both]), to_dense(b.input.X[row[both]])[:, column]
 
 
 def _is_transform(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.storage.files import reading, understood
 from jamie.data.storage.formats import MATRIX_MARKET, TENX, advice, genomes
 from jamie.data.storage.matrices import open_text, read_matrix
@@ -90,7 +90,7 @@ def _require_genome(genome: str, known: Sequence[str], path: Path) -> None:
         raise DataError(
             f"expected the genome '{genome}', found {', '.join(known) or 'none named'}",
             where=str(path),
-            fix=choose_from(genome, known) if known else "leave `genome` out",
+            fix=suggest_names(genome, known) if known else "leave `genome` out",
         )
 
 

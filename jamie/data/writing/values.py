@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from jamie.core.values import without_mask
+from jamie.core.matrix import masked_to_nan
 from jamie.data.writing.trial import can_be_written
 
 _NO_TEXT = (
@@ -99,7 +99,7 @@ def written_labels(labels: pd.Index) -> pd.Index:
 
 def written_element(value: Any) -> WrittenForm:
     """Bring a value that is no table and no mapping to a form that can be written."""
-    value = without_mask(value)
+    value = masked_to_nan(value)
     for form in _forms(value):
         if can_be_written(form):
             return WrittenForm(form)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.core.stack import layer_names
-from jamie.core.values import without_mask
+from jamie.core.compat import layer_names
+from jamie.core.matrix import masked_to_nan
 from jamie.data.writing.names import written_names
 from jamie.data.writing.values import WrittenForm, written_column, written_element, written_labels
 
@@ -84,7 +84,7 @@ def writable_copy(adata: AnnData, place: str, told: Adjustments) -> AnnData:
     raw = adata.raw
     layers = {name: adata.layers[name] for name in layer_names(adata)}
     copy = AnnData(
-        X=without_mask(adata.X),
+        X=masked_to_nan(adata.X),
         obs=writable_frame(adata.obs, f"{place}, obs", told),
         var=writable_frame(adata.var, f"{place}, var", told),
         uns=writable_mapping(adata.uns, f"{place}, uns", told),

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from jamie.commands.ending import PAGE as REPORT
-from jamie.core.scoring import OURS
+from jamie.core.evaluation import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.files import Record, RunFiles
@@ -21,7 +21,7 @@ from jamie.report.html.guide import guides
 from jamie.report.html.page import write_page
 from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import Fact, facts
-from jamie.report.tables import SCOPES as TITLES
+from jamie.report.tables import SCOPE_TITLES
 
 PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
@@ -99,9 +99,9 @@ def _features(runs: Mapping[str, RunFiles]) -> pd.DataFrame:
     """Scores of features of all runs, with a method of each run as one method."""
     tables = {name: run.features for name, run in runs.items() if not run.features.empty}
     if sum(table["method"].nunique() for table in tables.values()) > MOST_SERIES:
-        tables = {name: table[table["method"] == OURS] for name, table in tables.items()}
+        tables = {name: table[table["method"] == MODEL_NAME] for name, table in tables.items()}
     named = [
-        table.assign(method=name if set(table["method"]) == {OURS} else name + " · " + table["method"])
+        table.assign(method=name if set(table["method"]) == {MODEL_NAME} else name + " · " + table["method"])
         for name, table in tables.items()
     ]
     return pd.concat(named, ignore_index=True) if named else pd.DataFrame()
@@ -117,7 +117,7 @@ def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     ranks = {scope: rank for rank, scope in enumerate(PREFERRED)}
     for (scope, ends, run, method), values in sorted(found.items(), key=lambda one: ranks.get(one[0][0], len(ranks))):
         if len(values) == 2:
-            place = f"{' and '.join(ends)}, {TITLES.get(scope, scope)}"
+            place = f"{' and '.join(ends)}, {SCOPE_TITLES.get(scope, scope)}"
             yield {"place": place, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
 
 

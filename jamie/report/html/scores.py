@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from jamie.core.scoring import OURS
+from jamie.core.evaluation import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.chance import chance_of
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import SCOPES, guide_of
-from jamie.report.tables import BEST, Block, comparison_table, number
-from jamie.report.tables import SCOPES as TITLES
+from jamie.report.metric_tables import metric_tables
+from jamie.report.tables import BEST, SCOPE_TITLES, ConsoleTable, number
 
 NOT_FIRST = ("interval_coverage", "interval_width", "matching")  # read beside others, not by themselves
 MOST_TILES = 4
@@ -73,7 +73,7 @@ class ScopeTables:
 
     title: str
     explanation: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[ConsoleTable, ...]
 
 
 def headlines(records: Iterable[Record]) -> list[Record]:
@@ -83,7 +83,7 @@ def headlines(records: Iterable[Record]) -> list[Record]:
 
 def main_scope(records: Sequence[Record], metric: str) -> str:
     """Return the most honest scope in which the model has a value of a metric; empty where it has none."""
-    there = {one["scope"] for one in records if one["metric"] == metric and one["method"] == OURS}
+    there = {one["scope"] for one in records if one["metric"] == metric and one["method"] == MODEL_NAME}
     return next((scope for scope in PREFERRED if scope in there), "")
 
 
@@ -104,7 +104,7 @@ def tiles(run: RunFiles, share: Callable[[Record], float | None] = lambda record
         Gives the share of the commonest label among the cells of a record, which is chance for label transfer.
     """
     records = headlines(run.metrics)
-    metrics = dict.fromkeys(one["metric"] for one in records if one["method"] == OURS)
+    metrics = dict.fromkeys(one["metric"] for one in records if one["method"] == MODEL_NAME)
     ordered = sorted(metrics, key=lambda metric: metric in NOT_FIRST)
     if not run.stopped_early:
         ordered = [metric for metric in ordered if metric not in NOT_FIRST]
@@ -113,7 +113,7 @@ def tiles(run: RunFiles, share: Callable[[Record], float | None] = lambda record
 
 
 def _tile(records: Sequence[Record], told: set[str], share: Callable[[Record], float | None]) -> Tile:
-    ours = [one for one in records if one["method"] == OURS]
+    ours = [one for one in records if one["method"] == MODEL_NAME]
     directed = len({frozenset((one["source"], one["target"])) for one in ours}) < len(ours)
     first = ours[0]
     guide = guide_of(first["metric"])
@@ -123,7 +123,7 @@ def _tile(records: Sequence[Record], told: set[str], share: Callable[[Record], f
         title=guide.title,
         reading=guide.reading.partition(". ")[0].removesuffix("."),
         arrow="higher is better" if first["higher_is_better"] else "lower is better",
-        scope=TITLES[first["scope"]] + counted,
+        scope=SCOPE_TITLES[first["scope"]] + counted,
         lines=tuple(_line(one, directed, best_other(one, records, told), share(one)) for one in ours),
     )
 
@@ -145,7 +145,7 @@ def best_other(ours: Record, records: Sequence[Record], told: set[str]) -> Recor
         one
         for one in records
         if (one["source"], one["target"]) == (ours["source"], ours["target"])
-        and one["method"] != OURS
+        and one["method"] != MODEL_NAME
         and one["method"] not in told
     ]
     if not others:
@@ -158,10 +158,10 @@ def score_tables(records: Sequence[Record]) -> list[ScopeTables]:
     found = []
     for scope in dict.fromkeys((*PREFERRED, *(one["scope"] for one in records))):
         chosen = [one for one in records if one["scope"] == scope]
-        blocks = comparison_table(chosen, width=NO_LIMIT)
+        blocks = metric_tables(chosen, width=NO_LIMIT)
         if blocks:
             explanation = SCOPES.get(scope, "")
-            found.append(ScopeTables(TITLES.get(scope, scope), explanation, tuple(blocks)))
+            found.append(ScopeTables(SCOPE_TITLES.get(scope, scope), explanation, tuple(blocks)))
     return found
 
 

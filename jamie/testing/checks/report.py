@@ -16,7 +16,7 @@ import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Report
 from jamie.data.assemble import mudata_conventions
 from jamie.runs.directory import MANIFEST, RunFolder, file_hash

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-
-from jamie.builtins import load_registry
 from jamie.commands.multirun.growth_figures import growth_figure, write_growth_figures
 from jamie.commands.multirun.metric_figures import axis_label, metric_figure
+
+from jamie.builtins import load_registry
 from jamie.commands.multirun.plots import numeric_key, styles_of
 from jamie.runs.directory import RunFolder
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-
-from jamie.commands.multirun.costs import bench_blocks, cost_table, median_table
 from jamie.commands.multirun.growth import growth_blocks, growth_table, quality_table, slope, undone_block
 from jamie.commands.multirun.growth_figures import growth_figure
+
+from jamie.commands.multirun.costs import bench_blocks, cost_table, median_table
 
 INFER, SIZE = "correspondence.infer", "data.n_cells"
 KEYS = [INFER, SIZE]

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from jamie.commands.multirun.imputation_figures import imputation_figure, write_imputations
 
 from jamie.commands.multirun.imputation import Imputations, imputations, score_table, win_table
-from jamie.commands.multirun.imputation_figures import imputation_figure, write_imputations
 from jamie.commands.multirun.tables import record_table, summary_table
 from jamie.console.errors import print_blocks
 from jamie.runs.directory import RunFolder

@@ -16,7 +16,7 @@ _CHUNK = 1024  # cells, and features, that lie together in a file
 
 
 @dataclass(frozen=True)
-class ImputedRows:
+class ImputedChunk:
     """Imputed values of some cells.
 
     Parameters
@@ -33,7 +33,7 @@ class ImputedRows:
     layers: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     obs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
-    def without(self, cells: NDArray[np.bool_]) -> ImputedRows:
+    def without(self, cells: NDArray[np.bool_]) -> ImputedChunk:
         """Return the same with NaN for some cells (k,), from which nothing can be imputed."""
 
         def unknown(values: NDArray[Any]) -> NDArray[Any]:
@@ -41,11 +41,11 @@ class ImputedRows:
             return np.where(where, np.float32(np.nan), values)
 
         layers, obs = ({k: unknown(v) for k, v in given.items()} for given in (self.layers, self.obs))
-        return ImputedRows(unknown(self.X), layers, obs)
+        return ImputedChunk(unknown(self.X), layers, obs)
 
 
 @dataclass(frozen=True)
-class Imputed:
+class LazyImputation:
     """Imputed values that are computed when they are asked for.
 
     Parameters
@@ -66,7 +66,7 @@ class Imputed:
     var: pd.DataFrame
     layers: tuple[str, ...]
     provenance: Mapping[str, Any]
-    rows: Callable[[slice], ImputedRows]
+    rows: Callable[[slice], ImputedChunk]
 
     @property
     def shape(self) -> tuple[int, int]:

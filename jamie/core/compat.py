@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def pull_on_update(value: bool | None) -> bool | None:
+def set_pull_on_update(value: bool | None) -> bool | None:
     """Set whether mudata copies obs columns between it and its modalities, and return what was set before."""
     import mudata
 

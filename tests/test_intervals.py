@@ -1,4 +1,4 @@
-"""Intervals in a run: calibrated on cells set aside, scored beside a method that gets them in the same way."""
+"""Intervals in a run: calibrated on calibration cells, and scored together with those of a method."""
 
 import json
 
@@ -8,8 +8,8 @@ from anndata import read_h5ad
 
 import jamie
 from jamie.commands.evaluate import evaluate_run
+from jamie.core.compat import layer_names
 from jamie.core.errors import SpecError
-from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_pairs import SimulatePairs
 
@@ -34,7 +34,7 @@ SPEC = {
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trust")
+    folder = tmp_path_factory.mktemp("intervals")
     cells = SimulatePairs(n_cells=300, n_features=(12, 9), modalities=("rna", "adt"), overlap=1.0).read()
     with mudata_conventions():
         cells.write_h5mu(folder / "cells.h5mu")
@@ -76,17 +76,20 @@ def test_layers_agree_with_what_the_saved_model_imputes(result):
     assert np.sqrt((written.layers["sd"][held_out] ** 2).mean()) == pytest.approx(error, rel=0.15)
 
 
-def test_cells_of_another_kind_are_far_and_said_to_be(result, caplog):
+def test_out_of_distribution_cells_have_high_novelty_and_a_warning(result, caplog):
     loaded = jamie.load(result.folder)
     adata = result.mdata["rna"]
     held_out = adata[adata.obs["jamie_split"] == "held_out"]
-    assert 0.3 < loaded.impute(held_out, source="rna", to="adt").obs["jamie_distance"].mean() < 0.7
-    assert not [r for r in caplog.records if "further from the training cells" in r.getMessage()]
+    assert 0.3 < loaded.impute(held_out, source="rna", to="adt").obs["jamie_novelty"].mean() < 0.7
+    assert not [r for r in caplog.records if "out-of-distribution" in r.getMessage()]
     other = held_out.copy()
     other.X = other.X[:, ::-1] + 3 * adata.X.std(axis=0)
     far = loaded.impute(other, source="rna", to="adt")
-    assert (far.obs["jamie_distance"] >= 0.99).mean() > 0.5
-    assert "cells are further from the training cells than nearly all cells like those" in caplog.text
+    assert (far.obs["jamie_novelty"] >= 0.99).mean() > 0.5
+    assert (
+        "cells are out-of-distribution: further from the training cells than nearly all held-out training cells"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,4 +109,4 @@ def test_without_calibration_cells_there_are_no_intervals(result):
     imputed = model.impute(result.mdata, source="rna", to="adt")
     assert not imputed.layers
     assert "imputability" not in imputed.var
-    assert "jamie_distance" in imputed.obs
+    assert "jamie_novelty" in imputed.obs

@@ -2,21 +2,21 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jamie.core import values
-from jamie.core.values import (
-    NotFinite,
+from jamie.core import matrix
+from jamie.core.matrix import (
+    NonFiniteValues,
     column_means,
     column_variances,
-    not_finite,
-    percent,
-    row_blocks,
+    find_non_finite,
+    format_percent,
+    row_chunks,
     stored_position,
 )
 
 
 @pytest.fixture(params=[2**21, 3])
 def block_values(request, monkeypatch):
-    monkeypatch.setattr(values, "_BLOCK_VALUES", request.param)
+    monkeypatch.setattr(matrix, "_BLOCK_VALUES", request.param)
 
 
 def with_gaps():
@@ -29,15 +29,15 @@ def with_gaps():
 @pytest.mark.parametrize("as_matrix", [np.asarray, np.asfortranarray, sparse.csr_array])
 def test_values_that_are_not_finite_are_counted_and_the_first_is_placed(as_matrix):
     X = as_matrix(with_gaps())
-    assert not_finite(X) == NotFinite(3, 2, 3)
-    assert not_finite(X, nan_allowed=True) == NotFinite(2, 4, 1)
-    assert not_finite(as_matrix(np.nan_to_num(with_gaps(), posinf=1, neginf=1))) is None
+    assert find_non_finite(X) == NonFiniteValues(3, 2, 3)
+    assert find_non_finite(X, nan_allowed=True) == NonFiniteValues(2, 4, 1)
+    assert find_non_finite(as_matrix(np.nan_to_num(with_gaps(), posinf=1, neginf=1))) is None
 
 
 @pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_array])
 def test_a_matrix_without_values_has_none_that_are_not_finite(as_matrix):
-    assert not_finite(as_matrix(np.zeros((3, 0), np.float32))) is None
-    assert not_finite(as_matrix(np.zeros((0, 3), np.float32))) is None
+    assert find_non_finite(as_matrix(np.zeros((3, 0), np.float32))) is None
+    assert find_non_finite(as_matrix(np.zeros((0, 3), np.float32))) is None
 
 
 def test_position_of_a_stored_entry_skips_empty_rows():
@@ -49,7 +49,7 @@ def test_position_of_a_stored_entry_skips_empty_rows():
 @pytest.mark.usefixtures("block_values")
 @pytest.mark.parametrize("width", [0, 1, 2, 5])
 def test_row_blocks_cover_every_row_once(width):
-    assert np.concatenate([np.arange(10)[rows] for rows in row_blocks(10, width)]).tolist() == list(range(10))
+    assert np.concatenate([np.arange(10)[rows] for rows in row_chunks(10, width)]).tolist() == list(range(10))
 
 
 @pytest.mark.usefixtures("block_values")
@@ -64,11 +64,11 @@ def test_column_means_leave_out_what_is_missing_and_are_0_where_all_is(as_matrix
     ("part", "text"), [(360, "100 %"), (359, "100 %"), (90, "25 %"), (30, "8.3 %"), (1, "0.28 %"), (0, "0 %")]
 )
 def test_percentages_are_never_exponential(part, text):
-    assert percent(part, 360) == text
+    assert format_percent(part, 360) == text
 
 
 def test_a_percentage_too_small_to_write_is_not_0():
-    assert percent(1, 1e6) == "less than 0.01 %"
+    assert format_percent(1, 1e6) == "less than 0.01 %"
 
 
 @pytest.mark.usefixtures("block_values")

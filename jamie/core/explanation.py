@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Floats = NDArray[np.float32]
-STAGE = "explain"  # under which explainers tell of their progress
+EXPLAIN_STAGE = "explain"  # under which explainers tell of their progress
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
-from jamie.training import trust
-from jamie.training.trust import calibrate_direction
+from jamie.training import uncertainty
+from jamie.training.uncertainty import calibrate_direction
 from jamie.trust.calibrate import calibrate
 
 N = 60
@@ -35,15 +35,15 @@ def cells():
 
 
 def test_a_cell_is_predicted_by_the_members_fitted_without_it(cells):
-    left_out = [np.arange(0, 20), np.arange(10, 30)]
-    asked = []
+    held_out = [np.arange(0, 20), np.arange(10, 30)]
+    calls = []
 
     def predict(member, rows):
-        asked.append((member, sorted(rows.tolist())))
+        calls.append((member, sorted(rows.tolist())))
         return 3 * cells.scores["a"][rows] + member
 
-    found = calibrate_direction(cells, ("a", "b"), left_out, predict, 0.9)
-    assert asked == [(0, list(range(20))), (1, list(range(10, 30)))]
+    found = calibrate_direction(cells, ("a", "b"), held_out, predict, 0.9)
+    assert calls == [(0, list(range(20))), (1, list(range(10, 30)))]
     shift = np.repeat([0, 0.5, 1], 10)[:, None]  # the mean of two members where both do without a cell
     expected = calibrate(3 * cells.scores["a"][:30] + shift, cells.dataset.modalities["b"].target.X[::-1][:30])
     for name, values in expected.state().items():
@@ -51,8 +51,8 @@ def test_a_cell_is_predicted_by_the_members_fitted_without_it(cells):
 
 
 def test_very_many_cells_are_thinned_evenly(cells, monkeypatch):
-    monkeypatch.setattr(trust, "MOST_VALUES", 1)
-    monkeypatch.setattr(trust, "FEWEST", 20)
+    monkeypatch.setattr(uncertainty, "MAX_VALUES", 1)
+    monkeypatch.setattr(uncertainty, "MAX_CELLS", 20)
     found = calibrate_direction(cells, ("a", "b"), [np.arange(N)], lambda member, rows: cells.scores["a"][rows], 0.9)
     assert found.n.tolist() == [20, 20, 20]
 
@@ -63,4 +63,4 @@ def test_too_few_cells_give_no_intervals_and_say_so(cells, caplog):
             cells, ("b", "a"), [np.arange(8)], lambda member, rows: cells.scores["b"][rows], 0.9
         )
     assert found is None
-    assert "b to a: 8 matched cells set aside are too few for intervals that hold 90 %" in caplog.text
+    assert "b to a: 8 matched calibration cells are too few for intervals with a coverage of 90 %" in caplog.text

@@ -1,4 +1,4 @@
-"""Time and memory of a piece of work."""
+"""Time and memory that work takes, and the threads that it may use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Usage:
+class ResourceUsage:
     """What a piece of work took.
 
     Parameters
@@ -28,11 +28,11 @@ class Usage:
     peak_memory_mib: float
 
 
-class Meter:
+class ResourceMeter:
     """Filled in when the work ends."""
 
     def __init__(self) -> None:
-        self.usage = Usage(0.0, 0.0)
+        self.usage = ResourceUsage(0.0, 0.0)
         self.highest = 0.0
 
     def peak_so_far(self) -> float:
@@ -41,13 +41,13 @@ class Meter:
         return self.highest
 
 
-_running: list[Meter] = []
+_running: list[ResourceMeter] = []
 
 
 @contextmanager
-def metered() -> Iterator[Meter]:
+def measure_resources() -> Iterator[ResourceMeter]:
     """Measure the work done in the context; work inside it may be measured as well."""
-    meter = Meter()
+    meter = ResourceMeter()
     _note_peak()
     _running.append(meter)
     _forget_peak()
@@ -57,7 +57,7 @@ def metered() -> Iterator[Meter]:
     finally:
         _note_peak()
         _running.remove(meter)
-        meter.usage = Usage(round(time.monotonic() - started, 3), meter.highest)
+        meter.usage = ResourceUsage(round(time.monotonic() - started, 3), meter.highest)
 
 
 def _note_peak() -> None:
@@ -83,3 +83,19 @@ def _forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
+
+
+@contextmanager
+def keep_torch_threads() -> Iterator[None]:
+    """Leave torch the number of threads that it has.
+
+    The first parallel function that numba compiled (of pynndescent, of umap) sets the number for all of OpenMP,
+    whatever ``OMP_NUM_THREADS`` says, and training after it waits for threads that other processes keep busy.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

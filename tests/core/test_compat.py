@@ -1,7 +1,7 @@
 import numpy as np
 from anndata import AnnData
 
-from jamie.core.stack import layer_names, pull_on_update
+from jamie.core.compat import layer_names, set_pull_on_update
 
 
 def test_names_of_layers_are_without_x():
@@ -12,7 +12,7 @@ def test_names_of_layers_are_without_x():
 
 
 def test_an_option_of_mudata_is_put_back_with_what_setting_it_returned():
-    before = pull_on_update(True)
-    assert pull_on_update(False) is True
-    assert pull_on_update(before) is False
-    assert pull_on_update(before) is before
+    before = set_pull_on_update(True)
+    assert set_pull_on_update(False) is True
+    assert set_pull_on_update(before) is False
+    assert set_pull_on_update(before) is before

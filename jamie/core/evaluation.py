@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-OURS = "jamie"  # the name of the model among the methods
+MODEL_NAME = "jamie"  # the name of the model among the methods
 
 Labels = NDArray[np.object_]
 

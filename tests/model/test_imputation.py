@@ -6,11 +6,12 @@ from anndata import AnnData
 from mudata import MuData
 
 import jamie
-from jamie.core import imputed as core
+from jamie.core import imputation as core
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.model.imputing import choose_direction, imputed_query, modalities_that_fit
+from jamie.model.direction import choose_direction, compatible_modalities
+from jamie.model.imputation import impute_query
 from jamie.model.query import Query
 
 GENERATOR = np.random.default_rng(0)
@@ -55,7 +56,7 @@ def test_blocks_and_chosen_features_give_the_values_of_the_whole(model, mdata, m
 
 def test_only_the_chosen_features_are_brought_back_to_units(model, mdata):
     query = Query(model.model, "rna", mdata["rna"], Context())
-    imputed = imputed_query(query, "adt", ["adt5"])
+    imputed = impute_query(query, "adt", ["adt5"])
     assert imputed.rows(slice(3, 9)).X.shape == (6, 1)
     inverse = model.model.modalities["adt"].target_chain.inverse(np.array([5]))
     assert inverse.narrow[1].components.shape == (2, 1)  # the noise-free cells span two dimensions
@@ -124,6 +125,6 @@ class TestDirection:
             choose_direction(model.model, present, None, None)
 
     def test_a_modality_is_known_by_its_features(self, model, mdata):
-        assert modalities_that_fit(model.model, mdata["adt"], 0.2) == ["adt"]
-        assert modalities_that_fit(model.model, mdata["adt"][:, :5], 0.2) == []
+        assert compatible_modalities(model.model, mdata["adt"], 0.2) == ["adt"]
+        assert compatible_modalities(model.model, mdata["adt"][:, :5], 0.2) == []
         np.testing.assert_array_equal(model.impute(mdata["adt"]).X, model.impute(mdata, "adt", "rna").X)

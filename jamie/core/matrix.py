@@ -15,13 +15,13 @@ from jamie.core.data import Matrix
 _BLOCK_VALUES = 2**21
 
 
-def dense(X: Matrix) -> NDArray[np.float32]:
+def to_dense(X: Matrix) -> NDArray[np.float32]:
     """Return a matrix as an array in single precision."""
     values: Any = X
     return np.asarray(values.toarray() if sparse.issparse(X) else values, dtype=np.float32)
 
 
-def without_mask(value: Any) -> Any:
+def masked_to_nan(value: Any) -> Any:
     """Return masked numbers with NaN in place of those that are masked; anything else as it is."""
     if not isinstance(value, np.ma.MaskedArray):
         return value
@@ -30,7 +30,7 @@ def without_mask(value: Any) -> Any:
     return np.ma.filled(value.astype(np.result_type(value, np.float16)), np.nan)
 
 
-def row_blocks(n: int, width: int) -> Iterator[slice]:
+def row_chunks(n: int, width: int) -> Iterator[slice]:
     """Slices that together cover n rows, each of a few million values."""
     step = max(1, _BLOCK_VALUES // max(1, width))
     return (slice(start, start + step) for start in range(0, n, step))
@@ -60,7 +60,7 @@ def column_means(X: Matrix) -> NDArray[np.float64]:
         total = np.bincount(entries.indices, np.where(missing, 0, entries.data).astype(np.float64), minlength=p)
         return np.asarray(total, np.float64) / np.maximum(n - np.bincount(entries.indices[missing], minlength=p), 1)
     totals, counts = np.zeros(p), np.zeros(p)
-    for rows in row_blocks(n, p):
+    for rows in row_chunks(n, p):
         present = ~np.isnan(entries[rows])
         totals += np.sum(entries[rows], axis=0, dtype=np.float64, where=present)
         counts += np.count_nonzero(present, axis=0)
@@ -80,7 +80,7 @@ def column_variances(X: Matrix) -> NDArray[np.float64]:
         squares = np.bincount(entries.indices, apart, minlength=p) + n_zero * mean**2
     else:
         squares, counts = np.zeros(p), np.zeros(p)
-        for rows in row_blocks(n, p):
+        for rows in row_chunks(n, p):
             apart = entries[rows] - mean
             squares += np.nansum(apart**2, axis=0)
             counts += np.count_nonzero(~np.isnan(apart), axis=0)
@@ -92,7 +92,7 @@ def missing_counts(X: Matrix) -> NDArray[np.int64]:
     entries: Any = X
     if sparse.issparse(X):
         return np.bincount(entries.indices[np.isnan(entries.data)], minlength=X.shape[1])
-    return np.sum([np.isnan(entries[rows]).sum(axis=0) for rows in row_blocks(*X.shape)], axis=0, dtype=np.int64)
+    return np.sum([np.isnan(entries[rows]).sum(axis=0) for rows in row_chunks(*X.shape)], axis=0, dtype=np.int64)
 
 
 def column_range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -104,7 +104,7 @@ def column_range(X: Matrix) -> tuple[NDArray[np.floating], NDArray[np.floating]]
     return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
 
 
-def percent(part: float, whole: float) -> str:
+def format_percent(part: float, whole: float) -> str:
     """Share of a whole as a person writes it: ``0.28 %``, ``8.3 %``, ``100 %``."""
     share = 100 * part / whole
     if 0 < share < 0.01:
@@ -113,7 +113,7 @@ def percent(part: float, whole: float) -> str:
 
 
 @dataclass(frozen=True)
-class NotFinite:
+class NonFiniteValues:
     """Values that are NaN or infinite.
 
     Parameters
@@ -129,15 +129,15 @@ class NotFinite:
     column: int
 
 
-def not_finite(X: Matrix, *, nan_allowed: bool = False) -> NotFinite | None:
+def find_non_finite(X: Matrix, *, nan_allowed: bool = False) -> NonFiniteValues | None:
     """Find the values that are infinite or, unless that is allowed, NaN; None where there are none."""
     values: Any = X.data if sparse.issparse(X) else X
     width = 1 if values.ndim == 1 else values.shape[1]
     count, first = 0, 0
-    for rows in row_blocks(len(values), width):
+    for rows in row_chunks(len(values), width):
         wrong = np.isinf(values[rows]) if nan_allowed else ~np.isfinite(values[rows])
         n_wrong = int(np.count_nonzero(wrong))
         if n_wrong and not count:
             first = rows.start * width + int(np.argmax(wrong))
         count += n_wrong
-    return NotFinite(count, *stored_position(X, first)) if count else None
+    return NonFiniteValues(count, *stored_position(X, first)) if count else None
