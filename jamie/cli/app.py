@@ -45,7 +45,7 @@ def command(name: str | None = None, *, quiet: bool = True) -> Callable[[Callabl
             if quiet or key != "quiet"
         ]
 
-        def run(*, json: bool, debug: bool, quiet: bool = True, **arguments: Any) -> None:
+        def run(*, json: bool, debug: bool, quiet: bool = False, **arguments: Any) -> None:
             from jamie.console.session import run_command
 
             def call(progress: Any) -> Output:

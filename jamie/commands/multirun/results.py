@@ -113,14 +113,20 @@ def write_results(folder: RunFolder, planned: Sweep, result: SweepResult) -> Non
         | ({"error": run.error} if run.error else {})
         for run in result.runs
     ]
-    imputed = {} if result.imputed.scores.empty else result.imputed.tables
-    write_tables(folder, {"sweep": result.records, "summary": result.summary, **imputed}, as_json=["summary"])
+    write_tables(folder, {"sweep": result.records, "summary": result.summary}, as_json=["summary"])
     metrics = {ref.name: ref.cls for run in planned.runs for ref in run.spec.evaluate.metrics}
     write_metric_figures(folder, result.summary, result.grid_keys, metrics)
     levels = {run.spec.evaluate.intervals.level for run in planned.runs}
-    write_imputation_figures(
-        folder, result.imputed.scores, result.grid_keys, levels.pop() if len(levels) == 1 else None
-    )
+    write_imputation(folder, result.imputed, result.grid_keys, levels.pop() if len(levels) == 1 else None)
+
+
+def write_imputation(
+    folder: RunFolder, imputed: ImputationTables, grid_keys: Sequence[str], level: float | None = None
+) -> None:
+    """Write the tables and figures of imputation, unless they are empty; `level` is the intervals', if all share it."""
+    if not imputed.scores.empty:
+        write_tables(folder, imputed.tables)
+        write_imputation_figures(folder, imputed.scores, grid_keys, level)
 
 
 def write_tables(folder: RunFolder, tables: dict[str, pd.DataFrame], *, as_json: Sequence[str] = ()) -> None:
