@@ -19,6 +19,7 @@ from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
 from jamie.core.files import write_atomically
 from jamie.core.interfaces import Explainer
+from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
@@ -29,7 +30,6 @@ from jamie.model.imputation import impute_query
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.store import load_model, save_model_folder
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import EMBEDDING
 from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.runs.layouts import layouts_of
 from jamie.runs.results import joint_embedding

@@ -14,12 +14,11 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
-from jamie.metrics.transfer import TRAIN
+from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.wins import count_wins
 from jamie.report.html.compare import write_comparison_page
 from jamie.runs.correspondence_files import FOLDER
 from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
-from jamie.runs.results import SPLIT
 from jamie.runs.run import FinishedRun
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ import numpy as np
 from jamie.commands.transfer import EmbeddedCells, choose_ends, embedded_cells, pairs_of, transfer_between
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
-from jamie.core.evaluation import MODEL_NAME
 from jamie.core.files import write_atomically
 from jamie.core.interfaces.reader import Reader
+from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import mudata_conventions
 from jamie.data.backed import names_modalities, read_stored, stored_cells, stored_modalities

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,15 @@ from jamie.commands.run import require_same_data
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix, Split
 from jamie.core.errors import DataError, OutputError
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS, embedding_key
 from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
-from jamie.metrics.evaluate import Evaluation, MethodResult
+from jamie.methods.result import MethodResult
+from jamie.metrics.evaluate import Evaluation
 from jamie.model.imputation import UNCERTAINTY_LAYERS
 from jamie.runs.correspondence_files import load_inference
 from jamie.runs.directory import RESOLVED, RunFolder
-from jamie.runs.results import bound_layers, embedding_key, write_evaluation
+from jamie.runs.results import bound_layers, write_evaluation
 from jamie.runs.run import RESULT, FinishedRun
 from jamie.runs.tables import evaluation_tables, refresh
 from jamie.spec import load_spec
@@ -100,11 +102,16 @@ class _Files:
 
     def _result(self, method: Mapping[str, Any]) -> MethodResult:
         name = method["method"]
-        impute = partial(self._values, name) if method["imputes"] else None
+        directions = list(permutations(self.dataset.modalities, 2)) if method["imputes"] else []
         # the data may have an embedding of that name of their own
         latents = self._latents(name) if method["embeds"] else {}
-        bounds = partial(self._bounds, name) if method["imputes"] else None
-        return MethodResult(name, latents, impute, method["inductive"], bounds)
+        return MethodResult(
+            name,
+            inductive=method["inductive"],
+            latents=latents,
+            imputed={(a, b): partial(self._values, name, a, b) for a, b in directions},
+            intervals={(a, b): partial(self._bounds, name, a, b) for a, b in directions},
+        )
 
     def _latents(self, method: str) -> dict[str, NDArray[np.floating]]:
         key = embedding_key(method)

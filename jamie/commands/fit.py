@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
-from jamie.core.evaluation import MODEL_NAME
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
 from jamie.correspondence.connectivity import require_ties
 from jamie.correspondence.infer import Inference, infer_all
@@ -23,11 +23,12 @@ from jamie.correspondence.quality.assess import Quality, assess_all
 from jamie.correspondence.verify import PairCheck, verify_all
 from jamie.data.load import LoadedData
 from jamie.data.splits.holdout import split_cells
-from jamie.methods.compare import Outcome, label_methods, left_out, run_method, together
 from jamie.methods.intervals import IntervalPlan
-from jamie.metrics.evaluate import Evaluation, MethodResult, evaluate
+from jamie.methods.names import name_methods
+from jamie.methods.result import MethodResult
+from jamie.methods.run import add_usage, bounds_in_units, failed_method, run_method, values_in_units
+from jamie.metrics.evaluate import Evaluation, evaluate
 from jamie.metrics.matching_scores import score_matching
-from jamie.metrics.scopes import ALL, TRAINING
 from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
@@ -65,7 +66,7 @@ class Fitted:
         Trained.
     histories
         Of the training of each member of the ensemble.
-    outcomes
+    results
         Latents and imputed values of the model, and then of the methods that it is compared with.
     aggregated
         (n_m, L) the model's latents after aggregation over `correspondences`.
@@ -84,7 +85,7 @@ class Fitted:
     quality: Mapping[tuple[str, str], Quality]
     model: TrainedModel
     histories: tuple[History, ...]
-    outcomes: tuple[Outcome, ...]
+    results: tuple[MethodResult, ...]
     aggregated: Mapping[str, NDArray[np.float32]]
     correspondences: Correspondences
     posterior: Mapping[str, Mapping[str, list[float]]]
@@ -94,7 +95,7 @@ class Fitted:
     @property
     def latents(self) -> Mapping[str, NDArray[np.floating]]:
         """(n_m, L) latent means of each modality's cells."""
-        return self.outcomes[0].latents
+        return self.results[0].latents
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,11 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | No
     everyone = Split({m: np.ones_like(train) for m, train in split.train.items()})
     final = _fit(dataset, everyone, again, context, folder, refit=True)
     model = replace(final.model, spec=replace(spec, modalities=final.model.spec.modalities))
-    evaluated = fitted.outcomes[0]  # whose times stand beside those of the methods
-    ours = replace(final.outcomes[0], preparation=evaluated.preparation, training=evaluated.training)
-    outcomes = (ours, *fitted.outcomes[1:])
+    evaluated = fitted.results[0]  # whose times stand beside those of the methods
+    ours = replace(final.results[0], preparation=evaluated.preparation, training=evaluated.training)
+    results = (ours, *fitted.results[1:])
     _save(model, folder)
-    return replace(final, model=model, outcomes=outcomes, evaluation=fitted.evaluation, verified=fitted.verified)
+    return replace(final, model=model, results=results, evaluation=fitted.evaluation, verified=fitted.verified)
 
 
 def _fit(
@@ -183,13 +184,13 @@ def _fit(
         uncertainty = fit_uncertainty(model, training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
         model = replace(model, uncertainty=uncertainty)
         _save(model, None if refit else folder)
-    preparation = together(preprocess.usage, correspondence.usage)
-    outcomes = [_of_model(model, prepared, preparation, training.usage)]
+    preparation = add_usage(preprocess.usage, correspondence.usage)
+    results = [_of_model(model, prepared, preparation, training.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
         settings, left_out = spec.evaluate.intervals, [one.calibration for one in ensemble.splits]
         plan = IntervalPlan(frozenset(settings.methods), settings.level, left_out)
-        outcomes += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
-    if not any(one.calibrations for one in outcomes):
+        results += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
+    if not any(one.intervals for one in results):
         _warn_of_intervals(spec)
     with stage("evaluation"):
         correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
@@ -202,11 +203,11 @@ def _fit(
             quality=quality,
             model=model,
             histories=ensemble.histories,
-            outcomes=tuple(outcomes),
-            aggregated=model.aggregate(outcomes[0].latents, correspondences),
+            results=tuple(results),
+            aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            evaluation=evaluate_all(_results(outcomes), dataset, split, inference, spec),
+            evaluation=evaluate_all(results, dataset, split, inference, spec),
             verified=verified,
         )
 
@@ -227,9 +228,9 @@ def _compare(
     prepared: Prepared,
     preprocessing: ResourceUsage,
     plan: IntervalPlan,
-) -> Iterator[Outcome]:
+) -> Iterator[MethodResult]:
     """Run the methods that the model is compared with, on its own preprocessing or on theirs."""
-    methods = label_methods(spec.evaluate.compare, taken=[MODEL_NAME])
+    methods = name_methods(spec.evaluate.compare, taken=[MODEL_NAME])
     steps = spec.evaluate.compare_preprocess
     if methods and steps is not None:
         own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
@@ -237,27 +238,29 @@ def _compare(
             with measure_resources() as meter:
                 prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
         except Exception as error:  # as where a method breaks: the model is trained already, and must not be lost
-            yield from (left_out(name, ref, error) for name, ref in methods.items())
+            yield from (failed_method(name, ref, error) for name, ref in methods.items())
             return
         preprocessing = meter.usage
     for name, ref in methods.items():
         yield run_method(name, ref, prepared, context, preprocessing, plan)
 
 
-def _of_model(model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage) -> Outcome:
+def _of_model(
+    model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage
+) -> MethodResult:
     """Latents and imputed values of the model that was trained."""
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
     imputed = {(a, b): model.impute_scores(a, b, scores[a], covariates.get(a)) for a, b in permutations(latents, 2)}
-    return Outcome(
+    values = values_in_units(imputed, prepared.target_chains)
+    return MethodResult(
         MODEL_NAME,
         MODEL_NAME,
         preparation=preparation,
         training=training,
         latents=latents,
-        imputed=imputed,
-        chains=prepared.target_chains,
-        calibrations=model.uncertainty.calibrations,
+        imputed=values,
+        intervals=bounds_in_units(values, model.uncertainty.calibrations),
     )
 
 
@@ -272,9 +275,9 @@ def evaluate_all(
     inferer = spec.correspondence.infer
     if inference is None or inferer is None:
         return found
-    cells, told = dataset.subset(split.train), inferer.build().uses_known
-    scope = TRAINING if split.any_held_out else ALL
-    matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, told=told, scope=scope)
+    cells, uses_known = dataset.subset(split.train), inferer.build().uses_known
+    scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
+    matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, uses_known=uses_known, scope=scope)
     return replace(found, records=(*found.records, *matched))
 
 
@@ -294,14 +297,6 @@ def _warn_of_intervals(spec: Spec) -> None:
             "%d matched cells or more",
             *(", ".join(names), MIN_CELLS),
         )
-
-
-def _results(outcomes: Sequence[Outcome]) -> list[MethodResult]:
-    return [
-        MethodResult(one.method, one.latents, one.in_units if one.imputes else None, one.inductive, one.bounds)
-        for one in outcomes
-        if one.status == "done"
-    ]
 
 
 def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> None:

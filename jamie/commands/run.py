@@ -18,6 +18,7 @@ from jamie.commands.fit import Fitted, Matched, fit, match
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError, OutputError
 from jamie.core.explanation import Explanation
+from jamie.core.names import EMBEDDING, embedding_key
 from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
@@ -25,14 +26,12 @@ from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.explain.explained_model import Explained
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import EMBEDDING
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known
 from jamie.runs.finishing import Finishing, proved_writable
 from jamie.runs.layouts import Layouts, layouts_of
 from jamie.runs.results import (
     cell_columns,
     embedded_mudata,
-    embedding_key,
     feature_columns,
     write_evaluation,
     write_imputed,
@@ -136,7 +135,7 @@ def run(
                 mdata = _write(folder, loaded, fitted, context)
             explanations = _explain(folder, fitted, context)
             _report(folder, spec, context)
-    methods = tuple(outcome.as_dict() for outcome in fitted.outcomes)
+    methods = tuple(result.as_dict() for result in fitted.results)
     return Result(folder.path, mdata, fitted.model, fitted.evaluation.records, methods, explanations)
 
 
@@ -191,7 +190,7 @@ def _write(folder: RunFolder, loaded: LoadedData, fitted: Fitted, context: Conte
         with folder.writing(RESULT) as path, mudata_conventions():
             mdata.write_h5mu(path, compression="gzip")
     with rest.trying("imputed"):
-        write_imputed(rest, fitted.outcomes, fitted.prepared, loaded.mdata, fitted.model)
+        write_imputed(rest, fitted.results, fitted.prepared, loaded.mdata, fitted.model)
     rest.require_all()
     return mdata
 
@@ -213,7 +212,7 @@ def _write_found(folder: RunFolder, loaded: LoadedData, fitted: Fitted) -> None:
         folder.write_json("correspondence.json", inference_records(fitted.inference, fitted.quality))
     folder.write_json("pairing.json", _pairing(loaded.pairing_table, fitted.verified))
     folder.write_json("posterior.json", fitted.posterior)
-    folder.write_json("methods.json", [outcome.as_dict() for outcome in fitted.outcomes])
+    folder.write_json("methods.json", [result.as_dict() for result in fitted.results])
     write_evaluation(folder, fitted.evaluation)
     folder.write_text(HISTORY, history_table(fitted.histories, spec).to_csv(index=False))
 
@@ -274,11 +273,11 @@ def to_mudata(
     mdata = without_cells(mdata, dataset.absent)
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
     inferred = inference_records(fitted.inference, fitted.quality) if fitted.inference else []
-    provenance |= carried_tables(fitted.evaluation, fitted.histories, fitted.outcomes, spec, stages or {})
+    provenance |= carried_tables(fitted.evaluation, fitted.histories, fitted.results, spec, stages or {})
     provenance["correspondence"] = json_text(inferred)
     provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), fitted.verified))
     embeddings = {key_added: fitted.latents}
-    embeddings |= {embedding_key(one.method): one.latents for one in fitted.outcomes[1:] if one.latents}
+    embeddings |= {embedding_key(one.method): one.latents for one in fitted.results[1:] if one.latents}
     embeddings |= layouts or {}
     obs = cell_columns(fitted.prepared, fitted.inference, fitted.model)
     var = feature_columns(fitted.prepared, fitted.model)

@@ -15,14 +15,19 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Pairing
+from jamie.core.names import HELD_OUT, MATCH_SCORE, SPLIT, TRAIN, embedding_key
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.checks.labels import Grouping, judge_grouping
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
-from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
+from jamie.metrics.transfer import (
+    NEW,
+    LatentCells,
+    Transfer,
+    transfer_labels,
+)
 from jamie.model.query import pairs_by_name
-from jamie.runs.results import MATCH_SCORE, SPLIT, embedding_key
 from jamie.runs.run import RESULT, FinishedRun
 from jamie.spec.ref import Ref
 

@@ -12,9 +12,7 @@ from typing import Any
 import typer
 
 from jamie.console.tables import print_json
-from jamie.core.errors import JamieError, SpecError
-
-UNEXPECTED, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+from jamie.core.errors import ExitCode, JamieError, SpecError
 
 
 class _Termination(KeyboardInterrupt):
@@ -33,16 +31,16 @@ def exit_on_error(*, as_json: bool = False, debug: bool = False) -> Iterator[Non
         record: dict[str, Any] = {"code": error.code, "message": str(error)}
         if isinstance(error, SpecError) and error.problems:
             record["problems"] = [problem.as_dict() for problem in error.problems]
-        raise _exit(USER_ERROR, record, as_json=as_json) from error
+        raise _exit(ExitCode.USER_ERROR, record, as_json=as_json) from error
     except Exception as error:  # a fault, here or in a plugin: one line, unless the traceback is wanted
         if debug:
             raise
         record = {"code": "unexpected", "message": f"unexpected {type(error).__name__}: {error}"}
         fix = "\n  a fault of jamie or of a plugin; --debug shows where"
-        raise _exit(UNEXPECTED, record, fix, as_json=as_json) from error
+        raise _exit(ExitCode.UNEXPECTED, record, fix, as_json=as_json) from error
     except KeyboardInterrupt as error:
         record = {"code": "interrupted", "message": "\n  ".join(["interrupted", *getattr(error, "__notes__", ())])}
-        exit_code = TERMINATED if isinstance(error, _Termination) else INTERRUPTED
+        exit_code = ExitCode.TERMINATED if isinstance(error, _Termination) else ExitCode.INTERRUPTED
         raise _exit(exit_code, record, as_json=as_json) from error
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import typer
 
-from jamie.console.errors import USER_ERROR, exit_on_error
+from jamie.console.errors import exit_on_error
 from jamie.console.output import Output
 from jamie.console.progress import ProgressDisplay, display_progress
 from jamie.console.tables import print_json, print_tables
+from jamie.core.errors import ExitCode
 
 
 def run_command(call: Callable[[ProgressDisplay], Output], *, as_json: bool, debug: bool, quiet: bool) -> None:
@@ -25,7 +26,7 @@ def run_command(call: Callable[[ProgressDisplay], Output], *, as_json: bool, deb
             output = call(progress)
         _print(output, as_json=as_json, quiet=quiet)
     if output.failures:
-        raise typer.Exit(USER_ERROR)
+        raise typer.Exit(ExitCode.USER_ERROR)
 
 
 def _print(output: Output, *, as_json: bool, quiet: bool) -> None:

@@ -10,8 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-MODEL_NAME = "jamie"  # the name of the model among the methods
-
 Labels = NDArray[np.object_]
 
 

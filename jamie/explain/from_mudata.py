@@ -15,12 +15,12 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Explainer
+from jamie.core.names import TRAIN
 from jamie.data.align import find_features
 from jamie.data.blocks import choose_matrix
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
 from jamie.explain.explained_model import Explained
-from jamie.metrics.transfer import TRAIN
 from jamie.model.direction import known_modalities
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.trained import TrainedModel

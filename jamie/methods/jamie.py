@@ -1,4 +1,4 @@
-"""jamie itself."""
+"""The joint VAE itself, as a method to compare with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Jamie(Method):
     """The joint VAE with the settings of another preset than the run's own.
 
     Data, split, preprocessing, batches and known pairs are the run's; correspondence, model, losses and training are
-    those of the preset that is named.
+    those of the preset.
 
     Parameters
     ----------

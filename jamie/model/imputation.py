@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
 from jamie.core.imputation import ImputedChunk, LazyImputation
+from jamie.core.names import IMPUTABILITY, NOVELTY, UNCERTAINTY_LAYERS
 from jamie.model.direction import target_columns
 from jamie.model.query import Query
 from jamie.model.trained import TrainedModel
 from jamie.trust.novelty import OUT_OF_DISTRIBUTION
 
-UNCERTAINTY_LAYERS = ("sd", "lower", "upper")
-IMPUTABILITY, NOVELTY = "imputability", "jamie_novelty"  # columns of var and obs
 MAX_BYTES_WITH_INTERVALS = 2 * 2**30  # of one matrix of imputed values, beside which there are three others
 _WARNING_FRACTION = 0.1  # of out-of-distribution cells, where 0.01 are expected
 

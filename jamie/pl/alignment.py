@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME
 from jamie.pl.direct_labels import label_points
-from jamie.pl.results import MissingResultError, methods_using_labels, select_scope, table
+from jamie.pl.results import methods_using_labels, select_scope, table
 from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.compat import layer_names
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.errors import MissingResultError
+from jamie.core.names import LOWER, MODEL_NAME, SD, UPPER
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, run_spec
+from jamie.pl.results import run_spec
 from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels, point_style
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     MissingResultError
         Where there are no intervals, or no cells that were measured in both modalities.
     """
-    if "lower" not in imputed.layers or "upper" not in imputed.layers:
+    if LOWER not in imputed.layers or UPPER not in imputed.layers:
         fix = "impute with intervals=True; the model has them where cells were set aside (training.calibration)"
         raise MissingResultError("expected layers lower and upper, found none", where=_WHERE, fix=fix)
     cells = evaluation_cells(mdata, imputed, _WHERE)
@@ -68,7 +69,7 @@ def interval_scores(cells: EvaluationCells, method: str = MODEL_NAME) -> pd.Data
     tables = []
     for names in _blocks(cells):
         measured = cells.measured(names)
-        lower, upper = (cells.values(names, f"{prefix}{side}") for side in ("lower", "upper"))
+        lower, upper = (cells.values(names, f"{prefix}{side}") for side in (LOWER, UPPER))
         center = cells.values(names, None if method == MODEL_NAME else method)
         known = np.isfinite(measured) & np.isfinite(lower) & np.isfinite(upper)
         n = known.sum(axis=0)
@@ -89,7 +90,7 @@ def coverage_by_level(cells: EvaluationCells, levels: NDArray[np.float64] = _LEV
     reach = norm.ppf((1 + levels) / 2)
     inside, n = np.zeros(len(levels)), 0
     for names in _blocks(cells):
-        measured, sd = cells.measured(names), cells.values(names, "sd")
+        measured, sd = cells.measured(names), cells.values(names, SD)
         error = np.abs(measured - cells.values(names))
         known = np.isfinite(error) & np.isfinite(sd)
         for i, factor in enumerate(reach):
@@ -105,7 +106,7 @@ def _blocks(cells: EvaluationCells) -> list[list[str]]:
 
 def _against_nominal(ax: Axes, cells: EvaluationCells, scores: pd.DataFrame, level: float) -> None:
     ax.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", linewidth=0.9, label="ideal")
-    if "sd" in cells.imputed.layers:
+    if SD in cells.imputed.layers:
         ax.plot(_LEVELS, coverage_by_level(cells), color=COLOURS[0], marker="o", markersize=2.5, label="normal, by sd")
     ax.plot(level, scores["coverage"].mean(), color=MODEL_COLOUR, marker="D", linestyle="none", label="intervals")
     for i, name in enumerate(_other_methods(cells)):

@@ -9,13 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.compat import layer_names
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
+from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS
 from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, all_labels, column, run_spec
+from jamie.pl.results import all_labels, column, run_spec
 from jamie.pl.style import (
     COLOURS,
     OTHERS,
@@ -130,7 +131,7 @@ def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDA
 
 
 def _first_other(imputed: AnnData) -> str:
-    own = ("sd", "lower", "upper")
+    own = UNCERTAINTY_LAYERS
     others = [name for name in layer_names(imputed) if name not in own and not name.endswith(("_lower", "_upper"))]
     if not others:
         fix = "name methods that impute in evaluate.compare, such as knn and ridge; or give a feature"

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.pl.results import MissingResultError, results, run_modalities
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MATCH_SCORE
+from jamie.pl.results import results, run_modalities
 from jamie.pl.style import COLOURS, LINE_STYLES, OTHERS, apply_style, panels
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 CONFIDENCE, TRUE_PARTNERS, BESIDE_CHANCE = "confidence", "true partners", "beside chance"  # panels
-_SCORE = "jamie_match_score"
 _MEASURES = {
     "top1": ("best match:\ntrue partner", "top1_chance"),
     "mass": ("confidence:\ntrue partner", "mass_chance"),
@@ -68,7 +69,7 @@ def _panels(mdata: MuData) -> dict[str, Callable[[Axes], None]]:
     records = _records(mdata)
     if not records:
         return {}
-    scores = {m: mdata.mod[m].obs[_SCORE] for m in run_modalities(mdata) if _SCORE in mdata.mod[m].obs}
+    scores = {m: mdata.mod[m].obs[MATCH_SCORE] for m in run_modalities(mdata) if MATCH_SCORE in mdata.mod[m].obs}
     qualities = {_name(one): one["quality"] for one in records if one.get("quality")}
     curves = {name: one["quantile_curve"] for name, one in qualities.items() if one.get("quantile_curve")}
     judged = {name: one for name, one in qualities.items() if any(key in one for key in _MEASURES)}

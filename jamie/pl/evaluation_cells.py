@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.data import Block
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.core.matrix import column_means, column_variances, to_dense
+from jamie.core.names import HELD_OUT, SPLIT, TRAIN, UNS_KEY
 from jamie.core.suggest import suggest_names
-from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.pl.results import SPLIT, MissingResultError, measured, modality, partners
+from jamie.pl.results import measured, modality, partners
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -121,7 +121,7 @@ def evaluation_cells(
 
 
 def _ends(imputed: AnnData, where: str) -> tuple[str, str]:
-    told = imputed.uns.get("jamie", {})
+    told = imputed.uns.get(UNS_KEY, {})
     if "source" not in told or "target" not in told:
         raise DataError(
             'expected imputed values, whose uns["jamie"] names their source and target, found none of these',

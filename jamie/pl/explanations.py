@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.errors import MissingResultError
 from jamie.core.explanation import Explanation
 from jamie.core.matrix import to_dense
 from jamie.core.suggest import suggest_names
-from jamie.pl.results import MissingResultError
 from jamie.pl.style import COLOURS
 
 LOWERS, RAISES = COLOURS[0], COLOURS[1]  # blue and vermillion, of values below and above the usual

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
 from jamie.metrics.wins import Wins, count_wins
-from jamie.pl.results import MissingResultError, select_scope, table
+from jamie.pl.results import select_scope, table
 from jamie.pl.style import MODEL_COLOUR, OTHERS, apply_style, panels, point_style
 
 if TYPE_CHECKING:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jamie.core.errors import MissingResultError
 from jamie.core.matrix import column_variances
+from jamie.core.names import imputability_key
 from jamie.pl.direct_labels import label_points
-from jamie.pl.results import MissingResultError, measured, modality
+from jamie.pl.results import measured, modality
 from jamie.pl.style import COLOURS, LINE, apply_style, panels, point_style, shorten
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
     MissingResultError
         Where there is no such column.
     """
-    adata, key = modality(mdata, target, _WHERE), f"imputability_from_{source}"
+    adata, key = modality(mdata, target, _WHERE), imputability_key(source)
     if key not in adata.var:
         fix = "it is learned from cells set aside (training.calibration), where pairs of cells are known"
         raise MissingResultError(f'expected var["{key}"] of {target}, found none', where=_WHERE, fix=fix)

@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
+from jamie.core.names import MODEL_NAME
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, all_labels, column, results, run_spec, select_scope
+from jamie.pl.results import (
+    all_labels,
+    column,
+    results,
+    run_spec,
+    select_scope,
+)
 from jamie.pl.style import COLOURS, apply_style, label_colours, panels, shorten, sort_labels
 
 if TYPE_CHECKING:

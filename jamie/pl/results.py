@@ -13,8 +13,9 @@ import yaml
 from numpy.typing import NDArray
 
 from jamie.core.data import Block, ModalityData
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.core.labels import label_series
+from jamie.core.names import EMBEDDING, SPLIT, UNS_KEY
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-EMBEDDING, SPLIT = "X_jamie", "jamie_split"
-DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
 _FROM_A_RUN = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
-
-
-class MissingResultError(DataError):
-    """What a figure would show is not there."""
 
 
 def results(mdata: MuData, where: str) -> Mapping[str, Any]:
@@ -43,7 +38,7 @@ def results(mdata: MuData, where: str) -> Mapping[str, Any]:
     MissingResultError
         Where there is none.
     """
-    found = mdata.uns.get("jamie")
+    found = mdata.uns.get(UNS_KEY)
     if not isinstance(found, Mapping):
         raise MissingResultError('expected results in uns["jamie"], found none', where=where, fix=_FROM_A_RUN)
     return found
@@ -78,7 +73,7 @@ def run_spec(mdata: MuData, where: str) -> Spec:
 
 def methods_using_labels(mdata: MuData) -> set[str]:
     """Return the methods that use the labels: no comparison by labels is fair to the others."""
-    methods = mdata.uns["jamie"].get("methods", pd.DataFrame())
+    methods = mdata.uns[UNS_KEY].get("methods", pd.DataFrame())
     return set(methods.loc[methods["uses_labels"].astype(bool), "method"]) if len(methods) else set()
 
 

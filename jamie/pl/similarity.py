@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
-from jamie.metrics.scopes import HELD_OUT_CELLS
-from jamie.metrics.transfer import HELD_OUT
-from jamie.pl.results import SPLIT, MissingResultError, all_labels, column, run_spec, select_scope, table
+from jamie.core.names import HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT
+from jamie.pl.results import (
+    all_labels,
+    column,
+    run_spec,
+    select_scope,
+    table,
+)
 from jamie.pl.style import COLOURS, LONGEST_COLUMN, OTHERS, add_legend, apply_style, label_colours, panels, sort_labels
 
 if TYPE_CHECKING:

@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.core.labels import label_series
 from jamie.core.matrix import to_dense
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.pl.results import (
-    DATA_LAYOUT,
-    LATENT_LAYOUT,
-    MissingResultError,
     all_labels,
     column,
     modality,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.core.evaluation import MODEL_NAME
-from jamie.pl.results import MissingResultError, results
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME
+from jamie.pl.results import results
 from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels
 
 if TYPE_CHECKING:

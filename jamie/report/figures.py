@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jamie.pl.results import MissingResultError
+from jamie.core.errors import MissingResultError
 from jamie.pl.style import ignore_missing_glyphs, offscreen
 from jamie.report.explanation_figures import planned_explanations
 from jamie.report.plan_of_figures import Planned, planned

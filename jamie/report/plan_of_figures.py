@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie import pl
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME, UNS_KEY
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
 from jamie.pl.correspondence import BESIDE_CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
 from jamie.pl.evaluation_cells import evaluation_cells
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
-from jamie.pl.results import MissingResultError, all_labels, directions, methods_using_labels, run_modalities
+from jamie.pl.results import (
+    all_labels,
+    directions,
+    methods_using_labels,
+    run_modalities,
+)
 from jamie.pl.style import add_legend, apply_style, get_figure, label_colours, panels, sort_labels
 from jamie.runs.layouts import MOST_CELLS
 from jamie.runs.run_view import RunView
@@ -169,7 +175,7 @@ def _training(view: RunView) -> Iterator[Planned]:
 @apply_style
 def _alignments(view: RunView, a: str, b: str) -> Figure:
     """Draw a panel for each scope in which there are both scores."""
-    metrics = view.mdata.uns["jamie"].get("metrics", pd.DataFrame())
+    metrics = view.mdata.uns[UNS_KEY].get("metrics", pd.DataFrame())
     scopes = [one for one in PREFERRED if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
     if not scopes:
         raise MissingResultError("expected both scores of alignment, found none", where="alignment")

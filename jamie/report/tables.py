@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
+
 WIDTH, LONGEST_NAME, GAP = 80, 24, 2  # characters of a line, of a name before it is folded, between two columns
 UP, DOWN, BEST, TIED = "↑", "↓", "*", "="
 SCOPE_TITLES = {
-    "all": "all cells",
-    "training_cells": "training cells",
-    "held_out_pairs": "held-out pairs",
-    "held_out_cells": "held-out cells",
+    ALL_CELLS: "all cells",
+    TRAINING_CELLS: "training cells",
+    HELD_OUT_PAIRS: "held-out pairs",
+    HELD_OUT_CELLS: "held-out cells",
 }
 LOWER_IS_BETTER = frozenset({"quantile"})  # parts whose direction is not that of their metric
 AIMED_AT_LEVEL = frozenset({"interval_coverage"})  # metrics that should be near a level: none is best

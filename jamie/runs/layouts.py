@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.resources import keep_torch_threads
 from jamie.correspondence.graphs.neighbors import nearest
-from jamie.pl.results import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
+from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.names import MATCH_SCORE, UNS_KEY, imputability_key
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
@@ -21,19 +22,18 @@ from jamie.core.matrix import to_dense
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.data.writing.writable import Adjustments, writable_frame
-from jamie.methods.compare import Outcome
+from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
-from jamie.metrics.transfer import HELD_OUT, TRAIN
+from jamie.core.names import HELD_OUT, TRAIN
 from jamie.model.imputation import (
-    IMPUTABILITY,
-    NOVELTY,
     add_imputability,
     novelty_column,
     provenance,
     uncertainty_layers,
 )
+from jamie.core.names import IMPUTABILITY, NOVELTY
 from jamie.model.trained import TrainedModel
-from jamie.pl.results import SPLIT
+from jamie.core.names import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.runs.tables import evaluation_tables
 from jamie.runs.finishing import Finishing
@@ -44,7 +44,6 @@ from jamie.runs.mudata_copies import writable_mudata
 if TYPE_CHECKING:
     from mudata import MuData
 
-MATCH_SCORE = "jamie_match_score"
 LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes unasked
 
 log = logging.getLogger(__name__)
@@ -96,13 +95,8 @@ def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.Dat
     for source, target in permutations(columns, 2):
         calibration = model.uncertainty.calibrations.get((source, target))
         if calibration is not None:
-            columns[target][f"{IMPUTABILITY}_from_{source}"] = calibration.imputability
+            columns[target][imputability_key(source)] = calibration.imputability
     return columns
-
-
-def embedding_key(method: str) -> str:
-    """Key of `obsm` under which a method's embedding stands."""
-    return f"X_{method}"
 
 
 def bound_layers(method: str) -> tuple[str, str]:
@@ -111,7 +105,7 @@ def bound_layers(method: str) -> tuple[str, str]:
 
 
 def write_imputed(
-    rest: Finishing, outcomes: Sequence[Outcome], prepared: Prepared, mdata: MuData, model: TrainedModel
+    rest: Finishing, results: Sequence[MethodResult], prepared: Prepared, mdata: MuData, model: TrainedModel
 ) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
 
@@ -119,7 +113,7 @@ def write_imputed(
     layers (``ridge``, ``ridge_lower``, ``ridge_upper``), unless they would be too large. What `mdata` says of the
     target's features goes with them.
     """
-    others = tuple(one for one in outcomes[1:] if one.imputed)
+    others = tuple(one for one in results[1:] if one.imputed)
     values = _RunValues(model, prepared, mdata, cell_columns(prepared, None, model), others)
     for source, target in permutations(prepared.scores, 2):
         sizes = (values.imputed(source, target), values.imputed(source, target, alone=True))
@@ -157,14 +151,14 @@ class _RunValues:
     prepared: Prepared
     mdata: MuData
     obs: Mapping[str, pd.DataFrame]
-    others: tuple[Outcome, ...]
+    others: tuple[MethodResult, ...]
 
     def imputed(self, source: str, target: str, *, alone: bool = False) -> LazyImputation:
         """One modality imputed from another; where they are to be `alone`, the model's values without layers."""
         data = self.prepared.dataset.modalities
         layers = uncertainty_layers(self.model, source, target)
         for one in self.others:
-            layers += (one.method, *(bound_layers(one.method) if (source, target) in one.calibrations else ()))
+            layers += (one.method, *(bound_layers(one.method) if (source, target) in one.intervals else ()))
         known = Adjustments()  # which the run has told of before
         obs, var = writable_frame(data[source].obs, "obs", known), self._described(target)
         return LazyImputation(
@@ -181,8 +175,8 @@ class _RunValues:
         found = self.model.impute(source, target, *some, intervals=not alone)
         layers: dict[str, NDArray[np.floating]] = found.uncertainty
         for one in () if alone else self.others:
-            layers[one.method] = to_dense(one.in_units(source, target, rows))
-            bounds = one.bounds(source, target, rows)
+            layers[one.method] = to_dense(one.imputed[source, target](rows))
+            bounds = one.intervals[source, target](rows) if (source, target) in one.intervals else None
             layers |= dict(zip(bound_layers(one.method), bounds, strict=True)) if bounds else {}
         return ImputedChunk(found.mean, layers)
 
@@ -248,7 +242,7 @@ def embedded_mudata(
             modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():
         embedded.obsm[next(iter(embeddings))] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
-        embedded.uns["jamie"] = dict(provenance)
+        embedded.uns[UNS_KEY] = dict(provenance)
     return embedded
 
 

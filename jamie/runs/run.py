@@ -13,8 +13,8 @@ import pandas as pd
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.data.assemble import mudata_conventions
-from jamie.metrics.transfer import TRAIN
-from jamie.runs.results import SPLIT
+from jamie.core.names import TRAIN
+from jamie.core.names import SPLIT
 from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jamie.core.names import UNS_KEY
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
 from jamie.data.assemble import mudata_conventions
 from jamie.model.query import Query
 from jamie.model.store import load_model
-from jamie.pl.results import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
+from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.runs.tables import method_table, read_table, stage_table, storable
 from jamie.runs.explanation_files import load_explanations
 from jamie.runs.run import RESULT, require_run, require_whole
@@ -73,7 +74,7 @@ class RunView:
         require_whole(path, manifest)
         spec = load_spec(path / RESOLVED, reads_data=False)
         mdata = _cells(path)
-        mdata.uns["jamie"] = {**mdata.uns.get("jamie", {}), **_carried(path, manifest)}
+        mdata.uns[UNS_KEY] = {**mdata.uns.get(UNS_KEY, {}), **_carried(path, manifest)}
         _complete(path, spec, mdata)
         return cls(path, manifest, spec, mdata, tuple(load_explanations(path)))
 

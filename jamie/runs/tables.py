@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.interfaces import Schedule
-from jamie.methods.compare import Outcome
+from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
 from jamie.metrics.wins import Wins
@@ -78,14 +78,14 @@ def stage_table(stages: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
 def carried_tables(
     evaluation: Evaluation,
     histories: Sequence[History],
-    outcomes: Sequence[Outcome],
+    results: Sequence[MethodResult],
     spec: Spec,
     stages: Mapping[str, Mapping[str, float]],
 ) -> dict[str, pd.DataFrame]:
     """Return all tables that a MuData carries of a run, as it can hold them."""
     tables = evaluation_tables(evaluation) | {
         "history": history_table(histories, spec),
-        "methods": method_table(one.as_dict() for one in outcomes),
+        "methods": method_table(one.as_dict() for one in results),
         "stages": stage_table(stages),
     }
     return {name: storable(table) for name, table in tables.items()}

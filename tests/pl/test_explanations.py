@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 import jamie
 from jamie import pl
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.pl.explanations import LOWERS, RAISES
-from jamie.pl.results import MissingResultError
 from jamie.pl.style import COLOURS, ignore_missing_glyphs, offscreen, shorten
 
 N_CELLS, N_FEATURES = 20, 13

@@ -10,7 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 from jamie.core.context import Context
 from jamie.data.assemble import mudata_conventions
 from jamie.runs import layouts
-from jamie.runs.layouts import DATA_LAYOUT, LATENT_LAYOUT, flat, layouts_of
+from jamie.runs.layouts import flat, layouts_of
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 
 
 @pytest.fixture(scope="module")

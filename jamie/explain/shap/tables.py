@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from jamie.core.explanation import Floats
 from jamie.core.matrix import to_dense
+from jamie.core.names import HELD_OUT, TRAIN
 from jamie.explain.shap.task import LATENT, Attributed, ShapTask, additivity_error
 from jamie.metrics.by_feature import correlation
-from jamie.metrics.transfer import HELD_OUT, TRAIN
 
 if TYPE_CHECKING:
     from anndata import AnnData

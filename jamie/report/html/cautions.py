@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from jamie.core.evaluation import MODEL_NAME
-from jamie.metrics.scopes import HELD_OUT_CELLS, HELD_OUT_PAIRS
+from jamie.core.names import HELD_OUT_CELLS, HELD_OUT_PAIRS, MODEL_NAME
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import headlines, in_main_scope

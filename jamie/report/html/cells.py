@@ -14,9 +14,10 @@ from scipy import sparse
 
 from jamie.core.labels import as_labels, label_series
 from jamie.core.matrix import column_variances, to_dense
+from jamie.core.names import DATA_LAYOUT as OWN
+from jamie.core.names import LATENT_LAYOUT as JOINT
+from jamie.core.names import MATCH_SCORE, NOVELTY, SPLIT
 from jamie.data.writing.names import found_name
-from jamie.pl.results import DATA_LAYOUT as OWN
-from jamie.pl.results import LATENT_LAYOUT as JOINT
 from jamie.report.html.feature_table import best_features
 from jamie.report.html.files import RunFiles
 from jamie.report.html.pack import array, as_bytes, coordinates
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MOST_LEVELS, MOST_COLUMNS = 60, 6  # of columns that are neither labels nor written by the run
 FEW_ENOUGH = 20_000  # features of which the variance is computed
 NO_PARTNER, NOT_SHOWN, SAME_NAME = -1, -2, -3
-OURS_OBS = {"jamie_split": "training or held out", "jamie_match_score": "match score", "jamie_novelty": "novelty"}
+OURS_OBS = {SPLIT: "training or held out", MATCH_SCORE: "match score", NOVELTY: "novelty"}
 
 Imputer = Callable[[str, str], "AnnData | None"]
 Colours = Callable[[Sequence[str]], Mapping[str, str]]

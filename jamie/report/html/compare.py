@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from jamie.commands.ending import PAGE as REPORT
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.files import Record, RunFiles

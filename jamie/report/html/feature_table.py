@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guide_of

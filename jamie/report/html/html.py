@@ -14,7 +14,7 @@ from pydantic import Field
 from jamie.commands.ending import PAGE
 from jamie.core.context import Context
 from jamie.core.interfaces import Report
-from jamie.model.imputation import IMPUTABILITY
+from jamie.core.names import IMPUTABILITY
 from jamie.pl.style import label_colours
 from jamie.report.figures import run_figures
 from jamie.report.html import details, scores, summary, tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from jamie.core.evaluation import MODEL_NAME
+from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.chance import chance_of
 from jamie.report.html.files import Record, RunFiles

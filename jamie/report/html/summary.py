@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
-from jamie.core.evaluation import MODEL_NAME
-from jamie.metrics.scopes import HELD_OUT_CELLS
+from jamie.core.names import HELD_OUT_CELLS, MODEL_NAME
 from jamie.report.html.files import Record, RunFiles
 
 HASH = 12  # digits of a file's hash that tell it from any other

@@ -3,13 +3,13 @@
 import pytest
 
 from jamie.core.errors import SpecError
-from jamie.methods.compare import label_methods
+from jamie.methods.names import name_methods
 from jamie.spec import load_spec
 
 
 def names(*compare, taken=("jamie",)):
     spec = load_spec({"data": "simulate_branch", "evaluate": {"compare": list(compare)}})
-    return list(label_methods(spec.evaluate.compare, taken=taken))
+    return list(name_methods(spec.evaluate.compare, taken=taken))
 
 
 def test_a_method_alone_has_the_name_of_its_component():

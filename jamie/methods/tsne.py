@@ -1,4 +1,4 @@
-"""Neighbourhood probabilities as in t-SNE, and how well an embedding keeps them."""
+"""Joint probabilities of t-SNE, and the Kullback-Leibler divergence of an embedding from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def affinities(scores: NDArray[np.floating], perplexity: float) -> Tensor:
     ----------
     scores : (n, d)
     perplexity
-        Effective number of neighbours, below n - 1.
+        Effective number of neighbors, below n - 1.
 
     Returns
     -------
@@ -41,8 +41,8 @@ def affinities(scores: NDArray[np.floating], perplexity: float) -> Tensor:
     for _ in range(BISECTIONS):
         rows = torch.exp(-distances * precision)
         rows /= rows.sum(dim=1, keepdim=True)
-        blunt = torch.special.entr(rows).sum(dim=1, keepdim=True) > np.log(perplexity)
-        low, high = torch.where(blunt, precision, low), torch.where(blunt, high, precision)
+        too_flat = torch.special.entr(rows).sum(dim=1, keepdim=True) > np.log(perplexity)
+        low, high = torch.where(too_flat, precision, low), torch.where(too_flat, high, precision)
         precision = torch.where(torch.isinf(high), 2 * precision, (low + high) / 2)
     return ((rows + rows.T) / (2 * n)).float()
 
