@@ -22,7 +22,6 @@ from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
-from jamie.model.imputation import UNCERTAINTY_LAYERS
 from jamie.runs.correspondence_files import load_inference
 from jamie.runs.directory import RESOLVED, RunFolder
 from jamie.runs.results import bound_layers, write_evaluation
