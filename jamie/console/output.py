@@ -142,7 +142,7 @@ def _explanation_table(title: str, frame: pd.DataFrame) -> ConsoleTable:
     several = "rank" in frame and frame["rank"].duplicated().any()
     top = frame[frame["rank"] <= MAX_RANKS] if several else frame.head(MAX_ROWS)
     left_out = f" ({len(top)} of {len(frame)} rows)" if len(top) < len(frame) else ""
-    return ConsoleTable(title + left_out, top.rename(columns=str).to_dict(orient="records"))
+    return ConsoleTable(title + left_out, top.to_dict(orient="records"))
 
 
 def transfer_output(transfer: Transfer, method: str, label: str, out: Path | None) -> Output:

@@ -36,7 +36,7 @@ class ConsoleTable:
     """
 
     title: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[Any, Any]]
 
 
 def arrow(higher_is_better: bool, part: str = "") -> str:

@@ -75,7 +75,8 @@ def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Me
     keys = distinguishing_keys(table, grid_keys)
     others = distinguishing_keys(table, [key for key in grid_keys if key != x]) if x else []
     series = list(zip(table["method"], setting_labels(table, others, with_key=True), strict=True))
-    table = table.assign(_panel=list(zip(between, scopes, strict=True)), _series=series)
+    columns = {"_panel": list(zip(between, scopes, strict=True)), "_series": series}
+    table = table.assign(**{name: pd.Series(keys, table.index, dtype=object) for name, keys in columns.items()})
     styles = series_styles(series)
     figure, panels = _grid(list(dict.fromkeys(between)), list(dict.fromkeys(scopes)))
     for panel, axes in panels.items():

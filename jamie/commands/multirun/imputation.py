@@ -119,7 +119,7 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], using_labels: I
         best = (competing.idxmax() if higher else competing.idxmin()) if ranked else None
         for method in values:
             gap = pd.Series(dtype=float) if best is None else (values[best] - values[method]).dropna()
-            behind, behind_se = (gap if higher else -gap).mean(), gap.sem()
+            behind, behind_se = (gap if higher else -gap).mean(), float(np.asarray(gap.sem()))
             scores = values[method].dropna()
             tied = method in competing and behind <= behind_se
             standing = BEST_STANDING if method == best else TIED_STANDING if tied else ""
