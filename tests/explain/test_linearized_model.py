@@ -13,12 +13,12 @@ from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.evaluation import EmbeddedPair
 from jamie.explain.attribution.explainer import Attribution
-from jamie.explain.explained_model import Explained
-from jamie.explain.first_order import Slopes
+from jamie.explain.explained_model import ExplainedModel
 from jamie.explain.knockout.explainer import Knockout
 from jamie.explain.knockout.gradients import SOFTNESS, correlation_gradient, soft_rank_gradient
-from jamie.explain.knockout.measures import LabelTransfer
-from jamie.explain.removal import Removal, Units
+from jamie.explain.knockout.perturbed_metrics import PerturbedLabelTransfer
+from jamie.explain.linearized_model import LinearizedModel
+from jamie.explain.removal import FeatureGroups, Removal
 from jamie.metrics.by_feature import correlation
 from jamie.testing.toy_subject import ToySubject
 
@@ -130,11 +130,11 @@ def test_votes_are_counted_again_to_first_order(moving):
     ends = [("rna", z, labels), ("adt", other, of_other)]
     (source, z_s, y_s), (target, z_t, y_t) = ends if moving == "source" else ends[::-1]
     truth = sparse.csr_array((len(z_s), len(z_t)), dtype=np.float32)
-    measure = LabelTransfer(subject, EmbeddedPair(source, target, z_s, z_t, truth, y_s, y_t), "rna", 5)
+    measure = PerturbedLabelTransfer(subject, EmbeddedPair(source, target, z_s, z_t, truth, y_s, y_t), "rna", 5)
     removal = Removal(subject, "rna", np.arange(120), np.zeros(400, np.float32))
-    units = Units.single(subject.dataset.modalities["rna"].input.features)
-    exact = [measure.value(removal.without(columns)) - measure.baseline for columns in units.columns]
-    estimates = measure.estimates(Slopes(removal, measure.module(True)), units.columns)
+    units = FeatureGroups.singletons(subject.dataset.modalities["rna"].input.features)
+    exact = [measure.value(removal.scores_without(columns)) - measure.baseline for columns in units.columns]
+    estimates = measure.estimated_changes(LinearizedModel(removal, measure.module(preprocessed=True)), units.columns)
     assert len(set(np.round(exact, 6))) > 4
     assert np.corrcoef(exact, estimates)[0, 1] > 0.8
 
@@ -143,12 +143,12 @@ def test_effects_of_groups_are_sums():
     subject = Sums()
     removal = Removal(subject, "rna", np.arange(120), np.full(400, 0.3, np.float32))
     gradient = np.random.default_rng(3).normal(size=(120, 2))
-    slopes = Slopes(removal, Identity())
-    single = slopes.totals([np.array([j]) for j in range(400)], gradient)
-    together = slopes.totals([np.arange(5), np.array([399, 7]), np.array([3])], gradient)
+    slopes = LinearizedModel(removal, Identity())
+    single = slopes.total_effects([np.array([j]) for j in range(400)], gradient)
+    together = slopes.total_effects([np.arange(5), np.array([399, 7]), np.array([3])], gradient)
     np.testing.assert_allclose(together, [single[:5].sum(), single[399] + single[7], single[3]], rtol=1e-6)
     # what is linear changes by exactly that
-    change = (removal.without(np.arange(5)) - removal.scores) * gradient
+    change = (removal.scores_without(np.arange(5)) - removal.scores) * gradient
     assert together[0] == pytest.approx(change.sum(), rel=1e-4)
 
 
@@ -160,7 +160,7 @@ def test_missing_values_count_as_what_they_are_filled_with(cells, train):
     assert np.isnan(rna.input.X).any()
     whole = Block(subject.complete("rna", rna.input.X), rna.input.features, rna.input.origin)
     filled = replace(subject.dataset, modalities={**subject.dataset.modalities, "rna": replace(rna, input=whole)})
-    as_filled = Explained(subject.model, filled, subject.split, Context())
+    as_filled = ExplainedModel(subject.model, filled, subject.split, Context())
     for explainer in (
         Knockout(metric="foscttm", cells="all", background="zero", exact=None),
         Attribution(cells="all", background="zero"),
