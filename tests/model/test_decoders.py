@@ -13,18 +13,19 @@ from jamie.core.data import Cells
 from jamie.core.interfaces import Decoder
 from jamie.losses.likelihood import Likelihood
 from jamie.losses.reconstruction import Reconstruction
-from jamie.model.aggregators.none import NoAggregator
+from jamie.model.aggregators import NoAggregator
 from jamie.model.build import start_decoders
-from jamie.model.decoders.bernoulli import BernoulliDecoder
-from jamie.model.decoders.gaussian import GaussianDecoder
-from jamie.model.decoders.linear import LinearDecoder
-from jamie.model.decoders.negative_binomial import NegativeBinomialDecoder
-from jamie.model.decoders.poisson import PoissonDecoder
-from jamie.model.decoders.zero_inflated_negative_binomial import ZeroInflatedNegativeBinomialDecoder
-from jamie.model.distributions import ZeroInflatedNegativeBinomial, negative_binomial
-from jamie.model.encoders.linear import LinearEncoder
+from jamie.model.decoders.counts import (
+    BernoulliDecoder,
+    NegativeBinomialDecoder,
+    PoissonDecoder,
+    ZeroInflatedNegativeBinomialDecoder,
+)
+from jamie.model.decoders.distributions import ZeroInflatedNegativeBinomial, negative_binomial
+from jamie.model.decoders.real import GaussianDecoder, LinearDecoder
+from jamie.model.encoders import LinearEncoder
 from jamie.model.joint_vae import JointVAE
-from jamie.model.skip_network import SkipNetwork
+from jamie.model.layers import SkipNetwork
 
 COUNTS = np.arange(40)[:, None]
 MEAN, THETA, GATE = np.array([0.05, 2.0, 30.0]), np.array([0.3, 5.0, 800.0]), np.array([-3.0, 0.0, 2.0])
@@ -113,10 +114,8 @@ def test_moments_are_those_of_counts_at_the_median_depth():
     cells = Cells(views, targets, Correspondences({"a": 3, "b": 3}), size_factor=depth)
     start_decoders(network, cells, {"a": np.array([0, 1]), "b": np.array([0, 1])})
     assert targets["a"][1, 2] == 10
-    assert decoders["a"].counts.log_total.exp().item() == pytest.approx(9, rel=1e-5)
-    assert decoders["a"].counts.proportions.linear.bias.softmax(0).detach().numpy() == pytest.approx(
-        np.array([2, 3, 4]) / 9
-    )
+    assert decoders["a"].log_total.exp().item() == pytest.approx(9, rel=1e-5)
+    assert decoders["a"].network.linear.bias.softmax(0).detach().numpy() == pytest.approx(np.array([2, 3, 4]) / 9)
     assert torch.equal(decoders["b"].mean.bias, before)
 
 
