@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import logging
-import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import joblib
-import pandas as pd
-
-from jamie.commands.multirun.imputation import Imputations, imputations
-from jamie.commands.multirun.imputation_figures import write_imputations
-from jamie.commands.multirun.metric_figures import write_metric_figures
-from jamie.commands.multirun.tables import record_table, short_names, short_value, summary_table
-from jamie.commands.multirun.workers import Task, run_all
+from jamie.commands.multirun.plan import RUNS, open_sweep, plan_runs, record_sweep, require_jobs
+from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results
 from jamie.core.context import Progress
+<<<<<<< HEAD
 from jamie.core.errors import OutputError
 from jamie.runs.directory import OutputDirectory, file_hash
 from jamie.runs.layout import MANIFEST, RESOLVED_SPEC
@@ -104,6 +91,9 @@ class SweepResult:
     def failed(self) -> tuple[Run, ...]:
         """The runs that failed."""
         return tuple(run for run in self.runs if run.error)
+=======
+from jamie.spec import expand
+>>>>>>> main
 
 
 def sweep(
@@ -127,9 +117,10 @@ def sweep(
     overrides
         Settings to change: ``{"sweep.seed": [0, 1]}`` or ``["training.batch_size=256"]``.
     jobs
-        Runs at a time, -1 for one on each core; None as a surrounding ``joblib.parallel_config`` says, or else one.
+        Runs at a time, -1 for one on each core; None for the number of a surrounding ``joblib.parallel_config``,
+        or else one.
     resume
-        Go on in `out`: finished runs are kept, interrupted ones go on, failed and new ones are done.
+        Go on in `out`: finished runs are kept, interrupted ones go on, failed and new ones are started.
     overwrite
         Replace a sweep that exists.
     progress
@@ -138,14 +129,15 @@ def sweep(
     Returns
     -------
     SweepResult
-        Also of runs that failed, which do not stop the others.
+        Also where some runs failed, which does not stop the others.
 
     Raises
     ------
     JamieError
-        Where the spec or the folder are not as they must be.
+        Where the spec is not valid or the folder cannot be used.
     """
     require_jobs(jobs)
+<<<<<<< HEAD
     found = expand(source, overrides)
     with sweeping(found, out, resume=resume, overwrite=overwrite) as (folder, plan):
         return written(folder, found, do_runs(plan, jobs=jobs, progress=progress))
@@ -317,3 +309,13 @@ def _hash_at(path: str, modified: int) -> str:
 def _hash(path: str) -> str:
     """Hash a file; most runs of a sweep read the same."""
     return _hash_at(path, Path(path).stat().st_mtime_ns)
+=======
+    planned = expand(source, overrides)
+    with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
+        plan = plan_runs(folder.path / RUNS, planned, resume=resume)
+        with record_sweep(folder, planned):
+            runs = do_runs(plan, jobs=jobs, progress=progress)
+            result = collect_results(folder.path, planned, runs)
+            write_results(folder, planned, result)
+    return result
+>>>>>>> main
