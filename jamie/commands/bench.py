@@ -106,15 +106,6 @@ def _collect_costs(planned: Sweep, result: SweepResult) -> BenchResult:
     return BenchResult(result, costs, medians, growth, quality_table(result.finished, planned.keys), stage)
 
 
-<<<<<<< HEAD
-def _write(folder: OutputDirectory, measured: BenchResult) -> None:
-    medians, keys = measured.medians, measured.sweep.grid_keys
-    folder.write_text("bench.csv", measured.costs.to_csv(index=False))
-    folder.write_text("bench_summary.csv", medians.to_csv(index=False))
-    folder.write_json("bench_summary.json", medians.to_dict(orient="records"))
-    folder.write_text("bench_growth.csv", measured.growth.to_csv(index=False))
-    folder.write_text("bench_quality.csv", measured.quality.to_csv(index=False))
-=======
 def _write(folder: OutputDirectory, measured: BenchResult) -> None:
     tables = {
         "bench": measured.costs,
@@ -124,6 +115,5 @@ def _write(folder: OutputDirectory, measured: BenchResult) -> None:
     }
     write_tables(folder, tables, as_json=["bench_summary"])
     medians = measured.medians
->>>>>>> main
     drawn = medians if measured.stage == TOTAL else medians[medians["stage"] == measured.stage]
     write_growth_figures(folder, drawn, measured.sweep.grid_keys)

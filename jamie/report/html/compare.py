@@ -121,7 +121,7 @@ def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
 
 
 def _link(run: Path, folder: Path) -> str:
-    page = run / REPORT
+    page = run / layout.PAGE
     return os.path.relpath(page.resolve(), folder.resolve()) if page.is_file() else ""
 
 

@@ -165,13 +165,6 @@ def test_what_is_no_imputation_stays_in_the_summary(runs, found):
     }
 
 
-<<<<<<< HEAD
-def test_there_is_nothing_to_compare(runs, tmp_path):
-    alone = [(name, values, both(0.5, "jamie")) for name, values, _ in runs]
-    found = imputations(runs, record_table(alone, [DATA, ORDER]), [DATA, ORDER], [DATA])
-    assert (len(found.scores), len(found.wins), found.blocks([DATA])) == (0, 0, [])
-    write_imputations(OutputDirectory(tmp_path / "none"), found, [DATA])
-=======
 def test_there_is_nothing_to_compare(runs, tmp_path, records_of):
     alone = [(name, values, both(0.5, "jamie")) for name, values in ((run.name, run.values) for run in runs)]
     found = imputation_tables(runs, records_of(alone, [DATA, ORDER]), [DATA, ORDER], [DATA])
@@ -181,17 +174,12 @@ def test_there_is_nothing_to_compare(runs, tmp_path, records_of):
         shown(found),
     ) == (0, 0, [])
     write_imputation(OutputDirectory(tmp_path / "none"), found, [DATA])
->>>>>>> main
     assert not (tmp_path / "none").exists()
     assert imputation_tables([], record_table([], [DATA]), [DATA], [DATA]).scores.empty
 
 
 def test_files_and_figure(found, tmp_path):
-<<<<<<< HEAD
-    write_imputations(OutputDirectory(tmp_path), found, [DATA])
-=======
     write_imputation(OutputDirectory(tmp_path), found, [DATA])
->>>>>>> main
     assert len(pd.read_csv(tmp_path / "imputation.csv")) == len(found.scores)
     assert len(pd.read_csv(tmp_path / "imputation_wins.csv")) == len(found.wins)
     assert (tmp_path / "figures" / "imputation_pearson.svg").is_file()
@@ -216,11 +204,7 @@ def test_coverage_is_drawn_beside_the_level_that_it_aims_at_and_has_no_best(foun
 
 def test_names_of_figures_hold_no_spaces(found, tmp_path):
     scores = found.scores.assign(metric="interval_coverage untied")
-<<<<<<< HEAD
-    write_imputations(OutputDirectory(tmp_path), Imputations(scores, found.wins), [DATA])
-=======
     write_imputation(OutputDirectory(tmp_path), ImputationTables(scores, found.wins), [DATA])
->>>>>>> main
     assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == [
         "imputation_interval_coverage_untied.png",
         "imputation_interval_coverage_untied.svg",
