@@ -21,6 +21,7 @@ from jamie.report.html.page import write_page
 from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import Fact, facts
 from jamie.report.tables import SCOPE_TITLES
+from jamie.runs import layout
 
 PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
