@@ -99,8 +99,8 @@ class FileFailures:
             f"{', '.join(self._failed)} could not be written ({_one_line(first)}); the model and all other results "
             "are there, and nothing is trained again",
             where=str(self._path),
-            fix=f"free the disk or mend what the message names, then: jamie run {self._path / RESOLVED_SPEC} --out {self._path} "
-            "--resume",
+            fix="free the disk or mend what the message names, then: "
+            f"jamie run {self._path / RESOLVED_SPEC} --out {self._path} --resume",
         ) from first
 
 

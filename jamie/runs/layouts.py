@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.model.query import Query
+from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.core.resources import keep_torch_threads
 from jamie.correspondence.graphs.neighbors import nearest
-from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
+from jamie.model.query import Query
 
 if TYPE_CHECKING:
-    from jamie.runs.run import Run
-
     from mudata import MuData
+
+    from jamie.runs.run import Run
 
 MOST_CELLS = 50_000  # of one layout; of more, a sample stands for all
 FEWEST_CELLS = 20  # from which UMAP's neighbours mean anything

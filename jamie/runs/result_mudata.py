@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
+from jamie.core.names import HELD_OUT, MATCH_SCORE, NOVELTY, SPLIT, TRAIN, UNS_KEY, imputability_key
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
-from jamie.core.names import HELD_OUT, MATCH_SCORE, TRAIN, UNS_KEY, imputability_key
 from jamie.model.imputation import novelty_column
-from jamie.core.names import IMPUTABILITY
-from jamie.core.names import NOVELTY
 from jamie.model.trained import TrainedModel
-from jamie.core.names import SPLIT
 from jamie.preprocess.prepare import Prepared
 from jamie.runs.mudata_copies import writable_mudata
 
@@ -52,7 +49,7 @@ def _match_scores(
     modality: str, known: Correspondences, inference: Inference, train: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     scores = np.zeros(len(train), np.float32)
-    for (a, b), found in inference.found.items():
+    for (a, b), found in inference.inferred.items():
         if modality in (a, b):
             confidence = found.confidence_a if modality == a else found.confidence_b
             scores[train] = np.maximum(scores[train], confidence)

@@ -14,11 +14,10 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
+from jamie.core.names import SPLIT, TRAIN, UNS_KEY
 from jamie.data.assemble import mudata_conventions
-from jamie.core.names import TRAIN, UNS_KEY
 from jamie.model.store import load_model
 from jamie.model.trained import TrainedModel
-from jamie.core.names import SPLIT
 from jamie.runs.correspondence_files import correspondence_of_cells
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations

@@ -9,8 +9,8 @@ from anndata import AnnData
 
 import jamie
 from jamie.core.errors import OutputError
-from jamie.runs.explanation_files import load_explanations, save_explanation
 from jamie.runs.directory import OutputDirectory
+from jamie.runs.explanation_files import load_explanations, save_explanation
 
 
 def explanation(explainer="shap", **changes):
@@ -62,7 +62,11 @@ def test_the_same_question_replaces_its_answer_and_others_get_a_number(tmp_path)
     assert save_explanation(folder, explanation(title="back"), protein) == "shap_2"
     assert save_explanation(folder, explanation("knockout"), "knockout") == "knockout"
     assert save_explanation(folder, explanation(title="again"), rna) == "shap"
-    assert [one.title for one in load_explanations(tmp_path).values()] == ["protein: marker0, from rna", "again", "back"]
+    assert [one.title for one in load_explanations(tmp_path).values()] == [
+        "protein: marker0, from rna",
+        "again",
+        "back",
+    ]
 
 
 def test_of_many_the_tenth_comes_last(tmp_path):

@@ -18,7 +18,7 @@ from jamie.report.html.guide import guides
 from jamie.report.html.page import write_page
 from jamie.report.html.scores import Record, headlines, score_tables
 from jamie.report.html.summary import plain_spec, run_details
-from jamie.report.tables import SCOPES as TITLES
+from jamie.report.tables import SCOPE_TITLES
 from jamie.runs.layout import PAGE as REPORT
 from jamie.runs.run import Run
 
@@ -97,7 +97,7 @@ def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     ranks = {scope: rank for rank, scope in enumerate(PREFERRED)}
     for (scope, ends, run, method), values in sorted(found.items(), key=lambda one: ranks.get(one[0][0], len(ranks))):
         if len(values) == 2:
-            place = f"{' and '.join(ends)}, {TITLES.get(scope, scope)}"
+            place = f"{' and '.join(ends)}, {SCOPE_TITLES.get(scope, scope)}"
             yield {"place": place, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.guide import SCOPES
-from jamie.report.tables import BEST, comparison_table
-from jamie.report.tables import SCOPES as TITLES
+from jamie.report.metric_tables import metric_tables
+from jamie.report.tables import BEST, SCOPE_TITLES
 
 Record = Mapping[str, Any]
 
@@ -37,9 +37,9 @@ def score_tables(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Lay out the headline values of all methods: title, explanation and tables of each scope, held-out cells first."""
     groups = []
     for scope in dict.fromkeys((*PREFERRED, *(one["scope"] for one in records))):
-        tables = comparison_table([one for one in records if one["scope"] == scope], width=NO_LIMIT)
+        tables = metric_tables([one for one in records if one["scope"] == scope], width=NO_LIMIT)
         if tables:
-            title, explanation = TITLES.get(scope, scope), SCOPES.get(scope, "")
+            title, explanation = SCOPE_TITLES.get(scope, scope), SCOPES.get(scope, "")
             groups.append({"title": title, "explanation": explanation, "tables": tables})
     return groups
 

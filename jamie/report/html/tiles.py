@@ -10,7 +10,7 @@ from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SP
 from jamie.data.writing.names import found_name
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import Record, direction, headlines, main_scope_records
-from jamie.report.tables import SCOPES, number
+from jamie.report.tables import SCOPE_TITLES, number
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _tile(records: Sequence[Record], uses_labels: set[str], mdata: MuData) -> di
         "title": guide.title,
         "reading": guide.reading.partition(". ")[0].removesuffix("."),
         "better": "higher is better" if own[0]["higher_is_better"] else "lower is better",
-        "cells": SCOPES[own[0]["scope"]] + (f" ({sizes.pop():,})" if len(sizes) == 1 else ""),
+        "cells": SCOPE_TITLES[own[0]["scope"]] + (f" ({sizes.pop():,})" if len(sizes) == 1 else ""),
         "rows": [_row(one, rivals, chance_level(mdata, one), " → " if directed else " and ") for one in own],
     }
 

@@ -15,7 +15,7 @@ import pandas as pd
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
-from jamie.core.interfaces.explainer import Explainer
+from jamie.core.interfaces import Explainer
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations, save_explanation
 from jamie.testing import toy

@@ -17,7 +17,7 @@ import pandas as pd
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
-from jamie.core.interfaces.report import Report
+from jamie.core.interfaces import Report
 from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
 from jamie.runs.directory import OutputDirectory, file_hash
