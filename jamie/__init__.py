@@ -99,6 +99,7 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
+    from jamie.runs.run import Run as Run
 
 _MODULES = {
     "jamie.commands.bench": ("bench",),
