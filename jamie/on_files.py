@@ -20,7 +20,7 @@ from jamie.data.assemble import mudata_conventions
 from jamie.data.backed import names_modalities, read_stored, stored_cells, stored_modalities
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.metrics.transfer import NEW, Transfer
 from jamie.model.imputing import choose_direction
 from jamie.model.query import Query, pairs_by_name
@@ -140,7 +140,7 @@ def transfer_run(
     with written_whole(out, (".csv",), overwrite) if out else nullcontext() as partial:
         finished = FinishedRun.open(run)
         cells = embedded_cells(finished, method)
-        label = found_name(label, {column for one in cells.values() for column in one.data.obs})
+        label = stored_name(label, {column for one in cells.values() for column in one.data.obs})
         source, to = choose_ends(cells, label, source, to)
         target = cells[to]
         known = load_spec(finished.path / RESOLVED, reads_data=False).correspondence.known

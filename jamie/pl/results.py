@@ -18,7 +18,7 @@ from jamie.core.labels import label_series
 from jamie.core.suggest import choose_from
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.metrics.scopes import PREFERRED
 from jamie.spec import Spec, load_spec
 
@@ -130,7 +130,7 @@ def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
     """
     modality(mdata, name, where)
     obs = {m: cell_annotations(mdata, m) for m in mdata.mod}
-    key = found_name(key, {column for one in obs.values() for column in one})
+    key = stored_name(key, {column for one in obs.values() for column in one})
     if key in obs[name]:
         return obs[name][key]
     carriers = [m for m in modalities_of(mdata) if key in obs[m] and m != name]
@@ -148,7 +148,7 @@ def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
 def all_labels(mdata: MuData, key: str) -> pd.Series:
     """Return the values of a column of obs in all modalities as text, one after the other: colours go by them."""
     obs = [cell_annotations(mdata, m) for m in mdata.mod]
-    key = found_name(key, {column for one in obs for column in one})
+    key = stored_name(key, {column for one in obs for column in one})
     found = [label_series(one[key]) for one in obs if key in one]
     return pd.concat(found) if found else pd.Series(dtype=object)
 

@@ -41,7 +41,7 @@ def writable_mudata(mdata: MuData, told: Adjustments | None = None) -> MuData:
         result = MuData(modalities)
         hand_on(mdata, result, changes)
     if told is None:
-        changes.tell()
+        changes.log()
     return result
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from jamie.core.labels import as_labels, label_series
 from jamie.core.values import column_variances, dense
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.pl.results import DATA_LAYOUT as OWN
 from jamie.pl.results import LATENT_LAYOUT as JOINT
 from jamie.report.correspondence_files import FOLDER
@@ -231,7 +231,7 @@ def _columns(
 def _found(names: Iterable[str], modalities: Mapping[str, AnnData]) -> list[str]:
     """Names of columns of obs as the result has them."""
     present = {name for adata in modalities.values() for name in adata.obs.columns}
-    return [found_name(name, present) for name in names]
+    return [stored_name(name, present) for name in names]
 
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:
