@@ -144,16 +144,6 @@ def require_modality(modality: str, present: Collection[str], where: str) -> Non
         )
 
 
-def require_two_names(names: Collection[str], where: str) -> None:
-    """Refuse two modalities of one name."""
-    if len(set(names)) < 2:
-        raise DataError(
-            f"expected two names, found {', '.join(names)}",
-            where=where,
-            fix="give two different names, such as [rna, atac]",
-        )
-
-
 def require_cells(n_cells: int, where: str) -> None:
     """Refuse a modality of fewer than three cells."""
     if n_cells < MIN_CELLS:

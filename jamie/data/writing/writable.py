@@ -79,28 +79,16 @@ def writable_copy(adata: AnnData, where: str, adjustments: Adjustments) -> AnnDa
     """
     from anndata import AnnData
 
-    def mapping(name: str, values: Mapping[Any, Any]) -> dict[str, Any]:
-        return writable_mapping(values, f"{where}, {name}", adjustments)
-
-    raw = adata.raw
-    copy = AnnData(
-        X=without_mask(adata.X),
-        obs=writable_frame(adata.obs, f"{where}, obs", adjustments),
-        var=writable_frame(adata.var, f"{where}, var", adjustments),
-        uns=mapping("uns", adata.uns),
-        layers=mapping("layer", {name: adata.layers[name] for name in layer_names(adata)}),
-        obsm=mapping("obsm", adata.obsm),
-        varm=mapping("varm", adata.varm),
-        raw=None if raw is None else _writable_raw(raw, f"{where}, raw", adjustments),
-    )
-    copy.obsp.update(mapping("obsp", adata.obsp))
-    copy.varp.update(mapping("varp", adata.varp))
-    return copy
-
-
-def _writable_raw(raw: Any, where: str, adjustments: Adjustments) -> dict[str, Any]:
-    varm = writable_mapping(raw.varm, f"{where}.varm", adjustments)
-    return {"X": raw.X, "var": writable_frame(raw.var, f"{where}.var", adjustments), "varm": varm}
+    frames = {axis: writable_frame(getattr(adata, axis), f"{where}, {axis}", adjustments) for axis in ("obs", "var")}
+    mappings = {"layer": {name: adata.layers[name] for name in layer_names(adata)}}
+    mappings |= {kind: getattr(adata, kind) for kind in ("uns", "obsm", "varm", "obsp", "varp")}
+    parts = {kind: writable_mapping(given, f"{where}, {kind}", adjustments) for kind, given in mappings.items()}
+    layers, raw = parts.pop("layer"), None
+    if adata.raw is not None:
+        varm = writable_mapping(adata.raw.varm, f"{where}, raw.varm", adjustments)
+        var = writable_frame(adata.raw.var, f"{where}, raw.var", adjustments)
+        raw = {"X": adata.raw.X, "var": var, "varm": varm}
+    return AnnData(X=without_mask(adata.X), layers=layers, raw=raw, **frames, **parts)
 
 
 def writable_mapping(mapping: Mapping[Any, Any], where: str, adjustments: Adjustments) -> dict[str, Any]:
