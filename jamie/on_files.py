@@ -17,7 +17,7 @@ from jamie.core.interfaces.reader import Reader
 from jamie.core.scoring import OURS
 from jamie.core.suggest import choose_from
 from jamie.data.assemble import mudata_conventions
-from jamie.data.backed import names_modalities, read_stored, stored_cells, stored_modalities
+from jamie.data.backed import backed_cells, names_modalities, read_modalities, stored_modalities
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.writing.names import stored_name
@@ -46,7 +46,7 @@ def embed_file(
     with written_whole(out, (".h5mu", ".zarr"), overwrite) as partial:
         loaded = load(model)
         _require_named(data, modality, loaded)
-        mdata = read_stored(data, modality or "")
+        mdata = read_modalities(data, modality or "")
         with mudata_conventions():
             loaded.embed(mdata, max_missing=max_missing)
             written = writable_mudata(mdata)
@@ -100,7 +100,7 @@ def impute_file(
     loaded = load(model, progress=progress)
     if names_modalities(data):
         source, to = choose_direction(loaded.model, stored_modalities(data), source, to)
-    with stored_cells(data, source) as adata:
+    with backed_cells(data, source) as adata:
         loaded.impute(
             adata,
             source,
@@ -160,7 +160,7 @@ def _new_cells(run: FinishedRun, method: str, data: Path, modality: str, max_mis
     if method != OURS:
         fix = f"leave out --data, or --method {method}"
         raise DataError(f"expected --method {OURS} for new cells, found '{method}'", where="--method", fix=fix)
-    mdata = read_stored(data, modality)
+    mdata = read_modalities(data, modality)
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=choose_from(modality, mdata.mod))
     model = load(run.path).model

@@ -101,7 +101,7 @@ def _draw_genes_of_peaks(n_genes: int, n_peaks: int, generator: Generator) -> ND
     owners = owners[: round(REGULATORY * n_peaks)]
     gene_of_peak = np.full(n_peaks, -1)
     gene_of_peak[generator.choice(n_peaks, len(owners), replace=False)] = owners
-    return home
+    return gene_of_peak
 
 
 def _draw_peaks(genes: pd.DataFrame, gene_of_peak: NDArray[np.int64], generator: Generator) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
 from jamie.core.suggest import choose_from
-from jamie.data.storage.files import reading
+from jamie.data.storage.opening import checked_file
 from jamie.explain.feature_tables import read_columns
 
 COLUMNS = ("label", "feature")
@@ -127,7 +127,7 @@ def enrichment(
 
 
 def _from_gmt(path: Path) -> dict[str, list[str]]:
-    with reading(path, EXPECTED):
+    with checked_file(path, EXPECTED):
         lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
     found = {name: [one for one in rest[1:] if one.strip()] for name, *rest in lines}
     for name, features in found.items():
@@ -143,7 +143,7 @@ def _from_gmt(path: Path) -> dict[str, list[str]]:
 def _from_yaml(path: Path) -> dict[str, list[str]]:
     import yaml
 
-    with reading(path, EXPECTED):
+    with checked_file(path, EXPECTED):
         found = yaml.safe_load(path.read_text())
     if not isinstance(found, dict) or not all(isinstance(value, list) for value in found.values()):
         raise DataError(
