@@ -16,8 +16,8 @@ from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Explainer
 from jamie.data.align import find_features
+from jamie.data.annotations import share_labels
 from jamie.data.blocks import choose_matrix
-from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
 from jamie.explain.explained_model import Explained
 from jamie.metrics.transfer import TRAIN

@@ -22,7 +22,7 @@ from jamie.core.errors import DataError
 from jamie.core.labels import as_labels
 from jamie.core.panels import Borrowing
 from jamie.core.values import column_means
-from jamie.data.checks.modalities import largest_count
+from jamie.data.checks.value_kinds import largest_count
 from jamie.data.unmeasured.absent import zero_cells
 from jamie.model.apply import blocks, encode, impute, some, tensor
 from jamie.model.joint_vae import JointVAE

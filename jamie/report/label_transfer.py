@@ -16,9 +16,8 @@ from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Pairing
 from jamie.core.suggest import choose_from
-from jamie.data.annotations import cell_annotations
-from jamie.data.checks.labels import Grouping, judge_grouping
-from jamie.data.labels import share_labels
+from jamie.data.annotations import cell_annotations, share_labels
+from jamie.data.checks.labels import Grouping, check_grouping
 from jamie.data.pairings.by_name import ByName
 from jamie.metrics.transfer import HELD_OUT, NEW, TRAIN, LatentCells, Transfer, transfer_labels
 from jamie.model.query import pairs_by_name
@@ -173,7 +172,7 @@ def transfer_between(
     modalities = {one.data.name: one.data for one in (source, target)}
     sizes = {name: one.n_cells for name, one in modalities.items()}
     known = Correspondences(sizes, {(source.data.name, target.data.name): pairs})
-    judge_grouping(Grouping(label, f"label '{label}'"), modalities, known)
+    check_grouping(Grouping(label, f"label '{label}'"), modalities, known)
     shared = share_labels(modalities, known, [label], f"label '{label}'")
     return transfer_labels(
         _latent(source, shared, label), _latent(target, shared, label), k, None if keep_partner else pairs.T.matrix
