@@ -43,12 +43,9 @@ def kind_of(X: Matrix) -> Kind:
     if (rows == np.floor(rows)).all():
         return "counts"
     if rows.max(initial=0) < _MAX_LOG:
-        undone = (np.expm1(rows), np.exp2(rows) - 1)
-        if any(
-            _equal_totals(values) or _whole_multiples(values, own_unit=True) or _whole_multiples(values)
-            for values in undone
-        ):
-            return "logarithms"
+        for values in (np.expm1(rows), np.exp2(rows) - 1):
+            if _equal_totals(values) or _whole_multiples(values, own_unit=True) or _whole_multiples(values):
+                return "logarithms"
     return "normalised" if _equal_totals(rows) or _whole_multiples(rows, own_unit=True) else "fractions"
 
 
