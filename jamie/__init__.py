@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the table below says, for type checkers; each name as itself, which makes it public
     from jamie import pl as pl
-    from jamie.api import JAMIE as JAMIE
-    from jamie.api import load as load
     from jamie.commands.bench import bench as bench
     from jamie.commands.compare import compare as compare
+    from jamie.commands.run import run as run
     from jamie.commands.sweep import sweep as sweep
     from jamie.core.batch import Batch as Batch
     from jamie.core.batch import Output as Output
@@ -29,8 +28,12 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.errors import DataError as DataError
     from jamie.core.errors import JamieError as JamieError
     from jamie.core.errors import MemoryLimitError as MemoryLimitError
-    from jamie.core.explaining import Explainable as Explainable
-    from jamie.core.explaining import Explanation as Explanation
+    from jamie.core.evaluation import EmbeddedPair as EmbeddedPair
+    from jamie.core.evaluation import ImputedPair as ImputedPair
+    from jamie.core.evaluation import MatchedPair as MatchedPair
+    from jamie.core.evaluation import Score as Score
+    from jamie.core.explanation import Explainable as Explainable
+    from jamie.core.explanation import Explanation as Explanation
     from jamie.core.hookspecs import hookimpl as hookimpl
     from jamie.core.interfaces import Aggregator as Aggregator
     from jamie.core.interfaces import CorrespondenceInferer as CorrespondenceInferer
@@ -47,16 +50,13 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.interfaces import Report as Report
     from jamie.core.interfaces import Schedule as Schedule
     from jamie.core.registry import Registry as Registry
-    from jamie.core.scoring import EmbeddedPair as EmbeddedPair
-    from jamie.core.scoring import ImputedPair as ImputedPair
-    from jamie.core.scoring import MatchedPair as MatchedPair
-    from jamie.core.scoring import Score as Score
-    from jamie.pipeline import run as run
+    from jamie.estimator import JAMIE as JAMIE
+    from jamie.estimator import load as load
 
 _PUBLIC = {
-    "Score": "jamie.core.scoring",
-    "MatchedPair": "jamie.core.scoring",
-    "ImputedPair": "jamie.core.scoring",
+    "Score": "jamie.core.evaluation",
+    "MatchedPair": "jamie.core.evaluation",
+    "ImputedPair": "jamie.core.evaluation",
     "Imputation": "jamie.core.data",
     "Cells": "jamie.core.data",
     "Method": "jamie.core.interfaces",
@@ -65,9 +65,9 @@ _PUBLIC = {
     "Decoder": "jamie.core.interfaces",
     "Distance": "jamie.core.interfaces",
     "Encoder": "jamie.core.interfaces",
-    "Explainable": "jamie.core.explaining",
+    "Explainable": "jamie.core.explanation",
     "Explainer": "jamie.core.interfaces",
-    "Explanation": "jamie.core.explaining",
+    "Explanation": "jamie.core.explanation",
     "Loss": "jamie.core.interfaces",
     "Metric": "jamie.core.interfaces",
     "Pairing": "jamie.core.interfaces",
@@ -84,7 +84,7 @@ _PUBLIC = {
     "Correspondences": "jamie.core.correspondence",
     "Inferred": "jamie.core.correspondence",
     "Block": "jamie.core.data",
-    "EmbeddedPair": "jamie.core.scoring",
+    "EmbeddedPair": "jamie.core.evaluation",
     "ModalityData": "jamie.core.data",
     "View": "jamie.core.data",
     "ContractError": "jamie.core.errors",
@@ -93,9 +93,9 @@ _PUBLIC = {
     "MemoryLimitError": "jamie.core.errors",
     "Registry": "jamie.core.registry",
     "hookimpl": "jamie.core.hookspecs",
-    "JAMIE": "jamie.api",
-    "load": "jamie.api",
-    "run": "jamie.pipeline",
+    "JAMIE": "jamie.estimator",
+    "load": "jamie.estimator",
+    "run": "jamie.commands.run",
     "compare": "jamie.commands.compare",
     "sweep": "jamie.commands.sweep",
     "bench": "jamie.commands.bench",

@@ -20,10 +20,10 @@ from mudata import MuData
 from typer.testing import CliRunner
 
 from jamie.cli import app
-from jamie.core.stack import pull_on_update
+from jamie.core.compat import set_pull_on_update
 from jamie.data.assemble import mudata_conventions
 
-pull_on_update(False)  # as from mudata 0.4 on, and without a warning in the tests' own calls of mudata
+set_pull_on_update(False)  # as from mudata 0.4 on, and without a warning in the tests' own calls of mudata
 
 SPEC = {
     "data": {"mudata": {"path": "cells.h5mu"}},
@@ -118,12 +118,12 @@ def plain_layouts(scores, latents, context):
 @pytest.fixture(scope="session", autouse=True)
 def reports_switch():
     """No run of the suite writes a report or makes a UMAP, which takes longer than all else that it does."""
-    from jamie import pipeline
+    from jamie.commands import run
 
-    real = {name: getattr(pipeline, name) for name in ("_report", "layouts_of")}
+    real = {name: getattr(run, name) for name in ("_report", "layouts_of")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "_report", lambda folder, spec, context: None)
-        patch.setattr(pipeline, "layouts_of", plain_layouts)
+        patch.setattr(run, "_report", lambda folder, spec, context: None)
+        patch.setattr(run, "layouts_of", plain_layouts)
         yield real
 
 
@@ -131,7 +131,7 @@ def reports_switch():
 def reports(reports_switch, monkeypatch):
     """Let the runs of a test, in this process, write the reports that their specs name."""
     for name, function in reports_switch.items():
-        monkeypatch.setattr(f"jamie.pipeline.{name}", function)
+        monkeypatch.setattr(f"jamie.commands.run.{name}", function)
 
 
 @pytest.fixture(scope="session")

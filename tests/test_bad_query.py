@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from jamie.data.assemble import mudata_conventions
-
-from .conftest import Place
+from tests.conftest import Place
 
 SETTINGS = {"rna": {"layer": "counts", "preprocess": ["log_normalize", "standardize"]}, "protein": {}}
 EMBED = ("embed", "out", "cells.h5mu", "--out", "new.h5mu", "--quiet")
@@ -214,7 +213,7 @@ def test_counts_and_other_values_are_not_taken_for_each_other(query, modalities)
     message = (
         "modality 'protein': X looks like raw counts (whole numbers up to 239), and the training cells' values did"
     )
-    query.works(query.call(*EMBED, "--overwrite"), f"WARNING: {message} not; give those that the model was trained on")
+    query.works(query.call(*EMBED, "--overwrite"), f"WARNING: {message} not; give values like those that the model was")
 
 
 @pytest.mark.parametrize("change", ["one cell", "centred", "no feature shared"])
@@ -232,9 +231,10 @@ def test_of_such_values_the_scale_is_not_judged(query, modalities, change):
     assert "the features' mean" not in done.stderr
 
 
-def later_format(folder):
+def other_format(folder, number, version):
     path = folder / "model.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    plain = json.loads(path.read_text()) | {"format": number, "version": version}
+    path.write_text(json.dumps({key: value for key, value in plain.items() if value is not None}))
 
 
 def other_size(folder):
@@ -246,16 +246,21 @@ def other_size(folder):
 
 DAMAGED = {
     "later format": (
-        later_format,
-        "{folder}/out/model/model.json: expected a model of format 2, found 3\n"
-        "  install the version of jamie that wrote it (manifest.json of the run names it)",
+        lambda folder: other_format(folder, 4, "7.1"),
+        "{folder}/out/model/model.json: expected a model of format 3, found 4, written by jamie 7.1\n"
+        "  install jamie-toolkit==7.1, or train the model again",
+    ),
+    "older format": (
+        lambda folder: other_format(folder, 2, None),
+        "model.json: expected a model of format 3, found 2\n"
+        "  install the version of jamie that wrote it (manifest.json of the run names it), or train the model again",
     ),
     "no format": (
         lambda folder: (folder / "model.json").write_text("[]"),
-        "model.json: expected a model of format 2, found list\n",
+        "model.json: expected a model of format 3, found list\n",
     ),
     "cut description": (
-        lambda folder: (folder / "model.json").write_text('{"format": 2,'),
+        lambda folder: (folder / "model.json").write_text('{"format": 3,'),
         "out/model: expected a model, found files that cannot be read or do not fit each other (JSONDecodeError: ",
     ),
     "cut weights": (

@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import jamie.on_files
-import jamie.pipeline
+import jamie.commands.embed
+import jamie.commands.run
 from jamie.cli import app
 from jamie.console.errors import print_json
 from jamie.console.progress import reporting
@@ -244,7 +244,7 @@ class TestRun:
             made.append((source, keywords))
             return Result
 
-        monkeypatch.setattr(jamie.pipeline, "run", run)
+        monkeypatch.setattr(jamie.commands.run, "run", run)
         return made
 
     def test_hands_everything_on(self, call, calls, spec):
@@ -270,7 +270,7 @@ class TestRun:
         def run(source, **keywords):
             raise DataError("found 3 NaN", where="rna", fix="fill them")
 
-        monkeypatch.setattr(jamie.pipeline, "run", run)
+        monkeypatch.setattr(jamie.commands.run, "run", run)
         done = call("run", spec)
         assert (done.exit_code, done.stderr) == (2, "rna: found 3 NaN\n  fill them\n")
         assert json.loads(call("run", spec, "--json").stdout)["error"]["code"] == "data"
@@ -279,7 +279,7 @@ class TestRun:
         def run(source, **keywords):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(jamie.pipeline, "run", run)
+        monkeypatch.setattr(jamie.commands.run, "run", run)
         done = call("run", spec)
         assert (done.exit_code, done.stderr) == (130, "interrupted\n")
         assert json.loads(call("run", spec, "--json").stdout)["error"]["code"] == "interrupted"
@@ -358,7 +358,7 @@ class TestFiles:
             def embed(self, mdata, max_missing):
                 mdata.uns["called"] = f"embed {max_missing}"
 
-        monkeypatch.setattr(jamie.on_files, "load", lambda folder: Model())
+        monkeypatch.setattr(jamie.commands.embed, "load", lambda folder: Model())
         data, out = tmp_path / "cells.h5mu", tmp_path / "out.h5mu"
         done = call("embed", "model", data, "--out", out, "--max-missing", 0.5)
         assert done.exit_code == 0, done.stderr
@@ -375,7 +375,7 @@ class TestFiles:
         # what mudata 0.4 has read it does not write to zarr: its axis is of numpy
         (cells["modality1"] if options else mudata.MuData(cells.mod)).write_zarr(tmp_path / "cells.zarr")
         model = types.SimpleNamespace(embed=lambda mdata, max_missing: mdata.uns.update(called=max_missing))
-        monkeypatch.setattr(jamie.on_files, "load", lambda folder: model)
+        monkeypatch.setattr(jamie.commands.embed, "load", lambda folder: model)
         done = call("embed", "model", tmp_path / "cells.zarr", *options, "--out", tmp_path / "out.zarr")
         assert done.exit_code == 0, done.output
         found = mudata.read_zarr(tmp_path / "out.zarr")
@@ -411,7 +411,7 @@ class TestFiles:
     )
     def test_embed_with_the_modality_where_it_is_needed(self, call, tmp_path, monkeypatch, name, options, message):
         model = types.SimpleNamespace(model=types.SimpleNamespace(modalities={"rna": None, "adt": None}))
-        monkeypatch.setattr(jamie.on_files, "load", lambda folder: model)
+        monkeypatch.setattr(jamie.commands.embed, "load", lambda folder: model)
         done = call("embed", "model", tmp_path / name, *options, "--out", tmp_path / "x.h5mu")
         assert done.exit_code == 2
         assert f"{tmp_path / name}: {message}\n" in done.stderr

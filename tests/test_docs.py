@@ -31,7 +31,7 @@ from jamie.data.assemble import mudata_conventions
 from jamie.spec import load_spec, preset_names
 from jamie.spec.grammar import dict_item, section_of, settings_of
 from jamie.spec.problem import Source
-from jamie.spec.ref import Written
+from jamie.spec.ref import SpecDefault
 from jamie.spec.sections import Header, LossTerm, Modality, Spec, Target
 from jamie.spec.yaml_tree import parse_yaml
 
@@ -86,7 +86,7 @@ def reader(tmp_path_factory, reports_switch) -> Iterator[Path]:
     """A folder with the data and the files of the page, as the working directory; runs lay out cells, for figures."""
     folder = tmp_path_factory.mktemp("reader")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jamie.pipeline.layouts_of", reports_switch["layouts_of"])
+        patch.setattr("jamie.commands.run.layouts_of", reports_switch["layouts_of"])
         patch.chdir(folder)
         patch.syspath_prepend(folder)
         patch.delenv("JAMIE_DATA", raising=False)
@@ -193,7 +193,7 @@ def test_pairings_of_the_table_validate():
     for row in rows:
         settings = {}
         for text in re.findall(r"`([^`]+)`", row[1]):
-            settings |= parse_yaml(text, Source()).plain()
+            settings |= parse_yaml(text, Source()).to_plain()
         if set(settings) == {"known"}:
             settings = {"correspondence": settings}
         assert load_spec(settings, reads_data=False).correspondence
@@ -203,7 +203,7 @@ def test_inline_settings_of_a_spec_validate():
     inline = [t for t in re.findall(r"`([a-z]+: [^`]+)`", README) if t.split(":")[0] in fields_of(Spec)]
     assert len(inline) >= 5
     for text in inline:
-        assert load_spec(parse_yaml(text, Source()).plain(), reads_data=False)
+        assert load_spec(parse_yaml(text, Source()).to_plain(), reads_data=False)
 
 
 @pytest.mark.parametrize("text", [f.text for f in fences() if f.language == "python"])
@@ -262,7 +262,7 @@ def spec_keys(cls: type, prefix: str = "") -> Iterator[tuple[str, object]]:
             continue
         key, inner = f"{prefix}{f.name}", section_of(f.annotation)
         if inner is None or f.default is None:
-            yield key, f.default.value if isinstance(f.default, Written) else f.default
+            yield key, f.default.value if isinstance(f.default, SpecDefault) else f.default
         if inner is not None:
             yield from spec_keys(inner, f"{key}.")
         elif dict_item(f.annotation) in (Modality, LossTerm):
@@ -290,7 +290,7 @@ def test_every_spec_key_is_documented():
 def test_the_default_of_a_spec_key_is_the_one_documented(key):
     cell = spec_rows()[key]
     assert re.fullmatch(r"`.+`", cell), f"README.md, {key}: expected a default in backquotes, found {cell}"
-    documented = parse_yaml(cell.strip("`"), Source()).plain()
+    documented = parse_yaml(cell.strip("`"), Source()).to_plain()
     if key.startswith(BY_SCHEMA):
         assert documented == SPEC_KEYS[key]
     else:

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import jamie
+from jamie.commands.evaluate import evaluate_run
+from jamie.core.compat import layer_names
 from jamie.core.errors import DataError, OutputError
-from jamie.core.stack import layer_names
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch
-from jamie.reevaluate import evaluate_run
 
 SPEC = {
     "data": {"mudata": {"path": "cells.h5mu"}},
@@ -307,7 +307,7 @@ def test_the_model_is_there_before_it_is_evaluated(place, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jamie.fitting.evaluate_all", stop)
+    monkeypatch.setattr("jamie.commands.fit.evaluate_all", stop)
     with pytest.raises(KeyboardInterrupt):
         run(place, "stopped", **{"evaluate.compare": []})
     assert set(jamie.load(place / "stopped").model.modalities) == {"rna", "adt"}

@@ -113,7 +113,7 @@ def tables(place, name="correlation", table="top"):
 @pytest.fixture
 def reports(reports_switch, monkeypatch):
     """Let runs write their reports, without the layouts of cells, which these do not show."""
-    monkeypatch.setattr("jamie.pipeline._report", reports_switch["_report"])
+    monkeypatch.setattr("jamie.commands.run._report", reports_switch["_report"])
 
 
 @pytest.fixture(scope="module")
@@ -369,7 +369,7 @@ def older(copied, monkeypatch):
     spec = copied.out / "spec.resolved.yaml"
     settings = yaml.safe_load(spec.read_text())
     spec.write_text(yaml.safe_dump({key: one for key, one in settings.items() if key not in ("explain", "report")}))
-    monkeypatch.setattr("jamie.report.run_view._complete", lambda path, spec, mdata: None)  # UMAPs take long
+    monkeypatch.setattr("jamie.runs.run_view._complete", lambda path, spec, mdata: None)  # UMAPs take long
     return copied
 
 

@@ -87,10 +87,10 @@ def data_file(path: Path) -> Path | None:
 def test_valid_and_reads_again(path):
     needs_example(path)
     sweep = expand(path, reads_data=False)
-    again = expand(sweep.spec.plain(), reads_data=False)
+    again = expand(sweep.spec.to_plain(), reads_data=False)
     # as plain values: the classes of a plugin file are made anew each time
-    assert again.spec.plain() == sweep.spec.plain()
-    assert [cell.spec.plain() for cell in again.cells] == [cell.spec.plain() for cell in sweep.cells]
+    assert again.spec.to_plain() == sweep.spec.to_plain()
+    assert [cell.spec.to_plain() for cell in again.runs] == [cell.spec.to_plain() for cell in sweep.runs]
 
 
 @each_of([path for path in SPECS if path not in BENCHMARKS])
@@ -98,8 +98,8 @@ def test_valid_and_reads_again(path):
 def test_runs_on_few_cells(path, tmp_path):
     file = data_file(path)
     few = {"data.n_cells": N_CELLS} if file is None else {"data.path": str(some_cells(file, tmp_path))}
-    spec = expand(path, QUICK | few | slow_settings(path)).cells[0].spec
-    result = jamie.run(spec.plain(), out=tmp_path / "run")
+    spec = expand(path, QUICK | few | slow_settings(path)).runs[0].spec
+    result = jamie.run(spec.to_plain(), out=tmp_path / "run")
     calibrated = {"interval_coverage", "interval_width"}  # which takes more cells than these
     assert expected_metrics(spec) - calibrated == {record.metric for record in result.metrics} - calibrated
     assert expected_scopes(spec) == {record.scope for record in result.metrics}
@@ -130,7 +130,7 @@ def test_the_benchmark_of_imputation_runs_on_few_cells(tmp_path):
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_benchmarks_run_on_few_cells(path, tmp_path):
     data_file(path)  # skips where there is none
-    inferring = (cell.spec for cell in expand(path).cells if cell.spec.correspondence.infer)
+    inferring = (cell.spec for cell in expand(path).runs if cell.spec.correspondence.infer)
     first = {spec.correspondence.infer.name: spec for spec in reversed(list(inferring))}
     for name, spec in first.items():
         file = spec.data.params.get("path")
@@ -140,7 +140,7 @@ def test_benchmarks_run_on_few_cells(path, tmp_path):
         compared = any(ref.name == "jamie" for ref in spec.evaluate.compare)
         quick = {**training, "training.batch_size": 64} | few | infer_quickly(slow)
         quick |= {"evaluate.compare.jamie.settings": training} if compared else {}
-        result = jamie.run(spec.plain(), out=tmp_path / name, overrides=quick)
+        result = jamie.run(spec.to_plain(), out=tmp_path / name, overrides=quick)
         named = {ref.name for ref in spec.evaluate.metrics}
         assert {record.metric for record in result.metrics} == named, name
         if "matching" not in named:  # all pairs are known, and methods stand side by side

@@ -27,9 +27,9 @@ def validate(
         found = expand(spec, sets or [], reads_data=not without_files)
     checked = found.spec
     if checked.is_sweep:
-        typer.echo(f"a sweep of {len(found.cells)} runs", err=True)
+        typer.echo(f"a sweep of {len(found.runs)} runs", err=True)
     if json:
-        print_json(checked.plain())
+        print_json(checked.to_plain())
     else:
         typer.echo(checked.to_yaml(), nl=False)
 

@@ -27,8 +27,8 @@ def embed(
     from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
+        from jamie.commands.embed import embed_file
         from jamie.console.progress import reporting
-        from jamie.on_files import embed_file
 
         with reporting(quiet=quiet or json):
             embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
@@ -64,8 +64,8 @@ def impute(
     from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
+        from jamie.commands.embed import impute_file
         from jamie.console.progress import reporting
-        from jamie.on_files import impute_file
 
         with reporting(quiet=quiet or json) as progress:
             impute_file(
@@ -109,9 +109,9 @@ def transfer(
     from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
+        from jamie.commands.embed import transfer_run
         from jamie.console.progress import reporting
         from jamie.console.transfer import transfer_record, transfer_tables
-        from jamie.on_files import transfer_run
 
         with reporting(quiet=quiet or json):
             found = transfer_run(
@@ -160,7 +160,7 @@ def simulate(
     from jamie.console.errors import errors_shown
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.on_files import simulate_file
+        from jamie.commands.embed import simulate_file
 
         simulate_file(
             out,

@@ -39,8 +39,8 @@ def run(
         print_sweep(found, as_json=json, quiet=quiet)
         return
     with errors_shown(as_json=json, debug=debug):
+        from jamie.commands.run import run as run_spec
         from jamie.console.matching import run_tables
-        from jamie.pipeline import run as run_spec
 
         with reporting(quiet=quiet or json) as progress:
             result = run_spec(
@@ -68,9 +68,9 @@ def evaluate(
     from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
+        from jamie.commands.evaluate import evaluate_run
         from jamie.console.matching import run_tables
         from jamie.console.progress import reporting
-        from jamie.reevaluate import evaluate_run
 
         with reporting(quiet=quiet or json):
             found = evaluate_run(folder, sets or [])
@@ -102,10 +102,10 @@ def explain(
     from jamie.console.errors import errors_shown, print_blocks, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.afterwards import explain_run
+        from jamie.commands.explain import explain_run
         from jamie.console.explanations import explanation_blocks, explanation_records
         from jamie.console.progress import reporting
-        from jamie.report.explanation_files import FOLDER
+        from jamie.runs.explanation_files import FOLDER
 
         with reporting(quiet=quiet or json) as progress:
             found = explain_run(folder, explainers or [], sets or [], progress=progress)
@@ -132,7 +132,7 @@ def report(
     from jamie.console.errors import errors_shown, print_json
 
     with errors_shown(as_json=json, debug=debug):
-        from jamie.afterwards import report_run
+        from jamie.commands.explain import report_run
         from jamie.console.progress import reporting
         from jamie.report.figure_files import FIGURES
 

@@ -15,9 +15,9 @@ from jamie.commands.multirun.growth_figures import write_growth_figures
 from jamie.commands.sweep import SweepResult, do_runs, require_jobs, sweeping, written
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.report.run_folder import RunFolder
 from jamie.report.tables import Block
-from jamie.spec import Sweep, SweepCell, expand
+from jamie.runs.directory import RunFolder
+from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
 
 
@@ -96,7 +96,7 @@ def bench(
         raise OutputError(f"expected at least 1, found {repeats}", where="--repeats", fix="give 1 or more")
     require_jobs(jobs)
     once = expand(source, overrides)
-    cells = [SweepCell({**cell.values, REPEAT: i}, cell.spec) for cell in once.cells for i in range(repeats)]
+    cells = [SweepRun({**cell.values, REPEAT: i}, cell.spec) for cell in once.runs for i in range(repeats)]
     found = Sweep(once.spec, tuple(cells))
     with sweeping(found, out, resume=resume, overwrite=overwrite, apart=True) as (folder, plan):
         runs = do_runs(plan, jobs=jobs, apart=True, progress=progress)

@@ -14,13 +14,12 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
-from jamie.metrics.transfer import TRAIN
+from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.wins import count_wins
-from jamie.report.correspondence_files import FOLDER
-from jamie.report.finished import FinishedRun
 from jamie.report.html.compare import write_comparison_page
-from jamie.report.results import SPLIT
-from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder
+from jamie.runs.correspondence_files import FOLDER
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
+from jamie.runs.run import FinishedRun
 
 log = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from jamie.commands.multirun.tables import record_table, short_names, short_valu
 from jamie.commands.multirun.workers import Task, run_all
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.report.run_folder import MANIFEST, RESOLVED, RunFolder, file_hash
+from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash
 from jamie.spec import Spec, Sweep, expand
-from jamie.spec.difference import changes
+from jamie.spec.difference import describe_changes
 
 log = logging.getLogger(__name__)
 
@@ -226,10 +226,10 @@ def written(folder: RunFolder, found: Sweep, runs: tuple[Run, ...]) -> SweepResu
     folder.write_text("sweep.csv", records.to_csv(index=False))
     folder.write_text("summary.csv", summary.to_csv(index=False))
     folder.write_json("summary.json", summary.to_dict(orient="records"))
-    metrics = {ref.name: ref.cls for cell in found.cells for ref in cell.spec.evaluate.metrics}
+    metrics = {ref.name: ref.cls for cell in found.runs for ref in cell.spec.evaluate.metrics}
     write_metric_figures(folder, summary, found.grid_keys, metrics)
     imputed = imputations(done, records, found.keys, found.grid_keys)
-    levels = {cell.spec.evaluate.intervals.level for cell in found.cells}
+    levels = {cell.spec.evaluate.intervals.level for cell in found.runs}
     write_imputations(folder, imputed, found.grid_keys, levels.pop() if len(levels) == 1 else None)
     return SweepResult(folder.path, found.grid_keys, runs, records, summary, imputed)
 
@@ -242,7 +242,7 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
 def _plan(folder: Path, found: Sweep, *, resume: bool, whole: bool) -> list[Planned]:
     """Find what is left to do of each run; with `whole`, one that was interrupted is done again from its start."""
     plan = []
-    for name, cell in zip(_names(folder, found), found.cells, strict=True):
+    for name, cell in zip(_names(folder, found), found.runs, strict=True):
         run = Run(name, folder / name, cell.values)
         spec = replace(cell.spec, report=[])  # a page of each of many runs would be made for nobody
         plan.append(Planned(run, _task(run, spec, resume=resume, whole=whole)))
@@ -253,9 +253,9 @@ def _names(folder: Path, found: Sweep) -> list[str]:
     """Name the runs by number and values; one that is there already keeps its number, which may have been another."""
     there = {path.name.partition("-")[2]: path.name for path in sorted(folder.glob("[0-9]*")) if path.is_dir()}
     taken = {int(name.partition("-")[0]) for name in there.values() if name.partition("-")[0].isdigit()}
-    free = (number for number in range(len(found.cells) + len(taken)) if number not in taken)
+    free = (number for number in range(len(found.runs) + len(taken)) if number not in taken)
     short, names = short_names(found.keys), []
-    for cell in found.cells:
+    for cell in found.runs:
         slug = slug_of({short[key]: value for key, value in cell.values.items()})
         name = there.get(slug) or f"{next(free):03d}" + (f"-{slug}" if slug else "")
         names.append(name)
@@ -281,7 +281,7 @@ def _plain_text(value: Any) -> str:
 
 def _task(run: Run, spec: Spec, *, resume: bool, whole: bool) -> Task | None:
     """Return what is left to do of a run; None where it is finished."""
-    task = Task(run.name, str(run.folder.resolve()), spec.plain())
+    task = Task(run.name, str(run.folder.resolve()), spec.to_plain())
     if not resume or not run.folder.exists():
         return task
     started = (run.folder / MANIFEST).is_file() and (run.folder / RESOLVED).is_file()
@@ -299,7 +299,7 @@ def _require_same(run: Run, spec: Spec, manifest: Mapping[str, Any]) -> None:
     fix = "go on with the same settings and data, or start anew with another --out"
     made = (run.folder / RESOLVED).read_text()
     if made != spec.to_yaml():
-        problem = f"the spec is not the one that this run was made with{changes(made, spec)}"
+        problem = f"the spec is not the one that this run was made with{describe_changes(made, spec)}"
         raise OutputError(problem, where=str(run.folder), fix=fix)
     data: Mapping[str, str] = manifest.get("data", {})
     changed = [path for path in data if not Path(path).exists() or _hash(path) != data[path]]

@@ -15,16 +15,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jamie.core.errors import JamieError, SpecError
-from jamie.report.run_folder import json_text
+from jamie.core.errors import ExitCode, JamieError, SpecError
 from jamie.report.tables import BEST, Block
+from jamie.runs.directory import json_text
 
 if TYPE_CHECKING:
     from jamie.commands.bench import BenchResult
     from jamie.commands.sweep import SweepResult
 
 WIDTH_IN_FILES = 200
-UNEXPECTED, USER_ERROR, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class _Termination(KeyboardInterrupt):
@@ -44,7 +43,7 @@ def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None
             print_json({"error": _error_record(error)})
         else:
             print(error, file=sys.stderr)
-        raise typer.Exit(USER_ERROR) from error
+        raise typer.Exit(ExitCode.USER_ERROR) from error
     except Exception as error:  # a fault, here or in a plugin: one line, unless the traceback is asked for
         if debug:
             raise
@@ -53,14 +52,14 @@ def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None
             print_json({"error": {"code": "unexpected", "message": message}})
         else:
             print(f"{message}\n  a fault of jamie or of a plugin; --debug shows where", file=sys.stderr)
-        raise typer.Exit(UNEXPECTED) from error
+        raise typer.Exit(ExitCode.UNEXPECTED) from error
     except KeyboardInterrupt as error:
         message = "\n  ".join(["interrupted", *getattr(error, "__notes__", ())])
         if as_json:
             print_json({"error": {"code": "interrupted", "message": message}})
         else:
             print(message, file=sys.stderr)
-        raise typer.Exit(TERMINATED if isinstance(error, _Termination) else INTERRUPTED) from error
+        raise typer.Exit(ExitCode.TERMINATED if isinstance(error, _Termination) else ExitCode.INTERRUPTED) from error
 
 
 @contextmanager
@@ -132,7 +131,7 @@ def print_sweep(
         for run in result.failed:
             print(f"{run.name} failed: {run.error}", file=sys.stderr)
     if result.failed:
-        raise typer.Exit(USER_ERROR)
+        raise typer.Exit(ExitCode.USER_ERROR)
 
 
 def _sweep_blocks(result: SweepResult) -> list[Block]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.report.tables import Block
 
 MOST_ROWS, MOST_OF_EACH = 15, 5

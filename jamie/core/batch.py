@@ -34,17 +34,17 @@ class PairBlocks:
 
     Parameters
     ----------
-    given
+    by_pair
         (B_a, B_b) for pairs (a, b); a pair that is absent has no correspondence.
     """
 
-    given: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
+    by_pair: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
 
     def between(self, a: str, b: str) -> Tensor | None:
         """(B_a, B_b), None where nothing is known."""
-        if (a, b) in self.given:
-            return self.given[a, b]
-        return self.given[b, a].T if (b, a) in self.given else None
+        if (a, b) in self.by_pair:
+            return self.by_pair[a, b]
+        return self.by_pair[b, a].T if (b, a) in self.by_pair else None
 
     def weights(self, a: str, b: str, normalize: Normalize = "rows") -> Tensor | None:
         """Return the (B_a, B_b) weights with which cells of `b` enter those of `a`, None where nothing is known.
@@ -58,7 +58,7 @@ class PairBlocks:
             return None
         if normalize == "rows":
             return block / block.sum(1, keepdim=True).clamp(min=1)
-        dim = 0 if normalize == "paper" and (a, b) in self.given else 1
+        dim = 0 if normalize == "paper" and (a, b) in self.by_pair else 1
         mass = block.sum(dim, keepdim=True)
         return block / torch.where(mass > 0, mass, 1)
 
@@ -138,7 +138,7 @@ class Batch:
     size_factor: Mapping[str, Tensor] = field(default_factory=dict)
     measured: Mapping[str, MeasuredCells] = field(default_factory=dict)
 
-    def size_factor_of(self, source: str, target: str) -> Tensor | None:
+    def size_factor_for(self, source: str, target: str) -> Tensor | None:
         """(B_source, 1) size factor with which `target` is decoded for the cells of `source`.
 
         Within a modality it is the cell's own. Across modalities it is that of the cell's partners in the minibatch,

@@ -36,7 +36,7 @@ class Context:
     Parameters
     ----------
     seed
-        The one seed of the run; each stage draws from a generator of its own (`at`).
+        The one seed of the run; each stage draws from a generator of its own (`for_stage`).
     stage
         Name of the stage, mixed into the seed, so that a stage's numbers do not depend on the stages before it.
     device
@@ -53,11 +53,11 @@ class Context:
     progress: Progress = _silent
     memory_limit: int = field(default_factory=lambda: physical_memory() // 2)
 
-    def at(self, stage: str) -> Context:
+    def for_stage(self, stage: str) -> Context:
         """Return the same surroundings for another stage."""
         return replace(self, stage=stage)
 
-    def telling(self, progress: Progress | None) -> Context:
+    def with_progress(self, progress: Progress | None) -> Context:
         """Return the same surroundings with another to tell of progress; the same where there is none."""
         return self if progress is None else replace(self, progress=progress)
 

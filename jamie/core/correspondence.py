@@ -89,7 +89,7 @@ class Correspondence:
         """Keep the given cells (indices or boolean masks), in the given order."""
         return Correspondence(self.matrix[np.asarray(rows)][:, np.asarray(columns)])
 
-    def permuted(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Correspondence:
+    def permute(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Correspondence:
         """Put all cells in another order, as `subset` does, with one array of the entries beside those of this one."""
         matrix = self.matrix[rows]
         matrix.indices = np.argsort(columns).astype(matrix.indices.dtype)[matrix.indices]
@@ -118,14 +118,14 @@ class Correspondence:
         """Keep the entries that `other` does not have."""
         return Correspondence(self.matrix - self.matrix.multiply(other.matrix > 0))
 
-    def certain(self) -> Correspondence:
+    def one_to_one(self) -> Correspondence:
         """Keep the pairs of confidence 1 that are the only ones of both their cells."""
         rows, columns = self.pairs()
         n_a, n_b = self.shape
         alone = (np.bincount(rows, minlength=n_a)[rows] == 1) & (np.bincount(columns, minlength=n_b)[columns] == 1)
         return self.keep(alone & (self.matrix.data >= 1))
 
-    def overruled_by(self, other: Correspondence) -> Correspondence:
+    def updated_with(self, other: Correspondence) -> Correspondence:
         """Take the entries of `other`, and keep those of cells that have none there."""
         taken_rows, taken_columns = (
             np.bincount(of, minlength=n) > 0 for of, n in zip(other.pairs(), self.shape, strict=True)
@@ -143,7 +143,7 @@ class Correspondence:
         of_row, of_column = (self.matrix.max(axis=axis).toarray().ravel() for axis in (1, 0))
         return self.keep((self.matrix.data >= of_row[rows]) & (self.matrix.data >= of_column[columns]))
 
-    def partner(self) -> NDArray[np.int64]:
+    def best_partner(self) -> NDArray[np.int64]:
         """(n_a,) index of the best partner of each cell of a, -1 where it has none."""
         entries = self.matrix
         filled = np.flatnonzero(np.diff(entries.indptr))
@@ -176,7 +176,7 @@ class Correspondences:
     ----------
     sizes
         Number of cells of each modality, in the order of the spec.
-    given
+    by_pair
         Correspondence of pairs (a, b), in one order or the other; a pair that is absent has none.
 
     Raises
@@ -186,11 +186,11 @@ class Correspondences:
     """
 
     sizes: Mapping[str, int]
-    given: Mapping[tuple[str, str], Correspondence] = field(default_factory=dict)
+    by_pair: Mapping[tuple[str, str], Correspondence] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for (a, b), correspondence in self.given.items():
-            if a != b and (b, a) in self.given:
+        for (a, b), correspondence in self.by_pair.items():
+            if a != b and (b, a) in self.by_pair:
                 raise DataError(
                     f"expected one correspondence of two modalities, found {a}--{b} and {b}--{a}",
                     where=f"correspondence of {a} and {b}",
@@ -212,10 +212,10 @@ class Correspondences:
 
     def between(self, a: str, b: str) -> Correspondence:
         """Correspondence of `a` (rows) and `b` (columns); empty where nothing is given."""
-        if (a, b) in self.given:
-            return self.given[a, b]
-        if (b, a) in self.given:
-            return self.given[b, a].T
+        if (a, b) in self.by_pair:
+            return self.by_pair[a, b]
+        if (b, a) in self.by_pair:
+            return self.by_pair[b, a].T
         return Correspondence.empty((self.sizes[a], self.sizes[b]))
 
     def items(self) -> Iterator[tuple[tuple[str, str], Correspondence]]:
@@ -223,16 +223,16 @@ class Correspondences:
         for a, b in combinations(self.sizes, 2):
             yield (a, b), self.between(a, b)
 
-    def through_others(self, a: str, b: str) -> Correspondence:
+    def with_indirect_pairs(self, a: str, b: str) -> Correspondence:
         """Correspondence of `a` and `b`, and of their cells that are certainly one cell of a third modality."""
         found = self.between(a, b)
         for third in self.sizes:
             if third not in (a, b) and self.between(a, third).n_pairs and self.between(third, b).n_pairs:
-                shared = self.between(a, third).certain().matrix @ self.between(third, b).certain().matrix
-                found = Correspondence(shared).overruled_by(found)
+                shared = self.between(a, third).one_to_one().matrix @ self.between(third, b).one_to_one().matrix
+                found = Correspondence(shared).updated_with(found)
         return found
 
-    def tied(self, a: str, b: str) -> bool:
+    def connected(self, a: str, b: str) -> bool:
         """Whether some chain of modalities leads from `a` to `b`, every two neighbours of which share pairs."""
         from scipy.sparse.csgraph import connected_components
 
@@ -251,7 +251,7 @@ class Correspondences:
         pairs = {(a, b): c.subset(kept[a], kept[b]) for (a, b), c in self.items()}
         return Correspondences({m: len(index) for m, index in kept.items()}, pairs)
 
-    def spread(self, cells: Mapping[str, NDArray[np.int64]], sizes: Mapping[str, int]) -> Correspondences:
+    def scatter(self, cells: Mapping[str, NDArray[np.int64]], sizes: Mapping[str, int]) -> Correspondences:
         """Undo `subset`: these cells are those at the indices `cells` among `sizes`; the others have no partner."""
         pairs = {}
         for (a, b), correspondence in self.items():
@@ -264,7 +264,7 @@ class Correspondences:
     @property
     def n_pairs(self) -> int:
         """Entries above zero, over all pairs of modalities."""
-        return sum(c.n_pairs for c in self.given.values())
+        return sum(c.n_pairs for c in self.by_pair.values())
 
 
 @dataclass(frozen=True)

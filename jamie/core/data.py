@@ -14,6 +14,7 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondences
 from jamie.core.labels import as_labels
+from jamie.core.names import LOWER, SD, UPPER
 from jamie.core.panels import MeasuredTarget, Panels
 
 Matrix: TypeAlias = "NDArray[np.float32] | sparse.csr_array"
@@ -240,7 +241,7 @@ class Cells:
 
         Each cell occurs at most once.
         """
-        partner = self.known.between(a, b).mutual_best().partner()
+        partner = self.known.between(a, b).mutual_best().best_partner()
         rows = np.flatnonzero(partner >= 0)
         columns, first = np.unique(partner[rows], return_index=True)
         return rows[first], columns
@@ -281,5 +282,5 @@ class Imputation:
     @property
     def uncertainty(self) -> dict[str, NDArray[np.floating]]:
         """Standard deviation and interval by their names, as far as there are any."""
-        given = {"sd": self.sd, "lower": self.lower, "upper": self.upper}
+        given = {SD: self.sd, LOWER: self.lower, UPPER: self.upper}
         return {name: values for name, values in given.items() if values is not None}

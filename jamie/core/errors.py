@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command `jamie`; 0 is success."""
+
+    UNEXPECTED = 1  # a fault of jamie or of a plugin
+    USER_ERROR = 2  # a `JamieError`; also a run of a sweep that failed, and options that typer refuses
+    INTERRUPTED = 130  # Ctrl-C (SIGINT)
+    TERMINATED = 143  # SIGTERM, as from a scheduler or `docker stop`
 
 
 class JamieError(Exception):
@@ -13,9 +23,15 @@ class JamieError(Exception):
     problem
         What was expected and what was found.
     where
-        The place: a file, a spec key, a modality, a component.
+        A file, a spec key, a modality or a component.
     fix
         What to do about it.
+
+    Examples
+    --------
+    >>> print(JamieError("expected 3 cells, found 2", where="modality 'rna'", fix="add a cell"))
+    modality 'rna': expected 3 cells, found 2
+      add a cell
     """
 
     code: ClassVar[str] = "error"
@@ -34,9 +50,18 @@ class SpecError(JamieError):
     Parameters
     ----------
     problem, where, fix
-        As of every error.
+        As of every `JamieError`.
     problems
-        Each problem with its place (`jamie.spec.problem.Problem`), in line order.
+        Each problem with its location (`jamie.spec.problem.SpecProblem`), in line order.
+
+    Examples
+    --------
+    >>> from jamie.spec import load_spec
+    >>> try:
+    ...     load_spec({"data": "simulate_branch", "training": {"max_epoch": 5}})
+    ... except SpecError as error:
+    ...     print(error.problems[0].key, "-", error.problems[0].message)
+    training.max_epoch - unknown key 'max_epoch'
     """
 
     code = "spec"
@@ -47,9 +72,13 @@ class SpecError(JamieError):
 
 
 class DataError(JamieError):
-    """Data that do not fit what the spec or a component asks of them."""
+    """Data that do not meet the requirements of the spec or of a component."""
 
     code = "data"
+
+
+class MissingResultError(DataError):
+    """Results that a figure would show and that are absent, such as a metric that was not computed."""
 
 
 class PluginError(JamieError):
@@ -71,7 +100,7 @@ class MemoryLimitError(JamieError):
 
 
 class TrainingError(JamieError):
-    """Training that went wrong, such as a loss that is not finite."""
+    """Training that failed, such as a loss that is not finite."""
 
     code = "training"
 

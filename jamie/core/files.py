@@ -13,7 +13,7 @@ from jamie.core.errors import OutputError
 FOLDERS = (".zarr",)  # what looks like a file to its user, and is a folder
 
 
-def readable(path: Path) -> None:
+def set_default_permissions(path: Path) -> None:
     """Give a file the permissions of a new one; safetensors lets nobody but the owner read what it writes."""
     mask = os.umask(0)  # the only way to read it is to set it
     os.umask(mask)
@@ -21,25 +21,25 @@ def readable(path: Path) -> None:
 
 
 @contextmanager
-def replaced(out: Path) -> Iterator[Path]:
+def replace_atomically(out: Path) -> Iterator[Path]:
     """Give a path beside `out` where nothing is, and put what was written there in place of `out` at once.
 
     After an error `out` is as before. The folder that holds it is made.
     """
     partial = out.with_name(f".{out.stem}.partial{out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    remove(partial)
+    remove_path(partial)
     try:
         yield partial
         if partial.is_dir():  # which renaming puts in place of nothing; a file never replaces a folder
-            remove(out)
+            remove_path(out)
         os.replace(partial, out)
     finally:
-        remove(partial)
+        remove_path(partial)
 
 
 @contextmanager
-def written_whole(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterator[Path]:
+def write_atomically(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterator[Path]:
     """Give a temporary path, and put what was written there in place of `out` at once.
 
     Raises
@@ -50,7 +50,7 @@ def written_whole(out: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iter
     _require_place(out, suffixes, overwrite)
     with ExitStack() as stack:
         try:
-            partial = stack.enter_context(replaced(out))
+            partial = stack.enter_context(replace_atomically(out))
             if out.suffix in FOLDERS:
                 partial.mkdir()
             else:
@@ -81,7 +81,7 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in (".zgroup", "zarr.json"))
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove a file, or a folder with all that it holds, where there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

@@ -18,13 +18,13 @@ Panels: TypeAlias = NDArray[np.bool_]
 Part: TypeAlias = NDArray[np.float32]
 
 
-def panel_of(X: Any, panels: Panels) -> NDArray[np.int64]:
+def assign_panels(X: Any, panels: Panels) -> NDArray[np.int64]:
     """(n,) number of the panel of each cell of X (n, p): the smallest of those whose other features are all NaN."""
     of = np.zeros(X.shape[0], np.int64)
     for number in np.argsort(-panels.sum(axis=1), kind="stable"):
-        lacking = np.flatnonzero(~panels[number])
-        if len(lacking):
-            of[_all_missing(X, lacking)] = number
+        absent = np.flatnonzero(~panels[number])
+        if len(absent):
+            of[_all_missing(X, absent)] = number
     return of
 
 
@@ -40,7 +40,7 @@ def _all_missing(X: Any, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.bincount(row[np.isnan(chosen.data)], minlength=X.shape[0]) == len(columns)
 
 
-def filled(X: Any, values: NDArray[np.floating]) -> Any:
+def fill_nan(X: Any, values: NDArray[np.floating]) -> Any:
     """Return X (n, p) with `values` (p,) in place of NaN; dense or sparse as it is."""
     if sparse.issparse(X):
         full: Any = X.copy()
@@ -49,7 +49,7 @@ def filled(X: Any, values: NDArray[np.floating]) -> Any:
     return np.where(np.isnan(X), values, X).astype(np.float32, copy=False)
 
 
-def lacking(X: Any, panels: Panels) -> Any:
+def mask_unmeasured(X: Any, panels: Panels) -> Any:
     """Return X (n, p) with NaN for what cells lack of the largest panel in which all that it lacks is 0.
 
     A panel lacks features that hardly any cell of the others is without, so that zeros in all of them say enough.
@@ -62,11 +62,11 @@ def lacking(X: Any, panels: Panels) -> Any:
         chosen: Any = X[:, columns]
         rows = np.flatnonzero(np.asarray((chosen != 0).sum(axis=1)).ravel() == 0)
         if len(rows):
-            marked = without_values(marked, rows, columns)
+            marked = set_nan(marked, rows, columns)
     return marked
 
 
-def without_values(X: Any, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Any:
+def set_nan(X: Any, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Any:
     """Return X (n, p) with NaN for some features of some cells, in which it is 0 where it is sparse."""
     if not sparse.issparse(X):
         marked = X.copy()
@@ -77,7 +77,7 @@ def without_values(X: Any, rows: NDArray[np.int64], columns: NDArray[np.int64]) 
     return sparse.csr_array(X + holes)
 
 
-def with_rows(X: Any, rows: NDArray[np.bool_], values: NDArray[np.floating]) -> Any:
+def set_rows(X: Any, rows: NDArray[np.bool_], values: NDArray[np.floating]) -> Any:
     """Return X (n, p) with `values` (p,) in some of its rows."""
     if not sparse.issparse(X):
         return np.where(rows[:, None], values, X).astype(np.float32)
@@ -88,13 +88,13 @@ def with_rows(X: Any, rows: NDArray[np.bool_], values: NDArray[np.floating]) -> 
     return sparse.csr_array(kept @ clean + full).astype(np.float32)
 
 
-def has_missing(X: Any) -> bool:
+def has_nan(X: Any) -> bool:
     """Whether any value is NaN."""
     stored = X.data if sparse.issparse(X) else X
     return bool(np.isnan(np.sum(stored, dtype=np.float64)) and np.isnan(stored).any())
 
 
-def partly(residuals: NDArray[np.floating], part: Part) -> NDArray[np.floating]:
+def project_measured(residuals: NDArray[np.floating], part: Part) -> NDArray[np.floating]:
     """Return what of residuals (n, t) concerns measured features, by a part of `MeasuredTarget`."""
     return residuals * part if part.ndim == 1 else residuals @ part
 
@@ -122,7 +122,7 @@ class MeasuredTarget:
 
 
 @dataclass(frozen=True)
-class Borrowing:
+class SubstituteBatches:
     """Batches that lack features of a target, and the batches from which their decoding is borrowed.
 
     A decoder is told each cell's batch, but no cell teaches it what a batch does to features that are not measured

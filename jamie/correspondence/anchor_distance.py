@@ -13,9 +13,9 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.couplings.known_pairs import known_pairs
+from jamie.correspondence.couplings.matching import match, memory_of_matching
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.known_pairs import known_pairs
-from jamie.correspondence.matching import match, memory_of_matching
 
 LEAST_PAIRS = 3
 
@@ -26,8 +26,7 @@ class AnchorDistance(CorrespondenceInferer):
     A cell's profile is its closeness ``exp(-(rank / n)^2 / 2 s^2)`` to each anchor, rank being the place of its
     distance among the distances of all n cells to that anchor: so neither the units of a modality nor a stretched
     part of it matter. Profiles are centred over the cells and compared by their cosine; cells are then matched by
-    optimal transport that leaves out what resembles nothing (`jamie.correspondence.matching`). Nothing is learned:
-    modalities have to be alike in shape.
+    optimal transport that leaves out what resembles nothing. Nothing is learned: modalities have to be alike in shape.
 
     Parameters
     ----------
@@ -77,7 +76,7 @@ class AnchorDistance(CorrespondenceInferer):
         found = match(
             profiles[0],
             profiles[1],
-            pairs=known.certain().pairs(),
+            pairs=known.one_to_one().pairs(),
             temperature=self.temperature,
             seed=int(generator.integers(2**31)),
             diagnostics={"n_known_pairs": len(rows), "n_anchors": len(chosen)},

@@ -16,10 +16,10 @@ from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.distortion import Problem
-from jamie.correspondence.linear_cost import anchor_cost, certain_at, link_cost, shared_space_cost
-from jamie.correspondence.starts import one_to_one
-from jamie.correspondence.transport import Schedule, Sides, anneal, balanced, dense_memory, told
+from jamie.correspondence.gromov.annealing import Schedule, Sides, anneal, balanced, dense_memory, told
+from jamie.correspondence.gromov.distortion import Problem
+from jamie.correspondence.gromov.initialization import one_to_one
+from jamie.correspondence.gromov.linear_cost import anchor_cost, certain_at, link_cost, shared_space_cost
 
 
 class FusedGromovWasserstein(CorrespondenceInferer):

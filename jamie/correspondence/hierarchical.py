@@ -17,11 +17,11 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.coupling import row_entropy
-from jamie.correspondence.metacells import Metacells, between_metacells, metacells, number_of_metacells
-from jamie.correspondence.nearby import all_alike, nearest_alike, squared_distances
-from jamie.correspondence.neighbors import nearest
-from jamie.correspondence.shared_space import MOST_DIMENSIONS, shared_space
+from jamie.correspondence.couplings.coupling import row_entropy
+from jamie.correspondence.couplings.gaussian_kernel import all_alike, nearest_alike, squared_distances
+from jamie.correspondence.graphs.metacells import Metacells, between_metacells, metacells, number_of_metacells
+from jamie.correspondence.graphs.neighbors import nearest
+from jamie.correspondence.shared_space.projection import MOST_DIMENSIONS, shared_space
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Hierarchical(CorrespondenceInferer):
 
     The cells of each modality are grouped into metacells, whose means the inner inferer matches as if they were cells.
     Known pairs become fractions: of the pairs of two metacells, how many join these two. The matched metacells, and
-    the known pairs, are then anchors of a space that both modalities share (`jamie.correspondence.shared_space`). A
+    the known pairs, are then anchors of a space that both modalities share (canonical correlation analysis). A
     cell's candidates are the cells of the metacells that its own matches best, ranked by their distance to it in
     that space. Entries are the lesser of the candidate's share of the cell and the cell's share of the candidate, so
     that a cell whose neighbourhood is taken by others keeps little; a cell has no more mass than its metacell.
@@ -89,7 +89,10 @@ class Hierarchical(CorrespondenceInferer):
         self.min_cells = max(inner.min_cells, 3)  # type: ignore[misc]
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
-        groups = self._grouped(a, context.at(f"{context.stage}/a")), self._grouped(b, context.at(f"{context.stage}/b"))
+        groups = (
+            self._grouped(a, context.for_stage(f"{context.stage}/a")),
+            self._grouped(b, context.for_stage(f"{context.stage}/b")),
+        )
         inside = self._matched(groups, known, context)
         coupling = inside.correspondence.matrix
         log.info("%s: %d and %d metacells matched by %s", context.stage, *coupling.shape, self.inner.name)

@@ -13,7 +13,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.trust import Trust, check
+from jamie.correspondence.quality.hidden_pairs import Trust, check
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Inference:
         """Leave out what is no better than chance."""
         doubtful = self.at_chance
         return replace(
-            self.correspondences, given={pair: c for pair, c in self.correspondences.items() if pair not in doubtful}
+            self.correspondences, by_pair={pair: c for pair, c in self.correspondences.items() if pair not in doubtful}
         )
 
 
@@ -77,8 +77,8 @@ def infer_all(
     """
     found = {}
     for a, b in combinations(views, 2):
-        stage, told = f"correspondence {a}--{b}", known.through_others(a, b)
-        needless = _needless(told, known.tied(a, b)) if inferer.uses_known else ""
+        stage, told = f"correspondence {a}--{b}", known.with_indirect_pairs(a, b)
+        needless = _needless(told, known.connected(a, b)) if inferer.uses_known else ""
         if needless:
             log.info("%s: nothing is inferred: %s", stage, needless)
             sides = [np.zeros(n, np.float32) for n in told.shape]
@@ -86,8 +86,8 @@ def infer_all(
             found[a, b] = Inferred(Correspondence.empty(told.shape), sides[0], sides[1], said)
             continue
         log.info("%s: %s on %d and %d cells", stage, inferer.name, views[a].n_cells, views[b].n_cells)
-        one = inferer.infer(views[a], views[b], told, context.at(stage))
-        trust = check(inferer, views[a], views[b], told, one.correspondence, checked, context.at(stage))
+        one = inferer.infer(views[a], views[b], told, context.for_stage(stage))
+        trust = check(inferer, views[a], views[b], told, one.correspondence, checked, context.for_stage(stage))
         found[a, b] = one if trust is None else replace(one, diagnostics={**one.diagnostics, **trust.as_diagnostics()})
         log.info("%s: %s", stage, _described(found[a, b]))
         if checked and (trust is None or not trust.better_than_chance):
@@ -98,7 +98,7 @@ def infer_all(
 
 def _needless(told: Correspondence, tied: bool) -> str:
     """Why an inferer that uses known pairs need not be asked; empty where it must."""
-    if told.certain().n_pairs == min(told.shape):
+    if told.one_to_one().n_pairs == min(told.shape):
         return "every cell that can have a partner has a known one"
     return "they share no cells, and are tied through other modalities" if tied and not told.n_pairs else ""
 

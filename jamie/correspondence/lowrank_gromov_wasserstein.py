@@ -14,11 +14,11 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.couplings.plans import MOST, inferred_from_plan, plan_of_factors
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.landmarks import embedded
-from jamie.correspondence.neighbors import nearest
-from jamie.correspondence.plans import MOST, inferred_from_plan, plan_of_factors
-from jamie.correspondence.transport import Sides, heard
+from jamie.correspondence.graphs.landmarks import embedded
+from jamie.correspondence.graphs.neighbors import nearest
+from jamie.correspondence.gromov.annealing import Sides, heard
 
 log = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.assignment import assigned_pairs
-from jamie.correspondence.coupling import row_entropy
-from jamie.correspondence.linked import MOST_LINKS, linked_values
-from jamie.correspondence.neighbors import directions, neighbor_graph
-from jamie.correspondence.shared_space import shared_space
-from jamie.correspondence.soft_matches import memory_of_matches, soft_matches
+from jamie.correspondence.couplings.assignment import assigned_pairs
+from jamie.correspondence.couplings.coupling import row_entropy
+from jamie.correspondence.couplings.soft_matches import memory_of_matches, soft_matches
+from jamie.correspondence.graphs.neighbors import directions, neighbor_graph
+from jamie.correspondence.shared_space.linked_features import MOST_LINKS, linked_values
+from jamie.correspondence.shared_space.projection import shared_space
 
 Floats = NDArray[np.floating]
 Places = tuple[Floats, Floats]
@@ -72,7 +72,7 @@ class MutualNearest(CorrespondenceInferer):
         linked = self._linked(a, b)
         places: Places = (_directions(linked[0]), _directions(linked[1]))
         context.progress("correspondence", 1, self.n_rounds + 2, {})
-        generator, certain = context.generator(), known.certain().pairs()
+        generator, certain = context.generator(), known.one_to_one().pairs()
         pairs = _pairs(places, certain, generator)
         for number in range(self.n_rounds):
             places = self._refined(a, b, pairs, linked)

@@ -13,8 +13,7 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.distortion import Problem
-from jamie.correspondence.transport import (
+from jamie.correspondence.gromov.annealing import (
     Couple,
     Coupled,
     Potentials,
@@ -25,6 +24,7 @@ from jamie.correspondence.transport import (
     dense_memory,
     told,
 )
+from jamie.correspondence.gromov.distortion import Problem
 
 
 class PartialGromovWasserstein(CorrespondenceInferer):

@@ -16,10 +16,10 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.couplings.plans import inferred_from_plan, with_tail
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.landmarks import spread_out
-from jamie.correspondence.plans import inferred_from_plan, with_tail
-from jamie.correspondence.transport import Sides, heard
+from jamie.correspondence.graphs.landmarks import spread_out
+from jamie.correspondence.gromov.annealing import Sides, heard
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,13 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.canonical import Levels
-from jamie.correspondence.held_out import Choice, Known, choose
-from jamie.correspondence.known_pairs import known_pairs
-from jamie.correspondence.matching import ALL_PAIRS, match, memory_of_matching
-from jamie.correspondence.novelty import familiarity
-from jamie.correspondence.seed_ensemble import (
+from jamie.correspondence.couplings.known_pairs import known_pairs
+from jamie.correspondence.couplings.matching import ALL_PAIRS, match, memory_of_matching
+from jamie.correspondence.graphs.smoothing import smoothed_levels
+from jamie.correspondence.shared_space.canonical import Levels
+from jamie.correspondence.shared_space.in_distribution import familiarity
+from jamie.correspondence.shared_space.model_selection import Choice, Known, choose
+from jamie.correspondence.shared_space.seed_ensemble import (
     COMPONENTS,
     DIMENSIONS,
     LEVELS,
@@ -29,7 +30,6 @@ from jamie.correspondence.seed_ensemble import (
     fit_ensemble,
     moments_of_pairs,
 )
-from jamie.correspondence.smoothing import smoothed_levels
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Seeded(CorrespondenceInferer):
         return match(
             here,
             there,
-            pairs=known.certain().pairs(),
+            pairs=known.one_to_one().pairs(),
             shares=shares,
             temperature=self.temperature,
             rigour=choice.rigour,

@@ -14,8 +14,8 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.distortion import Problem
-from jamie.correspondence.transport import Schedule, Sides, Stage, dense_memory, heard, told
+from jamie.correspondence.gromov.annealing import Schedule, Sides, Stage, dense_memory, heard, told
+from jamie.correspondence.gromov.distortion import Problem
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
-from jamie.correspondence.coupling import MOST, inferred_from, project_
+from jamie.correspondence.couplings.coupling import MOST, inferred_from, project_
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.starts import (
+from jamie.correspondence.gromov.initialization import (
     LIFTED,
     TEMPERATURES,
     Anchors,
@@ -28,7 +28,7 @@ from jamie.correspondence.starts import (
     starting_kernel,
     starting_kernels,
 )
-from jamie.correspondence.unioncom_problem import FIRST_RANK, Factors, Problem, Solution, descend
+from jamie.correspondence.gromov.unioncom_problem import FIRST_RANK, Factors, Problem, Solution, descend
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Dataset
 from jamie.core.errors import DataError
-from jamie.correspondence.held_out_ranks import RankFold, RankTest, cross_fitted, expected_test, rank_test
-from jamie.correspondence.pair_groups import PairColumn, label_columns, sample_column
+from jamie.correspondence.quality.cross_fitting import RankFold, RankTest, cross_fitted, expected_test, rank_test
+from jamie.correspondence.quality.pair_annotations import PairColumn, label_columns, sample_column
 from jamie.preprocess.prepare import Prepared
 
 log = logging.getLogger(__name__)
@@ -101,8 +101,8 @@ def verify_all(prepared: Prepared, verify: Verify, context: Context) -> tuple[Pa
         Where pairs are false and are to be refused.
     """
     found: list[PairCheck] = []
-    for a, b in prepared.dataset.known.given if verify != "none" else ():
-        checks = _checked(prepared, a, b, context.at(f"verify {a}--{b}"))
+    for a, b in prepared.dataset.known.by_pair if verify != "none" else ():
+        checks = _checked(prepared, a, b, context.for_stage(f"verify {a}--{b}"))
         _tell(checks, verify)
         found += checks
     return tuple(found)
@@ -123,12 +123,12 @@ def _checked(prepared: Prepared, a: str, b: str, context: Context) -> list[PairC
 
 def _drawn(prepared: Prepared, a: str, b: str, context: Context) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Known pairs of training cells, at most `MOST_PAIRS`; each cell occurs at most once."""
-    partner = prepared.dataset.known.between(a, b).mutual_best().partner()
+    partner = prepared.dataset.known.between(a, b).mutual_best().best_partner()
     columns, rows = np.unique(partner, return_index=True)
     rows, columns = rows[columns >= 0], columns[columns >= 0]
     kept = np.flatnonzero(prepared.split.train[a][rows] & prepared.split.train[b][columns])
     if len(kept) > MOST_PAIRS:
-        kept = np.sort(context.at(f"{context.stage}/draw").generator().choice(kept, MOST_PAIRS, replace=False))
+        kept = np.sort(context.for_stage(f"{context.stage}/draw").generator().choice(kept, MOST_PAIRS, replace=False))
     return rows[kept], columns[kept]
 
 

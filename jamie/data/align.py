@@ -13,7 +13,7 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
-from jamie.core.values import percent, row_blocks
+from jamie.core.matrix import format_percent, row_chunks
 from jamie.data.naming import other_naming
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def _report(
     first = ", ".join(f"'{name}'" for name in absent[:3]) + (", ..." if len(absent) > 3 else "")
     problem = f"{len(absent)} of {len(missing)} features ({100 * missing.mean():.3g} %) are missing: {first}"
     if shares is not None:
-        problem += f"; they carry {percent(shares[missing].sum(), 1)} of the variance that the model reads"
+        problem += f"; they carry {format_percent(shares[missing].sum(), 1)} of the variance that the model reads"
     if missing.mean() <= max_missing:
         log.warning("%s: %s; filled with their means in the training cells", found.where, problem)
         return
@@ -169,7 +169,7 @@ def _gathered(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) ->
     row = sparse.csr_array(fill[missing][None, :])
     column = np.where(missing, X.shape[1] + np.cumsum(missing) - 1, source)
     blocks = []
-    for rows in row_blocks(X.shape[0], len(source)):
+    for rows in row_chunks(X.shape[0], len(source)):
         cells = X[rows]
         filled = row[np.zeros(cells.shape[0], np.int64)]
         blocks.append(sparse.hstack([cells, filled], format="csr")[:, column])

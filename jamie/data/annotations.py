@@ -57,7 +57,7 @@ def share_labels(
             cells = modalities[name].cells
             column = pd.Series(None, index=cells, dtype=object)
             for carrier in carriers:  # the first in which a cell has a partner counts
-                partner = truth.between(name, carrier).partner()
+                partner = truth.between(name, carrier).best_partner()
                 values = modalities[carrier].obs[label].astype(object)
                 column = column.where(column.notna(), values.iloc[partner].where(partner >= 0).set_axis(cells))
             if column.notna().any():

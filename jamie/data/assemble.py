@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from jamie.core.compat import set_pull_on_update
 from jamie.core.errors import DataError
-from jamie.core.stack import pull_on_update
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def mudata_conventions() -> Iterator[None]:
     """Keep obs columns in their modality (mudata's future default); no warnings about names, which are checked here."""
-    before = pull_on_update(False)
+    before = set_pull_on_update(False)
     try:
         with warnings.catch_warnings():
             # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
@@ -33,7 +33,7 @@ def mudata_conventions() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="This setting will be removed", category=DeprecationWarning)
             yield
     finally:
-        pull_on_update(before)
+        set_pull_on_update(before)
 
 
 def unique_names(names: pd.Index, where: str) -> pd.Index:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import join_annotations
 from jamie.data.assemble import mudata_conventions, require_usable_names
 from jamie.data.readers.anndata import AnnDataReader
@@ -82,7 +82,7 @@ def _open_modality(store: Any, path: Path, modality: str | None) -> AnnData:
         raise DataError(
             f"expected the modality '{modality}', found {', '.join(names)}",
             where=str(path),
-            fix=choose_from(str(modality), names),
+            fix=suggest_names(str(modality), names),
         )
     where = str(path) if modality is None else f"{path}, modality '{modality}'"
     with translated_errors(path, _format(path).expected), mudata_conventions():

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from jamie.core.compat import layer_names
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
-from jamie.core.stack import layer_names
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.assemble import unique_names
 from jamie.data.in_memory import in_memory, matrix_of
 from jamie.data.writing.names import stored_name
@@ -140,7 +140,7 @@ def reads_raw(adata: AnnData, layer: str | None) -> bool:
 def _look_up(mapping: Any, names: list[str], key: str, kind: str, where: str) -> Any:
     if (found := stored_name(key, names)) in names:
         return mapping[found]
-    fix = choose_from(key, names) if names else f"there are none; leave `{kind}` out to read X"
+    fix = suggest_names(key, names) if names else f"there are none; leave `{kind}` out to read X"
     raise DataError(f"expected {kind} '{key}', found no such {kind}", where=where, fix=fix)
 
 

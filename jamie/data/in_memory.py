@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jamie.core.errors import DataError
-from jamie.core.values import without_mask
+from jamie.core.matrix import masked_to_nan
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,7 +28,7 @@ def in_memory(values: Any, where: str, origin: str) -> Any:
             where=where,
             fix=f"call {place} = {place}.get() before",
         )
-    return without_mask(values)
+    return masked_to_nan(values)
 
 
 def matrix_of(adata: AnnData, where: str) -> Any:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.errors import DataError
-from jamie.core.suggest import nearest
+from jamie.core.suggest import closest_names
 from jamie.data.storage.matrices import read_frame
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def _require_known(names: pd.DataFrame, features: Mapping[str, pd.Index], place:
         own = features[in_column[0]].append([features[m] for m in in_column[1:]])
         unknown = list(dict.fromkeys(name for name in names[column] if name not in own and (name or column in COLUMNS)))
         if unknown:
-            near = nearest(unknown[0], own)
+            near = closest_names(unknown[0], own)
             likely = f"for '{unknown[0]}' did you mean {' or '.join(map(repr, near))}? " if near else ""
             owner = "no modality has" if column in COLUMNS else f"modality '{column}' does not have"
             raise DataError(

@@ -61,7 +61,7 @@ def load_dataset(spec: Spec, context: Context) -> LoadedData:
     DataError
         Where the data do not fit the spec.
     """
-    return dataset_from(spec.data.build().read(context.at("data")), spec, context)
+    return dataset_from(spec.data.build().read(context.for_stage("data")), spec, context)
 
 
 def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
@@ -134,7 +134,7 @@ def _measured(data: ModalityData, adata: AnnData, spec: Spec) -> ModalityData:
 
     steps = [step.cls for step in settings.preprocess]
     values = checked(data.input, steps, key)
-    if not any(step.takes_counts for step in steps):
+    if not any(step.expects_counts for step in steps):
         warn_of_unnormalized(data.name, values.X)
     if settings.target is not None:
         steps = [step.cls for step in settings.target.preprocess]

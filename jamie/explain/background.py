@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.values import column_means, column_range
+from jamie.core.matrix import column_means, column_range
 
 Background: TypeAlias = Literal["mean", "median", "zero", "minimum"]
 

@@ -13,8 +13,8 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.data import Block, Dataset, Matrix, Split
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable, Floats
-from jamie.model.imputing import imputation, target_columns
+from jamie.core.explanation import Explainable, Floats
+from jamie.model.direction import target_columns
 from jamie.model.trained import TrainedModel
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Explained(Explainable):
     ) -> Floats:
         columns = None if features is None else target_columns(self.model, target, features)
         told = self._covariates_of(source, cells)
-        values = imputation(self.model, source, target, scores, told, columns, intervals=False).mean
+        values = self.model.impute(source, target, scores, told, columns, intervals=False).mean
         return np.asarray(values, np.float32)
 
     def module(

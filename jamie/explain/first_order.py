@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.explaining import Floats
-from jamie.core.values import dense
+from jamie.core.explanation import Floats
+from jamie.core.matrix import to_dense
 from jamie.explain.removal import Indices, Removal
 
 if TYPE_CHECKING:
@@ -108,4 +108,4 @@ class Slopes:
         """(k, width) what the module reads of some cells."""
         if self.removal.A is not None:
             return self.removal.scores[rows]
-        return dense(self.removal.X[rows])
+        return to_dense(self.removal.X[rows])

@@ -15,13 +15,14 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Explainer
+from jamie.core.names import TRAIN
 from jamie.data.align import find_features
 from jamie.data.annotations import share_labels
 from jamie.data.blocks import choose_matrix
 from jamie.data.pairings.by_name import ByName
 from jamie.explain.explained_model import Explained
-from jamie.metrics.transfer import TRAIN
-from jamie.model.query import MAX_MISSING, Query, known_modalities, pairs_by_name
+from jamie.model.direction import known_modalities
+from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.trained import TrainedModel
 from jamie.spec import load_spec
 
@@ -117,7 +118,7 @@ def _modality(
     model: TrainedModel, name: str, mdata: MuData, context: Context, max_missing: float
 ) -> tuple[ModalityData, NDArray[np.bool_]]:
     """Read the cells of one modality; which of them were measured."""
-    query = Query.of(model, name, mdata, context, max_missing)
+    query = Query.from_mudata(model, name, mdata, context, max_missing)
     block, target = query.block(), None
     if model.spec.modality(name).target is not None:
         target = _target(model, name, mdata.mod[name], context, max_missing)

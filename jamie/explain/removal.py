@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.explaining import Explainable, Floats
+from jamie.core.explanation import Explainable, Floats
 
 ROWS_AT_ONCE = 16384  # cells, each time with other features removed, that go through the encoder together
 _BYTES = 2**28  # that they may take, with what is made of them

@@ -12,9 +12,9 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.scoring import EmbeddedPair
-from jamie.core.suggest import choose_from
+from jamie.core.evaluation import EmbeddedPair
+from jamie.core.explanation import Explainable
+from jamie.core.suggest import suggest_names
 from jamie.explain.removal import Indices
 
 CellChoice: TypeAlias = Literal["all", "held_out", "train"]
@@ -40,7 +40,7 @@ def choose_modality(subject: Explainable, name: str | None, where: str, other_th
     if name not in names:
         than = f" other than {other_than}" if name == other_than else ""
         raise DataError(
-            f"expected a modality of the model{than}, found '{name}'", where=where, fix=choose_from(name, names)
+            f"expected a modality of the model{than}, found '{name}'", where=where, fix=suggest_names(name, names)
         )
     return name
 
@@ -69,7 +69,7 @@ def choose_label(subject: Explainable, label: str | None, modalities: tuple[str,
         raise DataError(
             f"expected the column '{label}' in obs, found none in {absent or 'any modality'}",
             where=where,
-            fix=choose_from(label, shared),
+            fix=suggest_names(label, shared),
         )
     return label
 
@@ -95,7 +95,7 @@ def choose_features(features: pd.Index, wanted: list[str] | None, where: str) ->
             f"expected features of the modality, found {len(absent)} other{'s' * (len(absent) > 1)}; "
             f"the first is '{absent[0]}'",
             where=where,
-            fix=choose_from(absent[0], features, most=5),
+            fix=suggest_names(absent[0], features, most=5),
         )
     return asked
 
@@ -137,7 +137,7 @@ def _drawn(
     first, *others = cells
     kept = {first: generator.permutation(cells[first])[:most]}
     for m in others:
-        partner = subject.dataset.truth.between(first, m).partner()[kept[first]]
+        partner = subject.dataset.truth.between(first, m).best_partner()[kept[first]]
         partners = np.intersect1d(partner, cells[m])
         rest = generator.permutation(np.setdiff1d(cells[m], partners))
         kept[m] = np.concatenate([partners, rest])[:most]

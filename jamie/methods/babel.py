@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -13,13 +14,14 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.early_stopping import AT_LEAST, Training, train
-from jamie.methods.paired import paired
+from jamie.methods.known_pairs import Direction, known_pairs
+from jamie.methods.network_training import FEWEST_PAIRS, NetworkTraining, predict
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+@dataclass(kw_only=True, eq=False)
 class BABEL(Method):
     """Autoencoders of all modalities whose latents are exchanged (BABEL).
 
@@ -29,9 +31,9 @@ class BABEL(Method):
     ``|d_x(e_x(x)) - x|^2 + |d_y(e_y(y)) - y|^2 + w |d_y(e_x(x)) - y|^2 + w |d_x(e_y(y)) - x|^2``
 
     each error a mean over the features; for more modalities, the sum over each two. Trained on known pairs only, as
-    in the paper, with a tenth of them set aside for early stopping. Losses are Gaussian, since modalities come
-    preprocessed here, as continuous scores: the paper's are those of counts (negative binomial) and of binary peaks
-    (cross-entropy), and its encoder of peaks has a part for each chromosome, for which scores have no place.
+    in the paper, with early stopping on a tenth of them. Losses are Gaussian, since modalities are preprocessed to
+    continuous scores here: the paper's are those of counts (negative binomial) and of binary peaks (cross-entropy),
+    and its encoder of peaks has a part for each chromosome, which scores do not have.
 
     Parameters
     ----------
@@ -49,67 +51,62 @@ class BABEL(Method):
     batch_size : int
         Pairs in a minibatch.
     max_epochs : int
-        Most passes over the pairs.
+        Largest number of epochs.
     patience : int
-        Passes without improvement after which training ends.
+        Epochs without a lower validation loss after which training ends.
     """
 
     name: ClassVar[str] = "babel"
     references: ClassVar[tuple[str, ...]] = ("10.1073/pnas.2023070118",)
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 16,
-        n_hidden: PositiveInt = 64,
-        cross_weight: PositiveFloat = 1.0,
-        learning_rate: PositiveFloat = 1e-3,
-        weight_decay: Annotated[float, Field(ge=0)] = 1e-2,
-        batch_size: PositiveInt = 64,
-        max_epochs: PositiveInt = 500,
-        patience: PositiveInt = 25,
-    ) -> None:
-        self.n_components = n_components
-        self.n_hidden = n_hidden
-        self.cross_weight = cross_weight
-        self.training = Training(learning_rate, weight_decay, batch_size, max_epochs, patience)
+    n_components: PositiveInt = 16
+    n_hidden: PositiveInt = 64
+    cross_weight: PositiveFloat = 1.0
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    batch_size: PositiveInt = 64
+    max_epochs: PositiveInt = 500
+    patience: PositiveInt = 25
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
         return {"n_components": 3, "n_hidden": 8, "max_epochs": 5}
 
     def _fit(self, cells: Cells, context: Context) -> None:
+        import torch
         from torch import nn
 
         from jamie.training.randomness import seeded
 
         self._device = context.device
         with seeded(context):
-            # no ModuleDict, which refuses names with a dot and some words, which modalities may have
+            # no ModuleDict, which refuses names with a dot and a few reserved names, which modalities may have
             self._encoders = {m: self._encoder(x.shape[1]) for m, x in cells.scores.items()}
             self._decoders = {m: self._decoder(y.shape[1]) for m, y in cells.targets.items()}
             network = nn.ModuleList([*self._encoders.values(), *self._decoders.values()]).to(context.device)
-            pairs = {pair: self._pairs(cells, *pair) for pair in combinations(cells.modalities, 2)}
-
-            def loss(pair: tuple[str, str], index: NDArray[np.int64]) -> Tensor:
-                x, y = pairs[pair]
-                return self._four_paths(
-                    {m: v[index] for m, v in zip(pair, x, strict=True)},
-                    {m: v[index] for m, v in zip(pair, y, strict=True)},
+            index = {
+                (a, b): dict(
+                    zip((a, b), known_pairs(cells, a, b, method=self.name, at_least=FEWEST_PAIRS), strict=True)
                 )
+                for a, b in combinations(cells.modalities, 2)
+            }
+            scores, targets = (
+                {
+                    pair: {m: torch.as_tensor(values[m][rows], device=context.device) for m, rows in found.items()}
+                    for pair, found in index.items()
+                }
+                for values in (cells.scores, cells.targets)
+            )
 
-            train(network, loss, {pair: len(x[0]) for pair, (x, _) in pairs.items()}, self.training, context)
+            def loss(pair: Direction, batch: NDArray[np.int64]) -> Tensor:
+                x, y = ({m: v[batch] for m, v in values[pair].items()} for values in (scores, targets))
+                return self._four_paths(x, y)
 
-    def _pairs(self, cells: Cells, a: str, b: str) -> tuple[list[Tensor], list[Tensor]]:
-        """Scores, and targets, of the matched cells of a and of b."""
-        import torch
-
-        x_a, y_b = paired(cells, a, b, method=self.name, at_least=AT_LEAST)
-        rows, columns = cells.pairs(a, b)
-        parts = [[x_a, cells.views[b].scores[columns]], [cells.targets[a][rows], y_b]]
-        scores, targets = ([torch.as_tensor(v, device=self._device) for v in part] for part in parts)
-        return scores, targets
+            training = NetworkTraining(
+                self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience
+            )
+            training.fit(network, loss, {(a, b): len(rows[a]) for (a, b), rows in index.items()}, context)
 
     def _four_paths(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> Tensor:
         """Weighted sum of the errors of the paths from either modality to either."""
@@ -138,17 +135,8 @@ class BABEL(Method):
         return [nn.Linear(n_in, hidden), nn.BatchNorm1d(hidden), nn.PReLU(), nn.Linear(hidden, n_out)]
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
-        return {m: np.asarray(self._encoded(x, m).cpu()) for m, x in (scores or {}).items()}
+        return {m: predict(self._encoders[m], x, self._device) for m, x in (scores or {}).items()}
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
-        import torch
-
-        with torch.no_grad():
-            return np.asarray(self._decoders[target](self._encoded(scores, source)).cpu())
-
-    def _encoded(self, scores: NDArray[np.float32], modality: str) -> Tensor:
-        import torch
-
-        with torch.no_grad():
-            z: Tensor = self._encoders[modality](torch.as_tensor(scores, device=self._device))
-        return z
+        latents = predict(self._encoders[source], scores, self._device)
+        return predict(self._decoders[target], latents, self._device)

@@ -1,4 +1,4 @@
-"""Nearest-neighbour graphs of all modalities, joined by the known pairs, and their eigenvectors."""
+"""Nearest-neighbor graphs of all modalities, joined by the known pairs, and their eigenvectors."""
 
 from __future__ import annotations
 
@@ -26,20 +26,19 @@ class JointGraph:
     degrees : (N,)
         The diagonal of D.
     rows
-        Where each modality's cells stand among the N.
+        Rows of each modality's cells among the N.
     """
 
     laplacian: sparse.csr_array
     degrees: NDArray[np.float64]
     rows: Mapping[str, slice]
 
-    def parts(self) -> sparse.csr_array:
-        """(N, m) membership, 1 or 0, of the m parts of the graph that no edge joins."""
+    def components(self) -> sparse.csr_array:
+        """(N, m) membership, 1 or 0, of the m connected components."""
         from scipy.sparse.csgraph import connected_components
 
-        n_parts, part = connected_components(self.laplacian, directed=False)
-        n_cells = len(part)
-        return sparse.csr_array((np.ones(n_cells), (np.arange(n_cells), part)), shape=(n_cells, n_parts))
+        component = connected_components(self.laplacian, directed=False)[1]
+        return sparse.csr_array((np.ones(len(component)), (np.arange(len(component)), component)))
 
 
 def neighbor_graph(scores: NDArray[np.floating], n_neighbors: int) -> sparse.csr_array:
@@ -51,14 +50,16 @@ def neighbor_graph(scores: NDArray[np.floating], n_neighbors: int) -> sparse.csr
 
 
 def joint_graph(cells: Cells, n_neighbors: int, mu: float, method: str) -> JointGraph:
-    """Join the neighbour graphs by the known pairs, which together weigh `mu` times as much as all neighbours.
+    """Join the neighbor graphs by the known pairs, whose weights sum to `mu` times those of all neighbors.
 
     Raises
     ------
     DataError
-        Where no known pair leads from one modality to another, not even by a third.
+        Where known pairs do not connect all modalities, directly or through others.
     """
-    _require_joined(cells, method)
+    from scipy.sparse.csgraph import laplacian
+
+    _require_connected(cells, method)
     neighbors = {m: neighbor_graph(scores, n_neighbors) for m, scores in cells.scores.items()}
     pairs = {pair: sparse.csr_array(known.matrix, dtype=np.float64) for pair, known in cells.known.items()}
     # each pair is an edge in either direction
@@ -66,30 +67,28 @@ def joint_graph(cells: Cells, n_neighbors: int, mu: float, method: str) -> Joint
     blocks = {(m, m): w for m, w in neighbors.items()}
     for (a, b), known in pairs.items():
         blocks[a, b], blocks[b, a] = factor * known, factor * known.T
-    return _graph_of(blocks, cells)
-
-
-def _graph_of(blocks: Mapping[tuple[str, str], sparse.csr_array], cells: Cells) -> JointGraph:
-    from scipy.sparse.csgraph import laplacian
-
     names = cells.modalities
     weights = sparse.csr_array(sparse.block_array([[blocks[a, b] for b in names] for a in names], format="csr"))
-    ends = np.cumsum([cells.views[m].n_cells for m in names])
-    rows = {m: slice(int(end) - cells.views[m].n_cells, int(end)) for m, end in zip(names, ends, strict=True)}
     L, degrees = laplacian(weights, return_diag=True)
-    return JointGraph(sparse.csr_array(L), degrees, rows)
+    return JointGraph(sparse.csr_array(L), degrees, consecutive_slices({m: cells.views[m].n_cells for m in names}))
 
 
-def _require_joined(cells: Cells, method: str) -> None:
+def consecutive_slices(sizes: Mapping[str, int]) -> dict[str, slice]:
+    """Return the rows of each modality where all are stacked in order."""
+    ends = np.cumsum(list(sizes.values())).tolist()
+    return {m: slice(end - size, end) for (m, size), end in zip(sizes.items(), ends, strict=True)}
+
+
+def _require_connected(cells: Cells, method: str) -> None:
     from scipy.sparse.csgraph import connected_components
 
     names = cells.modalities
-    joined = [[float(cells.known.between(a, b).n_pairs > 0) if a != b else 0.0 for b in names] for a in names]
-    group = connected_components(np.array(joined), directed=False)[1]
-    apart = [m for m, g in zip(names, group, strict=True) if g != group[0]]
-    if apart:
+    paired = [[float(a != b and cells.known.between(a, b).n_pairs > 0) for b in names] for a in names]
+    component = connected_components(np.array(paired), directed=False)[1]
+    others = [m for m, c in zip(names, component, strict=True) if c != component[0]]
+    if others:
         raise DataError(
-            f"expected known pairs that join all modalities, found none between {names[0]} and {', '.join(apart)}",
+            f"expected known pairs that connect all modalities, found none between {names[0]} and {', '.join(others)}",
             where=f"method '{method}'",
             fix="give pairs of each modality with another, or leave out those without",
         )

@@ -1,4 +1,4 @@
-"""jamie itself."""
+"""The joint VAE itself, as a method to compare with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Jamie(Method):
     """The joint VAE with the settings of another preset than the run's own.
 
     Data, split, preprocessing, batches and known pairs are the run's; correspondence, model, losses and training are
-    those of the preset that is named.
+    those of the preset.
 
     Parameters
     ----------
@@ -59,16 +59,16 @@ class Jamie(Method):
         inferred = self._inference.correspondences if self._inference else None
         self._networks = train(cells, inferred, self.spec, context).networks
 
-    def _embed_in_batches(
+    def _embed_with_covariates(
         self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]
     ) -> Mapping[str, NDArray[np.floating]]:
-        from jamie.model.apply import encode
+        from jamie.model.prediction import encode
 
         return {m: encode(self._networks[0], m, x, covariates.get(m)) for m, x in (scores or {}).items()}
 
-    def _impute_in_batches(
+    def _impute_with_covariates(
         self, scores: NDArray[np.float32], source: str, target: str, covariates: NDArray[np.float32] | None
     ) -> NDArray[np.floating]:
-        from jamie.model.apply import impute
+        from jamie.model.prediction import impute
 
         return impute(self._networks, source, target, scores, covariates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -12,12 +12,13 @@ from pydantic import PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.paired import paired
+from jamie.methods.known_pairs import Direction, regression_pairs
 
 if TYPE_CHECKING:
     from sklearn.neighbors import KNeighborsRegressor
 
 
+@dataclass(kw_only=True, eq=False)
 class KNN(Method):
     """Imputes the mean of the k nearest training cells' partners: the baseline of the paper.
 
@@ -39,28 +40,18 @@ class KNN(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        k: PositiveInt = 5,
-        distance: Literal["euclidean", "cosine"] = "euclidean",
-        n_components: PositiveInt | None = None,
-    ) -> None:
-        self.k = k
-        self.distance = distance
-        self.n_components = n_components
+    k: PositiveInt = 5
+    distance: Literal["euclidean", "cosine"] = "euclidean"
+    n_components: PositiveInt | None = None
 
     def _fit(self, cells: Cells, context: Context) -> None:
         from sklearn.neighbors import KNeighborsRegressor
 
-        self._regressions: dict[tuple[str, str], KNeighborsRegressor] = {}
-        for a, b in permutations(cells.modalities, 2):
-            x, y = paired(cells, a, b, method=self.name, at_least=self.k)
-            self._regressions[a, b] = KNeighborsRegressor(self.k, metric=self.distance).fit(self._leading(x), y)
+        self._regressors: dict[Direction, KNeighborsRegressor] = {
+            direction: KNeighborsRegressor(self.k, metric=self.distance).fit(x[:, : self.n_components], y)
+            for direction, x, y in regression_pairs(cells, method=self.name, at_least=self.k)
+        }
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = self._regressions[source, target].predict(self._leading(scores))
-        return found
-
-    def _leading(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        return scores[:, : self.n_components]
+        imputed: NDArray[np.floating] = self._regressors[source, target].predict(scores[:, : self.n_components])
+        return imputed

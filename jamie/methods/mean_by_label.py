@@ -1,4 +1,4 @@
-"""What the labels alone tell."""
+"""Imputation by the mean of the cell's label."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 class MeanByLabel(Method):
     """Control that uses the labels: imputes the mean of the training cells of the same label.
 
-    Whoever imputes no better has learned which type a cell is, and nothing of the cell itself. It needs no pairs. A
-    cell without a label, or with one that no training cell of the target has, is given the mean of all of them.
+    A method that imputes no better has learned the type of a cell, and nothing of the cell itself. It needs no pairs. A
+    cell without a label, or with one that no training cell of the target has, gets the mean of all training cells.
     """
 
     name: ClassVar[str] = "mean_by_label"
@@ -40,14 +40,14 @@ class MeanByLabel(Method):
             self._means[m] = {name: cells.targets[m][labels == name].mean(axis=0) for name in names}
             self._means[m][None] = cells.targets[m].mean(axis=0)
 
-    def _impute_told(
+    def _impute_with_labels(
         self, scores: NDArray[np.float32], source: str, target: str, labels: NDArray[np.object_]
     ) -> NDArray[np.floating]:
         means = self._means[target]
-        strange = {label for label in labels if label not in means}
-        if strange:
+        unseen = {label for label in labels if label not in means}
+        if unseen:
             log.warning(
-                "%s: no training cell of %s is %s; such cells are given the mean of all",
-                *(self.name, target, ", ".join(sorted(map(str, strange)))),
+                "%s: no training cell of %s is %s; such cells get the mean of all",
+                *(self.name, target, ", ".join(sorted(map(str, unseen)))),
             )
         return np.stack([means.get(label, means[None]) for label in labels])

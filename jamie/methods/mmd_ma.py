@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,17 +14,18 @@ from pydantic import Field, PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.linear_map import require_more
+from jamie.methods.linear_projection import limit_components, require_more
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1024  # cells at once where the discrepancy of all is computed
-REPORTED = 50
+CHUNK = 1024  # cells at a time where the discrepancy of all is computed
+PROGRESS_EVERY = 50  # steps
 
 
+@dataclass(kw_only=True, eq=False)
 class MMDMA(Method):
     """Maps both modalities so that their distributions agree, from the least maximum mean discrepancy (MMD-MA).
 
@@ -43,7 +45,7 @@ class MMDMA(Method):
     n_components : int
         Dimensions p of the embedding; 5 as in the paper.
     kernel : {"linear", "gaussian"}
-        Kernel between cells; the Gaussian one has the median distance as bandwidth.
+        Kernel between cells; the bandwidth of the Gaussian one is the median distance.
     bandwidth : float
         Of the discrepancy's Gaussian kernel, in median distances between the embedded cells of a modality.
     distortion, penalty : float
@@ -51,11 +53,11 @@ class MMDMA(Method):
     restarts : int
         Number of starts.
     max_iterations : int
-        Steps of each.
+        Number of steps of each.
     learning_rate : float
         Of Adam.
     batch_size : int
-        Most cells of a modality in a step.
+        Largest number of cells of a modality in a step.
     """
 
     name: ClassVar[str] = "mmd_ma"
@@ -63,28 +65,15 @@ class MMDMA(Method):
     inductive: ClassVar[bool] = False
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 5,
-        kernel: Literal["linear", "gaussian"] = "linear",
-        bandwidth: Annotated[float, Field(gt=0)] = 1.0,
-        distortion: Annotated[float, Field(ge=0)] = 0.1,
-        penalty: Annotated[float, Field(ge=0)] = 0.1,
-        restarts: PositiveInt = 20,
-        max_iterations: PositiveInt = 500,
-        learning_rate: Annotated[float, Field(gt=0)] = 0.02,
-        batch_size: PositiveInt = 256,
-    ) -> None:
-        self.n_components = n_components
-        self.kernel = kernel
-        self.bandwidth = bandwidth
-        self.distortion = distortion
-        self.penalty = penalty
-        self.restarts = restarts
-        self.max_iterations = max_iterations
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
+    n_components: PositiveInt = 5
+    kernel: Literal["linear", "gaussian"] = "linear"
+    bandwidth: Annotated[float, Field(gt=0)] = 1.0
+    distortion: Annotated[float, Field(ge=0)] = 0.1
+    penalty: Annotated[float, Field(ge=0)] = 0.1
+    restarts: PositiveInt = 20
+    max_iterations: PositiveInt = 500
+    learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    batch_size: PositiveInt = 256
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -93,19 +82,20 @@ class MMDMA(Method):
     def _fit(self, cells: Cells, context: Context) -> None:
         import torch
 
-        sides = [self._side(scores, m, context) for m, scores in cells.scores.items()]
-        width = min([self.n_components, *(side.factor.shape[1] for side in sides)])
-        if width < self.n_components:
-            log.info("method mmd_ma: %d components, all that the modalities have", width)
+        kernels = [self._kernel(scores, m, context) for m, scores in cells.scores.items()]
+        n_components = limit_components(self.n_components, min(k.factor.shape[1] for k in kernels), self.name)
         generator = torch.Generator().manual_seed(int(context.generator().integers(2**63)))
-        maps = [side.starts(width, self.restarts, generator) for side in sides]
-        bandwidth = self.bandwidth * _median_distance(sides, maps)
-        self._descend(sides, maps, bandwidth, generator, context)
-        self.objectives = self._objectives(sides, maps, bandwidth)
+        maps = [kernel.starts(n_components, self.restarts, generator) for kernel in kernels]
+        bandwidth = self.bandwidth * _median_distance(kernels, maps)
+        self._minimize(kernels, maps, bandwidth, generator, context)
+        self.objectives = self._objectives(kernels, maps, bandwidth)
         best = int(np.argmin(self.objectives))
-        self._z = {m: (s.factor @ W[best]).cpu().numpy() for m, s, W in zip(cells.modalities, sides, maps, strict=True)}
+        self._latents = {
+            m: (kernel.factor @ W[best]).cpu().numpy()
+            for m, kernel, W in zip(cells.modalities, kernels, maps, strict=True)
+        }
 
-    def _side(self, scores: NDArray[np.float32], modality: str, context: Context) -> _Side:
+    def _kernel(self, scores: NDArray[np.float32], modality: str, context: Context) -> _Kernel:
         import torch
 
         n, d = scores.shape
@@ -113,10 +103,10 @@ class MMDMA(Method):
         size = n if self.kernel == "gaussian" else min(n, d)
         context.require_memory(24 * n * size, f"mmd_ma's kernel of {n} cells", "set kernel: linear")
         factor = _linear_factor(scores) if self.kernel == "linear" else _gaussian_factor(scores)
-        return _Side(torch.as_tensor(factor, dtype=torch.float32, device=context.device))
+        return _Kernel(torch.as_tensor(factor, dtype=torch.float32, device=context.device))
 
-    def _descend(
-        self, sides: list[_Side], maps: list[Tensor], bandwidth: float, generator: Generator, context: Context
+    def _minimize(
+        self, kernels: list[_Kernel], maps: list[Tensor], bandwidth: float, generator: Generator, context: Context
     ) -> None:
         """Follow the gradient from every start at once; the maps (restarts, r, p) are overwritten."""
         import torch
@@ -125,53 +115,54 @@ class MMDMA(Method):
         optimizer = torch.optim.Adam(variables, lr=self.learning_rate)
         for step in range(self.max_iterations):
             optimizer.zero_grad()
-            Z_x, Z_y = (s.batch(self.batch_size, generator) @ W for s, W in zip(sides, variables, strict=True))
-            values = discrepancy(Z_x, Z_y, bandwidth) + self._kept(sides, variables)
+            Z_x, Z_y = (s.batch(self.batch_size, generator) @ W for s, W in zip(kernels, variables, strict=True))
+            values = discrepancy(Z_x, Z_y, bandwidth) + self._regularization(kernels, variables)
             # the starts share no variable: each has the gradient of its own objective
             values.sum().backward()
             optimizer.step()
-            if step % REPORTED == 0:
+            if step % PROGRESS_EVERY == 0:
                 context.progress("alignment", step, self.max_iterations, {"objective": float(values.detach().min())})
         for W in variables:
             W.requires_grad_(False)
 
-    def _objectives(self, sides: list[_Side], maps: list[Tensor], bandwidth: float) -> list[float]:
+    def _objectives(self, kernels: list[_Kernel], maps: list[Tensor], bandwidth: float) -> list[float]:
         """Objective over all cells, of each start."""
-        x, y = sides
+        x, y = kernels
         return [
-            float(discrepancy(x.factor @ W_x, y.factor @ W_y, bandwidth) + self._kept(sides, [W_x, W_y]))
+            float(discrepancy(x.factor @ W_x, y.factor @ W_y, bandwidth) + self._regularization(kernels, [W_x, W_y]))
             for W_x, W_y in zip(*maps, strict=True)
         ]
 
-    def _kept(self, sides: list[_Side], maps: list[Tensor]) -> Tensor:
+    def _regularization(self, kernels: list[_Kernel], maps: list[Tensor]) -> Tensor:
         """Distortion and penalty of both modalities, weighted, of maps (..., r, p)."""
         terms = [
-            self.distortion * s.distortion(W) + self.penalty * departure(W) for s, W in zip(sides, maps, strict=True)
+            self.distortion * s.distortion(W) + self.penalty * orthogonality_penalty(W)
+            for s, W in zip(kernels, maps, strict=True)
         ]
         return terms[0] + terms[1]
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
-        return self._z
+        return self._latents
 
 
-class _Side:
-    """One modality: the factor S (n, r) of its kernel, and what is needed of it again and again."""
+class _Kernel:
+    """Kernel of one modality: its factor S (n, r), with K = S S^T, and S^T S, which every step uses."""
 
     def __init__(self, factor: Tensor) -> None:
         self.factor = factor
-        self.inner = factor.T @ factor
+        self.gram = factor.T @ factor
 
-    def starts(self, width: int, number: int, generator: Generator) -> Tensor:
+    def starts(self, n_components: int, number: int, generator: Generator) -> Tensor:
         """Return (number, r, p): the leading components, each time in another random rotation.
 
         A component's sign, which is arbitrary, is that of its cells' skewness: no order of cells changes the starts.
         """
         import torch
 
-        leading = torch.linalg.eigh(self.inner).eigenvectors[:, -width:]
+        leading = torch.linalg.eigh(self.gram).eigenvectors[:, -n_components:]
         leading = torch.where((self.factor @ leading).pow(3).sum(0) < 0, -leading, leading)
-        turns = torch.linalg.qr(torch.randn(number, width, width, generator=generator))[0]
-        return leading @ turns.to(leading.device)
+        rotations = torch.linalg.qr(torch.randn(number, n_components, n_components, generator=generator))[0]
+        return leading @ rotations.to(leading.device)
 
     def batch(self, size: int, generator: Generator) -> Tensor:
         """Rows of the factor: all, or a sample."""
@@ -183,11 +174,11 @@ class _Side:
 
     def distortion(self, W: Tensor) -> Tensor:
         """``|S S^T - S W W^T S^T|^2 / |S S^T|^2`` of maps (..., r, p), by matrices of r x r."""
-        moved, size = self.inner @ W, self.inner.square().sum()
-        return (size - 2 * moved.square().sum((-2, -1)) + (W.mT @ moved).square().sum((-2, -1))) / size
+        product, norm = self.gram @ W, self.gram.square().sum()
+        return (norm - 2 * product.square().sum((-2, -1)) + (W.mT @ product).square().sum((-2, -1))) / norm
 
 
-def departure(W: Tensor) -> Tensor:
+def orthogonality_penalty(W: Tensor) -> Tensor:
     """``|W^T W - I|^2 / p`` of maps (..., r, p)."""
     import torch
 
@@ -209,21 +200,23 @@ def discrepancy(Z_x: Tensor, Z_y: Tensor, bandwidth: float) -> Tensor:
 def _mean_kernel(a: Tensor, b: Tensor, bandwidth: float) -> Tensor:
     import torch
 
-    sums = [torch.exp(-_squared(part, b) / (2 * bandwidth**2)).sum((-2, -1)) for part in a.split(BLOCK, dim=-2)]
+    sums = [
+        torch.exp(-_squared_distances(part, b) / (2 * bandwidth**2)).sum((-2, -1)) for part in a.split(CHUNK, dim=-2)
+    ]
     return torch.stack(sums).sum(0) / (a.shape[-2] * b.shape[-2])
 
 
-def _squared(a: Tensor, b: Tensor) -> Tensor:
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
     squares = a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :]
     return (squares - 2 * a @ b.mT).clamp_min(0)
 
 
-def _median_distance(sides: list[_Side], maps: list[Tensor]) -> float:
+def _median_distance(kernels: list[_Kernel], maps: list[Tensor]) -> float:
     """Median distance within a modality at the start, the mean of both; no rotation changes it."""
     import torch
 
-    # a sample of evenly spaced cells: their order means nothing
-    embedded = [side.factor[:: -(-len(side.factor) // BLOCK)] @ W[0] for side, W in zip(sides, maps, strict=True)]
+    # a sample of evenly spaced cells: their order is random
+    embedded = [side.factor[:: -(-len(side.factor) // CHUNK)] @ W[0] for side, W in zip(kernels, maps, strict=True)]
     return float(sum(torch.pdist(Z).median() for Z in embedded)) / len(embedded)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,11 +16,12 @@ from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.methods.graphs import JointGraph, joint_graph, smallest_eigenvectors
-from jamie.methods.linear_map import require_more
+from jamie.methods.linear_projection import require_more_cells
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True, eq=False)
 class NLMA(Method):
     """Nonlinear manifold alignment: eigenvectors of the Laplacian of all neighbour graphs, joined by known pairs.
 
@@ -51,26 +53,17 @@ class NLMA(Method):
     inductive: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(
-        self,
-        *,
-        n_components: PositiveInt = 32,
-        n_neighbors: PositiveInt = 5,
-        mu: Annotated[float, Field(gt=0)] = 0.9,
-        problem: Literal["standard", "generalized"] = "generalized",
-    ) -> None:
-        self.n_components = n_components
-        self.n_neighbors = n_neighbors
-        self.mu = mu
-        self.problem = problem
+    n_components: PositiveInt = 32
+    n_neighbors: PositiveInt = 5
+    mu: Annotated[float, Field(gt=0)] = 0.9
+    problem: Literal["standard", "generalized"] = "generalized"
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
         return {"n_components": 4}
 
     def _fit(self, cells: Cells, context: Context) -> None:
-        for m, view in cells.views.items():
-            require_more(view.n_cells, self.n_components, f"cells of {m}", self.name)
+        require_more_cells(cells.views.values(), self.n_components, self.name)
         graph = joint_graph(cells, self.n_neighbors, self.mu, self.name)
         latents = self._solve(graph, context.generator())
         self.latents = {m: latents[rows] for m, rows in graph.rows.items()}
@@ -79,32 +72,23 @@ class NLMA(Method):
         return self.latents
 
     def _solve(self, graph: JointGraph, generator: np.random.Generator) -> NDArray[np.float64]:
-        """Return F (N, L), those vectors first that are constant on every part of a graph in several parts."""
-        generalized = self.problem == "generalized"
-        scale = np.sqrt(graph.degrees) if generalized else np.ones(len(graph.degrees))
-        undo = sparse.diags_array(1 / scale)
-        matrix = sparse.csr_array(undo @ graph.laplacian @ undo)
-        null, apart = _null_space(graph, scale, self.n_components)
-        n_left = self.n_components - apart.shape[1]
-        if n_left == 0:
-            return apart / scale[:, None]
-        return np.hstack([apart, smallest_eigenvectors(matrix, null, n_left, generator)]) / scale[:, None]
+        """Return F (N, L), those vectors first that are constant on every component of a disconnected graph."""
+        from scipy.linalg import null_space
 
-
-def _null_space(
-    graph: JointGraph, scale: NDArray[np.float64], n_vectors: int
-) -> tuple[sparse.csr_array, NDArray[np.float64]]:
-    """Null space (N, m) of the scaled Laplacian, and at most `n_vectors` of it orthogonal to the constant."""
-    from scipy.linalg import null_space
-
-    members = sparse.csr_array(sparse.diags_array(scale) @ graph.parts())
-    norms = np.sqrt(members.multiply(members).sum(axis=0))
-    null = sparse.csr_array(members @ sparse.diags_array(1 / norms))
-    if len(norms) > 1:
-        log.warning(
-            "nlma: neighbours and known pairs leave the cells in %d parts that nothing joins; a dimension is spent on "
-            "each. More neighbours (n_neighbors) may join them.",
-            len(norms),
-        )
-    # the constant has the norms as coordinates in the basis of parts
-    return null, null @ null_space(norms[None, :])[:, :n_vectors]
+        scale = np.sqrt(graph.degrees) if self.problem == "generalized" else np.ones(len(graph.degrees))
+        rescale = sparse.diags_array(1 / scale)
+        matrix = sparse.csr_array(rescale @ graph.laplacian @ rescale)
+        members = sparse.csr_array(sparse.diags_array(scale) @ graph.components())
+        norms = np.sqrt(members.multiply(members).sum(axis=0))
+        null = sparse.csr_array(members @ sparse.diags_array(1 / norms))
+        if len(norms) > 1:
+            log.warning(
+                "nlma: the graph of neighbors and known pairs has %d connected components, each of which takes a "
+                "dimension. More neighbors (n_neighbors) may connect them.",
+                len(norms),
+            )
+        # the constant, which is left out, has the norms as coordinates in the basis of components
+        indicators = null @ null_space(norms[None, :])[:, : self.n_components]
+        n_left = self.n_components - indicators.shape[1]
+        vectors = smallest_eigenvectors(matrix, null, n_left, generator) if n_left else np.empty((len(scale), 0))
+        return np.hstack([indicators, vectors]) / scale[:, None]

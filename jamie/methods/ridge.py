@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.paired import paired
+from jamie.methods.known_pairs import Direction, regression_pairs
 
 if TYPE_CHECKING:
     from sklearn.linear_model import RidgeCV
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PENALTIES = np.logspace(-5, 3, 17)  # in units of the number of pairs times the mean variance of the scores
 
 
+@dataclass(kw_only=True, eq=False)
 class Ridge(Method):
     """Imputes by ridge regression, one for each ordered pair of modalities.
 
@@ -42,21 +43,18 @@ class Ridge(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1080/00401706.1970.10488634", "10.1080/00401706.1979.10489751")
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
-    def __init__(self, *, penalty: Literal["per_target", "shared"] = "per_target") -> None:
-        self.penalty = penalty
+    penalty: Literal["per_target", "shared"] = "per_target"
 
     def _fit(self, cells: Cells, context: Context) -> None:
-        self._regressions: dict[tuple[str, str], RidgeCV] = {}
-        for a, b in permutations(cells.modalities, 2):
-            x, y = paired(cells, a, b, method=self.name, at_least=3)
-            self._regressions[a, b] = self._regression(x.astype(np.float64), y.astype(np.float64))
-
-    def _regression(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> RidgeCV:
         from sklearn.linear_model import RidgeCV
 
-        unit = len(x) * float(x.var(axis=0).mean()) or 1.0
-        return RidgeCV(PENALTIES * unit, alpha_per_target=self.penalty == "per_target").fit(x, y)
+        self._regressors: dict[Direction, RidgeCV] = {}
+        for direction, scores, targets in regression_pairs(cells, method=self.name, at_least=3):
+            x, y = scores.astype(np.float64), targets.astype(np.float64)
+            unit = len(x) * float(x.var(axis=0).mean()) or 1.0
+            ridge = RidgeCV(PENALTIES * unit, alpha_per_target=self.penalty == "per_target")
+            self._regressors[direction] = ridge.fit(x, y)
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = self._regressions[source, target].predict(scores.astype(np.float64))
-        return found.reshape(len(scores), -1)
+        imputed: NDArray[np.floating] = self._regressors[source, target].predict(scores.astype(np.float64))
+        return imputed.reshape(len(scores), -1)

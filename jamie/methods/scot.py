@@ -1,10 +1,11 @@
-"""SCOT: optimal transport between the neighbourhood graphs of two modalities."""
+"""SCOT: optimal transport between the neighbor graphs of two modalities."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,11 +23,12 @@ log = logging.getLogger(__name__)
 MARGINAL_TOLERANCE = 1e-2
 
 
+@dataclass(kw_only=True, eq=False)
 class Scot(Method):
-    """Couples cells by Gromov-Wasserstein transport of their neighbour graphs, and averages over partners (SCOT).
+    """Couples cells by Gromov-Wasserstein transport of their neighbor graphs, with barycentric projection (SCOT).
 
-    Distances K are numbers of steps along the k-nearest-neighbour graph divided by the largest, two cells without a
-    path between them being as far apart as any. A plan T minimises ``sum_ijkl (K_x[i,j] - K_y[k,l])^2 T[i,k] T[j,l]``
+    Distances K are numbers of steps along the k-nearest-neighbor graph divided by the largest; two cells without a
+    path between them have distance 1. A plan T minimises ``sum_ijkl (K_x[i,j] - K_y[k,l])^2 T[i,k] T[j,l]``
     less `epsilon` times its entropy, with uniform marginals, or, unbalanced (SCOTv2), with `rho` times the
     Kullback-Leibler divergence of the marginals from uniform ones. A cell of the first modality is embedded at the
     mean of the second modality's scores weighted by its row of T (barycentric projection), a cell of the second at
@@ -38,9 +40,9 @@ class Scot(Method):
     Parameters
     ----------
     k : int or "auto"
-        Neighbours of each cell; ``auto`` takes a fifth of the cells, at most 50.
+        Neighbors of each cell; ``auto`` takes a fifth of the cells, at most 50.
     metric : {"correlation", "euclidean"}
-        By which the nearest neighbours are found; correlation as in the paper.
+        By which the nearest neighbors are found; correlation as in the paper.
     epsilon : float
         Weight of the entropy, for distances up to 1; smaller is sharper and slower.
     marginals : {"balanced", "unbalanced"}
@@ -48,7 +50,7 @@ class Scot(Method):
     rho : float
         Weight of the marginals where they are unbalanced; the larger, the closer to balanced.
     max_iterations : int
-        Most steps of the outer iteration.
+        Largest number of steps of the outer iteration.
     """
 
     name: ClassVar[str] = "scot"
@@ -56,22 +58,12 @@ class Scot(Method):
     inductive: ClassVar[bool] = False
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(
-        self,
-        *,
-        k: PositiveInt | Literal["auto"] = "auto",
-        metric: Literal["correlation", "euclidean"] = "correlation",
-        epsilon: Annotated[float, Field(gt=0)] = 5e-3,
-        marginals: Literal["balanced", "unbalanced"] = "balanced",
-        rho: Annotated[float, Field(gt=0)] = 0.1,
-        max_iterations: PositiveInt = 200,
-    ) -> None:
-        self.k = k
-        self.metric = metric
-        self.epsilon = epsilon
-        self.marginals = marginals
-        self.rho = rho
-        self.max_iterations = max_iterations
+    k: PositiveInt | Literal["auto"] = "auto"
+    metric: Literal["correlation", "euclidean"] = "correlation"
+    epsilon: Annotated[float, Field(gt=0)] = 5e-3
+    marginals: Literal["balanced", "unbalanced"] = "balanced"
+    rho: Annotated[float, Field(gt=0)] = 0.1
+    max_iterations: PositiveInt = 200
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -88,16 +80,19 @@ class Scot(Method):
         context.progress("transport", 0, 1, {})
         plan = self._transport(K_x, K_y)
         context.progress("transport", 1, 1, {})
-        self._z: dict[str, NDArray[np.floating]] = {x.modality: barycenters(plan, y.scores), y.modality: y.scores}
+        self._latents: dict[str, NDArray[np.floating]] = {
+            x.modality: barycentric_projection(plan, y.scores),
+            y.modality: y.scores,
+        }
 
     def _distances(self, view: View) -> NDArray[np.float64]:
-        """(n, n) steps along the neighbour graph, from 0 to 1."""
+        """(n, n) steps along the neighbor graph, from 0 to 1."""
         from scipy.sparse.csgraph import shortest_path
         from sklearn.neighbors import kneighbors_graph
 
         if self.k != "auto" and view.n_cells <= self.k:
             raise DataError(
-                f"expected more than {self.k} cells for {self.k} neighbours of each, found {view.n_cells}",
+                f"expected more than {self.k} cells for {self.k} neighbors of each, found {view.n_cells}",
                 where=f"method 'scot', modality '{view.modality}'",
                 fix="lower k",
             )
@@ -108,15 +103,15 @@ class Scot(Method):
         return np.minimum(steps, longest) / max(longest, 1)
 
     def _transport(self, K_x: NDArray[np.float64], K_y: NDArray[np.float64]) -> NDArray[np.float64]:
-        # POT warns of what is looked at here: whether the marginals hold
+        # POT warns of marginals that do not hold, which are checked below
+        balanced = self.marginals == "balanced"
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            balanced = self.marginals == "balanced"
             plan = self._balanced(K_x, K_y) if balanced else self._unbalanced(K_x, K_y)
-        off = np.abs(plan.sum(axis=1) * len(plan) - 1).max() if balanced else 0.0
-        if not np.isfinite(plan).all() or not plan.sum() > 0 or off > MARGINAL_TOLERANCE:
+        violation = np.abs(plan.sum(axis=1) * len(plan) - 1).max() if balanced else 0.0
+        if not np.isfinite(plan).all() or not plan.sum() > 0 or violation > MARGINAL_TOLERANCE:
             raise TrainingError(
-                f"expected a plan that holds its marginals, found none at epsilon {self.epsilon}",
+                f"expected a transport plan that satisfies its marginals, found none at epsilon {self.epsilon}",
                 where="method 'scot'",
                 fix="raise epsilon",
             )
@@ -125,7 +120,6 @@ class Scot(Method):
     def _balanced(self, K_x: NDArray[np.float64], K_y: NDArray[np.float64]) -> NDArray[np.float64]:
         from ot.gromov import entropic_gromov_wasserstein
 
-        stop = MARGINAL_TOLERANCE / 10 / np.sqrt(len(K_x))
         return entropic_gromov_wasserstein(
             K_x,
             K_y,
@@ -134,7 +128,7 @@ class Scot(Method):
             max_iter=self.max_iterations,
             tol=1e-3 / np.sqrt(K_x.shape[0] * K_y.shape[0]),
             numItermax=2000,
-            stopThr=stop,
+            stopThr=MARGINAL_TOLERANCE / 10 / np.sqrt(len(K_x)),
         )
 
     def _unbalanced(self, K_x: NDArray[np.float64], K_y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,13 +148,13 @@ class Scot(Method):
         return plan
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
-        return self._z
+        return self._latents
 
 
-def barycenters(plan: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean of the partners' scores, weighted by a cell's row of the plan.
+def barycentric_projection(plan: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean of the scores of the other modality, weighted by a cell's row of the transport plan.
 
-    A cell without mass is put where an average cell is, with a notice.
+    A cell without mass is embedded at the mean cell, with a warning.
 
     Parameters
     ----------
@@ -169,8 +163,8 @@ def barycenters(plan: NDArray[np.floating], scores: NDArray[np.floating]) -> NDA
     scores : (n_y, d)
     """
     mass = plan.sum(axis=1, keepdims=True)
-    alone = mass[:, 0] <= np.finfo(np.float64).tiny
-    if alone.any():
-        log.warning("scot: %d of %d cells have no partner; embedded at the mean cell", alone.sum(), len(alone))
-    weights = np.where(alone[:, None], 1 / plan.shape[1], plan / np.where(alone[:, None], 1, mass))
+    massless = mass <= np.finfo(np.float64).tiny
+    if massless.any():
+        log.warning("scot: %d of %d cells have no mass; embedded at the mean cell", massless.sum(), len(massless))
+    weights = np.where(massless, 1 / plan.shape[1], plan / np.where(massless, 1, mass))
     return weights @ scores.astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -11,21 +12,23 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from jamie.core.context import Context
-from jamie.core.data import Cells, View
+from jamie.core.data import Cells
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer, Method
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.unioncom import UnionCom as Matching
+from jamie.methods.linear_projection import limit_components
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-START = 1e-2  # standard deviation of the first dimension to begin with: within the reach of every cell's attraction
-WINDOW = 20  # iterations between two looks at the objective
+START = 1e-2  # standard deviation of the first dimension at the start: small, so that every cell attracts every other
+WINDOW = 20  # iterations between two checks of convergence
 
 
+@dataclass(kw_only=True, eq=False)
 class UnionCom(Method):
     """Matches cells by their distances to other cells, then embeds both modalities as t-SNE does (UnionCom).
 
@@ -34,26 +37,26 @@ class UnionCom(Method):
     fewer cells. Solved by L-BFGS over Y_y and ``Y_x - F Y_y`` from the principal components of y, so that there is
     nothing random in it.
 
-    The matching reads how the cells of a modality lie to one another, no pairs. By default its distances are paths
-    over the nearest fifth of the cells, at most 50, as paths over few neighbours follow noise: a rule that was kept
-    after looking at label transfer accuracies on scgem (10 neighbours 0.46, 20 0.63, 30 and 40 0.67, by this rule 0.69
+    The matching reads distances within each modality, no pairs. By default its distances are paths
+    over the nearest fifth of the cells, at most 50, as paths over few neighbors follow noise: a rule that was kept
+    after looking at label transfer accuracies on scgem (10 neighbors 0.46, 20 0.63, 30 and 40 0.67, by this rule 0.69
     with a FOSCTTM of 0.22; published package 0.65 and 0.21). On patchseq_motor, with log counts per million, it gives
     0.50 and 0.30 (0.25 and 0.45 published, on scaled counts); on snareseq_cortex it is at chance.
 
     Parameters
     ----------
     correspondence : CorrespondenceInferer
-        Which cell is which; null for unioncom with ``distance: {geodesic: {k: auto}}`` and ``use_known: false``.
+        Matches the cells; null for unioncom with ``distance: {geodesic: {k: auto}}`` and ``use_known: false``.
     n_components : int
         Dimensions of the embedding, at most those of the scores of y.
     perplexity : float
-        Effective number of neighbours in P, fewer than the other cells.
+        Effective number of neighbors in P, fewer than the other cells.
     coupling : float
         Weight of the coupling term, the paper's beta.
     max_iterations : int
-        Most iterations of L-BFGS.
+        Largest number of iterations of L-BFGS.
     tolerance : float
-        Done when 20 iterations lower the objective by less than this part of it.
+        Converged when 20 iterations lower the objective by less than this fraction.
     """
 
     name: ClassVar[str] = "unioncom"
@@ -61,22 +64,12 @@ class UnionCom(Method):
     inductive: ClassVar[bool] = False
     max_modalities: ClassVar[int | None] = 2
 
-    def __init__(
-        self,
-        *,
-        correspondence: CorrespondenceInferer | None = None,
-        n_components: PositiveInt = 32,
-        perplexity: Annotated[float, Field(gt=1)] = 30.0,
-        coupling: Annotated[float, Field(ge=0)] = 1.0,
-        max_iterations: PositiveInt = 500,
-        tolerance: Annotated[float, Field(gt=0)] = 1e-3,
-    ) -> None:
-        self.correspondence = correspondence or Matching(distance=Geodesic(k="auto"), use_known=False)
-        self.n_components = n_components
-        self.perplexity = perplexity
-        self.coupling = coupling
-        self.max_iterations = max_iterations
-        self.tolerance = tolerance
+    correspondence: CorrespondenceInferer | None = None
+    n_components: PositiveInt = 32
+    perplexity: Annotated[float, Field(gt=1)] = 30.0
+    coupling: Annotated[float, Field(ge=0)] = 1.0
+    max_iterations: PositiveInt = 500
+    tolerance: Annotated[float, Field(gt=0)] = 1e-3
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -85,68 +78,60 @@ class UnionCom(Method):
     def _prepare(self, cells: Cells, context: Context) -> None:
         a, b = cells.views.values()
         for view in (a, b):
-            self._require_neighbors(view)
+            if view.n_cells - 1 <= self.perplexity:
+                raise DataError(
+                    f"expected more than {self.perplexity + 1:g} cells for a perplexity of {self.perplexity:g}, "
+                    f"found {view.n_cells}",
+                    where=f"method 'unioncom', modality '{view.modality}'",
+                    fix="lower perplexity",
+                )
         context.require_memory(
             80 * (a.n_cells**2 + b.n_cells**2),
             f"the projection of unioncom on {a.n_cells} and {b.n_cells} cells",
             "use fewer cells, or leave the method out",
         )
+        inferer = self.correspondence or Matching(distance=Geodesic(k="auto"), use_known=False)
         known = cells.known.between(a.modality, b.modality)
-        self._found = self.correspondence.infer(a, b, known, context.at(f"{context.stage}/correspondence"))
-
-    def _require_neighbors(self, view: View) -> None:
-        if view.n_cells - 1 <= self.perplexity:
-            raise DataError(
-                f"expected more than {self.perplexity + 1:g} cells for a perplexity of {self.perplexity:g}, "
-                f"found {view.n_cells}",
-                where=f"method 'unioncom', modality '{view.modality}'",
-                fix="lower perplexity",
-            )
+        self._inference = inferer.infer(a, b, known, context.for_stage(f"{context.stage}/correspondence"))
 
     def _fit(self, cells: Cells, context: Context) -> None:
         a, b = cells.modalities
-        matrix = self._found.correspondence.matrix
+        matrix = self._inference.correspondence.matrix
         transposed = matrix.shape[0] > matrix.shape[1]
         x, y, F = (b, a, matrix.T) if transposed else (a, b, matrix)
-        start = self._start(cells.views[y])
-        Z_x, Z_y = self._project(cells.scores[x], cells.scores[y], F.toarray(), start, context)
-        self._z = {x: Z_x, y: Z_y}
+        self._latents = dict(
+            zip((x, y), self._project(cells.scores[x], cells.scores[y], F.toarray(), context), strict=True)
+        )
 
-    def _start(self, view: View) -> NDArray[np.float64]:
-        """Principal components (n, L) of a modality, small."""
-        centred = view.scores.astype(np.float64) - view.scores.mean(axis=0, dtype=np.float64)
+    def _start(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Principal components (n, L), scaled so that the first has standard deviation `START`."""
+        centred = scores.astype(np.float64) - scores.mean(axis=0, dtype=np.float64)
         u, s, _ = np.linalg.svd(centred, full_matrices=False)
-        if self.n_components > len(s):
-            log.info("method unioncom: %d components, all that modality '%s' has", len(s), view.modality)
-        return START * np.sqrt(len(u)) * u[:, : self.n_components] * s[: self.n_components] / s[0]
+        n_components = limit_components(self.n_components, len(s), self.name)
+        return START * np.sqrt(len(u)) * u[:, :n_components] * s[:n_components] / s[0]
 
     def _project(
-        self,
-        X: NDArray[np.float32],
-        Y: NDArray[np.float32],
-        F: NDArray[np.float32],
-        start: NDArray[np.float64],
-        context: Context,
+        self, X: NDArray[np.float32], Y: NDArray[np.float32], F: NDArray[np.float32], context: Context
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         import torch
 
-        from jamie.methods.neighbor_embedding import affinities, divergence
+        from jamie.methods.tsne import affinities, divergence
 
         P_x, P_y = (affinities(scores, self.perplexity).to(context.device) for scores in (X, Y))
         coupling = torch.as_tensor(F, dtype=torch.float32, device=context.device)
         mass = coupling.sum(dim=1, keepdim=True).clamp_max(1)
-        Z_y = torch.as_tensor(start, dtype=torch.float32, device=context.device).requires_grad_()
-        # Y_x - F Y_y is a variable in place of Y_x: the coupling term alone would make a narrow valley of the others
-        apart = torch.zeros(len(X), Z_y.shape[1], device=context.device, requires_grad=True)
+        Z_y = torch.as_tensor(self._start(Y), dtype=torch.float32, device=context.device).requires_grad_()
+        # Y_x - F Y_y is the variable, not Y_x: otherwise the coupling term would make the problem ill-conditioned
+        offset = torch.zeros(len(X), Z_y.shape[1], device=context.device, requires_grad=True)
 
         def objective() -> Tensor:
-            Z_x = apart + coupling @ Z_y
-            # a cell without mass is not pulled anywhere
-            return divergence(P_x, Z_x) + divergence(P_y, Z_y) + self.coupling * (mass * apart).square().sum()
+            Z_x = offset + coupling @ Z_y
+            # no coupling term for a cell without mass
+            return divergence(P_x, Z_x) + divergence(P_y, Z_y) + self.coupling * (mass * offset).square().sum()
 
-        self._minimise(objective, [apart, Z_y], context)
+        self._minimise(objective, [offset, Z_y], context)
         with torch.no_grad():
-            return (apart + coupling @ Z_y).cpu().numpy(), Z_y.detach().cpu().numpy()
+            return (offset + coupling @ Z_y).cpu().numpy(), Z_y.detach().cpu().numpy()
 
     def _minimise(self, objective: Any, variables: list[Tensor], context: Context) -> None:
         import torch
@@ -174,4 +159,4 @@ class UnionCom(Method):
         log.info("%s: the projection was stopped after %d iterations", context.stage, self.max_iterations)
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
-        return self._z
+        return self._latents

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.metrics.scopes import ALL
+from jamie.core.names import ALL_CELLS
 
 CONFIDENCES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # edges; the first bin holds what most votes speak against
 
@@ -61,7 +61,7 @@ class Assessment:
         return asdict(self)
 
 
-def assess(table: pd.DataFrame, labels: NDArray[np.str_], scope: str = ALL) -> Assessment | None:
+def assess(table: pd.DataFrame, labels: NDArray[np.str_], scope: str = ALL_CELLS) -> Assessment | None:
     """Compare predictions with known labels; None where no cell has both.
 
     Parameters

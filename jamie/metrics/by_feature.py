@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import ImputedPair
+from jamie.core.evaluation import ImputedPair
 
 ENTRIES = 2**21  # of a block; in double precision 16 MiB, some ten of which are held at a time
 

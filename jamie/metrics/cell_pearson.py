@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from jamie.core.evaluation import ImputedPair, Score
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair, Score
 from jamie.metrics.by_feature import ENTRIES, correlation
 
 

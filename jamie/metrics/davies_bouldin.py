@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair
 from jamie.metrics.labelled import labelled_together
 
 

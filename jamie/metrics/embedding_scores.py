@@ -10,17 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.data import Dataset
+from jamie.core.evaluation import EmbeddedPair, Labels
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair, Labels
-from jamie.metrics.records import Place, Record, records_of, scored
+from jamie.methods.result import MethodResult
+from jamie.metrics.records import Record, to_records, try_score
 from jamie.metrics.scopes import Scope
 
 _FEWEST_PAIRS = 2
 
 
 def score_embedding(
-    method: str,
-    latents: Mapping[str, NDArray[np.floating]],
+    result: MethodResult,
     dataset: Dataset,
     scope: Scope,
     metrics: Sequence[Metric[Any]],
@@ -32,10 +32,8 @@ def score_embedding(
 
     Parameters
     ----------
-    method
-        Name for the records.
-    latents
-        (n_m, L) of each modality.
+    result
+        Of a method that embeds these cells.
     dataset
         With labels.
     scope
@@ -45,16 +43,24 @@ def score_embedding(
     labels
         By which the cells of both modalities can be compared.
     """
-    z = {m: latents[m][index] for m, index in scope.cells.items()}
+    z = {m: result.latents[m][index] for m, index in scope.cells.items()}
     names: set[str] = set()
     for metric in metrics:
         for pair, label in _pairs(metric, scope, z, dataset, labels):
             n_cells = _n_scored(metric, pair)
-            score = scored(metric, pair, method, scope.name) if n_cells else None
+            score = try_score(metric, pair, result.method, scope.name) if n_cells else None
             if score is not None:
-                place = Place(scope.name, method, pair.source, pair.target, label, n_cells, metric.name not in names)
+                yield from to_records(
+                    metric,
+                    score,
+                    pair,
+                    method=result.method,
+                    scope=scope.name,
+                    label=label,
+                    n_cells=n_cells,
+                    headline=metric.name not in names,
+                )
                 names.add(metric.name)
-                yield from records_of(metric, score, place)
 
 
 def _pairs(

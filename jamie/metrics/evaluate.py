@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from jamie.core.data import Dataset, Split
+from jamie.core.evaluation import EmbeddedPair, ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair, ImputedPair
+from jamie.methods.result import MethodResult
 from jamie.metrics.embedding_scores import score_embedding
-from jamie.metrics.imputation_scores import (
-    Bounds,
-    Impute,
-    Measured,
-    imputation_scopes,
-    measured_values,
-    score_imputation,
-)
+from jamie.metrics.imputation_scores import Measured, imputation_scopes, measured_values, score_imputation
 from jamie.metrics.records import Record
 from jamie.metrics.scopes import Scope, scopes, usable_labels
 from jamie.metrics.wins import Wins, count_wins
 
 FEATURE_COLUMNS = ("method", "source", "target", "scope", "feature")
-
-
-@dataclass(frozen=True)
-class MethodResult:
-    """What a method makes of the cells.
-
-    Parameters
-    ----------
-    method
-        Name for the records.
-    latents
-        (n_m, L) of each modality; empty where it does not embed.
-    impute
-        Imputes in units; None where it does not impute.
-    inductive
-        Whether it embeds all cells, or only those of the training; the latents of the others are NaN then.
-    bounds
-        Intervals of imputed values, in units; None where it gives none.
-    """
-
-    method: str
-    latents: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
-    impute: Impute | None = None
-    inductive: bool = True
-    bounds: Bounds | None = None
-
-    def embeds(self, scope: Scope, split: Split) -> bool:
-        """Whether it embeds all cells of a scope."""
-        trained = all(split.train[m][index].all() for m, index in scope.cells.items())
-        return bool(self.latents) and (self.inductive or trained)
 
 
 @dataclass(frozen=True)
@@ -109,14 +71,12 @@ def evaluate(
         labels = usable_labels(dataset, a, b) if read else []
         given = scopes(dataset, split, a, b)
         for scope, result in product(given, results):
-            if result.embeds(scope, split):
-                records += score_embedding(result.method, result.latents, dataset, scope, of[EmbeddedPair], labels)
+            if result.embeds_all(scope.cells, split):
+                records += score_embedding(result, dataset, scope, of[EmbeddedPair], labels)
         for measured in _measured(dataset, split, given, (a, b)) if of[ImputedPair] else ():
             for result in results:
-                if result.impute is not None:
-                    found, table = score_imputation(
-                        result.method, result.impute, measured, dataset, of[ImputedPair], result.bounds
-                    )
+                if (measured.pair.source, measured.pair.target) in result.imputed:
+                    found, table = score_imputation(result, measured, dataset, of[ImputedPair])
                     records += found
                     tables.append(table)
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))

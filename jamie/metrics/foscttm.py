@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair
 from jamie.metrics.nearer import nearer_fractions
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.evaluation import ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair
-from jamie.core.values import column_means, column_range
+from jamie.core.matrix import column_means, column_range, to_dense
+from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
+from jamie.methods.result import MethodResult
 from jamie.metrics.embedding_scores import labels_of
-from jamie.metrics.records import Place, Record, records_of, scored
-from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING, Scope
+from jamie.metrics.records import Record, to_records, try_score
+from jamie.metrics.scopes import Scope
 
 log = logging.getLogger(__name__)
-
-Impute = Callable[[str, str, NDArray[np.int64]], Matrix]
-Bounds = Callable[[str, str, NDArray[np.int64]], tuple[NDArray[np.floating], NDArray[np.floating]] | None]
 
 MOST_VALUES = 2**28  # of one modality, scored at once: 1 GiB measured, as much imputed, and twice that of intervals
 _FEWEST_CELLS = 3  # a correlation of two says nothing
@@ -54,8 +53,8 @@ def imputation_scopes(given: Sequence[Scope]) -> list[Scope]:
     A nearest neighbour among training cells is the cell itself.
     """
     # there are training cells apart where any are held out, even if none of those can be compared
-    any_held_out = any(scope.name == TRAINING for scope in given)
-    honest = HELD_OUT_CELLS if any_held_out else ALL
+    any_held_out = any(scope.name == TRAINING_CELLS for scope in given)
+    honest = HELD_OUT_CELLS if any_held_out else ALL_CELLS
     return [scope for scope in given if scope.name in (honest, HELD_OUT_PAIRS)]
 
 
@@ -66,7 +65,7 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
     """
     a, _ = scope.cells
     truth = scope.truth if source == a else scope.truth.T
-    partner = truth.partner()
+    partner = truth.best_partner()
     rows = np.flatnonzero(partner >= 0)
     if len(rows) < _FEWEST_CELLS:
         return None
@@ -76,7 +75,7 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
         log.warning("%s to %s, %s: %d of %d cells are scored", source, target, scope.name, most, len(rows))
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     partners = scope.cells[target][partner[rows]]
-    values = _dense(data.X[partners])
+    values = to_dense(data.X[partners])
     mean, sd = _mean_and_sd(data.X[split.train[target]])
     label = dataset.labels[0] if dataset.labels and dataset.labels[0] in dataset.modalities[source].obs else ""
     rows = scope.cells[source][rows]
@@ -94,29 +93,20 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
 
 
 def score_imputation(
-    method: str,
-    impute: Impute,
-    measured: Measured,
-    dataset: Dataset,
-    metrics: Sequence[Metric[Any]],
-    bounds: Bounds | None = None,
+    result: MethodResult, measured: Measured, dataset: Dataset, metrics: Sequence[Metric[Any]]
 ) -> tuple[list[Record], pd.DataFrame]:
     """Score imputed values in one scope and direction.
 
     Parameters
     ----------
-    method
-        Name for the records.
-    impute
-        Values (k, p), in units, of the target's features for given cells of the source.
+    result
+        Of a method that imputes in this direction.
     measured
         From `measured_values`.
     dataset
         For the names of features and labels.
     metrics
         That read imputed values; the first of a name is the headline.
-    bounds
-        Intervals (k, p), in units, of given cells of the source; None for a direction without.
 
     Returns
     -------
@@ -124,9 +114,10 @@ def score_imputation(
         Records, and a table with one row for each feature and a column for each metric that has such values.
     """
     pair, scope = measured.pair, measured.scope
-    pair = replace(pair, imputed=_dense(impute(pair.source, pair.target, measured.rows)))
-    if bounds is not None and any("intervals" in metric.requires for metric in metrics):
-        lower, upper = bounds(pair.source, pair.target, measured.rows) or (None, None)
+    direction = pair.source, pair.target
+    pair = replace(pair, imputed=to_dense(result.imputed[direction](measured.rows)))
+    if direction in result.intervals and any("intervals" in metric.requires for metric in metrics):
+        lower, upper = result.intervals[direction](measured.rows) or (None, None)
         pair = replace(pair, lower=lower, upper=upper)
     records: list[Record] = []
     columns: dict[str, Any] = {}
@@ -135,16 +126,23 @@ def score_imputation(
             continue
         if "intervals" in metric.requires and pair.lower is None:
             continue
-        score = scored(metric, pair, method, scope)
+        score = try_score(metric, pair, result.method, scope)
         if score is None:
             continue
         label = dataset.labels[0] if "labels" in metric.requires else ""
-        headline = not any(record.metric == metric.name for record in records)
-        place = Place(scope, method, pair.source, pair.target, label, len(measured.rows), headline)
-        records += records_of(metric, score, place)
+        records += to_records(
+            metric,
+            score,
+            pair,
+            method=result.method,
+            scope=scope,
+            label=label,
+            n_cells=len(measured.rows),
+            headline=not any(record.metric == metric.name for record in records),
+        )
         columns |= _columns(metric.name, score.per_feature, columns)
     table = pd.DataFrame({"feature": pair.features, **columns})
-    for name, value in {"scope": scope, "target": pair.target, "source": pair.source, "method": method}.items():
+    for name, value in {"scope": scope, "target": pair.target, "source": pair.source, "method": result.method}.items():
         table.insert(0, name, value)
     return records, table if columns else table.iloc[:0]
 
@@ -169,7 +167,3 @@ def _mean_and_sd(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     else:
         variance = column_means((squares - mean) ** 2)
     return mean, np.where(high > low, np.sqrt(variance), 0.0)
-
-
-def _dense(X: Any) -> NDArray[np.float32]:
-    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float32)

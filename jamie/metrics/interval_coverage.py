@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from jamie.core.evaluation import ImputedPair, Score
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair, Score
 from jamie.metrics.by_feature import interval_blocks
 
 
+@dataclass(kw_only=True, eq=False)
 class IntervalCoverage(Metric[ImputedPair]):
     """Part of the measured values, pooled over cells and features, that lie within the imputed intervals.
 
@@ -33,8 +35,7 @@ class IntervalCoverage(Metric[ImputedPair]):
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def __init__(self, *, most_frequent: Annotated[float, Field(gt=0, le=1)] = 0.9) -> None:
-        self.most_frequent = most_frequent
+    most_frequent: Annotated[float, Field(gt=0, le=1)] = 0.9
 
     def _score(self, pair: ImputedPair) -> Score:
         n_inside, n_measured, most = (np.zeros(len(pair.features)) for _ in range(3))

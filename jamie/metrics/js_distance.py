@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
+from jamie.core.evaluation import ImputedPair, Score
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair, Score
 from jamie.metrics.by_feature import blocks
 from jamie.metrics.labelled import labelled
 
 
+@dataclass(kw_only=True, eq=False)
 class JSDistance(Metric[ImputedPair]):
     r"""Jensen-Shannon distance of measured and imputed values of the cells of a label; 0 is best, 1 worst.
 
@@ -38,8 +40,7 @@ class JSDistance(Metric[ImputedPair]):
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def __init__(self, *, bins: PositiveInt = 100) -> None:
-        self.bins = bins
+    bins: PositiveInt = 100
 
     def _score(self, pair: ImputedPair) -> Score:
         index, labels = labelled(self.name, pair.target, pair.labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from scipy import sparse
 
+from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair
 from jamie.metrics.labelled import labelled
 from jamie.metrics.neighbors import nearest_cells, vote_shares
 
 
+@dataclass(kw_only=True, eq=False)
 class LabelTransferAccuracy(Metric[EmbeddedPair]):
     """Accuracy of a k-nearest-neighbour classifier fitted on the source's latents and scored on the target's.
 
@@ -37,9 +39,8 @@ class LabelTransferAccuracy(Metric[EmbeddedPair]):
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def __init__(self, *, k: PositiveInt | Literal["paper"] = 5, leave_partner_out: bool = False) -> None:
-        self.k = k
-        self.leave_partner_out = leave_partner_out
+    k: PositiveInt | Literal["paper"] = 5
+    leave_partner_out: bool = False
 
     def _score(self, pair: EmbeddedPair) -> float:
         source, labels = labelled(self.name, pair.source, pair.labels_source)

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import EmbeddedPair, Labels
+from jamie.core.evaluation import EmbeddedPair, Labels
 
 
 def labelled(metric: str, modality: str, labels: Labels | None) -> tuple[NDArray[np.int64], NDArray[np.str_]]:

@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import sparse
 
 from jamie.core.errors import DataError
+from jamie.core.evaluation import MatchedPair, Score
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import MatchedPair, Score
-from jamie.correspondence.partners import chance_of_top, label_agreement, partner_ranks
+from jamie.correspondence.quality.partner_ranks import chance_of_top, label_agreement, partner_ranks
 
 
 class Matching(Metric[MatchedPair]):

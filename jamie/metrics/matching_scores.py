@@ -9,11 +9,11 @@ import numpy as np
 
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset
+from jamie.core.evaluation import MatchedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import MatchedPair
+from jamie.core.names import ALL_CELLS, HELD_OUT_PAIRS
 from jamie.metrics.embedding_scores import labels_of
-from jamie.metrics.records import Place, Record, records_of, scored
-from jamie.metrics.scopes import ALL, HELD_OUT_PAIRS
+from jamie.metrics.records import Record, to_records, try_score
 
 
 def score_matching(
@@ -22,8 +22,8 @@ def score_matching(
     dataset: Dataset,
     metrics: Sequence[Metric[Any]],
     *,
-    told: bool,
-    scope: str = ALL,
+    uses_known: bool,
+    scope: str = ALL_CELLS,
 ) -> Iterator[Record]:
     """Score what was inferred for these cells.
 
@@ -37,19 +37,19 @@ def score_matching(
         Cells that the inferer saw, with truth and labels.
     metrics
         Those that read an inferred correspondence are computed.
-    told
-        Whether the inferer was told the known pairs; then only the other cells are scored.
+    uses_known
+        Whether the inferer used the known pairs; then only the other cells are scored.
     scope
-        What these cells are.
+        Of these cells.
     """
     chosen = [metric for metric in metrics if metric.reads is MatchedPair]
     label = dataset.labels[0] if dataset.labels else ""
     for (a, b), found in inferred.items() if chosen else ():
-        known, truth, of = dataset.known.between(a, b), dataset.truth.between(a, b), scope
+        known, truth, part = dataset.known.between(a, b), dataset.truth.between(a, b), scope
         rows, columns = (np.arange(n) for n in found.shape)
-        if told and known.n_pairs:
-            rows, columns = np.flatnonzero(known.partner() < 0), np.flatnonzero(known.T.partner() < 0)
-            of = HELD_OUT_PAIRS
+        if uses_known and known.n_pairs:
+            rows, columns = np.flatnonzero(known.best_partner() < 0), np.flatnonzero(known.T.best_partner() < 0)
+            part = HELD_OUT_PAIRS
         pairs = truth.subset(rows, columns)
         if pairs.n_pairs == 0:
             continue
@@ -58,8 +58,18 @@ def score_matching(
             for m, cells in ((a, rows), (b, columns))
         }
         pair = MatchedPair(a, b, found.subset(rows, columns).matrix, pairs.matrix, labels[a], labels[b])
-        for number, metric in enumerate(chosen):
-            headline = metric.name not in {one.name for one in chosen[:number]}
-            place = Place(of, method, a, b, label, pairs.n_pairs, headline)
-            score = scored(metric, pair, method, of)
-            yield from records_of(metric, score, place) if score else ()
+        names: set[str] = set()
+        for metric in chosen:
+            score = try_score(metric, pair, method, part)
+            if score is not None:
+                yield from to_records(
+                    metric,
+                    score,
+                    pair,
+                    method=method,
+                    scope=part,
+                    label=label,
+                    n_cells=pairs.n_pairs,
+                    headline=metric.name not in names,
+                )
+                names.add(metric.name)

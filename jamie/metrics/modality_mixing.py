@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -9,14 +10,15 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from jamie.core.errors import DataError
+from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair
 
 _BISECTIONS = 60
 _FEWEST_CELLS = 3
 _SAME_PLACE = 1e-6  # distances from a matrix product are no more precise, relative to the largest coordinate
 
 
+@dataclass(kw_only=True, eq=False)
 class ModalityMixing(Metric[EmbeddedPair]):
     r"""Local inverse Simpson's index of the modality (iLISI): 1 where modalities are mixed everywhere, 0 where apart.
 
@@ -42,8 +44,7 @@ class ModalityMixing(Metric[EmbeddedPair]):
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
-    def __init__(self, *, perplexity: PositiveInt = 30) -> None:
-        self.perplexity = perplexity
+    perplexity: PositiveInt = 30
 
     def _score(self, pair: EmbeddedPair) -> float:
         from sklearn.neighbors import NearestNeighbors

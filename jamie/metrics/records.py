@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.errors import DataError, JamieError
+from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair, Score
 from jamie.core.interfaces import Metric
 from jamie.core.interfaces.metric import require_finite
 from jamie.core.schema import fields_of
-from jamie.core.scoring import Score
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +33,18 @@ class Record:
         The score.
     scope
         ``all`` cells, ``training_cells`` (where others are held out), ``held_out_pairs`` (training cells of pairs that
-        no method was told of, among such cells only) or ``held_out_cells`` (cells that nothing was fitted on, among
-        those only).
+        are hidden from all methods, among such cells only) or ``held_out_cells`` (cells that nothing was fitted on,
+        among such cells only).
     method
-        What made the result.
+        Name of the method that was scored.
     source, target
         Modalities; from source to target where the metric has a direction.
     label
         Column of obs, where the metric reads one.
     n_cells
-        Cells scored: those of the target with a label, or those of the source with a true partner.
+        Cells that were scored: cells of the target with a label, or cells of the source with a true partner.
     n_features, n_excluded
-        Features scored, and those that cannot be, since they are constant in these cells; 0 for other metrics.
+        Features that were scored, and features that are constant in these cells and left out; 0 for other metrics.
     higher_is_better
         Of the metric.
     headline
@@ -74,36 +74,25 @@ class Record:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Place:
-    """What a score is of; the fields are those of `Record`."""
+def try_score(
+    metric: Metric[Any], pair: EmbeddedPair | ImputedPair | MatchedPair, method: str, scope: str
+) -> Score | None:
+    """Score a result; None, with a warning, where this metric cannot be computed, or breaks.
 
-    scope: str
-    method: str
-    source: str
-    target: str
-    label: str
-    n_cells: int
-    headline: bool
-
-
-def scored(metric: Metric[Any], subject: Any, method: str, scope: str) -> Score | None:
-    """Score a result; None, with a warning, where this metric has nothing to say of it, or breaks.
-
-    A metric of a plugin may raise anything, and must not cost the results that it was to score.
+    A metric of a plugin may raise anything, and must not cost the results of the run.
 
     Raises
     ------
     DataError
         Where the result is not finite.
     """
-    where = f"{method}, {subject.source} and {subject.target}, {scope}"
+    where = f"{method}, {pair.source} and {pair.target}, {scope}"
     try:
-        require_finite(subject)
+        require_finite(pair)
     except DataError as error:
         raise DataError(error.problem, where=where, fix="look for a loss that grew (events.jsonl)") from error
     try:
-        score = metric.score(subject)
+        score = metric.score(pair)
     except JamieError as error:
         log.warning("%s: %s is left out: %s", where, metric.name, error.problem)
         return None
@@ -116,26 +105,36 @@ def scored(metric: Metric[Any], subject: Any, method: str, scope: str) -> Score 
     return score
 
 
-def records_of(metric: Metric[Any], score: Score, place: Place) -> Iterator[Record]:
-    """Turn a score into a record of its value and one of each part."""
+def to_records(
+    metric: Metric[Any],
+    score: Score,
+    pair: EmbeddedPair | ImputedPair | MatchedPair,
+    *,
+    method: str,
+    scope: str,
+    label: str,
+    n_cells: int,
+    headline: bool,
+) -> Iterator[Record]:
+    """Turn a score into a record of its value and one of each part; further parameters are fields of `Record`."""
     values = score.per_feature.get("")
-    scored = 0 if values is None else int((~pd.isna(values)).sum())
+    n_features = 0 if values is None else int((~pd.isna(values)).sum())
     parameters = {name: getattr(metric, name) for name in fields_of(type(metric)) if hasattr(metric, name)}
     for part, value in {"": score.value, **score.parts}.items():
         yield Record(
             metric=metric.name,
             part=part,
             value=value,
-            scope=place.scope,
-            method=place.method,
-            source=place.source,
-            target=place.target,
-            label=place.label,
-            n_cells=place.n_cells,
-            n_features=scored,
-            n_excluded=0 if values is None else len(values) - scored,
+            scope=scope,
+            method=method,
+            source=pair.source,
+            target=pair.target,
+            label=label,
+            n_cells=n_cells,
+            n_features=n_features,
+            n_excluded=0 if values is None else len(values) - n_features,
             higher_is_better=metric.higher_is_better,
-            headline=place.headline and not part,
+            headline=headline and not part,
             parameters=parameters,
         )
 

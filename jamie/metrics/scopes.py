@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
 from jamie.core.labels import label_series
+from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
 
 log = logging.getLogger(__name__)
 
-ALL, TRAINING, HELD_OUT_PAIRS, HELD_OUT_CELLS = "all", "training_cells", "held_out_pairs", "held_out_cells"
-PREFERRED = (HELD_OUT_CELLS, HELD_OUT_PAIRS, ALL, TRAINING)  # the most honest first
+PREFERRED = (HELD_OUT_CELLS, HELD_OUT_PAIRS, ALL_CELLS, TRAINING_CELLS)  # the most honest first
 
 MOST_DISTINCT = 0.5  # of the labelled cells; a label that hardly any two cells share tells nothing
 
@@ -45,9 +45,9 @@ def scopes(dataset: Dataset, split: Split, a: str, b: str) -> list[Scope]:
     """Return those scopes of two modalities that have cells of both."""
     truth = dataset.truth.between(a, b)
     every = {m: np.arange(dataset.sizes[m]) for m in (a, b)}
-    found = {ALL: (every, truth)}
+    found = {ALL_CELLS: (every, truth)}
     if split.any_held_out:
-        found[TRAINING] = ({m: np.flatnonzero(split.train[m]) for m in (a, b)}, truth)
+        found[TRAINING_CELLS] = ({m: np.flatnonzero(split.train[m]) for m in (a, b)}, truth)
         found[HELD_OUT_CELLS] = ({m: np.flatnonzero(split.held_out[m]) for m in (a, b)}, truth)
     untold = truth.without(dataset.known.between(a, b))
     rows, columns = untold.pairs()

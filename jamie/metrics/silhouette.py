@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair
 from jamie.metrics.labelled import labelled_together
 
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.core.evaluation import ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import ImputedPair
 from jamie.metrics.by_feature import by_feature, correlation
 
 

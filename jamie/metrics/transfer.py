@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import Labels
+from jamie.core.evaluation import Labels
+from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, TRAIN
 from jamie.metrics.assessment import Assessment, assess
 from jamie.metrics.neighbors import nearest_cells, vote_shares
-from jamie.metrics.scopes import ALL, HELD_OUT_CELLS, MOST_DISTINCT
+from jamie.metrics.scopes import MOST_DISTINCT
 
 log = logging.getLogger(__name__)
 
-TRAIN, HELD_OUT, NEW = "train", "held_out", "new"
+NEW = "new"
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def transfer_labels(
         }
     )
     unseen = _unseen(table, labels, source.modality, target.modality)
-    scopes = {ALL: table, HELD_OUT_CELLS: table[table["split"] == HELD_OUT]}
+    scopes = {ALL_CELLS: table, HELD_OUT_CELLS: table[table["split"] == HELD_OUT]}
     assessments = tuple(one for name, rows in scopes.items() if (one := assess(rows, labels, name)))
     return Transfer(source.modality, target.modality, table, len(voting), k, assessments, unseen)
 

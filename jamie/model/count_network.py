@@ -41,11 +41,11 @@ class CountNetwork(nn.Module):
         return counts.clamp(min=LEAST_COUNT)
 
     @torch.no_grad()
-    def start_at(self, mean: Tensor) -> None:
+    def initialize_output(self, mean: Tensor) -> None:
         """Predict about these counts (p,) before training."""
         log_mean = mean.clamp(min=1e-4).log()
         self.log_total.copy_(log_mean.logsumexp(0))
-        self.proportions.start_at(log_mean - log_mean.mean())
+        self.proportions.initialize_output(log_mean - log_mean.mean())
 
 
 class Dispersion(nn.Module):
@@ -60,7 +60,7 @@ class Dispersion(nn.Module):
         return self.log.clamp(-LARGEST_LOG, LARGEST_LOG).exp()
 
     @torch.no_grad()
-    def start_at(self, mean: Tensor, variance: Tensor) -> None:
+    def initialize_output(self, mean: Tensor, variance: Tensor) -> None:
         """Fit mean and variance (p,) of the counts by the method of moments."""
         excess = (variance - mean).clamp(min=1e-4)
         self.log.copy_((mean.square().clamp(min=1e-8) / excess).log().clamp(-3, 5))

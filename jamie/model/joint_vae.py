@@ -106,7 +106,7 @@ class JointVAE(nn.Module):
 
     def _decoder_of(self, batch: Batch) -> Callable[[Tensor, str, str], Distribution]:
         def decoder(latent: Tensor, source: str, target: str) -> Distribution:
-            return self.decode(target, latent, batch.covariates.get(source), batch.size_factor_of(source, target))
+            return self.decode(target, latent, batch.covariates.get(source), batch.size_factor_for(source, target))
 
         return decoder
 

@@ -37,6 +37,6 @@ class SkipNetwork(nn.Module):
         return (self.linear(z) + self.network(self.hidden(z))).float()
 
     @torch.no_grad()
-    def start_at(self, bias: Tensor) -> None:
+    def initialize_output(self, bias: Tensor) -> None:
         """Let the outputs vary about these values (n_out,) before training."""
         self.linear.bias.copy_(bias)

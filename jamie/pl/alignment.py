@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.scoring import OURS
-from jamie.pl.direct_labels import name_points
-from jamie.pl.results import MissingResultError, choose_scope, methods_using_labels, table
-from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME
+from jamie.pl.direct_labels import label_points
+from jamie.pl.results import methods_using_labels, select_scope, table
+from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ _ACROSS, _UP = "foscttm", "label_transfer_accuracy"
 _WHERE = "alignment"
 
 
-@styled
+@apply_style
 def alignment(
     mdata: MuData,
     source: str | None = None,
@@ -51,14 +52,14 @@ def alignment(
     here = panels(1, ax, width=3.6, height=3.2)[0]
     using_labels = methods_using_labels(mdata)
     for method in scores.index:
-        ours = method == OURS
-        colour = OURS_COLOUR if ours else COLOURS[0]
+        ours = method == MODEL_NAME
+        colour = MODEL_COLOUR if ours else COLOURS[0]
         look: dict[str, Any] = {"s": 110 if ours else 34, "marker": "*" if ours else "o", "zorder": 3 if ours else 2}
         face = "white" if method in using_labels else colour
         here.scatter(scores.loc[method, _ACROSS], scores.loc[method, _UP], facecolor=face, edgecolor=colour, **look)
     _frame(here, scores)
     names = [f"{name} (uses the labels)" if name in using_labels else str(name) for name in scores.index]
-    name_points(here, scores[[_ACROSS, _UP]].to_numpy(), names)
+    label_points(here, scores[[_ACROSS, _UP]].to_numpy(), names)
     here.set_xlabel("samples closer than the true match\n(FOSCTTM, lower is better)")
     here.set_ylabel("label transfer accuracy\n(higher is better)")
     return here
@@ -81,7 +82,7 @@ def alignment_scores(
         raise MissingResultError(
             problem, where=_WHERE, fix="these need true pairs and labels; name both in evaluate.metrics"
         )
-    honest, _ = choose_scope(
+    honest, _ = select_scope(
         rows[rows["metric"] == _UP].merge(rows[rows["metric"] == _ACROSS], on="scope"), scope, _WHERE
     )
     rows = rows[rows["scope"] == honest]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import rows_of, table_of
-from jamie.pl.style import COLOURS, LINE, in_order, panels, shortened, styled
+from jamie.pl.style import COLOURS, LINE, apply_style, panels, shorten, sort_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _MARKED = COLOURS[1]
 _LONGEST_TITLE = 20  # letters above a panel, which is narrow beside the names of its features
 
 
-@styled
+@apply_style
 def attribution(
     explanation: Explanation,
     labels: Sequence[str] | None = None,
@@ -49,7 +49,7 @@ def attribution(
         Where the explanation has no table of features by label, or none of a label.
     """
     table = table_of(explanation, "features", _WHERE, "use attribution", "label")
-    names = in_order(table["label"]) if labels is None else list(labels)
+    names = sort_labels(table["label"]) if labels is None else list(labels)
     known = explanation.settings.get("markers", {}) if markers is None else markers
     parts = {name: rows_of(table, "label", name, _WHERE).head(n_features) for name in names}
     columns = min((4, 3), key=lambda n: -len(names) % n)  # as few empty places as can be
@@ -61,7 +61,7 @@ def attribution(
     )
     for here, (name, part) in zip(axes, parts.items(), strict=True):
         _draw(here, part, set(known.get(name) or ()))
-        here.set_title(f"{shortened(name, _LONGEST_TITLE)}{_enriched(enriched, name)}")
+        here.set_title(f"{shorten(name, _LONGEST_TITLE)}{_enriched(enriched, name)}")
     for here in axes[-columns:]:
         here.set_xlabel("added to the\nmargin of votes")
     return axes
@@ -79,7 +79,7 @@ def _draw(ax: Axes, part: pd.DataFrame, markers: set[str]) -> None:
 
 
 def _name(feature: Any) -> str:
-    return shortened(feature, 18)
+    return shorten(feature, 18)
 
 
 def _enriched(table: pd.DataFrame | None, label: str) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Explanation
-from jamie.pl.explanations import LOWERS, RAISES, target_values
-from jamie.pl.style import LINE, UNKNOWN, figure_of, panels, shortened, styled
+from jamie.core.explanation import Explanation
+from jamie.pl.explanations import LOWERS, RAISES, shapley_values
+from jamie.pl.style import LINE, UNKNOWN, apply_style, get_figure, panels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _BINS = 60  # of the values of a feature, within which points are spread
 _TALLEST = 0.38  # half the height of a row
 
 
-@styled
+@apply_style
 def beeswarm(
     explanation: Explanation, target: str | None = None, *, n_features: int = 10, ax: Axes | None = None
 ) -> Axes:
@@ -46,7 +46,7 @@ def beeswarm(
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    of = target_values(explanation, target, "beeswarm")
+    of = shapley_values(explanation, target, "beeswarm")
     shown = of.ranked()[:n_features]
     here = panels(1, ax, width=4.4, height=0.9 + 0.27 * len(shown))[0]
     ramp = LinearSegmentedColormap.from_list("low to high", [LOWERS, "#8F6A8A", RAISES])
@@ -59,10 +59,10 @@ def beeswarm(
             here.scatter(of.values[:, j], where, color=UNKNOWN, **look)
         else:
             here.scatter(of.values[:, j], where, c=level, cmap=ramp, vmin=0, vmax=1, **look)
-    here.set_yticks(range(len(shown)), [shortened(of.features[j]) for j in shown])
+    here.set_yticks(range(len(shown)), [shorten(of.features[j]) for j in shown])
     here.set_ylim(len(shown) - 0.4, -0.6)
     here.tick_params(axis="y", length=0)
-    here.set_xlabel(f"added to {shortened(of.unit)}")
+    here.set_xlabel(f"added to {shorten(of.unit)}")
     _explain_colours(here, ramp)
     return here
 
@@ -94,7 +94,7 @@ def _spread(values: NDArray[np.floating]) -> NDArray[np.floating]:
 def _explain_colours(ax: Axes, ramp: Colormap) -> None:
     from matplotlib.cm import ScalarMappable
 
-    bar = figure_of(ax).colorbar(ScalarMappable(cmap=ramp), ax=ax, aspect=30, pad=0.02, fraction=0.05)
+    bar = get_figure(ax).colorbar(ScalarMappable(cmap=ramp), ax=ax, aspect=30, pad=0.02, fraction=0.05)
     bar.set_ticks([0, 1], labels=["low", "high"])
     bar.ax.tick_params(length=0)
     bar.set_label("the feature's own value", labelpad=-14)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.scoring import OURS
-from jamie.core.stack import layer_names
+from jamie.core.compat import layer_names
+from jamie.core.errors import MissingResultError
+from jamie.core.names import LOWER, MODEL_NAME, SD, UPPER
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, spec_of
-from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, point_look, styled
+from jamie.pl.results import run_spec
+from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels, point_style
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,7 +26,7 @@ _LEVELS = np.linspace(0.05, 0.95, 19)
 _BLOCK = 512  # features at a time
 
 
-@styled
+@apply_style
 def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
     """Draw how many measured values lie in the intervals of the imputed ones, against how many should.
 
@@ -47,11 +48,11 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     MissingResultError
         Where there are no intervals, or no cells that were measured in both modalities.
     """
-    if "lower" not in imputed.layers or "upper" not in imputed.layers:
+    if LOWER not in imputed.layers or UPPER not in imputed.layers:
         fix = "impute with intervals=True; the model has them where cells were set aside (training.calibration)"
         raise MissingResultError("expected layers lower and upper, found none", where=_WHERE, fix=fix)
     cells = evaluation_cells(mdata, imputed, _WHERE)
-    level = spec_of(mdata, _WHERE).evaluate.intervals.level
+    level = run_spec(mdata, _WHERE).evaluate.intervals.level
     scores = interval_scores(cells)
     if not len(scores):
         raise MissingResultError("expected intervals of features, found none", where=_WHERE, fix="set more cells aside")
@@ -62,14 +63,14 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     return axes
 
 
-def interval_scores(cells: EvaluationCells, method: str = OURS) -> pd.DataFrame:
+def interval_scores(cells: EvaluationCells, method: str = MODEL_NAME) -> pd.DataFrame:
     """Coverage, mean half width of the intervals and root mean squared error of each feature that has intervals."""
-    prefix = "" if method == OURS else f"{method}_"
+    prefix = "" if method == MODEL_NAME else f"{method}_"
     tables = []
     for names in _blocks(cells):
         measured = cells.measured(names)
-        lower, upper = (cells.values(names, f"{prefix}{side}") for side in ("lower", "upper"))
-        center = cells.values(names, None if method == OURS else method)
+        lower, upper = (cells.values(names, f"{prefix}{side}") for side in (LOWER, UPPER))
+        center = cells.values(names, None if method == MODEL_NAME else method)
         known = np.isfinite(measured) & np.isfinite(lower) & np.isfinite(upper)
         n = known.sum(axis=0)
         inside = ((measured >= lower) & (measured <= upper) & known).sum(axis=0)
@@ -89,7 +90,7 @@ def coverage_by_level(cells: EvaluationCells, levels: NDArray[np.float64] = _LEV
     reach = norm.ppf((1 + levels) / 2)
     inside, n = np.zeros(len(levels)), 0
     for names in _blocks(cells):
-        measured, sd = cells.measured(names), cells.values(names, "sd")
+        measured, sd = cells.measured(names), cells.values(names, SD)
         error = np.abs(measured - cells.values(names))
         known = np.isfinite(error) & np.isfinite(sd)
         for i, factor in enumerate(reach):
@@ -105,9 +106,9 @@ def _blocks(cells: EvaluationCells) -> list[list[str]]:
 
 def _against_nominal(ax: Axes, cells: EvaluationCells, scores: pd.DataFrame, level: float) -> None:
     ax.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", linewidth=0.9, label="ideal")
-    if "sd" in cells.imputed.layers:
+    if SD in cells.imputed.layers:
         ax.plot(_LEVELS, coverage_by_level(cells), color=COLOURS[0], marker="o", markersize=2.5, label="normal, by sd")
-    ax.plot(level, scores["coverage"].mean(), color=OURS_COLOUR, marker="D", linestyle="none", label="intervals")
+    ax.plot(level, scores["coverage"].mean(), color=MODEL_COLOUR, marker="D", linestyle="none", label="intervals")
     for i, name in enumerate(_other_methods(cells)):
         coverage = interval_scores(cells, name)["coverage"].mean()
         look: dict[str, Any] = {
@@ -137,7 +138,7 @@ def _by_feature(ax: Axes, coverage: pd.Series, level: float) -> None:
 
 def _width_and_error(ax: Axes, scores: pd.DataFrame) -> None:
     shown = scores[(scores["half_width"] > 0) & (scores["error"] > 0)]
-    ax.scatter(shown["error"], shown["half_width"], color=COLOURS[0], **point_look(len(shown)))
+    ax.scatter(shown["error"], shown["half_width"], color=COLOURS[0], **point_style(len(shown)))
     ax.set(xlabel="error of a feature (RMSE)", ylabel="half width of its intervals", title="width and error")
     if len(shown) and shown["error"].max() > 30 * shown["error"].min():
         ax.set_xscale("log")

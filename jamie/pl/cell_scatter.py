@@ -8,25 +8,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.compat import layer_names
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
-from jamie.core.stack import layer_names
-from jamie.core.suggest import choose_from
+from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS
+from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.wins import count_wins
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, all_labels, column, spec_of
+from jamie.pl.results import all_labels, column, run_spec
 from jamie.pl.style import (
     COLOURS,
     OTHERS,
     UNKNOWN,
-    in_order,
+    add_legend,
+    apply_style,
     label_colours,
-    name_colours,
     panels,
-    point_look,
-    shortened,
-    styled,
+    point_style,
+    shorten,
+    sort_labels,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _WHERE = "cell_scatter"
 _BLOCK = 2**22  # values that are correlated at once
 
 
-@styled
+@apply_style
 def cell_scatter(
     mdata: MuData,
     imputed: AnnData,
@@ -81,32 +82,32 @@ def cell_scatter(
         against = against or _first_other(imputed)
         if against not in imputed.layers:
             problem = f"expected values of '{against}' in layers, found none"
-            raise MissingResultError(problem, where=_WHERE, fix=choose_from(against, layer_names(imputed)))
-        points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, OURS)})
+            raise MissingResultError(problem, where=_WHERE, fix=suggest_names(against, layer_names(imputed)))
+        points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, MODEL_NAME)})
         title, axes = (
             _wins_title(points, against),
-            (f"{against}: correlation of a cell", f"{OURS}: correlation of a cell"),
+            (f"{against}: correlation of a cell", f"{MODEL_NAME}: correlation of a cell"),
         )
     else:
         values = cells.measured([feature])[:, 0], cells.values([feature])[:, 0]
         points = pd.DataFrame(dict(zip(("measured", "imputed"), values, strict=True)))
         r = float(points.corr().to_numpy()[0, 1])
         title, axes = (
-            f"{shortened(feature)}\nr = {r:.2f}, n = {points.notna().all(axis=1).sum()}",
+            f"{shorten(feature)}\nr = {r:.2f}, n = {points.notna().all(axis=1).sum()}",
             ("measured", "imputed"),
         )
     colours, types = _colours(mdata, cells, label)
     here = panels(1, ax, width=2.9, height=2.9, names=colours if legend else ())[0]
     known = points.notna().all(axis=1).to_numpy()
     order = np.random.default_rng(0).permutation(np.flatnonzero(known))
-    look = point_look(len(order))
+    look = point_style(len(order))
     shown = [colours.get(name, COLOURS[0] if not colours else UNKNOWN) for name in types[order]]
     here.scatter(points.iloc[order, 0], points.iloc[order, 1], c=shown, **look)
     low, high = (float(end(points.to_numpy()[order])) for end in (np.min, np.max))
     here.plot((low, high), (low, high), color=OTHERS if feature else "black", linewidth=0.8, linestyle="--")
     here.set(xlabel=axes[0], ylabel=axes[1], title=title)
     if colours and legend:
-        name_colours(here, colours, below=ax is None)
+        add_legend(here, colours, below=ax is None)
     return here
 
 
@@ -117,7 +118,7 @@ def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDA
     used = [name for name, one in zip(features, sd, strict=True) if np.isfinite(one) and one > 0]
     scale = np.isin(features, used)
     measured = (cells.measured(used) - mean[scale]) / sd[scale]
-    imputed = (cells.values(used, None if method == OURS else method) - mean[scale]) / sd[scale]
+    imputed = (cells.values(used, None if method == MODEL_NAME else method) - mean[scale]) / sd[scale]
     complete = np.isfinite(measured).all(axis=0)
     measured, imputed = measured[:, complete], imputed[:, complete]
     found = np.full(len(measured), np.nan)
@@ -130,7 +131,7 @@ def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDA
 
 
 def _first_other(imputed: AnnData) -> str:
-    own = ("sd", "lower", "upper")
+    own = UNCERTAINTY_LAYERS
     others = [name for name in layer_names(imputed) if name not in own and not name.endswith(("_lower", "_upper"))]
     if not others:
         fix = "name methods that impute in evaluate.compare, such as knn and ridge; or give a feature"
@@ -148,16 +149,16 @@ def _wins_title(points: pd.DataFrame, against: str) -> str:
             "expected cells with a correlation, found none", where=_WHERE, fix="features do not vary"
         )
     ours, theirs = found[0].wins_b, found[0].wins_a
-    return f"{OURS} better in {ours} cells,\n{against} in {theirs} (p = {found[0].p_value:.2g})"
+    return f"{MODEL_NAME} better in {ours} cells,\n{against} in {theirs} (p = {found[0].p_value:.2g})"
 
 
 def _colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:
     """Colours of the types that are present, and the type of each cell; none where there are no labels."""
-    labels = [label] if label else spec_of(mdata, _WHERE).labels
+    labels = [label] if label else run_spec(mdata, _WHERE).labels
     if not labels:
         return {}, np.full(len(cells.cells), "", dtype=object)
     types = label_series(column(mdata, cells.source, labels[0], _WHERE)).loc[cells.cells]
     colours = label_colours(all_labels(mdata, labels[0]))
     if not colours:
-        raise MissingResultError(f"expected values of '{labels[0]}'", where=_WHERE, fix=choose_from(labels[0], []))
-    return {name: colours[name] for name in in_order(types)}, types.where(types.notna(), "").to_numpy()
+        raise MissingResultError(f"expected values of '{labels[0]}'", where=_WHERE, fix=suggest_names(labels[0], []))
+    return {name: colours[name] for name in sort_labels(types)}, types.where(types.notna(), "").to_numpy()

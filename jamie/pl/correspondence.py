@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.pl.results import MissingResultError, modalities_of, results
-from jamie.pl.style import COLOURS, OTHERS, STROKES, panels, styled
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MATCH_SCORE
+from jamie.pl.results import results, run_modalities
+from jamie.pl.style import COLOURS, LINE_STYLES, OTHERS, apply_style, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
 CONFIDENCE, TRUE_PARTNERS, BESIDE_CHANCE = "confidence", "true partners", "beside chance"  # panels
-_SCORE = "jamie_match_score"
 _MEASURES = {
     "top1": ("best match:\ntrue partner", "top1_chance"),
     "mass": ("confidence:\ntrue partner", "mass_chance"),
@@ -27,7 +28,7 @@ _MEASURES = {
 _WHERE = "correspondence"
 
 
-@styled
+@apply_style
 def correspondence(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
     """Draw how sure inferred partners are, and how good where the truth is known.
 
@@ -68,7 +69,7 @@ def _panels(mdata: MuData) -> dict[str, Callable[[Axes], None]]:
     records = _records(mdata)
     if not records:
         return {}
-    scores = {m: mdata.mod[m].obs[_SCORE] for m in modalities_of(mdata) if _SCORE in mdata.mod[m].obs}
+    scores = {m: mdata.mod[m].obs[MATCH_SCORE] for m in run_modalities(mdata) if MATCH_SCORE in mdata.mod[m].obs}
     qualities = {_name(one): one["quality"] for one in records if one.get("quality")}
     curves = {name: one["quantile_curve"] for name, one in qualities.items() if one.get("quantile_curve")}
     judged = {name: one for name, one in qualities.items() if any(key in one for key in _MEASURES)}
@@ -94,7 +95,7 @@ def _name(record: Mapping[str, Any]) -> str:
 
 def _confidence(ax: Axes, scores: Mapping[str, pd.Series]) -> None:
     """Draw which fraction of the cells has a best partner of at least a confidence."""
-    for (m, column), colour, stroke in zip(scores.items(), COLOURS, STROKES * 2, strict=False):
+    for (m, column), colour, stroke in zip(scores.items(), COLOURS, LINE_STYLES * 2, strict=False):
         values = np.sort(column.dropna().to_numpy(float))
         share = 1 - np.arange(len(values)) / max(len(values), 1)
         ax.step(

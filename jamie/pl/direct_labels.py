@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.pl.style import LINE, figure_of
+from jamie.pl.style import LINE, get_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _ANGLES = np.deg2rad([0, 180, 90, 270, 45, 135, 315, 225])
 _DISTANCES = (8, 12, 20, 30, 44, 60)  # points from the point to the name
 
 
-def name_points(
+def label_points(
     ax: Axes,
     points: NDArray[np.floating],
     names: Sequence[str],
@@ -46,7 +46,7 @@ def name_points(
     """
     if not len(points):
         return
-    figure = figure_of(ax)
+    figure = get_figure(ax)
     figure.draw_without_rendering()  # only then is it known how large the panel is
     extent = ax.get_window_extent()
     room = np.array([extent.width, extent.height]) * 72 / figure.dpi

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.data import Block
-from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
-from jamie.core.values import column_means, column_variances, dense
-from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.pl.results import SPLIT, MissingResultError, measured, modality, partners
+from jamie.core.errors import DataError, MissingResultError
+from jamie.core.matrix import column_means, column_variances, to_dense
+from jamie.core.names import HELD_OUT, SPLIT, TRAIN, UNS_KEY
+from jamie.core.suggest import suggest_names
+from jamie.pl.results import measured, modality, partners
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -54,12 +54,12 @@ class EvaluationCells:
 
     def measured(self, features: Sequence[str]) -> NDArray[np.float32]:
         """(k, f) values of some features as they were measured."""
-        return dense(self.block.X[self.partners][:, self.block.features.get_indexer(pd.Index(features))])
+        return to_dense(self.block.X[self.partners][:, self.block.features.get_indexer(pd.Index(features))])
 
     def values(self, features: Sequence[str], layer: str | None = None) -> NDArray[np.float32]:
         """(k, f) the same as they were imputed, or a layer of the imputed values."""
         chosen = self.imputed.X if layer is None else self.imputed.layers[layer]
-        return dense(chosen[self.rows][:, self.imputed.var_names.get_indexer(pd.Index(features))])
+        return to_dense(chosen[self.rows][:, self.imputed.var_names.get_indexer(pd.Index(features))])
 
     def training_moments(
         self, mdata: MuData, features: Sequence[str]
@@ -115,13 +115,13 @@ def evaluation_cells(
     block = measured(mdata, target, where)
     for name in () if features is None else features:
         if name not in block.features:
-            raise DataError(f"unknown feature '{name}'", where=where, fix=choose_from(name, block.features))
+            raise DataError(f"unknown feature '{name}'", where=where, fix=suggest_names(name, block.features))
     said = "held-out cells" if held_out.any() else "all cells"
     return EvaluationCells(source, target, block, imputed, cells[chosen], rows[chosen], partner[chosen], said)
 
 
 def _ends(imputed: AnnData, where: str) -> tuple[str, str]:
-    told = imputed.uns.get("jamie", {})
+    told = imputed.uns.get(UNS_KEY, {})
     if "source" not in told or "target" not in told:
         raise DataError(
             'expected imputed values, whose uns["jamie"] names their source and target, found none of these',

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Explanation
-from jamie.core.suggest import choose_from
-from jamie.core.values import dense
-from jamie.pl.results import MissingResultError
+from jamie.core.errors import MissingResultError
+from jamie.core.explanation import Explanation
+from jamie.core.matrix import to_dense
+from jamie.core.suggest import suggest_names
 from jamie.pl.style import COLOURS
 
 LOWERS, RAISES = COLOURS[0], COLOURS[1]  # blue and vermillion, of values below and above the usual
@@ -20,7 +20,7 @@ LATENT = "latent"
 
 
 @dataclass(frozen=True)
-class TargetValues:
+class ShapleyValues:
     """Shapley values of one target.
 
     Parameters
@@ -86,12 +86,12 @@ def rows_of(table: pd.DataFrame, column: str, name: str, where: str) -> pd.DataF
     """
     rows = table[table[column].astype(str) == name]
     if not len(rows):
-        fix = choose_from(name, dict.fromkeys(table[column].astype(str)))
+        fix = suggest_names(name, dict.fromkeys(table[column].astype(str)))
         raise MissingResultError(f"expected a {column} of the explanation, found '{name}'", where=where, fix=fix)
     return rows
 
 
-def targets_of(explanation: Explanation, where: str) -> list[str]:
+def explained_targets(explanation: Explanation, where: str) -> list[str]:
     """Names of what Shapley values explain.
 
     Raises
@@ -108,7 +108,7 @@ def targets_of(explanation: Explanation, where: str) -> list[str]:
     return [str(name) for name in explanation.values.uns["targets"]]
 
 
-def target_values(explanation: Explanation, target: str | None, where: str) -> TargetValues:
+def shapley_values(explanation: Explanation, target: str | None, where: str) -> ShapleyValues:
     """Return the Shapley values of one target, the first by default.
 
     Raises
@@ -116,20 +116,20 @@ def target_values(explanation: Explanation, target: str | None, where: str) -> T
     MissingResultError
         Where there are none, or no such target.
     """
-    names, adata = targets_of(explanation, where), explanation.values
+    names, adata = explained_targets(explanation, where), explanation.values
     assert adata is not None
     if target is not None and target not in names:
         problem = f"expected a target of the explanation, found '{target}'"
-        raise MissingResultError(problem, where=where, fix=choose_from(target, names))
+        raise MissingResultError(problem, where=where, fix=suggest_names(target, names))
     at = names.index(target) if target is not None else 0
     of = str(adata.uns.get("target", ""))
     base = adata.obsm["base"][:, at] if "base" in adata.obsm else np.full(adata.n_obs, adata.uns["base"][at])
-    return TargetValues(
+    return ShapleyValues(
         target=names[at],
         unit=f"latent {names[at]}" if of == LATENT else names[at],
         features=adata.var_names.to_numpy(str),
-        X=np.asarray(dense(adata.X)),
-        values=np.asarray(dense(adata.layers[str(at)]), np.float64),
+        X=np.asarray(to_dense(adata.X)),
+        values=np.asarray(to_dense(adata.layers[str(at)]), np.float64),
         prediction=np.asarray(adata.obsm["prediction"])[:, at],
         base=np.asarray(base, np.float64),
         cells=adata.obs_names,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.scoring import OURS
-from jamie.core.suggest import choose_from
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME
+from jamie.core.suggest import suggest_names
 from jamie.metrics.wins import Wins, count_wins
-from jamie.pl.results import MissingResultError, choose_scope, table
-from jamie.pl.style import OTHERS, OURS_COLOUR, panels, point_look, styled
+from jamie.pl.results import select_scope, table
+from jamie.pl.style import MODEL_COLOUR, OTHERS, apply_style, panels, point_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _WHERE = "feature_scatter"
 
 
-@styled
+@apply_style
 def feature_scatter(
     mdata: MuData,
     source: str,
@@ -28,7 +29,7 @@ def feature_scatter(
     metric: str = "pearson",
     against: str | None = None,
     *,
-    method: str = OURS,
+    method: str = MODEL_NAME,
     scope: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -67,7 +68,7 @@ def feature_scatter(
             raise MissingResultError(
                 f"expected scores of '{name}', found none",
                 where=_WHERE,
-                fix=choose_from(name, map(str, scores.columns)),
+                fix=suggest_names(name, map(str, scores.columns)),
             )
     both = scores[[against, method]].dropna()
     if both.empty:
@@ -76,8 +77,8 @@ def feature_scatter(
     wins = count_wins(rows[rows["method"].isin([method, against])], {metric: better})[0]
     here = panels(1, ax, width=2.9, height=2.9)[0]
     ahead = (both[method] - both[against]) * (1 if better else -1) > 0
-    look = point_look(len(both))
-    for chosen, colour in ((~ahead, OTHERS), (ahead, OURS_COLOUR)):
+    look = point_style(len(both))
+    for chosen, colour in ((~ahead, OTHERS), (ahead, MODEL_COLOUR)):
         here.scatter(both.loc[chosen, against], both.loc[chosen, method], color=colour, **look)
     _frame(here, both, wins, method, better=better)
     shown = metric.replace("_", " ")
@@ -92,10 +93,10 @@ def feature_scores(
     features = table(mdata, "features", _WHERE)
     if metric not in features:
         known = [name for name in features.columns[5:] if ":" not in str(name)]
-        fix = f"add it to evaluate.metrics; {choose_from(metric, known)}"
+        fix = f"add it to evaluate.metrics; {suggest_names(metric, known)}"
         raise MissingResultError(f"expected scores of features by '{metric}', found none", where=_WHERE, fix=fix)
     rows = features[(features["source"] == source) & (features["target"] == target) & features[metric].notna()]
-    return choose_scope(rows, scope, _WHERE)[1]
+    return select_scope(rows, scope, _WHERE)[1]
 
 
 def higher_is_better(mdata: MuData, metric: str) -> bool:
@@ -127,7 +128,7 @@ def _frame(ax: Axes, both: pd.DataFrame, wins: Wins, method: str, *, better: boo
     ours, theirs = count[method], sum(count.values()) - count[method]
     above, below = (ours, theirs) if better else (theirs, ours)
     ax.set_title(f"n = {len(both)}, p = {wins.p_value:.2g}")
-    colours = (OURS_COLOUR, OTHERS) if better else (OTHERS, OURS_COLOUR)
+    colours = (MODEL_COLOUR, OTHERS) if better else (OTHERS, MODEL_COLOUR)
     for n, at, va, ha, colour in (
         (above, 0.04, "top", "left", colours[0]),
         (below, 0.96, "bottom", "right", colours[1]),

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jamie.core.values import column_variances
-from jamie.pl.direct_labels import name_points
-from jamie.pl.results import MissingResultError, measured, modality
-from jamie.pl.style import COLOURS, LINE, panels, point_look, shortened, styled
+from jamie.core.errors import MissingResultError
+from jamie.core.matrix import column_variances
+from jamie.core.names import imputability_key
+from jamie.pl.direct_labels import label_points
+from jamie.pl.results import measured, modality
+from jamie.pl.style import COLOURS, LINE, apply_style, panels, point_style, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +22,7 @@ _LONGEST = 24  # letters of a name
 _FAR_APART = 30  # ratio of the largest to the smallest variance from which the axis is logarithmic
 
 
-@styled
+@apply_style
 def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, ax: Axes | None = None) -> Axes:
     """Draw how well each feature could be imputed in cells set aside from the training, against its variance.
 
@@ -40,7 +42,7 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
     MissingResultError
         Where there is no such column.
     """
-    adata, key = modality(mdata, target, _WHERE), f"imputability_from_{source}"
+    adata, key = modality(mdata, target, _WHERE), imputability_key(source)
     if key not in adata.var:
         fix = "it is learned from cells set aside (training.calibration), where pairs of cells are known"
         raise MissingResultError(f'expected var["{key}"] of {target}, found none', where=_WHERE, fix=fix)
@@ -52,7 +54,7 @@ def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, a
         problem = f'expected numbers in var["{key}"] of {target}, found none'
         raise MissingResultError(problem, where=_WHERE, fix="set more cells aside (training.calibration)")
     here = panels(1, ax, width=3.4, height=2.8)[0]
-    here.scatter(spread[known], score[known], color=COLOURS[0], **point_look(int(known.sum())))
+    here.scatter(spread[known], score[known], color=COLOURS[0], **point_style(int(known.sum())))
     if spread[known].max() / spread[known].min() > _FAR_APART:
         here.set_xscale("log")
         here.set_xticks([], minor=True)
@@ -71,6 +73,6 @@ def _name_best(
     ax.set_ylim(low, high + 0.12 * (high - low))
     points = np.column_stack([spread, score])
     others = np.flatnonzero(known & ~np.isin(np.arange(len(names)), best))
-    shown = [shortened(name, _LONGEST) for name in names[best]]
+    shown = [shorten(name, _LONGEST) for name in names[best]]
     rows = np.concatenate([best, others])
-    name_points(ax, points[rows], [*shown, *[""] * len(others)], size=7, optional=True)
+    label_points(ax, points[rows], [*shown, *[""] * len(others)], size=7, optional=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import UNPERTURBED, table_of
-from jamie.pl.style import COLOURS, RANDOM, UNKNOWN, panels, shortened, styled
+from jamie.pl.style import COLOURS, RANDOM, UNKNOWN, apply_style, panels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ _WHERE = "knockout"
 _LONGEST_LINE = 38  # letters below the bars, beside which long names of features leave less room
 
 
-@styled
+@apply_style
 def knockout(explanation: Explanation, *, n_features: int = 14, n_random: int = 6, ax: Axes | None = None) -> Axes:
     """Draw the metric without each of the features whose removal harms most, and without features drawn at random.
 
@@ -54,7 +54,7 @@ def knockout(explanation: Explanation, *, n_features: int = 14, n_random: int = 
     rows = pd.concat([top, background])
     _hanging_bars(here, rows, places, baseline, len(top))
     here.axvline(baseline, color=UNPERTURBED, linewidth=1.2)
-    here.set_yticks(places, [shortened(str(name)) for name in rows["feature"]])
+    here.set_yticks(places, [shorten(str(name)) for name in rows["feature"]])
     here.set_ylim(max(places) + 0.7, -0.7)
     metric = str(explanation.settings.get("metric", "metric"))
     here.set_xlabel(_in_lines(METRICS.get(metric, metric), str(explanation.settings.get("direction", ""))))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie.pl.results import table
-from jamie.pl.style import COLOURS, MARKERS, OTHERS, STROKES, panels, styled
+from jamie.pl.style import COLOURS, LINE_STYLES, MARKERS, OTHERS, apply_style, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NO_LOSS = ("member", "epoch", "total", "kappa", "kept", "validation")
 
 
-@styled
+@apply_style
 def losses(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
     """Draw the losses of training: the weighted total with that of the cells set aside, and each term by itself.
 
@@ -74,7 +74,7 @@ def _draw_terms(ax: Axes, history: pd.DataFrame) -> None:
         mean = history.groupby("epoch")[name].mean()
         look: dict[str, Any] = {
             "color": COLOURS[i % len(COLOURS)],
-            "linestyle": STROKES[i // len(COLOURS) % len(STROKES)],
+            "linestyle": LINE_STYLES[i // len(COLOURS) % len(LINE_STYLES)],
         }
         look |= {"marker": MARKERS[i % len(MARKERS)], "markevery": (i, max(len(mean) // 6, 1)), "markersize": 3.5}
         ax.plot(mean.index, mean, label=name.replace("_", " "), **look)

@@ -9,11 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
+from jamie.core.names import MODEL_NAME
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import MissingResultError, all_labels, choose_scope, column, results, spec_of
-from jamie.pl.style import COLOURS, in_order, label_colours, panels, shortened, styled
+from jamie.pl.results import (
+    all_labels,
+    column,
+    results,
+    run_spec,
+    select_scope,
+)
+from jamie.pl.style import COLOURS, apply_style, label_colours, panels, shorten, sort_labels
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,7 +32,7 @@ _LONGEST = 16  # letters of a type below its box; from _UPRIGHT on it is written
 _UPRIGHT = 10
 
 
-@styled
+@apply_style
 def measured_and_imputed(
     mdata: MuData,
     imputed: AnnData,
@@ -65,7 +72,7 @@ def measured_and_imputed(
     label = label or _first_label(mdata)
     chosen = chosen or best_features(mdata, cells, n_features)
     types = label_series(column(mdata, cells.source, label, _WHERE)).loc[cells.cells].to_numpy()
-    present, colours = in_order(types), label_colours(all_labels(mdata, label))
+    present, colours = sort_labels(types), label_colours(all_labels(mdata, label))
     if not present:
         raise MissingResultError(
             f"expected cells with a '{label}', found none", where=_WHERE, fix="choose another label"
@@ -79,7 +86,7 @@ def measured_and_imputed(
             _boxes(here, found[:, k], types, {name: colours.get(name, COLOURS[0]) for name in present})
             here.set_ylabel(said if k == 0 else "")
             if row == 0:
-                here.set_title(shortened(feature), wrap=True)
+                here.set_title(shorten(feature), wrap=True)
                 here.tick_params(labelbottom=False)
     for measured, below in zip(axes[: len(chosen)], axes[len(chosen) :], strict=True):
         _same_scale(measured, below)
@@ -90,16 +97,20 @@ def best_features(mdata: MuData, cells: EvaluationCells, n: int, metric: str = "
     """Names of the features that are imputed best by a metric, as the run has scored it; the first where it has not."""
     features = results(mdata, _WHERE).get("features", pd.DataFrame())
     if metric in features:
-        of = (features["source"] == cells.source) & (features["target"] == cells.target) & (features["method"] == OURS)
+        of = (
+            (features["source"] == cells.source)
+            & (features["target"] == cells.target)
+            & (features["method"] == MODEL_NAME)
+        )
         rows = features[of & features[metric].notna()]
         if len(rows):
-            _, rows = choose_scope(rows, None, _WHERE)
+            _, rows = select_scope(rows, None, _WHERE)
             return [str(name) for name in rows.sort_values(metric, ascending=False)["feature"][:n]]
     return [str(name) for name in cells.block.features[:n]]
 
 
 def _first_label(mdata: MuData) -> str:
-    labels = spec_of(mdata, _WHERE).labels
+    labels = run_spec(mdata, _WHERE).labels
     if not labels:
         fix = "give label=..., a column of obs, or set `labels` in the spec"
         raise MissingResultError("expected a label of the cells, found none", where=_WHERE, fix=fix)
@@ -124,7 +135,7 @@ def _boxes(ax: Axes, values: NDArray[np.floating], types: NDArray[np.object_], c
         box.set_alpha(0.85)
     for points in drawn["fliers"]:
         points.set_rasterized(True)
-    names = [shortened(name, _LONGEST) for name in colours]
+    names = [shorten(name, _LONGEST) for name in colours]
     upright = len(names) > 5 or max(map(len, names), default=0) >= _UPRIGHT
     ax.set_xticks(range(1, len(names) + 1), names, rotation=90 if upright else 0)
 

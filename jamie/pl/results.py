@@ -13,9 +13,10 @@ import yaml
 from numpy.typing import NDArray
 
 from jamie.core.data import Block, ModalityData
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.suggest import choose_from
+from jamie.core.names import EMBEDDING, SPLIT, UNS_KEY
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
 from jamie.data.writing.names import stored_name
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-EMBEDDING, SPLIT = "X_jamie", "jamie_split"
-DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
 _FROM_A_RUN = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
-
-
-class MissingResultError(DataError):
-    """What a figure would show is not there."""
 
 
 def results(mdata: MuData, where: str) -> Mapping[str, Any]:
@@ -43,7 +38,7 @@ def results(mdata: MuData, where: str) -> Mapping[str, Any]:
     MissingResultError
         Where there is none.
     """
-    found = mdata.uns.get("jamie")
+    found = mdata.uns.get(UNS_KEY)
     if not isinstance(found, Mapping):
         raise MissingResultError('expected results in uns["jamie"], found none', where=where, fix=_FROM_A_RUN)
     return found
@@ -68,7 +63,7 @@ def _spec(text: str) -> Spec:
     return load_spec(yaml.safe_load(text), reads_data=False)
 
 
-def spec_of(mdata: MuData, where: str) -> Spec:
+def run_spec(mdata: MuData, where: str) -> Spec:
     """Return the spec of the run that the results are of."""
     text = results(mdata, where).get("spec")
     if not text:
@@ -78,11 +73,11 @@ def spec_of(mdata: MuData, where: str) -> Spec:
 
 def methods_using_labels(mdata: MuData) -> set[str]:
     """Return the methods that use the labels: no comparison by labels is fair to the others."""
-    methods = mdata.uns["jamie"].get("methods", pd.DataFrame())
+    methods = mdata.uns[UNS_KEY].get("methods", pd.DataFrame())
     return set(methods.loc[methods["uses_labels"].astype(bool), "method"]) if len(methods) else set()
 
 
-def modalities_of(mdata: MuData) -> list[str]:
+def run_modalities(mdata: MuData) -> list[str]:
     """Return the modalities that the run used, by the split that it left in obs."""
     return [m for m, adata in mdata.mod.items() if SPLIT in adata.obs or EMBEDDING in adata.obsm]
 
@@ -96,18 +91,18 @@ def modality(mdata: MuData, name: str, where: str) -> AnnData:
         Where there is none of that name.
     """
     if name not in mdata.mod:
-        raise DataError(f"unknown modality '{name}'", where=where, fix=choose_from(name, list(mdata.mod)))
+        raise DataError(f"unknown modality '{name}'", where=where, fix=suggest_names(name, list(mdata.mod)))
     return mdata.mod[name]
 
 
 def directions(mdata: MuData) -> list[tuple[str, str]]:
     """Return each two modalities, from the first to the second and back."""
-    return [ends for a, b in combinations(modalities_of(mdata), 2) for ends in ((a, b), (b, a))]
+    return [ends for a, b in combinations(run_modalities(mdata), 2) for ends in ((a, b), (b, a))]
 
 
 def measured(mdata: MuData, name: str, where: str) -> Block:
     """Return the values of a modality that were to be imputed, as they were measured, with their features."""
-    settings = spec_of(mdata, where).modality(name)
+    settings = run_spec(mdata, where).modality(name)
     chosen = settings if settings.target is None else settings.target
     return choose_block(modality(mdata, name, where), chosen.layer, chosen.obsm, where)
 
@@ -115,9 +110,9 @@ def measured(mdata: MuData, name: str, where: str) -> Block:
 def partners(mdata: MuData, source: str, target: str, where: str) -> NDArray[np.int64]:
     """(n_s,) for each cell of a modality its true partner in another, -1 where there is none."""
     nothing = Block(np.empty((0, 0), np.float32), pd.Index([]))
-    cells = {m: ModalityData(m, cell_annotations(mdata, m), nothing, nothing) for m in modalities_of(mdata)}
-    pairs = spec_of(mdata, where).correspondence.known.build().pairs(cells)
-    return pairs.mutual_best().between(source, target).partner()
+    cells = {m: ModalityData(m, cell_annotations(mdata, m), nothing, nothing) for m in run_modalities(mdata)}
+    pairs = run_spec(mdata, where).correspondence.known.build().pairs(cells)
+    return pairs.mutual_best().between(source, target).best_partner()
 
 
 def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
@@ -133,11 +128,11 @@ def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
     key = stored_name(key, {column for one in obs.values() for column in one})
     if key in obs[name]:
         return obs[name][key]
-    carriers = [m for m in modalities_of(mdata) if key in obs[m] and m != name]
-    if name not in modalities_of(mdata) or not carriers:
+    carriers = [m for m in run_modalities(mdata) if key in obs[m] and m != name]
+    if name not in run_modalities(mdata) or not carriers:
         known = list(dict.fromkeys(str(column) for one in obs.values() for column in one))
         raise MissingResultError(
-            f"expected a column '{key}' of obs, found none", where=where, fix=choose_from(key, known)
+            f"expected a column '{key}' of obs, found none", where=where, fix=suggest_names(key, known)
         )
     values = obs[carriers[0]][key].astype(object).to_numpy()
     partner = partners(mdata, name, carriers[0], where)
@@ -153,7 +148,7 @@ def all_labels(mdata: MuData, key: str) -> pd.Series:
     return pd.concat(found) if found else pd.Series(dtype=object)
 
 
-def choose_scope(rows: pd.DataFrame, scope: str | None, where: str) -> tuple[str, pd.DataFrame]:
+def select_scope(rows: pd.DataFrame, scope: str | None, where: str) -> tuple[str, pd.DataFrame]:
     """Return the rows of a scope; by default the most honest one that there is.
 
     Raises

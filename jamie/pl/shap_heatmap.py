@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Explanation
-from jamie.pl.explanations import target_values, targets_of
-from jamie.pl.style import figure_of, panels, shortened, styled
+from jamie.core.explanation import Explanation
+from jamie.pl.explanations import explained_targets, shapley_values
+from jamie.pl.style import apply_style, get_figure, panels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WHERE = "shap_heatmap"
 
 
-@styled
+@apply_style
 def shap_heatmap(
     explanation: Explanation, *, n_features: int = 25, n_targets: int = 20, ax: Axes | None = None
 ) -> Axes:
@@ -41,17 +41,17 @@ def shap_heatmap(
     MissingResultError
         Where there are no Shapley values.
     """
-    targets = targets_of(explanation, _WHERE)[:n_targets]
+    targets = explained_targets(explanation, _WHERE)[:n_targets]
     strength, names = _strengths(explanation, targets)
     shown = _best_in_turn(np.abs(strength), n_features)
     here = panels(1, ax, width=1.9 + 0.21 * len(shown), height=1.1 + 0.24 * len(targets))[0]
     limit = float(np.abs(strength[:, shown]).max()) or 1.0
     image = here.imshow(strength[:, shown], cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    here.set_xticks(range(len(shown)), [shortened(names[j]) for j in shown], rotation=90)
-    here.set_yticks(range(len(targets)), [shortened(name) for name in targets])
+    here.set_xticks(range(len(shown)), [shorten(names[j]) for j in shown], rotation=90)
+    here.set_yticks(range(len(targets)), [shorten(name) for name in targets])
     here.tick_params(length=0)
     here.spines[:].set_visible(False)
-    bar = figure_of(here).colorbar(image, ax=here, pad=0.02, fraction=0.04)
+    bar = get_figure(here).colorbar(image, ax=here, pad=0.02, fraction=0.04)
     bar.set_label("Shapley values, mean size\n(sd of the prediction)")
     bar.outline.set_visible(False)
     return here
@@ -61,7 +61,7 @@ def _strengths(explanation: Explanation, targets: list[str]) -> tuple[NDArray[np
     """(t, p) mean absolute values with the sign of their correlation with the feature, and names of the features."""
     rows = []
     for target in targets:
-        of = target_values(explanation, target, _WHERE)
+        of = shapley_values(explanation, target, _WHERE)
         x, phi = of.X - of.X.mean(axis=0), of.values - of.values.mean(axis=0)
         sign = np.where((x * phi).sum(axis=0) < 0, -1.0, 1.0)
         rows.append(sign * np.abs(of.values).mean(axis=0) / max(float(of.prediction.std()), 1e-12))

@@ -8,12 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.scoring import OURS
-from jamie.metrics.scopes import HELD_OUT_CELLS
-from jamie.metrics.transfer import HELD_OUT
-from jamie.pl.results import SPLIT, MissingResultError, all_labels, choose_scope, column, spec_of, table
-from jamie.pl.style import COLOURS, LONGEST_COLUMN, OTHERS, in_order, label_colours, name_colours, panels, styled
+from jamie.core.names import HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT
+from jamie.pl.results import (
+    all_labels,
+    column,
+    run_spec,
+    select_scope,
+    table,
+)
+from jamie.pl.style import COLOURS, LONGEST_COLUMN, OTHERS, add_legend, apply_style, label_colours, panels, sort_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +29,13 @@ _WHERE = "similarity"
 MEAN = "mean of types"
 
 
-@styled
+@apply_style
 def similarity(
     mdata: MuData,
     source: str,
     target: str,
     *,
-    method: str = OURS,
+    method: str = MODEL_NAME,
     against: str | None = None,
     scope: str | None = None,
     fewest_cells: int = 10,
@@ -63,14 +68,14 @@ def similarity(
         Where there are no such scores.
     """
     values = similarities(mdata, source, target, method, scope, fewest_cells)
-    label = spec_of(mdata, _WHERE).labels[0]
+    label = run_spec(mdata, _WHERE).labels[0]
     colours = label_colours(all_labels(mdata, label))
     shown = {name: colours.get(name, COLOURS[0]) for name in values.columns}
     here = panels(1, ax, width=3.4, height=2.8, names=[*shown, _mean_name(against)])[0]
     for name, colour in shown.items():
         _cumulate(here, values[name], colour, 1.0)
     _cumulate(here, values.mean(axis=1), "black", 2.2)
-    legend = {name: shown[name] for name in in_order(shown)} | {MEAN: "black"}
+    legend = {name: shown[name] for name in sort_labels(shown)} | {MEAN: "black"}
     if against is not None:
         other = similarities(mdata, source, target, against, scope, fewest_cells)
         _cumulate(here, other.mean(axis=1), OTHERS, 1.6, "--")
@@ -78,7 +83,7 @@ def similarity(
     here.set(xlabel=f"similarity of {target} from {source} (1 - JS distance)", ylabel="fraction of features")
     here.set_xlim(0, min(1.0, float(np.nanmax(values.to_numpy(float))) + 0.05))
     here.set_ylim(0, 1.01)
-    name_colours(here, legend, dict.fromkeys(legend, "s"), below=len(legend) > LONGEST_COLUMN and ax is None)
+    add_legend(here, legend, dict.fromkeys(legend, "s"), below=len(legend) > LONGEST_COLUMN and ax is None)
     return here
 
 
@@ -92,8 +97,8 @@ def similarities(
         fix = "add js_distance to evaluate.metrics, or `jamie evaluate RUN --set evaluate.metrics=[js_distance]`"
         raise MissingResultError("expected js_distance of each type, found none", where=_WHERE, fix=fix)
     rows = features[(features["source"] == source) & (features["target"] == target) & (features["method"] == method)]
-    honest, rows = choose_scope(rows[rows[by_type].notna().any(axis=1)], scope, _WHERE)
-    label = spec_of(mdata, _WHERE).labels[0]
+    honest, rows = select_scope(rows[rows[by_type].notna().any(axis=1)], scope, _WHERE)
+    label = run_spec(mdata, _WHERE).labels[0]
     counts = _counts(mdata, source, label, honest)
     names = {f"{_METRIC}:{name.replace('/', '_')}": name for name in counts.index}
     names = {key: name for key, name in names.items() if key in by_type and counts[name] >= fewest_cells}

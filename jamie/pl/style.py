@@ -26,10 +26,10 @@ R = TypeVar("R")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # of types: black is left to means; wine, olive and indigo are of Tol's muted scheme
 TYPES = (*COLOURS[:-1], "#882255", "#999933", "#332288")
-STROKES = ("-", "--", ":", "-.")
+LINE_STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 UNKNOWN = "#C8C8C8"  # of cells without a label
-OURS_COLOUR = COLOURS[1]  # of the model, among other methods
+MODEL_COLOUR = COLOURS[1]  # of the model, among other methods
 OTHERS = "#6E6E6E"
 LINE = "#999999"  # of zero, and from one mark to another
 RANDOM = "#9A9A9A"  # drawn at random, to compare with
@@ -55,7 +55,7 @@ _SHADES = (0.0, 0.55, -0.45)  # lighter and darker variants
 _offscreen: ContextVar[bool] = ContextVar("offscreen", default=False)
 
 
-def styled(draw: Callable[P, R]) -> Callable[P, R]:
+def apply_style(draw: Callable[P, R]) -> Callable[P, R]:
     """Let a function draw with the sizes and lines that all figures share, whatever matplotlib is set to.
 
     Where its first argument is a MuData or an explanation, anything else is refused.
@@ -85,7 +85,7 @@ def offscreen() -> Iterator[None]:
 
 
 @contextmanager
-def letters_that_fonts_lack() -> Iterator[None]:
+def ignore_missing_glyphs() -> Iterator[None]:
     """Draw names in other scripts, such as Chinese ones, without a warning for each letter: boxes stand for them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font")
@@ -146,7 +146,7 @@ def new_figure(width: float, height: float) -> Figure:
     return pyplot.figure(figsize=(width, height), layout=layout)
 
 
-def in_order(labels: Iterable[Any]) -> list[str]:
+def sort_labels(labels: Iterable[Any]) -> list[str]:
     """Return the different labels sorted, numbers within them by their value; missing ones are left out."""
     import pandas as pd
 
@@ -163,17 +163,17 @@ def label_colours(labels: Iterable[Any]) -> dict[str, str]:
     from matplotlib.colors import to_hex
 
     cycle = [to_hex(_shaded(colour, shade)) for shade in _SHADES for colour in TYPES]
-    return {label: cycle[i % len(cycle)] for i, label in enumerate(in_order(labels))}
+    return {label: cycle[i % len(cycle)] for i, label in enumerate(sort_labels(labels))}
 
 
 def label_markers(labels: Iterable[Any]) -> dict[str, str]:
     """Give each label a marker; another one as soon as the colours repeat."""
-    names = in_order(labels)
+    names = sort_labels(labels)
     n_colours = len(set(label_colours(names).values()))
     return {label: MARKERS[i // max(n_colours, 1) % len(MARKERS)] for i, label in enumerate(names)}
 
 
-def point_look(n: int) -> dict[str, Any]:
+def point_style(n: int) -> dict[str, Any]:
     """Size and opacity of `n` points in one panel: fewer are larger; they are pixels in a figure of lines."""
     size = float(np.clip(90 / math.sqrt(max(n, 1)), 0.25, 18))
     return {
@@ -184,7 +184,7 @@ def point_look(n: int) -> dict[str, Any]:
     }
 
 
-def name_colours(
+def add_legend(
     ax: Axes, colours: Mapping[str, str], markers: Mapping[str, str] | None = None, *, below: bool = False
 ) -> None:
     """Name colours beside a panel; many of them in columns, or `below` all panels of the figure."""
@@ -194,9 +194,9 @@ def name_colours(
         Line2D([], [], linestyle="none", marker=(markers or {}).get(name, "o"), color=colour, markersize=4.5)
         for name, colour in colours.items()
     ]
-    names = [shortened(name) for name in colours]
+    names = [shorten(name) for name in colours]
     look: dict[str, Any] = {"handletextpad": 0.2, "columnspacing": 0.8, "labelspacing": 0.3, "borderaxespad": 0.2}
-    figure = figure_of(ax)
+    figure = get_figure(ax)
     if below and len(handles) > LONGEST_COLUMN:
         columns = max(int(figure.get_figwidth() / _width(names)), 1)
         figure.legend(handles, names, loc="outside lower center", ncols=columns, **look)
@@ -205,7 +205,7 @@ def name_colours(
         ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns, **look)
 
 
-def shortened(name: Any, longest: int = 28) -> str:
+def shorten(name: Any, longest: int = 28) -> str:
     """Return a name of the data as a figure can hold it: on one line, cut in its middle, dollars no mathematics."""
     name = re.sub(r"[\t\n\r\f\v]+", " ", str(name))
     keep = (longest - 1) // 2
@@ -219,7 +219,7 @@ def without_ticks(ax: Axes) -> None:
     ax.set_yticks([])
 
 
-def figure_of(drawn: Axes | Sequence[Axes]) -> Figure:
+def get_figure(drawn: Axes | Sequence[Axes]) -> Figure:
     """Return the figure of axes."""
     figure = (drawn[0] if isinstance(drawn, Sequence) else drawn).get_figure(root=True)
     assert figure is not None  # only axes that were removed have none
@@ -228,7 +228,7 @@ def figure_of(drawn: Axes | Sequence[Axes]) -> Figure:
 
 def _width(names: Iterable[str]) -> float:
     """Inches of a column of names in a legend, at the size of its text."""
-    return 0.28 + 0.06 * max((len(shortened(name)) for name in names), default=0)
+    return 0.28 + 0.06 * max((len(shorten(name)) for name in names), default=0)
 
 
 def _room(names: Sequence[str], width: float) -> tuple[float, float]:

@@ -10,22 +10,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.suggest import choose_from
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
+from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
-from jamie.pl.results import DATA_LAYOUT, LATENT_LAYOUT, MissingResultError, all_labels, column, modalities_of, modality
+from jamie.pl.results import (
+    all_labels,
+    column,
+    modality,
+    run_modalities,
+)
 from jamie.pl.style import (
     COLOURS,
     UNKNOWN,
-    in_order,
+    add_legend,
+    apply_style,
     label_colours,
     label_markers,
-    name_colours,
     panels,
-    point_look,
-    styled,
+    point_style,
+    sort_labels,
     without_ticks,
 )
 
@@ -53,14 +59,14 @@ class _Key:
     @classmethod
     def of(cls, mdata: MuData, color: str) -> _Key:
         if color == BY_MODALITY:
-            return cls(dict(zip(modalities_of(mdata), COLOURS * 3, strict=False)))
+            return cls(dict(zip(run_modalities(mdata), COLOURS * 3, strict=False)))
         known = all_labels(mdata, color)
         return cls(label_colours(known), label_markers(known))
 
     @property
     def numbers(self) -> dict[str, str]:
         """Number of each label, where there are many."""
-        names = in_order(self.colours)
+        names = sort_labels(self.colours)
         return {name: str(i + 1) for i, name in enumerate(names)} if len(names) > _MOST_NAMED else {}
 
     def entries(self, present: set[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -72,7 +78,7 @@ class _Key:
         return colours, {shown[name]: marker for name, marker in self.markers.items()}
 
 
-@styled
+@apply_style
 def umap(
     mdata: MuData, color: str = BY_MODALITY, modality: str | None = None, *, of: Of = "latents", ax: Axes | None = None
 ) -> Axes:
@@ -102,13 +108,13 @@ def umap(
         raise DataError(
             "expected one modality, as each one's values have a layout of their own, found none",
             where=_WHERE,
-            fix=choose_from("", modalities_of(mdata)),
+            fix=suggest_names("", run_modalities(mdata)),
         )
-    names = modalities_of(mdata) if modality is None else [modality]
+    names = run_modalities(mdata) if modality is None else [modality]
     return _draw_all(mdata, color, [names], of, ax)[0]
 
 
-@styled
+@apply_style
 def umaps(
     mdata: MuData,
     color: str,
@@ -128,7 +134,7 @@ def umaps(
     ax
         As many axes as modalities; a new figure by default.
     """
-    names = modalities_of(mdata) if modalities is None else modalities
+    names = run_modalities(mdata) if modalities is None else modalities
     return _draw_all(mdata, color, [[name] for name in names], of, ax)
 
 
@@ -156,7 +162,7 @@ def _draw_all(
         without_ticks(one)
         one.set(xlabel="UMAP 1", ylabel="UMAP 2", title=names[0] if len(names) == 1 else "all modalities")
     if colours:
-        name_colours(axes[-1], colours, markers, below=ax is None)
+        add_legend(axes[-1], colours, markers, below=ax is None)
     return axes
 
 
@@ -174,7 +180,7 @@ def _values(mdata: MuData, name: str, color: str) -> pd.Series:
     if color == BY_MODALITY:
         return pd.Series(name, index=adata.obs_names, dtype=object)
     if color in adata.var_names and color not in cell_annotations(mdata, name):
-        return pd.Series(dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
+        return pd.Series(to_dense(adata[:, [color]].X).ravel(), index=adata.obs_names)
     return column(mdata, name, color, _WHERE)
 
 
@@ -188,7 +194,7 @@ def _by_number(ax: Axes, points: NDArray[np.float32], values: NDArray[np.float64
     """Draw the highest values last, so that few of them are not hidden."""
     order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")
     low, high = np.nanpercentile(values, [1, 99]) if np.isfinite(values).any() else (0.0, 1.0)
-    look = point_look(len(points)) | {"cmap": "cividis", "vmin": low, "vmax": high}
+    look = point_style(len(points)) | {"cmap": "cividis", "vmin": low, "vmax": high}
     drawn = ax.scatter(points[order, 0], points[order, 1], c=values[order], **look)
     bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=name)
     if bar.solids is not None:
@@ -201,7 +207,7 @@ def _by_label(ax: Axes, points: NDArray[np.float32], values: pd.Series, key: _Ke
 
     codes, found = pd.factorize(values)  # a million cells have few labels
     known, names = codes >= 0, [str(name) for name in found]
-    look = point_look(len(points))
+    look = point_style(len(points))
     if not known.all():
         ax.scatter(points[~known, 0], points[~known, 1], c=UNKNOWN, **look)
     shapes = [key.markers.get(name, "o") for name in names]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.core.scoring import OURS
-from jamie.pl.results import MissingResultError, results
-from jamie.pl.style import COLOURS, OTHERS, OURS_COLOUR, panels, styled
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME
+from jamie.pl.results import results
+from jamie.pl.style import COLOURS, MODEL_COLOUR, OTHERS, apply_style, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _PHASES = {"preparation_seconds": "preparation", "training_seconds": "training"}
 
 
-@styled
+@apply_style
 def usage(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
     """Draw the time and the peak memory of each stage of a run, and those of each method where there are several.
 
@@ -53,7 +54,7 @@ def usage(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
 
 
 def _bars(ax: Axes, names: pd.Series, values: pd.Series, unit: str, title: str) -> None:
-    colours = [OURS_COLOUR if name == OURS else COLOURS[0] for name in names]
+    colours = [MODEL_COLOUR if name == MODEL_NAME else COLOURS[0] for name in names]
     bars = ax.barh(range(len(names)), values.fillna(0), color=colours, height=0.7)
     ax.bar_label(bars, [f"{value:.3g}" for value in values], padding=2, fontsize=7)
     _name_rows(ax, names, unit, title)

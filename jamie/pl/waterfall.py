@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explanation
-from jamie.core.suggest import choose_from
-from jamie.pl.explanations import LOWERS, RAISES, TargetValues, target_values
-from jamie.pl.style import LINE, panels, shortened, styled
+from jamie.core.explanation import Explanation
+from jamie.core.suggest import suggest_names
+from jamie.pl.explanations import LOWERS, RAISES, ShapleyValues, shapley_values
+from jamie.pl.style import LINE, apply_style, panels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ _OTHERS = "#A8A8A8"
 _PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # below a number, so that no line crosses it
 
 
-@styled
+@apply_style
 def waterfall(
     explanation: Explanation,
     target: str | None = None,
@@ -54,10 +54,10 @@ def waterfall(
     DataError
         Where the cell was not explained.
     """
-    of = target_values(explanation, target, _WHERE)
+    of = shapley_values(explanation, target, _WHERE)
     if cell is not None and cell not in of.cells:
         problem = f"expected an explained cell, found '{cell}'"
-        raise DataError(problem, where=_WHERE, fix=choose_from(cell, map(str, of.cells), most=5))
+        raise DataError(problem, where=_WHERE, fix=suggest_names(cell, map(str, of.cells), most=5))
     row = int(of.prediction.argmax()) if cell is None else int(np.flatnonzero(of.cells == cell)[0])
     rows = _rows(of, row, n_features)
     here = panels(1, ax, width=4.6, height=1.0 + 0.24 * len(rows.names))[0]
@@ -70,8 +70,8 @@ def waterfall(
     here.set_ylim(-0.9, len(rows.names) - 0.1)
     for place, colour in ((of.base[row], LINE), (of.prediction[row], "black")):
         here.axvline(place, color=colour, linewidth=0.7, linestyle=":")
-    here.set_xlabel(f"{shortened(of.unit)}: usual {of.base[row]:.3g}, of this cell {of.prediction[row]:.3g}")
-    here.set_title(f"cell {shortened(str(of.cells[row]))}", loc="left")
+    here.set_xlabel(f"{shorten(of.unit)}: usual {of.base[row]:.3g}, of this cell {of.prediction[row]:.3g}")
+    here.set_title(f"cell {shorten(str(of.cells[row]))}", loc="left")
     return here
 
 
@@ -129,12 +129,12 @@ class _Rows:
         return low - beyond * span, high + 0.16 * span
 
 
-def _rows(of: TargetValues, row: int, n_features: int) -> _Rows:
+def _rows(of: ShapleyValues, row: int, n_features: int) -> _Rows:
     """Put the features of a cell in order: all others first, the largest last."""
     values = of.values[row]
     order = np.argsort(-np.abs(values), kind="stable")
     shown, others = order[:n_features][::-1], order[n_features:]
-    names = [f"{shortened(of.features[j])} = {of.X[row, j]:.3g}" for j in shown]
+    names = [f"{shorten(of.features[j])} = {of.X[row, j]:.3g}" for j in shown]
     if not len(others):
         return _Rows(names, of.base[row], values[shown], has_others=False)
     steps = np.append(values[others].sum(), values[shown])

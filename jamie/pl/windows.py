@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.pl.explanations import UNPERTURBED, rows_of, table_of
-from jamie.pl.style import COLOURS, panels, shortened, styled
+from jamie.pl.style import COLOURS, apply_style, panels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _WHERE, _FIX = "windows", "use knockout with windows: [GENE], of peaks with chro
 _SIGNIFICANT = 0.05  # p-value up to which a difference between windows is marked in bold
 
 
-@styled
+@apply_style
 def windows(
     explanation: Explanation, targets: Sequence[str] | None = None, *, ax: Axes | Sequence[Axes] | None = None
 ) -> list[Axes]:
@@ -49,7 +49,7 @@ def windows(
     axes = panels(len(genes), ax, width=3.6, height=2.9, columns=2)
     for here, gene in zip(axes, genes, strict=True):
         _draw(here, found[gene], tests[tests["target"] == gene])
-        here.set_title(shortened(gene))
+        here.set_title(shorten(gene))
     return axes
 
 

@@ -16,8 +16,8 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.panels import Panels, Part, filled, has_missing, panel_of
-from jamie.core.values import column_means, column_range, dense, stored_values
+from jamie.core.matrix import column_means, column_range, stored_values, to_dense
+from jamie.core.panels import Panels, Part, assign_panels, fill_nan, has_nan
 from jamie.preprocess.inverse import Inverse
 from jamie.preprocess.rows import moments
 from jamie.preprocess.selection import SelectColumns, selection_matrix
@@ -93,7 +93,7 @@ class Chain:
         """
         self._find_constant(X, features)
         self._expect(panels)
-        panel = None if panels is None else panel_of(X, panels)
+        panel = None if panels is None else assign_panels(X, panels)
         X, places, mixed = self._drop(X), pd.Index(self._fitted().astype(str)), False
         for i, step in enumerate(self.steps):
             before = X.shape[1]
@@ -129,7 +129,7 @@ class Chain:
             return X
         if fit:
             self.typical = column_means(X).astype(np.float32)
-        return X if self.typical is None or not has_missing(X) else filled(X, self.typical)
+        return X if self.typical is None or not has_nan(X) else fill_nan(X, self.typical)
 
     def _after(self, step: Preprocessor, Z: Matrix, panel: NDArray[np.int64] | None) -> Matrix:
         """Take out again what a step has filled in that was not measured: it must not count in the next."""
@@ -146,7 +146,7 @@ class Chain:
     def transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
         self._check_width(X)
-        panel = None if self.panels is None else panel_of(X, self.panels)
+        panel = None if self.panels is None else assign_panels(X, self.panels)
         X = self._drop(X)
         for i, step in enumerate(self.steps):
             X = self._completed(X, i)
@@ -180,11 +180,11 @@ class Chain:
             return X
         self._check_width(X)
         cells = pd.DataFrame(index=range(X.shape[0]))
-        values = dense(X)
+        values = to_dense(X)
         if self.panels is not None:  # estimated from what was measured, as the scores are
-            return np.where(np.isnan(values), dense(self.inverse_transform(self.transform(X, cells))), values)
+            return np.where(np.isnan(values), to_dense(self.inverse_transform(self.transform(X, cells))), values)
         full = np.tile(np.nan_to_num(self.constants), (X.shape[0], 1))
-        full[:, self._fitted()] = dense(self.steps[0].transform(self._drop(X), cells))
+        full[:, self._fitted()] = to_dense(self.steps[0].transform(self._drop(X), cells))
         return np.where(np.isnan(values), full, values)
 
     def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
@@ -254,7 +254,7 @@ class Chain:
         Z: Any = np.vstack([np.zeros((1, q), np.float32), np.eye(q, dtype=np.float32)])
         for step in reversed(steps):
             Z = step.inverse_transform(Z)
-        return np.asarray(dense(Z)[1:] - dense(Z)[:1], np.float64)
+        return np.asarray(to_dense(Z)[1:] - to_dense(Z)[:1], np.float64)
 
     def as_module(self) -> nn.Module:
         """Return the transform as a differentiable module over dense tensors (n, p) -> (n, q)."""

@@ -31,7 +31,7 @@ class CLR(Preprocessor):
 
     name: ClassVar[str] = "clr"
     references: ClassVar[tuple[str, ...]] = ("10.1038/nmeth.4380",)
-    takes_counts: ClassVar[bool] = True
+    expects_counts: ClassVar[bool] = True
     tolerates_nan: ClassVar[bool] = True
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:

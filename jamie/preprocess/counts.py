@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
-from jamie.core.panels import filled, has_missing
-from jamie.core.values import missing_counts, percent, stored_position, stored_values
+from jamie.core.matrix import format_percent, missing_counts, stored_position, stored_values
+from jamie.core.panels import fill_nan, has_nan
 
 
 class CountsOfLogs(nn.Module):
@@ -60,7 +60,7 @@ def counted_features(X: Matrix, where: str) -> NDArray[np.int64] | None:
     DataError
         Where none was.
     """
-    if not has_missing(X):
+    if not has_nan(X):
         return None
     counted = np.flatnonzero(~missing_counts(X).astype(bool))
     if len(counted) == 0:
@@ -77,7 +77,7 @@ def totals_of(X: Matrix, counted: NDArray[np.int64] | None = None) -> NDArray[np
     if counted is None:
         return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
     chosen: Any = X[:, counted]
-    return np.asarray(filled(chosen, np.zeros(len(counted))).sum(axis=1, dtype=np.float64)).ravel()
+    return np.asarray(fill_nan(chosen, np.zeros(len(counted))).sum(axis=1, dtype=np.float64)).ravel()
 
 
 def typical_total(X: Matrix, counted: NDArray[np.int64] | None = None) -> float:
@@ -112,7 +112,7 @@ def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:
     row, _ = stored_position(X, first)
     raise DataError(
         f"expected counts, found {int(negative.sum())} negative values "
-        f"({percent(negative.sum(), X.shape[0] * X.shape[1])}); the first is {values[first]:g} in cell "
+        f"({format_percent(negative.sum(), X.shape[0] * X.shape[1])}); the first is {values[first]:g} in cell "
         f"'{cells.index[row]}'",
         where=f"preprocessor '{preprocessor}'",
         fix=f"choose the layer that holds counts (such as layer: counts), or leave {preprocessor} out",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from jamie.core.batch_key import BatchKey
 from jamie.core.data import Block, Dataset, Split
 from jamie.core.errors import DataError
-from jamie.core.values import percent
+from jamie.core.matrix import format_percent
 from jamie.preprocess.counts import counted_features, totals_of
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,8 @@ def size_factors(target: Block, train: NDArray[np.bool_], where: str) -> NDArray
     median = float(np.median(totals[train]))
     if median < 1:
         raise DataError(
-            f"expected counts in most cells, found none in {percent(empty[train].sum(), train.sum())} of the training "
-            f"cells in {target.origin}",
+            f"expected counts in most cells, found none in {format_percent(empty[train].sum(), train.sum())} of the "
+            f"training cells in {target.origin}",
             where=where,
             fix="leave the empty cells out, or choose a decoder that does not predict counts",
         )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import row_blocks
+from jamie.core.matrix import row_chunks
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class FillMissing(Preprocessor):
         self.fill = np.zeros(p, np.float32)
         columns: Any = sparse.csc_array(X) if sparse.issparse(X) else X
         empty = 0
-        for block in row_blocks(p, X.shape[0]):
+        for block in row_chunks(p, X.shape[0]):
             values = columns[:, block].toarray() if sparse.issparse(X) else columns[:, block]
             absent = np.isnan(values).all(axis=0)
             empty += int(absent.sum())
@@ -66,7 +66,7 @@ class FillMissing(Preprocessor):
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         return Z
 
-    def narrowed(self, columns: NDArray[np.int64]) -> tuple[FillMissing, NDArray[np.int64]]:
+    def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[FillMissing, NDArray[np.int64]]:
         return self._copy_of(len(columns), fill=self.fill[columns]), columns
 
     def as_module(self) -> nn.Module:

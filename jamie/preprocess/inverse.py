@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Inverse:
     """Inverts fitted preprocessors in a row, to all features or at the cost of some.
 
-    Narrow copies of the steps (`Preprocessor.narrowed`) are used from the first step to the first that has none, or
-    that reads all its scores, as principal components do; those after it are inverted as a whole.
+    Narrow copies of the steps (`Preprocessor.restrict_inverse`) are used from the first step to the first that has
+    none, or that reads all its scores, as principal components do; those after it are inverted as a whole.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Inverse:
         """Narrow as many steps as can be, and find which columns of what the others give are read."""
         self.reads = columns
         while self.whole and self.reads is not None:
-            narrowed = self.whole[0].narrowed(self.reads)
+            narrowed = self.whole[0].restrict_inverse(self.reads)
             if narrowed is None:
                 return
             step, self.reads = narrowed

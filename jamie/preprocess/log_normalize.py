@@ -47,7 +47,7 @@ class LogNormalize(Preprocessor):
 
     name: ClassVar[str] = "log_normalize"
     references: ClassVar[tuple[str, ...]] = ("10.1186/s13059-017-1382-0",)
-    takes_counts: ClassVar[bool] = True
+    expects_counts: ClassVar[bool] = True
     tolerates_nan: ClassVar[bool] = True
 
     def __init__(self, *, target_sum: PositiveFloat = 1e4) -> None:
@@ -71,7 +71,7 @@ class LogNormalize(Preprocessor):
             return sparse.csr_array(Z).expm1().maximum(0) * unit
         return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * unit)
 
-    def narrowed(self, columns: NDArray[np.int64]) -> tuple[LogNormalize, NDArray[np.int64]]:
+    def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[LogNormalize, NDArray[np.int64]]:
         return self._copy_of(len(columns)), columns
 
     def as_module(self) -> nn.Module:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.panels import filled, has_missing
-from jamie.core.values import column_means, column_variances, row_blocks
+from jamie.core.matrix import column_means, column_variances, row_chunks
+from jamie.core.panels import fill_nan, has_nan
 
 ROUNDS = 5  # estimates and components in turn; further rounds change scores by less than a hundredth
 LEAST_NOISE = 1e-3  # of a feature's mean variance, so that no estimate follows what was measured without bound
@@ -50,7 +50,7 @@ class LowRank:
 
     def complete(self, X: Matrix) -> Matrix:
         """Return X (n, p) with the expected value in place of NaN, given what was measured of the cell."""
-        return _by_rows(X, self._completed) if has_missing(X) else X
+        return _by_rows(X, self._completed) if has_nan(X) else X
 
     def _completed(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         missing = np.isnan(X)
@@ -83,10 +83,10 @@ def estimated(X: Matrix, decompose: Decompose) -> tuple[Matrix, LowRank | None]:
     decompose
         Mean (p,), components (q, p) and singular values (q,) of a matrix without NaN.
     """
-    if not has_missing(X):
+    if not has_nan(X):
         return X, None
     total = float(np.nansum(column_variances(X)))
-    complete, model = filled(X, column_means(X)), None
+    complete, model = fill_nan(X, column_means(X)), None
     for _ in range(ROUNDS):
         mean, components, singular_values = decompose(complete)
         model = LowRank.of(mean, components, singular_values, X.shape[0], total)
@@ -107,11 +107,11 @@ def _by_rows(X: Any, function: Callable[[NDArray[np.float32]], NDArray[np.float3
     """Apply a function that replaces NaN to dense blocks of rows of X (n, p); sparse stays sparse."""
     if not sparse.issparse(X):
         out: NDArray[np.float32] = np.array(X, dtype=np.float32)
-        for rows in row_blocks(*X.shape):
+        for rows in row_chunks(*X.shape):
             out[rows] = function(out[rows])
         return out
     full: Any = X.copy()
-    for rows in row_blocks(*X.shape):
+    for rows in row_chunks(*X.shape):
         start, stop = full.indptr[rows.start], full.indptr[min(rows.stop, X.shape[0])]
         entries = start + np.flatnonzero(np.isnan(full.data[start:stop]))
         row = np.searchsorted(full.indptr, entries, side="right") - 1 - rows.start

@@ -16,7 +16,7 @@ from jamie.core.affine import AffineModule
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import row_blocks
+from jamie.core.matrix import row_chunks
 from jamie.preprocess.low_rank import LowRank, estimated
 from jamie.preprocess.rows import map_rows
 
@@ -124,7 +124,7 @@ class PCA(Preprocessor):
             X = self.low_rank.complete(X)
         if sparse.issparse(X):
             scores = np.empty((X.shape[0], len(b)), np.float32)
-            for rows in row_blocks(*scores.shape):
+            for rows in row_chunks(*scores.shape):
                 scores[rows] = X[rows] @ A + b
             return scores
         return map_rows(X, len(b), lambda block: block @ A + b)
@@ -138,7 +138,7 @@ class PCA(Preprocessor):
         values += self.mean.astype(np.float32)
         return values
 
-    def narrowed(self, columns: NDArray[np.int64]) -> tuple[PCA, None]:
+    def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[PCA, None]:
         components = np.ascontiguousarray(self.components[:, columns])
         return self._copy_of(len(columns), components=components, mean=self.mean[columns]), None
 

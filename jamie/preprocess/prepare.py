@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.data import Block, Cells, Dataset, Split, View
-from jamie.core.panels import MeasuredTarget, filled, panel_of
-from jamie.core.values import column_means
+from jamie.core.matrix import column_means
+from jamie.core.panels import MeasuredTarget, assign_panels, fill_nan
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.covariates import batch_covariates, size_factors, training_batches
 
@@ -64,7 +64,7 @@ class Prepared:
         """One modality as a correspondence inferer sees it."""
         block, links = self.dataset.modalities[modality].input, self.dataset.links.get(modality, {})
         if block.panels is not None:  # an inferer reads numbers; what was not measured says nothing
-            block = replace(block, X=filled(block.X, column_means(block.X)))
+            block = replace(block, X=fill_nan(block.X, column_means(block.X)))
         return View(modality, block, self.scores[modality], links)
 
     def cells(self, label: str | None = None) -> Cells:
@@ -113,7 +113,7 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
     DataError
         Where a decoder reads size factors and half of the training cells have no counts.
     """
-    context = context.at("preprocess")
+    context = context.for_stage("preprocess")
     chains: dict[str, Chain] = {}
     target_chains: dict[str, Chain] = {}
     scores: dict[str, NDArray[np.float32]] = {}
@@ -143,7 +143,7 @@ def _measured(target: Block, chain: Chain) -> MeasuredTarget | None:
     if target.panels is None:
         return None
     parts = tuple(chain.measured_part(features) for features in target.panels)
-    return MeasuredTarget(panel_of(target.X, target.panels), parts)
+    return MeasuredTarget(assign_panels(target.X, target.panels), parts)
 
 
 def _fitted(name: str, refs: Sequence[Any], block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:

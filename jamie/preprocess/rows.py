@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.values import column_means, column_variances, row_blocks
+from jamie.core.matrix import column_means, column_variances, row_chunks
 
 
 def moments(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -26,7 +26,7 @@ def moments(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         squares = of_stored + (n - stored) * mean**2
     else:
         squares = np.zeros(p)
-        for rows in row_blocks(n, p):
+        for rows in row_chunks(n, p):
             squares += ((X[rows] - mean) ** 2).sum(axis=0)
     return mean, squares / n
 
@@ -35,7 +35,7 @@ def map_rows(X: Matrix, width: int, function: Callable[[NDArray[Any]], NDArray[A
     """Apply `function` to dense blocks of rows of X (n, p) in double precision; float32 (n, width) comes out."""
     n, p = X.shape
     out = np.empty((n, width), np.float32)
-    for rows in row_blocks(n, max(p, width)):
+    for rows in row_chunks(n, max(p, width)):
         block: Any = X[rows]
         out[rows] = function((block.toarray() if sparse.issparse(block) else block).astype(np.float64))
     return out

@@ -37,7 +37,7 @@ class SelectFeatures(Preprocessor):
     """
 
     name: ClassVar[str] = "select_features"
-    keeps_values: ClassVar[bool] = True
+    selects_features: ClassVar[bool] = True
     tolerates_nan: ClassVar[bool] = True
 
     def __init__(self, *, n_features: PositiveInt = 2000) -> None:
@@ -65,7 +65,7 @@ class SelectFeatures(Preprocessor):
         full[:, self.index] = values.toarray() if sparse.issparse(Z) else values
         return full
 
-    def narrowed(self, columns: NDArray[np.int64]) -> tuple[SelectFeatures, NDArray[np.int64]]:
+    def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[SelectFeatures, NDArray[np.int64]]:
         position = np.full(len(self.mean), -1)
         position[self.index] = np.arange(len(self.index))
         chosen = np.flatnonzero(position[columns] >= 0)

@@ -52,7 +52,7 @@ class Standardize(Preprocessor):
             return sparse.csr_array(Z * self.sd)
         return map_rows(Z, Z.shape[1], lambda block: block * self.sd + self.mean)
 
-    def narrowed(self, columns: NDArray[np.int64]) -> tuple[Standardize, NDArray[np.int64]]:
+    def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[Standardize, NDArray[np.int64]]:
         return self._copy_of(len(columns), mean=self.mean[columns], sd=self.sd[columns]), columns
 
     def affine(self) -> tuple[sparse.csr_array, NDArray[np.float64]]:

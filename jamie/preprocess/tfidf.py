@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import missing_counts
+from jamie.core.matrix import missing_counts
 from jamie.preprocess.counts import (
     CountsOfLogs,
     TotalCount,
@@ -48,7 +48,7 @@ class TFIDF(Preprocessor):
 
     name: ClassVar[str] = "tfidf"
     references: ClassVar[tuple[str, ...]] = ("10.1016/j.cell.2018.06.052", "10.1038/s41592-021-01282-5")
-    takes_counts: ClassVar[bool] = True
+    expects_counts: ClassVar[bool] = True
     tolerates_nan: ClassVar[bool] = True
 
     def __init__(self, *, scale: PositiveFloat = 1e4) -> None:
@@ -79,7 +79,7 @@ class TFIDF(Preprocessor):
             return sparse.csr_array(sparse.csr_array(Z).expm1().maximum(0) * units)
         return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * units)
 
-    def narrowed(self, columns: NDArray[np.int64]) -> tuple[TFIDF, NDArray[np.int64]]:
+    def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[TFIDF, NDArray[np.int64]]:
         return self._copy_of(len(columns), idf=self.idf[columns]), columns
 
     def as_module(self) -> nn.Module:

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jamie import pl
-from jamie.core.explaining import Explanation
-from jamie.pl.explanations import targets_of
-from jamie.pl.style import figure_of, in_order, panels, styled
+from jamie.core.explanation import Explanation
+from jamie.pl.explanations import explained_targets
+from jamie.pl.style import apply_style, get_figure, panels, sort_labels
 from jamie.report.plan_of_figures import Planned
-from jamie.report.run_view import RunView
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def planned_explanations(view: RunView) -> Iterator[Planned]:
 
 def _of_values(one: Explanation, name: str) -> Iterator[Planned]:
     """Shapley values."""
-    targets, source = targets_of(one, SECTION), one.settings.get("source", "")
+    targets, source = explained_targets(one, SECTION), one.settings.get("source", "")
     shown = targets[:MOST_TARGETS]
     caption = (
         f"Shapley values: what each feature of {source} adds to the prediction of a cell. A point is a cell; its place "
@@ -92,19 +92,19 @@ def _of_labels(one: Explanation, name: str) -> Iterator[Planned]:
     label = one.settings.get("label", "label")
     markers = " Vermillion and bold: known markers." if "markers" in one.tables else ""
     caption = f"What each feature adds to the votes of nearest neighbours for a cell's own {label}.{markers}"
-    labels = in_order(one.tables["features"]["label"])[:MOST_LABELS]
+    labels = sort_labels(one.tables["features"]["label"])[:MOST_LABELS]
     draw = partial(_alone, pl.attribution, one, labels)
     yield Planned(f"{name}_labels", SECTION, f"Features that tell {label} apart", caption, draw)
 
 
 def _alone(draw: Callable[..., Any], *args: Any) -> Figure:
-    return figure_of(draw(*args))
+    return get_figure(draw(*args))
 
 
-@styled
+@apply_style
 def _panels(draw: Callable[..., Axes], one: Explanation, targets: Sequence[str], height: float) -> Figure:
     """Draw a panel for each target."""
     axes = panels(len(targets), None, width=4.5, height=height, columns=2)
     for ax, target in zip(axes, targets, strict=True):
         draw(one, target, ax=ax)
-    return figure_of(axes)
+    return get_figure(axes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jamie.pl.style import letters_that_fonts_lack
-from jamie.report.run_folder import RunFolder
+from jamie.pl.style import ignore_missing_glyphs
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,6 @@ def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150
     """Write a figure into `FIGURES`, as pixels (so many an inch) and as lines; return the files in that order."""
     files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
     for file in files:
-        with folder.writing(file) as path, letters_that_fonts_lack():
+        with folder.writing(file) as path, ignore_missing_glyphs():
             figure.savefig(path, dpi=dpi, facecolor="white")
     return tuple(folder.path / file for file in files)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jamie.pl.results import MissingResultError
-from jamie.pl.style import letters_that_fonts_lack, offscreen
+from jamie.core.errors import MissingResultError
+from jamie.pl.style import ignore_missing_glyphs, offscreen
 from jamie.report.explanation_figures import planned_explanations
 from jamie.report.plan_of_figures import Planned, planned
-from jamie.report.run_view import RunView
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def _lay_out(figure: Figure) -> None:
 
 def _figure(one: Planned) -> Figure | None:
     try:
-        with offscreen(), letters_that_fonts_lack():
+        with offscreen(), ignore_missing_glyphs():
             figure = one.draw()
             _lay_out(figure)
             return figure

@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jamie import pl
-from jamie.core.scoring import OURS
+from jamie.core.errors import MissingResultError
+from jamie.core.names import MODEL_NAME, UNS_KEY
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
 from jamie.pl.correspondence import BESIDE_CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
 from jamie.pl.evaluation_cells import evaluation_cells
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
-from jamie.pl.results import MissingResultError, all_labels, directions, methods_using_labels, modalities_of
-from jamie.pl.style import figure_of, in_order, label_colours, name_colours, panels, styled
-from jamie.report.layouts import MOST_CELLS
-from jamie.report.run_view import RunView
+from jamie.pl.results import (
+    all_labels,
+    directions,
+    methods_using_labels,
+    run_modalities,
+)
+from jamie.pl.style import add_legend, apply_style, get_figure, label_colours, panels, sort_labels
+from jamie.runs.layouts import MOST_CELLS
+from jamie.runs.run_view import RunView
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -74,7 +80,7 @@ def planned(view: RunView) -> Iterator[Planned]:
 
 
 def _embedding(view: RunView) -> Iterator[Planned]:
-    names = modalities_of(view.mdata)[:MOST_PANELS]
+    names = run_modalities(view.mdata)[:MOST_PANELS]
     sample = any(a.n_obs > MOST_CELLS for a in view.mdata.mod.values())
     said = f" A sample of {MOST_CELLS} cells stands for all." if sample else ""
     for label in view.spec.labels[:MOST_LABELS]:
@@ -91,7 +97,7 @@ def _embedding(view: RunView) -> Iterator[Planned]:
 
 
 def _scores(view: RunView) -> Iterator[Planned]:
-    for a, b in combinations(modalities_of(view.mdata)[:MOST_PANELS], 2):
+    for a, b in combinations(run_modalities(view.mdata)[:MOST_PANELS], 2):
         caption = (
             f"Each method by how many samples of {a} and {b} are closer than the true match (FOSCTTM), and how often "
             "the type of a cell is found among its neighbours of the other modality. A panel for each set of cells "
@@ -166,10 +172,10 @@ def _training(view: RunView) -> Iterator[Planned]:
     yield Planned("usage", "training", "Time and memory", caption, partial(_of_axes, pl.usage, view.mdata))
 
 
-@styled
+@apply_style
 def _alignments(view: RunView, a: str, b: str) -> Figure:
     """Draw a panel for each scope in which there are both scores."""
-    metrics = view.mdata.uns["jamie"].get("metrics", pd.DataFrame())
+    metrics = view.mdata.uns[UNS_KEY].get("metrics", pd.DataFrame())
     scopes = [one for one in PREFERRED if len(metrics) and _allowed(alignment_scores, view.mdata, a, b, one)]
     if not scopes:
         raise MissingResultError("expected both scores of alignment, found none", where="alignment")
@@ -177,7 +183,7 @@ def _alignments(view: RunView, a: str, b: str) -> Figure:
     for scope, ax in zip(scopes, axes, strict=True):
         pl.alignment(view.mdata, a, b, scope=scope, ax=ax)
         ax.set_title(scope.replace("_", " "))
-    return figure_of(axes)
+    return get_figure(axes)
 
 
 def _similarity(view: RunView, source: str, target: str) -> Figure:
@@ -185,7 +191,7 @@ def _similarity(view: RunView, source: str, target: str) -> Figure:
     return _of_axes(pl.similarity, view.mdata, source, target, against=others[0] if others else None)
 
 
-@styled
+@apply_style
 def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
     """Draw each metric of features against the best other method, and against k nearest neighbours as in the paper."""
     drawn = []
@@ -198,10 +204,10 @@ def _feature_scatters(view: RunView, source: str, target: str) -> Figure:
     axes = panels(len(drawn), None, width=2.5, height=2.7, columns=2 if len(drawn) == 4 else 3)
     for (metric, name), ax in zip(drawn, axes, strict=True):
         pl.feature_scatter(view.mdata, source, target, metric, name, ax=ax)
-    return figure_of(axes)
+    return get_figure(axes)
 
 
-@styled
+@apply_style
 def _cell_scatters(view: RunView, read: Read) -> Figure:
     """Draw cells against another method, where there is one, and two features."""
     imputed = _require(read)
@@ -209,13 +215,13 @@ def _cell_scatters(view: RunView, read: Read) -> Figure:
     others = [name for name in _others(view, cells.source, cells.target, "pearson") if name in imputed.layers]
     best = best_features(view.mdata, cells, 2)
     drawn = [{"against": name} for name in others[:1]] + [{"feature": name} for name in best]
-    labels = in_order(all_labels(view.mdata, view.spec.labels[0])) if view.spec.labels else []
+    labels = sort_labels(all_labels(view.mdata, view.spec.labels[0])) if view.spec.labels else []
     axes = panels(len(drawn), None, width=2.6, height=2.8, names=labels)
     for settings, ax in zip(drawn, axes, strict=True):
         pl.cell_scatter(view.mdata, imputed, legend=False, ax=ax, **settings)
     if labels:
-        name_colours(axes[-1], label_colours(labels), below=True)
-    return figure_of(axes)
+        add_legend(axes[-1], label_colours(labels), below=True)
+    return get_figure(axes)
 
 
 def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
@@ -224,7 +230,7 @@ def _others(view: RunView, source: str, target: str, metric: str) -> list[str]:
         rows = feature_scores(view.mdata, source, target, metric)
     except MissingResultError:
         return []
-    means = rows[~rows["method"].isin({OURS, *methods_using_labels(view.mdata)})].groupby("method")[metric].mean()
+    means = rows[~rows["method"].isin({MODEL_NAME, *methods_using_labels(view.mdata)})].groupby("method")[metric].mean()
     return [str(name) for name in means.sort_values(ascending=not higher_is_better(view.mdata, metric)).index]
 
 
@@ -254,4 +260,4 @@ def _require(read: Read) -> AnnData:
 
 def _of_axes(draw: Callable[..., Any], *args: Any, **settings: Any) -> Figure:
     """Return the figure that a function of `jamie.pl` draws in."""
-    return figure_of(draw(*args, **settings))
+    return get_figure(draw(*args, **settings))

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
+
 WIDTH, LONGEST_NAME, GAP = 80, 24, 2
 UP, DOWN, BEST, TIED = "↑", "↓", "*", "="
 SCOPES = {
-    "all": "all cells",
-    "training_cells": "training cells",
-    "held_out_pairs": "held-out pairs",
-    "held_out_cells": "held-out cells",
+    ALL_CELLS: "all cells",
+    TRAINING_CELLS: "training cells",
+    HELD_OUT_PAIRS: "held-out pairs",
+    HELD_OUT_CELLS: "held-out cells",
 }
 
 MATCHING = "matching"  # the metric whose parts say more than its headline

@@ -10,7 +10,7 @@ from jamie.core.errors import SpecError
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of, type_name
-from jamie.spec.ref import plain
+from jamie.spec.ref import to_plain
 from jamie.spec.suggest import choices, unknown_component_hints
 
 
@@ -85,7 +85,7 @@ def _describe_field(f: Field) -> dict[str, Any]:
 
 
 def _plain_default(default: Any) -> Any:
-    return default.name if isinstance(default, Component) else plain(default)
+    return default.name if isinstance(default, Component) else to_plain(default)
 
 
 def _description(cls: type[Component]) -> str:

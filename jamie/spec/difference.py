@@ -15,7 +15,7 @@ _LONGEST = 40  # characters of a value in a message
 _ABSENT = object()
 
 
-def changes(before: str, spec: Spec) -> str:
+def describe_changes(before: str, spec: Spec) -> str:
     """Name the first settings in which a spec differs from the text of an earlier one.
 
     Parameters

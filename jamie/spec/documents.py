@@ -12,11 +12,11 @@ from jamie.core.errors import SpecError
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
 from jamie.spec.node import Node, node_of
-from jamie.spec.problem import Mark, Problem, Source, spec_error
+from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 from jamie.spec.resolve import Resolver
 from jamie.spec.sections import FORMAT, Header
 from jamie.spec.suggest import choices
-from jamie.spec.values import found
+from jamie.spec.values import describe_value
 from jamie.spec.yaml_tree import parse_yaml
 
 PRESET = "preset"
@@ -82,10 +82,10 @@ def read_layers(source: str | Path | Mapping[str, Any], folder: Path, preset: No
         mark = documents[0].extends
         path = (mark.source.folders[0] / documents[0].header.extends).resolve()
         if path in seen:
-            raise spec_error([Problem(mark, "extends", f"{path.name} extends itself")])
+            raise spec_error([SpecProblem(mark, "extends", f"{path.name} extends itself")])
         if not path.is_file():
             raise spec_error(
-                [Problem(mark, "extends", f"no such file '{path}'", ("give a path relative to this spec",))]
+                [SpecProblem(mark, "extends", f"no such file '{path}'", ("give a path relative to this spec",))]
             )
         seen.add(path)
         documents.insert(0, _read(path, path.parent))
@@ -114,7 +114,14 @@ def _document(tree: Node) -> _Document:
     """Split the header off."""
     if not isinstance(tree.value, dict):
         raise spec_error(
-            [Problem(tree.mark, "", f"expected a mapping of sections such as `data:`, found {found(tree.plain())}", ())]
+            [
+                SpecProblem(
+                    tree.mark,
+                    "",
+                    f"expected a mapping of sections such as `data:`, found {describe_value(tree.to_plain())}",
+                    (),
+                )
+            ]
         )
     keys = fields_of(Header)
     resolver = Resolver(Registry())
@@ -122,11 +129,13 @@ def _document(tree: Node) -> _Document:
     header = Header(**resolver.fields(keys, Node(given, tree.mark, tree.keys), ""))
     if "preset" in given and header.preset not in (None, *preset_names()):
         hint = choices(str(header.preset), preset_names(), "available")
-        resolver.problems.append(Problem(given["preset"].mark, "preset", f"unknown preset '{header.preset}'", (hint,)))
+        resolver.problems.append(
+            SpecProblem(given["preset"].mark, "preset", f"unknown preset '{header.preset}'", (hint,))
+        )
     if "jamie" in given and header.jamie not in (None, FORMAT):
         message = f"expected spec format {FORMAT}, found {header.jamie}"
         fix = "write `jamie: 1`, or update jamie-toolkit to a version that reads this spec"
-        resolver.problems.append(Problem(given["jamie"].mark, "jamie", message, (fix,)))
+        resolver.problems.append(SpecProblem(given["jamie"].mark, "jamie", message, (fix,)))
     if resolver.problems:
         raise spec_error(resolver.problems)
     for key in given:

@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field
 
 from jamie.core.interfaces import Method, Metric, Preprocessor
-from jamie.spec.numbers import Fraction, Seed, Several
-from jamie.spec.ref import Ref, written
+from jamie.spec.numbers import AtLeastTwo, Fraction, Seed
+from jamie.spec.ref import Ref, spec_default
 
 METRICS = (  # by default
     "label_transfer_accuracy",
@@ -44,7 +44,7 @@ class HoldoutSection:
 
     fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
     group: str | None = None
-    folds: Several | None = None
+    folds: AtLeastTwo | None = None
     fold: Annotated[int, Field(ge=0)] | None = None
     file: Path | None = None
     column: str | None = None
@@ -113,7 +113,7 @@ class EvaluateSection:
 
     holdout: HoldoutSection = field(default_factory=HoldoutSection)
     known_pairs: KnownPairsSection = field(default_factory=KnownPairsSection)
-    metrics: list[Ref[Metric]] = written(list(METRICS))
+    metrics: list[Ref[Metric]] = spec_default(list(METRICS))
     compare: list[Ref[Method]] = field(default_factory=list)
     compare_preprocess: list[Ref[Preprocessor]] | None = None
     intervals: IntervalsSection = field(default_factory=IntervalsSection)
@@ -121,7 +121,7 @@ class EvaluateSection:
     refit: bool = False
 
     @property
-    def chosen_metrics(self) -> list[Ref[Metric]]:
+    def explicit_metrics(self) -> list[Ref[Metric]]:
         """Metrics that a spec names itself; none where they are those by default."""
         default = [one if isinstance(one, str) else next(iter(one)) for one in METRICS]
         return [] if [ref.name for ref in self.metrics] == default else self.metrics

@@ -17,7 +17,7 @@ from jamie.spec.documents import PRESET, read_layers
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
 from jamie.spec.overrides import Override, apply_overrides, parse_overrides
-from jamie.spec.problem import Problem, spec_error
+from jamie.spec.problem import SpecProblem, spec_error
 from jamie.spec.ref import Ref
 from jamie.spec.resolve import Resolver
 from jamie.spec.sections import Spec
@@ -47,7 +47,7 @@ class Draft:
     name: str
     registry: Registry
     reads_data: bool
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[SpecProblem, ...] = ()
 
 
 def load_spec(
@@ -155,7 +155,7 @@ def _load_plugins(layers: list[Node], sets: list[Override], resolver: Resolver) 
             try:
                 resolver.registry.register_file(path)
             except JamieError as error:
-                problem = Problem(node.mark, f"plugins[{i}]", error.problem, (error.where, error.fix))
+                problem = SpecProblem(node.mark, f"plugins[{i}]", error.problem, (error.where, error.fix))
                 resolver.problems.append(problem)
 
 

@@ -17,7 +17,7 @@ from jamie.spec.grammar import (
     term_fields,
 )
 from jamie.spec.node import Node
-from jamie.spec.sections import EVERY, LossTerm, Modality
+from jamie.spec.sections import ALL_MODALITIES, LossTerm, Modality
 
 Annotations = Callable[[str], Any]
 
@@ -54,12 +54,12 @@ def merge_term(base: Node | None, over: Node, name: str, registry: Registry) -> 
 
 def spread_every(modalities: Node, registry: Registry) -> Node:
     """Merge each named modality over ``"*"``, which is added where it is absent."""
-    every = modalities.value.get(EVERY)
+    every = modalities.value.get(ALL_MODALITIES)
     if every is None or every.value is None:
         every = Node({}, modalities.mark)
-    spread = {EVERY: (every, modalities.key_mark(EVERY))}
+    spread = {ALL_MODALITIES: (every, modalities.key_mark(ALL_MODALITIES))}
     for name, node in modalities.value.items():
-        if name != EVERY:
+        if name != ALL_MODALITIES:
             own = node if node.value is not None else Node({}, modalities.key_mark(name))
             spread[name] = (merge(every, own, Modality, registry), modalities.key_mark(name))
     return modalities.with_items(spread)

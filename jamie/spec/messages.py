@@ -8,67 +8,67 @@ from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of, type_name
 from jamie.spec.grammar import slot_kind
 from jamie.spec.node import Node
-from jamie.spec.problem import Mark, Problem
+from jamie.spec.problem import Mark, SpecProblem
 from jamie.spec.suggest import choices, did_you_mean, unknown_component_hints
-from jamie.spec.values import example, expected, found, literals
+from jamie.spec.values import describe_type, describe_value, example_value, literal_values
 
 
-def unknown_key(name: str, allowed: Iterable[str], mark: Mark, key: str) -> Problem:
+def unknown_key(name: str, allowed: Iterable[str], mark: Mark, key: str) -> SpecProblem:
     """Return the problem of a key that does not exist."""
-    return Problem(mark, key, f"unknown key '{name}'", (choices(name, allowed, "allowed"),))
+    return SpecProblem(mark, key, f"unknown key '{name}'", (choices(name, allowed, "allowed"),))
 
 
-def renamed_key(name: str, missing: str, mark: Mark, key: str) -> Problem:
+def renamed_key(name: str, missing: str, mark: Mark, key: str) -> SpecProblem:
     """Return the problem of a key that does not exist and resembles one that is missing."""
-    return Problem(mark, key, f"unknown key '{name}', and '{missing}' is missing", (f"renamed? write '{missing}'",))
+    return SpecProblem(mark, key, f"unknown key '{name}', and '{missing}' is missing", (f"renamed? write '{missing}'",))
 
 
-def missing_key(f: Field, registry: Registry, mark: Mark, key: str) -> Problem:
+def missing_key(f: Field, registry: Registry, mark: Mark, key: str) -> SpecProblem:
     """Return the problem of a key that must be given, with its type, description and an example."""
     kind = slot_kind(f.annotation)
-    shown = _example_component(registry, kind) if kind else example(f.annotation)
+    shown = _example_component(registry, kind) if kind else example_value(f.annotation)
     what = f"{f.name} ({kind or type_name(f.annotation)})" + (f": {f.description}" if f.description else "")
-    return Problem(mark, key, f"'{f.name}' is missing", (what, f"for example `{f.name}: {shown}`"))
+    return SpecProblem(mark, key, f"'{f.name}' is missing", (what, f"for example `{f.name}: {shown}`"))
 
 
-def not_a_mapping(keys: Collection[str], node: Node, key: str) -> Problem:
+def not_a_mapping(keys: Collection[str], node: Node, key: str) -> SpecProblem:
     """Return the problem of a value that stands where keys are expected."""
     listed = ", ".join(keys)
     hints = (f"keys: {listed}",) if listed else ("it has no keys",)
     meant = "fraction" if "fraction" in keys else listed if len(keys) == 1 else ""
     if meant and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        hints = (f"write `{{{meant}: {found(node.value)}}}`",)
-    return Problem(node.mark, key, f"expected a mapping, found {found(node.plain())}", hints)
+        hints = (f"write `{{{meant}: {describe_value(node.value)}}}`",)
+    return SpecProblem(node.mark, key, f"expected a mapping, found {describe_value(node.to_plain())}", hints)
 
 
-def not_a_component(kind: str, node: Node, key: str) -> Problem:
+def not_a_component(kind: str, node: Node, key: str) -> SpecProblem:
     """Return the problem of a value that names no component, or several."""
     article = "an" if kind[0] in "aeiou" else "a"
-    message = f"expected {article} {kind}, `name` or `{{name: {{...}}}}`, found {found(node.plain())}"
+    message = f"expected {article} {kind}, `name` or `{{name: {{...}}}}`, found {describe_value(node.to_plain())}"
     several = isinstance(node.value, dict) and len(node.value) > 1
     hint = "one component is one key; its parameters stand below it"
-    return Problem(node.mark, key, message, (hint,) if several else ())
+    return SpecProblem(node.mark, key, message, (hint,) if several else ())
 
 
-def unknown_component(registry: Registry, kind: str, name: str, mark: Mark, key: str) -> Problem:
+def unknown_component(registry: Registry, kind: str, name: str, mark: Mark, key: str) -> SpecProblem:
     """Return the problem of a component that is not registered."""
-    return Problem(mark, key, f"unknown {kind} '{name}'", unknown_component_hints(registry, kind, name))
+    return SpecProblem(mark, key, f"unknown {kind} '{name}'", unknown_component_hints(registry, kind, name))
 
 
-def mismatch(message: str, annotation: object, node: Node, key: str) -> Problem:
+def mismatch(message: str, annotation: object, node: Node, key: str) -> SpecProblem:
     """Return the problem of a value of the wrong type or out of range."""
-    hint = did_you_mean(node.value, literals(annotation)) if isinstance(node.value, str) else ""
-    if isinstance(node.value, int | float) and expected(annotation).startswith("text"):
-        hint = f"put it in quotes: '{found(node.value)}'"
+    hint = did_you_mean(node.value, literal_values(annotation)) if isinstance(node.value, str) else ""
+    if isinstance(node.value, int | float) and describe_type(annotation).startswith("text"):
+        hint = f"put it in quotes: '{describe_value(node.value)}'"
     elif isinstance(node.value, float) and node.value.is_integer() and "a whole number" in message:
         hint = f"write {int(node.value)}"
     elif isinstance(node.value, str | int | float) and message.startswith("expected a list"):
-        hint = f"write `[{node.value if isinstance(node.value, str) else found(node.value)}]`"
-    return Problem(node.mark, key, message, (hint,) if hint else ())
+        hint = f"write `[{node.value if isinstance(node.value, str) else describe_value(node.value)}]`"
+    return SpecProblem(node.mark, key, message, (hint,) if hint else ())
 
 
 def _example_component(registry: Registry, kind: str) -> str:
     for cls in registry.components(kind):
-        params = ", ".join(f"{f.name}: {example(f.annotation)}" for f in fields_of(cls).values() if f.required)
+        params = ", ".join(f"{f.name}: {example_value(f.annotation)}" for f in fields_of(cls).values() if f.required)
         return f"{{{cls.name}: {{{params}}}}}" if params else cls.name
     return "name"

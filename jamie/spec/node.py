@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jamie.spec.problem import Mark, Problem, Source, spec_error
+from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Node:
     mark: Mark = field(default_factory=Mark)
     keys: Mapping[str, Mark] = field(default_factory=dict)
 
-    def plain(self) -> Any:
+    def to_plain(self) -> Any:
         """Return the value as plain Python."""
         if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
+            return {key: node.to_plain() for key, node in self.value.items()}
+        return [node.to_plain() for node in self.value] if isinstance(self.value, list) else self.value
 
     def key_mark(self, key: str) -> Mark:
         """Where a key stands, or the value where it has no keys."""
@@ -74,7 +74,7 @@ def node_of(value: Any, source: Source, key: str = "") -> Node:
     if value is None or isinstance(value, str | bool | int | float):
         return Node(value, mark)
     raise spec_error(
-        [Problem(mark, key, f"expected text, a number, a list or a mapping, found {type(value).__name__}")]
+        [SpecProblem(mark, key, f"expected text, a number, a list or a mapping, found {type(value).__name__}")]
     )
 
 

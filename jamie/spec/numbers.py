@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 PositiveInt = Annotated[int, Field(ge=1)]
-Several = Annotated[int, Field(ge=2)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]

@@ -24,9 +24,9 @@ from jamie.spec.grammar import (
 )
 from jamie.spec.merge import merge
 from jamie.spec.node import Node, at, node_of
-from jamie.spec.problem import Mark, Problem, Source, spec_error
-from jamie.spec.ref import Written
-from jamie.spec.sections import EVERY, LossTerm, Modality, Spec
+from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
+from jamie.spec.ref import SpecDefault
+from jamie.spec.sections import ALL_MODALITIES, LossTerm, Modality, Spec
 from jamie.spec.suggest import choices
 from jamie.spec.yaml_tree import parse_yaml
 
@@ -64,11 +64,11 @@ def _parse(text: str, source: Source) -> Override:
     key, equals, value = text.partition("=")
     mark = Mark(source)
     if not equals or not all(key.strip().split(".")):
-        raise spec_error([Problem(mark, "", "expected key=value", ("for example training.batch_size=256",))])
+        raise spec_error([SpecProblem(mark, "", "expected key=value", ("for example training.batch_size=256",))])
     try:
         node = parse_yaml(value, source) if value.strip() else Node(None)
     except SpecError as error:
-        raise spec_error([Problem(mark, key, problem.message) for problem in error.problems]) from error
+        raise spec_error([SpecProblem(mark, key, problem.message) for problem in error.problems]) from error
     return Override(path_of(key.strip()), at(node, mark))
 
 
@@ -78,12 +78,12 @@ def path_of(key: str) -> tuple[str, ...]:
     return (section, swept) if section == "sweep" and dot else tuple(key.split("."))
 
 
-def apply_overrides(tree: Node, overrides: Iterable[Override], registry: Registry, problems: list[Problem]) -> Node:
+def apply_overrides(tree: Node, overrides: Iterable[Override], registry: Registry, problems: list[SpecProblem]) -> Node:
     """Return the tree with settings replaced; a path that leads nowhere is added to the problems.
 
     Settings of every modality come first, as one of a single modality takes those over that there are by then.
     """
-    for one in sorted(overrides, key=lambda override: override.path[:2] != ("modalities", EVERY)):
+    for one in sorted(overrides, key=lambda override: override.path[:2] != ("modalities", ALL_MODALITIES)):
         try:
             tree = _Setter(registry, one).put(tree, Spec, one.path)
         except SpecError as error:
@@ -122,7 +122,7 @@ class _Setter:
             raise self._refusal(path, f"unknown key '{name}'", choices(name, fields, "allowed"))
         node = node if node is not None and isinstance(node.value, dict) else Node({}, self.mark)
         default = fields[name].default
-        old = node.value.get(name) or (node_of(default.value, Source()) if isinstance(default, Written) else None)
+        old = node.value.get(name) or (node_of(default.value, Source()) if isinstance(default, SpecDefault) else None)
         return node.with_items({name: (self.put(old, fields[name].annotation, tuple(rest)), self.mark)})
 
     def _in_component(self, node: Node | None, kind: str, path: tuple[str, ...]) -> Node:
@@ -152,8 +152,8 @@ class _Setter:
             return node.with_items(
                 {name: (self._in_fields(entry, term_fields(self.registry, name), tuple(rest)), self.mark)}
             )
-        if item is Modality and EVERY in node.value and name != EVERY:
-            old = merge(node.value[EVERY], old or Node({}, self.mark), Modality, self.registry)
+        if item is Modality and ALL_MODALITIES in node.value and name != ALL_MODALITIES:
+            old = merge(node.value[ALL_MODALITIES], old or Node({}, self.mark), Modality, self.registry)
         return node.with_items({name: (self.put(old, item, tuple(rest)), self.mark)})
 
     def _in_list(self, node: Node, item: Any, path: tuple[str, ...]) -> Node:
@@ -170,4 +170,4 @@ class _Setter:
     def _refusal(self, path: tuple[str, ...], message: str, hint: str = "") -> SpecError:
         whole = self.override.path
         key = ".".join(whole[: len(whole) - len(path) + 1])
-        return spec_error([Problem(self.mark, key, message, (hint,) if hint else ())])
+        return spec_error([SpecProblem(self.mark, key, message, (hint,) if hint else ())])

@@ -70,7 +70,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Problem:
+class SpecProblem:
     """One thing that is wrong with a spec.
 
     Parameters
@@ -108,9 +108,9 @@ class Problem:
         return "\n".join([head, *([snippet] if snippet else []), *(f"  {hint}" for hint in self.hints if hint)])
 
 
-def spec_error(problems: Iterable[Problem]) -> SpecError:
+def spec_error(problems: Iterable[SpecProblem]) -> SpecError:
     """Return all problems as one error, in line order; what `"*"` has wrong is not repeated for each modality."""
-    once: dict[object, Problem] = {}
+    once: dict[object, SpecProblem] = {}
     for problem in problems:
         once.setdefault((problem.mark, problem.message) if problem.mark.line else problem, problem)
     ordered = sorted(once.values(), key=lambda p: (p.mark.source.name, p.mark.line, p.mark.column))

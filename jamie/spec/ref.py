@@ -52,9 +52,9 @@ class Ref(Generic[K]):
         """Every file that its parameters name."""
         return _files(self.params)
 
-    def plain(self) -> Any:
+    def to_plain(self) -> Any:
         """Return it as a spec would write it: ``name`` or ``{name: {parameters}}``."""
-        return {self.name: plain(self.params)} if self.params else self.name
+        return {self.name: to_plain(self.params)} if self.params else self.name
 
 
 def _built(value: Any) -> Any:
@@ -76,19 +76,19 @@ def _files(value: Any) -> Iterator[Path]:
         yield from (file for one in value for file in _files(one))
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return a resolved value as text, numbers, lists and mappings."""
     if isinstance(value, Ref):
-        return value.plain()
+        return value.to_plain()
     if isinstance(value, Mapping):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: to_plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
+        return [to_plain(one) for one in value]
     return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 @dataclass(frozen=True)
-class Written:
+class SpecDefault:
     """A default in the grammar of the spec, resolved like any other value.
 
     Parameters
@@ -100,6 +100,6 @@ class Written:
     value: Any
 
 
-def written(value: Any) -> Any:
+def spec_default(value: Any) -> Any:
     """Return a default in the grammar of the spec; typed as whatever it resolves to."""
-    return Written(value)
+    return SpecDefault(value)

@@ -12,7 +12,7 @@ from jamie.core.component import Component
 from jamie.core.errors import JamieError
 from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of
-from jamie.core.suggest import nearest
+from jamie.core.suggest import closest_names
 from jamie.spec import messages
 from jamie.spec.files import find_file, places_tried
 from jamie.spec.grammar import (
@@ -30,10 +30,10 @@ from jamie.spec.grammar import (
     term_fields,
 )
 from jamie.spec.node import Node, at, node_of
-from jamie.spec.problem import Mark, Problem, Source
-from jamie.spec.ref import Ref, Written
+from jamie.spec.problem import Mark, Source, SpecProblem
+from jamie.spec.ref import Ref, SpecDefault
 from jamie.spec.sections import Header, LossTerm
-from jamie.spec.values import ValueMismatchError, expected, validated
+from jamie.spec.values import ValueMismatchError, describe_type, validate_value
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Resolver:
 
     registry: Registry
     need_files: bool = True
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[SpecProblem] = field(default_factory=list)
     marks: dict[str, Mark] = field(default_factory=dict)
 
     def fields(self, fields: Mapping[str, Field], node: Node, key: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Resolver:
             return None
         if node.value is None:
             fix = f"write `{name}: {{}}` to have it with its defaults"
-            self.problems.append(Problem(mark, key, "null removes a loss, and there is none to remove", (fix,)))
+            self.problems.append(SpecProblem(mark, key, "null removes a loss, and there is none to remove", (fix,)))
             return None
         before = len(self.problems)
         values = self.fields(term_fields(self.registry, name), as_term(node), key)
@@ -131,7 +131,7 @@ class Resolver:
         left = list(missing)
         for name in [name for name in node.value if name not in fields]:
             mark, below = node.key_mark(name), f"{key}.{name}" if key else name
-            meant = nearest(name, left, n=1)
+            meant = closest_names(name, left, n=1)
             if meant:
                 left.remove(meant[0])
                 self.problems.append(messages.renamed_key(name, meant[0], mark, below))
@@ -150,7 +150,7 @@ class Resolver:
 
     def _default(self, value: Any, annotation: Any, mark: Mark, key: str) -> Any:
         """Resolve a default: what is written in the grammar of a spec, or a component built without arguments."""
-        if isinstance(value, Written):
+        if isinstance(value, SpecDefault):
             return self.value(annotation, at(node_of(value.value, Source()), mark), key)
         if isinstance(value, Component):
             return self._ref(type(value), Node({}, mark), key, alias=key)
@@ -177,7 +177,7 @@ class Resolver:
             ref.build()
         except (ValueError, JamieError) as error:
             message, *hints = str(error).splitlines() or [type(error).__name__]
-            self.problems.append(Problem(mark, key, message, tuple(hint.strip() for hint in hints)))
+            self.problems.append(SpecProblem(mark, key, message, tuple(hint.strip() for hint in hints)))
 
     def _entries(self, item: Any, node: Node, key: str) -> dict[str, Any]:
         entries = {}
@@ -203,21 +203,21 @@ class Resolver:
     def _check_length(self, annotation: Any, node: Node, key: str) -> None:
         limits = Annotated[(list[Any], *get_args(annotation)[1:])]  # the items themselves are checked already
         try:
-            validated(limits, node.plain())
+            validate_value(limits, node.to_plain())
         except ValueMismatchError:
-            message = f"expected {expected(annotation)}, found {len(node.value)}"
+            message = f"expected {describe_type(annotation)}, found {len(node.value)}"
             self.problems.append(messages.mismatch(message, annotation, node, key))
 
     def _path(self, node: Node, key: str) -> Path:
         path = find_file(node.value, node.mark.source)
         if path is None and self.need_files:
             hint = places_tried(node.value, node.mark.source)
-            self.problems.append(Problem(node.mark, key, f"no such file '{node.value}'", (hint,)))
+            self.problems.append(SpecProblem(node.mark, key, f"no such file '{node.value}'", (hint,)))
         return path or Path(node.value)
 
     def _scalar(self, annotation: Any, node: Node, key: str) -> Any:
         try:
-            return validated(annotation, node.plain())
+            return validate_value(annotation, node.to_plain())
         except ValueMismatchError as problem:
             self.problems.append(messages.mismatch(str(problem), annotation, node, key))
             return None

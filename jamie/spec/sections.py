@@ -24,14 +24,14 @@ from jamie.core.interfaces import (
     Schedule,
 )
 from jamie.spec.evaluate_section import EvaluateSection
-from jamie.spec.numbers import Fraction, NonNegative, Positive, PositiveInt, Seed, Several
+from jamie.spec.numbers import AtLeastTwo, Fraction, NonNegative, Positive, PositiveInt, Seed
 from jamie.spec.problem import Mark
-from jamie.spec.ref import Ref, plain, written
+from jamie.spec.ref import Ref, spec_default, to_plain
 from jamie.spec.yaml_tree import SpecDumper
 
 FORMAT = 1
-EVERY = "*"
-MOST_LATENTS = 10_000  # far beyond use, and still within the memory of a large machine
+ALL_MODALITIES = "*"
+MAX_LATENT_DIM = 10_000  # far beyond use, and still within the memory of a large machine
 
 SweptValues = Annotated[list[Any], Field(min_length=1)]
 
@@ -107,8 +107,8 @@ class Modality:
     target: Target | None = None
     preprocess: list[Ref[Preprocessor]] = field(default_factory=list)
     absent: Literal["auto", "keep", "mask"] = "auto"
-    encoder: Ref[Encoder] = written("mlp")
-    decoder: Ref[Decoder] = written("mlp")
+    encoder: Ref[Encoder] = spec_default("mlp")
+    decoder: Ref[Decoder] = spec_default("mlp")
     empty_droplets: Literal["auto", "keep", "drop"] = "auto"
 
 
@@ -138,7 +138,7 @@ class CorrespondenceSection:
         training, `keep` uses it all the same.
     """
 
-    known: Ref[Pairing] = written("by_name")
+    known: Ref[Pairing] = spec_default("by_name")
     verify: Literal["refuse", "warn", "none"] = "refuse"
     infer: Ref[CorrespondenceInferer] | None = None
     links: Path | None = None
@@ -159,8 +159,8 @@ class ModelSection:
         Combines the latents of corresponding cells.
     """
 
-    latent_dim: Annotated[int, Field(ge=1, le=MOST_LATENTS)] = 32
-    aggregator: Ref[Aggregator] = written("correlation")
+    latent_dim: Annotated[int, Field(ge=1, le=MAX_LATENT_DIM)] = 32
+    aggregator: Ref[Aggregator] = spec_default("correlation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,7 @@ class LossTerm:
     """
 
     weight: NonNegative = 1.0
-    schedule: Ref[Schedule] = written("constant")
+    schedule: Ref[Schedule] = spec_default("constant")
     component: Ref[Loss]
 
 
@@ -232,7 +232,7 @@ class TrainingSection:
         Seconds between checkpoints.
     """
 
-    batch_size: Several = 512  # networks with batch normalisation cannot be trained on one cell
+    batch_size: AtLeastTwo = 512  # networks with batch normalisation cannot be trained on one cell
     min_epochs: Annotated[int, Field(ge=0)] | None = 2500
     max_epochs: PositiveInt = 10_000
     patience: PositiveInt = 500
@@ -254,7 +254,7 @@ class TrainingSection:
     checkpoint_seconds: NonNegative = 30.0
 
     @property
-    def least_epochs(self) -> int:
+    def resolved_min_epochs(self) -> int:
         """Return `min_epochs`, or what it comes to where it is null."""
         return self.max_epochs * 4 // 5 if self.min_epochs is None else self.min_epochs
 
@@ -315,14 +315,14 @@ class Spec:
     training: TrainingSection = field(default_factory=TrainingSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
     explain: list[Ref[Explainer]] = field(default_factory=list)
-    report: list[Ref[Report]] = written(["html"])
+    report: list[Ref[Report]] = spec_default(["html"])
     until: Literal["correspondence"] | None = None
     sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
 
     def modality(self, name: str) -> Modality:
         """Return the settings of a modality: its own, or those of ``"*"`` where it has none."""
-        return self.modalities.get(name, self.modalities[EVERY])
+        return self.modalities.get(name, self.modalities[ALL_MODALITIES])
 
     @property
     def is_sweep(self) -> bool:
@@ -337,9 +337,9 @@ class Spec:
 
     def to_yaml(self) -> str:
         """Write every setting, defaults filled in; reads again as the same spec."""
-        return yaml.dump(self.plain(), Dumper=SpecDumper, sort_keys=False, default_flow_style=None, width=120)
+        return yaml.dump(self.to_plain(), Dumper=SpecDumper, sort_keys=False, default_flow_style=None, width=120)
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return the spec as a mapping that `load_spec` reads again."""
         settings = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if not f.name.startswith("_")}
         if not self.data.name:
@@ -350,7 +350,7 @@ class Spec:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, LossTerm):
-        return {"weight": value.weight, "schedule": plain(value.schedule), **plain(value.component.params)}
+        return {"weight": value.weight, "schedule": to_plain(value.schedule), **to_plain(value.component.params)}
     if hasattr(value, "__dataclass_fields__") and not isinstance(value, Ref):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else plain(value)
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else to_plain(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SHORT = {
+SHORT_KEYS = {
     "seed": "seed",
     "labels": "labels",
     "batch_key": "batch_key",
@@ -23,7 +23,7 @@ SHORT = {
 }
 
 
-def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+def to_dotted_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings by their dotted keys.
 
     Raises
@@ -31,10 +31,10 @@ def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
     TypeError
         Where there is no such name, as of an unexpected keyword.
     """
-    unknown = sorted(set(settings) - set(SHORT))
+    unknown = sorted(set(settings) - set(SHORT_KEYS))
     if unknown:
         raise TypeError(
-            f"JAMIE has no setting '{unknown[0]}'; expected one of {', '.join(SHORT)}, "
+            f"JAMIE has no setting '{unknown[0]}'; expected one of {', '.join(SHORT_KEYS)}, "
             "or a dotted key in overrides={...}"
         )
-    return {SHORT[name]: value for name, value in settings.items()}
+    return {SHORT_KEYS[name]: value for name, value in settings.items()}

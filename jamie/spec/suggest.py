@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import Registry
-from jamie.core.suggest import nearest
+from jamie.core.suggest import closest_names
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean 'a' or 'b'?``; empty where nothing resembles the word."""
-    found = [f"'{one}'" for one in nearest(word, known)]
+    found = [f"'{one}'" for one in closest_names(word, known)]
     return f"did you mean {' or '.join(filter(None, [', '.join(found[:-1]), found[-1]]))}?" if found else ""
 
 

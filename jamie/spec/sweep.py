@@ -15,10 +15,10 @@ from jamie.spec.evaluate_section import EvaluateSection
 from jamie.spec.load import Draft, check, draft_spec
 from jamie.spec.node import Node, at
 from jamie.spec.overrides import Override, path_of
-from jamie.spec.problem import Mark, Problem, spec_error
+from jamie.spec.problem import Mark, SpecProblem, spec_error
 from jamie.spec.resolve import Resolver
 from jamie.spec.sections import Header, Spec
-from jamie.spec.values import found
+from jamie.spec.values import describe_value
 
 SEED, SEEDS = "seed", "evaluate.seeds"
 FOLD = "evaluate.holdout.fold"
@@ -36,7 +36,7 @@ UNSWEPT = {
 
 
 @dataclass(frozen=True)
-class SweepCell:
+class SweepRun:
     """One run.
 
     Parameters
@@ -59,17 +59,17 @@ class Sweep:
     ----------
     spec
         Of all of them, defaults filled in; it gives the same runs again.
-    cells
-        The runs, repetitions next to each other; one without values where the spec is of a single run.
+    runs
+        Repetitions next to each other; a single run without values where the spec is of a single run.
     """
 
     spec: Spec
-    cells: tuple[SweepCell, ...]
+    runs: tuple[SweepRun, ...]
 
     @property
     def keys(self) -> tuple[str, ...]:
         """What differs between runs, in the order of the spec."""
-        return tuple(dict.fromkeys(key for cell in self.cells for key in cell.values))
+        return tuple(dict.fromkeys(key for run in self.runs for key in run.values))
 
     @property
     def grid_keys(self) -> tuple[str, ...]:
@@ -104,13 +104,13 @@ class _Axis:
 class _Problems:
     """What is wrong with which runs."""
 
-    found: dict[Problem, list[tuple[Override, ...]]] = field(default_factory=dict)
+    found: dict[SpecProblem, list[tuple[Override, ...]]] = field(default_factory=dict)
 
-    def add(self, problems: Iterable[Problem], sets: tuple[Override, ...] = ()) -> None:
+    def add(self, problems: Iterable[SpecProblem], sets: tuple[Override, ...] = ()) -> None:
         for problem in problems:
             self.found.setdefault(problem, []).append(sets)
 
-    def located(self, axes: Sequence[_Axis]) -> Iterator[Problem]:
+    def located(self, axes: Sequence[_Axis]) -> Iterator[SpecProblem]:
         """Yield each problem once, with the values that it takes where it is not that of a single value."""
         for problem, runs in self.found.items():
             taking = []
@@ -118,7 +118,7 @@ class _Problems:
                 values = {id(run[position]): run[position] for run in runs if run}
                 one = next(iter(values.values()), None)
                 if len(axis.values) > 1 and len(values) == 1 and one is not None and one.value.mark != problem.mark:
-                    taking.append(f"{axis.key} is {found(one.value.plain())}")
+                    taking.append(f"{axis.key} is {describe_value(one.value.to_plain())}")
             hint = f"where {' and '.join(taking)}" if taking else ""
             yield replace(problem, hints=(*problem.hints, hint)) if hint else problem
 
@@ -145,7 +145,7 @@ def expand(
     """
     draft = draft_spec(source, overrides, base, registry=registry, reads_data=reads_data)
     grids, seeds, single = _grids(draft)
-    problems: list[Problem] = []
+    problems: list[SpecProblem] = []
     checked = []
     for axes in grids:
         found, wrong = _checked(single, axes)
@@ -153,15 +153,15 @@ def expand(
         checked.append(found)
     if problems:
         raise spec_error(problems)
-    cells = []
+    runs = []
     for axes, found in zip(grids, checked, strict=True):
         for sets, spec in found:
-            values = {axis.key: one.value.plain() for axis, one in zip(axes, sets, strict=True)}
-            cells += [SweepCell({**values, **repeated}, one) for repeated, one in _repetitions(spec, seeds)]
-    swept = [_resolved_axes(axes, cells) for axes in grids]
+            values = {axis.key: one.value.to_plain() for axis, one in zip(axes, sets, strict=True)}
+            runs += [SweepRun({**values, **repeated}, one) for repeated, one in _repetitions(spec, seeds)]
+    swept = [_resolved_axes(axes, runs) for axes in grids]
     common = _common(single, checked[0][0][1])
     whole = swept if len(swept) > 1 else swept[0]
-    return Sweep(replace(common, sweep=whole, evaluate=replace(common.evaluate, seeds=seeds)), tuple(cells))
+    return Sweep(replace(common, sweep=whole, evaluate=replace(common.evaluate, seeds=seeds)), tuple(runs))
 
 
 def _common(single: Draft, first: Spec) -> Spec:
@@ -172,7 +172,7 @@ def _common(single: Draft, first: Spec) -> Spec:
         return first
 
 
-def _checked(single: Draft, axes: Sequence[_Axis]) -> tuple[list[tuple[tuple[Override, ...], Spec]], list[Problem]]:
+def _checked(single: Draft, axes: Sequence[_Axis]) -> tuple[list[tuple[tuple[Override, ...], Spec]], list[SpecProblem]]:
     """Check every combination of the values of a grid; return their specs, and what is wrong."""
     problems, found = _Problems(), []
     for sets in itertools.product(*(axis.sets() for axis in axes)):
@@ -204,7 +204,7 @@ def load_single(
     """
     draft = draft_spec(source, overrides, reads_data=reads_data)
     several = [
-        Problem(node.mark, key, "expected one run, found a sweep", ("run it with jamie.sweep, or leave this out",))
+        SpecProblem(node.mark, key, "expected one run, found a sweep", ("run it with jamie.sweep, or leave this out",))
         for key, node in _sweeping(draft.tree).items()
     ]
     if several:
@@ -271,28 +271,28 @@ def _axes(grid: Node | None) -> list[_Axis]:
 
 
 def _plain_seeds(seeds: Node | None) -> list[int] | None:
-    return seeds.plain() if seeds is not None and isinstance(seeds.value, list) else None
+    return seeds.to_plain() if seeds is not None and isinstance(seeds.value, list) else None
 
 
-def _refused(axis: _Axis, has_seeds: bool) -> Iterator[Problem]:
+def _refused(axis: _Axis, has_seeds: bool) -> Iterator[SpecProblem]:
     """Yield what is wrong with a key, or with its values among each other."""
     key = f"{SWEEP}.{axis.key}"
     if axis.key in UNSWEPT:
-        yield Problem(axis.mark, key, f"{axis.key} cannot be swept", (UNSWEPT[axis.key],))
+        yield SpecProblem(axis.mark, key, f"{axis.key} cannot be swept", (UNSWEPT[axis.key],))
     if axis.key == SEED and has_seeds:
         message = f"expected the seeds once, found {key} and {SEEDS}"
-        yield Problem(axis.mark, key, message, ("keep one of them; both are averaged over",))
+        yield SpecProblem(axis.mark, key, message, ("keep one of them; both are averaged over",))
     yield from _twice(key, axis.values)
 
 
-def _twice(key: str, values: Iterable[Node]) -> Iterator[Problem]:
+def _twice(key: str, values: Iterable[Node]) -> Iterator[SpecProblem]:
     """Yield values that occur again: their runs would be the same, and pass for repetitions."""
     seen: list[Any] = []
     for node in values:
-        value = node.plain()
+        value = node.to_plain()
         if any(type(value) is type(other) and value == other for other in seen):
-            shown = found(value) if not isinstance(value, dict | list) else "a value"
-            yield Problem(node.mark, key, f"expected each value once, found {shown} again", ("leave it out",))
+            shown = describe_value(value) if not isinstance(value, dict | list) else "a value"
+            yield SpecProblem(node.mark, key, f"expected each value once, found {shown} again", ("leave it out",))
         seen.append(value)
 
 
@@ -316,14 +316,14 @@ def _repetitions(spec: Spec, seeds: list[int] | None) -> Iterator[tuple[dict[str
         yield values, one
 
 
-def _resolved_axes(axes: Sequence[_Axis], cells: Sequence[SweepCell]) -> dict[str, list[Any]]:
+def _resolved_axes(axes: Sequence[_Axis], runs: Sequence[SweepRun]) -> dict[str, list[Any]]:
     """Return a grid whose files have their absolute place."""
     swept = {}
     for axis in axes:
-        written = [node.plain() for node in axis.values]
-        specs = [next(c.spec for c in cells if axis.key in c.values and c.values[axis.key] == v) for v in written]
+        written = [node.to_plain() for node in axis.values]
+        specs = [next(c.spec for c in runs if axis.key in c.values and c.values[axis.key] == v) for v in written]
         swept[axis.key] = [
-            _resolved(spec.plain(), path_of(axis.key), value) for spec, value in zip(specs, written, strict=True)
+            _resolved(spec.to_plain(), path_of(axis.key), value) for spec, value in zip(specs, written, strict=True)
         ]
     return swept
 

@@ -38,7 +38,7 @@ class ValueMismatchError(Exception):
     """A value that does not fit, with what was expected; caught where its place is known."""
 
 
-def validated(annotation: Any, value: Any) -> Any:
+def validate_value(annotation: Any, value: Any) -> Any:
     """Return a plain value as the type that is asked for.
 
     Raises
@@ -56,8 +56,8 @@ def validated(annotation: Any, value: Any) -> Any:
         if first["type"] in ("value_error", "assertion_error"):
             raise ValueMismatchError(first["msg"].split(", ", 1)[-1]) from error
         if first["type"] == "finite_number":
-            raise ValueMismatchError(f"expected a finite number, found {found(value)}") from error
-        raise ValueMismatchError(f"expected {expected(annotation)}, found {found(value)}") from error
+            raise ValueMismatchError(f"expected a finite number, found {describe_value(value)}") from error
+        raise ValueMismatchError(f"expected {describe_type(annotation)}, found {describe_value(value)}") from error
 
 
 @functools.lru_cache(maxsize=512)
@@ -65,19 +65,19 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
 
-def expected(annotation: Any) -> str:
+def describe_type(annotation: Any) -> str:
     """Describe a type: ``a whole number >= 1``, ``one of 'rows', 'paper'``."""
     inner = bare(annotation)
     if inner is not annotation:
-        return f"{expected(inner)}{_range(annotation)}"
+        return f"{describe_type(inner)}{_range(annotation)}"
     options = members(annotation)
     if len(options) > 1:
-        return " or ".join(expected(one) for one in options)
+        return " or ".join(describe_type(one) for one in options)
     if typing.get_origin(annotation) is Literal:
         listed = ", ".join(repr(one) for one in typing.get_args(annotation))
         return f"one of {listed}" if "," in listed else listed
     if typing.get_origin(annotation) is tuple and ... not in typing.get_args(annotation):
-        return f"a list of {', '.join(expected(one) for one in typing.get_args(annotation))}"
+        return f"a list of {', '.join(describe_type(one) for one in typing.get_args(annotation))}"
     if list_item(annotation) is not None:
         return f"a list of {_plural(list_item(annotation))}"
     if dict_item(annotation) is not None:
@@ -104,7 +104,7 @@ def _range(annotation: Any) -> str:
     return f" {said}" if said else ""
 
 
-def found(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """Describe a value as one would write it."""
     if isinstance(value, dict):
         return "a mapping"
@@ -115,7 +115,7 @@ def found(value: Any) -> str:
     return repr(value) if isinstance(value, str) else json.dumps(value)
 
 
-def literals(annotation: Any) -> list[str]:
+def literal_values(annotation: Any) -> list[str]:
     """Return the words that a value may be, of an annotation with literals."""
     options = [one for member in members(bare(annotation)) for one in _literal_args(bare(member))]
     return [one for one in options if isinstance(one, str)]
@@ -125,13 +125,13 @@ def _literal_args(annotation: Any) -> tuple[Any, ...]:
     return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
 
 
-def example(annotation: Any) -> str:
+def example_value(annotation: Any) -> str:
     """Return a value that one might write."""
     inner = bare(members(bare(annotation))[0])
     if _literal_args(inner):
         return str(_literal_args(inner)[0])
     if dict_item(inner) is not None:
-        return f"{{rna: {example(dict_item(inner))}}}"
+        return f"{{rna: {example_value(dict_item(inner))}}}"
     if list_item(inner) is not None:
-        return f"[{example(list_item(inner))}]"
+        return f"[{example_value(list_item(inner))}]"
     return _EXAMPLES.get(type_name(inner), "...")

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from jamie.spec.node import Node
-from jamie.spec.problem import Mark, Problem, Source, spec_error
+from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 
 _TAG = "tag:yaml.org,2002:"
 # the core schema of YAML 1.2.2, section 10.3.2; the int comes first because every int is also a float
@@ -48,7 +48,7 @@ def parse_yaml(text: str, source: Source) -> Node:
     except yaml.MarkedYAMLError as error:
         raise spec_error([_syntax_problem(error, source)]) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise spec_error([Problem(Mark(source), "", f"not YAML: {str(error).splitlines()[0]}")]) from error
+        raise spec_error([SpecProblem(Mark(source), "", f"not YAML: {str(error).splitlines()[0]}")]) from error
     converter = _Converter(source)
     node = converter.convert(tree, ()) if tree is not None else Node({}, Mark(source, 1, 1))
     if converter.problems:
@@ -56,14 +56,14 @@ def parse_yaml(text: str, source: Source) -> Node:
     return node
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, source: Source) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, source: Source) -> SpecProblem:
     mark = error.problem_mark or error.context_mark
     place = Mark(source, mark.line + 1, mark.column + 1) if mark else Mark(source)
     said = " ".join(filter(None, [error.context, error.problem]))
     hint = 'write "*" in quotes' if error.context == "while scanning an alias" else ""
     if "'\\t'" in said:
         hint = "indent with spaces, not with a tab"
-    return Problem(place, "", f"not YAML: {said}", (hint,) if hint else ())
+    return SpecProblem(place, "", f"not YAML: {said}", (hint,) if hint else ())
 
 
 class _Converter:
@@ -71,7 +71,7 @@ class _Converter:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.problems: list[Problem] = []
+        self.problems: list[SpecProblem] = []
 
     def convert(self, node: yaml.Node, parents: tuple[yaml.Node, ...]) -> Node:
         if node in parents:
@@ -104,7 +104,7 @@ class _Converter:
             if isinstance(other.value, dict):
                 values, keys = {**other.value, **values}, {**other.keys, **keys}
             else:
-                self.problems.append(Problem(other.mark, "", "expected a mapping after '<<'"))
+                self.problems.append(SpecProblem(other.mark, "", "expected a mapping after '<<'"))
         return Node(values, self._mark(node), keys)
 
     def _scalar(self, node: yaml.Node) -> Any:
@@ -133,7 +133,7 @@ class _Converter:
             self._note(node, f"expected no tag, found '{node.tag.replace(_TAG, '!!')}'")
 
     def _note(self, node: yaml.Node, message: str) -> None:
-        self.problems.append(Problem(self._mark(node), "", message))
+        self.problems.append(SpecProblem(self._mark(node), "", message))
 
     def _mark(self, node: yaml.Node) -> Mark:
         start, end = node.start_mark, node.end_mark

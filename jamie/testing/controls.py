@@ -11,7 +11,7 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Block, View
-from jamie.core.scoring import EmbeddedPair, ImputedPair, MatchedPair
+from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair
 from jamie.testing import toy
 
 

@@ -168,8 +168,8 @@ def twice(given: Batch) -> Batch:
         x=x,
         target={m: x[m] if v is given.x[m] else torch.cat([v, v]) for m, v in given.target.items()},
         size_factor={m: torch.cat([v, v]) for m, v in given.size_factor.items()},
-        blocks=PairBlocks({p: torch.block_diag(f, f) for p, f in given.blocks.given.items()}),
-        inferred=given.inferred and PairBlocks({p: torch.block_diag(f, f) for p, f in given.inferred.given.items()}),
+        blocks=PairBlocks({p: torch.block_diag(f, f) for p, f in given.blocks.by_pair.items()}),
+        inferred=given.inferred and PairBlocks({p: torch.block_diag(f, f) for p, f in given.inferred.by_pair.items()}),
     )
 
 
@@ -186,7 +186,7 @@ def orders(n_modalities: int = 2) -> dict[str, Tensor]:
 
 def reorder_blocks(blocks: PairBlocks, order: Mapping[str, Tensor]) -> PairBlocks:
     """Return a correspondence for cells in another order."""
-    return PairBlocks({(a, b): f[order[a]][:, order[b]] for (a, b), f in blocks.given.items()})
+    return PairBlocks({(a, b): f[order[a]][:, order[b]] for (a, b), f in blocks.by_pair.items()})
 
 
 def reordered(given: Batch, order: Mapping[str, Tensor]) -> Batch:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, Matrix, Split
-from jamie.core.explaining import Explainable
+from jamie.core.explanation import Explainable
 from jamie.testing import toy
 
 

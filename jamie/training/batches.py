@@ -93,7 +93,7 @@ def mix(known: Correspondences, inferred: Correspondences | None, rho: float) ->
     if inferred is None or rho == 1:
         return known
     mixed = {
-        (a, b): Correspondence((1 - rho) * inferred.between(a, b).matrix).overruled_by(f) for (a, b), f in known.items()
+        (a, b): Correspondence((1 - rho) * inferred.between(a, b).matrix).updated_with(f) for (a, b), f in known.items()
     }
     return Correspondences(known.sizes, mixed)
 

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file that appears whole or not at all."""
+"""Checkpoints of training: what one holds, the interface of their store, and a store of safetensors files."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from jamie.core.errors import OutputError
-from jamie.core.files import readable, replaced
+from jamie.core.files import replace_atomically, set_default_permissions
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that training needs to go on as if it had not been interrupted.
+    """Everything that training needs to continue as if it had not been interrupted.
 
     Parameters
     ----------
     tensors
         Weights, best weights, optimizer, generators, sampler, history.
     plain
-        Numbers and words (JSON).
+        Numbers and text (JSON).
     """
 
     tensors: Mapping[str, Tensor]
     plain: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write to `path`; a kill at any moment leaves either the old file or the new one."""
+        """Write a safetensors file; a kill at any moment leaves either the old file or the new one."""
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
-        with replaced(path) as partial:
+        with replace_atomically(path) as partial:
             save_file(tensors, partial, metadata={"plain": json.dumps(self.plain)})
-            readable(partial)
+            set_default_permissions(partial)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -45,7 +45,7 @@ class Checkpoint:
         Raises
         ------
         OutputError
-            Where the file is not a checkpoint.
+            If the file is not a checkpoint.
         """
         try:
             with safe_open(path, framework="pt") as file:
@@ -55,9 +55,44 @@ class Checkpoint:
             raise OutputError(
                 f"expected a checkpoint, found a file that cannot be read ({error})",
                 where=str(path),
-                fix="delete it to start training anew",
+                fix="delete it to train from the start",
             ) from error
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Tensors whose name starts with ``prefix.``, without it."""
         return {k.removeprefix(f"{prefix}."): v for k, v in self.tensors.items() if k.startswith(f"{prefix}.")}
+
+
+class CheckpointStore(Protocol):
+    """Keeps the latest checkpoint of each member of an ensemble; `train` calls it and knows nothing of files."""
+
+    def load(self, member: int) -> Checkpoint | None:
+        """Return the checkpoint of a member; None where there is none yet."""
+
+    def save(self, member: int, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint of a member."""
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """A `CheckpointStore` of one file per member.
+
+    Parameters
+    ----------
+    path
+        File of the first member; the number of a further one is added to the stem: ``training.1.safetensors``.
+    """
+
+    path: Path
+
+    def load(self, member: int) -> Checkpoint | None:
+        """Read the file of a member, if there is one."""
+        path = self._file(member)
+        return Checkpoint.load(path) if path.is_file() else None
+
+    def save(self, member: int, checkpoint: Checkpoint) -> None:
+        """Write the file of a member."""
+        checkpoint.save(self._file(member))
+
+    def _file(self, member: int) -> Path:
+        return self.path.with_stem(f"{self.path.stem}.{member}") if member else self.path

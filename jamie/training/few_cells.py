@@ -1,4 +1,4 @@
-"""What few training cells can give, said before anybody waits for it."""
+"""Warnings about few training cells, given before the training starts."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
-from jamie.training.aside import FEWEST, set_aside
 from jamie.training.sampler import matched_units
+from jamie.training.validation_split import MIN_CELLS, split_training_cells
 
-FEW = 120  # training cells of a modality, below which even the components are as many as they allow
-_MOST_ASIDE = 0.4  # of the training cells: the bound of `training.calibration`
+FEW = 120  # training cells of a modality, below which their number also limits the principal components
+_MAX_CALIBRATION = 0.4  # upper bound of `training.calibration`
 
 log = logging.getLogger(__name__)
 
 
-def say_what_few_cells_give(prepared: Prepared, spec: Spec, context: Context) -> None:
-    """Warn, with numbers, where a modality has few training cells.
+def warn_of_few_cells(prepared: Prepared, spec: Spec, context: Context) -> None:
+    """Warn where a modality has few training cells: how many, the precision of scores, and the cells for intervals.
 
     Parameters
     ----------
     prepared
         All cells, preprocessed.
     spec
-        By which networks will be trained.
+        Of the training that follows.
     context
-        Of the training, which draws the cells that are set aside from it.
+        Seed of that training, which draws the calibration cells.
     """
     train, dataset = prepared.split.train, prepared.dataset
     sizes = {m: int(mask.sum()) for m, mask in train.items()}
@@ -42,7 +42,7 @@ def say_what_few_cells_give(prepared: Prepared, spec: Spec, context: Context) ->
         "few training cells: %s, %d of them in known pairs%s",
         ", ".join(f"{n} of {m}" for m, n in sizes.items()),
         len(_matched(known)),
-        _yardstick(len(_matched(dataset.truth.subset({m: ~mask for m, mask in train.items()})))),
+        _precision(len(_matched(dataset.truth.subset({m: ~mask for m, mask in train.items()})))),
     )
     inputs = ", ".join(f"{scores.shape[1]} of {m}" for m, scores in prepared.scores.items())
     log.warning("few training cells: the networks read these inputs: %s%s", inputs, _intervals(known, spec, context))
@@ -56,30 +56,28 @@ def _matched(pairs: Correspondences) -> NDArray[np.int64]:
     return units[(units >= 0).sum(axis=1) > 1]
 
 
-def _yardstick(n_held_out: int) -> str:
-    """How well a score is known that so many held-out pairs give."""
+def _precision(n_held_out: int) -> str:
+    """Describe the standard error of a correlation over so many held-out pairs."""
     if n_held_out < 3:
-        return f"; {n_held_out} pairs are held out, too few to score by" if n_held_out else ""
+        return f"; {n_held_out} pairs are held out, too few to compute scores" if n_held_out else ""
     error = 1 / math.sqrt(n_held_out - 1)
-    return f"; {n_held_out} pairs are held out, so that a feature's correlation errs by {error:.2f}"
+    return f"; {n_held_out} pairs are held out: the standard error of a feature's correlation is {error:.2f}"
 
 
 def _intervals(known: Correspondences, spec: Spec, context: Context) -> str:
-    """Say how many matched cells calibrate intervals, or which setting gives enough of them."""
+    """Describe how many matched cells calibrate intervals, or which setting gives enough of them."""
     matched, training = _matched(known), spec.training
     if not training.calibration or not len(matched):
         return ""
-    sizes = (training.validation, training.calibration)
-    drawn = [
-        set_aside(known, *sizes, context.at("set aside").generator(), member, training.ensemble).calibration
-        for member in range(training.ensemble)
+    splits = split_training_cells(known, training.validation, training.calibration, context, training.ensemble)
+    calibrating = [
+        np.isin(matched[:, i], np.concatenate([split.calibration[m] for split in splits]))
+        for i, m in enumerate(known.modalities)
     ]
-    left_out = [
-        np.isin(matched[:, i], np.concatenate([one[m] for one in drawn])) for i, m in enumerate(known.modalities)
-    ]
-    found, needed = int(np.any(left_out, axis=0).sum()), math.ceil(1 / (1 - spec.evaluate.intervals.level) - 1e-9) - 1
-    if found >= needed:
-        return f"; intervals rest on {found} pairs"
-    part = math.ceil(100 * max(FEWEST, needed / training.ensemble) / len(matched)) / 100
-    instead = f"{part:g} would do" if part <= _MOST_ASIDE else "no setting would do"
-    return f"; no intervals, since training.calibration: {training.calibration:g} sets too few pairs aside ({instead})"
+    n_pairs = int(np.any(calibrating, axis=0).sum())
+    n_needed = math.ceil(1 / (1 - spec.evaluate.intervals.level) - 1e-9) - 1
+    if n_pairs >= n_needed:
+        return f"; intervals are calibrated on {n_pairs} pairs"
+    enough = math.ceil(100 * max(MIN_CELLS, n_needed / training.ensemble) / len(matched)) / 100
+    remedy = f"{enough:g} is enough" if enough <= _MAX_CALIBRATION else "no setting is enough"
+    return f"; no intervals, since training.calibration: {training.calibration:g} gives too few pairs ({remedy})"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -29,7 +28,7 @@ class History:
     Parameters
     ----------
     names
-        Of the loss terms; `validation` comes last where cells are set aside for it.
+        Of the loss terms; `validation` comes last where there are validation cells.
     epochs
         For each epoch the weighted total, then each term unweighted: means over its minibatches. A term of weight 0
         is not computed and stands as 0.
@@ -52,20 +51,20 @@ class History:
 
 
 class Trainer:
-    """Trains a joint VAE; its whole state goes into a checkpoint and comes back from one.
+    """Trains a joint VAE; its whole state can be saved in a checkpoint and restored from one.
 
     Parameters
     ----------
-    model, objective, sampler, batches
-        The parts.
+    model, objective
+        What is trained, and the loss.
+    sampler, batches
+        Draw the cells of a minibatch, and make its tensors.
     settings
         `training` of the spec.
     context
         Device and progress.
-    checkpoint
-        File to write while training; None for none.
     validation
-        The cells whose loss decides when to stop and which state is kept; where empty, that of the training does.
+        Minibatches whose loss decides when to stop and which state is kept; where empty, the training loss does.
     """
 
     def __init__(
@@ -76,13 +75,11 @@ class Trainer:
         batches: BatchMaker,
         settings: TrainingSection,
         context: Context,
-        checkpoint: Path | None = None,
         validation: Sequence[Batch] = (),
     ) -> None:
         self.trained = nn.ModuleDict({"model": model, "objective": objective}).to(context.device)
         self.model, self.objective, self.sampler, self.batches = model, objective, sampler, batches
-        self.settings, self.context, self.checkpoint = settings, context, checkpoint
-        self.validation = validation
+        self.settings, self.context, self.validation = settings, context, validation
         self.parameters = [p for p in self.trained.parameters() if p.requires_grad]
         self.optimizer = self._optimizer()
         model.precision = _precision(settings.precision, context.device)
@@ -90,10 +87,13 @@ class Trainer:
         self.best_loss, self.lapses = float("inf"), 0
         self.best: dict[str, Tensor] = {}
 
-    def fit(self) -> History:
-        """Train until the loss has not improved for `patience` epochs, then restore the best state."""
+    def fit(self, save: Callable[[Checkpoint], None] | None = None) -> History:
+        """Train until the loss has not improved for `patience` epochs, then restore the best state.
+
+        `save` is called with a checkpoint every `checkpoint_seconds`, and at the end.
+        """
         settings, started = self.settings, time.monotonic()
-        self.saved_at = started
+        saved_at = started
         while len(self.history.epochs) < settings.max_epochs and self.lapses < settings.patience:
             epoch = len(self.history.epochs)
             values = self._epoch(epoch)
@@ -102,11 +102,13 @@ class Trainer:
             self.history.epochs.append(values)
             self._keep_best(epoch, values[-1] if self.validation else values[0])
             self._report(epoch, values)
-            if time.monotonic() - self.saved_at >= settings.checkpoint_seconds:
-                self.save()
+            if save and time.monotonic() - saved_at >= settings.checkpoint_seconds:
+                saved_at = time.monotonic()
+                save(self.state())
         self.history.stopped = "patience" if self.lapses >= settings.patience else "max_epochs"
         self.history.seconds = time.monotonic() - started
-        self.save()
+        if save:
+            save(self.state())
         if self.best:
             self.trained.load_state_dict(self.best)
         self.model.eval()
@@ -171,7 +173,7 @@ class Trainer:
 
     def _keep_best(self, epoch: int, loss: float) -> None:
         """Algorithm 1, lines 23-30; the state kept is the one after the epoch whose loss is best."""
-        if epoch < self.settings.least_epochs:
+        if epoch < self.settings.resolved_min_epochs:
             return
         if loss < self.best_loss - self.settings.min_change:
             self.best_loss, self.lapses, self.history.best_epoch = loss, 0, epoch
@@ -187,14 +189,8 @@ class Trainer:
         named = dict(zip(("loss", *self.history.names), values, strict=True))
         self.context.progress("training", epoch + 1, self.settings.max_epochs, named)
 
-    def save(self) -> None:
-        """Write the checkpoint, if there is to be one."""
-        self.saved_at = time.monotonic()
-        if self.checkpoint is not None:
-            self.state().save(self.checkpoint)
-
     def state(self) -> Checkpoint:
-        """Everything that `set_state` needs to go on in the very same way."""
+        """Everything that `set_state` needs to continue with the same numbers."""
         arrays, sampler = self.sampler.state()
         tensors = {f"trained.{k}": v for k, v in self.trained.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
@@ -213,7 +209,7 @@ class Trainer:
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, plain)
 
     def set_state(self, saved: Checkpoint) -> None:
-        """Go on where a checkpoint was taken."""
+        """Continue where a checkpoint was taken."""
         device = self.context.device
         self.trained.load_state_dict(saved.part("trained"))
         self.best = {k: v.to(device) for k, v in saved.part("best").items()}

@@ -51,7 +51,7 @@ class PairSampler:
         self.generator = generator
         units = matched_units(known)
         self._guests = _guest_tables(known, inferred, units)
-        self._streams = [_Stream(units[rows], generator) for rows in by_pattern(units)]
+        self._streams = [_Stream(units[rows], generator) for rows in rows_by_pattern(units)]
         self._quotas = _quotas(self._streams, self._presence(), batch_size)
 
     @property
@@ -156,7 +156,7 @@ def matched_units(known: Correspondences) -> Indices:
     """
     sizes = list(known.sizes.values())
     offsets = dict(zip(known.modalities, np.concatenate([[0], np.cumsum(sizes)[:-1]]), strict=True))
-    edges = [(offsets[a] + r, offsets[b] + c) for (a, b), k in known.items() for r, c in [k.certain().pairs()]]
+    edges = [(offsets[a] + r, offsets[b] + c) for (a, b), k in known.items() for r, c in [k.one_to_one().pairs()]]
     rows, columns = (np.concatenate([e[side] for e in edges] or [np.empty(0, int)]) for side in (0, 1))
     n = sum(sizes)
     graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
@@ -177,7 +177,7 @@ def _split_conflicts(group: Indices, modality: Indices, n: int) -> Indices:
     return np.unique(group, return_inverse=True)[1]
 
 
-def by_pattern(units: Indices) -> list[Indices]:
+def rows_by_pattern(units: Indices) -> list[Indices]:
     """Rows of the units that hold the same modalities; those that hold the most come first."""
     patterns, which = np.unique(units >= 0, axis=0, return_inverse=True)
     order = np.argsort(-patterns.sum(1), kind="stable")

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.values import column_range, row_blocks, stored_values
+from jamie.core.matrix import column_range, row_chunks, stored_values
 from jamie.trust.calibration import Calibration, expected_residual
 
 SHRINKAGE = 20  # the slope that n residuals suggest counts n / (n + 20) of itself
-GAIN = 0.05  # part of the width that an uneven split must save: the least of many widths is partly chance
+GAIN = 0.05  # part of the width that an uneven split must save: the least of many widths is project_measured chance
 _SPLITS = 10  # ways in which what may lie outside an interval is divided among its two sides
 _ENTRIES = 2**20  # of a block of features; in double precision 8 MiB, some ten of which are held at a time
 
@@ -33,7 +33,7 @@ def support_of(X: Matrix) -> tuple[float, float]:
         return -np.inf, np.inf
     values = stored_values(X)
     whole = high == 1 and all(
-        (np.isin(values[rows], (0, 1)) | np.isnan(values[rows])).all() for rows in row_blocks(len(values), 1)
+        (np.isin(values[rows], (0, 1)) | np.isnan(values[rows])).all() for rows in row_chunks(len(values), 1)
     )
     return 0.0, 1.0 if whole else np.inf
 

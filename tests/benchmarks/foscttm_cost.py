@@ -18,8 +18,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from jamie.core.meter import metered
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
+from jamie.core.resources import measure_resources
 from jamie.metrics import nearer
 from jamie.metrics.foscttm import FOSCTTM
 
@@ -90,7 +90,7 @@ def main() -> None:
     works = {"foscttm": FOSCTTM().score, "distances": distances, "products": products}
     for n in (*(n for n in FEWER if n < n_cells), n_cells):
         pair = cells(n, noise)
-        with metered() as meter:
+        with measure_resources() as meter:
             rounds = [[seconds(work, pair) for work in works.values()] for _ in range(ROUNDS)]
         times = dict(zip(works, np.median(rounds, axis=0), strict=True))
         ratio = {name: statistics.median(r[0] / r[i] for r in rounds) for i, name in enumerate(works)}

@@ -22,7 +22,7 @@ import torch
 
 import jamie
 from jamie.core.context import Context
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.explain.background import background_values
 from jamie.explain.explained_model import Explained
 from jamie.explain.knockout.explainer import Knockout

@@ -15,7 +15,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
-from jamie.correspondence.coupling import inferred_from, project_
+from jamie.correspondence.couplings.coupling import inferred_from, project_
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.unioncom import relative_objective
 

@@ -29,7 +29,7 @@ def correspondences(n: int, rng: np.random.Generator) -> tuple[Correspondences, 
     entries = sparse.coo_array((np.full(len(rows), 1 / PARTNERS, np.float32), (rows, columns)), shape=(n, n))
     sizes = {"a": n, "b": n}
     known = Correspondence.from_pairs(told, told, (n, n))
-    inferred = Correspondence(entries.tocsr().minimum(1)).overruled_by(known)
+    inferred = Correspondence(entries.tocsr().minimum(1)).updated_with(known)
     return Correspondences(sizes, {("a", "b"): known}), Correspondences(sizes, {("a", "b"): inferred})
 
 

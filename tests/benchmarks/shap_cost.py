@@ -53,10 +53,10 @@ def explain(cells: int, targets: int, background: int, folder: Path) -> None:
     import mudata
 
     import jamie
-    from jamie.core.meter import metered
+    from jamie.core.resources import measure_resources
 
     model, mdata = jamie.load(folder / "model"), mudata.read_h5mu(folder / "cells.h5mu")
-    with metered() as meter:
+    with measure_resources() as meter:
         found = model.explain(
             mdata, "shap", source="genes", target="proteins", cells=cells, features=targets, background=background
         )

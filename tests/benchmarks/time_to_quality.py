@@ -28,15 +28,15 @@ import yaml
 
 import jamie.training.fit as fitting
 from jamie.core.context import Context
-from jamie.core.scoring import ImputedPair
+from jamie.core.evaluation import ImputedPair
 from jamie.data.load import load_dataset
 from jamie.data.splits.holdout import split_cells
 from jamie.metrics.pearson import Pearson
-from jamie.model.apply import impute
 from jamie.model.joint_vae import JointVAE
+from jamie.model.prediction import impute
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.spec import Spec, expand, load_spec
-from jamie.spec.sections import EVERY
+from jamie.spec.sections import ALL_MODALITIES
 from jamie.training.loop import History, Trainer
 
 SPEC = Path(__file__).parents[2] / "specs" / "bench" / "imputation.yaml"
@@ -170,7 +170,7 @@ def compared(spec: Spec, paper: Mapping[str, Any]) -> None:
     theirs = next(ref for ref in spec.evaluate.compare if ref.name == "jamie")
     settings = {**(theirs.params["settings"] or {}), **paper}
     of_paper = load_spec(theirs.params["spec"], settings, reads_data=False)
-    steps = of_paper.modalities[EVERY].preprocess
+    steps = of_paper.modalities[ALL_MODALITIES].preprocess
     own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
     as_paper = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
     ours = _trained_warm(prepare(dataset, split, spec, context), spec, context)
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--paper", nargs="*", default=[], metavar="KEY=VALUE")
     given = parser.parse_args()
     paper = {key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in given.paper)}
-    for cell in expand(SPEC, given.default).cells:
+    for cell in expand(SPEC, given.default).runs:
         path = Path(cell.spec.data.params["path"])
         wanted = not given.datasets or any(name in path.name for name in given.datasets)
         if wanted and cell.spec.evaluate.holdout.column == given.order:

@@ -27,7 +27,7 @@ from plain_unioncom import PlainUnionCom
 from jamie.core.context import Context
 from jamie.core.correspondence import Inferred
 from jamie.core.data import Block, View
-from jamie.core.meter import metered
+from jamie.core.resources import measure_resources
 from jamie.correspondence.unioncom import UnionCom
 
 ITERATIONS = 2000
@@ -74,9 +74,9 @@ def read(name: str) -> Pair:
 def cost(infer: Callable[[], Inferred]) -> Cost:
     """Seconds, peak memory and diagnostics."""
     gc.collect()
-    with metered() as before:
+    with measure_resources() as before:
         pass
-    with metered() as during:
+    with measure_resources() as during:
         started = time.process_time()
         found = infer()
         seconds = time.process_time() - started

@@ -46,7 +46,7 @@ def test_size_factors_across_modalities_are_those_of_partners_as_far_as_there_ar
     own = torch.tensor([[2.0], [4.0]])
     given = torch.tensor([[1.0, 0.0], [0.5, 0.0], [0.0, 0.0], [1.0, 1.0]])
     batch = Batch({}, {}, PairBlocks({("a", "b"): given}), size_factor={"b": own})
-    assert batch.size_factor_of("b", "b") is own
-    torch.testing.assert_close(batch.size_factor_of("a", "b"), torch.tensor([[2.0], [1.5], [1.0], [3.0]]))
-    assert batch.size_factor_of("b", "a") is None
-    assert Batch({}, {}, PairBlocks(), size_factor={"b": own}).size_factor_of("a", "b") is None
+    assert batch.size_factor_for("b", "b") is own
+    torch.testing.assert_close(batch.size_factor_for("a", "b"), torch.tensor([[2.0], [1.5], [1.0], [3.0]]))
+    assert batch.size_factor_for("b", "a") is None
+    assert Batch({}, {}, PairBlocks(), size_factor={"b": own}).size_factor_for("a", "b") is None

@@ -16,7 +16,7 @@ def draws(context):
 def test_the_same_seed_and_stage_give_the_same_numbers_each_time():
     context = Context(seed=7, stage="data")
     np.testing.assert_array_equal(draws(context), draws(context))
-    np.testing.assert_array_equal(draws(context), draws(Context(seed=7).at("data")))
+    np.testing.assert_array_equal(draws(context), draws(Context(seed=7).for_stage("data")))
 
 
 def test_another_seed_or_stage_gives_others():
@@ -26,7 +26,7 @@ def test_another_seed_or_stage_gives_others():
 
 
 def test_another_stage_keeps_the_rest():
-    context = Context(seed=7, device="cuda", memory_limit=5).at("training")
+    context = Context(seed=7, device="cuda", memory_limit=5).for_stage("training")
     assert (context.seed, context.stage, context.device, context.memory_limit) == (7, "training", "cuda", 5)
 
 

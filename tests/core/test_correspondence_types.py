@@ -59,8 +59,8 @@ def test_shape_pairs_and_transpose(found):
 
 
 def test_partner_is_the_best_one_or_none(found):
-    assert found.partner().tolist() == [3, -1, 3]
-    assert found.T.partner().tolist() == [2, 0, -1, 0]
+    assert found.best_partner().tolist() == [3, -1, 3]
+    assert found.T.best_partner().tolist() == [2, 0, -1, 0]
 
 
 def test_mutual_best_keeps_the_pairs_in_which_neither_cell_has_a_better_partner():
@@ -77,19 +77,19 @@ def test_mutual_best_keeps_the_pairs_in_which_neither_cell_has_a_better_partner(
 
 def test_partner_is_the_first_of_equal_ones_and_that_of_scipy_where_rows_are_full():
     values = np.random.default_rng(0).integers(1, 4, (30, 7)) / 4
-    np.testing.assert_array_equal(Correspondence(values).partner(), values.argmax(axis=1))
+    np.testing.assert_array_equal(Correspondence(values).best_partner(), values.argmax(axis=1))
 
 
 def test_certain_pairs_have_confidence_1_and_no_rival():
     matrix = np.array([[1, 0, 0, 0], [0, 0.9, 0, 0], [0, 0, 1, 0.1], [0, 0, 0, 0]])
-    np.testing.assert_array_equal(Correspondence(matrix).certain().pairs(), [[0], [0]])
+    np.testing.assert_array_equal(Correspondence(matrix).one_to_one().pairs(), [[0], [0]])
 
 
 def test_overruled_entries_of_the_same_cells_are_gone():
     own = Correspondence(np.full((3, 3), 0.5))
     other = Correspondence.from_pairs([0], [2], (3, 3), [0.25])
     expected = [[0, 0, 0.25], [0.5, 0.5, 0], [0.5, 0.5, 0]]
-    np.testing.assert_array_equal(own.overruled_by(other).matrix.toarray(), expected)
+    np.testing.assert_array_equal(own.updated_with(other).matrix.toarray(), expected)
 
 
 def test_subset_takes_indices_in_their_order_and_masks(found):
@@ -102,7 +102,7 @@ def test_permuted_is_the_subset_of_all_cells_in_that_order():
     rng = np.random.default_rng(0)
     found = Correspondence(np.where(rng.random((7, 9)) < 0.5, rng.random((7, 9)), 0))
     before, rows, columns = found.matrix.toarray(), rng.permutation(7), rng.permutation(9)
-    permuted = found.permuted(rows, columns)
+    permuted = found.permute(rows, columns)
     np.testing.assert_array_equal(permuted.matrix.toarray(), before[rows][:, columns])
     assert permuted.matrix.has_canonical_format
     np.testing.assert_array_equal(found.matrix.toarray(), before)
@@ -157,7 +157,7 @@ def test_subset_and_spread_of_all_modalities(found):
     some = all_pairs.subset(cells)
     assert dict(some.sizes) == {"a": 2, "b": 3, "c": 1}
     np.testing.assert_array_equal(some.between("a", "b").matrix.toarray(), MATRIX[[2, 0]][:, [3, 0, 1]])
-    back = some.spread(cells, SIZES).between("a", "b").matrix.toarray()
+    back = some.scatter(cells, SIZES).between("a", "b").matrix.toarray()
     np.testing.assert_array_equal(back, MATRIX)
 
 
@@ -166,7 +166,7 @@ def test_cells_that_are_one_cell_of_a_third_modality_are_a_pair():
     ab = Correspondence.from_pairs([0, 1], [0, 2], (3, 4))
     bc = Correspondence.from_pairs([0, 2, 3], [4, 1, 0], (4, 5), [1, 0.5, 1])
     told = Correspondence.from_pairs([2], [3], (3, 5), [0.5])
-    through = Correspondences(sizes, {("a", "b"): ab, ("b", "c"): bc, ("a", "c"): told}).through_others("a", "c")
+    through = Correspondences(sizes, {("a", "b"): ab, ("b", "c"): bc, ("a", "c"): told}).with_indirect_pairs("a", "c")
     rows, columns = through.pairs()
     assert list(zip(rows, columns, through.matrix.data, strict=True)) == [(0, 4, 1), (2, 3, 0.5)]
 
@@ -176,11 +176,11 @@ def test_what_is_known_of_the_pair_itself_comes_first():
     one = Correspondence(np.eye(2))
     turned = Correspondence(np.eye(2)[::-1])
     known = Correspondences(sizes, {("a", "b"): one, ("b", "c"): one, ("a", "c"): turned})
-    np.testing.assert_array_equal(known.through_others("a", "c").matrix.toarray(), np.eye(2)[::-1])
+    np.testing.assert_array_equal(known.with_indirect_pairs("a", "c").matrix.toarray(), np.eye(2)[::-1])
 
 
 def test_modalities_are_tied_by_a_chain_of_pairs():
     one = Correspondence(np.eye(2))
     known = Correspondences(dict.fromkeys("abcd", 2), {("a", "b"): one, ("c", "b"): one})
-    assert known.tied("a", "c")
-    assert not known.tied("a", "d")
+    assert known.connected("a", "c")
+    assert not known.connected("a", "d")

@@ -12,7 +12,7 @@ from jamie.core.affine import AffineModule
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError, JamieError
-from jamie.core.suggest import choose_from, nearest
+from jamie.core.suggest import closest_names, suggest_names
 from jamie.testing import toy
 
 
@@ -90,19 +90,19 @@ def test_each_error_has_a_code_of_its_own():
 
 def test_near_names_ignore_case_and_dashes_and_the_nearest_is_first():
     names = ["unioncom", "gromov_wasserstein", "union"]
-    assert nearest("unoincom", names)[0] == "unioncom"
-    assert nearest("Gromov-Wasserstein", names) == ["gromov_wasserstein"]
-    assert nearest("zzz", names) == []
+    assert closest_names("unoincom", names)[0] == "unioncom"
+    assert closest_names("Gromov-Wasserstein", names) == ["gromov_wasserstein"]
+    assert closest_names("zzz", names) == []
 
 
 def test_available_names_are_listed_after_the_nearest():
     assert (
-        choose_from("standardise", ["pca", "standardize"])
+        suggest_names("standardise", ["pca", "standardize"])
         == "did you mean 'standardize'?   available: pca, standardize"
     )
-    assert choose_from("zzz", ["pca"]) == "available: pca"
-    assert choose_from("zzz", []) == "there is none"
-    assert choose_from("zzz", [f"gene{i}" for i in range(23)], most=2) == "available: gene0, gene1, and 21 more"
+    assert suggest_names("zzz", ["pca"]) == "available: pca"
+    assert suggest_names("zzz", []) == "there is none"
+    assert suggest_names("zzz", [f"gene{i}" for i in range(23)], most=2) == "available: gene0, gene1, and 21 more"
 
 
 @pytest.mark.parametrize(

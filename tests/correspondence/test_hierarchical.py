@@ -7,11 +7,11 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.correspondence import hierarchical
+from jamie.correspondence.couplings.gaussian_kernel import leaves, nearest_alike
+from jamie.correspondence.graphs.metacells import Metacells, between_metacells, metacells, number_of_metacells
 from jamie.correspondence.hierarchical import Hierarchical
-from jamie.correspondence.metacells import Metacells, between_metacells, metacells, number_of_metacells
-from jamie.correspondence.nearby import leaves, nearest_alike
-from jamie.correspondence.quality import assess
-from jamie.correspondence.shared_space import shared_space
+from jamie.correspondence.quality.assess import assess
+from jamie.correspondence.shared_space.projection import shared_space
 from jamie.correspondence.unioncom import UnionCom
 
 

@@ -11,7 +11,7 @@ from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.gromov_wasserstein import GromovWasserstein
 from jamie.correspondence.lowrank_gromov_wasserstein import LowrankGromovWasserstein
 from jamie.correspondence.partial_gromov_wasserstein import PartialGromovWasserstein
-from jamie.correspondence.quality import assess
+from jamie.correspondence.quality.assess import assess
 from jamie.correspondence.quantized_gromov_wasserstein import QuantizedGromovWasserstein
 from jamie.correspondence.unbalanced_gromov_wasserstein import UnbalancedGromovWasserstein
 from jamie.correspondence.unioncom import UnionCom

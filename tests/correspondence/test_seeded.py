@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError
 from jamie.correspondence.anchor_distance import AnchorDistance
-from jamie.correspondence.partners import partner_ranks
+from jamie.correspondence.quality.partner_ranks import partner_ranks
 from jamie.correspondence.seeded import Seeded
 
 INFERERS = [Seeded(), AnchorDistance()]
@@ -144,7 +144,7 @@ def test_unequal_proportions_of_types_do_not_mix_them(view_of):
     found = Seeded().infer(a, b, Correspondence.from_pairs(rows, columns, (a.n_cells, b.n_cells)))
     assert found.diagnostics["rigour"] < 1
     matrix = found.correspondence.matrix
-    best = found.correspondence.partner()
+    best = found.correspondence.best_partner()
     assert (of_b[best] == of_a).mean() > 0.95
     entries = matrix.tocoo()
     assert matrix.data[of_a[entries.row] == of_b[entries.col]].sum() > 0.8 * matrix.sum()
@@ -198,9 +198,9 @@ def test_progress_ends_at_its_total(inferer, isometric_copy):
 
 
 def test_above_the_limit_only_the_nearest_cells_are_kept(isometric_copy, monkeypatch):
-    for module in ("matching", "seeded"):
+    for module in ("couplings.matching", "seeded"):
         monkeypatch.setattr(f"jamie.correspondence.{module}.ALL_PAIRS", 1000)
-    monkeypatch.setattr("jamie.correspondence.matching.NEIGHBORS", 8)
+    monkeypatch.setattr("jamie.correspondence.couplings.matching.NEIGHBORS", 8)
     copy = isometric_copy(100, 120)
     found = Seeded().infer(copy.a, copy.b, told(copy.partner, 30, (100, 120)))
     assert found.correspondence.n_pairs <= 8 * 220 + 30

@@ -10,8 +10,8 @@ from scipy.spatial.distance import cdist
 
 from jamie.core.correspondence import Correspondence
 from jamie.correspondence import unioncom
-from jamie.correspondence.quality import assess
-from jamie.correspondence.starts import Part, lifted_cost
+from jamie.correspondence.gromov.initialization import Part, lifted_cost
+from jamie.correspondence.quality.assess import assess
 from jamie.correspondence.unioncom import UnionCom
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))

@@ -1,7 +1,7 @@
 import logging
 import warnings
 
-from jamie.core.stack import pull_on_update
+from jamie.core.compat import set_pull_on_update
 from jamie.data.assemble import mudata_conventions
 
 
@@ -17,7 +17,7 @@ def test_modalities_may_share_names_without_warnings_or_handlers(make, tmp_path)
 
 
 def test_options_of_mudata_are_put_back():
-    before = pull_on_update(True)
+    before = set_pull_on_update(True)
     with mudata_conventions():
-        assert pull_on_update(False) is False
-    assert pull_on_update(before) is True
+        assert set_pull_on_update(False) is False
+    assert set_pull_on_update(before) is True

@@ -7,7 +7,7 @@ import pytest
 from anndata.io import sparse_dataset
 from scipy import sparse
 
-from jamie.core import values
+from jamie.core import matrix
 from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.errors import DataError, MemoryLimitError
@@ -95,7 +95,7 @@ def sparse_block():
 
 
 def test_sparse_cells_are_filled_a_block_at_a_time(sparse_block, monkeypatch):
-    monkeypatch.setattr(values, "_BLOCK_VALUES", 70)  # 7 cells of 10 features
+    monkeypatch.setattr(matrix, "_BLOCK_VALUES", 70)  # 7 cells of 10 features
     features = pd.Index([f"g{j}" for j in (9, 3, 1, 0, 2, 8, 4, 5, 6, 7)])
     fill = np.array([0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0])  # g8 is filled with zeros, which are not stored
     aligned = align_features(sparse_block, features, fill, "rna", Context())

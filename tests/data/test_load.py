@@ -13,7 +13,8 @@ from jamie.data.pairings.matrix import MatrixPairing
 from jamie.data.pairings.none import NoPairing
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
-from jamie.metrics.evaluate import MethodResult, evaluate
+from jamie.methods.result import MethodResult
+from jamie.metrics.evaluate import evaluate
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.preprocess.fill_missing import FillMissing
 from jamie.preprocess.log_normalize import LogNormalize
@@ -216,7 +217,8 @@ def test_spread_confidences_do_not_flatter_the_scores(eight_cells, spread, make)
     matched = {"rna": z, "atac": z[::-1]}
     split = Split({m: np.ones(8, bool) for m in apart})
     assert [
-        evaluate([MethodResult("jamie", z)], data, split, [FOSCTTM()]).records[0].value for z in (matched, apart)
+        evaluate([MethodResult("jamie", latents=z)], data, split, [FOSCTTM()]).records[0].value
+        for z in (matched, apart)
     ] == [0, 7 / 16]
 
 

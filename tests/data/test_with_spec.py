@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from jamie.commands.run import sources
 from jamie.core.context import Context
 from jamie.core.data import Split
 from jamie.core.errors import DataError
 from jamie.data import load_dataset
-from jamie.pipeline import sources
 from jamie.preprocess.prepare import prepare
 from jamie.spec import load_spec
 

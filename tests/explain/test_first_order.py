@@ -11,7 +11,7 @@ from torch import nn
 
 from jamie.core.context import Context
 from jamie.core.data import Block
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.explain.attribution.explainer import Attribution
 from jamie.explain.explained_model import Explained
 from jamie.explain.first_order import Slopes

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from jamie.core.errors import DataError
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
 
 CHAINS = {
     "default": {},
@@ -41,7 +41,7 @@ def test_it_is_what_imputes_and_embeds(chains, cells, train):
         modalities["rna"].X[3, 2] = modalities["rna"].X[50, 0] = np.nan
     subject = train(modalities, **chains)
     for source, target in (("rna", "adt"), ("adt", "rna")):
-        scores, x = subject.scores(source), torch.as_tensor(dense(subject.dataset.modalities[source].input.X))
+        scores, x = subject.scores(source), torch.as_tensor(to_dense(subject.dataset.modalities[source].input.X))
         covariates = subject.covariates(source)
         told = None if covariates is None else torch.as_tensor(covariates)
         few = [f"{target}{j}" for j in (5, 4, 0)]
@@ -55,7 +55,7 @@ def test_it_is_what_imputes_and_embeds(chains, cells, train):
 
 
 def test_its_gradient_is_the_slope_of_what_is_imputed(subject):
-    X = dense(subject.dataset.modalities["rna"].input.X).astype(np.float32)
+    X = to_dense(subject.dataset.modalities["rna"].input.X).astype(np.float32)
     x = torch.as_tensor(X).requires_grad_()
     out = subject.module("rna", "adt", ["adt5"])(x)
     (gradient,) = torch.autograd.grad(out.sum(), x)

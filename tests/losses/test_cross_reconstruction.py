@@ -16,7 +16,7 @@ from jamie.testing import toy
 @pytest.mark.parametrize("n_modalities", [2, 3])
 def test_it_is_the_squared_error_of_matched_cells_weighted_by_mass(n_modalities):
     batch = toy.batch(n_modalities)
-    blocks = dict(batch.blocks.given)
+    blocks = dict(batch.blocks.by_pair)
     blocks["rna", "atac"] = blocks["rna", "atac"].clone()
     blocks["rna", "atac"][6, :3] = torch.tensor([0.2, 0.4, 0.8])  # several partners, of more than all its mass
     blocks["rna", "atac"][0, 5] = 0.1

@@ -94,7 +94,7 @@ def test_perfect_correlations_are_told_and_do_not_depend_on_the_order(caplog):
     cells = cells_of(generator.normal(size=(12, 30)), generator.normal(size=(12, 3)))
     with caplog.at_level(logging.WARNING):
         z_a, z_b = embedded_pairs(CCA(n_components=3, scale="variance"), cells)
-    assert "3 of 3 canonical correlations are 1, since 12 pairs are too few to tell the 11 and 3 dim" in caplog.text
+    assert "3 of 3 canonical correlations are 1, since 12 pairs are too few for the 11 and 3 dim" in caplog.text
     np.testing.assert_allclose(z_a, z_b, atol=1e-4)
     order = {m: generator.permutation(12) for m in ("a", "b")}
     other = cells.subset(order)
@@ -110,16 +110,16 @@ def test_features_in_both_modalities_are_not_taken_for_too_few_pairs(caplog):
     assert not caplog.text
     y[:, :2] = x[::-1, 2:4]
     CCA(n_components=3).fit(cells_of(x, y))
-    assert "2 of 3 canonical correlations are 1, though 200 pairs are enough to tell the 6 and 3 dim" in caplog.text
-    assert "leave a feature that stands in both out of one of them" in caplog.text
+    assert "2 of 3 canonical correlations are 1, though 200 pairs are enough for the 6 and 3 dim" in caplog.text
+    assert "leave a feature that both modalities have out of one of them" in caplog.text
 
 
 @pytest.mark.parametrize(("q", "n_perfect"), [(5, 0), (6, 1)])
 def test_correlations_are_1_from_as_many_dimensions_as_centred_pairs(q, n_perfect, caplog):
     generator = np.random.default_rng(1)
     CCA(n_components=3).fit(cells_of(generator.normal(size=(12, 6)), generator.normal(size=(12, q))))
-    told = f"{n_perfect} of 6 canonical correlations are 1, since 12 pairs are too few to tell the 6 and 6 dim"
-    assert (told in caplog.text) == bool(n_perfect) == bool(caplog.text)
+    message = f"{n_perfect} of 6 canonical correlations are 1, since 12 pairs are too few for the 6 and 6 dim"
+    assert (message in caplog.text) == bool(n_perfect) == bool(caplog.text)
 
 
 def test_fewer_features_than_components_are_taken_with_a_notice(caplog):

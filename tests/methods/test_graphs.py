@@ -48,7 +48,7 @@ def test_a_modality_without_pairs_is_named():
 def test_eigenvectors_are_those_of_a_dense_solver():
     graph = joint_graph(toy.cells(), 5, 0.9, "nlma")
     n = len(graph.degrees)
-    assert graph.parts().shape[1] == 1
+    assert graph.components().shape[1] == 1
     constant = sparse.csr_array(np.full((n, 1), n**-0.5))
     found = smallest_eigenvectors(graph.laplacian, constant, 6, np.random.default_rng(0))
     expected = np.linalg.eigh(graph.laplacian.toarray())[1][:, 1:7]

@@ -38,7 +38,7 @@ def test_more_neighbors_than_pairs_are_refused():
     cells = toy.cells(3)
     message = (
         r"method 'knn': expected at least 12 known pairs of rna and protein among the training cells, found 8\n"
-        r"  tell it of more pairs \(evaluate.known_pairs.fraction\)"
+        r"  let it use more pairs \(evaluate.known_pairs.fraction\)"
     )
     with pytest.raises(DataError, match=message):
         KNN(k=12).fit(cells, Context())

@@ -51,7 +51,7 @@ def test_features_that_repeat_each_other_span_less(caplog):
     with caplog.at_level(logging.INFO):
         z = LMA().fit(cells).embed(cells.scores)
     assert z["rna"].shape == (41, 18)
-    assert "lma: 18 dimensions instead of 32, as many as the features span" in caplog.text
+    assert "lma: 18 components instead of 32, as many as the features span" in caplog.text
 
 
 def test_fewer_cells_than_components():

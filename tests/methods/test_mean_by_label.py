@@ -26,7 +26,7 @@ def test_a_label_that_no_training_cell_has_is_noticed_and_given_the_mean_of_all(
     with caplog.at_level(logging.WARNING, "jamie"):
         found = method.impute(cells.scores["rna"][:2], "rna", "atac", np.array(["late", "latest"], object)).mean
     np.testing.assert_allclose(found[1], cells.targets["atac"].mean(axis=0), rtol=1e-5)
-    assert "mean_by_label: no training cell of atac is latest; such cells are given the mean of all" in caplog.text
+    assert "mean_by_label: no training cell of atac is latest; such cells get the mean of all" in caplog.text
 
 
 def test_the_labels_of_the_query_must_be_told():

@@ -55,5 +55,5 @@ def test_four_pairs_are_too_few():
 def test_a_loss_that_is_not_finite_ends_training():
     cells = folded(20)
     huge = replace(cells, targets={m: np.full_like(x, 1e30) for m, x in cells.targets.items()})
-    with pytest.raises(TrainingError, match="expected a finite loss, found inf in pass 1\n  lower learning_rate"):
+    with pytest.raises(TrainingError, match="expected a finite loss, found inf in epoch 1\n  lower learning_rate"):
         MLP(max_epochs=3).fit(huge, Context())

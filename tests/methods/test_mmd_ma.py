@@ -8,7 +8,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError, MemoryLimitError
-from jamie.methods.mmd_ma import MMDMA, _gaussian_factor, _linear_factor, _Side, departure, discrepancy
+from jamie.methods.mmd_ma import MMDMA, _gaussian_factor, _Kernel, _linear_factor, discrepancy, orthogonality_penalty
 from jamie.metrics.nearer import nearer_fractions
 from jamie.testing.controls import isometric_copy
 
@@ -55,19 +55,19 @@ def test_distortion_and_penalty_equal_their_definitions(rng):
     S, W = rng.normal(size=(30, 6)), rng.normal(size=(6, 2))
     K, Z = S @ S.T, S @ W
     expected = np.linalg.norm(K - Z @ Z.T) ** 2 / np.linalg.norm(K) ** 2
-    assert float(_Side(torch.tensor(S)).distortion(torch.tensor(W))) == pytest.approx(expected)
+    assert float(_Kernel(torch.tensor(S)).distortion(torch.tensor(W))) == pytest.approx(expected)
     # with alpha such that S^T alpha = W, alpha^T K alpha is W^T W
     alpha = np.linalg.pinv(S.T) @ W
     expected = np.linalg.norm(alpha.T @ K @ alpha - np.eye(2)) ** 2 / 2
-    assert float(departure(torch.tensor(W))) == pytest.approx(expected)
+    assert float(orthogonality_penalty(torch.tensor(W))) == pytest.approx(expected)
 
 
 def test_a_start_has_the_least_distortion_of_its_width(rng):
     S = torch.tensor(rng.normal(size=(30, 6)) * [3, 2, 1, 0.5, 0.3, 0.1], dtype=torch.float32)
-    W = _Side(S).starts(2, 3, torch.Generator().manual_seed(0))[1]
+    W = _Kernel(S).starts(2, 3, torch.Generator().manual_seed(0))[1]
     values = np.linalg.svd(S.numpy(), compute_uv=False) ** 2
-    assert float(_Side(S).distortion(W)) == pytest.approx((values[2:] ** 2).sum() / (values**2).sum(), rel=1e-4)
-    assert float(departure(W)) == pytest.approx(0, abs=1e-6)
+    assert float(_Kernel(S).distortion(W)) == pytest.approx((values[2:] ** 2).sum() / (values**2).sum(), rel=1e-4)
+    assert float(orthogonality_penalty(W)) == pytest.approx(0, abs=1e-6)
 
 
 def test_isometric_copies_are_aligned_without_pairs():

@@ -7,7 +7,7 @@ import pytest
 
 from jamie.core.context import Context
 from jamie.core.data import Cells, Split
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.data.load import load_dataset
 from jamie.methods.cca import CCA
 from jamie.methods.lma import LMA

@@ -44,7 +44,7 @@ def test_fewer_features_than_components_are_taken_with_a_notice(caplog):
     with caplog.at_level(logging.INFO):
         z = ProcrustesPairs().fit(cells).embed(cells.scores)
     assert z["rna"].shape == (41, 8)
-    assert "procrustes_pairs: 8 components instead of 32, one for each feature" in caplog.text
+    assert "procrustes_pairs: 8 components instead of 32, as many as the features span" in caplog.text
 
 
 def test_too_few_pairs():

@@ -10,7 +10,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError, MemoryLimitError, TrainingError
-from jamie.methods.scot import Scot, barycenters
+from jamie.methods.scot import Scot, barycentric_projection
 from jamie.metrics.nearer import nearer_fractions
 from jamie.testing.controls import isometric_copy
 
@@ -62,13 +62,13 @@ def test_unbalanced_marginals_tend_to_the_balanced_ones():
     assert off[2] < 0.01
 
 
-def test_barycenters_are_weighted_means(caplog):
+def test_barycentric_projection_are_weighted_means(caplog):
     plan = np.array([[0.1, 0.3, 0.0], [0.0, 0.0, 0.2], [0.0, 0.0, 0.0]])
     scores = np.array([[0.0, 4.0], [8.0, 0.0], [1.0, 2.0]])
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = barycenters(plan, scores)
+        found = barycentric_projection(plan, scores)
     np.testing.assert_allclose(found, [[6, 1], [1, 2], [3, 2]])
-    assert "1 of 3 cells have no partner" in caplog.text
+    assert "1 of 3 cells have no mass" in caplog.text
 
 
 def test_cells_without_a_path_are_as_far_as_any():
@@ -81,12 +81,12 @@ def test_cells_without_a_path_are_as_far_as_any():
 
 
 def test_too_few_cells_for_the_neighbours():
-    with pytest.raises(DataError, match=r"modality 'a': expected more than 30 cells for 30 neighbours .* found 25"):
+    with pytest.raises(DataError, match=r"modality 'a': expected more than 30 cells for 30 neighbors .* found 25"):
         Scot(k=30).fit(cells_of(isometric_copy(25)))
 
 
 def test_epsilon_too_small_for_the_precision():
-    with pytest.raises(TrainingError, match=r"holds its marginals, found none at epsilon 1e-07\s+raise epsilon"):
+    with pytest.raises(TrainingError, match=r"satisfies its marginals, found none at epsilon 1e-07\s+raise epsilon"):
         Scot(metric="euclidean", epsilon=1e-7).fit(cells_of(isometric_copy(40)))
 
 

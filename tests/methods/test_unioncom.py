@@ -46,7 +46,7 @@ def test_the_first_modality_may_be_the_larger():
     pair = isometric_copy(60, 15)
     cells = cells_of(pair, pair.truth)
     turned = Cells(
-        {m: cells.views[m] for m in ("b", "a")}, cells.targets, Correspondences({"b": 75, "a": 60}, cells.known.given)
+        {m: cells.views[m] for m in ("b", "a")}, cells.targets, Correspondences({"b": 75, "a": 60}, cells.known.by_pair)
     )
     z = UnionCom(correspondence=Told(), perplexity=10.0).fit(turned).embed(turned.scores)
     assert foscttm(pair, z) < 0.01

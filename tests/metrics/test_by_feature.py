@@ -5,7 +5,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import ImputedPair
+from jamie.core.evaluation import ImputedPair
 from jamie.metrics import by_feature, cell_pearson
 from jamie.metrics.auroc import AUROC
 from jamie.metrics.cell_pearson import CellPearson

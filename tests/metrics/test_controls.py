@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jamie.builtins import load_registry
-from jamie.core.scoring import EmbeddedPair, ImputedPair, MatchedPair
+from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair
 from jamie.testing import controls
 
 N_A, N_B = controls.perfect_matching().truth.shape

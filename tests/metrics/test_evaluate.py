@@ -7,7 +7,7 @@ import pytest
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
-from jamie.metrics.evaluate import MethodResult
+from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import evaluate as evaluate_results
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
@@ -19,7 +19,7 @@ METRICS = [LabelTransferAccuracy(), LabelTransferAccuracy(k="paper"), FOSCTTM()]
 
 def evaluate(latents, dataset, split, metrics, method="jamie"):
     """Records of one method that embeds."""
-    return evaluate_results([MethodResult(method, latents)], dataset, split, metrics).records
+    return evaluate_results([MethodResult(method, latents=latents)], dataset, split, metrics).records
 
 
 def first_cells_match(n_a, n_b, n_pairs):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.metrics import nearer
 from jamie.metrics.foscttm import FOSCTTM
 

@@ -7,12 +7,14 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
+from jamie.methods.result import MethodResult
 from jamie.metrics.cell_pearson import CellPearson
-from jamie.metrics.evaluate import MethodResult, evaluate
+from jamie.metrics.evaluate import evaluate
 from jamie.metrics.imputation_scores import measured_values
 from jamie.metrics.pearson import Pearson
 from jamie.metrics.scopes import scopes
 
+DIRECTIONS = [("a", "b"), ("b", "a")]
 N = 997  # summing as many equal numbers leaves a rounding error
 
 
@@ -65,7 +67,7 @@ def test_training_cells_are_scored_only_where_nothing_is_held_out(held_out, expe
     X = np.random.default_rng(2).normal(size=(20, 3)).astype(np.float32)
     dataset, _ = of(X)
     split = Split({m: np.arange(20) >= (5 if m in held_out else 0) for m in "ab"})
-    result = MethodResult("copy", impute=lambda source, target, rows: X[rows])
+    result = MethodResult("copy", imputed=dict.fromkeys(DIRECTIONS, lambda rows: X[rows]))
     found = evaluate([result], dataset, split, [Pearson()])
     assert {record.scope for record in found.records} == expected
 
@@ -78,7 +80,8 @@ def test_wins_are_of_metrics_that_have_values_of_features():
     dataset, split = of(X)
 
     def imputed_by(method):
-        return MethodResult(method, impute=lambda source, target, rows: (X + scale[method] * noise[method])[rows])
+        values = X + scale[method] * noise[method]
+        return MethodResult(method, imputed=dict.fromkeys(DIRECTIONS, lambda rows: values[rows]))
 
     found = evaluate([imputed_by(m) for m in scale], dataset, split, [CellPearson(), Pearson()])
     assert {record.metric for record in found.records} == {"cell_pearson", "pearson"}

@@ -6,9 +6,10 @@ import pytest
 
 from jamie.core.data import Split
 from jamie.core.errors import DataError
-from jamie.core.scoring import ImputedPair
+from jamie.core.evaluation import ImputedPair
+from jamie.methods.result import MethodResult
 from jamie.metrics import by_feature
-from jamie.metrics.evaluate import MethodResult, evaluate
+from jamie.metrics.evaluate import evaluate
 from jamie.metrics.interval_coverage import IntervalCoverage
 from jamie.metrics.interval_width import IntervalWidth
 
@@ -70,14 +71,9 @@ def test_methods_without_intervals_are_left_out_quietly(caplog):
     X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
     dataset, _ = of(X)
     split = Split({m: np.arange(30) >= 10 for m in "ab"})
-
-    def impute(source, target, rows):
-        return X[rows]
-
-    def bounds(source, target, rows):
-        return (X[rows] - 1, X[rows] + 1) if source == "a" else None
-
-    results = [MethodResult("sure", impute=impute, bounds=bounds), MethodResult("bare", impute=impute)]
+    imputed = dict.fromkeys([("a", "b"), ("b", "a")], lambda rows: X[rows])
+    intervals = {("a", "b"): lambda rows: (X[rows] - 1, X[rows] + 1), ("b", "a"): lambda rows: None}
+    results = [MethodResult("sure", imputed=imputed, intervals=intervals), MethodResult("bare", imputed=imputed)]
     records = evaluate(results, dataset, split, [IntervalCoverage(), IntervalWidth()]).records
     assert {(one.method, one.source) for one in records} == {("sure", "a")}
     value = {one.metric: one.value for one in records if not one.part}

@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import ImputedPair
+from jamie.core.evaluation import ImputedPair
 from jamie.metrics import by_feature
 from jamie.metrics.js_distance import JSDistance
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.metrics import davies_bouldin_score, silhouette_score
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.metrics.davies_bouldin import DaviesBouldin
 from jamie.metrics.silhouette import Silhouette
 

@@ -4,7 +4,7 @@ from scipy import sparse
 from sklearn.neighbors import KNeighborsClassifier
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.errors import DataError
-from jamie.core.scoring import MatchedPair
+from jamie.core.evaluation import MatchedPair
 from jamie.metrics.matching import Matching
 from jamie.metrics.matching_scores import score_matching
 
@@ -101,6 +101,6 @@ def test_each_two_modalities_are_scored_in_the_scope_of_their_own_pairs():
         known=Correspondences(sizes, {first: half}),
     )
     inferred = Correspondences(sizes, {first: same, second: same})
-    found = score_matching("inferer", inferred, dataset, [Matching()], told=True, scope="training_cells")
+    found = score_matching("inferer", inferred, dataset, [Matching()], uses_known=True, scope="training_cells")
     scopes = {(record.source, record.target): (record.scope, record.n_cells) for record in found}
     assert scopes == {first: ("held_out_pairs", 6), second: ("training_cells", n)}

@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 from scipy.spatial.distance import cdist
 
 from jamie.core.errors import DataError
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.metrics.modality_mixing import ModalityMixing, weights_of_perplexity
 
 

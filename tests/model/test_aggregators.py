@@ -14,7 +14,7 @@ from jamie.testing import toy
 def blocks_and_latents(n_modalities):
     """Partly matched cells, one row whose sum exceeds 1, one lone confidence of 0.1."""
     batch = toy.batch(n_modalities)
-    given = {pair: f.clone() for pair, f in batch.blocks.given.items()}
+    given = {pair: f.clone() for pair, f in batch.blocks.by_pair.items()}
     for f in given.values():
         f[0, 5:8] = 0.9
         f[1] = 0

@@ -6,7 +6,7 @@ import torch
 
 from jamie.core.batch import PairBlocks
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.model import apply
+from jamie.model import prediction
 from jamie.model.aggregators.correlation import CorrelationAggregator
 from jamie.model.joint_vae import JointVAE
 from jamie.model.trained import TrainedModel
@@ -29,7 +29,7 @@ def correspondences():
 @pytest.mark.parametrize("normalize", ["rows", "paper"])
 @pytest.mark.parametrize("rows", [4, 1000])
 def test_aggregation_in_blocks_is_aggregation_at_once(correspondences, normalize, rows, monkeypatch):
-    monkeypatch.setattr(apply, "ROWS", rows)
+    monkeypatch.setattr(prediction, "CHUNK_CELLS", rows)
     aggregator = CorrelationAggregator(list(SIZES), 3, normalize=normalize)
     aggregator.log_weight.data = torch.tensor([0.4, -0.3, 0.8])
     identity = dict.fromkeys(SIZES, torch.nn.Linear(1, 1))

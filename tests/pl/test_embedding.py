@@ -6,8 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 import jamie
-from jamie.core.errors import DataError
-from jamie.pl.results import MissingResultError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.pl.style import COLOURS, label_colours
 
 

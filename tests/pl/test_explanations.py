@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 import jamie
 from jamie import pl
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.pl.explanations import LOWERS, RAISES
-from jamie.pl.results import MissingResultError
-from jamie.pl.style import COLOURS, letters_that_fonts_lack, offscreen, shortened
+from jamie.pl.style import COLOURS, ignore_missing_glyphs, offscreen, shorten
 
 N_CELLS, N_FEATURES = 20, 13
 TARGETS = ("AP width", "rate")
@@ -335,14 +334,14 @@ def test_axes_that_are_given_are_drawn_in_and_settings_stay(draw, tmp_path):
 
 
 def test_long_names_keep_both_ends():
-    assert shortened("chr12:123456789-123459999_enhancer", 20) == "chr12:1234…_enhancer"
-    assert shortened("short") == "short"
+    assert shorten("chr12:123456789-123459999_enhancer", 20) == "chr12:1234…_enhancer"
+    assert shorten("short") == "short"
 
 
 def test_names_stay_on_one_line_and_are_no_mathematics(recwarn):
     figure = Figure(layout="constrained")
-    text = figure.text(0.5, 0.5, shortened("a$^ b_$\n基因\tc"))
-    with letters_that_fonts_lack():
+    text = figure.text(0.5, 0.5, shorten("a$^ b_$\n基因\tc"))
+    with ignore_missing_glyphs():
         figure.draw_without_rendering()  # which fails where this is read as mathematics
     assert text.get_text() == r"a\$^ b_\$ 基因 c"
     assert not recwarn.list

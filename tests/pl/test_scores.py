@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import jamie
+from jamie.core.errors import MissingResultError
 from jamie.pl.alignment import alignment_scores
-from jamie.pl.results import MissingResultError
 from jamie.pl.similarity import similarities
 
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 
-from jamie.pl.style import in_order, label_colours, label_markers, offscreen, panels, point_look
+from jamie.pl.style import label_colours, label_markers, offscreen, panels, point_style, sort_labels
 
 
 def test_a_type_has_the_same_colour_whichever_cells_are_drawn():
@@ -16,7 +16,7 @@ def test_a_type_has_the_same_colour_whichever_cells_are_drawn():
 
 
 def test_numbers_in_names_are_ordered_by_value():
-    assert in_order(["L10", "L2", "L2/3 IT", "10", "9"]) == ["9", "10", "L2", "L2/3 IT", "L10"]
+    assert sort_labels(["L10", "L2", "L2/3 IT", "10", "9"]) == ["9", "10", "L2", "L2/3 IT", "L10"]
 
 
 def test_76_types_are_told_apart_by_colour_and_marker():
@@ -33,7 +33,7 @@ def test_first_types_differ_in_lightness_or_hue():
 
 
 def test_more_points_are_smaller_and_are_pixels():
-    few, many = point_look(10), point_look(10**6)
+    few, many = point_style(10), point_style(10**6)
     assert few["s"] > many["s"]
     assert few["alpha"] > many["alpha"]
     assert many["rasterized"]

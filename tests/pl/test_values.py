@@ -8,11 +8,10 @@ from anndata import AnnData
 from scipy.stats import norm
 
 import jamie
-from jamie.core.errors import DataError
+from jamie.core.errors import DataError, MissingResultError
 from jamie.pl.calibration import coverage_by_level, interval_scores
 from jamie.pl.cell_scatter import cell_correlations
 from jamie.pl.evaluation_cells import evaluation_cells
-from jamie.pl.results import MissingResultError
 
 
 def test_cells_are_those_held_out_in_the_order_of_the_data(mdata, imputed):

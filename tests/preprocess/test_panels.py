@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from jamie.core.panels import partly
+from jamie.core.panels import project_measured
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.clr import CLR
 from jamie.preprocess.fill_missing import FillMissing
@@ -129,7 +129,7 @@ class TestMeasuredPart:
         residual = np.random.default_rng(1).normal(size=(4, P)).astype(np.float32)
         part = chain.measured_part(PANELS[1])
         affine = chain.steps[-2:]
-        kept = partly(residual, part)
+        kept = project_measured(residual, part)
         change = [affine[0].sd * ((r * affine[1].factor) @ affine[1].components) for r in (residual, kept)]
         np.testing.assert_allclose(change[1][:, 7:], 0, atol=1e-4)
         np.testing.assert_allclose(change[1][:, :7], change[0][:, :7], atol=1e-4)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from jamie.core import values
+from jamie.core import matrix
 from jamie.core.errors import DataError
 from jamie.preprocess.pca import PCA
 
@@ -117,7 +117,7 @@ def test_pca_affine_and_module_equal_transform(dense, cells):
 def test_pca_of_sparse_cells_is_the_same_in_blocks(csr, cells, monkeypatch):
     step = PCA(n_components=4).fit(csr, cells(40))
     A, b = step.affine()
-    monkeypatch.setattr(values, "_BLOCK_VALUES", 12)  # 3 cells of 4 components
+    monkeypatch.setattr(matrix, "_BLOCK_VALUES", 12)  # 3 cells of 4 components
     found = step.transform(csr, cells(40))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, csr.toarray() @ A + b, atol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 
 from jamie.core.errors import OutputError
 from jamie.report.figures import SECTIONS, run_figures
-from jamie.report.run_view import RunView
+from jamie.runs.run_view import RunView
 from tests.conftest import few_cells
 
 EVALUATE = {"holdout": {"fraction": 0.4}, "compare": ["knn"]}
@@ -23,7 +23,7 @@ EVERY = {
 @pytest.fixture(autouse=True)
 def no_umap(monkeypatch):
     """UMAP takes seconds to compile; where cells lie does not matter here."""
-    monkeypatch.setattr("jamie.report.layouts._umap", lambda values, seed: values[:, :2])
+    monkeypatch.setattr("jamie.runs.layouts._umap", lambda values, seed: values[:, :2])
 
 
 def names(view, caplog):

@@ -10,9 +10,9 @@ from anndata import AnnData
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.report import layouts
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
+from jamie.runs import layouts
 
 VOID = {"meta", "link", "img", "input", "br"}
 FULL = {"td", "dd", "li", "h1", "h2", "h3", "dl", "ul", "tbody", "p"}  # elements that must hold text

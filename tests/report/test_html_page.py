@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from jamie.core.context import Context
-from jamie.core.explaining import Explanation
-from jamie.report import layouts
-from jamie.report.explanation_files import save_explanation
+from jamie.core.explanation import Explanation
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
-from jamie.report.run_folder import RunFolder
+from jamie.runs import layouts
+from jamie.runs.directory import RunFolder
+from jamie.runs.explanation_files import save_explanation
 
 HARMFUL = "<script>alert(1)</script>"
 ODD = ["__proto__", "<img src=x onerror=alert(2)>", 'a"b', "µ & more", "</script><b>x", "constructor"]

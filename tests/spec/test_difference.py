@@ -1,14 +1,14 @@
 import pytest
 
 from jamie.spec import load_spec
-from jamie.spec.difference import changes
+from jamie.spec.difference import describe_changes
 
 SPEC = {"data": "simulate_branch", "labels": ["cell_type"], "modalities": {"rna": {}, "adt": {}}}
 
 
 def changed(**overrides):
     before = load_spec(SPEC, reads_data=False).to_yaml()
-    return changes(before, load_spec(SPEC, {key.replace("__", "."): v for key, v in overrides.items()}))
+    return describe_changes(before, load_spec(SPEC, {key.replace("__", "."): v for key, v in overrides.items()}))
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_the_settings_that_differ_are_named_with_both_values(overrides, said):
 
 
 def test_a_damaged_file_has_no_settings_to_name():
-    assert changes("a: [1", load_spec(SPEC, reads_data=False)) == ""
+    assert describe_changes("a: [1", load_spec(SPEC, reads_data=False)) == ""

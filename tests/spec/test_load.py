@@ -4,7 +4,7 @@ import pytest
 
 from jamie.core.errors import SpecError
 from jamie.spec import Ref, load_spec
-from jamie.spec.problem import Problem
+from jamie.spec.problem import SpecProblem
 
 MINIMAL = "jamie: 1\ndata: toy\n"
 
@@ -21,7 +21,7 @@ def test_everything_but_data_has_a_default(load):
     assert all(term.weight > 0 for term in spec.losses.values())
     assert {term.schedule.name for term in spec.losses.values()} == {"constant"}
     assert (spec.training.device, spec.training.steps_per_epoch) == ("auto", "auto")
-    assert [m.plain() for m in spec.evaluate.metrics] == [
+    assert [m.to_plain() for m in spec.evaluate.metrics] == [
         {"label_transfer_accuracy": {"leave_partner_out": False}},
         {"label_transfer_accuracy": {"leave_partner_out": True}},
         *("foscttm", "matching", "pearson"),
@@ -269,7 +269,7 @@ class Ridge(jamie.Loss):
 def test_problems_are_values(registry):
     with pytest.raises(SpecError) as caught:
         load_spec({"data": "toy", "seed": -1, "nme": 1}, registry=registry)
-    assert all(isinstance(p, Problem) for p in caught.value.problems)
+    assert all(isinstance(p, SpecProblem) for p in caught.value.problems)
     assert {p.key for p in caught.value.problems} == {"seed", "nme"}
     assert caught.value.problems[0].as_dict()["line"] is None
 

@@ -245,12 +245,12 @@ class TestEpochs:
         training = load(
             "data: toy\npreset: paper\n", {"training.min_epochs": None, "training.max_epochs": most}
         ).training
-        assert (training.min_epochs, training.least_epochs) == (None, least)
+        assert (training.min_epochs, training.resolved_min_epochs) == (None, least)
 
     def test_the_default_preset_needs_no_more_than_the_largest_number(self, load):
         training = load("data: toy\n", ["training.max_epochs=20"]).training
-        assert (training.least_epochs, training.max_epochs) == (16, 20)
-        assert load("data: toy\ntraining: {min_epochs: 3}\n").training.least_epochs == 3
+        assert (training.resolved_min_epochs, training.max_epochs) == (16, 20)
+        assert load("data: toy\ntraining: {min_epochs: 3}\n").training.resolved_min_epochs == 3
 
     def test_it_is_found_beside_other_problems_but_not_beside_its_own(self, problems):
         assert "found 12 > 9" in problems(

@@ -30,10 +30,10 @@ def message(path, overrides=()):
 
 def test_every_combination_is_a_run():
     sweep = expand({**BASE, "sweep": {"model.latent_dim": [2, 3], "losses.kl.weight": [0, 1, 2]}})
-    found = [(cell.spec.model.latent_dim, cell.spec.losses["kl"].weight) for cell in sweep.cells]
+    found = [(cell.spec.model.latent_dim, cell.spec.losses["kl"].weight) for cell in sweep.runs]
     assert found == list(itertools.product([2, 3], [0, 1, 2]))
-    assert [tuple(cell.values.values()) for cell in sweep.cells] == found
-    assert not any(cell.spec.is_sweep for cell in sweep.cells)
+    assert [tuple(cell.values.values()) for cell in sweep.runs] == found
+    assert not any(cell.spec.is_sweep for cell in sweep.runs)
 
 
 def test_random_orders_of_the_cells_in_a_file_are_repetitions(tmp_path):
@@ -42,22 +42,22 @@ def test_random_orders_of_the_cells_in_a_file_are_repetitions(tmp_path):
     base = BASE | {"evaluate": BASE["evaluate"] | {"known_pairs": known}}
     fractions, orders = {"evaluate.known_pairs.fraction": [0.5, 0.1]}, ["order_0", "order_1"]
     sweep = expand({**base, "sweep": fractions | {"evaluate.known_pairs.column": orders}})
-    assert (len(sweep.cells), sweep.grid_keys) == (4, tuple(fractions))
+    assert (len(sweep.runs), sweep.grid_keys) == (4, tuple(fractions))
 
 
 def test_a_run_is_that_of_its_settings_alone():
-    (first, _) = expand(BASE, {"sweep.training.batch_size": [7, 8]}).cells
+    (first, _) = expand(BASE, {"sweep.training.batch_size": [7, 8]}).runs
     assert first.spec == load_spec(BASE, {"training.batch_size": 7})
 
 
 def test_seeds_and_folds_repeat_every_run():
     settings = {"evaluate.seeds": [4, 5], "evaluate.holdout.folds": 3, "sweep": {"model.latent_dim": [2, 3]}}
     sweep = expand(BASE, settings)
-    assert len(sweep.cells) == 12
-    assert [(cell.spec.seed, cell.spec.evaluate.holdout.fold) for cell in sweep.cells[:6]] == [
+    assert len(sweep.runs) == 12
+    assert [(cell.spec.seed, cell.spec.evaluate.holdout.fold) for cell in sweep.runs[:6]] == [
         *itertools.product([4, 5], range(3))
     ]
-    assert sweep.cells[1].values == {"model.latent_dim": 2, "seed": 4, "evaluate.holdout.fold": 1}
+    assert sweep.runs[1].values == {"model.latent_dim": 2, "seed": 4, "evaluate.holdout.fold": 1}
     assert (sweep.keys, sweep.grid_keys) == (
         ("model.latent_dim", "seed", "evaluate.holdout.fold"),
         ("model.latent_dim",),
@@ -68,19 +68,19 @@ def test_several_grids_are_run_one_after_the_other():
     sweep = expand(
         {**BASE, "sweep": [{}, {"model.latent_dim": [2, 3]}, {"losses.kl": [None]}]}, {"evaluate.seeds": [7]}
     )
-    assert [dict(cell.values) for cell in sweep.cells] == [
+    assert [dict(cell.values) for cell in sweep.runs] == [
         {"seed": 7},
         {"model.latent_dim": 2, "seed": 7},
         {"model.latent_dim": 3, "seed": 7},
         {"losses.kl": None, "seed": 7},
     ]
-    assert [(cell.spec.model.latent_dim, "kl" in cell.spec.losses) for cell in sweep.cells] == [
+    assert [(cell.spec.model.latent_dim, "kl" in cell.spec.losses) for cell in sweep.runs] == [
         (32, True),
         (2, True),
         (3, True),
         (32, False),
     ]
-    assert expand(sweep.spec.plain()).cells == sweep.cells
+    assert expand(sweep.spec.to_plain()).runs == sweep.runs
     wrong = {**BASE, "sweep": [{"model.latent_dim": [2]}, {"model.latent_dims": [3]}]}
     with pytest.raises(SpecError, match="did you mean 'latent_dim'"):
         expand(wrong)
@@ -88,9 +88,9 @@ def test_several_grids_are_run_one_after_the_other():
 
 def test_folds_may_differ_between_runs():
     sweep = expand(BASE, {"sweep": {"evaluate.holdout": [{"folds": 2}, {"fraction": 0.5}]}})
-    assert [cell.spec.evaluate.holdout.fold for cell in sweep.cells] == [0, 1, None]
+    assert [cell.spec.evaluate.holdout.fold for cell in sweep.runs] == [0, 1, None]
     named = expand(BASE, {"evaluate.holdout.folds": 5, "sweep.evaluate.holdout.fold": [1, 3]})
-    assert [cell.spec.evaluate.holdout.fold for cell in named.cells] == [1, 3]
+    assert [cell.spec.evaluate.holdout.fold for cell in named.runs] == [1, 3]
 
 
 def test_values_may_be_components_sections_and_null():
@@ -98,7 +98,7 @@ def test_values_may_be_components_sections_and_null():
         "correspondence.infer": [None, "unioncom", {"unioncom": {"use_known": False}}],
         "training": [{"batch_size": 8}, {"min_epochs": 3}],
     }
-    specs = [cell.spec for cell in expand({**BASE, "sweep": settings}).cells]
+    specs = [cell.spec for cell in expand({**BASE, "sweep": settings}).runs]
     infer = [spec.correspondence.infer for spec in specs[::2]]
     assert infer[0] is None
     assert [one.params["use_known"] for one in infer[1:]] == [True, False]
@@ -107,7 +107,7 @@ def test_values_may_be_components_sections_and_null():
 
 def test_a_section_is_set_before_what_stands_in_it():
     settings = {"training.batch_size": [9], "training": [{"batch_size": 8, "patience": 7}]}
-    (cell,) = expand({**BASE, "sweep": settings}).cells
+    (cell,) = expand({**BASE, "sweep": settings}).runs
     assert (cell.spec.training.batch_size, cell.spec.training.patience) == (9, 7)
 
 
@@ -118,10 +118,10 @@ def test_files_are_looked_up_beside_the_spec(tmp_path, monkeypatch):
     path = tmp_path / "spec.yaml"
     path.write_text("sweep:\n  data: [{mudata: {path: a.h5mu}}, {mudata: {path: b.h5mu}}]\n")
     sweep = expand(path)
-    assert [cell.spec.data.params["path"] for cell in sweep.cells] == [tmp_path / "a.h5mu", tmp_path / "b.h5mu"]
+    assert [cell.spec.data.params["path"] for cell in sweep.runs] == [tmp_path / "a.h5mu", tmp_path / "b.h5mu"]
     short = expand({"data": {"mudata": {"path": "a.h5mu"}}, "sweep": {"data.path": ["a.h5mu", "b.h5mu"]}}, (), tmp_path)
-    assert [cell.spec for cell in short.cells] == [cell.spec.__class__(**vars(cell.spec)) for cell in short.cells]
-    assert [cell.spec.data for cell in short.cells] == [cell.spec.data for cell in sweep.cells]
+    assert [cell.spec for cell in short.runs] == [cell.spec.__class__(**vars(cell.spec)) for cell in short.runs]
+    assert [cell.spec.data for cell in short.runs] == [cell.spec.data for cell in sweep.runs]
 
 
 def test_the_whole_gives_the_same_runs_again(tmp_path):
@@ -133,15 +133,15 @@ def test_the_whole_gives_the_same_runs_again(tmp_path):
         "modalities.*.preprocess.pca.n_components": [3, 4],
     }
     sweep = expand({"evaluate": {"seeds": [1, 2], "holdout": {"folds": 2}}, "sweep": settings}, (), tmp_path)
-    again = expand(sweep.spec.plain(), (), tmp_path.parent)
-    assert len(again.cells) == 64
-    assert [cell.spec for cell in again.cells] == [cell.spec for cell in sweep.cells]
+    again = expand(sweep.spec.to_plain(), (), tmp_path.parent)
+    assert len(again.runs) == 64
+    assert [cell.spec for cell in again.runs] == [cell.spec for cell in sweep.runs]
 
 
 def test_a_spec_of_one_run_gives_that_run():
     sweep = expand(BASE)
     assert sweep.spec == load_spec(BASE)
-    assert [(cell.values, cell.spec) for cell in sweep.cells] == [({}, load_spec(BASE))]
+    assert [(cell.values, cell.spec) for cell in sweep.runs] == [({}, load_spec(BASE))]
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_is_sweep(settings, expected):
 
 def test_values_on_the_command_line():
     sweep = expand(BASE, ["sweep.training.batch_size=[4, 5]", "sweep.seed=[0]"])
-    assert [cell.spec.training.batch_size for cell in sweep.cells] == [4, 5]
-    assert len(expand(BASE | {"sweep": {"seed": [1, 2]}}, ["sweep.seed=null"]).cells) == 1
+    assert [cell.spec.training.batch_size for cell in sweep.runs] == [4, 5]
+    assert len(expand(BASE | {"sweep": {"seed": [1, 2]}}, ["sweep.seed=null"]).runs) == 1
 
 
 class TestProblems:

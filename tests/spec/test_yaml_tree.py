@@ -40,13 +40,13 @@ def parse(text):
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text, value):
-    found = parse(f"key: {text}").plain()["key"]
+    found = parse(f"key: {text}").to_plain()["key"]
     assert found == value
     assert type(found) is type(value)
 
 
 def test_not_a_number_is_read():
-    assert math.isnan(parse("key: .nan").plain()["key"])
+    assert math.isnan(parse("key: .nan").to_plain()["key"])
 
 
 def test_every_key_and_value_knows_its_place():
@@ -83,14 +83,14 @@ def test_tags_are_refused(text):
 
 
 def test_core_tags_are_read():
-    assert parse("a: !!str 5\nb: !!int '5'").plain() == {"a": "5", "b": 5}
+    assert parse("a: !!str 5\nb: !!int '5'").to_plain() == {"a": "5", "b": 5}
 
 
 def test_aliases_and_merge_keys():
     tree = parse("base: &b {x: 1, y: 2}\none: *b\ntwo: {<<: *b, y: 3}\nthree: {<<: [*b, {z: 4}]}")
-    assert tree.plain()["one"] == {"x": 1, "y": 2}
-    assert tree.plain()["two"] == {"x": 1, "y": 3}
-    assert tree.plain()["three"] == {"x": 1, "y": 2, "z": 4}
+    assert tree.to_plain()["one"] == {"x": 1, "y": 2}
+    assert tree.to_plain()["two"] == {"x": 1, "y": 3}
+    assert tree.to_plain()["three"] == {"x": 1, "y": 2, "z": 4}
 
 
 def test_an_alias_within_itself_is_refused():
@@ -127,7 +127,7 @@ def test_a_control_character_is_refused():
 
 def test_python_values_become_nodes():
     tree = node_of({"a": np.float64(1.5), "b": (1, 2), "c": np.arange(2)}, Source())
-    assert tree.plain() == {"a": 1.5, "b": [1, 2], "c": [0, 1]}
+    assert tree.to_plain() == {"a": 1.5, "b": [1, 2], "c": [0, 1]}
 
 
 def test_python_values_that_a_spec_cannot_hold_are_refused():
@@ -137,5 +137,5 @@ def test_python_values_that_a_spec_cannot_hold_are_refused():
 
 def test_with_items_leaves_the_node_as_it_is():
     node = Node({"a": Node(1)})
-    assert node.with_items({"b": (Node(2), Mark())}).plain() == {"a": 1, "b": 2}
-    assert node.plain() == {"a": 1}
+    assert node.with_items({"b": (Node(2), Mark())}).to_plain() == {"a": 1, "b": 2}
+    assert node.to_plain() == {"a": 1}

@@ -63,7 +63,7 @@ def test_the_toy_model_treats_cells_alike_in_any_order():
 
 def test_the_isometric_copy_is_isometric_under_the_truth():
     control = controls.isometric_copy(n_cells=30, n_extra=7)
-    partner = control.truth.partner()
+    partner = control.truth.best_partner()
     assert (control.a.scores.shape, control.b.scores.shape) == ((30, 2), (37, 5))
     np.testing.assert_allclose(pdist(control.a.scores), pdist(control.b.scores[partner]), atol=1e-5)
     assert control.known.n_pairs == 15

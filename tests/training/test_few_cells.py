@@ -1,4 +1,4 @@
-"""What few training cells give is said in numbers."""
+"""Warnings about few training cells."""
 
 import logging
 
@@ -12,7 +12,7 @@ from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import load_spec
-from jamie.training.few_cells import FEW, say_what_few_cells_give
+from jamie.training.few_cells import FEW, warn_of_few_cells
 
 
 def prepared(n_known, n_alone=0, n_held_out=0):
@@ -28,46 +28,46 @@ def prepared(n_known, n_alone=0, n_held_out=0):
     return Prepared(Dataset(data, pairs, pairs), split, chains, chains, scores, scores)
 
 
-def said(cells, caplog, **training):
+def warnings(cells, caplog, **training):
     spec = load_spec({"data": {"simulate_branch": {}}, "training": training})
     with caplog.at_level(logging.WARNING, "jamie"):
-        say_what_few_cells_give(cells, spec, Context())
+        warn_of_few_cells(cells, spec, Context())
     return [record.getMessage() for record in caplog.records]
 
 
-def test_cells_pairs_and_how_well_a_score_is_known(caplog):
-    first, second = said(prepared(50, 8, 17), caplog)
+def test_numbers_of_cells_and_pairs_and_the_precision_of_scores(caplog):
+    first, second = warnings(prepared(50, 8, 17), caplog)
     assert first == (
-        "few training cells: 58 of rna, 58 of adt, 50 of them in known pairs; 17 pairs are held out, so that a "
-        "feature's correlation errs by 0.25"
+        "few training cells: 58 of rna, 58 of adt, 50 of them in known pairs; 17 pairs are held out: the "
+        "standard error of a feature's correlation is 0.25"
     )
     assert second == (
         "few training cells: the networks read these inputs: 3 of rna, 4 of adt; no intervals, since "
-        "training.calibration: 0.05 sets too few pairs aside (0.08 would do)"
+        "training.calibration: 0.05 gives too few pairs (0.08 is enough)"
     )
 
 
 def test_the_calibration_that_is_named_gives_intervals(caplog):
-    assert said(prepared(50, 8, 17), caplog, calibration=0.08)[1].endswith("; intervals rest on 20 pairs")
+    assert warnings(prepared(50, 8, 17), caplog, calibration=0.08)[1].endswith("; intervals are calibrated on 20 pairs")
 
 
-@pytest.mark.parametrize(("training", "end"), [({"ensemble": 1}, "(0.18 would do)"), ({"calibration": 0}, "4 of adt")])
-def test_what_is_named_follows_the_training(training, end, caplog):
-    assert said(prepared(50), caplog, **training)[1].endswith(end)
+@pytest.mark.parametrize(("training", "end"), [({"ensemble": 1}, "(0.18 is enough)"), ({"calibration": 0}, "4 of adt")])
+def test_the_setting_that_is_named_depends_on_the_training(training, end, caplog):
+    assert warnings(prepared(50), caplog, **training)[1].endswith(end)
 
 
-def test_pairs_too_few_to_set_aside_or_to_score_by(caplog):
-    first, second = said(prepared(8, 30, 2), caplog)
-    assert first.endswith("8 of them in known pairs; 2 pairs are held out, too few to score by")
-    assert second.endswith("sets too few pairs aside (no setting would do)")
+def test_too_few_pairs_for_intervals_and_for_scores(caplog):
+    first, second = warnings(prepared(8, 30, 2), caplog)
+    assert first.endswith("8 of them in known pairs; 2 pairs are held out, too few to compute scores")
+    assert second.endswith("gives too few pairs (no setting is enough)")
 
 
-def test_without_known_pairs_nothing_is_said_of_intervals(caplog):
-    assert said(prepared(0, 40), caplog) == [
+def test_without_known_pairs_no_warning_names_intervals(caplog):
+    assert warnings(prepared(0, 40), caplog) == [
         "few training cells: 40 of rna, 40 of adt, 0 of them in known pairs",
         "few training cells: the networks read these inputs: 3 of rna, 4 of adt",
     ]
 
 
-def test_enough_cells_need_no_words(caplog):
-    assert not said(prepared(FEW), caplog)
+def test_enough_cells_give_no_warning(caplog):
+    assert not warnings(prepared(FEW), caplog)

@@ -1,4 +1,4 @@
-"""Training as Algorithm 1, and going on after a kill as if nothing had happened."""
+"""Training as Algorithm 1, and continued after a kill with the same numbers."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.errors import ContractError, OutputError, TrainingError
 from jamie.core.interfaces import Loss
-from jamie.model.apply import encode, impute
+from jamie.model.prediction import encode, impute
 from jamie.spec import Ref, load_spec
 from jamie.spec.sections import LossTerm
 from jamie.training.batches import BatchMaker, mix
-from jamie.training.checkpoint import Checkpoint
+from jamie.training.checkpoint import Checkpoint, CheckpointFiles
 from jamie.training.fit import train as train_network
 
 from .conftest import SPEC
@@ -33,9 +33,9 @@ def kill_at(epoch):
     return progress
 
 
-def train(prepared, inferred, spec, context, checkpoint=None):
+def train(prepared, inferred, spec, context, checkpoints=None):
     """Train on the training cells, which are all that the training stage is given; return the first network."""
-    found = train_network(prepared.subset(prepared.split.train).cells(), inferred, spec, context, checkpoint)
+    found = train_network(prepared.subset(prepared.split.train).cells(), inferred, spec, context, checkpoints)
     return found.networks[0], found.histories[0]
 
 
@@ -82,10 +82,10 @@ def test_the_callers_random_numbers_are_left_alone(prepared, spec):
 @pytest.mark.parametrize("epoch", [1, 13, 22])
 def test_resumed_training_ends_in_the_same_numbers(prepared, spec, tmp_path, epoch):
     undisturbed, expected = train(prepared, None, spec, Context())
-    checkpoint = tmp_path / "training.safetensors"
+    checkpoints = CheckpointFiles(tmp_path / "training.safetensors")
     with pytest.raises(KilledError):
-        train(prepared, None, spec, Context(progress=kill_at(epoch)), checkpoint)
-    resumed, history = train(prepared, None, spec, Context(), checkpoint)
+        train(prepared, None, spec, Context(progress=kill_at(epoch)), checkpoints)
+    resumed, history = train(prepared, None, spec, Context(), checkpoints)
     assert history.epochs == expected.epochs
     one, two = latents(undisturbed, prepared), latents(resumed, prepared)
     for m in one:
@@ -194,37 +194,37 @@ def test_mixing_gives_inferred_partners_to_cells_without_a_known_one():
     assert mix(known, inferred, 1.0) is known
 
 
-ASIDE = {"training.validation": 0.2, "training.calibration": 0.2, "training.ensemble": 2}
+SPLIT = {"training.validation": 0.2, "training.calibration": 0.2, "training.ensemble": 2}
 
 
-def ensemble(prepared, overrides, checkpoint=None, progress=None):
+def ensemble(prepared, overrides, checkpoints=None, progress=None):
     context = Context(progress=progress) if progress else Context()
     cells = prepared.subset(prepared.split.train).cells()
-    return train_network(cells, None, load_spec(SPEC, overrides), context, checkpoint)
+    return train_network(cells, None, load_spec(SPEC, overrides), context, checkpoints)
 
 
 def test_validation_cells_decide_which_state_is_kept(prepared):
-    history = ensemble(prepared, {**ASIDE, "training.rate_schedule": "one_cycle"}).histories[0]
+    history = ensemble(prepared, {**SPLIT, "training.rate_schedule": "one_cycle"}).histories[0]
     assert history.names[-1] == "validation"
     validation = [epoch[-1] for epoch in history.epochs]
     assert validation[history.best_epoch] == min(validation[10:])
 
 
-def test_cells_set_aside_do_not_touch_the_weights(prepared):
-    found = ensemble(prepared, {**ASIDE, "training.min_epochs": 30})
-    calibration = found.asides[1].calibration
+def test_calibration_cells_do_not_change_the_weights(prepared):
+    found = ensemble(prepared, {**SPLIT, "training.min_epochs": 30})
+    calibration = found.splits[1].calibration
     train_cells = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
     scores = {m: x.copy() for m, x in prepared.scores.items()}
     for m, index in calibration.items():
         scores[m][train_cells[m][index]] += 100
-    changed = ensemble(replace(prepared, scores=scores, targets=scores), {**ASIDE, "training.min_epochs": 30})
+    changed = ensemble(replace(prepared, scores=scores, targets=scores), {**SPLIT, "training.min_epochs": 30})
     one, two = (latents(members.networks[1], prepared) for members in (found, changed))
     for m in one:
         np.testing.assert_array_equal(one[m], two[m])
 
 
 def test_members_differ_and_imputing_is_their_mean(prepared):
-    networks = ensemble(prepared, ASIDE).networks
+    networks = ensemble(prepared, SPLIT).networks
     a, b = prepared.scores
     alone = [impute([network], a, b, prepared.scores[a]) for network in networks]
     assert not np.allclose(*alone, atol=1e-3)
@@ -232,11 +232,11 @@ def test_members_differ_and_imputing_is_their_mean(prepared):
 
 
 def test_an_ensemble_that_was_killed_ends_in_the_same_numbers(prepared, tmp_path):
-    expected = ensemble(prepared, ASIDE)
-    checkpoint = tmp_path / "training.safetensors"
+    expected = ensemble(prepared, SPLIT)
+    checkpoints = CheckpointFiles(tmp_path / "training.safetensors")
     with pytest.raises(KilledError):
-        ensemble(prepared, ASIDE, checkpoint, kill_at(30 + 12))
-    resumed = ensemble(prepared, ASIDE, checkpoint)
+        ensemble(prepared, SPLIT, checkpoints, kill_at(30 + 12))
+    resumed = ensemble(prepared, SPLIT, checkpoints)
     assert [one.epochs for one in resumed.histories] == [one.epochs for one in expected.histories]
     for one, two in zip(expected.networks, resumed.networks, strict=True):
         for m, z in latents(one, prepared).items():

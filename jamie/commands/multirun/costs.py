@@ -11,8 +11,8 @@ import pandas as pd
 
 from jamie.commands.multirun.plots import numeric_key
 from jamie.commands.multirun.tables import name_rows, run_rows
-from jamie.report.run_folder import MANIFEST
 from jamie.report.tables import WIDTH, Block, panels
+from jamie.runs.directory import MANIFEST
 
 SECONDS, MEMORY = "seconds", "peak_memory_mib"
 TOTAL, PHASES = "total", ("preparation", "training")

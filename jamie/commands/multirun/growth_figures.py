@@ -15,8 +15,8 @@ from jamie.commands.multirun.metric_figures import settings
 from jamie.commands.multirun.plots import add_legend, draw_line, grid_of_axes, numeric_key, spread_axis, styles_of
 from jamie.commands.multirun.tables import short_names
 from jamie.report.figure_files import write_figure
-from jamie.report.run_folder import RunFolder
 from jamie.report.tables import folded
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jamie.commands.multirun.tables import name_rows, run_rows
-from jamie.metrics.scopes import HELD_OUT_CELLS
+from jamie.core.names import HELD_OUT_CELLS
 from jamie.metrics.wins import Wins, count_wins
 from jamie.report.tables import BEST, TIED, WIDTH, Block, arrow, folded, is_ranked, number, panels
 

@@ -11,8 +11,8 @@ import pandas as pd
 from jamie.commands.multirun.imputation import Imputations, direction_names, place_of
 from jamie.commands.multirun.plots import Style, styles_of
 from jamie.report.figure_files import write_figure
-from jamie.report.run_folder import RunFolder
 from jamie.report.tables import folded, is_ranked
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,8 +21,8 @@ from jamie.commands.multirun.plots import (
 from jamie.commands.multirun.tables import UNCHANGED, readable, short_names, telling_keys
 from jamie.core.interfaces import Metric
 from jamie.report.figure_files import write_figure
-from jamie.report.run_folder import RunFolder
 from jamie.report.tables import SCOPES, folded, is_ranked
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.pl.style import COLOURS, MARKERS, STROKES
+from jamie.pl.style import COLOURS, LINE_STYLES, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def styles_of(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]
             stroke = colour // len(COLOURS)
         styles[one] = {
             "color": COLOURS[colour % len(COLOURS)],
-            "linestyle": STROKES[stroke % len(STROKES)],
+            "linestyle": LINE_STYLES[stroke % len(LINE_STYLES)],
             "marker": MARKERS[marker % len(MARKERS)],
         }
     return styles

@@ -16,9 +16,9 @@ from typing import Any
 import joblib
 import torch
 
+from jamie.commands.run import run
 from jamie.core.context import Progress
 from jamie.core.errors import JamieError, OutputError
-from jamie.pipeline import run
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ class CorrespondenceInferer(Component):
     The cells of each modality are shuffled before `_infer` sees them and put back afterwards, so that no
     implementation can profit from the order of a file. An inferer that does not use known pairs says so by
     `uses_known`; it is then not shown any, and may be judged by them. One that uses them need not keep to them:
-    pairs that are certain (`Correspondence.certain`) are put in place afterwards, and nothing else in their rows
+    pairs that are certain (`Correspondence.one_to_one`) are put in place afterwards, and nothing else in their rows
     and columns.
 
     An inferer that cannot do without known pairs or linked features names them in `needs`: ``"known"``, ``"links"``.
@@ -60,17 +60,17 @@ class CorrespondenceInferer(Component):
         context.require_memory(
             self._memory(a, b), f"{self.name} on {a.n_cells} and {b.n_cells} cells", self._instead(known)
         )
-        generator = context.at(f"{context.stage}/shuffle").generator()
+        generator = context.for_stage(f"{context.stage}/shuffle").generator()
         order_a, order_b = generator.permutation(a.n_cells), generator.permutation(b.n_cells)
         found = self._infer(a.subset(order_a), b.subset(order_b), known.subset(order_a, order_b), context)
         confidence_a, confidence_b = self._confidences(found, a, b)
         back_a, back_b = np.argsort(order_a), np.argsort(order_b)
-        correspondence = found.correspondence.permuted(back_a, back_b)
+        correspondence = found.correspondence.permute(back_a, back_b)
         confidence_a, confidence_b = confidence_a[back_a], confidence_b[back_b]
-        certain = known.certain()
+        certain = known.one_to_one()
         if certain.n_pairs:
             rows, columns = certain.pairs()
-            correspondence = correspondence.overruled_by(certain)
+            correspondence = correspondence.updated_with(certain)
             confidence_a[rows], confidence_b[columns] = 1, 1
         return Inferred(correspondence, confidence_a, confidence_b, found.diagnostics)
 

@@ -30,7 +30,7 @@ class Decoder(Component, nn.Module):
     reserved: ClassVar[frozenset[str]] = frozenset({"n_covariates"})
 
     @classmethod
-    def sized(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+    def complete_params(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
         """Return the parameters of a spec, those that are left to the data (null) chosen for so many training cells."""
         return dict(params)
 
@@ -38,7 +38,7 @@ class Decoder(Component, nn.Module):
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Distribution:
         """Decode z (B, n_latent) into a distribution over (B, n_features)."""
 
-    def start_at(self, mean: Tensor, variance: Tensor) -> None:
+    def initialize_output(self, mean: Tensor, variance: Tensor) -> None:
         """Set, before training, what is predicted of any cell: mean and variance (n_features,) of the training cells.
 
         Counts are divided by the size factors before. They may lie thousands from 0, where small steps take long to

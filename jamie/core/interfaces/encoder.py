@@ -23,7 +23,7 @@ class Encoder(Component, nn.Module):
     reserved: ClassVar[frozenset[str]] = frozenset({"n_covariates"})
 
     @classmethod
-    def sized(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+    def complete_params(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
         """Return the parameters of a spec, those that are left to the data (null) chosen for so many training cells."""
         return dict(params)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jamie.core.component import Component
 from jamie.core.context import Context
 from jamie.core.errors import ContractError
-from jamie.core.explaining import Explainable, Explanation
+from jamie.core.explanation import Explainable, Explanation
 
 
 class Explainer(Component):

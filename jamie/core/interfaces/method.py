@@ -13,7 +13,7 @@ from jamie.core.component import Component
 from jamie.core.context import Context
 from jamie.core.data import Cells, Imputation
 from jamie.core.errors import ContractError, DataError
-from jamie.core.meter import Usage, metered
+from jamie.core.resources import ResourceUsage, measure_resources
 
 
 class Method(Component):
@@ -23,8 +23,8 @@ class Method(Component):
     correspondence, whose cost is reported apart. What a method needs stands in class attributes: `needs`
     (``"pairs"``: known pairs; ``"labels"``: it is told the cells' labels, a control), `max_modalities`. A method that
     is not `inductive` embeds the very cells that it was fitted on and no others. One that imputes by the labels of
-    the query cells writes `_impute_told` instead of `_impute`; one that reads the cells' batches (`Cells.covariates`)
-    writes `_embed_in_batches` and `_impute_in_batches`.
+    the query cells writes `_impute_with_labels` instead of `_impute`; one that reads the cells' batches
+    (`Cells.covariates`) writes `_embed_with_covariates` and `_impute_with_covariates`.
 
     The cells of each modality are shuffled before a method sees them and put back afterwards, so that none can profit
     from the order of a file.
@@ -34,18 +34,18 @@ class Method(Component):
     inductive: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
     max_modalities: ClassVar[int | None] = None
-    usage: Mapping[str, Usage] = {}
+    usage: Mapping[str, ResourceUsage] = {}
     _orders: Mapping[str, NDArray[np.int64]]
 
     @classmethod
     def embeds(cls) -> bool:
         """Whether it embeds."""
-        return cls._embed is not Method._embed or cls._embed_in_batches is not Method._embed_in_batches
+        return cls._embed is not Method._embed or cls._embed_with_covariates is not Method._embed_with_covariates
 
     @classmethod
     def imputes(cls) -> bool:
         """Whether it imputes."""
-        outer = ("_impute", "_impute_told", "_impute_in_batches")
+        outer = ("_impute", "_impute_with_labels", "_impute_with_covariates")
         return any(getattr(cls, name) is not getattr(Method, name) for name in outer)
 
     def require(self, cells: Cells) -> None:
@@ -93,13 +93,13 @@ class Method(Component):
             Where the method cannot be fitted on these cells.
         """
         self.require(cells)
-        context = (context or Context()).at(f"method {self.name}")
-        generator = context.at(f"{context.stage}/shuffle").generator()
+        context = (context or Context()).for_stage(f"method {self.name}")
+        generator = context.for_stage(f"{context.stage}/shuffle").generator()
         self._orders = {m: generator.permutation(view.n_cells) for m, view in cells.views.items()}
         shuffled = cells.subset(self._orders)
-        with metered() as preparation:
+        with measure_resources() as preparation:
             self._prepare(shuffled, context)
-        with metered() as training:
+        with measure_resources() as training:
             self._fit(shuffled, context)
         self.usage = {"preparation": preparation.usage, "training": training.usage}
         return self
@@ -126,7 +126,7 @@ class Method(Component):
         ContractError
             Where the method does not embed, or was not fitted on as many cells and is not inductive.
         """
-        found = self._embed_in_batches(scores if self.inductive else None, covariates or {})
+        found = self._embed_with_covariates(scores if self.inductive else None, covariates or {})
         z = {m: np.asarray(v) for m, v in found.items()}
         if not self.inductive:
             z = {m: v[np.argsort(self._orders[m])] for m, v in z.items()}
@@ -161,7 +161,7 @@ class Method(Component):
             Where the method needs labels and is given none.
         """
         if "labels" not in self.needs:
-            found = self._impute_in_batches(scores, source, target, covariates)
+            found = self._impute_with_covariates(scores, source, target, covariates)
         elif labels is None:
             raise DataError(
                 f"expected the label of each of the {len(scores)} cells of {source}, found none",
@@ -169,7 +169,7 @@ class Method(Component):
                 fix="name a column of obs under labels, or leave the method out",
             )
         else:
-            found = self._impute_told(scores, source, target, labels)
+            found = self._impute_with_labels(scores, source, target, labels)
         imputation = found if isinstance(found, Imputation) else Imputation(np.asarray(found))
         self._require_rows({target: len(imputation.mean)}, {target: len(scores)})
         return imputation
@@ -184,7 +184,7 @@ class Method(Component):
         """Return latents (n_m, L); a method that is not inductive is given None, and embeds the cells of `_fit`."""
         raise self._cannot("embed cells", "impute")
 
-    def _embed_in_batches(
+    def _embed_with_covariates(
         self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]
     ) -> Mapping[str, NDArray[np.floating]]:
         """Return latents (n_m, L) of cells of these batches; a modality without covariates has unknown ones."""
@@ -194,13 +194,13 @@ class Method(Component):
         """Values (n, t) of the target."""
         raise self._cannot("impute", "embed")
 
-    def _impute_in_batches(
+    def _impute_with_covariates(
         self, scores: NDArray[np.float32], source: str, target: str, covariates: NDArray[np.float32] | None
     ) -> Imputation | NDArray[np.floating]:
         """Values (n, t) of the target for cells of these batches; None where they are unknown."""
         return self._impute(scores, source, target)
 
-    def _impute_told(
+    def _impute_with_labels(
         self, scores: NDArray[np.float32], source: str, target: str, labels: NDArray[np.object_]
     ) -> Imputation | NDArray[np.floating]:
         """Values (n, t) of the target for cells of these labels, of a method that needs labels."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jamie.core.component import Component
 from jamie.core.errors import ContractError, DataError
-from jamie.core.scoring import EmbeddedPair, ImputedPair, MatchedPair, Score
+from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair, Score
 
 Scored = TypeVar("Scored", bound=EmbeddedPair | ImputedPair | MatchedPair)
 
@@ -63,7 +63,7 @@ class Metric(Component, Generic[Scored]):
         if not isinstance(subject, ImputedPair) or values.shape != subject.features.shape:
             expected = f"({len(subject.features)},)" if isinstance(subject, ImputedPair) else "a number"
             raise self._broken(f"expected {expected}, found {type(found).__name__} of shape {values.shape}")
-        return of_features({"": values})
+        return per_feature_score({"": values})
 
     def _require_bounded(self, values: NDArray[np.float64]) -> None:
         low, high = self.bounds
@@ -77,7 +77,7 @@ class Metric(Component, Generic[Scored]):
         )
 
 
-def of_features(values: Mapping[str, NDArray[np.float64]], parts: Mapping[str, float] | None = None) -> Score:
+def per_feature_score(values: Mapping[str, NDArray[np.float64]], parts: Mapping[str, float] | None = None) -> Score:
     """Make a score of values (p,) of the features, by group of cells; the value is the mean of group ``""``.
 
     It is NaN where no feature can be scored.

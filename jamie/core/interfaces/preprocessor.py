@@ -15,7 +15,7 @@ from scipy import sparse
 from jamie.core.component import Component
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
-from jamie.core.values import not_finite
+from jamie.core.matrix import find_non_finite
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,8 +32,8 @@ class Preprocessor(Component):
     kind: ClassVar[str] = "preprocessor"
     accepts_nan: ClassVar[bool] = False  # fills in what is missing (NaN)
     tolerates_nan: ClassVar[bool] = False  # can be fitted without what was not measured; leaves it NaN or estimates it
-    takes_counts: ClassVar[bool] = False  # made for raw counts, whose depth it takes out
-    keeps_values: ClassVar[bool] = False  # leaves out features, and changes no value of the others
+    expects_counts: ClassVar[bool] = False  # made for raw counts, whose depth it takes out
+    selects_features: ClassVar[bool] = False  # leaves out features, and changes no value of the others
     n_features_in: int | None = None
     expects_nan: bool = False  # what was not measured is NaN: set by the chain for steps that tolerate it
 
@@ -67,7 +67,7 @@ class Preprocessor(Component):
         self._require_fitted()
         return self._checked(self._inverse_transform(Z, cells), Z.shape[0])
 
-    def narrowed(self, columns: NDArray[np.int64]) -> tuple[Preprocessor, NDArray[np.int64] | None] | None:
+    def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[Preprocessor, NDArray[np.int64] | None] | None:
         """Return a copy that only inverts, and only to some features, where this saves work.
 
         Parameters
@@ -110,14 +110,14 @@ class Preprocessor(Component):
         makes of single scores.
         """
         from jamie.core.affine import AffineModule
-        from jamie.core.values import dense
+        from jamie.core.matrix import to_dense
 
         affine = self.affine()
         if affine is None:
             return None
         q = len(affine[1])
-        offset = dense(self.inverse_transform(np.zeros((1, q), np.float32)))
-        return AffineModule(dense(self.inverse_transform(np.eye(q, dtype=np.float32))) - offset, offset[0])
+        offset = to_dense(self.inverse_transform(np.zeros((1, q), np.float32)))
+        return AffineModule(to_dense(self.inverse_transform(np.eye(q, dtype=np.float32))) - offset, offset[0])
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and plain values from which `set_state` restores what was fitted."""
@@ -165,7 +165,7 @@ class Preprocessor(Component):
             raise DataError(
                 f"expected annotations of {X.shape[0]} cells, found {len(cells)}", where=f"preprocessor '{self.name}'"
             )
-        found = not_finite(X, nan_allowed=self.accepts_nan or self.expects_nan)
+        found = find_non_finite(X, nan_allowed=self.accepts_nan or self.expects_nan)
         if found is None:
             return
         if self.accepts_nan or self.expects_nan:

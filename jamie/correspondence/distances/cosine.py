@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from jamie.core.data import View
 from jamie.core.interfaces import Distance
-from jamie.correspondence.neighbors import angular_distances
+from jamie.correspondence.graphs.neighbors import angular_distances
 
 
 class Cosine(Distance):

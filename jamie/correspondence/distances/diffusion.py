@@ -11,7 +11,7 @@ from scipy import sparse
 
 from jamie.core.data import View
 from jamie.core.interfaces import Distance
-from jamie.correspondence.connected import connected_graph
+from jamie.correspondence.graphs.connected import connected_graph
 
 _WEAKEST = float(
     np.exp(-4.0)

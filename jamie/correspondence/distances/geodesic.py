@@ -10,7 +10,7 @@ from pydantic import Field
 
 from jamie.core.data import View
 from jamie.core.interfaces import Distance
-from jamie.correspondence.connected import connected_graph
+from jamie.correspondence.graphs.connected import connected_graph
 
 MOST = 50  # neighbours that `auto` takes at most
 

@@ -15,8 +15,8 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
 from jamie.core.labels import is_continuous
-from jamie.core.suggest import choose_from
-from jamie.core.values import percent
+from jamie.core.matrix import format_percent
+from jamie.core.suggest import suggest_names
 from jamie.data.checks.messages import first_names
 
 MIN_AGREEMENT = 0.5  # share of the matched cells; below it, a column hardly means the same in both modalities
@@ -58,7 +58,7 @@ def require_labels(labels: Iterable[str], modalities: Mapping[str, ModalityData]
     for label in labels:
         if label not in columns:
             problem = f"expected a column '{label}' in obs, found it in no modality"
-            raise DataError(problem, where=where, fix=choose_from(label, columns))
+            raise DataError(problem, where=where, fix=suggest_names(label, columns))
 
 
 def require_batches(column: str | None, modalities: Mapping[str, ModalityData], where: str) -> None:
@@ -87,13 +87,13 @@ def require_batches(column: str | None, modalities: Mapping[str, ModalityData], 
             raise DataError(
                 f"expected a column '{column}' in obs of modality '{name}' or of the MuData, found it in neither",
                 where=where,
-                fix=there if carriers else choose_from(column, data.obs.columns),
+                fix=there if carriers else suggest_names(column, data.obs.columns),
             )
         n_missing = int(data.obs[column].isna().sum())
         if n_missing:
             raise DataError(
                 f"expected a batch for every cell, found {n_missing} cells of modality '{name}' "
-                f"({percent(n_missing, data.n_cells)}) without one in obs '{column}'",
+                f"({format_percent(n_missing, data.n_cells)}) without one in obs '{column}'",
                 where=where,
                 fix="fill the gaps, perhaps with a value of their own such as 'unknown', or remove these cells",
             )
@@ -207,9 +207,10 @@ def _check_agreement(
     different = both[~same].value_counts()
     shown = ", ".join(f"'{x}' in {a} is '{y}' in {b} ({n} cells)" for (x, y), n in different.head(N_SHOWN).items())
     first, second = (both[name].value_counts(normalize=True) for name in both)
+    agreement, chance = format_percent(same.sum(), len(both)), format_percent(float((first * second).sum()), 1)
     problem = (
-        f"of {len(both)} matched cells only {percent(same.sum(), len(both))} carry the same '{grouping.column}' in {a} "
-        f"and in {b} ({percent(float((first * second).sum()), 1)} would by chance): "
+        f"of {len(both)} matched cells only {agreement} carry the same '{grouping.column}' in {a} and in {b} "
+        f"({chance} would by chance): "
         f"{shown}{', ...' if len(different) > N_SHOWN else ''}"
     )
     if grouping.strict or same.mean() < MIN_AGREEMENT:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from jamie.core.data import Block
-from jamie.core.values import stored_position, stored_values
+from jamie.core.matrix import stored_position, stored_values
 
 
 def first_names(names: Iterable[object], n: int = 5, *, quoted: bool = False) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -90,7 +90,7 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
     for name in names:
         if name not in mdata.mod:
             problem = f"expected modality '{name}' in the data, found no such modality"
-            raise DataError(problem, where=where, fix=choose_from(name, mdata.mod))
+            raise DataError(problem, where=where, fix=suggest_names(name, mdata.mod))
         if "/" in name:
             problem = f"expected names of modalities without '/', found '{name}'"
             raise DataError(problem, where=where, fix="rename it in the data")

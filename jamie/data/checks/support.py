@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.core.compat import layer_names
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Decoder, Preprocessor
 from jamie.core.interfaces.decoder import Support
-from jamie.core.stack import layer_names
-from jamie.core.values import percent, row_blocks, stored_values
+from jamie.core.matrix import format_percent, row_chunks, stored_values
 from jamie.data.blocks import choose_block
 from jamie.data.checks.messages import describe_entry
 from jamie.data.checks.value_kinds import DESCRIPTIONS, kind_of
@@ -69,7 +69,7 @@ def require_support(
     if decoder.support == "real":
         return
     expected, mismatch = _SUPPORTS[decoder.support], _mismatch(target.X, decoder.support)
-    changes = [step.name for step in steps if not step.keeps_values]
+    changes = [step.name for step in steps if not step.selects_features]
     if mismatch:
         values = stored_values(target.X)
         first = min(int(np.argmax(bad)) for wrong in _WRONG[decoder.support].values() if (bad := wrong(values)).any())
@@ -86,14 +86,14 @@ def _mismatch(X: Matrix, support: Support) -> str:
     """Say how many of the values do not belong to the support; nothing where all do."""
     size = X.shape[0] * X.shape[1]
     found = {what: _count(X, wrong) for what, wrong in _WRONG[support].items()}
-    return " and ".join(f"{percent(n, size)} that {what}" for what, n in found.items() if n)
+    return " and ".join(f"{format_percent(n, size)} that {what}" for what, n in found.items() if n)
 
 
 def _count(X: Matrix, wrong: Any) -> int:
     """Count the values that are wrong; those that a sparse matrix does not store are 0, which never is."""
     values: Any = X.data if sparse.issparse(X) else X
     width = 1 if values.ndim == 1 else values.shape[1]
-    return sum(int(np.count_nonzero(wrong(values[rows]))) for rows in row_blocks(len(values), width))
+    return sum(int(np.count_nonzero(wrong(values[rows]))) for rows in row_chunks(len(values), width))
 
 
 def _fix(target: Block, adata: AnnData, decoder: type[Decoder], key: str) -> str:

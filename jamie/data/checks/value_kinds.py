@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.values import dense, row_blocks
+from jamie.core.matrix import row_chunks, to_dense
 
 Kind: TypeAlias = Literal["counts", "fractions", "normalised", "logarithms", "scaled", "log-ratios", "signed"]
 
@@ -36,7 +36,7 @@ _SUM_TOLERANCE = 1e-3  # relative difference of sums that are equal except for r
 
 def kind_of(X: Matrix) -> Kind:
     """Return what values (n, p) look like, judged by at most 200 cells."""
-    rows = dense(X[np.unique(np.linspace(0, X.shape[0] - 1, _MAX_ROWS).astype(int))]).astype(np.float64)
+    rows = to_dense(X[np.unique(np.linspace(0, X.shape[0] - 1, _MAX_ROWS).astype(int))]).astype(np.float64)
     rows = np.nan_to_num(rows, posinf=0, neginf=0)
     if (rows < 0).any():
         return _signed_kind(rows)
@@ -58,7 +58,7 @@ def largest_count(X: Matrix) -> int:
     """Return the largest value; 0 where any is negative or not whole, which mostly shows in the first block of rows."""
     values: Any = X.data if sparse.issparse(X) else X
     largest = 0.0
-    for rows in row_blocks(len(values), 1 if values.ndim == 1 else values.shape[1]):
+    for rows in row_chunks(len(values), 1 if values.ndim == 1 else values.shape[1]):
         present = values[rows][~np.isnan(values[rows])]
         if (present < 0).any() or (present != np.floor(present)).any():
             return 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jamie.core.data import Block, Matrix, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.values import dense, not_finite, percent, stored_position, stored_values
+from jamie.core.matrix import find_non_finite, format_percent, stored_position, stored_values, to_dense
 from jamie.data.checks.messages import describe_entry
 from jamie.data.checks.support import count_layers
 from jamie.data.checks.value_kinds import DESCRIPTIONS, kind_of, largest_count, looks_like_counts
@@ -42,12 +42,12 @@ def require_finite(
     DataError
         With their number, and the cell and feature of the first.
     """
-    wrong = not_finite(block.X, nan_allowed=nan_allowed)
+    wrong = find_non_finite(block.X, nan_allowed=nan_allowed)
     if wrong is None:
         return
     first = f"the first is cell '{cells[wrong.row]}', feature '{block.features[wrong.column]}'"
     size = block.X.shape[0] * block.X.shape[1]
-    found = f"{wrong.count} ({percent(wrong.count, size)}) that are NaN or infinite"
+    found = f"{wrong.count} ({format_percent(wrong.count, size)}) that are NaN or infinite"
     if nan_allowed:
         found = f"{wrong.count} that are infinite"
         fix = "an infinite value is not a missing one: correct it, or set it to NaN to have it filled"
@@ -92,9 +92,9 @@ def check_values(
 def _count_preprocessor(steps: Sequence[type[Preprocessor]]) -> str | None:
     """Name of the preprocessor of counts that reads the values as they are."""
     for step in steps:
-        if step.takes_counts:
+        if step.expects_counts:
             return step.name
-        if not (step.keeps_values or step.accepts_nan):
+        if not (step.selects_features or step.accepts_nan):
             return None
     return None
 
@@ -107,10 +107,8 @@ def _require_counts(
     negative = values < 0
     n_negative, size = int(negative.sum()), block.X.shape[0] * block.X.shape[1]
     if n_negative:
-        first = describe_entry(block, cells, int(np.argmax(negative)))
-        found = (
-            f"{n_negative} negative value{'s' * (n_negative > 1)} ({percent(n_negative, size)}); the first is {first}"
-        )
+        share, first = format_percent(n_negative, size), describe_entry(block, cells, int(np.argmax(negative)))
+        found = f"{n_negative} negative value{'s' * (n_negative > 1)} ({share}); the first is {first}"
         fix = "a count cannot be negative: correct these values, or leave those cells out"
         if n_negative > MAX_ERRORS * size:
             found = f"{DESCRIPTIONS[kind_of(block.X)]}: {found}"
@@ -180,7 +178,7 @@ def _nearly_largest(values: NDArray[np.float32]) -> float:
 
 def _is_outlier(X: Matrix, row: int, column: int) -> bool:
     """Whether a value is far above the other values of its feature, which may have a scale of its own."""
-    own = np.abs(dense(X[:, [column]]).ravel())
+    own = np.abs(to_dense(X[:, [column]]).ravel())
     value, others = own[row], np.delete(own, row)
     others = others[others > 0]  # NaN is not
     return len(others) < 3 or bool(value > OUTLIER_FACTOR * np.median(others))
@@ -209,7 +207,7 @@ def _comparable_rows(a: ModalityData, b: ModalityData) -> tuple[NDArray[np.float
         return None
     column = b.input.features.get_indexer(a.input.features)
     column = np.arange(len(column)) if (column < 0).any() else column
-    return dense(a.input.X[both]), dense(b.input.X[row[both]])[:, column]
+    return to_dense(a.input.X[both]), to_dense(b.input.X[row[both]])[:, column]
 
 
 def _is_transform(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:

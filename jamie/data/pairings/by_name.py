@@ -14,7 +14,7 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces.pairing import Pairing
-from jamie.core.values import percent
+from jamie.core.matrix import format_percent
 from jamie.data.pairings.name_rules import MANY, RULES, find_rule, match_names, require_unique
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class ByName(Pairing):
             hint = self._hint({a.name: a.cells, b.name: b.cells}, thorough=True)
             raise DataError(
                 f"expected at least {100 * self.min_overlap:.3g} % of the smaller modality's cells to share their "
-                f"names, found {n} of {smaller} ({percent(n, smaller)}); the first is "
+                f"names, found {n} of {smaller} ({format_percent(n, smaller)}); the first is "
                 f"'{a.cells[found.pairs()[0][0]]}'",
                 where=f"pairing 'by_name', modalities '{a.name}' and '{b.name}'",
                 fix=f"{hint}{'; else ' * bool(hint)}barcodes coincide by chance: add the sample to the names or use "

@@ -104,7 +104,7 @@ def match_names(a: pd.Index, b: pd.Index, rules: Mapping[str, Any]) -> NameMatch
     found = sorted((Correspondence.from_names(*way) for way in usable), key=lambda one: -one.n_pairs)
     pairs = found[0]
     for other in found[1:]:
-        joined = other.overruled_by(pairs)
+        joined = other.updated_with(pairs)
         if joined.n_pairs - pairs.n_pairs >= max(1, MANY * min(len(a), len(b))):
             pairs = joined
     for way in ways:

@@ -11,7 +11,7 @@ import pandas as pd
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.reader import Reader
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.assemble import assemble, mudata_conventions, require_unique_cells
 from jamie.data.storage.matrices import NamedMatrix, Names, read_frame, read_matrix, read_names
 
@@ -107,7 +107,7 @@ class TableReader(Reader):
                     raise DataError(
                         f"expected a modality of paths, found '{name}'",
                         where=f"reader 'table', {key}",
-                        fix=choose_from(name, self.paths),
+                        fix=suggest_names(name, self.paths),
                     )
 
 

@@ -50,7 +50,7 @@ def hide_pairs(
         return given
     who = individuals(given.mutual_best(), cells)
     if settings.file is None:
-        order = context.at("hide_pairs").generator().permutation(who.measured_twice)
+        order = context.for_stage("hide_pairs").generator().permutation(who.measured_twice)
     else:
         order = positions(settings.file, settings.column, cells, who, "evaluate.known_pairs")
         order = order[np.isin(order, who.measured_twice)]
@@ -85,7 +85,7 @@ def split_cells(dataset: Dataset, settings: HoldoutSection, context: Context) ->
         Where the file or the groups do not fit the cells, or too few cells would be left in a modality.
     """
     who = individuals(dataset.truth, {name: m.cells for name, m in dataset.modalities.items()})
-    held_out = _held_out(dataset, who, settings, context.at("split_cells"))
+    held_out = _held_out(dataset, who, settings, context.for_stage("split_cells"))
     split = Split({name: ~held_out[index] for name, index in who.of.items()})
     if settings.fraction and not split.any_held_out:
         log.warning(

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.storage.formats import MATRIX_MARKET, TENX, genome_groups, reader_advice
 from jamie.data.storage.matrices import open_text, read_matrix
 from jamie.data.storage.opening import checked_file, open_store, translated_errors
@@ -63,7 +63,7 @@ def _require_genome(genome: str, available: Sequence[str], path: Path) -> None:
         raise DataError(
             f"expected the genome '{genome}', found {', '.join(available) or 'none named'}",
             where=str(path),
-            fix=choose_from(genome, available) if available else "leave `genome` out",
+            fix=suggest_names(genome, available) if available else "leave `genome` out",
         )
 
 

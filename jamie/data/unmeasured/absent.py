@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Block, Matrix, ModalityData
-from jamie.core.panels import Panels, has_missing, panel_of, without_values
-from jamie.core.values import missing_counts, row_blocks
+from jamie.core.matrix import missing_counts, row_chunks
+from jamie.core.panels import Panels, assign_panels, has_nan, set_nan
 from jamie.data.unmeasured.zeros import Found, grouping_columns, unlikely_zeros
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def measured_values(block: Block) -> Block:
     """Return the block with 0 for what its panels lack, so that only what should be there can be missing."""
     if block.panels is None:
         return block
-    lacking = ~block.panels[panel_of(block.X, block.panels)]
+    lacking = ~block.panels[assign_panels(block.X, block.panels)]
     if not sparse.issparse(block.X):
         return replace(block, X=np.where(lacking, np.float32(0), block.X))
     X: Any = block.X.copy()
@@ -83,7 +83,7 @@ def zero_cells(X: Matrix) -> tuple[Mask, bool]:
 
 def missing_cells(X: Matrix) -> Mask:
     """(n,) cells that are NaN in all features."""
-    if not has_missing(X):
+    if not has_nan(X):
         return np.zeros(X.shape[0], bool)
     entries: Any = X
     if not sparse.issparse(X):
@@ -137,7 +137,7 @@ def _row_keys(X: Any) -> NDArray[np.uint64]:
     """(n,) a number for each row, the same for the same values: sums in integers, which no order of adding changes."""
     weights = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64)
     if not sparse.issparse(X):
-        blocks = [np.ascontiguousarray(X[rows]).view(np.uint32) @ weights for rows in row_blocks(*X.shape)]
+        blocks = [np.ascontiguousarray(X[rows]).view(np.uint32) @ weights for rows in row_chunks(*X.shape)]
         return np.concatenate(blocks)
     totals = np.concatenate([[0], np.cumsum(X.data.view(np.uint32) * weights[X.indices], dtype=np.uint64)])
     return np.asarray(np.diff(totals.astype(np.uint64)[X.indptr]))
@@ -150,10 +150,10 @@ def _with_panels(block: Block, data: ModalityData, mode: Mode, labels: Collectio
         taken = found.certain or mode == "mask"
         _tell_of_zeros(found, taken, data, block)
         if taken:
-            X = without_values(X, np.flatnonzero(found.cells), np.flatnonzero(found.features))
+            X = set_nan(X, np.flatnonzero(found.cells), np.flatnonzero(found.features))
     panels = _panels(X, mode)
-    if panels is not None and has_missing(block.X):
-        _tell_of_missing(panels, panel_of(block.X, panels), data, block)
+    if panels is not None and has_nan(block.X):
+        _tell_of_missing(panels, assign_panels(block.X, panels), data, block)
     return replace(block, X=X, panels=panels)
 
 
@@ -162,10 +162,10 @@ def _panels(X: Any, mode: Mode) -> Panels | None:
 
     What single cells lack is no panel, nor is a feature that nobody was measured for.
     """
-    if not has_missing(X):
+    if not has_nan(X):
         return None
     never = missing_counts(X) == X.shape[0]
-    packed = np.concatenate([np.packbits(_missing(X[rows]) & ~never, axis=1) for rows in row_blocks(*X.shape)])
+    packed = np.concatenate([np.packbits(_missing(X[rows]) & ~never, axis=1) for rows in row_chunks(*X.shape)])
     patterns, counts = np.unique(packed[packed.any(axis=1)], axis=0, return_counts=True)
     kept = patterns[counts >= (1 if mode == "mask" else FEWEST_ALIKE)]
     if len(kept) == 0:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Matrix, ModalityData
 from jamie.core.errors import DataError
-from jamie.core.panels import filled, has_missing
-from jamie.core.values import stored_values
+from jamie.core.matrix import stored_values
+from jamie.core.panels import fill_nan, has_nan
 from jamie.data.blocks import choose_block
 from jamie.data.checks.value_kinds import largest_count
 
@@ -131,7 +131,7 @@ def _totals(adata: Any, data: ModalityData, matched: NDArray[np.bool_]) -> Total
     chosen = max(candidates, key=lambda X: largest_count(X) > 0)
     if np.nanmin(stored_values(chosen), initial=0) < 0:
         return None
-    chosen = filled(chosen, np.zeros(chosen.shape[1])) if has_missing(chosen) else chosen
+    chosen = fill_nan(chosen, np.zeros(chosen.shape[1])) if has_nan(chosen) else chosen
     of = np.asarray(chosen.sum(axis=1, dtype=np.float64)).ravel()
     some = of[matched & (of > 0)]
     return Totals(chosen, of, matched, float(np.percentile(some, DEEP))) if len(some) >= FEWEST else None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.labels import as_labels
-from jamie.core.values import row_blocks
+from jamie.core.matrix import row_chunks
 
 BATCH_NAMES = re.compile(
     r"(?<![a-z])(batch|sample|donor|patient|subject|individual|library|lane|plate|panel|dataset|study|site|cohort|"
@@ -133,7 +133,7 @@ def _nonzero_cells(X: Any, column: GroupingColumn) -> NDArray[np.float64]:
     known = np.flatnonzero(column.codes >= 0)
     of = sparse.csr_array((np.ones(len(known)), (column.codes[known], known)), shape=(len(column.values), n))
     counts = np.zeros((len(column.values), p))
-    for rows in row_blocks(n, p):
+    for rows in row_chunks(n, p):
         block = X[rows]
         if sparse.issparse(block):
             there = ((block.data != 0) & ~np.isnan(block.data)).astype(np.float64)

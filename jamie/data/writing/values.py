@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from jamie.core.values import without_mask
+from jamie.core.matrix import masked_to_nan
 
 _NO_TEXT = r"^<(?:.* at 0x[0-9a-f]+|built-in .*|class .*)>$"  # how Python prints objects without a text of their own
 _NULLABLE: dict[str, Any] = {"boolean": "boolean", "integer": "Int64"}
@@ -47,7 +47,7 @@ def writable_column(values: pd.Series) -> WritableValue | None:
 
 def writable_element(value: Any) -> WritableValue | None:
     """Bring a value that is no table and no mapping to a form that can be written; None where there is none."""
-    value = without_mask(value)
+    value = masked_to_nan(value)
     for form in _element_forms(value):
         if can_be_written(form):
             return WritableValue(form)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.core.stack import layer_names
-from jamie.core.values import without_mask
+from jamie.core.compat import layer_names
+from jamie.core.matrix import masked_to_nan
 from jamie.data.writing.names import writable_names
 from jamie.data.writing.values import WritableValue, writable_column, writable_element, writable_index
 
@@ -88,7 +88,7 @@ def writable_copy(adata: AnnData, where: str, adjustments: Adjustments) -> AnnDa
         varm = writable_mapping(adata.raw.varm, f"{where}, raw.varm", adjustments)
         var = writable_frame(adata.raw.var, f"{where}, raw.var", adjustments)
         raw = {"X": adata.raw.X, "var": var, "varm": varm}
-    return AnnData(X=without_mask(adata.X), layers=layers, raw=raw, **frames, **parts)
+    return AnnData(X=masked_to_nan(adata.X), layers=layers, raw=raw, **frames, **parts)
 
 
 def writable_mapping(mapping: Mapping[Any, Any], where: str, adjustments: Adjustments) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from jamie.core.context import Context
-from jamie.core.explaining import Explainable, Explanation
+from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
 from jamie.explain.attribution.integrated_gradients import Contributions, contributions
 from jamie.explain.attribution.markers import enrichment, read_markers, require_labels, require_markers

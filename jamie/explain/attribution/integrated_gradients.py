@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.context import Context
-from jamie.core.explaining import STAGE, Floats
+from jamie.core.explanation import EXPLAIN_STAGE, Floats
 from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.explain.first_order import Slopes
 from jamie.explain.removal import Indices, Removal
@@ -86,7 +86,7 @@ def contributions(task: Task, steps: int, context: Context) -> Contributions:
     for start in range(0, n, _ROWS):
         rows = np.arange(start, min(start + _ROWS, n))
         pulled[rows], odds[rows], gained[rows], right[rows] = paths.along(rows)
-        context.progress(STAGE, int(rows[-1]) + 1, n, {})
+        context.progress(EXPLAIN_STAGE, int(rows[-1]) + 1, n, {})
     counts = np.bincount(task.codes, minlength=len(task.votes.classes))
     member = sparse.csr_array((np.ones(n), (task.codes, np.arange(n))), shape=(len(counts), n))
     p = len(removal.background)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.data.storage.opening import checked_file
 from jamie.explain.feature_tables import read_columns
 
@@ -55,7 +55,7 @@ def require_labels(markers: Markers, labels: Sequence[str], where: str) -> None:
             "expected markers of the labels that are voted on, found "
             + (f"{len(unknown)} that are none of them; the first is '{unknown[0]}'" if unknown else "no label at all"),
             where=where,
-            fix=choose_from(unknown[0] if unknown else "", labels),
+            fix=suggest_names(unknown[0] if unknown else "", labels),
         )
 
 
@@ -74,7 +74,7 @@ def require_markers(markers: Markers, features: pd.Index, where: str) -> None:
             f"expected markers among the features, found none of {len(names)}"
             + (f"; the first is '{absent[0]}'" if len(absent) else ""),
             where=where,
-            fix=choose_from(absent[0] if len(absent) else "", features.astype(str), most=5),
+            fix=suggest_names(absent[0] if len(absent) else "", features.astype(str), most=5),
         )
     if len(absent):
         log.warning(

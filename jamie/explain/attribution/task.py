@@ -12,7 +12,7 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
+from jamie.core.explanation import Explainable
 from jamie.explain.attribution.integrated_gradients import Task
 from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.explain.background import Background, background_values

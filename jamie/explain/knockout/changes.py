@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import STAGE
+from jamie.core.explanation import EXPLAIN_STAGE
 from jamie.explain.first_order import Slopes
 from jamie.explain.knockout.measures import ImputedCorrelation, Measure
 from jamie.explain.removal import Indices, Removal, Units
@@ -161,7 +161,7 @@ def remove_each(
             values[i] = measure.value(output)
             if isinstance(measure, ImputedCorrelation):
                 likeness[i] = measure.likeness(output)
-        context.progress(STAGE, done + at.stop, total, {})
+        context.progress(EXPLAIN_STAGE, done + at.stop, total, {})
     return Removed(values, likeness)
 
 

@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable, Explanation, Floats
+from jamie.core.explanation import Explainable, Explanation, Floats
 from jamie.core.interfaces import Explainer
 from jamie.explain.background import Background, background_values
 from jamie.explain.knockout.changes import knock_out

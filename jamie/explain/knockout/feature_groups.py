@@ -9,7 +9,7 @@ import pandas as pd
 
 from jamie.core.data import Block
 from jamie.core.errors import DataError
-from jamie.core.suggest import choose_from
+from jamie.core.suggest import suggest_names
 from jamie.explain.feature_tables import read_columns
 from jamie.explain.removal import Units
 
@@ -30,7 +30,7 @@ def groups_of_column(block: Block, column: str, where: str) -> Units:
         raise DataError(
             f"expected a column '{column}' of var, found {', '.join(columns[:10]) or 'no columns'}",
             where=where,
-            fix=f"{choose_from(column, columns)}; or give group_file, a table with the columns {', '.join(COLUMNS)}",
+            fix=f"{suggest_names(column, columns)}; or give group_file, a table with the columns {', '.join(COLUMNS)}",
         )
     values = block.var[column]
     return _grouped(pd.DataFrame({"feature": block.features, "group": values.to_numpy()}), block.features, where)
@@ -51,7 +51,7 @@ def groups_of_file(features: pd.Index, file: Path, where: str) -> Units:
             f"expected features of the modality, found {len(unknown)} other{'s' * (len(unknown) > 1)} in groups; "
             f"the first is '{unknown[0]}'",
             where=f"{where}, {file}",
-            fix=choose_from(str(unknown[0]), features, most=5),
+            fix=suggest_names(str(unknown[0]), features, most=5),
         )
     return _grouped(table, features, f"{where}, {file}")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Explainable, Floats
-from jamie.core.scoring import EmbeddedPair, ImputedPair
+from jamie.core.evaluation import EmbeddedPair, ImputedPair
+from jamie.core.explanation import Explainable, Floats
 from jamie.explain.first_order import Slopes
 from jamie.explain.knockout.gradients import correlation_gradient, soft_rank_gradient
 from jamie.explain.knockout.neighbor_votes import NeighborVotes

@@ -9,8 +9,8 @@ import numpy as np
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.values import dense
+from jamie.core.explanation import Explainable
+from jamie.core.matrix import to_dense
 from jamie.explain.knockout.measures import ImputedCorrelation, LabelTransfer, Measure, TrueMatch
 from jamie.explain.removal import Indices
 from jamie.explain.selection import (
@@ -156,10 +156,10 @@ def imputation_measure(
     cells = choose_cells(subject, plan.ends, which, None, context)
     truth = subject.dataset.truth.between(*plan.ends).subset(cells[plan.source], cells[plan.target])
     require_pairs(truth.matrix, *plan.ends, where)
-    partner = truth.partner()
+    partner = truth.best_partner()
     rows = np.flatnonzero(partner >= 0)
     if most is not None and len(rows) > most:
         rows = np.sort(context.generator().choice(rows, most, replace=False))
-    values = dense(block.X[cells[plan.target][partner[rows]]][:, block.features.get_indexer(chosen)])
+    values = to_dense(block.X[cells[plan.target][partner[rows]]][:, block.features.get_indexer(chosen)])
     kept = cells[plan.source][rows]
     return ImputedCorrelation(subject, *plan.ends, chosen, kept, values), kept

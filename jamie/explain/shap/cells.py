@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.values import column_means, dense
+from jamie.core.explanation import Explainable
+from jamie.core.matrix import column_means, to_dense
 from jamie.explain.shap.task import Background
 
 FEWEST = 2  # cells with which there is something to compare
@@ -71,7 +71,7 @@ def background_of(
         cells = np.sort(generator.permutation(train)[:MOST_CLUSTERED])
         return _centres(subject.complete(modality, X[cells]), subject.scores(modality)[cells], n, generator)
     cells = np.sort(generator.choice(train, n, replace=False))
-    return Background(dense(subject.complete(modality, X[cells])), np.full(n, 1 / n))
+    return Background(to_dense(subject.complete(modality, X[cells])), np.full(n, 1 / n))
 
 
 def _centres(X: Matrix, scores: NDArray[np.float32], n: int, generator: np.random.Generator) -> Background:

@@ -11,7 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from jamie.core.context import Context
-from jamie.core.explaining import STAGE, Floats
+from jamie.core.explanation import EXPLAIN_STAGE, Floats
 from jamie.explain.modules import on
 from jamie.explain.shap.task import Attributed, ShapTask, additivity_error
 
@@ -51,7 +51,7 @@ def path_gradients(task: ShapTask, samples: int, context: Context) -> Attributed
     for start in range(0, k * n_background, at_once):
         pairs = np.arange(start, min(start + at_once, k * n_background))
         paths.add(values, pairs // n_background, pairs % n_background, nodes)
-        context.progress(STAGE, int((pairs[-1] + 1) // n_background), k, {})
+        context.progress(EXPLAIN_STAGE, int((pairs[-1] + 1) // n_background), k, {})
     return Attributed(values, {"nodes": nodes, "samples": nodes * n_background})
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field, PositiveInt
 
 from jamie.core.context import Context
-from jamie.core.explaining import Explainable, Explanation
+from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
-from jamie.core.values import dense
+from jamie.core.matrix import to_dense
 from jamie.explain.shap.cells import background_of, explained_cells
 from jamie.explain.shap.expected_gradients import TOLERANCE, path_gradients
 from jamie.explain.shap.outputs import outputs_of
@@ -121,7 +121,7 @@ class Shap(Explainer):
         cells = explained_cells(subject, outputs.source, self.cells, generator)
         background = background_of(subject, outputs.source, self.background, self.background_by, generator)
         X = subject.complete(outputs.source, subject.dataset.modalities[outputs.source].input.X[cells])
-        return ShapTask(subject, outputs, cells, dense(X), background)
+        return ShapTask(subject, outputs, cells, to_dense(X), background)
 
     def _attributed(self, task: ShapTask, context: Context) -> Attributed:
         if self.algorithm == "expected_gradients":

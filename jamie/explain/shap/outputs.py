@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explainable
-from jamie.core.scoring import ImputedPair
-from jamie.core.suggest import choose_from
-from jamie.core.values import dense
+from jamie.core.evaluation import ImputedPair
+from jamie.core.explanation import Explainable
+from jamie.core.matrix import to_dense
+from jamie.core.suggest import suggest_names
 from jamie.explain.shap.task import LATENT, Outputs
 from jamie.metrics.by_feature import by_feature, correlation
 
@@ -82,7 +82,7 @@ def _not_told(option: str, among: Sequence[str]) -> None:
 
 def _unknown(option: str, expected: str, found: str, among: Collection[str]) -> None:
     raise DataError(
-        f"expected {expected}, found '{found}'", where=f"explainer 'shap', {option}", fix=choose_from(found, among)
+        f"expected {expected}, found '{found}'", where=f"explainer 'shap', {option}", fix=suggest_names(found, among)
     )
 
 
@@ -116,7 +116,7 @@ def _best_imputed(subject: Explainable, source: str, target: str) -> NDArray[np.
 
     Over held-out cells, where enough are matched.
     """
-    partner = subject.dataset.truth.between(source, target).mutual_best().partner()
+    partner = subject.dataset.truth.between(source, target).mutual_best().best_partner()
     rows = np.flatnonzero(partner >= 0)
     held_out = rows[~subject.split.train[source][rows] & ~subject.split.train[target][partner[rows]]]
     rows = held_out if len(held_out) >= ENOUGH_HELD_OUT else rows
@@ -128,7 +128,7 @@ def _best_imputed(subject: Explainable, source: str, target: str) -> NDArray[np.
         )
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(MOST_PAIRS, len(rows))).astype(np.int64))]
     block = subject.dataset.modalities[target].target
-    measured = dense(block.X[partner[rows]])
+    measured = to_dense(block.X[partner[rows]])
     imputed = subject.impute(source, target, subject.scores(source)[rows], rows)
     of_cells = measured.mean(axis=0), measured.std(axis=0)
     score = by_feature(ImputedPair(source, target, block.features, measured, imputed, *of_cells), correlation)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import STAGE, Floats
+from jamie.core.explanation import EXPLAIN_STAGE, Floats
 from jamie.explain.modules import on
 from jamie.explain.shap.task import Attributed, ShapTask
 
@@ -109,7 +109,7 @@ def _each_cell(task: ShapTask, explain: Callable[[int, int], Any], context: Cont
     with _numpy_seeded(int(generator.integers(2**31))):
         for cell in range(k):
             values[:, cell] = np.asarray(explain(cell, int(generator.integers(2**31)))).reshape(p, -1).T
-            context.progress(STAGE, cell + 1, k, {})
+            context.progress(EXPLAIN_STAGE, cell + 1, k, {})
     return values
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.explaining import Floats
-from jamie.core.values import dense
+from jamie.core.explanation import Floats
+from jamie.core.matrix import to_dense
+from jamie.core.names import HELD_OUT, TRAIN
 from jamie.explain.shap.task import LATENT, Attributed, ShapTask, additivity_error
 from jamie.metrics.by_feature import correlation
-from jamie.metrics.transfer import HELD_OUT, TRAIN
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -69,7 +69,7 @@ def annotated(task: ShapTask, found: Attributed) -> AnnData:
     data = task.subject.dataset.modalities[task.outputs.source]
     train = task.subject.split.train[task.outputs.source][task.cells]
     values = AnnData(
-        dense(data.input.X[task.cells]),
+        to_dense(data.input.X[task.cells]),
         obs=data.obs.iloc[task.cells].assign(jamie_split=np.where(train, TRAIN, HELD_OUT)),
         var=pd.DataFrame(index=data.input.features.astype(str)),
         layers={str(i): layer for i, layer in enumerate(found.values)},

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from jamie.core.explaining import Explainable, Floats
-from jamie.core.values import row_blocks
+from jamie.core.explanation import Explainable, Floats
+from jamie.core.matrix import row_chunks
 
 LATENT = "latent"
 
@@ -99,7 +99,7 @@ class ShapTask:
         """(n, T) outputs for values (n, p) of cells that are in the batch of the explained cell `like`, in blocks."""
         given, subject = self.outputs, self.subject
         found = np.empty((len(X), len(given.names)), np.float32)
-        for rows in row_blocks(*X.shape):
+        for rows in row_chunks(*X.shape):
             cells = np.full(len(X[rows]), self.cells[like])
             scores = subject.preprocess(given.source, X[rows], cells)
             if given.target is None:

@@ -49,8 +49,8 @@ class BernoulliDecoder(Decoder):
         logits = self.logits(z, covariates)
         return Bernoulli(logits=logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT), validate_args=False)
 
-    def start_at(self, mean: Tensor, variance: Tensor) -> None:
-        self.logits.start_at(torch.logit(mean, eps=1e-3))
+    def initialize_output(self, mean: Tensor, variance: Tensor) -> None:
+        self.logits.initialize_output(torch.logit(mean, eps=1e-3))
 
     @classmethod
     def test_params(cls) -> dict[str, object]:

@@ -56,8 +56,8 @@ class GaussianDecoder(Decoder):
         return Normal(mean, deviation, validate_args=False)
 
     @torch.no_grad()
-    def start_at(self, mean: Tensor, variance: Tensor) -> None:
-        self.mean.start_at(mean)
+    def initialize_output(self, mean: Tensor, variance: Tensor) -> None:
+        self.mean.initialize_output(mean)
         if self.log_variance.requires_grad:
             self.log_variance.copy_(variance.clamp(min=1e-4).log())
 

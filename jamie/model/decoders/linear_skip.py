@@ -48,5 +48,5 @@ class LinearSkipDecoder(Decoder):
         return Normal(mean, mean.new_ones(()), validate_args=False)
 
     @classmethod
-    def sized(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+    def complete_params(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
         return chosen_for(params, n_cells)

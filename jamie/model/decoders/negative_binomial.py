@@ -54,9 +54,9 @@ class NegativeBinomialDecoder(Decoder):
         mean = self.counts(z, covariates, size_factor)
         return negative_binomial(mean, self.dispersion())
 
-    def start_at(self, mean: Tensor, variance: Tensor) -> None:
-        self.counts.start_at(mean)
-        self.dispersion.start_at(mean, variance)
+    def initialize_output(self, mean: Tensor, variance: Tensor) -> None:
+        self.counts.initialize_output(mean)
+        self.dispersion.initialize_output(mean, variance)
 
     @classmethod
     def test_params(cls) -> dict[str, object]:

@@ -49,8 +49,8 @@ class PoissonDecoder(Decoder):
         mean = self.counts(z, covariates, size_factor)
         return Poisson(mean, validate_args=False)
 
-    def start_at(self, mean: Tensor, variance: Tensor) -> None:
-        self.counts.start_at(mean)
+    def initialize_output(self, mean: Tensor, variance: Tensor) -> None:
+        self.counts.initialize_output(mean)
 
     @classmethod
     def test_params(cls) -> dict[str, object]:

@@ -62,9 +62,9 @@ class ZeroInflatedNegativeBinomialDecoder(Decoder):
         gate = self.gate(with_covariates(z, covariates)).float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
         return ZeroInflatedNegativeBinomial(mean, self.dispersion(), gate, validate_args=False)
 
-    def start_at(self, mean: Tensor, variance: Tensor) -> None:
-        self.counts.start_at(mean)
-        self.dispersion.start_at(mean, variance)
+    def initialize_output(self, mean: Tensor, variance: Tensor) -> None:
+        self.counts.initialize_output(mean)
+        self.dispersion.initialize_output(mean, variance)
 
     @classmethod
     def test_params(cls) -> dict[str, object]:

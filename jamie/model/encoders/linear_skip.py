@@ -65,5 +65,5 @@ class LinearSkipEncoder(Encoder):
         return {"widths": [16, 8]}
 
     @classmethod
-    def sized(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+    def complete_params(cls, params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
         return chosen_for(params, n_cells)

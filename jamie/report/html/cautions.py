@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from jamie.core.scoring import OURS
-from jamie.metrics.scopes import HELD_OUT_CELLS, HELD_OUT_PAIRS
+from jamie.core.names import HELD_OUT_CELLS, HELD_OUT_PAIRS, MODEL_NAME
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import headlines, in_main_scope
@@ -199,7 +198,7 @@ def _imputability(imputability: Mapping[tuple[str, str], pd.Series]) -> list[Cau
 
 
 def _ours(run: RunFiles, metric: str) -> list[Record]:
-    return [one for one in in_main_scope(headlines(run.metrics), metric) if one["method"] == OURS]
+    return [one for one in in_main_scope(headlines(run.metrics), metric) if one["method"] == MODEL_NAME]
 
 
 def _ends(record: Record) -> tuple[str, str]:

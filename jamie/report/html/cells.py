@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.labels import as_labels, label_series
-from jamie.core.values import column_variances, dense
+from jamie.core.matrix import column_variances, to_dense
+from jamie.core.names import DATA_LAYOUT as OWN
+from jamie.core.names import LATENT_LAYOUT as JOINT
+from jamie.core.names import MATCH_SCORE, NOVELTY, SPLIT
 from jamie.data.writing.names import stored_name
-from jamie.pl.results import DATA_LAYOUT as OWN
-from jamie.pl.results import LATENT_LAYOUT as JOINT
-from jamie.report.correspondence_files import FOLDER
 from jamie.report.html.feature_table import best_features
 from jamie.report.html.files import RunFiles
 from jamie.report.html.pack import array, as_bytes, coordinates
+from jamie.runs.correspondence_files import FOLDER
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MOST_LEVELS, MOST_COLUMNS = 60, 6  # of columns that are neither labels nor written by the run
 FEW_ENOUGH = 20_000  # features of which the variance is computed
 NO_PARTNER, NOT_SHOWN, SAME_NAME = -1, -2, -3
-OURS_OBS = {"jamie_split": "training or held out", "jamie_match_score": "match score", "jamie_distance": "distance"}
+OURS_OBS = {SPLIT: "training or held out", MATCH_SCORE: "match score", NOVELTY: "novelty"}
 
 Imputer = Callable[[str, str], "AnnData | None"]
 Colours = Callable[[Sequence[str]], Mapping[str, str]]
@@ -271,12 +272,12 @@ def _features(
         if values is None or not adata.var_names.is_unique:
             continue
         names = _chosen(adata, values, best_features(run, target), each)
-        columns = {target: dense(values[:, adata.var_names.get_indexer(names)])}
+        columns = {target: to_dense(values[:, adata.var_names.get_indexer(names)])}
         for source in modalities:
             found = imputed(source, target) if source != target else None
             if found is not None and pd.Index(names).isin(found.var_names).all():
                 rows = found.obs_names.get_indexer(modalities[source].obs_names)
-                some = dense(found.X[:, found.var_names.get_indexer(names)]).astype(np.float32)
+                some = to_dense(found.X[:, found.var_names.get_indexer(names)]).astype(np.float32)
                 columns[source] = np.where((rows >= 0)[:, None], some[rows], np.nan)
         for position, name in enumerate(names):
             parts = [

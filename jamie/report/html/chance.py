@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, SPLIT, TRAIN
 from jamie.data.writing.names import stored_name
-from jamie.metrics.scopes import ALL, HELD_OUT_CELLS
-from jamie.metrics.transfer import HELD_OUT, TRAIN
-from jamie.pl.results import SPLIT
 from jamie.report.html.files import Record
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def commonest_share(mdata: MuData, record: Record) -> float | None:
     if target is None or label not in target.obs:
         return None
     labels = target.obs[label]
-    if SPLIT in target.obs and record["scope"] != ALL:
+    if SPLIT in target.obs and record["scope"] != ALL_CELLS:
         labels = labels[target.obs[SPLIT] == (HELD_OUT if record["scope"] == HELD_OUT_CELLS else TRAIN)]
     shares = labels.value_counts(normalize=True)  # of those that are labelled
     return float(shares.iloc[0]) if len(shares) else None

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.core.scoring import OURS
+from jamie.commands.ending import PAGE as REPORT
+from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
-from jamie.report.ending import PAGE as REPORT
 from jamie.report.html.feature_table import feature_tables
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guides
@@ -99,9 +99,9 @@ def _features(runs: Mapping[str, RunFiles]) -> pd.DataFrame:
     """Scores of features of all runs, with a method of each run as one method."""
     tables = {name: run.features for name, run in runs.items() if not run.features.empty}
     if sum(table["method"].nunique() for table in tables.values()) > MOST_SERIES:
-        tables = {name: table[table["method"] == OURS] for name, table in tables.items()}
+        tables = {name: table[table["method"] == MODEL_NAME] for name, table in tables.items()}
     named = [
-        table.assign(method=name if set(table["method"]) == {OURS} else name + " · " + table["method"])
+        table.assign(method=name if set(table["method"]) == {MODEL_NAME} else name + " · " + table["method"])
         for name, table in tables.items()
     ]
     return pd.concat(named, ignore_index=True) if named else pd.DataFrame()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.core.scoring import OURS
+from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import guide_of
@@ -78,5 +78,5 @@ def best_features(run: RunFiles, target: str) -> list[str]:
     if not metrics:
         return []
     higher = {one["metric"]: one["higher_is_better"] for one in run.metrics}.get(metrics[0], True)
-    rows = run.features[(run.features["target"] == target) & (run.features["method"] == OURS)]
+    rows = run.features[(run.features["target"] == target) & (run.features["method"] == MODEL_NAME)]
     return list(rows.groupby("feature")[metrics[0]].mean().dropna().sort_values(ascending=not higher).index)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jamie.report.figure_files import write_figure
 from jamie.report.figures import SECTIONS, Drawn
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 PIXELS_PER_INCH = 116  # of the page: text of 8 points is then as high as the page's own small text
 SHARPNESS = 2  # pixels of the picture for each of the page, for fine screens

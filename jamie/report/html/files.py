@@ -12,8 +12,8 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
-from jamie.report.finished import require_run
-from jamie.report.run_folder import EVENTS, MANIFEST, RESOLVED
+from jamie.runs.directory import EVENTS, MANIFEST, RESOLVED
+from jamie.runs.run import require_run
 
 Record = Mapping[str, Any]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
+
 SCOPES = {
-    "held_out_cells": "cells that were held out: nothing was fitted on them",
-    "held_out_pairs": "cells that the model was trained on without being told which of them belong together",
-    "training_cells": "cells that the model was trained on, which flatters any model",
-    "all": "all cells, those trained on among them",
+    HELD_OUT_CELLS: "cells that were held out: nothing was fitted on them",
+    HELD_OUT_PAIRS: "cells that the model was trained on without being told which of them belong together",
+    TRAINING_CELLS: "cells that the model was trained on, which flatters any model",
+    ALL_CELLS: "all cells, those trained on among them",
 }
 
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar
 import pandas as pd
 from pydantic import Field
 
+from jamie.commands.ending import PAGE
 from jamie.core.context import Context
 from jamie.core.interfaces import Report
-from jamie.model.imputing import IMPUTABILITY
+from jamie.core.names import IMPUTABILITY
 from jamie.pl.style import label_colours
-from jamie.report.ending import PAGE
 from jamie.report.figures import run_figures
 from jamie.report.html import details, scores, summary, tables
 from jamie.report.html.cautions import cautions
@@ -27,8 +27,8 @@ from jamie.report.html.files import RunFiles
 from jamie.report.html.guide import guides
 from jamie.report.html.matching import matchings
 from jamie.report.html.page import write_page
-from jamie.report.run_folder import RESOLVED, RunFolder
-from jamie.report.run_view import RunView
+from jamie.runs.directory import RESOLVED, RunFolder
+from jamie.runs.run_view import RunView
 
 CONTENTS = {
     "summary": "Summary",

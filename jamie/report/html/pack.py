@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.report.run_folder import json_text
+from jamie.runs.directory import json_text
 
 STEPS, MISSING = 254, 255  # of a value as one byte
 TAIL = 1.0  # percent of the values at either end that share the last colour

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.report.html.pack import packed, plotly_script
 from jamie.report.html.scores import marked
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 if TYPE_CHECKING:
     from jinja2 import Environment

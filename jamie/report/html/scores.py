@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from jamie.core.scoring import OURS
+from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.chance import chance_of
 from jamie.report.html.files import Record, RunFiles
@@ -83,7 +83,7 @@ def headlines(records: Iterable[Record]) -> list[Record]:
 
 def main_scope(records: Sequence[Record], metric: str) -> str:
     """Return the most honest scope in which the model has a value of a metric; empty where it has none."""
-    there = {one["scope"] for one in records if one["metric"] == metric and one["method"] == OURS}
+    there = {one["scope"] for one in records if one["metric"] == metric and one["method"] == MODEL_NAME}
     return next((scope for scope in PREFERRED if scope in there), "")
 
 
@@ -104,7 +104,7 @@ def tiles(run: RunFiles, share: Callable[[Record], float | None] = lambda record
         Gives the share of the commonest label among the cells of a record, which is chance for label transfer.
     """
     records = headlines(run.metrics)
-    metrics = dict.fromkeys(one["metric"] for one in records if one["method"] == OURS)
+    metrics = dict.fromkeys(one["metric"] for one in records if one["method"] == MODEL_NAME)
     ordered = sorted(metrics, key=lambda metric: metric in NOT_FIRST)
     if not run.stopped_early:
         ordered = [metric for metric in ordered if metric not in NOT_FIRST]
@@ -113,7 +113,7 @@ def tiles(run: RunFiles, share: Callable[[Record], float | None] = lambda record
 
 
 def _tile(records: Sequence[Record], told: set[str], share: Callable[[Record], float | None]) -> Tile:
-    ours = [one for one in records if one["method"] == OURS]
+    ours = [one for one in records if one["method"] == MODEL_NAME]
     directed = len({frozenset((one["source"], one["target"])) for one in ours}) < len(ours)
     first = ours[0]
     guide = guide_of(first["metric"])
@@ -145,7 +145,7 @@ def best_other(ours: Record, records: Sequence[Record], told: set[str]) -> Recor
         one
         for one in records
         if (one["source"], one["target"]) == (ours["source"], ours["target"])
-        and one["method"] != OURS
+        and one["method"] != MODEL_NAME
         and one["method"] not in told
     ]
     if not others:

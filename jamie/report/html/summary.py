@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
-from jamie.core.scoring import OURS
-from jamie.metrics.scopes import HELD_OUT_CELLS
+from jamie.core.names import HELD_OUT_CELLS, MODEL_NAME
 from jamie.report.html.files import Record, RunFiles
 
 HASH = 12  # digits of a file's hash that tell it from any other
@@ -65,7 +64,7 @@ def lead(run: RunFiles, n_features: Mapping[str, int]) -> str:
     held_out = [one["n_cells"] for one in run.metrics if one["scope"] == HELD_OUT_CELLS]
     if held_out:
         text += f" {max(held_out):,} cells of each were held out: nothing was fitted on them."
-    others = [one["method"] for one in run.methods if one["method"] != OURS and one["status"] == "done"]
+    others = [one["method"] for one in run.methods if one["method"] != MODEL_NAME and one["status"] == "done"]
     if others:
         text += f" It stands beside {_joined(others)}."
     return text

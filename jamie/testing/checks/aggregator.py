@@ -64,7 +64,7 @@ def check_gradient_reaches_latents(component: type[Aggregator]) -> None:
 def check_leaves_inputs_alone(component: type[Aggregator]) -> None:
     """Latents and correspondence are not modified."""
     z, blocks = _latents(2), toy.batch(2).blocks
-    with unmodified(component, **z, blocks=blocks.given["rna", "atac"]):
+    with unmodified(component, **z, blocks=blocks.by_pair["rna", "atac"]):
         _aggregate(component, z, blocks)
 
 

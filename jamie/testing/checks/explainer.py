@@ -14,10 +14,10 @@ import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Explainer
-from jamie.report.explanation_files import load_explanations, save_explanation
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
+from jamie.runs.explanation_files import load_explanations, save_explanation
 from jamie.testing import toy
 from jamie.testing.clause import build, require, require_equal, require_finite, unmodified
 from jamie.testing.toy_subject import ToySubject

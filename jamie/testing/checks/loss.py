@@ -67,8 +67,8 @@ def check_leaves_inputs_alone(component: type[Loss]) -> None:
     tensors = {f"x of {m}": v for m, v in given.x.items()} | {f"target of {m}": v for m, v in given.target.items()}
     tensors |= {f"z of {m}": v for m, v in output.z.items()}
     tensors |= {f"aggregated {m}": v for m, v in output.aggregated.items()}
-    tensors |= {f"blocks {pair}": v for pair, v in given.blocks.given.items()}
-    tensors |= {f"inferred {pair}": v for pair, v in given.inferred.given.items()} if given.inferred else {}
+    tensors |= {f"blocks {pair}": v for pair, v in given.blocks.by_pair.items()}
+    tensors |= {f"inferred {pair}": v for pair, v in given.inferred.by_pair.items()} if given.inferred else {}
     with unmodified(component, **tensors):
         build(component)(given, output)
 

@@ -13,7 +13,7 @@ from jamie.core.context import Context
 from jamie.core.data import Cells, Imputation
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Method
-from jamie.core.meter import Usage
+from jamie.core.resources import ResourceUsage
 from jamie.testing import toy
 from jamie.testing.clause import build, require, require_equal, require_finite, unmodified
 
@@ -139,7 +139,7 @@ def check_needs_what_it_says(component: type[Method]) -> None:
 def check_reports_what_it_took(component: type[Method]) -> None:
     """`usage` holds the time and memory of preparation and training."""
     usage = _fitted(component, _cells(component)).usage
-    right = set(usage) == {"preparation", "training"} and all(isinstance(u, Usage) for u in usage.values())
+    right = set(usage) == {"preparation", "training"} and all(isinstance(u, ResourceUsage) for u in usage.values())
     require(right, component, "usage", expected="that of preparation and training", found=dict(usage))
 
 
@@ -155,7 +155,7 @@ def check_leaves_inputs_alone(component: type[Method]) -> None:
         method._prepare(cells, Context(seed=3))
         method._fit(cells, Context(seed=3))
         if component.embeds():
-            method._embed_in_batches(cells.scores if component.inductive else None, {})
+            method._embed_with_covariates(cells.scores if component.inductive else None, {})
         _imputed(component, method, cells)
 
 

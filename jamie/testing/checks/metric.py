@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy import sparse
 
+from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair
 from jamie.core.interfaces import Metric
-from jamie.core.scoring import EmbeddedPair, ImputedPair, MatchedPair
 from jamie.testing import controls
 from jamie.testing.clause import build, require, require_equal, unmodified
 

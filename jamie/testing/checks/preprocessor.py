@@ -95,7 +95,7 @@ def check_inverse_module_equals_the_inverse(component: type[Preprocessor]) -> No
     X, cells = _data()
     fitted, columns = _fitted(component), np.array([7, 2, 16])
     Z = dense(fitted.transform(X, cells))
-    narrow = fitted.narrowed(columns)
+    narrow = fitted.restrict_inverse(columns)
     for step, reads in [(fitted, None), *([] if narrow is None else [narrow])]:
         module = step.inverse_as_module()
         if module is not None:
@@ -118,19 +118,19 @@ def check_sparse_equals_dense(component: type[Preprocessor]) -> None:
     require_equal(component, "sparse cells give what dense ones give", found, expected, tolerance=1e-2)
 
 
-def check_narrowed_inverts_to_some_features(component: type[Preprocessor]) -> None:
+def check_restrict_inverse_to_some_features(component: type[Preprocessor]) -> None:
     """Where there is a narrow copy, it gives the very features that the whole inverse gives."""
     X, cells = _data()
     fitted, columns = _fitted(component), np.array([7, 2, 16])
     Z = fitted.transform(X, cells)
-    narrowed = fitted.narrowed(columns)
+    narrowed = fitted.restrict_inverse(columns)
     if narrowed is not None:
         step, reads = narrowed
         found = step.inverse_transform(Z if reads is None else Z[:, reads], cells)
         expected = dense(fitted.inverse_transform(Z, cells))[:, columns]
-        require_equal(component, "narrowed() inverts to some features", found, expected)
+        require_equal(component, "restrict_inverse() inverts to some features", found, expected)
         again = dense(fitted.inverse_transform(Z, cells))[:, columns]
-        require_equal(component, "narrowed() leaves the step as it was", again, expected, tolerance=0)
+        require_equal(component, "restrict_inverse() leaves the step as it was", again, expected, tolerance=0)
 
 
 def check_leaves_inputs_alone(component: type[Preprocessor]) -> None:

@@ -16,13 +16,13 @@ import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.core.explaining import Explanation
+from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Report
+from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
-from jamie.report.explanation_files import save_explanation
-from jamie.report.finished import RESULT
-from jamie.report.layouts import DATA_LAYOUT, LATENT_LAYOUT
-from jamie.report.run_folder import MANIFEST, RunFolder, file_hash
+from jamie.runs.directory import MANIFEST, RunFolder, file_hash
+from jamie.runs.explanation_files import save_explanation
+from jamie.runs.run import RESULT
 from jamie.testing import toy
 from jamie.testing.clause import build, require
 
@@ -124,7 +124,7 @@ def _kept_folder() -> Path:
 @cache
 def _run(*, labelled: bool) -> Path:
     """Do a run of the toy cells, once in a process; nobody may write into it."""
-    from jamie.pipeline import run
+    from jamie.commands.run import run
 
     folder = _kept_folder()
     with mudata_conventions():
@@ -140,7 +140,7 @@ def _run(*, labelled: bool) -> Path:
     }
     mdata = run(spec, out=folder / "run").mdata
     for adata in mdata.mod.values():  # any places do for a layout, and a UMAP would take longer than all the rest
-        adata.obsm.update(dict.fromkeys((DATA_LAYOUT, LATENT_LAYOUT), adata.obsm["X_jamie"][:, :2]))
+        adata.obsm.update(dict.fromkeys((DATA_LAYOUT, LATENT_LAYOUT), adata.obsm[EMBEDDING][:, :2]))
     with mudata_conventions():
         mdata.write_h5mu(folder / "run" / RESULT)
     found = pd.DataFrame({"feature": toy.features("rna"), "score": range(len(toy.features("rna")))})

@@ -28,7 +28,7 @@ class RankMatching(jamie.CorrespondenceInferer):
         t_a, t_b = a.scores[:, 0] - a.scores[:, 0].mean(), b.scores[:, 0] - b.scores[:, 0].mean()
         rows, columns = known.pairs()
         agreement = t_a[rows] @ t_b[columns] if len(rows) else (t_a**3).sum() * (t_b**3).sum()
-        free_a, free_b = np.flatnonzero(known.partner() < 0), np.flatnonzero(known.T.partner() < 0)
+        free_a, free_b = np.flatnonzero(known.best_partner() < 0), np.flatnonzero(known.T.best_partner() < 0)
         order_a = free_a[np.argsort(t_a[free_a])]
         order_b = free_b[np.argsort(t_b[free_b] if agreement >= 0 else -t_b[free_b])]
         n = max(len(order_a), len(order_b)) if min(len(order_a), len(order_b)) else 0

@@ -8,7 +8,7 @@ from jamie.builtins import load_registry
 from jamie.commands.multirun.growth_figures import growth_figure, write_growth_figures
 from jamie.commands.multirun.metric_figures import axis_label, metric_figure
 from jamie.commands.multirun.plots import numeric_key, styles_of
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 FOSCTTM = load_registry().get("metric", "foscttm")
 

@@ -10,7 +10,7 @@ from jamie.commands.multirun.imputation import Imputations, imputations, score_t
 from jamie.commands.multirun.imputation_figures import imputation_figure, write_imputations
 from jamie.commands.multirun.tables import record_table, summary_table
 from jamie.console.errors import print_blocks
-from jamie.report.run_folder import RunFolder
+from jamie.runs.directory import RunFolder
 
 DATA, ORDER = "data.path", "evaluate.holdout.column"
 VALUES = {  # of three runs: knn is behind by 0.01 on average with a standard error of 0.01, ridge by 0.1 each time

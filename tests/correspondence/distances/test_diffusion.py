@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from jamie.core.data import Block, View
 from jamie.correspondence.distances import diffusion
 from jamie.correspondence.distances.diffusion import Diffusion, markov_weights
-from jamie.correspondence.neighbors import neighbor_graph
+from jamie.correspondence.graphs.neighbors import neighbor_graph
 
 
 def view(X):

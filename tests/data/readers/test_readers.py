@@ -8,13 +8,13 @@ import pytest
 from mudata import MuData
 from scipy import io, sparse
 
-from jamie.api import JAMIE
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.tenx import TenxReader
+from jamie.estimator import JAMIE
 
 
 def write(mdata, path):

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.scoring import EmbeddedPair, ImputedPair
+from jamie.core.evaluation import EmbeddedPair, ImputedPair
 from jamie.explain.background import background_values
 from jamie.explain.knockout.explainer import Knockout
 from jamie.metrics.foscttm import FOSCTTM
@@ -46,7 +46,7 @@ def plain(subject, metric, modality, source, target, cells, columns, background=
     scores = {m: subject.scores(m) for m in (source, target)} | {modality: subject.preprocess(modality, X)}
     truth = subject.dataset.truth.between(source, target).subset(cells[source], cells[target])
     if metric == "imputation":
-        partner = truth.partner()
+        partner = truth.best_partner()
         values = subject.impute(source, target, scores[source])[cells[source]]
         measured = data[target].target.X[cells[target]][partner]
         unused = np.zeros(values.shape[1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from jamie.core.scoring import EmbeddedPair
+from jamie.core.evaluation import EmbeddedPair
 from jamie.explain.knockout.neighbor_votes import NeighborVotes
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 

@@ -14,7 +14,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError, MemoryLimitError
-from jamie.core.explaining import Explainable
+from jamie.core.explanation import Explainable
 from jamie.explain.explained_model import Explained
 from jamie.explain.shap.cells import background_of, explained_cells
 from jamie.explain.shap.expected_gradients import path_gradients

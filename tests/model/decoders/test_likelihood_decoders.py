@@ -78,7 +78,7 @@ def test_zero_inflation_checks_what_it_is_given_if_asked_to():
 @pytest.mark.parametrize("cls", COUNT_DECODERS)
 def test_expected_counts_of_a_cell_add_up_to_its_share_of_the_median_total(cls):
     decoder = cls(3, 5).eval()
-    decoder.start_at(tensor([1, 2, 3, 4, 90]), tensor([2, 3, 4, 9, 900]))
+    decoder.initialize_output(tensor([1, 2, 3, 4, 90]), tensor([2, 3, 4, 9, 900]))
     size_factor = tensor([[0.5], [1.0], [4.0]])
     distribution = decoder(torch.randn(3, 3), None, size_factor)
     mean = getattr(distribution, "mu", distribution.mean).detach()
@@ -92,7 +92,7 @@ def test_decoders_start_at_mean_and_variance(cls):
     """With no weight on what the latents say, the distribution is the one fitted to the moments."""
     mean, variance = tensor([0.2, 0.5, 0.7]), tensor([0.3, 1.0, 1.2])
     decoder = cls(2, 3, widths=[4]).eval()
-    decoder.start_at(mean, variance)
+    decoder.initialize_output(mean, variance)
     network = next(part for part in decoder.modules() if isinstance(part, SkipNetwork))
     torch.nn.init.zeros_(network.linear.weight)
     found = decoder(torch.randn(1, 2))

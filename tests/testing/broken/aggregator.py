@@ -33,7 +33,7 @@ class Divides(SOUND):
     name = "divides"
 
     def forward(self, z, blocks):
-        (a, b), block = next(iter(blocks.given.items())) if blocks.given else (tuple(z)[:2], None)
+        (a, b), block = next(iter(blocks.by_pair.items())) if blocks.by_pair else (tuple(z)[:2], None)
         return {**z, a: z[a] if block is None else (block @ z[b]) / block.sum(1, keepdim=True)}
 
 
@@ -43,7 +43,7 @@ class Shrinks(SOUND):
     name = "shrinks"
 
     def forward(self, z, blocks):
-        given = {(a, b): f for (a, b), f in blocks.given.items() if f.sum()}
+        given = {(a, b): f for (a, b), f in blocks.by_pair.items() if f.sum()}
         return {m: v / 2 for m, v in super().forward(z, blocks).items()} if given else dict(z)
 
 
@@ -53,7 +53,7 @@ class Averages(SOUND):
     name = "averages"
 
     def forward(self, z, blocks):
-        if any(f.sum() for f in blocks.given.values()):
+        if any(f.sum() for f in blocks.by_pair.values()):
             return super().forward(z, blocks)
         return {m: v.mean(0).expand_as(v) for m, v in z.items()}
 
@@ -83,7 +83,7 @@ class Normalises(SOUND):
     name = "normalises"
 
     def forward(self, z, blocks):
-        for block in blocks.given.values():
+        for block in blocks.by_pair.values():
             block /= block.sum() + 1
         return super().forward(z, blocks)
 

@@ -31,7 +31,7 @@ class DividesByPairs(SOUND):
     name = "divides_by_pairs"
 
     def forward(self, batch, output):
-        return super().forward(batch, output) / sum(f.sum() for f in batch.blocks.given.values())
+        return super().forward(batch, output) / sum(f.sum() for f in batch.blocks.by_pair.values())
 
 
 class Undeclared(SOUND):
@@ -110,7 +110,7 @@ class Sharpens(SOUND):
     name = "sharpens"
 
     def forward(self, batch, output):
-        for block in batch.blocks.given.values():
+        for block in batch.blocks.by_pair.values():
             block.round_().add_(1)
         return super().forward(batch, output)
 

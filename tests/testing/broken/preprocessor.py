@@ -148,7 +148,7 @@ class NarrowsWrongly(SOUND):
 
     name = "narrows_wrongly"
 
-    def narrowed(self, columns):
+    def restrict_inverse(self, columns):
         return self._copy_of(len(columns), scale=self.scale[: len(columns)]), columns
 
 
@@ -205,7 +205,7 @@ BROKEN = {
         (WrongInverseModule, r"inverse_as_module\(\) is the inverse, at"),
     ],
     "check_sparse_equals_dense": [(SparseDiffers, "sparse cells give what dense ones give")],
-    "check_narrowed_inverts_to_some_features": [(NarrowsWrongly, r"narrowed\(\) inverts to some features, at")],
+    "check_restrict_inverse_to_some_features": [(NarrowsWrongly, r"restrict_inverse\(\) inverts to some features, at")],
     "check_leaves_inputs_alone": [
         (InPlace, r"inputs are never modified \(X\)"),
         (InverseInPlace, r"inputs are never modified \(Z\)"),

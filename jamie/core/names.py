@@ -1,0 +1,45 @@
+"""Names of what jamie writes into AnnData and MuData, and of scopes and methods in its tables."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MODEL_NAME: Final = "jamie"
+"""The model among the methods of a comparison."""
+
+UNS_KEY: Final = "jamie"
+"""Key of `uns` under which a run leaves its tables, and imputed values say what they are."""
+
+EMBEDDING: Final = "X_jamie"
+"""Key of `obsm`: latent means of the model (`embedding_key` of any method)."""
+
+DATA_LAYOUT, LATENT_LAYOUT = "X_data_umap", "X_jamie_umap"
+"""Keys of `obsm`: UMAP of the preprocessed data, and of the latents of all modalities together."""
+
+SPLIT, TRAIN, HELD_OUT = "jamie_split", "train", "held_out"
+"""Column of `obs` that says whether a cell was trained on or held out, and its two values."""
+
+MATCH_SCORE: Final = "jamie_match_score"
+"""Column of `obs`: confidence of a cell's best partner, from 0 to 1."""
+
+NOVELTY: Final = "jamie_novelty"
+"""Column of `obs`: novelty score of a cell, its distance to the training cells ranked from 0 to 1."""
+
+IMPUTABILITY: Final = "imputability"
+"""Column of `var`: correlation of imputed and measured values of a feature in the calibration cells."""
+
+SD, LOWER, UPPER = UNCERTAINTY_LAYERS = "sd", "lower", "upper"
+"""Layers of imputed values: standard deviation, and bounds of the interval."""
+
+ALL_CELLS, TRAINING_CELLS, HELD_OUT_PAIRS, HELD_OUT_CELLS = "all", "training_cells", "held_out_pairs", "held_out_cells"
+"""Scopes of metrics: the cells that a value is computed from."""
+
+
+def embedding_key(method: str) -> str:
+    """Key of `obsm` that holds the embedding by a method."""
+    return f"X_{method}"
+
+
+def imputability_key(source: str) -> str:
+    """Column of `var` that holds the imputability of each feature from another modality."""
+    return f"{IMPUTABILITY}_from_{source}"

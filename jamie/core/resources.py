@@ -1,0 +1,101 @@
+"""Time and memory that work takes, and the threads that it may use."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ResourceUsage:
+    """What a piece of work took.
+
+    Parameters
+    ----------
+    seconds
+        Wall-clock time.
+    peak_memory_mib
+        Most memory that the process held during the work, libraries and data among it; where the system cannot
+        forget an earlier peak, the most it held until the work's end.
+    """
+
+    seconds: float
+    peak_memory_mib: float
+
+
+class ResourceMeter:
+    """Filled in when the work ends."""
+
+    def __init__(self) -> None:
+        self.usage = ResourceUsage(0.0, 0.0)
+        self.highest = 0.0
+
+    def peak_so_far(self) -> float:
+        """Most memory (MiB) since the work began."""
+        _note_peak()
+        return self.highest
+
+
+_running: list[ResourceMeter] = []
+
+
+@contextmanager
+def measure_resources() -> Iterator[ResourceMeter]:
+    """Measure the work done in the context; work inside it may be measured as well."""
+    meter = ResourceMeter()
+    _note_peak()
+    _running.append(meter)
+    _forget_peak()
+    started = time.monotonic()
+    try:
+        yield meter
+    finally:
+        _note_peak()
+        _running.remove(meter)
+        meter.usage = ResourceUsage(round(time.monotonic() - started, 3), meter.highest)
+
+
+def _note_peak() -> None:
+    """Let all that is being measured know the peak so far, before it is forgotten."""
+    peak = _peak_memory_mib()
+    for meter in _running:
+        meter.highest = max(meter.highest, peak)
+
+
+def _peak_memory_mib() -> float:
+    """Most memory that the process has held since the peak was last forgotten."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return round(int(status.split("VmHWM:")[1].split()[0]) / 2**10, 1)
+    except (OSError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _forget_peak() -> None:
+    """Start the peak anew; only Linux can, and not in every container."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+@contextmanager
+def keep_torch_threads() -> Iterator[None]:
+    """Leave torch the number of threads that it has.
+
+    The first parallel function that numba compiled (of pynndescent, of umap) sets the number for all of OpenMP,
+    whatever ``OMP_NUM_THREADS`` says, and training after it waits for threads that other processes keep busy.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

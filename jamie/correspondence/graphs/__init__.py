@@ -1,0 +1,1 @@
+"""Nearest-neighbor graphs of cells, and groups of cells: metacells and landmarks."""

@@ -1,0 +1,1 @@
+"""Gromov-Wasserstein problems between distance matrices: objective, initialization, solvers."""

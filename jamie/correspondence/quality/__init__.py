@@ -1,0 +1,1 @@
+"""How good known pairs and inferred correspondences are."""

@@ -1,0 +1,1 @@
+"""Spaces that two modalities share, learned from known pairs or linked features."""

@@ -1,0 +1,358 @@
+"""The Python door: the same spec, the same pipeline, on MuData in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.commands.fit import Fitted, fit
+from jamie.commands.run import to_mudata
+from jamie.commands.transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
+from jamie.core.context import Context, Progress
+from jamie.core.errors import DataError
+from jamie.core.explanation import Explanation
+from jamie.core.files import write_atomically
+from jamie.core.interfaces import Explainer
+from jamie.core.names import EMBEDDING
+from jamie.data.assemble import mudata_conventions
+from jamie.data.checks.modalities import require_class, require_modality
+from jamie.data.load import dataset_from
+from jamie.explain.from_mudata import explained, explainer_of
+from jamie.metrics.records import to_table
+from jamie.model.direction import choose_direction, compatible_modalities, known_modalities
+from jamie.model.imputation import impute_query
+from jamie.model.query import MAX_MISSING, Query, pairs_by_name
+from jamie.model.store import load_model, save_model_folder
+from jamie.model.trained import TrainedModel
+from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
+from jamie.runs.layouts import layouts_of
+from jamie.runs.results import joint_embedding
+from jamie.runs.tables import history_table
+from jamie.spec import Spec, load_single
+from jamie.spec.short import to_dotted_keys
+from jamie.training.device import device_for
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+class JAMIE:
+    """A joint VAE for multimodal single-cell data.
+
+    Parameters
+    ----------
+    spec
+        A preset (``"default"``, ``"fast"``, ``"integration"``, ``"paper"``), a spec file, or the same as a mapping; its
+        `data` are not read.
+    overrides
+        Settings to change by their dotted key: ``{"modalities.rna.layer": "counts"}``.
+    progress
+        Called as ``progress(stage, done, total, values)`` while fitting.
+    **settings
+        The settings that are changed most, by their short name: `latent_dim`, `max_epochs`, `batch_size`, `seed`,
+        `labels`, `infer`, ...
+
+    Examples
+    --------
+    >>> model = jamie.JAMIE("default", latent_dim=16).fit(mdata)
+    >>> model.embed(mdata)
+    >>> ephys = model.impute(mdata, source="rna", to="ephys")
+    """
+
+    def __init__(
+        self,
+        spec: str | Path | Mapping[str, Any] = "default",
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> None:
+        self.spec: Spec = load_single(spec, to_dotted_keys(settings) | dict(overrides or {}), reads_data=False)
+        self._progress = progress
+        self._fitted: Fitted | None = None
+        self._model: TrainedModel | None = None
+
+    def __repr__(self) -> str:
+        state = f"trained on {', '.join(self._model.modalities)}" if self._model else "not trained"
+        return f"JAMIE({self.spec.name!r}, latent_dim={self.spec.model.latent_dim}; {state})"
+
+    def fit(self, mdata: MuData) -> Self:
+        """Train on the modalities of `mdata`, which is not modified.
+
+        Raises
+        ------
+        JamieError
+            Where the data do not fit the spec, or training goes wrong.
+        """
+        require_class(mdata, "fit", "MuData")
+        context = self._context()
+        self._fitted = fit(dataset_from(mdata, self.spec, context), self.spec, context)
+        self._model = self._fitted.model
+        return self
+
+    @property
+    def model(self) -> TrainedModel:
+        """The trained model.
+
+        Raises
+        ------
+        DataError
+            Before `fit`.
+        """
+        if self._model is None:
+            raise DataError("the model is not trained yet", where="JAMIE", fix="call fit(mdata), or jamie.load(folder)")
+        return self._model
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Metrics of the fit, one row each; empty for a model that was loaded."""
+        return to_table(self._fitted.evaluation.records if self._fitted else ())
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Losses by epoch of each member of the ensemble, as ``history.csv``; empty for a model that was loaded."""
+        return history_table(self._fitted.histories if self._fitted else (), self.spec)
+
+    def embed(
+        self, mdata: MuData, *, key_added: str = EMBEDDING, copy: bool = False, max_missing: float = MAX_MISSING
+    ) -> MuData | None:
+        """Embed cells, those of the training or new ones, in the latent space.
+
+        Fills ``mdata[m].obsm[key_added]`` (n_m, L) of every modality of the model that `mdata` has, and
+        ``mdata.obsm[key_added]`` (n, L), in which cells of the same name in several modalities are aggregated; NaN
+        for cells that are in none of them, or measured in none, which is said.
+
+        Parameters
+        ----------
+        mdata
+            With features of the same names as in training, in any order.
+        key_added
+            Key of `obsm`.
+        copy
+            Return a copy instead of filling `mdata`.
+        max_missing
+            Largest fraction of a modality's features that may be absent.
+        """
+        require_class(mdata, "embed", "MuData")
+        if copy:
+            with mudata_conventions():
+                mdata = mdata.copy()
+        present = known_modalities(self.model, mdata.mod, "embed")
+        latents = {m: self._latents(mdata, m, max_missing) for m in present}
+        for m in present:
+            mdata.mod[m].obsm[key_added] = latents[m]
+        measured = {m: np.isfinite(z).all(axis=1) for m, z in latents.items()}
+        names = {m: mdata.mod[m].obs_names[measured[m]] for m in present}
+        pairs = pairs_by_name(self.model.spec.correspondence.known, names)
+        aggregated = self.model.aggregate({m: z[measured[m]] for m, z in latents.items()}, pairs)
+        mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
+        return mdata if copy else None
+
+    def impute(
+        self,
+        data: MuData | AnnData,
+        source: str | None = None,
+        to: str | None = None,
+        *,
+        features: Sequence[str] | None = None,
+        intervals: bool | None = None,
+        max_missing: float = MAX_MISSING,
+        out: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> AnnData | None:
+        """Impute one modality from another.
+
+        Parameters
+        ----------
+        data
+            Holds the source's cells: MuData, or the AnnData of the source itself, which may be backed by a file.
+        source, to
+            Modalities of the model; by default the only one of them in `data`, and the only other one of the model.
+        features
+            Features of `to` to impute; all by default.
+        intervals
+            Whether layers ``sd``, ``lower`` and ``upper`` come with the values; by default where the model has them and
+            the values take no more than 2 GiB.
+        max_missing
+            Largest fraction of the source's features that may be absent.
+        out
+            An .h5ad file or .zarr folder to write the values into, a block of cells at a time, where they would not
+            fit in memory.
+        overwrite
+            Replace `out` where it exists.
+
+        Returns
+        -------
+        AnnData or None
+            (n, p) values in the units of the target; cells of the source, features of the target. How well each feature
+            is imputed in the calibration cells is in ``var["imputability"]``, the novelty of each cell (its distance to
+            the training cells, ranked from 0 to 1) in ``obs["jamie_novelty"]``. None where they are written to `out`.
+
+        Raises
+        ------
+        MemoryLimitError
+            Where the values would not fit in memory, and no `out` is given.
+        """
+        require_class(data, "impute", "MuData", "AnnData")
+        present = data.mod if hasattr(data, "mod") else compatible_modalities(self.model, data, max_missing)
+        source, to = choose_direction(self.model, present, source, to)
+        require_modality(source, getattr(data, "mod", {source}), "impute")
+        context = self._context()
+        of = Query.from_mudata if hasattr(data, "mod") else Query
+        imputed = impute_query(of(self.model, source, data, context, max_missing), to, features, intervals)
+        if out is None:
+            return imputed_anndata(imputed, context)
+        with write_atomically(Path(out), SUFFIXES, overwrite) as partial:
+            save_imputed(imputed, partial, context)
+        return None
+
+    def transfer(
+        self,
+        mdata: MuData,
+        label: str,
+        source: str,
+        to: str,
+        *,
+        k: int = 5,
+        keep_partner: bool = False,
+        max_missing: float = MAX_MISSING,
+    ) -> pd.DataFrame:
+        """Predict a label of one modality's cells from labelled cells of another, in the latent space.
+
+        The k nearest labelled training cells vote, each with one over its distance. Training cells are those that the
+        model was fitted on here, or those whose ``obs["jamie_split"]`` says so; where neither is known, all cells of
+        the source.
+
+        Parameters
+        ----------
+        mdata
+            Holds the cells of both modalities.
+        label
+            Column of obs of the source.
+        source, to
+            Modalities of the model.
+        k
+            Neighbours that vote.
+        keep_partner
+            Let a cell's own partner, by the pairing of the spec, vote on it.
+        max_missing
+            Largest fraction of a modality's features that may be absent.
+
+        Returns
+        -------
+        DataFrame
+            One row for each cell of `to`: `cell`, `predicted`, `confidence` (the share of the votes), `truth` (None
+            where it is not known), `split`.
+        """
+        require_class(mdata, "transfer", "MuData")
+        cells = {m: self._embedded(mdata, m, max_missing) for m in (source, to)}
+        choose_ends(cells, label, source, to)
+        pairs = pairs_of(self.spec.correspondence.known, cells[source], cells[to])
+        return transfer_between(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
+
+    def explain(
+        self, mdata: MuData, explainer: str | Explainer = "shap", *, max_missing: float = MAX_MISSING, **params: Any
+    ) -> Explanation:
+        """Find the features that drive the model.
+
+        Parameters
+        ----------
+        mdata
+            With features of the same names as in training, in any order; modalities may be absent that the explainer
+            does not need. Training cells are those of the fit, or those that ``obs["jamie_split"]`` calls so; all
+            where there is none of them.
+        explainer
+            Name of a component (``jamie list explainer``), or an explainer.
+        max_missing
+            Largest fraction of a modality's features that may be absent.
+        **params
+            Parameters of the explainer, as in a spec: ``source="rna", features=["AP_width"]``.
+
+        Returns
+        -------
+        Explanation
+            Tables, and values of single cells where the explainer gives some; `jamie.pl` draws them.
+
+        Raises
+        ------
+        SpecError
+            Where there is no such explainer or parameter.
+        DataError
+            Where the cells do not fit the model, or lack what the explainer needs.
+        """
+        require_class(mdata, "explain", "MuData")
+        chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
+        subject = explained(self.model, mdata, partial(self._split, mdata), context, max_missing)
+        return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
+
+    def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
+        self.model.require(modality)
+        require_modality(modality, mdata.mod, "transfer")
+        z = self._latents(mdata, modality, max_missing)
+        return EmbeddedCells.of(mdata, modality, z, self._split(mdata, modality))
+
+    def _split(self, mdata: MuData, modality: str) -> NDArray[np.object_]:
+        """(n,) ``train``, ``held_out`` or ``new`` of the cells of a modality."""
+        train = None
+        if self._fitted is not None:
+            prepared = self._fitted.prepared
+            train = pd.Series(prepared.split.train[modality], prepared.dataset.modalities[modality].cells)
+        return split_of(mdata.mod[modality], modality, train)
+
+    def _latents(self, mdata: MuData, modality: str, max_missing: float) -> NDArray[np.float32]:
+        return Query.from_mudata(self.model, modality, mdata, self._context(), max_missing).embed()
+
+    def to_mudata(self, mdata: MuData, *, layouts: bool = False) -> MuData:
+        """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
+
+        Parameters
+        ----------
+        mdata
+            Holds the cells that were fitted, in any order; it is not modified.
+        layouts
+            Lay out the cells in two dimensions by UMAP as well, which `jamie.pl.umap` draws.
+
+        Raises
+        ------
+        DataError
+            Where its cells are others.
+        """
+        if self._fitted is None:
+            raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
+        fitted = self._fitted
+        placed = layouts_of(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
+        return to_mudata(mdata, fitted, layouts=placed)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model into a folder: safetensors and JSON.
+
+        Raises
+        ------
+        OutputError
+            Where the folder exists already, unless it holds a model and is to be overwritten.
+        """
+        save_model_folder(self.model, Path(folder), overwrite=overwrite)
+
+    def _context(self) -> Context:
+        return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).with_progress(self._progress)
+
+
+def load(folder: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:
+    """Load a model from a run directory, or from a folder that `JAMIE.save` wrote; `progress` as that of `JAMIE`.
+
+    Raises
+    ------
+    OutputError
+        Where there is none, or one of a later format.
+    """
+    loaded = JAMIE.__new__(JAMIE)
+    loaded._model = load_model(Path(folder), device_for(device))
+    loaded.spec, loaded._fitted, loaded._progress = loaded._model.spec, None, progress
+    return loaded

@@ -1,0 +1,62 @@
+"""Names of the methods that a run compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jamie.core.interfaces import Method
+from jamie.core.schema import fields_of
+from jamie.spec.ref import Ref
+
+
+def name_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict[str, Ref[Method]]:
+    """Name methods by their component, and by their parameters as well where components alone are not unique.
+
+    Parameters
+    ----------
+    refs
+        In the order of the spec.
+    taken
+        Names that are not free.
+    """
+    named: dict[str, Ref[Method]] = {}
+    components = [ref.name for ref in refs]
+    with_parameters = [_with_parameters(ref) for ref in refs]
+    for ref, short in zip(refs, with_parameters, strict=True):
+        if components.count(ref.name) == 1 and ref.name not in taken:
+            name = ref.name
+        else:
+            unique = with_parameters.count(short) == 1 and short not in taken
+            name = short if unique else _with_parameters(ref, settings=True)
+        name = _with_first_parameter(ref) if name in taken else name
+        name = name.replace("/", "_")  # HDF5 allows no / in names
+        base, number = name, 2
+        while name in named or name in taken:
+            name, number = f"{base}#{number}", number + 1
+        named[name] = ref
+    return named
+
+
+def _with_parameters(ref: Ref[Method], *, settings: bool = False) -> str:
+    """``cca(regularization=0.1)``: the parameters that differ from the defaults, nested components by their name.
+
+    Parameters that are a mapping of `settings` are left out for short, or written out.
+    """
+    defaults = {key: field.default for key, field in fields_of(ref.cls).items()}
+    shown: dict[str, Any] = {}
+    for key, value in ref.params.items():
+        if not _is_default(value, defaults[key]):
+            shown |= (value if settings else {}) if isinstance(value, dict) else {key: value}
+    text = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in shown.items())
+    return f"{ref.name}({text})" if text else ref.name
+
+
+def _with_first_parameter(ref: Ref[Method]) -> str:
+    """``jamie(spec=default)``: for a method with default parameters whose name is taken."""
+    key = next(iter(ref.params), None)
+    return ref.name if key is None else f"{ref.name}({key}={ref.params[key]})"
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return isinstance(default, value.cls) if isinstance(value, Ref) else bool(value == default)

@@ -1,0 +1,137 @@
+"""Imputing one modality of new cells from another, with uncertainty and novelty, a block of rows at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.core.errors import DataError
+from jamie.core.imputation import ImputedChunk, LazyImputation
+from jamie.core.names import IMPUTABILITY, NOVELTY, UNCERTAINTY_LAYERS
+from jamie.model.direction import target_columns
+from jamie.model.query import Query
+from jamie.model.trained import TrainedModel
+from jamie.trust.novelty import OUT_OF_DISTRIBUTION
+
+MAX_BYTES_WITH_INTERVALS = 2 * 2**30  # of one matrix of imputed values, beside which there are three others
+_WARNING_FRACTION = 0.1  # of out-of-distribution cells, where 0.01 are expected
+
+log = logging.getLogger(__name__)
+
+
+def impute_query(
+    query: Query, target: str, features: Iterable[str] | None = None, intervals: bool | None = None
+) -> LazyImputation:
+    """Impute new cells.
+
+    Parameters
+    ----------
+    query
+        The cells, of the source.
+    target
+        Modality to impute.
+    features
+        Its features to impute; all by default.
+    intervals
+        Whether to add standard deviations and intervals; by default if the model has them, and the values take no more
+        than 2 GiB.
+
+    Raises
+    ------
+    DataError
+        If the model lacks the modality, a feature, or the intervals.
+    """
+    model, source = query.model, query.modality
+    known = model.require(target)
+    columns = None if features is None else target_columns(model, target, features)
+    names = known.target_features if columns is None else known.target_features[columns]
+    layers = uncertainty_layers(model, source, target)
+    if not _with_intervals(intervals, bool(layers), 4 * len(query.obs) * len(names), f"{source} to {target}"):
+        layers = ()
+    warning = _NoveltyWarning(source)
+
+    def impute_rows(rows: slice) -> ImputedChunk:
+        cells = query.read(rows)
+        values = model.impute(source, target, cells.scores, cells.covariates, columns, intervals=bool(layers))
+        obs = novelty_column(model, source, cells.scores)
+        warning.count(obs.get(NOVELTY))
+        imputed = ImputedChunk(values.mean, values.uncertainty, obs)
+        return imputed if cells.absent is None else imputed.without(cells.absent)
+
+    return LazyImputation(
+        obs=query.obs,
+        var=add_imputability(model, source, target, pd.DataFrame(index=names), columns),
+        layers=layers,
+        provenance=provenance(source, target, known.target_origin),
+        rows=impute_rows,
+    )
+
+
+def _with_intervals(requested: bool | None, available: bool, n_bytes: int, direction: str) -> bool:
+    """Whether to add intervals to values of so many bytes."""
+    if requested and not available:
+        raise DataError(
+            "expected a model that has intervals, found none for this direction",
+            where=direction,
+            fix="train with training.calibration above 0 and more matched cells, or leave intervals out",
+        )
+    if requested is None and available and n_bytes > MAX_BYTES_WITH_INTERVALS:
+        log.info(
+            "%s: without standard deviations and intervals, since the values alone take %.1f GiB; --intervals "
+            "(in Python, intervals=True) adds them",
+            *(direction, n_bytes / 2**30),
+        )
+        return False
+    return available if requested is None else requested
+
+
+def uncertainty_layers(model: TrainedModel, source: str, target: str) -> tuple[str, ...]:
+    """Names of the layers beside imputed values."""
+    return UNCERTAINTY_LAYERS if (source, target) in model.uncertainty.calibrations else ()
+
+
+def add_imputability(
+    model: TrainedModel, source: str, target: str, var: pd.DataFrame, columns: NDArray[np.int64] | None = None
+) -> pd.DataFrame:
+    """Add the correlation of imputed and measured values of the calibration cells to the features of a target."""
+    calibration = model.uncertainty.calibrations.get((source, target))
+    if calibration is None:
+        return var
+    values = calibration.imputability if columns is None else calibration.imputability[columns]
+    return var.assign(**{IMPUTABILITY: values})
+
+
+def novelty_column(model: TrainedModel, modality: str, scores: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Column of obs (n,) with the novelty of cells; empty if the model has no novelty score of the modality."""
+    novelty = model.uncertainty.novelty.get(modality)
+    return {} if novelty is None else {NOVELTY: novelty(scores)}
+
+
+class _NoveltyWarning:
+    """Warns once if many cells of a modality are out-of-distribution."""
+
+    def __init__(self, modality: str) -> None:
+        self.modality, self.n_cells, self.n_novel, self.given = modality, 0, 0, False
+
+    def count(self, novelty: NDArray[np.float32] | None) -> None:
+        """Count further cells by their novelty."""
+        if novelty is None or self.given:
+            return
+        self.n_cells += len(novelty)
+        self.n_novel += int((novelty >= OUT_OF_DISTRIBUTION).sum())
+        if self.n_novel > _WARNING_FRACTION * self.n_cells:
+            self.given = True
+            log.warning(
+                "modality '%s': %d of %d cells are out-of-distribution: further from the training cells than nearly "
+                "all held-out training cells (%s of 0.99 and more); do not rely on values imputed for them",
+                *(self.modality, self.n_novel, self.n_cells, NOVELTY),
+            )
+
+
+def provenance(source: str, target: str, origin: str) -> dict[str, str]:
+    """Source, target and units of imputed values."""
+    return {"source": source, "target": target, "units": f"as {origin} of {target}"}

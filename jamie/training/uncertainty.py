@@ -1,0 +1,143 @@
+"""Uncertainty of a trained model, from the calibration cells of its members."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.matrix import to_dense
+from jamie.model.prediction import impute
+from jamie.model.trained import TrainedModel
+from jamie.preprocess.prepare import Prepared
+from jamie.training.validation_split import ValidationSplit
+from jamie.trust.calibrate import calibrate, support_of
+from jamie.trust.calibration import Calibration
+from jamie.trust.novelty import fit_novelty_score
+from jamie.trust.uncertainty import Uncertainty
+
+log = logging.getLogger(__name__)
+
+MAX_VALUES = 2**26  # that a direction is calibrated on: 256 MiB of predicted values, and as much of measured ones
+MAX_CELLS = 500  # or so many cells, where these are more values
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+def fit_uncertainty(
+    model: TrainedModel, cells: Prepared, splits: Sequence[ValidationSplit], level: float, context: Context
+) -> Uncertainty:
+    """Calibrate all directions of a model, and fit the novelty scores of its modalities.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    cells
+        Its training cells.
+    splits
+        Of each member.
+    level
+        Nominal coverage of the intervals.
+    context
+        Random numbers and memory limit.
+    """
+    context = context.for_stage("trust")  # its name seeds the generator: another name would give other numbers
+    calibrations = {
+        pair: _calibrate_model(model, cells, pair, splits, level, context) for pair in permutations(cells.scores, 2)
+    }
+    novelty = {
+        m: fit_novelty_score(cells.chains[m], data.input.X, data.obs, data.input.features, cells.scores[m], context)
+        for m, data in cells.dataset.modalities.items()
+    }
+    return Uncertainty(
+        {pair: calibration for pair, calibration in calibrations.items() if calibration is not None},
+        {m: score for m, score in novelty.items() if score is not None},
+    )
+
+
+def _calibrate_model(
+    model: TrainedModel,
+    cells: Prepared,
+    direction: tuple[str, str],
+    splits: Sequence[ValidationSplit],
+    level: float,
+    context: Context,
+) -> Calibration | None:
+    source, target = direction
+
+    def inputs(rows: Indices) -> tuple[Floats, Floats | None]:
+        covariates = cells.covariates.get(source)
+        return cells.scores[source][rows], None if covariates is None else covariates[rows]
+
+    def predict(member: int, rows: Indices) -> Floats:
+        return impute([model.networks[member]], source, target, *inputs(rows), model.borrowing.get(target))
+
+    def variance(rows: Indices) -> Floats | None:
+        return model.predictive_variance(source, target, *inputs(rows), context.generator())
+
+    held_out = [split.calibration[source] for split in splits]
+    return calibrate_direction(cells, direction, held_out, predict, level, variance)
+
+
+def calibrate_direction(
+    cells: Prepared,
+    direction: tuple[str, str],
+    held_out: Sequence[Indices],
+    predict: Callable[[int, Indices], NDArray[np.floating]],
+    level: float,
+    variance: Callable[[Indices], Floats | None] | None = None,
+) -> Calibration | None:
+    """Calibrate a direction by cross-conformal prediction; None where there are too few held-out cells.
+
+    A cell is predicted by the members that were fitted without it, by their mean where there are several.
+
+    Parameters
+    ----------
+    cells
+        Training cells.
+    direction
+        Source and target.
+    held_out
+        Indices of the source cells that each member was fitted without.
+    predict
+        Given a member and (k,) source cells, returns their preprocessed values (k, t) of the target.
+    level
+        Nominal coverage of the intervals.
+    variance
+        Given (k,) source cells, returns the variance (k, p) of the predictions, in units of the target.
+    """
+    source, target = direction
+    rows, columns = cells.cells().pairs(source, target)
+    block = cells.dataset.modalities[target].target
+    used = np.flatnonzero(np.isin(rows, np.concatenate([*held_out, np.empty(0, np.int64)])))
+    if int((len(used) + 1) * (1 - level) + 1e-9) < 1:
+        if sum(map(len, held_out)):
+            log.log(
+                logging.WARNING if len(rows) else logging.INFO,  # without known pairs, intervals are not expected
+                "%s to %s: %d matched calibration cells are too few for intervals with a coverage of %g %%",
+                *(source, target, len(used), 100 * level),
+            )
+        return None
+    limit = max(MAX_CELLS, MAX_VALUES // len(block.features))
+    if len(used) > limit:
+        used = used[np.linspace(0, len(used) - 1, limit).astype(np.int64)]
+    rows, columns = rows[used], columns[used]
+    total = np.zeros((len(rows), cells.targets[target].shape[1]), np.float32)
+    count = np.zeros((len(rows), 1), np.float32)
+    for member, indices in enumerate(held_out):
+        own = np.flatnonzero(np.isin(rows, indices))
+        total[own] += predict(member, rows[own])
+        count[own] += 1
+    return calibrate(
+        to_dense(cells.target_chains[target].inverse_transform(total / count)),
+        block.X[columns],
+        level=level,
+        support=support_of(block.X),
+        variance=None if variance is None else variance(rows),
+    )

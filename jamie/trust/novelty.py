@@ -1,0 +1,202 @@
+"""Novelty of cells: their distance to the training cells, ranked among the distances of held-out training cells."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Matrix
+from jamie.core.interfaces import Preprocessor
+from jamie.correspondence.graphs.neighbors import nearest
+from jamie.preprocess.chain import Chain
+from jamie.preprocess.pca import PCA
+
+MAX_COMPONENTS = 20  # leading directions in which cells are compared
+NEIGHBORS = 10
+MAX_REFERENCE_CELLS = 2000  # training cells that new cells are compared with
+MIN_CELLS = 20  # training cells
+FOLDS, ENOUGH_DISTANCES = 5, 500  # folds are held out in turn until there are so many distances
+_MAX_VALUES = 2**26  # of the cells that preprocessing is fitted on again
+_MAX_CELLS = 20_000  # that the directions are computed from
+_SAME_CELL = 1e-4  # of the distance to the furthest neighbor, within which a reference cell is the same cell
+OUT_OF_DISTRIBUTION = 0.99  # score from which a cell is called out-of-distribution
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """Leading principal components of the training cells' scores, each divided by the root of its standard deviation.
+
+    That is a compromise: unscaled, the first component would dominate the distances; whitened, noise would count as
+    much as signal. A common factor of all components is divided out.
+
+    Parameters
+    ----------
+    center : (d,)
+        Mean score.
+    axes : (d, k)
+        Scaled components.
+    """
+
+    center: Floats
+    axes: Floats
+
+    @classmethod
+    def fit(cls, scores: NDArray[np.floating], n_components: int, weights: Floats | None = None) -> _Projection:
+        """Fit at most `n_components` to scores (n, d), each column multiplied by its weight (d,) first."""
+        from sklearn.utils.extmath import randomized_svd
+
+        center = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+        weights = np.ones(len(center), np.float32) if weights is None else weights
+        k = min(n_components, *scores.shape)
+        _, roots, components = randomized_svd((scores - center) * weights, k, random_state=0)
+        sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(scores))
+        axes = weights[:, None] * components.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
+        return cls(center, axes.astype(np.float32))
+
+    def __call__(self, scores: NDArray[np.floating]) -> Floats:
+        return np.asarray((scores - self.center) @ self.axes, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class NoveltyScore:
+    """Rank of a cell's mean distance to its nearest training cells among the distances of held-out training cells.
+
+    Parameters
+    ----------
+    projection
+        Space in which distances are computed.
+    reference : (m, k)
+        Training cells in it.
+    held_out : (r,)
+        Distances, sorted, of training cells that preprocessing, projection and reference were fitted without.
+    """
+
+    projection: _Projection
+    reference: Floats
+    held_out: Floats
+
+    def __call__(self, scores: NDArray[np.floating]) -> Floats:
+        """Fraction (n,) of the held-out cells that are nearer to the training cells than cells of scores (n, d).
+
+        New cells of the training distribution spread evenly from 0 to 1; out-of-distribution cells have 0.99 and more.
+        A training cell is compared with the other training cells, and ranked among their distances: preprocessing is
+        fitted to its noise as well, which moves it further from them than a new cell would be.
+        """
+        distances, is_reference = _distances(self.projection(scores), self.reference)
+        return np.where(is_reference, _rank(distances, self.among_reference), _rank(distances, self.held_out))
+
+    @cached_property
+    def among_reference(self) -> Floats:
+        """Distances (m,), sorted, of the reference cells from each other."""
+        return np.sort(_distances(self.reference, self.reference)[0])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Arrays for `from_state`."""
+        projection = self.projection
+        return {
+            "center": projection.center,
+            "axes": projection.axes,
+            "reference": self.reference,
+            "held_out": self.held_out,
+        }
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Restore the result of `state`."""
+        return cls(_Projection(arrays["center"], arrays["axes"]), arrays["reference"], arrays["held_out"])
+
+
+def fit_novelty_score(
+    chain: Chain, X: Matrix, obs: pd.DataFrame, features: pd.Index, scores: NDArray[np.floating], context: Context
+) -> NoveltyScore | None:
+    """Fit the novelty score of a modality by cross-validation; None where there are too few training cells.
+
+    Principal components are fitted to the noise of the training cells too, so that new cells have smaller scores and
+    seem nearer to the training cells than these are to each other. So folds of the training cells are held out in turn,
+    preprocessing is fitted again on the others, and distances are those of the held-out cells. A `pca` that comes last
+    is replaced by the projection, whose directions are then the leading components.
+
+    Parameters
+    ----------
+    chain
+        Preprocessing, fitted on all these cells.
+    X, obs, features
+        Training cells (n, p) before preprocessing.
+    scores : (n, d)
+        The same cells after preprocessing.
+    context
+        Random numbers of the folds, and the memory limit.
+    """
+    n = X.shape[0]
+    if n < MIN_CELLS:
+        return None
+    steps, weights = _without_pca(chain)
+    n_components = min(MAX_COMPONENTS, scores.shape[1])  # no more than the model's own `pca` has
+    order = context.generator().permutation(n)
+    held_out: list[Floats] = []
+    for fold in np.array_split(order, FOLDS):
+        rest = np.setdiff1d(order, fold, assume_unique=True)
+        rest = np.sort(rest[: max(MAX_REFERENCE_CELLS, _MAX_VALUES // X.shape[1])])
+        refitted = Chain(deepcopy(steps), chain.name)
+        with _no_notices():
+            refitted.fit(X[rest], obs.iloc[rest], features, chain.panels)
+        projection, reference = _reference(refitted.scores(X[rest], obs.iloc[rest], context), n_components, context)
+        fold = fold[:MAX_REFERENCE_CELLS]
+        held_out.append(_distances(projection(refitted.scores(X[fold], obs.iloc[fold], context)), reference)[0])
+        if sum(map(len, held_out)) >= ENOUGH_DISTANCES:
+            break
+    return NoveltyScore(*_reference(scores, n_components, context, weights), np.sort(np.concatenate(held_out)))
+
+
+def _without_pca(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
+    """Return the steps without a last `pca`, and weights (d,) that restore the scale of its input in its scores."""
+    if not chain.steps or not isinstance(chain.steps[-1], PCA):
+        return chain.steps, None
+    lengths: NDArray[np.float64] = np.linalg.norm(chain.steps[-1].affine()[0], axis=0)
+    return chain.steps[:-1], (1 / lengths).astype(np.float32)
+
+
+def _reference(
+    scores: NDArray[np.floating], n_components: int, context: Context, weights: Floats | None = None
+) -> tuple[_Projection, Floats]:
+    """Fit the projection on a random sample of training cells, and return it with the reference cells in it."""
+    order = context.generator().permutation(len(scores))
+    projection = _Projection.fit(scores[np.sort(order[:_MAX_CELLS])], n_components, weights)
+    return projection, projection(scores[np.sort(order[:MAX_REFERENCE_CELLS])])
+
+
+def _distances(z: Floats, reference: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Mean distance (n,) to the nearest other reference cells, and whether a cell is a reference cell itself."""
+    distances = nearest(z, reference, min(NEIGHBORS, len(reference) - 1) + 1)[1]
+    is_reference = distances[:, 0] <= _SAME_CELL * distances[:, -1]
+    means = np.where(is_reference, distances[:, 1:].mean(axis=1), distances[:, :-1].mean(axis=1))
+    return np.asarray(means, np.float32), is_reference
+
+
+def _rank(values: Floats, ordered: Floats) -> Floats:
+    """Fraction (n,) of sorted values that are smaller."""
+    return np.asarray(np.searchsorted(ordered, values, side="left") / len(ordered), np.float32)
+
+
+@contextmanager
+def _no_notices() -> Iterator[None]:
+    """Silence the notices of preprocessing, which were given when it was fitted on all cells."""
+    notices = logging.getLogger("jamie.preprocess")
+    before = notices.level
+    notices.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        notices.setLevel(before)

@@ -1,0 +1,18 @@
+import numpy as np
+from anndata import AnnData
+
+from jamie.core.compat import layer_names, set_pull_on_update
+
+
+def test_names_of_layers_are_without_x():
+    adata = AnnData(np.ones((2, 3)))
+    assert layer_names(adata) == []
+    adata.layers["counts"] = adata.X * 2
+    assert layer_names(adata) == layer_names(adata[:1]) == ["counts"]
+
+
+def test_an_option_of_mudata_is_put_back_with_what_setting_it_returned():
+    before = set_pull_on_update(True)
+    assert set_pull_on_update(False) is True
+    assert set_pull_on_update(before) is False
+    assert set_pull_on_update(before) is before

@@ -1,0 +1,152 @@
+"""Known pairs that are hidden from an inferer say how good it is."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from jamie.core.context import Context
+from jamie.core.correspondence import Correspondence, Correspondences, Inferred
+from jamie.core.errors import DataError
+from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.infer import infer_all
+from jamie.correspondence.quality.hidden_pairs import check
+
+
+class ByScore(CorrespondenceInferer):
+    """Matches cells whose first score is alike; with `noise`, cells drawn at random."""
+
+    name = "by_score"
+
+    def __init__(self, *, noise: bool = False, uses_known: bool = True, fewest: int = 0) -> None:
+        self.noise, self.uses_known, self.fewest = noise, uses_known, fewest
+        self.told = []
+
+    def _infer(self, a, b, known, context):
+        if known.n_pairs < self.fewest:
+            raise DataError("expected more known pairs", where="by_score")
+        self.told.append(known.n_pairs)
+        apart = np.abs(a.scores[:, :1] - b.scores[:, :1].T)
+        values = context.generator().random(apart.shape) if self.noise else np.exp(-apart)
+        ones = (np.ones(n) for n in apart.shape)
+        return Inferred(Correspondence(values / values.max()), *ones)
+
+
+@pytest.fixture
+def sides(view_of):
+    """60 cells of a, 80 of b, of which the first 60 are the same; 40 pairs known."""
+    scores = np.random.default_rng(0).normal(size=(80, 3))
+    known = Correspondence.from_pairs(np.arange(40), np.arange(40), (60, 80))
+    return view_of("a", scores[:60]), view_of("b", scores), known
+
+
+def checked(inferer, sides, fraction=0.2):
+    a, b, known = sides
+    context = Context(stage="here")
+    return check(inferer, a, b, known, inferer.infer(a, b, known, context).correspondence, fraction, context)
+
+
+def test_hidden_pairs_are_found_by_what_is_right_and_ranked_among_cells_that_were_not_told(sides):
+    inferer = ByScore()
+    trust = checked(inferer, sides)
+    assert (trust.checked_quantile, trust.checked_top1) == (0, 1)
+    assert trust.better_than_chance
+    # 8 of the 40 at a time, until 30 or more have been hidden: the other 32 are told, 60 - 32 and 80 - 32 are not
+    assert inferer.told == [40, 32, 32, 32, 32]
+    assert trust.checked_pairs == 32
+    assert trust.checked_top1_chance == pytest.approx((1 / 28 + 1 / 48) / 2)
+
+
+@pytest.mark.parametrize("uses_known", [True, False])
+def test_noise_is_no_better_than_chance(sides, uses_known):
+    trust = checked(ByScore(noise=True, uses_known=uses_known), sides)
+    assert not trust.better_than_chance
+    assert trust.checked_quantile == pytest.approx(0.5, abs=4 * trust.checked_quantile_error)
+
+
+def test_an_inferer_that_uses_no_pairs_is_judged_by_all_and_not_asked_again(sides):
+    inferer = ByScore(uses_known=False)
+    assert checked(inferer, sides).checked_pairs == 40
+    assert inferer.told == [0]
+
+
+def test_of_many_cells_a_sample_is_checked_in_which_pairs_stay_together(sides, monkeypatch, caplog):
+    monkeypatch.setattr("jamie.correspondence.quality.hidden_pairs.MOST_CELLS", 40)
+    inferer = ByScore()
+    with caplog.at_level(logging.INFO, "jamie"):
+        trust = checked(inferer, sides)
+    assert (trust.checked_quantile, trust.checked_top1) == (0, 1)
+    # half of 60, 80 and 40, but for chance
+    assert 10 <= trust.checked_pairs <= 30
+    assert inferer.told[0] == 40
+    assert max(inferer.told[1:]) <= 30
+    assert "here: the check takes a sample of" in caplog.text
+
+
+@pytest.mark.parametrize("fewest", [40, 33])
+def test_too_few_pairs_to_hide_some_are_no_judgement(sides, caplog, fewest):
+    with caplog.at_level(logging.INFO, "jamie"):
+        assert checked(ByScore(fewest=fewest), sides) is None
+    assert "here: the 40 known pairs are too few to hide some (expected more known pairs)" in caplog.text
+
+
+def test_without_pairs_or_where_it_is_switched_off_nothing_is_judged(sides):
+    a, b, known = sides
+    assert checked(ByScore(), (a, b, Correspondence.empty(known.shape))) is None
+    assert checked(ByScore(), sides, fraction=0) is None
+
+
+@pytest.mark.parametrize("uses_known", [True, False])
+def test_a_handful_of_pairs_is_no_evidence_against_an_inferer(sides, uses_known, caplog):
+    a, b, _ = sides
+    few = Correspondence.from_pairs(np.arange(4), np.arange(4), (60, 80))
+    with caplog.at_level(logging.WARNING, "jamie"):
+        found = inference(ByScore(noise=True, uses_known=uses_known), (a, b, few), checked=0.2)
+    assert found.at_chance == []
+    assert "the 4 known pairs are too few to tell how good the inferred correspondence is" in caplog.text
+
+
+def inference(inferer, sides, **options):
+    a, b, known = sides
+    pairs = Correspondences({"a": 60, "b": 80}, {("a", "b"): known})
+    return infer_all({"a": a, "b": b}, pairs, inferer, Context(), **options)
+
+
+def test_what_is_at_chance_is_said_and_can_be_left_out(sides, caplog):
+    with caplog.at_level(logging.WARNING, "jamie"):
+        found = inference(ByScore(noise=True), sides, checked=0.2)
+    assert (
+        "correspondence a--b: the inferred correspondence is NO BETTER THAN CHANCE at finding 32 known" in caplog.text
+    )
+    assert found.at_chance == [("a", "b")]
+    assert found.correspondences.n_pairs > 0
+    assert found.but_chance().n_pairs == 0
+    assert found.but_chance().sizes == {"a": 60, "b": 80}
+
+
+def test_what_is_better_than_chance_stays(sides, caplog):
+    with caplog.at_level(logging.WARNING, "jamie"):
+        found = inference(ByScore(), sides, checked=0.2)
+    assert found.but_chance().n_pairs == found.correspondences.n_pairs > 0
+    assert found.found["a", "b"].diagnostics["checked_pairs"] == 32
+    assert not caplog.text
+
+
+def test_that_nothing_is_known_is_said_too(sides, caplog):
+    a, b, known = sides
+    with caplog.at_level(logging.WARNING, "jamie"):
+        found = inference(ByScore(), (a, b, Correspondence.empty(known.shape)), checked=0.2)
+    assert "no known pair tells how good the inferred correspondence is" in caplog.text
+    assert found.at_chance == []
+
+
+def test_where_every_cell_has_its_partner_nothing_is_inferred(sides):
+    a, b, _ = sides
+    every = Correspondence.from_pairs(np.arange(60), np.arange(60), (60, 80))
+    inferer = ByScore()
+    found = inference(inferer, (a, b, every), checked=0.2)
+    assert inferer.told == []
+    assert found.correspondences.n_pairs == 0
+    assert found.found["a", "b"].diagnostics["picked"] == "nothing"
+    blind = inference(ByScore(uses_known=False), (a, b, every))
+    assert blind.correspondences.n_pairs > 0
