@@ -205,13 +205,13 @@ def _check_agreement(
     if same.all():  # or none is known in both
         return
     different = both[~same].value_counts()
-    shown = ", ".join(f"'{x}' in {a} is '{y}' in {b} ({n} cells)" for (x, y), n in different.head(N_SHOWN).items())
+    most = different.head(N_SHOWN).reset_index(name="cells").itertuples(index=False)
+    shown = ", ".join(f"'{x}' in {a} is '{y}' in {b} ({n} cells)" for x, y, n in most)
     first, second = (both[name].value_counts(normalize=True) for name in both)
     agreement, chance = format_percent(same.sum(), len(both)), format_percent(float((first * second).sum()), 1)
     problem = (
         f"of {len(both)} matched cells only {agreement} carry the same '{grouping.column}' in {a} and in {b} "
-        f"({chance} would by chance): "
-        f"{shown}{', ...' if len(different) > N_SHOWN else ''}"
+        f"({chance} would by chance): {shown}{', ...' if len(different) > N_SHOWN else ''}"
     )
     if grouping.strict or same.mean() < MIN_AGREEMENT:
         fix = "give both modalities the same column, or rename the values of one so that equal names mean the same"
@@ -233,7 +233,7 @@ def _log_single_cells(where: str, label: str, modalities: Mapping[str, ModalityD
                 *(where, len(single), len(sizes), label, name, first_names(single, N_SHOWN, quoted=True)),
             )
         if isinstance(column.dtype, pd.CategoricalDtype):
-            unused = sorted(map(str, column.cat.categories.difference(column.dropna().unique())))
+            unused = sorted(map(str, column.cat.categories.difference(list(column.dropna().unique()))))
             if unused:
                 log.info(
                     "%s: categories of obs '%s' in %s without a cell are ignored (%d): %s",
