@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from jamie.core.errors import DataError
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.core.schema import fields_of
 
 
