@@ -14,7 +14,7 @@ import numpy as np
 from jamie.core.context import Context
 from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Explainer
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations, save_explanation
 from jamie.testing.assertions import (
     build,
@@ -52,8 +52,8 @@ def check_can_be_saved(component: type[Explainer]) -> None:
     """Written into a run directory and read again, it is the same."""
     explanation = _explanation(component)
     with tempfile.TemporaryDirectory() as folder:
-        save_explanation(RunFolder(Path(folder)), explanation)
-        (read,) = load_explanations(Path(folder))
+        save_explanation(OutputDirectory(Path(folder)), explanation)
+        (read,) = load_explanations(Path(folder)).values()
     require_equal(component, "saved and read again, it is the same", _numbers(read), _numbers(explanation))
 
 

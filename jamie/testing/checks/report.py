@@ -18,9 +18,9 @@ from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Report
 from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
-from jamie.runs.directory import MANIFEST, RunFolder, file_hash
+from jamie.runs.directory import OutputDirectory, file_hash
 from jamie.runs.explanation_files import save_explanation
-from jamie.runs.run import RESULT
+from jamie.runs.layout import MANIFEST, RESULT
 from jamie.testing import toy
 from jamie.testing.assertions import build, must_raise, require, require_is
 
@@ -144,5 +144,5 @@ def _run(*, labelled: bool) -> Path:
     with mudata_conventions():
         mdata.write_h5mu(folder / "run" / RESULT)
     table = pd.DataFrame({"feature": toy.features("rna"), "score": range(len(toy.features("rna")))})
-    save_explanation(RunFolder(folder / "run"), Explanation("toy", "atac, from rna", {}, {"features": table}))
+    save_explanation(OutputDirectory(folder / "run"), Explanation("toy", "atac, from rna", {}, {"features": table}))
     return folder / "run"
