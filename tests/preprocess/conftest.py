@@ -22,7 +22,7 @@ def counts() -> NDArray[np.float32]:
 
 
 @pytest.fixture
-def to_dense() -> NDArray[np.float32]:
+def dense() -> NDArray[np.float32]:
     """40 cells x 12 correlated features of different scale."""
     rng = np.random.default_rng(1)
     return (rng.normal(size=(40, 12)) @ rng.normal(size=(12, 12)) * np.arange(1, 13) + 100).astype(np.float32)
