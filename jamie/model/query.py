@@ -15,7 +15,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block
 from jamie.core.errors import DataError
-from jamie.core.interfaces.pairing import Pairing
+from jamie.core.interfaces.data import Pairing
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.core.matrix import column_means, column_range, stored_values
 from jamie.core.panels import mask_unmeasured, set_rows
@@ -23,7 +23,8 @@ from jamie.data.align import find_features
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_matrix
-from jamie.data.checks.modalities import LARGEST_LEVEL, largest_count, require_finite
+from jamie.data.checks.value_kinds import LARGEST_LEVEL, largest_count
+from jamie.data.checks.values import require_finite
 from jamie.data.pairings.by_name import ByName
 from jamie.data.unmeasured.absent import missing_cells, zero_cells
 from jamie.model.trained import TrainedModel

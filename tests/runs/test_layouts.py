@@ -8,10 +8,10 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from jamie.core.context import Context
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
 from jamie.runs import layouts
 from jamie.runs.layouts import flat, layouts_of
-from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_modalities_lie_apart_in_values_and_together_in_latents(groups):
 
 
 def test_run_with_a_report_lays_its_cells_out_and_one_without_does_not(place, reports, monkeypatch):
-    monkeypatch.setattr("jamie.commands.run._report", lambda folder, spec, context: None)
+    monkeypatch.setattr("jamie.commands.run.write_reports", lambda folder, spec, context: None)
     monkeypatch.setattr(layouts, "_umap", lambda values, seed: values[:, :2])
     for report, wanted in ((["html"], True), ([], False)):
         assert place.run(None, "--overwrite", report=report).exit_code == 0

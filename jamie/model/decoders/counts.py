@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Poisson
 
 from jamie.core.interfaces import Decoder
-from jamie.core.interfaces.decoder import Support
+from jamie.core.interfaces.model import Support
 from jamie.model.decoders.distributions import ZeroInflatedNegativeBinomial, negative_binomial
 from jamie.model.layers import DropoutRate, SkipNetwork, Widths, start_constant, with_covariates
 

@@ -17,11 +17,11 @@ from jamie.core.matrix import column_variances, to_dense
 from jamie.core.names import DATA_LAYOUT as OWN
 from jamie.core.names import LATENT_LAYOUT as JOINT
 from jamie.core.names import MATCH_SCORE, NOVELTY, SPLIT
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.report.html.feature_table import best_features
 from jamie.report.html.files import RunFiles
 from jamie.report.html.pack import array, as_bytes, coordinates
-from jamie.runs.correspondence_files import FOLDER
+from jamie.runs.layout import CORRESPONDENCES
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -120,7 +120,7 @@ def _pairs(path: Path, modalities: Mapping[str, AnnData]) -> Iterator[tuple[tupl
     for a in modalities:
         for b in modalities:
             for inferred, ending in ((False, ".npz"), (True, ".inferred.npz")):
-                file = path / FOLDER / f"{a}--{b}{ending}"
+                file = path / CORRESPONDENCES / f"{a}--{b}{ending}"
                 if file.is_file():
                     matrix = _matrix(file, modalities[a].obs_names, modalities[b].obs_names)
                     yield (a, b, inferred), matrix
@@ -232,7 +232,7 @@ def _columns(
 def _found(names: Iterable[str], modalities: Mapping[str, AnnData]) -> list[str]:
     """Names of columns of obs as the result has them."""
     present = {name for adata in modalities.values() for name in adata.obs.columns}
-    return [found_name(name, present) for name in names]
+    return [stored_name(name, present) for name in names]
 
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:
