@@ -15,7 +15,7 @@ import yaml
 
 from jamie.core.errors import OutputError
 from jamie.core.names import SPLIT, TRAIN
-from jamie.metrics.wins import count_wins
+from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.compare import write_comparison_page
 from jamie.runs.correspondence_files import FOLDER
 from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
@@ -250,7 +250,7 @@ def _wins(runs: Mapping[str, FinishedRun], higher_is_better: Mapping[str, bool])
     joined["method"] = joined.groupby(["run", "method"], sort=False).ngroup().astype(str)
     compared = {metric: higher for metric, higher in higher_is_better.items() if metric in joined}
     wins = []
-    for one in count_wins(joined, compared):
+    for one in sign_tests(joined, compared):
         fields = asdict(one)
         for side in ("a", "b"):
             place = int(fields[f"method_{side}"])

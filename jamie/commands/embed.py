@@ -22,7 +22,7 @@ from jamie.data.readers.simulate_branch import SimulateBranch
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.data.writing.names import found_name
 from jamie.estimator import JAMIE, load
-from jamie.metrics.transfer import NEW, Transfer
+from jamie.metrics.label_transfer import NEW, LabelTransfer
 from jamie.model.direction import choose_direction
 from jamie.model.query import Query, pairs_by_name
 from jamie.runs.directory import RESOLVED
@@ -126,7 +126,7 @@ def transfer_run(
     max_missing: float,
     out: Path | None = None,
     overwrite: bool = False,
-) -> Transfer:
+) -> LabelTransfer:
     """Predict a label of one modality's cells from those of another, in the latent space of a finished run.
 
     The cells are those of the run, or those of `data`: MuData, or AnnData that holds the modality `to`. The

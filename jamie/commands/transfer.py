@@ -21,10 +21,10 @@ from jamie.data.annotations import cell_annotations
 from jamie.data.checks.labels import Grouping, judge_grouping
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
-from jamie.metrics.transfer import (
+from jamie.metrics.label_transfer import (
     NEW,
+    LabelTransfer,
     LatentCells,
-    Transfer,
     transfer_labels,
 )
 from jamie.model.query import pairs_by_name
@@ -152,7 +152,7 @@ def transfer_between(
     *,
     k: int = 5,
     keep_partner: bool = False,
-) -> Transfer:
+) -> LabelTransfer:
     """Predict a label of the target's cells from the source's training cells.
 
     Parameters

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jamie.metrics.assessment import Assessment
-from jamie.metrics.transfer import Transfer
+from jamie.metrics.classification_report import ClassificationReport
+from jamie.metrics.label_transfer import LabelTransfer
 from jamie.report.tables import SCOPES, Block
 
 NUMBERS = (
@@ -19,25 +19,25 @@ NUMBERS = (
 )
 
 
-def transfer_tables(transfer: Transfer) -> list[Block]:
+def transfer_tables(transfer: LabelTransfer) -> list[Block]:
     """Lay out how good the predictions are: as a whole, by label and by confidence, with a column for each scope."""
-    title = f"{transfer.source} → {transfer.target}, {transfer.k} neighbours of {transfer.n_labelled} labelled cells"
-    if not transfer.assessments:
+    title = f"{transfer.source} → {transfer.target}, {transfer.k} neighbors of {transfer.n_labelled} labeled cells"
+    if not transfer.reports:
         counts = transfer.table["predicted"].value_counts()
         return [Block(title, [{"predicted": str(label), "cells": str(n)} for label, n in counts.items()])]
-    heads = {one.scope: SCOPES[one.scope].replace(" ", "\n") for one in transfer.assessments}
-    whole = [{"": "cells with a known label", **{heads[one.scope]: str(one.n_scored) for one in transfer.assessments}}]
+    heads = {one.scope: SCOPES[one.scope].replace(" ", "\n") for one in transfer.reports}
+    whole = [{"": "cells with a known label", **{heads[one.scope]: str(one.n_scored) for one in transfer.reports}}]
     for number in NUMBERS:
-        values = {heads[one.scope]: f"{getattr(one, number):.3f}" for one in transfer.assessments}
+        values = {heads[one.scope]: f"{getattr(one, number):.3f}" for one in transfer.reports}
         whole.append({"": number.replace("_", " "), **values})
     return [
         Block(title, whole),
-        _joined("recall by label", transfer.assessments, "by_label", ("label",), "recall"),
-        _joined("accuracy by confidence", transfer.assessments, "by_confidence", ("from", "to"), "accuracy"),
+        _joined("recall by label", transfer.reports, "by_label", ("label",), "recall"),
+        _joined("accuracy by confidence", transfer.reports, "by_confidence", ("from", "to"), "accuracy"),
     ]
 
 
-def transfer_record(transfer: Transfer) -> dict[str, Any]:
+def transfer_record(transfer: LabelTransfer) -> dict[str, Any]:
     """Plain values, for json."""
     predictions = transfer.table.astype(object).where(transfer.table.notna(), None)
     return {
@@ -46,15 +46,17 @@ def transfer_record(transfer: Transfer) -> dict[str, Any]:
         "k": transfer.k,
         "n_labelled": transfer.n_labelled,
         "unseen": dict(transfer.unseen),
-        "assessments": [one.as_dict() for one in transfer.assessments],
+        "reports": [one.as_dict() for one in transfer.reports],
         "predictions": predictions.to_dict("records"),
     }
 
 
-def _joined(title: str, assessments: tuple[Assessment, ...], part: str, keys: tuple[str, ...], number: str) -> Block:
+def _joined(
+    title: str, reports: tuple[ClassificationReport, ...], part: str, keys: tuple[str, ...], number: str
+) -> Block:
     """One row for each label or bin, with cells and a number in each scope."""
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for one in assessments:
+    for one in reports:
         entries: tuple[Mapping[str, Any], ...] = getattr(one, part)
         for entry in entries:
             names = {key: f"{entry[key]:g}" if isinstance(entry[key], float) else str(entry[key]) for key in keys}

@@ -14,7 +14,7 @@ from jamie.core.labels import label_series
 from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS
 from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
-from jamie.metrics.wins import count_wins
+from jamie.metrics.sign_test import sign_tests
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
 from jamie.pl.results import all_labels, column, run_spec
 from jamie.pl.style import (
@@ -143,7 +143,7 @@ def _wins_title(points: pd.DataFrame, against: str) -> str:
     """Count the cells that each method imputes better."""
     long = points.rename_axis("feature").reset_index().melt("feature", var_name="method", value_name="r")
     table = long.assign(source="", target="", scope="")
-    found = count_wins(table, {"r": True})
+    found = sign_tests(table, {"r": True})
     if not found:
         raise MissingResultError(
             "expected cells with a correlation, found none", where=_WHERE, fix="features do not vary"

@@ -10,7 +10,7 @@ import pandas as pd
 from jamie.core.errors import MissingResultError
 from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
-from jamie.metrics.wins import Wins, count_wins
+from jamie.metrics.sign_test import SignTest, sign_tests
 from jamie.pl.results import select_scope, table
 from jamie.pl.style import MODEL_COLOUR, OTHERS, apply_style, panels, point_style
 
@@ -74,7 +74,7 @@ def feature_scatter(
     if both.empty:
         problem = f"expected features that {method} and {against} were scored by, found none"
         raise MissingResultError(problem, where=_WHERE, fix="choose another metric or method")
-    wins = count_wins(rows[rows["method"].isin([method, against])], {metric: better})[0]
+    wins = sign_tests(rows[rows["method"].isin([method, against])], {metric: better})[0]
     here = panels(1, ax, width=2.9, height=2.9)[0]
     ahead = (both[method] - both[against]) * (1 if better else -1) > 0
     look = point_style(len(both))
@@ -115,7 +115,7 @@ def best_other(rows: pd.DataFrame, method: str, metric: str, *, higher: bool = T
     return str(means.idxmax() if higher else means.idxmin())
 
 
-def _frame(ax: Axes, both: pd.DataFrame, wins: Wins, method: str, *, better: bool) -> None:
+def _frame(ax: Axes, both: pd.DataFrame, wins: SignTest, method: str, *, better: bool) -> None:
     """Draw the line of equality, and count the features on each side of it."""
     low, high = float(np.nanmin(both.to_numpy())), float(np.nanmax(both.to_numpy()))
     margin = 0.06 * (high - low or 1)

@@ -14,7 +14,7 @@ from jamie.core.interfaces import Schedule
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
-from jamie.metrics.wins import Wins
+from jamie.metrics.sign_test import SignTest
 from jamie.runs.directory import RunFolder
 from jamie.spec import Spec
 from jamie.training.loop import History
@@ -31,7 +31,7 @@ _METHOD_COLUMNS = ("method", "component", "status", "reason", "inductive", "uses
 
 def evaluation_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """Metrics, scores of the features, and wins of the methods over each other: the .csv files of these names."""
-    wins = pd.DataFrame([asdict(one) for one in evaluation.wins], columns=[f.name for f in fields(Wins)])
+    wins = pd.DataFrame([asdict(one) for one in evaluation.sign_tests], columns=[f.name for f in fields(SignTest)])
     return {"metrics": to_table(evaluation.records), "features": evaluation.features, "wins": wins}
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from jamie.commands.multirun.tables import name_rows, run_rows
 from jamie.core.names import HELD_OUT_CELLS
-from jamie.metrics.wins import Wins, count_wins
+from jamie.metrics.sign_test import SignTest, sign_tests
 from jamie.report.tables import BEST, TIED, WIDTH, Block, arrow, folded, is_ranked, number, panels
 
 CASE = ("metric", "parameters", "source", "target")
@@ -159,7 +159,7 @@ def win_table(
         for other in others:
             pair = means[means["method"].isin((ours, other))]
             common = group[group["method"] == other]["run"].nunique()
-            for one in count_wins(pair, metrics):
+            for one in sign_tests(pair, metrics):
                 won, lost = _runs_won(counted, dict(zip(grid_keys, setting, strict=True)), one)
                 numbers = (one.wins_a, one.wins_b, one.ties, one.p_value, won, lost, common)
                 rows.append([*setting, one.metric, one.source, one.target, other, *numbers])
@@ -167,7 +167,7 @@ def win_table(
     return table.sort_values("metric", key=lambda names: names.map(list(metrics).index), kind="stable")
 
 
-def _runs_won(counted: pd.DataFrame, setting: Mapping[str, Any], wins: Wins) -> tuple[int, int]:
+def _runs_won(counted: pd.DataFrame, setting: Mapping[str, Any], wins: SignTest) -> tuple[int, int]:
     """Count the single runs in which either method is significantly better at more features."""
     same = {**setting, **{name: getattr(wins, name) for name in ("metric", "source", "target", "method_a", "method_b")}}
     chosen = counted[np.logical_and.reduce([counted[name] == value for name, value in same.items()])]
