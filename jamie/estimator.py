@@ -23,7 +23,7 @@ from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
-from jamie.explain.from_mudata import explained, explainer_of
+from jamie.explain.from_mudata import build_explainer, explained_model
 from jamie.metrics.records import to_table
 from jamie.model.direction import choose_direction, compatible_modalities, known_modalities
 from jamie.model.imputation import impute_query
@@ -288,8 +288,8 @@ class JAMIE:
             Where the cells do not fit the model, or lack what the explainer needs.
         """
         require_class(mdata, "explain", "MuData")
-        chosen, context = explainer_of(explainer, params, self.spec.plugins), self._context()
-        subject = explained(self.model, mdata, partial(self._split, mdata), context, max_missing)
+        chosen, context = build_explainer(explainer, params, self.spec.plugins), self._context()
+        subject = explained_model(self.model, mdata, partial(self._split, mdata), context, max_missing)
         return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
 
     def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 import jamie.commands.embed
 import jamie.commands.run
 from jamie.cli import app
-from jamie.console.errors import print_json
-from jamie.console.progress import reporting
+from jamie.console.progress import display_progress
+from jamie.console.tables import print_json
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
 
@@ -423,5 +423,5 @@ class TestFiles:
 
 
 def test_reporting_is_there_for_long_work():
-    with reporting(quiet=True) as progress:
+    with display_progress(quiet=True) as progress:
         progress("training", 1, 2, {})

@@ -8,6 +8,12 @@ from typing import Annotated
 import typer
 
 SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="A spec (YAML).")]
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a finished run.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a saved model.")]
+Data = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="Cells: MuData (.h5mu, .zarr), or AnnData of one modality (.h5ad, .zarr)."),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.batch_size=256; repeatable."),
@@ -15,16 +21,8 @@ Sets = Annotated[
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components; repeatable.")
 ]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a saved model.")]
-Data = Annotated[
-    Path,
-    typer.Argument(metavar="DATA", help="Cells: MuData (.h5mu, .zarr), or AnnData of one modality (.h5ad, .zarr)."),
-]
 MaxMissing = Annotated[
     float, typer.Option(min=0, max=1, metavar="FRACTION", help="Largest fraction of the features that may be absent.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the place of the result.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, also for errors.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists already.")]
 Jobs = Annotated[int, typer.Option(help="Runs of a sweep at a time; -1 for one on each core.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors only.")]

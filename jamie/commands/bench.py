@@ -9,13 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.commands.multirun.costs import TOTAL, bench_blocks, cost_table, median_table
-from jamie.commands.multirun.growth import growth_blocks, growth_table, quality_table, undone_block
-from jamie.commands.multirun.growth_figures import write_growth_figures
-from jamie.commands.sweep import SweepResult, do_runs, require_jobs, sweeping, written
+from jamie.commands.multirun.costs import TOTAL, cost_table, growth_table, median_table, quality_table
+from jamie.commands.multirun.figures import write_growth_figures
+from jamie.commands.multirun.plan import RUNS, open_sweep, plan_runs, record_sweep, require_jobs
+from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.report.tables import Block
 from jamie.runs.directory import RunFolder
 from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
@@ -32,14 +31,14 @@ class BenchResult:
     costs
         Seconds and peak memory (MiB) of every stage and method in every run: ``bench.csv``.
     medians
-        Over the repetitions, with ratios to the first cell of the grid (at the same size, where methods are compared
+        Over the repetitions, with ratios to the first setting (at the same size, where methods are compared
         over a size) and the first method: ``bench_summary.csv``.
     growth
         Slopes over a swept number, on logarithmic scales: ``bench_growth.csv``.
     quality
-        Of what was inferred, in every run: ``bench_quality.csv``.
+        Of the inferred correspondences, in every run: ``bench_quality.csv``.
     stage
-        The one that is compared: the last, of runs that stop after one; otherwise all together.
+        The stage that is compared: the last, of runs that stop after it; otherwise all together.
     """
 
     sweep: SweepResult
@@ -51,18 +50,8 @@ class BenchResult:
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The tables of a benchmark by their names."""
+        """The tables of a benchmark, by their names in JSON."""
         return {"bench": self.medians, "growth": self.growth, "quality": self.quality}
-
-    def blocks(self) -> list[Block]:
-        """Return what a person reads of it."""
-        keys = self.sweep.grid_keys
-        undone = [(run.values, run.error) for run in self.sweep.failed]
-        return [
-            *bench_blocks(self.medians, keys, stage=self.stage),
-            *growth_blocks(self.growth, self.quality, keys),
-            *undone_block(undone, keys),
-        ]
 
 
 def bench(
@@ -90,37 +79,41 @@ def bench(
     Raises
     ------
     JamieError
-        Where the spec or the folder are not as they must be.
+        Where the spec is not valid or the folder cannot be used.
     """
     if repeats < 1:
         raise OutputError(f"expected at least 1, found {repeats}", where="--repeats", fix="give 1 or more")
     require_jobs(jobs)
-    once = expand(source, overrides)
-    cells = [SweepRun({**cell.values, REPEAT: i}, cell.spec) for cell in once.runs for i in range(repeats)]
-    found = Sweep(once.spec, tuple(cells))
-    with sweeping(found, out, resume=resume, overwrite=overwrite, apart=True) as (folder, plan):
-        runs = do_runs(plan, jobs=jobs, apart=True, progress=progress)
-        result = written(folder, found, runs)
-        measured = _measured(result, found)
-        _write(folder, measured)
+    single = expand(source, overrides)
+    repeated = [SweepRun({**run.values, REPEAT: i}, run.spec) for run in single.runs for i in range(repeats)]
+    planned = Sweep(single.spec, tuple(repeated))
+    with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
+        plan = plan_runs(folder.path / RUNS, planned, resume=resume, restart=True)
+        with record_sweep(folder, planned, command="bench"):
+            runs = do_runs(plan, jobs=jobs, own_process=True, progress=progress)
+            result = collect_results(folder.path, planned, runs)
+            write_results(folder, planned, result)
+            measured = _collect_costs(planned, result)
+            _write(folder, measured)
     return measured
 
 
-def _measured(result: SweepResult, found: Sweep) -> BenchResult:
-    """Collect what was measured."""
-    done = [(run.name, run.values, run.folder) for run in result.runs if not run.error]
-    costs, stage = cost_table(done, found.keys), found.spec.until or TOTAL
-    medians = median_table(costs, found.grid_keys)
-    growth = growth_table(medians, found.grid_keys, stage)
-    return BenchResult(result, costs, medians, growth, quality_table(done, found.keys), stage)
+def _collect_costs(planned: Sweep, result: SweepResult) -> BenchResult:
+    """Read the time and memory of the finished runs."""
+    costs, stage = cost_table(result.finished, planned.keys), planned.spec.until or TOTAL
+    medians = median_table(costs, planned.grid_keys)
+    growth = growth_table(medians, planned.grid_keys, stage)
+    return BenchResult(result, costs, medians, growth, quality_table(result.finished, planned.keys), stage)
 
 
 def _write(folder: RunFolder, measured: BenchResult) -> None:
-    medians, keys = measured.medians, measured.sweep.grid_keys
-    folder.write_text("bench.csv", measured.costs.to_csv(index=False))
-    folder.write_text("bench_summary.csv", medians.to_csv(index=False))
-    folder.write_json("bench_summary.json", medians.to_dict(orient="records"))
-    folder.write_text("bench_growth.csv", measured.growth.to_csv(index=False))
-    folder.write_text("bench_quality.csv", measured.quality.to_csv(index=False))
+    tables = {
+        "bench": measured.costs,
+        "bench_summary": measured.medians,
+        "bench_growth": measured.growth,
+        "bench_quality": measured.quality,
+    }
+    write_tables(folder, tables, as_json=["bench_summary"])
+    medians = measured.medians
     drawn = medians if measured.stage == TOTAL else medians[medians["stage"] == measured.stage]
-    write_growth_figures(folder, drawn, keys)
+    write_growth_figures(folder, drawn, measured.sweep.grid_keys)

@@ -13,7 +13,7 @@ from jamie.commands.transfer import EmbeddedCells, choose_ends, embedded_cells, 
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.files import write_atomically
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import mudata_conventions

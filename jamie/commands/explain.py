@@ -17,7 +17,7 @@ from jamie.core.explanation import Explanation
 from jamie.core.files import write_atomically
 from jamie.core.interfaces import Explainer, Report
 from jamie.data.load import load_dataset
-from jamie.explain.explained_model import Explained
+from jamie.explain.explained_model import ExplainedModel
 from jamie.model.store import load_model
 from jamie.report.figure_files import FIGURES
 from jamie.runs.directory import RESOLVED, RunFolder
@@ -62,7 +62,7 @@ def explain_run(
     require_same_data(spec, run.manifest)
     context = _context(spec, progress)
     dataset = load_dataset(spec, context).dataset
-    subject = Explained(load_model(run.path, context.device), dataset, run.split(dataset), context)
+    subject = ExplainedModel(load_model(run.path, context.device), dataset, run.split(dataset), context)
     found = {}
     for ref in spec.explain:
         explanation = ref.build().explain(subject, context.for_stage(f"explain {ref.name}"))

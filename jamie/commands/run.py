@@ -23,7 +23,7 @@ from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData, load_dataset
 from jamie.data.pairing_table import PairingTable, pairing_table
-from jamie.explain.explained_model import Explained
+from jamie.explain.explained_model import ExplainedModel
 from jamie.metrics.records import Record
 from jamie.model.trained import TrainedModel
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known
@@ -222,7 +222,7 @@ def _explain(folder: RunFolder, fitted: Fitted, context: Context) -> tuple[Expla
     if not spec.explain:
         return ()
     with folder.stage("explanation"):
-        subject = Explained(fitted.model, prepared.dataset, prepared.split, context)
+        subject = ExplainedModel(fitted.model, prepared.dataset, prepared.split, context)
         return try_explanations(folder, spec.explain, subject, context)
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a progress bar on a terminal, plain lines elsewhere."""
+"""What a person sees while a run goes on: progress bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
-    """Show notices and progress on standard error; only warnings where it is to be `quiet`."""
+def display_progress(*, quiet: bool = False) -> Iterator[ProgressDisplay]:
+    """Show notices and progress on standard error; only warnings if it is `quiet`."""
     console = Console(stderr=True)
     terminal = console.is_terminal and not quiet
     handler: logging.Handler
@@ -43,11 +43,11 @@ def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(handler)
-    reporter = _Bars(console) if terminal else _Silent() if quiet else _Lines()
+    display = _Bars(console) if terminal else ProgressDisplay() if quiet else _Lines()
     try:
-        yield reporter
+        yield display
     finally:
-        reporter.close()
+        display.close()
         logger.removeHandler(handler)
         logger.setLevel(level)
         logger.propagate = propagate
@@ -61,8 +61,8 @@ class _Plain(logging.Formatter):
         return f"{record.levelname}: {message}" if record.levelno >= logging.WARNING else message
 
 
-class Reporter:
-    """Takes progress as `Context.progress` gives it."""
+class ProgressDisplay:
+    """Takes progress as `Context.progress` gives it; by itself it shows nothing."""
 
     def __call__(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         """Show where a stage stands."""
@@ -71,11 +71,7 @@ class Reporter:
         """Leave the terminal as it was."""
 
 
-class _Silent(Reporter):
-    """Shows nothing."""
-
-
-class _Lines(Reporter):
+class _Lines(ProgressDisplay):
     """A line every few seconds, for logs."""
 
     def __init__(self) -> None:
@@ -88,7 +84,7 @@ class _Lines(Reporter):
             logging.getLogger("jamie").info("%s %d/%d  %s", stage, done, total, _numbers(values))
 
 
-class _Bars(Reporter):
+class _Bars(ProgressDisplay):
     """One bar for each stage, with the losses and the time left."""
 
     def __init__(self, console: Console) -> None:

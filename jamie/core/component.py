@@ -6,6 +6,8 @@ import inspect
 from abc import ABC
 from typing import Any, ClassVar
 
+from jamie.core.errors import ContractError, DataError
+
 
 class Component(ABC):
     """Base of every kind of component.
@@ -27,3 +29,11 @@ class Component(ABC):
     def test_params(cls) -> dict[str, Any]:
         """Constructor parameters that make the contract checks quick, such as few iterations."""
         return {}
+
+    def _data_error(self, problem: str, fix: str = "", *, of: str = "") -> DataError:
+        """Error of data that this component cannot work with; `of` names the part of them."""
+        return DataError(problem, where=f"{self.kind} '{self.name}'{f', {of}' if of else ''}", fix=fix)
+
+    def _contract_error(self, problem: str, fix: str = "") -> ContractError:
+        """Error of an implementation that breaks the contract of its kind."""
+        return ContractError(problem, where=f"{self.kind} '{self.name}'", fix=fix)

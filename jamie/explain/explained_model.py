@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Explained(Explainable):
+class ExplainedModel(Explainable):
     """A trained model with cells.
 
     Parameters
@@ -39,6 +38,7 @@ class Explained(Explainable):
     def __init__(self, model: TrainedModel, dataset: Dataset, split: Split, context: Context) -> None:
         self.model, self.dataset, self.split, self._context = model, dataset, split, context
         self._scores: dict[str, Floats] = {}
+        self._covariates = {m: model.covariates(m, data.obs) for m, data in dataset.modalities.items()}
 
     def scores(self, modality: str) -> Floats:
         if modality not in self._scores:
@@ -68,8 +68,8 @@ class Explained(Explainable):
         features: Sequence[str] | None = None,
     ) -> Floats:
         columns = None if features is None else target_columns(self.model, target, features)
-        told = self._covariates_of(source, cells)
-        values = self.model.impute(source, target, scores, told, columns, intervals=False).mean
+        covariates = self._covariates_of(source, cells)
+        values = self.model.impute(source, target, scores, covariates, columns, intervals=False).mean
         return np.asarray(values, np.float32)
 
     def module(
@@ -82,35 +82,29 @@ class Explained(Explainable):
     ) -> nn.Module:
         from torch import nn
 
-        from jamie.explain.modules import ImputingModule, LatentModule
+        from jamie.explain.modules import ImputationModule, LatentModule
 
-        known, networks = self.model.require(source), self.model.networks
-        before = nn.Identity() if preprocessed else known.chain.as_module()
+        networks = self.model.networks
+        preprocessing = nn.Identity() if preprocessed else self.model.require(source).chain.as_module()
         module: nn.Module
         if target is None:
-            module = LatentModule(before, networks[0], source)
+            module = LatentModule(preprocessing, networks[0], source)
         else:
-            columns = None if features is None else target_columns(self.model, target, features)
-            after = _inverse_of(self.model, target, columns)
-            module = ImputingModule(before, networks, source, target, after)
+            inverse = self._inverse_module(target, features)
+            module = ImputationModule(preprocessing, networks, source, target, inverse)
         return module.to(next(networks[0].parameters()).device).eval()
 
     def covariates(self, modality: str) -> Floats | None:
-        return self._told.get(modality)
-
-    @cached_property
-    def _told(self) -> dict[str, Floats]:
-        told = {m: self.model.covariates(m, data.obs) for m, data in self.dataset.modalities.items()}
-        return {m: covariates for m, covariates in told.items() if covariates is not None}
+        return self._covariates.get(modality)
 
     def _covariates_of(self, modality: str, cells: NDArray[np.intp] | None) -> Floats | None:
-        told = self.covariates(modality)
-        return told if told is None or cells is None else told[cells]
+        covariates = self.covariates(modality)
+        return covariates if covariates is None or cells is None else covariates[cells]
 
-
-def _inverse_of(model: TrainedModel, target: str, columns: NDArray[np.int64] | None) -> nn.Module:
-    """Return the way from preprocessed values of a modality back to its units, naming it where that has no gradient."""
-    try:
-        return model.require(target).target_chain.inverse(columns).as_module()
-    except DataError as error:
-        raise DataError(error.problem, where=f"{target}, {error.where}", fix=error.fix) from error
+    def _inverse_module(self, target: str, features: Sequence[str] | None) -> nn.Module:
+        """Return the target's inverse preprocessing; the error names the modality where it cannot be differentiated."""
+        columns = None if features is None else target_columns(self.model, target, features)
+        try:
+            return self.model.require(target).target_chain.inverse(columns).as_module()
+        except DataError as error:
+            raise DataError(error.problem, where=f"{target}, {error.where}", fix=error.fix) from error

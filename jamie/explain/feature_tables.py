@@ -1,4 +1,4 @@
-"""Tables of words about features, which a user gives as a file."""
+"""Tables of features that users give as files, with columns of text."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from jamie.core.errors import DataError
 from jamie.data.storage.matrices import read_frame
 
 
-def read_columns(file: Path, columns: Sequence[str], expected: str, where: str) -> pd.DataFrame:
-    """Read columns of text; rows in which one is missing are left out.
+def read_text_columns(file: Path, columns: Sequence[str], expected: str, where: str) -> pd.DataFrame:
+    """Read columns of text, without the rows in which a value is missing.
 
     Parameters
     ----------
     file
         A .csv or .tsv table.
     columns
-        That it must have; others are left out.
+        Required columns; others are not returned.
     expected
-        What it should be, for messages.
+        Description of the file, for messages.
     where
         For messages.
 

@@ -1,4 +1,4 @@
-"""What is asked of a trained model in memory: an explainer by its name, cells by those of their features."""
+"""An explainer by its name, and a trained model in memory with the cells of a MuData."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jamie.data.align import find_features
 from jamie.data.blocks import choose_matrix
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
-from jamie.explain.explained_model import Explained
+from jamie.explain.explained_model import ExplainedModel
 from jamie.model.direction import known_modalities
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.trained import TrainedModel
@@ -33,22 +33,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def explainer_of(given: str | Explainer, params: Mapping[str, Any], plugins: Sequence[Path]) -> Explainer:
-    """Build an explainer by its name, which a plugin may provide; one that is built already stays.
+def build_explainer(explainer: str | Explainer, params: Mapping[str, Any], plugins: Sequence[Path]) -> Explainer:
+    """Return an explainer by its name, which a plugin may provide, or the given instance.
 
     Raises
     ------
     SpecError
         Where there is no such explainer or parameter.
     DataError
-        Where it is neither a name nor an explainer, or comes with parameters that it has already.
+        Where it is neither a name nor an explainer, or an instance is given with parameters.
     """
-    if isinstance(given, str):
-        asked = {"plugins": list(plugins), "explain": [{given: dict(params)}]}
-        return load_spec(asked, reads_data=False).explain[0].build()
-    if isinstance(given, Explainer) and not params:
-        return given
-    found = f"{type(given).__name__} with {', '.join(params)}" if isinstance(given, Explainer) else repr(given)
+    if isinstance(explainer, str):
+        spec = {"plugins": list(plugins), "explain": [{explainer: dict(params)}]}
+        return load_spec(spec, reads_data=False).explain[0].build()
+    if isinstance(explainer, Explainer) and not params:
+        return explainer
+    is_instance = isinstance(explainer, Explainer)
+    found = f"{type(explainer).__name__} with {', '.join(params)}" if is_instance else repr(explainer)
     raise DataError(
         f"expected the name of an explainer and its parameters, or an explainer alone, found {found}",
         where="explain",
@@ -56,25 +57,17 @@ def explainer_of(given: str | Explainer, params: Mapping[str, Any], plugins: Seq
     )
 
 
-def _some_of(train: NDArray[np.bool_], modality: str) -> NDArray[np.bool_]:
-    """Return which cells (n,) are of the training; all where none is, as there must be something to compare with."""
-    if train.any():
-        return train
-    log.info("%s: no cell is of the training, so all cells count as training cells", modality)
-    return np.ones_like(train)
-
-
-def explained(
+def explained_model(
     model: TrainedModel,
     mdata: MuData,
     split_of: Callable[[str], NDArray[np.object_]],
     context: Context,
     max_missing: float = MAX_MISSING,
-) -> Explained:
+) -> ExplainedModel:
     """Return a model with the cells of `mdata`, with the features of the model in its order.
 
-    Labels are those of the model's spec, as far as the cells have them. Pairs follow the spec too; by name they may be
-    as few as there are.
+    Labels are the spec's labels that the cells have. Known pairs follow the spec; where it pairs cells by name, any
+    number of them may share their names.
 
     Parameters
     ----------
@@ -83,7 +76,8 @@ def explained(
     mdata
         With at least one of its modalities.
     split_of
-        Gives (n,) ``train`` or something else of the cells of a modality; where none is, all count as training cells.
+        Returns the split (n,) of a modality's cells: ``train`` or another value; where no cell is of the training set,
+        all count as training cells.
     context
         For its memory limit.
     max_missing
@@ -94,38 +88,45 @@ def explained(
     DataError
         Where `mdata` has no modality of the model, or lacks a layer or too many features of one.
     """
-    present = known_modalities(model, mdata.mod, "explain")
-    given = {m: _modality(model, m, mdata, context, max_missing) for m in present}
-    dataset = _dataset(model, {m: d if measured.all() else d.subset(measured) for m, (d, measured) in given.items()})
-    split = {m: _some_of((split_of(m) == TRAIN)[measured], m) for m, (_, measured) in given.items()}
-    return Explained(model, dataset, Split(split), context)
-
-
-def _dataset(model: TrainedModel, modalities: Mapping[str, ModalityData]) -> Dataset:
-    known = _known(model, modalities)
+    modalities, train = {}, {}
+    for m in known_modalities(model, mdata.mod, "explain"):
+        data, measured = _read_modality(model, m, mdata, context, max_missing)
+        modalities[m] = data if measured.all() else data.subset(measured)
+        train[m] = _training_cells(split_of(m)[measured], m)
+    known = _known_pairs(model, modalities)
     truth = known.mutual_best()
-    labels = tuple(label for label in model.spec.labels if any(label in one.obs for one in modalities.values()))
-    return Dataset(
+    labels = tuple(label for label in model.spec.labels if any(label in data.obs for data in modalities.values()))
+    dataset = Dataset(
         share_labels(modalities, truth, labels, "labels"),
         truth,
         known,
         labels,
         batch_key=None if model.batches is None else model.batches.column,
     )
+    return ExplainedModel(model, dataset, Split(train), context)
 
 
-def _modality(
+def _training_cells(split: NDArray[np.object_], modality: str) -> NDArray[np.bool_]:
+    """(n,) whether a cell is of the training set; True for all where none is, as a background is needed."""
+    train = split == TRAIN
+    if train.any():
+        return train
+    log.info("%s: no cell is of the training set, so all cells count as training cells", modality)
+    return np.ones_like(train)
+
+
+def _read_modality(
     model: TrainedModel, name: str, mdata: MuData, context: Context, max_missing: float
 ) -> tuple[ModalityData, NDArray[np.bool_]]:
-    """Read the cells of one modality; which of them were measured."""
+    """Read the cells of one modality, and which of them were measured."""
     query = Query.from_mudata(model, name, mdata, context, max_missing)
-    block, target = query.block(), None
+    block = target = query.block()
     if model.spec.modality(name).target is not None:
-        target = _target(model, name, mdata.mod[name], context, max_missing)
-    return ModalityData(name, query.obs, block, block if target is None else target), ~query.absent
+        target = _read_target(model, name, mdata.mod[name], context, max_missing)
+    return ModalityData(name, query.obs, block, target), ~query.absent
 
 
-def _target(model: TrainedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:
+def _read_target(model: TrainedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:
     """Read what the decoder predicts, where the encoder reads something else; NaN for features that are absent."""
     settings, features = model.spec.modality(name).target, model.require(name).target_features
     where = f"modality '{name}', target"
@@ -134,8 +135,8 @@ def _target(model: TrainedModel, name: str, adata: AnnData, context: Context, ma
     return find_features(matrix.features, features, absent, where, max_missing).apply(matrix.read(), context)
 
 
-def _known(model: TrainedModel, modalities: Mapping[str, ModalityData]) -> Correspondences:
+def _known_pairs(model: TrainedModel, modalities: Mapping[str, ModalityData]) -> Correspondences:
     pairing = model.spec.correspondence.known
-    if issubclass(pairing.cls, ByName):  # which refuses cells that share no names, as new ones may
-        return pairs_by_name(pairing, {m: one.cells for m, one in modalities.items()})
+    if issubclass(pairing.cls, ByName):  # it refuses cells that share no names, which new cells may
+        return pairs_by_name(pairing, {m: data.cells for m, data in modalities.items()})
     return pairing.build().pairs(modalities)

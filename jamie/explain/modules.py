@@ -1,4 +1,4 @@
-"""What a trained model makes of cells, as one differentiable function."""
+"""A trained model as one differentiable module, from the values of cells to their latents or imputed values."""
 
 from __future__ import annotations
 
@@ -18,59 +18,59 @@ class LatentModule(nn.Module):
 
     Parameters
     ----------
-    before
-        Preprocessing, (n, p) -> (n, d).
+    preprocessing
+        (n, p) -> (n, d).
     network
         In evaluation mode.
     source
         Modality of the cells.
     """
 
-    def __init__(self, before: nn.Module, network: JointVAE, source: str) -> None:
+    def __init__(self, preprocessing: nn.Module, network: JointVAE, source: str) -> None:
         super().__init__()
-        self.before, self.network, self.source = before, network, source
+        self.preprocessing, self.network, self.source = preprocessing, network, source
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        """Embed cells, whose batches are unknown where no covariates (n, C) are given."""
-        return self.network.encode(self.source, self.before(x), covariates).mean
+        """Embed cells. Their batches are unknown where no covariates (n, C) are given."""
+        return self.network.encode(self.source, self.preprocessing(x), covariates).mean
 
 
-class ImputingModule(nn.Module):
-    """x (n, p) -> imputed values (n, t) in units: the mean over an ensemble, brought back as its values are.
+class ImputationModule(nn.Module):
+    """x (n, p) -> imputed values (n, t) in the target's units: the mean over an ensemble, transformed back.
 
     Parameters
     ----------
-    before
-        Preprocessing, (n, p) -> (n, d).
+    preprocessing
+        (n, p) -> (n, d).
     networks
-        Members, in evaluation mode.
+        Members of the ensemble, in evaluation mode.
     source, target
-        Modality of the cells, and that which is imputed.
-    after
+        Modality of the cells, and the modality that is imputed.
+    inverse
         The target's inverse preprocessing.
     """
 
     def __init__(
-        self, before: nn.Module, networks: Sequence[JointVAE], source: str, target: str, after: nn.Module
+        self, preprocessing: nn.Module, networks: Sequence[JointVAE], source: str, target: str, inverse: nn.Module
     ) -> None:
         super().__init__()
-        self.before, self.networks, self.after = before, nn.ModuleList(networks), after
+        self.preprocessing, self.networks, self.inverse = preprocessing, nn.ModuleList(networks), inverse
         self.source, self.target = source, target
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        """Impute cells, whose batches are unknown where no covariates (n, C) are given."""
-        scores = self.before(x)
-        decoded = [self._decoded(network, scores, covariates) for network in self.networks]
-        values: Tensor = self.after(torch.stack(decoded).mean(0))
+        """Impute cells. Their batches are unknown where no covariates (n, C) are given."""
+        scores = self.preprocessing(x)
+        decoded = [self._decode(network, scores, covariates) for network in self.networks]
+        values: Tensor = self.inverse(torch.stack(decoded).mean(0))
         return values
 
-    def _decoded(self, network: Any, scores: Tensor, covariates: Tensor | None) -> Tensor:
+    def _decode(self, network: Any, scores: Tensor, covariates: Tensor | None) -> Tensor:
         z = network.encode(self.source, scores, covariates).mean
         decoded: Tensor = network.decode(self.target, z, covariates).mean
         return decoded
 
 
-def on(module: nn.Module, values: NDArray[np.floating]) -> Tensor:
-    """Put values on the device of a module."""
+def tensor_on_device_of(module: nn.Module, values: NDArray[np.floating]) -> Tensor:
+    """Return values as a tensor on the device of a module."""
     parameter = next(module.parameters(), None)
     return torch.as_tensor(values, device=None if parameter is None else parameter.device)

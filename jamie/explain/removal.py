@@ -1,4 +1,4 @@
-"""Features replaced by their background, one after the other: what the encoder then reads."""
+"""Features that are replaced by their background values, and the scores of the cells without them."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from scipy import sparse
 from jamie.core.data import Matrix
 from jamie.core.explanation import Explainable, Floats
 
-ROWS_AT_ONCE = 16384  # cells, each time with other features removed, that go through the encoder together
-_BYTES = 2**28  # that they may take, with what is made of them
+ROWS_AT_ONCE = 16384  # perturbed cells that go through the encoder together
+_BYTES = 2**28  # of these cells and their outputs
 
 Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Units:
-    """What is removed together: single features, or groups of them.
+class FeatureGroups:
+    """Features that are removed together: single features, or groups of them.
 
     Parameters
     ----------
     names : (u,)
         Of the features or groups.
     columns
-        Features of each.
+        Positions of the features of each.
     """
 
     names: pd.Index
     columns: tuple[Indices, ...]
 
     @classmethod
-    def single(cls, features: pd.Index, columns: Indices | None = None) -> Units:
-        """Every feature, or some, by itself."""
+    def singletons(cls, features: pd.Index, columns: Indices | None = None) -> FeatureGroups:
+        """Each feature by itself; all features, or those at the given columns."""
         chosen = np.arange(len(features)) if columns is None else columns
         return cls(features[chosen], tuple(chosen[:, None]))
 
@@ -51,11 +51,11 @@ class Units:
 
 
 class Removal:
-    """Cells of one modality, whose features can be taken away.
+    """Cells of one modality, whose features can be replaced by their background values.
 
     Where preprocessing is ``x A + b``, removing feature j turns the scores s into ``s - (x_j - m_j) A_j``, a change of
-    rank one, with m its background. Otherwise the cells are preprocessed anew. A missing value counts as what the model
-    takes in its place.
+    rank one, with m_j its background value. Otherwise the cells are preprocessed again. Missing values are first
+    completed by the model.
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ class Removal:
     modality
         Whose features are removed.
     cells : (n,)
-        Which cells.
+        Positions of the cells.
     background : (p,)
-        What takes the place of each feature.
+        Value that replaces each feature.
     """
 
     def __init__(self, subject: Explainable, modality: str, cells: Indices, background: Floats) -> None:
         self.subject, self.modality, self.cells, self.background = subject, modality, cells, background
-        # completed, as a missing value is no number that a background could be subtracted from
+        # completed, as the background cannot be subtracted from a missing value
         self.X: Matrix = subject.complete(modality, subject.dataset.modalities[modality].input.X[cells])
         self.scores: Floats = subject.scores(modality)[cells]
         affine = subject.affine(modality)
@@ -83,62 +83,57 @@ class Removal:
         """Number of cells."""
         return len(self.cells)
 
-    def deviations(self, columns: Indices, rows: Indices | None = None) -> NDArray[np.float64]:
-        """(k, c) values of features less their background, of all cells or of some."""
+    def deviations(self, columns: Indices) -> NDArray[np.float64]:
+        """(n, c) values of features less their background values."""
         values = self._by_column[:, columns]
         values = values.toarray() if sparse.issparse(values) else values
-        values = values if rows is None else values[rows]
         return values.astype(np.float64) - self.background[columns]
 
-    def without(self, columns: Indices) -> Floats:
+    def scores_without(self, columns: Indices) -> Floats:
         """(n, d) preprocessed values of the cells without these features."""
         if self.A is None:
-            return self.subject.preprocess(self.modality, self._replaced(columns), self.cells)
-        some: Any = self.A[columns]
-        if not sparse.issparse(some):
+            return self.subject.preprocess(self.modality, self._values_without(columns), self.cells)
+        loadings: Any = self.A[columns]
+        if not sparse.issparse(loadings):
             # in double precision, as preprocessing is: rounded once, at the end
-            return (self.scores - self.deviations(columns) @ some).astype(np.float32)
-        touched = np.unique(some.indices)
+            return (self.scores - self.deviations(columns) @ loadings).astype(np.float32)
+        changed = np.unique(loadings.indices)
         scores = self.scores.copy()
-        scores[:, touched] = self.scores[:, touched] - self.deviations(columns) @ some[:, touched].toarray()
+        scores[:, changed] = self.scores[:, changed] - self.deviations(columns) @ loadings[:, changed].toarray()
         return scores
 
-    def batches(self, units: Sequence[Indices], width: int) -> Iterator[tuple[slice, Floats, Indices]]:
-        """Scores (m n, d) of the cells without one unit after the other, several at a time.
+    def batches_without(self, groups: Sequence[Indices], output_width: int) -> Iterator[tuple[range, Floats, Indices]]:
+        """Scores (m n, d) of the cells without one feature group after the other, m groups at a time.
 
         Parameters
         ----------
-        units
-            Features of each.
-        width
-            Numbers that the model makes of a cell.
+        groups
+            Columns of each feature group.
+        output_width
+            Size of the model's output for a cell.
 
         Yields
         ------
         tuple
-            Which units, the scores, and the indices of their cells in the data.
+            Positions of the m groups, the scores, and the positions of their cells in the data.
         """
-        row_bytes = 16 * (self.scores.shape[1] + width)
+        row_bytes = 16 * (self.scores.shape[1] + output_width)
         step = max(1, min(ROWS_AT_ONCE, _BYTES // row_bytes) // max(self.n_cells, 1))
-        for start in range(0, len(units), step):
-            at = slice(start, min(start + step, len(units)))
-            scores = np.concatenate([self.without(columns) for columns in units[at]])
-            yield at, scores, np.tile(self.cells, at.stop - at.start)
+        for start in range(0, len(groups), step):
+            at = range(start, min(start + step, len(groups)))
+            yield at, np.concatenate([self.scores_without(groups[i]) for i in at]), np.tile(self.cells, len(at))
 
-    def _replaced(self, columns: Indices) -> Matrix:
-        """Return the values with the background in the place of some features."""
-        entries: Any = self.X
+    def _values_without(self, columns: Indices) -> Matrix:
+        """Return the values with the background values in the place of these features."""
+        values: Any = self.X.copy()
         if not sparse.issparse(self.X):
-            entries = entries.copy()
-            entries[:, columns] = self.background[columns]
-            return entries
-        n, p = self.X.shape
-        removed = np.zeros(p, bool)
-        removed[columns] = True
-        stored = entries.copy()
-        stored.data[removed[stored.indices]] = 0
-        filled = columns[self.background[columns] != 0]
-        values = np.tile(self.background[filled], n)
-        put = sparse.csr_array((values, (np.repeat(np.arange(n), len(filled)), np.tile(filled, n))), shape=(n, p))
-        stored.eliminate_zeros()
-        return sparse.csr_array(stored + put)
+            values[:, columns] = self.background[columns]
+            return values
+        n, p = values.shape
+        background = np.zeros(p, np.float32)
+        background[columns] = self.background[columns]
+        values.data[np.isin(values.indices, columns)] = 0
+        values.eliminate_zeros()
+        added = sparse.csr_array(np.ones((n, 1), np.float32)) @ sparse.csr_array(background[None, :])
+        added.sort_indices()  # as the sum keeps the order, and rounding depends on it
+        return sparse.csr_array(values + added)

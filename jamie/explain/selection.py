@@ -1,25 +1,37 @@
-"""Which modalities, cells and labels an explanation is of."""
+"""Choice of the modalities, labels, features and cells that an explanation is about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.evaluation import EmbeddedPair
 from jamie.core.explanation import Explainable
 from jamie.core.suggest import suggest_names
 from jamie.explain.removal import Indices
 
-CellChoice: TypeAlias = Literal["all", "held_out", "train"]
+CellSubset: TypeAlias = Literal["all", "held_out", "train"]
 
-_FEWEST_PAIRS = 3  # of which a correlation says something
+
+def require_known(names: Iterable[object], known: Collection[str], expected: str, where: str) -> None:
+    """Refuse names that are not among the known ones.
+
+    Raises
+    ------
+    DataError
+        Where a name is unknown.
+    """
+    unknown = [str(name) for name in names if name not in known]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        fix = suggest_names(unknown[0], map(str, known), most=10)
+        raise DataError(f"expected {expected}, found '{unknown[0]}'{more}", where=where, fix=fix)
 
 
 def choose_modality(subject: Explainable, name: str | None, where: str, other_than: str | None = None) -> str:
@@ -28,7 +40,7 @@ def choose_modality(subject: Explainable, name: str | None, where: str, other_th
     Raises
     ------
     DataError
-        Where the model has none of that name, or it is the one that it must not be.
+        Where the model has no modality of that name, or it is `other_than`.
     """
     names = [m for m in subject.dataset.modalities if m != other_than]
     if not names:
@@ -37,11 +49,7 @@ def choose_modality(subject: Explainable, name: str | None, where: str, other_th
         )
     if name is None:
         return names[0]
-    if name not in names:
-        than = f" other than {other_than}" if name == other_than else ""
-        raise DataError(
-            f"expected a modality of the model{than}, found '{name}'", where=where, fix=suggest_names(name, names)
-        )
+    require_known([name], names, f"a modality of the model{f' other than {name}' * (name == other_than)}", where)
     return name
 
 
@@ -54,18 +62,17 @@ def choose_label(subject: Explainable, label: str | None, modalities: tuple[str,
         Where there is none.
     """
     columns = {m: subject.dataset.modalities[m].obs.columns for m in modalities}
-    shared = [str(c) for c in columns[modalities[0]] if all(c in of for of in columns.values())]
+    shared = [str(c) for c in columns[modalities[0]] if all(c in available for available in columns.values())]
     if label is None:
-        usable = [name for name in subject.dataset.labels if name in shared]
-        if not usable:
+        label = next((name for name in subject.dataset.labels if name in shared), None)
+        if label is None:
             raise DataError(
                 f"expected labels of {' and '.join(modalities)}, found none",
                 where=where,
                 fix="name a column of obs under labels of the spec, or as the label of the explainer",
             )
-        return usable[0]
     if label not in shared:
-        absent = ", ".join(m for m, of in columns.items() if label not in of)
+        absent = ", ".join(m for m, available in columns.items() if label not in available)
         raise DataError(
             f"expected the column '{label}' in obs, found none in {absent or 'any modality'}",
             where=where,
@@ -74,121 +81,101 @@ def choose_label(subject: Explainable, label: str | None, modalities: tuple[str,
     return label
 
 
-def choose_features(features: pd.Index, wanted: list[str] | None, where: str) -> pd.Index:
+def choose_features(features: pd.Index, names: Sequence[str] | None, where: str) -> pd.Index:
     """Return features by their names, all by default.
 
     Raises
     ------
     DataError
-        Where one is unknown, or the list is empty.
+        Where a name is unknown, or the list is empty.
     """
-    if wanted is None:
+    if names is None:
         return features
-    if not wanted:
+    require_features(names, where)
+    require_known(names, features, "features of the modality", where)
+    return pd.Index(list(dict.fromkeys(names)))
+
+
+def require_features(names: Sequence[object], where: str) -> None:
+    """Refuse an empty list of features."""
+    if not names:
         raise DataError(
-            "expected at least one feature, found an empty list", where=where, fix="name some, or leave the list out"
-        )
-    asked = pd.Index(list(dict.fromkeys(wanted)))
-    absent = [str(name) for name in asked[features.get_indexer(asked) < 0]]
-    if absent:
-        raise DataError(
-            f"expected features of the modality, found {len(absent)} other{'s' * (len(absent) > 1)}; "
-            f"the first is '{absent[0]}'",
-            where=where,
-            fix=suggest_names(absent[0], features, most=5),
-        )
-    return asked
-
-
-def choose_cells(
-    subject: Explainable, modalities: tuple[str, ...], which: CellChoice | None, most: int | None, context: Context
-) -> dict[str, Indices]:
-    """Choose cells of each modality, by their indices; held-out ones by default, where there are any.
-
-    Where there are more than `most`, that many are drawn: partners stay together.
-
-    Raises
-    ------
-    DataError
-        Where a modality has no such cell.
-    """
-    held_out = all(subject.split.held_out[m].any() for m in modalities)
-    kind = which or ("held_out" if held_out else "all")
-    masks: Mapping[str, NDArray[np.bool_]] = {"train": subject.split.train, "held_out": subject.split.held_out}.get(
-        kind, {m: np.ones(subject.dataset.sizes[m], bool) for m in modalities}
-    )
-    found = {m: np.flatnonzero(masks[m]) for m in modalities}
-    for m, cells in found.items():
-        if not len(cells):
-            raise DataError(
-                f"expected cells of {m} for `cells: {kind}`, found none",
-                where=f"modality '{m}'",
-                fix="choose `cells: all`, or hold out cells by evaluate.holdout",
-            )
-    if most is None or all(len(cells) <= most for cells in found.values()):
-        return found
-    return _drawn(subject, found, most, context.generator())
-
-
-def _drawn(
-    subject: Explainable, cells: Mapping[str, Indices], most: int, generator: np.random.Generator
-) -> dict[str, Indices]:
-    """Draw at most so many cells of each modality: the partners of those drawn of the first, then others."""
-    first, *others = cells
-    kept = {first: generator.permutation(cells[first])[:most]}
-    for m in others:
-        partner = subject.dataset.truth.between(first, m).best_partner()[kept[first]]
-        partners = np.intersect1d(partner, cells[m])
-        rest = generator.permutation(np.setdiff1d(cells[m], partners))
-        kept[m] = np.concatenate([partners, rest])[:most]
-    return {m: np.sort(index) for m, index in kept.items()}
-
-
-def embedded_pair(
-    subject: Explainable, source: str, target: str, cells: Mapping[str, Indices], label: str | None
-) -> EmbeddedPair:
-    """Latents, true partners and labels of some cells of two modalities."""
-    data = subject.dataset
-    z = {m: subject.embed(m, subject.scores(m)[cells[m]], cells[m]) for m in (source, target)}
-    labels = {m: None if label is None else data.modalities[m].labels(label)[cells[m]] for m in (source, target)}
-    truth = sparse.csr_array(data.truth.between(source, target).matrix[cells[source]][:, cells[target]])
-    return EmbeddedPair(source, target, z[source], z[target], truth, labels[source], labels[target])
-
-
-def subset_pair(pair: EmbeddedPair, source: Indices, target: Indices) -> EmbeddedPair:
-    """Keep some cells of both modalities."""
-    labels = [None if of is None else of[at] for of, at in ((pair.labels_source, source), (pair.labels_target, target))]
-    truth = sparse.csr_array(pair.truth[source][:, target])
-    return EmbeddedPair(pair.source, pair.target, pair.z_source[source], pair.z_target[target], truth, *labels)
-
-
-def require_pairs(truth: sparse.csr_array, source: str, target: str, where: str) -> None:
-    """Refuse cells of which too few are known to be the same."""
-    if truth.nnz < _FEWEST_PAIRS:
-        raise DataError(
-            f"expected at least {_FEWEST_PAIRS} cells that are known to be the same in {source} and {target}, "
-            f"found {truth.nnz}",
-            where=where,
-            fix="choose other cells (`cells: all`), or metric: label_transfer_accuracy",
+            "expected at least one feature, found an empty list", where=where, fix="name features, or omit the option"
         )
 
 
-def labelled_cells(pair: EmbeddedPair, where: str) -> tuple[Indices, Indices]:
-    """Return which cells of the source and of the target have a label.
+def labelled_cells(subject: Explainable, modality: str, label: str, cells: Indices, where: str) -> NDArray[np.bool_]:
+    """(n,) whether each of the cells has a label.
 
     Raises
     ------
     DataError
         Where none has one.
     """
-    found = []
-    for m, labels in ((pair.source, pair.labels_source), (pair.target, pair.labels_target)):
-        index = np.flatnonzero(pd.notna(labels)) if labels is not None else np.empty(0, np.intp)
-        if not len(index):
-            raise DataError(
-                f"expected labels, found none for the cells of {m}",
-                where=where,
-                fix="choose another label, or other cells",
-            )
-        found.append(index)
-    return found[0], found[1]
+    labelled = pd.notna(subject.dataset.modalities[modality].labels(label)[cells])
+    if not labelled.any():
+        raise DataError(
+            f"expected cells of {modality} with a label, found none among {len(labelled)}",
+            where=f"{where}, label '{label}'",
+            fix="name another column of obs, or choose other cells",
+        )
+    return labelled
+
+
+@dataclass(frozen=True)
+class CellSelection:
+    """Which cells of a model are used.
+
+    Parameters
+    ----------
+    subset
+        ``all``, ``held_out`` or ``train``; by default the held-out cells where there are any, otherwise all.
+    max_cells
+        Largest number of cells of a modality, drawn at random; None for all.
+    context
+        For its random generator.
+    """
+
+    subset: CellSubset | None
+    max_cells: int | None
+    context: Context
+
+    def positions(self, subject: Explainable, modalities: tuple[str, ...]) -> dict[str, Indices]:
+        """Positions of the selected cells of each modality, sorted. Partners are drawn together.
+
+        Raises
+        ------
+        DataError
+            Where a modality has no such cell.
+        """
+        split, sizes = subject.split, subject.dataset.sizes
+        held_out = all(split.held_out[m].any() for m in modalities)
+        subset = self.subset or ("held_out" if held_out else "all")
+        masks: Mapping[str, Mapping[str, NDArray[np.bool_]]] = {
+            "train": split.train,
+            "held_out": split.held_out,
+            "all": {m: np.ones(sizes[m], bool) for m in modalities},
+        }
+        cells = {m: np.flatnonzero(masks[subset][m]) for m in modalities}
+        for m, positions in cells.items():
+            if not len(positions):
+                raise DataError(
+                    f"expected cells of {m} for `cells: {subset}`, found none",
+                    where=f"modality '{m}'",
+                    fix="choose `cells: all`, or hold out cells by evaluate.holdout",
+                )
+        if self.max_cells is None or all(len(positions) <= self.max_cells for positions in cells.values()):
+            return cells
+        return self._draw(subject, cells, self.max_cells)
+
+    def _draw(self, subject: Explainable, cells: Mapping[str, Indices], n: int) -> dict[str, Indices]:
+        """Draw up to n cells of each modality: first the partners of the cells drawn of the first, then others."""
+        generator = self.context.generator()
+        first, *others = cells
+        drawn = {first: generator.permutation(cells[first])[:n]}
+        for m in others:
+            partner = subject.dataset.truth.between(first, m).best_partner()[drawn[first]]
+            partners = np.intersect1d(partner, cells[m])
+            rest = generator.permutation(np.setdiff1d(cells[m], partners))
+            drawn[m] = np.concatenate([partners, rest])[:n]
+        return {m: np.sort(positions) for m, positions in drawn.items()}

@@ -14,7 +14,7 @@ import pandas as pd
 from jamie.core.errors import DataError, JamieError
 from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair, Score
 from jamie.core.interfaces import Metric
-from jamie.core.interfaces.metric import require_finite
+from jamie.core.interfaces.results import require_finite
 from jamie.core.schema import fields_of
 
 log = logging.getLogger(__name__)

@@ -1,25 +1,39 @@
-"""Hidden layers that encoders and decoders share."""
+"""Layers that encoders and decoders share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+
+Widths: TypeAlias = list[PositiveInt]
+DropoutRate: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 WIDTH = 128  # units of a hidden layer, unless a spec says otherwise
 MANY_CELLS = 2000  # from which on a second hidden layer is worth its weights
 
 
-def hidden_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
+def batch_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
     """Linear layers from each width to the next, each followed by BatchNorm, LeakyReLU and dropout."""
+    return _layers(widths, nn.BatchNorm1d, nn.LeakyReLU, dropout)
+
+
+def layer_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
+    """Linear layers from each width to the next, each followed by LayerNorm, GELU and dropout.
+
+    LayerNorm normalizes each cell by itself: with some hundred cells, statistics of minibatches are noise.
+    """
+    return _layers(widths, nn.LayerNorm, nn.GELU, dropout)
+
+
+def _layers(widths: Sequence[int], norm: type[nn.Module], activation: type[nn.Module], dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
-        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.LeakyReLU()]
-        if dropout > 0:
-            layers.append(nn.Dropout(dropout))
+        layers += [nn.Linear(n_in, n_out), norm(n_out), activation(), nn.Dropout(dropout)]
     return nn.Sequential(*layers)
 
 
@@ -59,35 +73,56 @@ class ResidualLayers(nn.Module):
         return h
 
 
-def regularized_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
-    """Linear layers from each width to the next, each followed by LayerNorm, GELU and dropout.
+class SkipNetwork(nn.Module):
+    """A linear map of latents and covariates plus a network whose output starts at 0.
 
-    LayerNorm takes each cell by itself: with some hundred cells, statistics of minibatches are noise.
+    Parameters
+    ----------
+    n_in, n_out
+        Latents and covariates together; outputs.
+    widths
+        Of hidden layers; None for one of 128 units.
+    dropout
+        Probability of dropping a hidden unit in training.
     """
-    layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(widths):
-        layers += [nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.GELU(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers)
+
+    def __init__(self, n_in: int, n_out: int, widths: Sequence[int] | None, dropout: float) -> None:
+        super().__init__()
+        widths = [n_in, *([WIDTH] if widths is None else widths)]
+        self.linear = nn.Linear(n_in, n_out)
+        self.hidden = layer_norm_layers(widths, dropout)
+        self.network = start_constant(nn.Linear(widths[-1], n_out))
+
+    def forward(self, z: Tensor, covariates: Tensor | None) -> Tensor:
+        """(B, n_out) in single precision, from latents (B, L) and covariates (B, C)."""
+        z = with_covariates(z, covariates)
+        # half precision would be too coarse for values that are exponentiated afterwards
+        return (self.linear(z) + self.network(self.hidden(z))).float()
+
+    @torch.no_grad()
+    def initialize_output(self, bias: Tensor) -> None:
+        """Let the outputs vary around these values (n_out,) before training."""
+        self.linear.bias.copy_(bias)
 
 
-def chosen_for(params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
-    """Return parameters of `linear_skip`, those that are null chosen for so many training cells."""
+def skip_defaults(params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
+    """Return parameters of `linear_skip` in which null is replaced by the default for so many training cells."""
     many = n_cells >= MANY_CELLS
-    choice = {
+    defaults = {
         "widths": [256, 256] if many else [WIDTH],
         "dropout": 0.3 if many else 0.5,
         "input_dropout": min(0.2, 200 / n_cells),
     }
-    return {name: choice.get(name) if value is None else value for name, value in params.items()}
+    return {name: defaults.get(name) if value is None else value for name, value in params.items()}
 
 
-def zeroed(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:
-    """Let a layer start at nothing but its bias."""
+def start_constant(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:
+    """Initialize a layer so that its output is constant before training."""
     nn.init.zeros_(layer.weight)
     nn.init.constant_(layer.bias, bias)
     return layer
 
 
 def with_covariates(x: Tensor, covariates: Tensor | None) -> Tensor:
-    """Append covariates (B, c) to x (B, d) where there are any."""
+    """Append covariates (B, C), if there are any, to x (B, d)."""
     return x if covariates is None else torch.cat([x, covariates], dim=1)

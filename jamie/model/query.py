@@ -15,7 +15,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block
 from jamie.core.errors import DataError
-from jamie.core.interfaces.pairing import Pairing
+from jamie.core.interfaces.data import Pairing
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.core.matrix import column_means, column_range, stored_values
 from jamie.core.panels import mask_unmeasured, set_rows

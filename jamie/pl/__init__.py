@@ -1,4 +1,4 @@
-"""Figures of results: each a function that takes what carries them and returns matplotlib Axes."""
+"""Figures of results: each function takes a MuData, imputed values or an explanation, and returns matplotlib Axes."""
 
 from jamie.pl.alignment import alignment as alignment
 from jamie.pl.attribution import attribution as attribution

@@ -1,22 +1,21 @@
-"""Features that tell the cells of each label from the others."""
+"""Features that distinguish the cells of each label."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from jamie.core.explanation import Explanation
-from jamie.pl.explanations import rows_of, table_of
-from jamie.pl.style import COLOURS, LINE, apply_style, panels, shorten, sort_labels
+from jamie.pl.explanations import explanation_table, select_rows
+from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, shorten, sort_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_WHERE = "attribution"
-_MARKED = COLOURS[1]
-_LONGEST_TITLE = 20  # letters above a panel, which is narrow beside the names of its features
+_MARKER_COLOUR = COLOURS[1]
+_LONGEST_NAME, _LONGEST_TITLE = 18, 20  # letters; panels are narrow beside the names of features
 
 
 @apply_style
@@ -28,63 +27,70 @@ def attribution(
     markers: Mapping[str, Collection[str]] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> list[Axes]:
-    """Draw the features of each label that add most to its votes; known markers are vermillion and bold.
+    """Plot the features of each label that add most to its nearest-neighbor votes.
+
+    Known markers are vermillion and bold.
 
     Parameters
     ----------
     explanation
-        By ``attribution``.
+        Explanation by ``attribution``.
     labels
-        A panel for each; all by default.
+        Labels to plot, one panel each; all by default.
     n_features
-        Rows of a panel.
+        Features in a panel.
     markers
-        Known ones by label; by default those that the explainer was told.
+        Known markers of each label; by default those that the explainer was given.
     ax
         As many axes as labels; a new figure by default.
+
+    Returns
+    -------
+    list of Axes
+        The panels, in the order of `labels`.
 
     Raises
     ------
     MissingResultError
-        Where the explanation has no table of features by label, or none of a label.
+        If the explanation has no table of features by label, or lacks one of the labels.
+
+    Examples
+    --------
+    >>> import jamie
+    >>> axes = jamie.pl.attribution(attribution, ["B"], n_features=5)
+    >>> len(axes)
+    1
     """
-    table = table_of(explanation, "features", _WHERE, "use attribution", "label")
+    table = explanation_table(explanation, "features", "use attribution", "label")
     names = sort_labels(table["label"]) if labels is None else list(labels)
     known = explanation.settings.get("markers", {}) if markers is None else markers
-    parts = {name: rows_of(table, "label", name, _WHERE).head(n_features) for name in names}
+    parts = {name: select_rows(table, "label", name).head(n_features) for name in names}
     columns = min((4, 3), key=lambda n: -len(names) % n)  # as few empty places as can be
-    enriched = explanation.tables.get("markers")
-    above = 0.85 if enriched is None else 1.1
-    letters = max(len(_name(one)) for part in parts.values() for one in part["feature"])
-    axes = panels(
-        len(names), ax, width=max(2.2, 1.65 + 0.057 * letters), height=above + 0.16 * n_features, columns=columns
-    )
-    for here, (name, part) in zip(axes, parts.items(), strict=True):
-        _draw(here, part, set(known.get(name) or ()))
-        here.set_title(f"{shorten(name, _LONGEST_TITLE)}{_enriched(enriched, name)}")
-    for here in axes[-columns:]:
-        here.set_xlabel("added to the\nmargin of votes")
+    tests = explanation.tables.get("markers")
+    letters = max(len(shorten(feature, _LONGEST_NAME)) for part in parts.values() for feature in part["feature"])
+    width, header = max(2.2, 1.65 + 0.057 * letters), 0.85 if tests is None else 1.1
+    axes = panels(len(names), ax, width=width, height=header + 0.16 * n_features, columns=columns)
+    for panel, (name, part) in zip(axes, parts.items(), strict=True):
+        _draw_bars(panel, part, set(known.get(name) or ()))
+        panel.set_title(shorten(name, _LONGEST_TITLE) + ("" if tests is None else _enrichment(tests, name)))
+    for panel in axes[-columns:]:
+        panel.set_xlabel("added to the\nmargin of votes")
     return axes
 
 
-def _draw(ax: Axes, part: pd.DataFrame, markers: set[str]) -> None:
-    marked = [str(name) in markers for name in part["feature"]]
-    ax.barh(range(len(part)), part["score"], color=[_MARKED if one else COLOURS[0] for one in marked], height=0.72)
-    ax.set_yticks(range(len(part)), [_name(one) for one in part["feature"]])
-    for text, one in zip(ax.get_yticklabels(), marked, strict=True):
-        if one:
-            text.set(fontweight="bold", color=_MARKED)
+def _draw_bars(ax: Axes, part: pd.DataFrame, markers: set[str]) -> None:
+    is_marker = [str(name) in markers for name in part["feature"]]
+    colours = [_MARKER_COLOUR if marked else COLOURS[0] for marked in is_marker]
+    ax.barh(range(len(part)), part["score"], color=colours, height=0.72)
+    ax.set_yticks(range(len(part)), [shorten(feature, _LONGEST_NAME) for feature in part["feature"]])
+    for text, marked in zip(ax.get_yticklabels(), is_marker, strict=True):
+        if marked:
+            text.set(fontweight="bold", color=_MARKER_COLOUR)
     ax.set_ylim(len(part) - 0.4, -0.6)
-    ax.axvline(0, color=LINE, linewidth=0.7)
+    ax.axvline(0, color=LINE_COLOUR, linewidth=0.7)
 
 
-def _name(feature: Any) -> str:
-    return shorten(feature, 18)
-
-
-def _enriched(table: pd.DataFrame | None, label: str) -> str:
-    """Say how high the markers of a label rank among all features."""
-    rows: Any = (
-        () if table is None else table[table["label"].astype(str) == label].dropna(subset=["auroc"]).itertuples()
-    )
-    return "".join(f"\nmarkers: AUROC {row.auroc:.2f}\n(p = {row.p_value:.1g})" for row in rows)
+def _enrichment(tests: pd.DataFrame, label: str) -> str:
+    """Return the AUROC of the markers of a label among all features, as text for a title."""
+    rows = tests[tests["label"].astype(str) == label].dropna(subset=["auroc"]).to_dict("records")
+    return "".join(f"\nmarkers: AUROC {row['auroc']:.2f}\n(p = {row['p_value']:.1g})" for row in rows)

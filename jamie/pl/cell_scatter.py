@@ -1,4 +1,4 @@
-"""How well cells are imputed, and values of single features cell by cell."""
+"""Imputation of each cell by two methods, or measured and imputed values of one feature."""
 
 from __future__ import annotations
 
@@ -11,35 +11,23 @@ from numpy.typing import NDArray
 from jamie.core.compat import layer_names
 from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS
+from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
 from jamie.metrics.sign_test import sign_tests
+from jamie.pl import style
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import all_labels, column, run_spec
-from jamie.pl.style import (
-    COLOURS,
-    OTHERS,
-    UNKNOWN,
-    add_legend,
-    apply_style,
-    label_colours,
-    panels,
-    point_style,
-    shorten,
-    sort_labels,
-)
+from jamie.pl.results import all_labels, obs_column, run_spec
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from mudata import MuData
 
-_WHERE = "cell_scatter"
-_BLOCK = 2**22  # values that are correlated at once
+_CHUNK = 2**22  # values that are correlated at once
 
 
-@apply_style
+@style.apply_style
 def cell_scatter(
     mdata: MuData,
     imputed: AnnData,
@@ -50,115 +38,122 @@ def cell_scatter(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the correlation over features of each cell by the model against that by another method.
+    """Plot for each cell the correlation of imputed and measured values over features, model against another method.
 
-    Features are standardized over the training cells, as for the metric ``cell_pearson``. Where a feature is given,
-    draw its imputed against its measured values instead. Of the cells held out, where any are.
+    Features are standardized over the training cells, as for the metric ``cell_pearson``. With `feature`, plot its
+    imputed against its measured values instead. Of held-out cells if there are any.
 
     Parameters
     ----------
     mdata
-        With the measured values.
+        Result of a run with the measured values.
     imputed
-        As in ``imputed/SOURCE-to-TARGET.h5ad``, with the values of other methods in layers.
+        Imputed values, with those of other methods in layers, as in ``imputed/SOURCE-to-TARGET.h5ad``.
     feature
-        Of the target.
+        Feature of the target.
     against
-        Another method; by default the first that has values.
+        Another method; by default the first that has imputed values.
     label
         Column of obs that colours the cells; the first label of the spec by default.
     legend
-        Whether to name the colours beside the panel.
+        Whether to add a legend of the colours.
     ax
-        Where to draw; a new figure by default.
+        Axes to draw in; a new figure by default.
+
+    Returns
+    -------
+    Axes
+        The panel.
 
     Raises
     ------
     MissingResultError
-        Where no cells were measured in both modalities, or there are no values of another method.
+        If no cells were measured in both modalities, or no other method has imputed values.
+
+    Examples
+    --------
+    >>> import jamie
+    >>> ax = jamie.pl.cell_scatter(result, imputed, "protein1")
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('measured', 'imputed')
     """
-    cells = evaluation_cells(mdata, imputed, _WHERE, None if feature is None else [feature])
+    cells = evaluation_cells(mdata, imputed, None if feature is None else [feature])
     if feature is None:
-        against = against or _first_other(imputed)
-        if against not in imputed.layers:
-            problem = f"expected values of '{against}' in layers, found none"
-            raise MissingResultError(problem, where=_WHERE, fix=suggest_names(against, layer_names(imputed)))
+        against = _other_method(imputed, against)
         points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, MODEL_NAME)})
-        title, axes = (
-            _wins_title(points, against),
-            (f"{against}: correlation of a cell", f"{MODEL_NAME}: correlation of a cell"),
-        )
+        title = _wins_title(points, against)
+        axis_labels = [f"{name}: correlation of a cell" for name in points]
     else:
-        values = cells.measured([feature])[:, 0], cells.values([feature])[:, 0]
-        points = pd.DataFrame(dict(zip(("measured", "imputed"), values, strict=True)))
-        r = float(points.corr().to_numpy()[0, 1])
-        title, axes = (
-            f"{shorten(feature)}\nr = {r:.2f}, n = {points.notna().all(axis=1).sum()}",
-            ("measured", "imputed"),
-        )
-    colours, types = _colours(mdata, cells, label)
-    here = panels(1, ax, width=2.9, height=2.9, names=colours if legend else ())[0]
-    known = points.notna().all(axis=1).to_numpy()
-    order = np.random.default_rng(0).permutation(np.flatnonzero(known))
-    look = point_style(len(order))
-    shown = [colours.get(name, COLOURS[0] if not colours else UNKNOWN) for name in types[order]]
-    here.scatter(points.iloc[order, 0], points.iloc[order, 1], c=shown, **look)
-    low, high = (float(end(points.to_numpy()[order])) for end in (np.min, np.max))
-    here.plot((low, high), (low, high), color=OTHERS if feature else "black", linewidth=0.8, linestyle="--")
-    here.set(xlabel=axes[0], ylabel=axes[1], title=title)
+        points = pd.DataFrame({"measured": cells.measured([feature])[:, 0], "imputed": cells.values([feature])[:, 0]})
+        r, n = float(points.corr().to_numpy()[0, 1]), points.notna().all(axis=1).sum()
+        title = f"{style.shorten(feature)}\nr = {r:.2f}, n = {n}"
+        axis_labels = list(points)
+    colours, labels = _label_colours(mdata, cells, label)
+    below = ax is None
+    ax = style.panels(1, ax, width=2.9, height=2.9, names=colours if legend else ())[0]
+    known = np.flatnonzero(points.notna().all(axis=1))
+    order = np.random.default_rng(0).permutation(known)
+    drawn = points.to_numpy()[order]
+    default = style.UNLABELLED if colours else style.COLOURS[0]
+    ax.scatter(*drawn.T, c=[colours.get(name, default) for name in labels[order]], **style.point_style(len(order)))
+    low, high = float(np.min(drawn)), float(np.max(drawn))
+    ax.plot((low, high), (low, high), color=style.GREY if feature else "black", linewidth=0.8, linestyle="--")
+    ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1], title=title)
     if colours and legend:
-        add_legend(here, colours, below=ax is None)
-    return here
+        style.add_legend(ax, colours, below=below)
+    return ax
 
 
 def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDArray[np.float64]:
-    """(k,) correlation of measured and imputed values of each cell, over the features that vary; NaN where none is."""
+    """Return the correlation of measured and imputed values of each cell (k,) over the features that vary, or NaN."""
     features = list(cells.block.features)
     mean, sd = cells.training_moments(mdata, features)
-    used = [name for name, one in zip(features, sd, strict=True) if np.isfinite(one) and one > 0]
-    scale = np.isin(features, used)
-    measured = (cells.measured(used) - mean[scale]) / sd[scale]
-    imputed = (cells.values(used, None if method == MODEL_NAME else method) - mean[scale]) / sd[scale]
+    varies = np.isfinite(sd) & (sd > 0)
+    names = [name for name, used in zip(features, varies, strict=True) if used]
+    measured = (cells.measured(names) - mean[varies]) / sd[varies]
+    imputed = (cells.values(names, None if method == MODEL_NAME else method) - mean[varies]) / sd[varies]
     complete = np.isfinite(measured).all(axis=0)
     measured, imputed = measured[:, complete], imputed[:, complete]
-    found = np.full(len(measured), np.nan)
-    step = max(_BLOCK // max(measured.shape[1], 1), 1)
-    for start in range(0, len(found) if measured.shape[1] > 1 else 0, step):
-        rows = slice(start, start + step)
-        varies = np.ptp(measured[rows], axis=1) > 0
-        found[start + np.flatnonzero(varies)] = correlation(measured[rows][varies].T, imputed[rows][varies].T)
-    return found
+    correlations = np.full(len(measured), np.nan)
+    step = max(_CHUNK // max(measured.shape[1], 1), 1)
+    for start in range(0, len(correlations) if measured.shape[1] > 1 else 0, step):
+        a, b = measured[start : start + step], imputed[start : start + step]
+        rows = np.flatnonzero(np.ptp(a, axis=1) > 0)
+        correlations[start + rows] = correlation(a[rows].T, b[rows].T)
+    return correlations
 
 
-def _first_other(imputed: AnnData) -> str:
-    own = UNCERTAINTY_LAYERS
-    others = [name for name in layer_names(imputed) if name not in own and not name.endswith(("_lower", "_upper"))]
+def _other_method(imputed: AnnData, name: str | None) -> str:
+    """Return the name of a method that has imputed values in layers; by default the first."""
+    layers = layer_names(imputed)
+    if name is not None:
+        if name not in layers:
+            problem = f"expected values of '{name}' in layers, found none"
+            raise MissingResultError(problem, fix=suggest_names(name, layers))
+        return name
+    others = [layer for layer in layers if layer != "sd" and layer.rpartition("_")[2] not in ("lower", "upper")]
     if not others:
         fix = "name methods that impute in evaluate.compare, such as knn and ridge; or give a feature"
-        raise MissingResultError("expected values of another method in layers, found none", where=_WHERE, fix=fix)
+        raise MissingResultError("expected values of another method in layers, found none", fix=fix)
     return str(others[0])
 
 
 def _wins_title(points: pd.DataFrame, against: str) -> str:
-    """Count the cells that each method imputes better."""
+    """Return how many cells each method imputes better."""
     long = points.rename_axis("feature").reset_index().melt("feature", var_name="method", value_name="r")
-    table = long.assign(source="", target="", scope="")
-    found = sign_tests(table, {"r": True})
-    if not found:
-        raise MissingResultError(
-            "expected cells with a correlation, found none", where=_WHERE, fix="features do not vary"
-        )
-    ours, theirs = found[0].wins_b, found[0].wins_a
-    return f"{MODEL_NAME} better in {ours} cells,\n{against} in {theirs} (p = {found[0].p_value:.2g})"
+    wins = sign_tests(long.assign(source="", target="", scope=""), {"r": True})
+    if not wins:
+        raise MissingResultError("expected cells with a correlation, found none", fix="features do not vary")
+    return f"{MODEL_NAME} better in {wins[0].wins_b} cells,\n{against} in {wins[0].wins_a} (p = {wins[0].p_value:.2g})"
 
 
-def _colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:
-    """Colours of the types that are present, and the type of each cell; none where there are no labels."""
-    labels = [label] if label else run_spec(mdata, _WHERE).labels
+def _label_colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:
+    """Return the colours of the labels that are present, and the label of each cell; no colours without labels."""
+    labels = [label] if label else run_spec(mdata).labels
     if not labels:
         return {}, np.full(len(cells.cells), "", dtype=object)
-    types = label_series(column(mdata, cells.source, labels[0], _WHERE)).loc[cells.cells]
-    colours = label_colours(all_labels(mdata, labels[0]))
+    values = label_series(obs_column(mdata, cells.source, labels[0])).loc[cells.cells]
+    colours = style.label_colours(all_labels(mdata, labels[0]))
     if not colours:
-        raise MissingResultError(f"expected values of '{labels[0]}'", where=_WHERE, fix=suggest_names(labels[0], []))
-    return {name: colours[name] for name in sort_labels(types)}, types.where(types.notna(), "").to_numpy()
+        raise MissingResultError(f"expected values of '{labels[0]}'", fix=suggest_names(labels[0], []))
+    return {name: colours[name] for name in style.sort_labels(values)}, values.where(values.notna(), "").to_numpy()

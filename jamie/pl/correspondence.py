@@ -1,4 +1,4 @@
-"""How good inferred partners are."""
+"""Confidence and quality of an inferred correspondence."""
 
 from __future__ import annotations
 
@@ -12,129 +12,124 @@ import pandas as pd
 
 from jamie.core.errors import MissingResultError
 from jamie.core.names import MATCH_SCORE
-from jamie.pl.results import results, run_modalities
-from jamie.pl.style import COLOURS, LINE_STYLES, OTHERS, apply_style, panels
+from jamie.pl.results import run_modalities, run_results
+from jamie.pl.style import COLOURS, GREY, LINE_STYLES, apply_style, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
-CONFIDENCE, TRUE_PARTNERS, BESIDE_CHANCE = "confidence", "true partners", "beside chance"  # panels
-_MEASURES = {
+CONFIDENCE, TRUE_PARTNERS, CHANCE = "confidence", "true partners", "comparison with chance"  # panels
+_MEASURES = {  # name on the axis, key of its value by chance
     "top1": ("best match:\ntrue partner", "top1_chance"),
     "mass": ("confidence:\ntrue partner", "mass_chance"),
     "type_accuracy": ("best match:\nsame type", "type_chance"),
 }
-_WHERE = "correspondence"
 
 
 @apply_style
 def correspondence(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
-    """Draw how sure inferred partners are, and how good where the truth is known.
+    """Plot the confidence of inferred partners, and their quality if the true partners are known.
 
-    Up to three panels: the confidence of each cell's best partner; the fraction of the cells whose true partner is
-    among the best matches, against how many matches that are (the diagonal is chance); and what the best match is,
-    beside chance.
+    Up to three panels: the confidence of each cell's best partner; the fraction of cells whose true partner is among
+    the best matches, against the fraction of cells that count as best (the diagonal is chance); and how often the best
+    match is right, compared with chance.
 
     Parameters
     ----------
     mdata
-        With ``obs["jamie_match_score"]`` of each modality, and the quality of what was inferred, of a run.
+        Result of a run that inferred a correspondence.
     ax
         As many axes as there are panels; a new figure by default.
+
+    Returns
+    -------
+    list of Axes
+        The panels.
 
     Raises
     ------
     MissingResultError
-        Where nothing was inferred.
+        If nothing was inferred.
+
+    Examples
+    --------
+    >>> import jamie
+    >>> axes = jamie.pl.correspondence(result)
+    >>> [ax.get_title() for ax in axes]
+    ['confidence', 'true partners', 'comparison with chance']
     """
-    drawn = _panels(mdata)
-    if not drawn:
-        fix = "partners are inferred where pairs are not known: correspondence.infer"
-        raise MissingResultError("expected inferred partners, found none", where=_WHERE, fix=fix)
-    axes = panels(len(drawn), ax, width=3.1, height=2.6, names=[_name(one) for one in _records(mdata)])
-    for one, (title, draw) in zip(axes, drawn.items(), strict=True):
-        draw(one)
-        one.set_title(title)
+    plots = correspondence_panels(mdata)
+    if not plots:
+        fix = "partners are inferred if pairs are not known: correspondence.infer"
+        raise MissingResultError("expected inferred partners, found none", fix=fix)
+    axes = panels(len(plots), ax, width=3.1, height=2.6, names=_records(mdata))
+    for panel, (title, plot) in zip(axes, plots.items(), strict=True):
+        plot(panel)
+        panel.set_title(title)
     return axes
 
 
-def correspondence_panels(mdata: MuData) -> list[str]:
-    """Return which panels `correspondence` draws: `CONFIDENCE`, `TRUE_PARTNERS` and `BESIDE_CHANCE`, where they are."""
-    return list(_panels(mdata))
-
-
-def _panels(mdata: MuData) -> dict[str, Callable[[Axes], None]]:
-    """Return what there is to draw, by its title."""
+def correspondence_panels(mdata: MuData) -> dict[str, Callable[[Axes], None]]:
+    """Return a function that draws each panel of `correspondence`, by its title: those that the results allow."""
     records = _records(mdata)
     if not records:
         return {}
     scores = {m: mdata.mod[m].obs[MATCH_SCORE] for m in run_modalities(mdata) if MATCH_SCORE in mdata.mod[m].obs}
-    qualities = {_name(one): one["quality"] for one in records if one.get("quality")}
-    curves = {name: one["quantile_curve"] for name, one in qualities.items() if one.get("quantile_curve")}
-    judged = {name: one for name, one in qualities.items() if any(key in one for key in _MEASURES)}
-    drawn: dict[str, Callable[[Axes], None]] = {}
-    if scores:
-        drawn[CONFIDENCE] = partial(_confidence, scores=scores)
-    if curves:
-        drawn[TRUE_PARTNERS] = partial(_curves, curves=curves, qualities=qualities)
-    if judged:
-        drawn[BESIDE_CHANCE] = partial(_beside_chance, qualities=judged)
-    return drawn
+    qualities = {name: record["quality"] for name, record in records.items() if record.get("quality")}
+    ranked = {name: quality for name, quality in qualities.items() if quality.get("quantile_curve")}
+    measured = {name: quality for name, quality in qualities.items() if quality.keys() & _MEASURES}
+    plots = {
+        CONFIDENCE: (_plot_confidence, scores),
+        TRUE_PARTNERS: (_plot_quantiles, ranked),
+        CHANCE: (_plot_measures, measured),
+    }
+    return {title: partial(plot, values=values) for title, (plot, values) in plots.items() if values}
 
 
-def _records(mdata: MuData) -> list[dict[str, Any]]:
-    """Return what the run says of every two modalities between which it inferred anything."""
-    found = json.loads(str(results(mdata, _WHERE).get("correspondence") or "[]"))
-    return [one for one in found if one.get("diagnostics", {}).get("picked") != "nothing"]
+def _records(mdata: MuData) -> dict[str, dict[str, Any]]:
+    """Return what the run reports of each inferred correspondence, by the names of its modalities."""
+    records = json.loads(str(run_results(mdata).get("correspondence") or "[]"))
+    inferred = [record for record in records if record.get("diagnostics", {}).get("picked") != "nothing"]
+    return {f"{record['source']} and {record['target']}": record for record in inferred}
 
 
-def _name(record: Mapping[str, Any]) -> str:
-    return f"{record['source']} and {record['target']}"
-
-
-def _confidence(ax: Axes, scores: Mapping[str, pd.Series]) -> None:
-    """Draw which fraction of the cells has a best partner of at least a confidence."""
-    for (m, column), colour, stroke in zip(scores.items(), COLOURS, LINE_STYLES * 2, strict=False):
-        values = np.sort(column.dropna().to_numpy(float))
-        share = 1 - np.arange(len(values)) / max(len(values), 1)
-        ax.step(
-            np.r_[0, values, 1],
-            np.r_[1, share, 0 if values[-1] < 1 else share[-1]],
-            where="pre",
-            color=colour,
-            linestyle=stroke,
-            label=m,
-        )
+def _plot_confidence(ax: Axes, values: Mapping[str, pd.Series]) -> None:
+    """Plot the fraction of cells whose best partner has at least a confidence."""
+    for (m, column), colour, line in zip(values.items(), COLOURS, LINE_STYLES * 2, strict=False):
+        scores = np.sort(column.dropna().to_numpy(float))
+        share = 1 - np.arange(len(scores)) / max(len(scores), 1)
+        x = np.r_[0, scores, 1]
+        y = np.r_[1, share, 0 if scores[-1] < 1 else share[-1]]
+        ax.step(x, y, where="pre", color=colour, linestyle=line, label=m)
     ax.set(xlabel="confidence of the best partner", ylabel="fraction of cells with at least this")
-    ax.set_xlim(0, 1.02)
-    ax.set_ylim(0, 1.02)
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
     ax.legend(loc="best")
 
 
-def _curves(ax: Axes, curves: Mapping[str, Sequence[float]], qualities: Mapping[str, Mapping[str, Any]]) -> None:
-    ax.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", linewidth=0.9, label="chance, 0.5")
-    for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
-        mean, error = (qualities[name][key] for key in ("mean_quantile", "quantile_error"))
-        label = f"{mean:.3f} ± {error:.3f}"
+def _plot_quantiles(ax: Axes, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Plot the distribution of the quantile of the true partner among all matches of a cell."""
+    ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=0.9, label="chance, 0.5")
+    for quality, colour in zip(values.values(), COLOURS, strict=False):
+        curve = quality["quantile_curve"]
+        label = f"{quality['mean_quantile']:.3f} ± {quality['quantile_error']:.3f}"
         ax.plot(curve, np.linspace(0, 1, len(curve)), color=colour, label=label)
-    ax.set(xlabel="quantile of the true partner", ylabel="fraction of cells")
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1.01)
+    ax.set(xlabel="quantile of the true partner", ylabel="fraction of cells", xlim=(0, 1), ylim=(0, 1.01))
     ax.legend(loc="lower right", title="mean")
 
 
-def _beside_chance(ax: Axes, qualities: Mapping[str, Mapping[str, Any]]) -> None:
-    present = [key for key in _MEASURES if any(key in one for one in qualities.values())]
-    width = 0.8 / len(qualities)
-    for i, ((name, one), colour) in enumerate(zip(qualities.items(), COLOURS * 3, strict=False)):
+def _plot_measures(ax: Axes, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """Plot a bar for each measure of the best match, with a line at its value by chance."""
+    present = [key for key in _MEASURES if any(key in quality for quality in values.values())]
+    width = 0.8 / len(values)
+    for i, ((name, quality), colour) in enumerate(zip(values.items(), COLOURS * 3, strict=False)):
         for k, key in enumerate(present):
-            if key not in one:
+            if key not in quality:
                 continue
-            place = k + (i - (len(qualities) - 1) / 2) * width
-            ax.bar(place, one[key], width=width * 0.9, color=colour, label=name if k == 0 else None)
-            chance = one[_MEASURES[key][1]]
-            ax.plot([place - width / 2, place + width / 2], [chance, chance], color="black", linewidth=1.5)
+            x = k + (i - (len(values) - 1) / 2) * width
+            ax.bar(x, quality[key], width=width * 0.9, color=colour, label=name if k == 0 else None)
+            chance = quality[_MEASURES[key][1]]
+            ax.plot([x - width / 2, x + width / 2], [chance, chance], color="black", linewidth=1.5)
     ax.plot([], [], color="black", linewidth=1.5, label="chance")
     ax.set_xticks(range(len(present)), [_MEASURES[key][0] for key in present])
     ax.set_ylim(0, 1)

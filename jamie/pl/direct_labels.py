@@ -1,4 +1,4 @@
-"""Names beside points, where there is room for them."""
+"""Text labels beside points."""
 
 from __future__ import annotations
 
@@ -9,59 +9,57 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.pl.style import LINE, get_figure
+from jamie.pl.style import LINE_COLOUR, get_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_CHARACTER, _LINE = 0.56, 1.25  # width and height of a letter, by the size of the text
+    Point = NDArray[np.float64]  # (2,) x and y
+    Box = NDArray[np.float64]  # (2, 2) lower left and upper right corner
+
+_LETTER, _LINE = 0.56, 1.25  # width and height of a letter, in units of the font size
 _ANGLES = np.deg2rad([0, 180, 90, 270, 45, 135, 315, 225])
-_DISTANCES = (8, 12, 20, 30, 44, 60)  # points from the point to the name
+_DISTANCES = (8, 12, 20, 30, 44, 60)  # from the point to the label
 
 
 def label_points(
-    ax: Axes,
-    points: NDArray[np.floating],
-    names: Sequence[str],
-    *,
-    size: float = 7.5,
-    optional: bool = False,
+    ax: Axes, points: NDArray[np.floating], names: Sequence[str], *, size: float = 7.5, optional: bool = False
 ) -> None:
-    """Write names beside points so that none lies on another or on a point; a line leads to a name that is far.
+    """Write names beside points so that they cover neither points nor one another; a line leads to a distant name.
 
-    Limits of the axes must be set before.
+    The limits of the axes must be final.
 
     Parameters
     ----------
     ax
-        Where the points are drawn.
+        Axes of the points.
     points
-        (n, 2) in the units of the axes.
+        (n, 2) in data coordinates.
     names
-        (n,) one for each; empty for a point that only keeps names away.
+        (n,) one for each point; empty for a point that must only stay visible.
     size
-        Of the text, in points.
+        Font size, in points.
     optional
         Leave out names for which there is no room.
     """
     if not len(points):
         return
     figure = get_figure(ax)
-    figure.draw_without_rendering()  # only then is it known how large the panel is
+    figure.draw_without_rendering()  # the layout decides how large the panel is
     extent = ax.get_window_extent()
-    room = np.array([extent.width, extent.height]) * 72 / figure.dpi
-    places = ax.transLimits.transform(ax.transScale.transform(np.asarray(points, float))) * room
-    taken: list[NDArray[np.float64]] = []
-    for name, place, point in zip(names, places, points, strict=True):
+    panel = np.array([extent.width, extent.height]) * 72 / figure.dpi
+    positions = ax.transLimits.transform(ax.transScale.transform(np.asarray(points, float))) * panel
+    taken: list[Box] = []
+    for name, position, point in zip(names, positions, points, strict=True):
         if not name:
             continue
-        box = np.array([_CHARACTER * len(name) + 0.4, _LINE]) * size
-        offset, fits = _free(place, box, places, taken, room)
+        extent_of_name = np.array([_LETTER * len(name) + 0.4, _LINE]) * size
+        offset, fits = _best_offset(position, extent_of_name, positions, taken, panel)
         if optional and not fits:
             continue
-        taken.append(_box(place + offset, box))
-        line = {"arrowstyle": "-", "linewidth": 0.5, "color": LINE, "shrinkA": 0, "shrinkB": 3}
-        far = np.maximum(np.abs(offset) - box / 2, 0)
+        taken.append(_box(position + offset, extent_of_name))
+        line = {"arrowstyle": "-", "linewidth": 0.5, "color": LINE_COLOUR, "shrinkA": 0, "shrinkB": 3}
+        gap = np.maximum(np.abs(offset) - extent_of_name / 2, 0)
         ax.annotate(
             name,
             tuple(point),
@@ -70,38 +68,28 @@ def label_points(
             ha="center",
             va="center",
             fontsize=size,
-            arrowprops=line if np.hypot(*far) > _DISTANCES[2] else None,
+            arrowprops=line if np.hypot(*gap) > _DISTANCES[2] else None,
         )
 
 
-def _free(
-    place: NDArray[np.float64],
-    box: NDArray[np.float64],
-    points: NDArray[np.float64],
-    taken: Sequence[NDArray[np.float64]],
-    room: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], bool]:
-    """Offset of the middle of a name from its point, where it hides least; and whether it hides no other name there."""
-    best, least, fits = np.zeros(2), np.inf, False
+def _best_offset(
+    position: Point, extent: Point, points: NDArray[np.float64], taken: Sequence[Box], panel: Point
+) -> tuple[Point, bool]:
+    """Return the offset from point to name that covers least, and whether the name then covers no other name."""
+    best, lowest, fits = np.zeros(2), np.inf, False
     for distance, angle in product(_DISTANCES, _ANGLES):
         direction = np.array([np.cos(angle), np.sin(angle)])
-        offset = direction * (distance + np.abs(direction) * box / 2)
-        own = _box(place + offset, box)
-        hidden_names = sum(_overlap(own, other) for other in taken)
-        outside = np.maximum(-own[0], 0).sum() + np.maximum(own[1] - room, 0).sum()
-        cost = 10 * hidden_names + 40 * _inside(own, points) + 100 * outside + 3 * distance
-        if cost < least:
-            best, least, fits = offset, cost, hidden_names == 0 and outside < 1
+        offset = direction * (distance + np.abs(direction) * extent / 2)
+        low, high = _box(position + offset, extent)
+        sides = [np.minimum(high, other[1]) - np.maximum(low, other[0]) for other in taken]
+        covered_names = sum(float(np.prod(np.maximum(side, 0))) for side in sides)
+        covered_points = int(((points > low - 3) & (points < high + 3)).all(axis=1).sum())
+        outside = np.maximum(-low, 0).sum() + np.maximum(high - panel, 0).sum()
+        cost = 10 * covered_names + 40 * covered_points + 100 * outside + 3 * distance
+        if cost < lowest:
+            best, lowest, fits = offset, cost, covered_names == 0 and outside < 1
     return best, fits
 
 
-def _box(middle: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([middle - size / 2, middle + size / 2])
-
-
-def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    return float(np.prod(np.maximum(np.minimum(one[1], other[1]) - np.maximum(one[0], other[0]), 0)))
-
-
-def _inside(box: NDArray[np.float64], points: NDArray[np.float64]) -> int:
-    return int(((points > box[0] - 3) & (points < box[1] + 3)).all(axis=1).sum())
+def _box(middle: Point, extent: Point) -> Box:
+    return np.array([middle - extent / 2, middle + extent / 2])

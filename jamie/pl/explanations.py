@@ -1,4 +1,4 @@
-"""What the figures of explanations read: tables by their names, Shapley values of one target."""
+"""Parts of an explanation that figures read: tables, and the Shapley values of one target."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from jamie.core.matrix import to_dense
 from jamie.core.suggest import suggest_names
 from jamie.pl.style import COLOURS
 
-LOWERS, RAISES = COLOURS[0], COLOURS[1]  # blue and vermillion, of values below and above the usual
-UNPERTURBED = "#C40000"  # the line of the model as it is
+NEGATIVE, POSITIVE = COLOURS[0], COLOURS[1]  # blue and vermillion, of Shapley values or feature values
+BASELINE = "#C40000"  # line of the model with all features
 LATENT = "latent"
 
 
@@ -26,9 +26,9 @@ class ShapleyValues:
     Parameters
     ----------
     target
-        What is explained.
-    unit
-        In words, for an axis.
+        Imputed feature or latent.
+    axis_label
+        Name of the target for an axis.
     features : (p,)
         Names of the features that explain it.
     X : (k, p)
@@ -36,13 +36,13 @@ class ShapleyValues:
     values : (k, p)
         Shapley values, in the unit of the target.
     prediction, base : (k,)
-        What the model says of each cell, and of the background on average.
+        Prediction of the model for each cell, and its mean over the background.
     cells : (k,)
         Names.
     """
 
     target: str
-    unit: str
+    axis_label: str
     features: NDArray[np.str_]
     X: NDArray[np.floating]
     values: NDArray[np.floating]
@@ -51,86 +51,84 @@ class ShapleyValues:
     cells: pd.Index
 
     def ranked(self) -> NDArray[np.intp]:
-        """(p,) features, that of the largest mean absolute value first."""
+        """Return the features (p,) by decreasing mean absolute value."""
         order: NDArray[np.intp] = np.argsort(-np.abs(self.values).mean(axis=0), kind="stable")
         return order
 
 
-def table_of(explanation: Explanation, name: str, where: str, fix: str, column: str | None = None) -> pd.DataFrame:
-    """Return a table that is there, has rows, and a column if one is named.
+def explanation_table(explanation: Explanation, name: str, fix: str, column: str | None = None) -> pd.DataFrame:
+    """Return a table of an explanation.
 
     Raises
     ------
     MissingResultError
-        Where it is not.
+        If there is none, it has no rows, or it lacks `column`.
     """
     table = explanation.tables.get(name)
     if table is not None and len(table) and (column is None or column in table):
         return table
-    expected = f"a table '{name}' with rows" if column is None else f"a table '{name}' with a column '{column}'"
-    found = "another" if table is not None else f"one with the tables {', '.join(explanation.tables) or '(none)'}"
+    expected = "rows" if column is None else f"a column '{column}'"
+    tables = ", ".join(explanation.tables) or "(none)"
     raise MissingResultError(
-        f"expected an explanation that has {expected}, found {found}",
-        where=f"{where} of an explanation by {explanation.explainer}",
+        f"expected an explanation with a table '{name}' with {expected}, found one by {explanation.explainer} with the "
+        f"tables {tables}",
         fix=fix,
     )
 
 
-def rows_of(table: pd.DataFrame, column: str, name: str, where: str) -> pd.DataFrame:
+def select_rows(table: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     """Return the rows of one target or label.
 
     Raises
     ------
     MissingResultError
-        Where there are none.
+        If there are none.
     """
     rows = table[table[column].astype(str) == name]
     if not len(rows):
         fix = suggest_names(name, dict.fromkeys(table[column].astype(str)))
-        raise MissingResultError(f"expected a {column} of the explanation, found '{name}'", where=where, fix=fix)
+        raise MissingResultError(f"expected a {column} of the explanation, found '{name}'", fix=fix)
     return rows
 
 
-def explained_targets(explanation: Explanation, where: str) -> list[str]:
-    """Names of what Shapley values explain.
+def explained_targets(explanation: Explanation) -> list[str]:
+    """Return the names of the targets that have Shapley values.
 
     Raises
     ------
     MissingResultError
-        Where there are no such values.
+        If there are no Shapley values.
     """
     if explanation.values is None or "targets" not in explanation.values.uns:
-        raise MissingResultError(
-            "expected Shapley values of single cells, found none",
-            where=f"{where} of an explanation by {explanation.explainer}",
-            fix="explain with shap",
-        )
+        problem = f"expected Shapley values of single cells, found an explanation by {explanation.explainer}"
+        raise MissingResultError(problem, fix="explain with shap")
     return [str(name) for name in explanation.values.uns["targets"]]
 
 
-def shapley_values(explanation: Explanation, target: str | None, where: str) -> ShapleyValues:
-    """Return the Shapley values of one target, the first by default.
+def shapley_values(explanation: Explanation, target: str | None) -> ShapleyValues:
+    """Return the Shapley values of one target, by default the first.
 
     Raises
     ------
     MissingResultError
-        Where there are none, or no such target.
+        If there are none, or no such target.
     """
-    names, adata = explained_targets(explanation, where), explanation.values
+    names, adata = explained_targets(explanation), explanation.values
     assert adata is not None
     if target is not None and target not in names:
-        problem = f"expected a target of the explanation, found '{target}'"
-        raise MissingResultError(problem, where=where, fix=suggest_names(target, names))
-    at = names.index(target) if target is not None else 0
-    of = str(adata.uns.get("target", ""))
-    base = adata.obsm["base"][:, at] if "base" in adata.obsm else np.full(adata.n_obs, adata.uns["base"][at])
+        raise MissingResultError(
+            f"expected a target of the explanation, found '{target}'", fix=suggest_names(target, names)
+        )
+    index = 0 if target is None else names.index(target)
+    name = names[index]
+    base = adata.obsm["base"][:, index] if "base" in adata.obsm else np.full(adata.n_obs, adata.uns["base"][index])
     return ShapleyValues(
-        target=names[at],
-        unit=f"latent {names[at]}" if of == LATENT else names[at],
+        target=name,
+        axis_label=f"latent {name}" if str(adata.uns.get("target", "")) == LATENT else name,
         features=adata.var_names.to_numpy(str),
         X=np.asarray(to_dense(adata.X)),
-        values=np.asarray(to_dense(adata.layers[str(at)]), np.float64),
-        prediction=np.asarray(adata.obsm["prediction"])[:, at],
+        values=np.asarray(to_dense(adata.layers[str(index)]), np.float64),
+        prediction=np.asarray(adata.obsm["prediction"])[:, index],
         base=np.asarray(base, np.float64),
         cells=adata.obs_names,
     )

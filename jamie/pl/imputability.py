@@ -1,4 +1,4 @@
-"""Which features can be imputed at all."""
+"""Imputability of each feature."""
 
 from __future__ import annotations
 
@@ -10,69 +10,75 @@ from jamie.core.errors import MissingResultError
 from jamie.core.matrix import column_variances
 from jamie.core.names import imputability_key
 from jamie.pl.direct_labels import label_points
-from jamie.pl.results import measured, modality
-from jamie.pl.style import COLOURS, LINE, apply_style, panels, point_style, shorten
+from jamie.pl.results import get_modality, measured_block
+from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, point_style, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
-_WHERE = "imputability"
-_LONGEST = 24  # letters of a name
-_FAR_APART = 30  # ratio of the largest to the smallest variance from which the axis is logarithmic
+_LONGEST_NAME = 24  # letters
+_LOG_RATIO = 30  # of the largest to the smallest variance, beyond which the axis is logarithmic
 
 
 @apply_style
 def imputability(mdata: MuData, source: str, target: str, *, n_named: int = 6, ax: Axes | None = None) -> Axes:
-    """Draw how well each feature could be imputed in cells set aside from the training, against its variance.
+    """Plot the imputability of each feature against its variance.
+
+    Imputability is the correlation of measured and imputed values in calibration cells.
 
     Parameters
     ----------
     mdata
-        With the measured values, and ``var["imputability_from_SOURCE"]`` of the target.
+        Result of a run with the measured values, and with ``var["imputability_from_SOURCE"]`` of the target.
     source, target
-        What was imputed from what.
+        Direction of imputation.
     n_named
-        How many of the best features are named.
+        Number of the best features that are named.
     ax
-        Where to draw; a new figure by default.
+        Axes to draw in; a new figure by default.
+
+    Returns
+    -------
+    Axes
+        The panel.
 
     Raises
     ------
     MissingResultError
-        Where there is no such column.
+        If there is no such column.
+
+    Examples
+    --------
+    >>> import jamie
+    >>> ax = jamie.pl.imputability(result, "rna", "protein", n_named=1)
+    >>> ax.get_ylabel()
+    'imputability from rna'
     """
-    adata, key = modality(mdata, target, _WHERE), imputability_key(source)
-    if key not in adata.var:
-        fix = "it is learned from cells set aside (training.calibration), where pairs of cells are known"
-        raise MissingResultError(f'expected var["{key}"] of {target}, found none', where=_WHERE, fix=fix)
-    block = measured(mdata, target, _WHERE)
-    score = adata.var[key].reindex(block.features).to_numpy(float)
-    spread = column_variances(block.X)
-    known = np.isfinite(score) & (spread > 0)
+    column = imputability_key(source)
+    var = get_modality(mdata, target).var
+    if column not in var:
+        fix = "it is estimated on calibration cells (training.calibration), which needs known pairs"
+        raise MissingResultError(f'expected var["{column}"] of {target}, found none', fix=fix)
+    block = measured_block(mdata, target)
+    names = block.features.to_numpy(str)
+    points = np.column_stack([column_variances(block.X), var[column].reindex(block.features).to_numpy(float)])
+    variance, score = points.T
+    known = np.isfinite(score) & (variance > 0)
     if not known.any():
-        problem = f'expected numbers in var["{key}"] of {target}, found none'
-        raise MissingResultError(problem, where=_WHERE, fix="set more cells aside (training.calibration)")
-    here = panels(1, ax, width=3.4, height=2.8)[0]
-    here.scatter(spread[known], score[known], color=COLOURS[0], **point_style(int(known.sum())))
-    if spread[known].max() / spread[known].min() > _FAR_APART:
-        here.set_xscale("log")
-        here.set_xticks([], minor=True)
-    here.axhline(0, color=LINE, linewidth=0.7)
-    here.set(xlabel=f"variance of the feature of {target}, measured", ylabel=f"imputability from {source}")
-    _name_best(here, spread, score, known, block.features.to_numpy(str), n_named)
-    return here
-
-
-def _name_best(
-    ax: Axes, spread: np.ndarray, score: np.ndarray, known: np.ndarray, names: np.ndarray, n_named: int
-) -> None:
-    """Name the best features, as far as there is room."""
-    best = np.flatnonzero(known)[np.argsort(-score[known], kind="stable")][:n_named]
+        fix = "use more calibration cells (training.calibration)"
+        raise MissingResultError(f'expected numbers in var["{column}"] of {target}, found none', fix=fix)
+    ax = panels(1, ax, width=3.4, height=2.8)[0]
+    ax.scatter(variance[known], score[known], color=COLOURS[0], **point_style(int(known.sum())))
+    if variance[known].max() / variance[known].min() > _LOG_RATIO:
+        ax.set_xscale("log")
+        ax.set_xticks([], minor=True)
+    ax.axhline(0, color=LINE_COLOUR, linewidth=0.7)
+    ax.set(xlabel=f"variance of the feature of {target}, measured", ylabel=f"imputability from {source}")
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.12 * (high - low))
-    points = np.column_stack([spread, score])
-    others = np.flatnonzero(known & ~np.isin(np.arange(len(names)), best))
-    shown = [shorten(name, _LONGEST) for name in names[best]]
-    rows = np.concatenate([best, others])
-    label_points(ax, points[rows], [*shown, *[""] * len(others)], size=7, optional=True)
+    ranked = np.flatnonzero(known)[np.argsort(-score[known], kind="stable")]
+    best, others = ranked[:n_named], np.sort(ranked[n_named:])
+    labels = [*(shorten(name, _LONGEST_NAME) for name in names[best]), *[""] * len(others)]
+    label_points(ax, points[np.concatenate([best, others])], labels, size=7, optional=True)
+    return ax

@@ -1,10 +1,9 @@
-"""What a MuData carries of a run, as figures read it: tables, latents, labels, measured values and pairs."""
+"""Results of a run in a MuData, as figures read them: tables, spec, labels, measured values and true pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,48 +26,48 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-_FROM_A_RUN = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
+GIVE_RESULT = "give the result.h5mu of a run, or what JAMIE.to_mudata returns"
 
 
-def results(mdata: MuData, where: str) -> Mapping[str, Any]:
+def run_results(mdata: MuData) -> Mapping[str, Any]:
     """Return ``uns["jamie"]``.
 
     Raises
     ------
     MissingResultError
-        Where there is none.
+        If there is none.
     """
-    found = mdata.uns.get(UNS_KEY)
-    if not isinstance(found, Mapping):
-        raise MissingResultError('expected results in uns["jamie"], found none', where=where, fix=_FROM_A_RUN)
-    return found
+    results = mdata.uns.get(UNS_KEY)
+    if not isinstance(results, Mapping):
+        raise MissingResultError('expected results in uns["jamie"], found none', fix=GIVE_RESULT)
+    return results
 
 
-def table(mdata: MuData, name: str, where: str) -> pd.DataFrame:
-    """Return a table of the results that has rows.
+def results_table(mdata: MuData, name: str, fix: str = GIVE_RESULT) -> pd.DataFrame:
+    """Return a table of the results.
 
     Raises
     ------
     MissingResultError
-        Where there is none, or it is empty.
+        If there is none, or it has no rows.
     """
-    found = results(mdata, where).get(name)
-    if found is None or not len(found):
-        raise MissingResultError(f"expected the table '{name}' of results, found none", where=where, fix=_FROM_A_RUN)
-    return found
+    table = run_results(mdata).get(name)
+    if table is None or not len(table):
+        raise MissingResultError(f"expected the table '{name}' of results, found none", fix=fix)
+    return table
 
 
 @lru_cache(maxsize=8)
-def _spec(text: str) -> Spec:
+def _parse_spec(text: str) -> Spec:
     return load_spec(yaml.safe_load(text), reads_data=False)
 
 
-def run_spec(mdata: MuData, where: str) -> Spec:
-    """Return the spec of the run that the results are of."""
-    text = results(mdata, where).get("spec")
+def run_spec(mdata: MuData) -> Spec:
+    """Return the spec of the run."""
+    text = run_results(mdata).get("spec")
     if not text:
-        raise MissingResultError("expected the spec of a run, found none", where=where, fix=_FROM_A_RUN)
-    return _spec(str(text))
+        raise MissingResultError("expected the spec of a run, found none", fix=GIVE_RESULT)
+    return _parse_spec(str(text))
 
 
 def methods_using_labels(mdata: MuData) -> set[str]:
@@ -78,87 +77,80 @@ def methods_using_labels(mdata: MuData) -> set[str]:
 
 
 def run_modalities(mdata: MuData) -> list[str]:
-    """Return the modalities that the run used, by the split that it left in obs."""
+    """Return the modalities that the run used: those with its split or its embedding."""
     return [m for m, adata in mdata.mod.items() if SPLIT in adata.obs or EMBEDDING in adata.obsm]
 
 
-def modality(mdata: MuData, name: str, where: str) -> AnnData:
+def get_modality(mdata: MuData, name: str) -> AnnData:
     """Return one modality.
 
     Raises
     ------
     DataError
-        Where there is none of that name.
+        If there is none of that name.
     """
     if name not in mdata.mod:
-        raise DataError(f"unknown modality '{name}'", where=where, fix=suggest_names(name, list(mdata.mod)))
+        raise DataError(f"unknown modality '{name}'", fix=suggest_names(name, list(mdata.mod)))
     return mdata.mod[name]
 
 
-def directions(mdata: MuData) -> list[tuple[str, str]]:
-    """Return each two modalities, from the first to the second and back."""
-    return [ends for a, b in combinations(run_modalities(mdata), 2) for ends in ((a, b), (b, a))]
+def measured_block(mdata: MuData, name: str) -> Block:
+    """Return the measured values of the features that the model predicts for a modality."""
+    settings = run_spec(mdata).modality(name)
+    block = settings if settings.target is None else settings.target
+    return choose_block(get_modality(mdata, name), block.layer, block.obsm, name)
 
 
-def measured(mdata: MuData, name: str, where: str) -> Block:
-    """Return the values of a modality that were to be imputed, as they were measured, with their features."""
-    settings = run_spec(mdata, where).modality(name)
-    chosen = settings if settings.target is None else settings.target
-    return choose_block(modality(mdata, name, where), chosen.layer, chosen.obsm, where)
-
-
-def partners(mdata: MuData, source: str, target: str, where: str) -> NDArray[np.int64]:
-    """(n_s,) for each cell of a modality its true partner in another, -1 where there is none."""
-    nothing = Block(np.empty((0, 0), np.float32), pd.Index([]))
-    cells = {m: ModalityData(m, cell_annotations(mdata, m), nothing, nothing) for m in run_modalities(mdata)}
-    pairs = run_spec(mdata, where).correspondence.known.build().pairs(cells)
+def true_partners(mdata: MuData, source: str, target: str) -> NDArray[np.int64]:
+    """Return for each cell of a modality (n_s,) the row of its true partner in another, -1 if it has none."""
+    empty = Block(np.empty((0, 0), np.float32), pd.Index([]))
+    cells = {m: ModalityData(m, cell_annotations(mdata, m), empty, empty) for m in run_modalities(mdata)}
+    pairs = run_spec(mdata).correspondence.known.build().pairs(cells)
     return pairs.mutual_best().between(source, target).best_partner()
 
 
-def column(mdata: MuData, name: str, key: str, where: str) -> pd.Series:
-    """Column of obs of a modality, or of the MuData; where it has none, that of its cells' partners.
+def obs_column(mdata: MuData, modality: str, key: str) -> pd.Series:
+    """Return a column of obs of a modality, or of the MuData; if there is none, that of the cells' true partners.
 
     Raises
     ------
     MissingResultError
-        Where no modality has such a column.
+        If no modality has such a column.
     """
-    modality(mdata, name, where)
+    get_modality(mdata, modality)
     obs = {m: cell_annotations(mdata, m) for m in mdata.mod}
-    key = found_name(key, {column for one in obs.values() for column in one})
-    if key in obs[name]:
-        return obs[name][key]
-    carriers = [m for m in run_modalities(mdata) if key in obs[m] and m != name]
-    if name not in run_modalities(mdata) or not carriers:
-        known = list(dict.fromkeys(str(column) for one in obs.values() for column in one))
-        raise MissingResultError(
-            f"expected a column '{key}' of obs, found none", where=where, fix=suggest_names(key, known)
-        )
-    values = obs[carriers[0]][key].astype(object).to_numpy()
-    partner = partners(mdata, name, carriers[0], where)
-    found = pd.Series(values[partner], index=obs[name].index, name=key)
-    return found.where(partner >= 0)
+    columns = list(dict.fromkeys(str(column) for table in obs.values() for column in table))
+    key = found_name(key, columns)
+    if key in obs[modality]:
+        return obs[modality][key]
+    used = run_modalities(mdata)
+    others = [m for m in used if key in obs[m] and m != modality]
+    if modality not in used or not others:
+        raise MissingResultError(f"expected a column '{key}' of obs, found none", fix=suggest_names(key, columns))
+    partner = true_partners(mdata, modality, others[0])
+    values = obs[others[0]][key].astype(object).to_numpy()[partner]
+    return pd.Series(values, index=obs[modality].index, name=key).where(partner >= 0)
 
 
 def all_labels(mdata: MuData, key: str) -> pd.Series:
-    """Return the values of a column of obs in all modalities as text, one after the other: colours go by them."""
+    """Return a column of obs of all modalities as text, concatenated: it decides the colours of labels."""
     obs = [cell_annotations(mdata, m) for m in mdata.mod]
-    key = found_name(key, {column for one in obs for column in one})
-    found = [label_series(one[key]) for one in obs if key in one]
-    return pd.concat(found) if found else pd.Series(dtype=object)
+    key = found_name(key, {column for table in obs for column in table})
+    columns = [label_series(table[key]) for table in obs if key in table]
+    return pd.concat(columns) if columns else pd.Series(dtype=object)
 
 
-def select_scope(rows: pd.DataFrame, scope: str | None, where: str) -> tuple[str, pd.DataFrame]:
-    """Return the rows of a scope; by default the most honest one that there is.
+def select_scope(rows: pd.DataFrame, scope: str | None) -> tuple[str, pd.DataFrame]:
+    """Return a scope and its rows; by default the preferred scope, held-out cells first.
 
     Raises
     ------
     MissingResultError
-        Where there are no rows of that scope.
+        If there are no rows of that scope.
     """
-    found = [one for one in PREFERRED if (rows["scope"] == one).any()]
-    if not found or (scope is not None and scope not in found):
-        problem = f"expected scores of {scope or 'any cells'}, found {', '.join(found) or 'none'}"
-        raise MissingResultError(problem, where=where, fix="name a scope that the run has scored")
-    chosen = found[0] if scope is None else scope
-    return chosen, rows[rows["scope"] == chosen]
+    scopes = [name for name in PREFERRED if (rows["scope"] == name).any()]
+    if not scopes or (scope is not None and scope not in scopes):
+        problem = f"expected scores of {scope or 'any cells'}, found {', '.join(scopes) or 'none'}"
+        raise MissingResultError(problem, fix="name a scope that the run has scored")
+    selected = scopes[0] if scope is None else scope
+    return selected, rows[rows["scope"] == selected]

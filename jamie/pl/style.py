@@ -1,4 +1,4 @@
-"""What all figures share: colours for every eye, the same for a type everywhere, sizes of text and of points."""
+"""Style that all figures share: colours of labels and methods, sizes of text and points, panels and legends."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ R = TypeVar("R")
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; their yellow is too pale for a line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# of types: black is left to means; wine, olive and indigo are of Tol's muted scheme
-TYPES = (*COLOURS[:-1], "#882255", "#999933", "#332288")
+# black is left to means; wine, olive and indigo are of Tol's muted scheme
+LABEL_COLOURS = (*COLOURS[:-1], "#882255", "#999933", "#332288")
 LINE_STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-UNKNOWN = "#C8C8C8"  # of cells without a label
-MODEL_COLOUR = COLOURS[1]  # of the model, among other methods
-OTHERS = "#6E6E6E"
-LINE = "#999999"  # of zero, and from one mark to another
-RANDOM = "#9A9A9A"  # drawn at random, to compare with
-LOOK = {
+UNLABELLED = "#C8C8C8"
+MODEL_COLOUR = COLOURS[1]
+GREY = "#6E6E6E"  # other methods, chance
+LINE_COLOUR = "#999999"  # zero lines and connecting lines
+RC_PARAMS = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -46,8 +45,8 @@ LOOK = {
     "axes.linewidth": 0.7,
     "lines.linewidth": 1.3,
 }
-LONGEST_COLUMN = 16  # names of a legend, one below the other
-GIVEN = {  # first arguments: what tells them, and where they come from
+LEGEND_ROWS = 16  # names of a legend in one column
+FIRST_ARGUMENTS = {  # by type: an attribute that it has, and where it comes from
     "MuData": ("mod", "give the result.h5mu of a run, read by mudata.read_h5mu, or what JAMIE.to_mudata returns"),
     "Explanation": ("tables", "give what JAMIE.explain returns"),
 }
@@ -56,22 +55,28 @@ _offscreen: ContextVar[bool] = ContextVar("offscreen", default=False)
 
 
 def apply_style(draw: Callable[P, R]) -> Callable[P, R]:
-    """Let a function draw with the sizes and lines that all figures share, whatever matplotlib is set to.
+    """Decorate a function that draws: shared sizes and lines, and errors that name the function.
 
-    Where its first argument is a MuData or an explanation, anything else is refused.
+    If its first parameter is a MuData or an explanation, any other argument is refused.
     """
     first, kind = next(iter(draw.__annotations__.items()))
 
     @wraps(draw)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    def styled(*args: P.args, **kwargs: P.kwargs) -> R:
         from matplotlib import rc_context
 
-        if kind in GIVEN and (args or first in kwargs):
-            _require(args[0] if args else kwargs[first], str(kind), draw.__name__)
-        with rc_context(LOOK):  # type: ignore[arg-type]  # the stubs list the keys of a newer release
-            return draw(*args, **kwargs)
+        try:
+            if kind in FIRST_ARGUMENTS and (args or first in kwargs):
+                _require(args[0] if args else kwargs[first], str(kind))
+            with rc_context(RC_PARAMS):  # type: ignore[arg-type]  # the stubs list the keys of a newer release
+                return draw(*args, **kwargs)
+        except DataError as error:
+            if error.where:
+                raise
+            named = type(error)(error.problem, where=draw.__name__, fix=error.fix)
+            raise named.with_traceback(error.__traceback__) from None
 
-    return wrapped
+    return styled
 
 
 @contextmanager
@@ -86,7 +91,7 @@ def offscreen() -> Iterator[None]:
 
 @contextmanager
 def ignore_missing_glyphs() -> Iterator[None]:
-    """Draw names in other scripts, such as Chinese ones, without a warning for each letter: boxes stand for them."""
+    """Suppress matplotlib's warnings of letters that its font lacks, such as Chinese ones: it draws boxes for them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font")
         yield
@@ -101,20 +106,20 @@ def panels(
     columns: int = 3,
     names: Iterable[str] = (),
 ) -> list[Axes]:
-    """Return `n` axes: those that are given, or those of a new figure.
+    """Return `n` axes: the given ones, or those of a new figure.
 
     Parameters
     ----------
     n
         Number of panels.
     ax
-        That are given.
+        Axes that the user has given.
     width, height
-        Of a panel, in inches.
+        Size of a panel, in inches.
     columns
         Panels side by side.
     names
-        Of a legend, for which there has to be room.
+        Entries of a legend that needs room.
     """
     if ax is not None:
         given = list(ax) if isinstance(ax, Iterable) else [ax]
@@ -123,61 +128,60 @@ def panels(
         return given
     across = min(n, columns)
     down = math.ceil(n / across)
-    beside, below = _room(list(names), width * across)
-    figure = new_figure(width * across + beside, height * down + below)
+    beside, below = _legend_size(list(names), width * across)
+    figure = _new_figure(width * across + beside, height * down + below)
     axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
     for spare in axes[n:]:
         figure.delaxes(spare)
     return axes[:n]
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Make a figure (in inches) that makes room for its legends."""
+def _new_figure(width: float, height: float) -> Figure:
+    """Make a figure (in inches) that leaves room for its legends."""
+    from matplotlib import pyplot
+    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     # letters are up to a few hundredths of an inch wider in a file than on the screen that they are laid out for
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
-    if _offscreen.get():
-        from matplotlib.figure import Figure
-
-        return Figure(figsize=(width, height), layout=layout)
-    from matplotlib import pyplot
-
-    return pyplot.figure(figsize=(width, height), layout=layout)
+    make = Figure if _offscreen.get() else pyplot.figure
+    return make(figsize=(width, height), layout=layout)
 
 
 def sort_labels(labels: Iterable[Any]) -> list[str]:
-    """Return the different labels sorted, numbers within them by their value; missing ones are left out."""
+    """Return the distinct labels in natural order (T2 before T10), without missing ones."""
     import pandas as pd
 
-    found = {str(label) for label in pd.unique(pd.Series(list(labels), dtype=object).dropna())}
-    return sorted(found, key=lambda one: [(not s.isdigit(), int(s) if s.isdigit() else 0, s) for s in _parts(one)])
+    distinct = {str(label) for label in pd.unique(pd.Series(list(labels), dtype=object).dropna())}
+    parts = {label: [part for part in re.split(r"(\d+)", label) if part] for label in distinct}
+    return sorted(
+        distinct, key=lambda label: [(not s.isdigit(), int(s) if s.isdigit() else 0, s) for s in parts[label]]
+    )
 
 
 def label_colours(labels: Iterable[Any]) -> dict[str, str]:
-    """Give each label a colour, by its place among all labels in order.
+    """Return a colour for each label, by its position among all labels in natural order.
 
-    From more labels than there are colours on, lighter and darker variants follow; after those, colours repeat, and
-    `label_markers` tells them apart.
+    With more labels than colours, lighter and darker variants follow. Beyond these, colours repeat, and `label_markers`
+    distinguishes the labels.
     """
     from matplotlib.colors import to_hex
 
-    cycle = [to_hex(_shaded(colour, shade)) for shade in _SHADES for colour in TYPES]
+    cycle = [to_hex(_shade(colour, shade)) for shade in _SHADES for colour in LABEL_COLOURS]
     return {label: cycle[i % len(cycle)] for i, label in enumerate(sort_labels(labels))}
 
 
 def label_markers(labels: Iterable[Any]) -> dict[str, str]:
-    """Give each label a marker; another one as soon as the colours repeat."""
+    """Return a marker for each label: the next one whenever the colours repeat."""
     names = sort_labels(labels)
     n_colours = len(set(label_colours(names).values()))
     return {label: MARKERS[i // max(n_colours, 1) % len(MARKERS)] for i, label in enumerate(names)}
 
 
 def point_style(n: int) -> dict[str, Any]:
-    """Size and opacity of `n` points in one panel: fewer are larger; they are pixels in a figure of lines."""
-    size = float(np.clip(90 / math.sqrt(max(n, 1)), 0.25, 18))
+    """Return size and opacity for `n` points in a panel, larger if there are few; vector files hold them as pixels."""
     return {
-        "s": size,
+        "s": float(np.clip(90 / math.sqrt(max(n, 1)), 0.25, 18)),
         "alpha": float(np.clip(30 / math.sqrt(max(n, 1)), 0.25, 0.9)),
         "linewidths": 0,
         "rasterized": True,
@@ -187,7 +191,7 @@ def point_style(n: int) -> dict[str, Any]:
 def add_legend(
     ax: Axes, colours: Mapping[str, str], markers: Mapping[str, str] | None = None, *, below: bool = False
 ) -> None:
-    """Name colours beside a panel; many of them in columns, or `below` all panels of the figure."""
+    """Add a legend of colours beside a panel; a long one has columns, or stands `below` all panels of the figure."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -195,65 +199,54 @@ def add_legend(
         for name, colour in colours.items()
     ]
     names = [shorten(name) for name in colours]
-    look: dict[str, Any] = {"handletextpad": 0.2, "columnspacing": 0.8, "labelspacing": 0.3, "borderaxespad": 0.2}
+    spacing: dict[str, Any] = {"handletextpad": 0.2, "columnspacing": 0.8, "labelspacing": 0.3, "borderaxespad": 0.2}
     figure = get_figure(ax)
-    if below and len(handles) > LONGEST_COLUMN:
-        columns = max(int(figure.get_figwidth() / _width(names)), 1)
-        figure.legend(handles, names, loc="outside lower center", ncols=columns, **look)
+    if below and len(handles) > LEGEND_ROWS:
+        columns = max(int(figure.get_figwidth() / _legend_width(names)), 1)
+        figure.legend(handles, names, loc="outside lower center", ncols=columns, **spacing)
     else:
-        columns = max(math.ceil(len(handles) / LONGEST_COLUMN), 1)
-        ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns, **look)
+        columns = max(math.ceil(len(handles) / LEGEND_ROWS), 1)
+        ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns, **spacing)
 
 
 def shorten(name: Any, longest: int = 28) -> str:
-    """Return a name of the data as a figure can hold it: on one line, cut in its middle, dollars no mathematics."""
+    """Return a name of the data for a figure: on one line, cut in its middle, with dollar signs escaped."""
     name = re.sub(r"[\t\n\r\f\v]+", " ", str(name))
     keep = (longest - 1) // 2
     cut = name if len(name) <= longest else f"{name[: longest - 1 - keep]}…{name[-keep:]}"
     return cut.replace("$", r"\$")
 
 
-def without_ticks(ax: Axes) -> None:
-    """Take the ticks from axes whose numbers mean nothing, as those of a UMAP."""
-    ax.set_xticks([])
-    ax.set_yticks([])
-
-
-def get_figure(drawn: Axes | Sequence[Axes]) -> Figure:
+def get_figure(axes: Axes | Sequence[Axes]) -> Figure:
     """Return the figure of axes."""
-    figure = (drawn[0] if isinstance(drawn, Sequence) else drawn).get_figure(root=True)
+    figure = (axes[0] if isinstance(axes, Sequence) else axes).get_figure(root=True)
     assert figure is not None  # only axes that were removed have none
     return figure
 
 
-def _width(names: Iterable[str]) -> float:
-    """Inches of a column of names in a legend, at the size of its text."""
+def _legend_width(names: Iterable[str]) -> float:
+    """Return the width in inches of a column of a legend."""
     return 0.28 + 0.06 * max((len(shorten(name)) for name in names), default=0)
 
 
-def _room(names: Sequence[str], width: float) -> tuple[float, float]:
-    """Inches beside the panels, or below them, that a legend takes."""
+def _legend_size(names: Sequence[str], width: float) -> tuple[float, float]:
+    """Return the inches that a legend takes beside panels of this width, and below them."""
     if not names:
         return 0.0, 0.0
-    if len(names) <= LONGEST_COLUMN:
-        return _width(names), 0.0
-    return 0.0, 0.15 * math.ceil(len(names) / max(int(width / _width(names)), 1)) + 0.1
+    if len(names) <= LEGEND_ROWS:
+        return _legend_width(names), 0.0
+    return 0.0, 0.15 * math.ceil(len(names) / max(int(width / _legend_width(names)), 1)) + 0.1
 
 
-def _require(given: object, kind: str, where: str) -> None:
-    attribute, fix = GIVEN[kind]
-    if not hasattr(given, attribute):
-        raise DataError(f"expected {kind}, found {type(given).__name__}", where=where, fix=fix)
+def _require(argument: object, kind: str) -> None:
+    attribute, fix = FIRST_ARGUMENTS[kind]
+    if not hasattr(argument, attribute):
+        raise DataError(f"expected {kind}, found {type(argument).__name__}", fix=fix)
 
 
-def _parts(label: str) -> list[str]:
-    return [part for part in re.split(r"(\d+)", label) if part]
-
-
-def _shaded(colour: str, shade: float) -> tuple[float, float, float]:
+def _shade(colour: str, shade: float) -> Any:
     """Mix a colour with white (shade above 0) or black (below)."""
     from matplotlib.colors import to_rgb
 
-    towards = 1.0 if shade > 0 else 0.0
-    red, green, blue = (channel + abs(shade) * (towards - channel) for channel in to_rgb(colour))
-    return red, green, blue
+    rgb = np.array(to_rgb(colour))
+    return rgb + abs(shade) * (float(shade > 0) - rgb)

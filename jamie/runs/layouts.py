@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
+from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.core.resources import keep_torch_threads
 from jamie.correspondence.graphs.neighbors import nearest
-from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -13,33 +13,30 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.names import MATCH_SCORE, UNS_KEY, imputability_key
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
-from jamie.core.imputation import LazyImputation, ImputedChunk
+from jamie.core.imputation import ImputedChunk, LazyImputation
 from jamie.core.matrix import to_dense
+from jamie.core.names import HELD_OUT, IMPUTABILITY, MATCH_SCORE, NOVELTY, SPLIT, TRAIN, UNS_KEY, imputability_key
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.data.writing.writable import Adjustments, writable_frame
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
-from jamie.core.names import HELD_OUT, TRAIN
 from jamie.model.imputation import (
     add_imputability,
     novelty_column,
     provenance,
     uncertainty_layers,
 )
-from jamie.core.names import IMPUTABILITY, NOVELTY
 from jamie.model.trained import TrainedModel
-from jamie.core.names import SPLIT
 from jamie.preprocess.prepare import Prepared
-from jamie.runs.tables import evaluation_tables
+from jamie.runs.directory import RunFolder
 from jamie.runs.finishing import Finishing
 from jamie.runs.imputed_files import save_imputed
-from jamie.runs.directory import RunFolder
 from jamie.runs.mudata_copies import writable_mudata
+from jamie.runs.tables import evaluation_tables
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -12,9 +12,8 @@ import pandas as pd
 
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
+from jamie.core.names import SPLIT, TRAIN
 from jamie.data.assemble import mudata_conventions
-from jamie.core.names import TRAIN
-from jamie.core.names import SPLIT
 from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
 
 if TYPE_CHECKING:

@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jamie.core.names import UNS_KEY
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
+from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT, UNS_KEY
 from jamie.data.assemble import mudata_conventions
 from jamie.model.query import Query
 from jamie.model.store import load_model
-from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
-from jamie.runs.tables import method_table, read_table, stage_table, storable
-from jamie.runs.explanation_files import load_explanations
-from jamie.runs.run import RESULT, require_run, require_whole
-from jamie.runs.layouts import complete_layouts
 from jamie.runs.directory import RESOLVED, RunFolder
+from jamie.runs.explanation_files import load_explanations
+from jamie.runs.layouts import complete_layouts
+from jamie.runs.run import RESULT, require_run, require_whole
+from jamie.runs.tables import method_table, read_table, stage_table, storable
 from jamie.spec import Spec, load_spec
 
 if TYPE_CHECKING:

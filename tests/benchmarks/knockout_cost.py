@@ -24,7 +24,7 @@ import jamie
 from jamie.core.context import Context
 from jamie.core.evaluation import EmbeddedPair
 from jamie.explain.background import background_values
-from jamie.explain.explained_model import Explained
+from jamie.explain.explained_model import ExplainedModel
 from jamie.explain.knockout.explainer import Knockout
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
@@ -33,7 +33,7 @@ SHOWN, WITHIN = 14, 20  # genes of the paper's figure, and first ones of the scr
 STEP = 1 / 1208  # of the metric
 
 
-def plain(subject: Explained) -> pd.Series:
+def plain(subject: ExplainedModel) -> pd.Series:
     """Label transfer accuracy without each gene, by preprocessing and embedding all cells anew."""
     data, split = subject.dataset.modalities, subject.split
     X, features = data["rna"].input.X, data["rna"].input.features
@@ -51,7 +51,7 @@ def plain(subject: Explained) -> pd.Series:
     return pd.Series(values)
 
 
-def knocked_out(subject: Explained, exact: int | None) -> pd.DataFrame:
+def knocked_out(subject: ExplainedModel, exact: int | None) -> pd.DataFrame:
     """Table of the explainer."""
     found = Knockout(cells="all", exact=exact).explain(subject, Context())
     return found.tables["features"].set_index("feature")
@@ -66,7 +66,7 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     cells = mudata.read_h5mu(Path(os.environ["JAMIE_DATA"]) / "patchseq_motor.h5mu")
     prepared = (model := jamie.JAMIE("default", SETTINGS, labels=["cell_type"]).fit(cells))._fitted.prepared
-    subject = Explained(model.model, prepared.dataset, prepared.split, Context())
+    subject = ExplainedModel(model.model, prepared.dataset, prepared.split, Context())
     subject.scores("rna"), subject.scores("ephys")  # kept, as a run has them
     ways = {
         "plain": lambda: plain(subject),

@@ -18,7 +18,7 @@ from scipy import sparse
 
 import jamie
 from jamie.commands.evaluate import evaluate_run
-from jamie.console.matching import run_tables
+from jamie.console.output import run_tables
 from jamie.core.errors import OutputError, SpecError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch

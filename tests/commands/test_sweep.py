@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import jamie
+import jamie.commands.multirun.results
 import jamie.commands.multirun.workers
-import jamie.commands.sweep
-from jamie.commands.multirun.workers import Task, run_apart
-from jamie.commands.sweep import slug_of
+from jamie.commands.multirun.plan import slug_of
+from jamie.commands.multirun.workers import RunTask, run_in_process
 from jamie.core.errors import OutputError, SpecError
 
 METRICS = {"metrics": ["foscttm", "label_transfer_accuracy"], "holdout": {"fraction": 0}}
@@ -31,7 +31,7 @@ def figures():
 def quick(request, monkeypatch):
     """Draw figures only where they are asked for: they take longer than the runs."""
     if "figures" not in request.fixturenames:
-        monkeypatch.setattr(jamie.commands.sweep, "write_metric_figures", lambda *_: None)
+        monkeypatch.setattr(jamie.commands.multirun.results, "write_metric_figures", lambda *_: None)
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ class TestFailures:
     def test_a_process_that_does_not_end_by_itself(self, tmp_path, monkeypatch, code, error):
         ended = subprocess.CompletedProcess((), code, "", "no memory\n")
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
-        assert run_apart(Task("a", str(tmp_path), {})).error == error
+        assert run_in_process(RunTask("a", str(tmp_path), {})).error == error
 
 
 class TestResume:

@@ -6,7 +6,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from jamie.console.progress import _Bars, reporting
+from jamie.console.progress import _Bars, display_progress
 
 
 def test_a_bar_is_one_line_of_a_narrow_terminal_and_the_losses_give_way():
@@ -25,7 +25,7 @@ def test_a_bar_is_one_line_of_a_narrow_terminal_and_the_losses_give_way():
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_warnings_in_a_log_say_that_they_are(capsys, quiet):
-    with reporting(quiet=quiet):
+    with display_progress(quiet=quiet):
         logging.getLogger("jamie.test").info("read")
         logging.getLogger("jamie.test").warning("10 cells dropped")
     assert capsys.readouterr().err == ("" if quiet else "read\n") + "WARNING: 10 cells dropped\n"

@@ -285,7 +285,7 @@ def test_a_sound_component_is_accepted():
         (3, r"expected a component class, found 3\n  subclass an interface, such as jamie.Loss"),
         (dict, r"expected a component class, found <class 'dict'>"),
         (NoInterface, "NoInterface in .*: expected a subclass of an interface, such as jamie.Loss"),
-        (jamie.Loss, "Loss in jamie.core.interfaces.loss: this loss does not define forward"),
+        (jamie.Loss, "Loss in jamie.core.interfaces.model: this loss does not define forward"),
         (loss(name=""), "expected a class attribute `name`, a word of letters, digits and _, found ''"),
         (loss(name="two words"), "expected a class attribute `name`, .* found 'two words'"),
         (loss(name=None), "expected a class attribute `name`, .* found None"),

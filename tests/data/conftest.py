@@ -16,7 +16,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.data.assemble import assemble
 from jamie.data.pairings.by_name import ByName
-from jamie.model.decoders.mlp import MLPDecoder
+from jamie.model.decoders.real import MLPDecoder
 from jamie.spec.evaluate_section import HoldoutSection, KnownPairsSection
 
 

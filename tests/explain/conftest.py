@@ -9,7 +9,7 @@ from mudata import MuData
 import jamie
 from jamie.core.context import Context
 from jamie.data.assemble import mudata_conventions
-from jamie.explain.explained_model import Explained
+from jamie.explain.explained_model import ExplainedModel
 
 N_CELLS = 60
 SHORT = {"training.ensemble": 2, "model.latent_dim": 3, "training.min_epochs": 3, "training.max_epochs": 3}
@@ -44,7 +44,7 @@ def explained(modalities, **settings):
     overrides |= {**SHORT, "labels": ["cell_type"], "evaluate.holdout": {"fraction": 0.3}, **settings}
     model = jamie.JAMIE("default", overrides).fit(mdata)
     prepared = model._fitted.prepared
-    return Explained(model.model, prepared.dataset, prepared.split, Context())
+    return ExplainedModel(model.model, prepared.dataset, prepared.split, Context())
 
 
 @pytest.fixture(scope="session")

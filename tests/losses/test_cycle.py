@@ -10,9 +10,9 @@ import torch
 from jamie.core.batch import Batch, PairBlocks
 from jamie.core.errors import DataError, SpecError
 from jamie.losses.cycle import Cycle
-from jamie.model.aggregators.none import NoAggregator
-from jamie.model.decoders.linear import LinearDecoder
-from jamie.model.encoders.linear import LinearEncoder
+from jamie.model.aggregators import NoAggregator
+from jamie.model.decoders.real import LinearDecoder
+from jamie.model.encoders import LinearEncoder
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import load_spec
 from jamie.testing import toy

@@ -5,9 +5,7 @@ import pytest
 import torch
 
 from jamie.core.batch import PairBlocks
-from jamie.model.aggregators.correlation import CorrelationAggregator
-from jamie.model.aggregators.mean import MeanAggregator
-from jamie.model.aggregators.none import NoAggregator
+from jamie.model.aggregators import CorrelationAggregator, MeanAggregator, NoAggregator
 from jamie.testing import toy
 
 

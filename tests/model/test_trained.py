@@ -7,7 +7,7 @@ import torch
 from jamie.core.batch import PairBlocks
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.model import prediction
-from jamie.model.aggregators.correlation import CorrelationAggregator
+from jamie.model.aggregators import CorrelationAggregator
 from jamie.model.joint_vae import JointVAE
 from jamie.model.trained import TrainedModel
 from jamie.spec import load_spec

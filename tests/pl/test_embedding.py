@@ -33,7 +33,7 @@ def require(ax, points, colours):
 
 def test_cells_of_a_modality_by_type(mdata):
     colours = label_colours(["B", "NK", "T"])
-    ax = jamie.pl.umap(mdata, "cell_type", "rna", of="data")
+    ax = jamie.pl.umap(mdata, "cell_type", "rna", basis="data")
     require(ax, mdata["rna"].obsm["X_data_umap"], [colours[one] for one in mdata["rna"].obs["cell_type"]])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["B", "NK", "T"]
 
@@ -88,12 +88,12 @@ def test_cells_that_are_not_in_the_sample_are_not_drawn(mdata):
 def test_what_is_absent_is_said(mdata):
     with pytest.raises(MissingResultError, match="expected a column 'colour' of obs, found none"):
         jamie.pl.umap(mdata, "colour", "rna")
-    with pytest.raises(DataError, match="expected one modality, as each one's values have a layout of their own"):
-        jamie.pl.umap(mdata, of="data")
+    with pytest.raises(DataError, match="expected one modality, as each has its own UMAP of the data"):
+        jamie.pl.umap(mdata, basis="data")
     with pytest.raises(DataError, match="unknown modality 'rma'"):
         jamie.pl.umap(mdata, "cell_type", "rma")
     del mdata["rna"].obsm["X_jamie_umap"]
-    with pytest.raises(MissingResultError, match=r'expected obsm\["X_jamie_umap"\], found none'):
+    with pytest.raises(MissingResultError, match=r'expected obsm\["X_jamie_umap"\] of rna, found none'):
         jamie.pl.umap(mdata)
 
 

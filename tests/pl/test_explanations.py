@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import jamie
 from jamie import pl
 from jamie.core.errors import DataError, MissingResultError
-from jamie.pl.explanations import LOWERS, RAISES
+from jamie.pl.explanations import NEGATIVE, POSITIVE
 from jamie.pl.style import COLOURS, ignore_missing_glyphs, offscreen, shorten
 
 N_CELLS, N_FEATURES = 20, 13
@@ -110,7 +110,7 @@ class TestWaterfall:
     def test_colours_tell_what_raises_from_what_lowers(self):
         ax = pl.waterfall(shap(), n_features=20)
         assert [to_hex(bar.get_facecolor()).upper() for bar in ax.patches] == [
-            RAISES if bar.get_width() > 0 else LOWERS for bar in ax.patches
+            POSITIVE if bar.get_width() > 0 else NEGATIVE for bar in ax.patches
         ]
         assert len(ax.patches) == N_FEATURES
 
@@ -119,7 +119,7 @@ class TestWaterfall:
         highest = found.values.obsm["prediction"][:, 0].argmax()
         ax = pl.waterfall(found)
         assert ax.get_title(loc="left") == f"cell cell{highest}"
-        assert ax.get_xlabel().startswith("AP width: usual ")
+        assert ax.get_xlabel().startswith("AP width: mean ")
 
     def test_others_that_would_dwarf_the_rest_are_cut(self):
         found = shap()
@@ -138,7 +138,8 @@ class TestWaterfall:
         with pytest.raises(DataError, match=r"expected an explained cell, found 'cell99'\n  .*available: cell0, "):
             pl.waterfall(shap(), "rate", "cell99")
         with pytest.raises(
-            MissingResultError, match="waterfall of an explanation by knockout: expected Shapley values of single"
+            MissingResultError,
+            match="waterfall: expected Shapley values of single cells, found an explanation by knockout",
         ):
             pl.waterfall(knockout())
 
@@ -208,7 +209,7 @@ class TestKnockout:
         assert {bar.get_x() for bar in ax.patches} == {0.8}
         assert [list(line.get_xdata()) for line in ax.lines] == [[0.8, 0.8]]
         assert labels(ax) == [f"gene{i}" for i in (*range(14), 15, 19, 23, 27)]
-        assert ax.get_xlabel() == "label transfer accuracy, rna to ephys"
+        assert ax.get_xlabel() == "label-transfer accuracy, rna to ephys"
 
     def test_random_ones_have_a_colour_of_their_own_and_stand_apart(self):
         ax = pl.knockout(knockout(), n_features=3, n_random=2)
@@ -237,10 +238,13 @@ class TestKnockout:
 
     def test_what_is_no_knock_out_is_refused(self):
         with pytest.raises(
-            MissingResultError, match=r"a table 'features' with a column 'change', found another\n  use knockout"
+            MissingResultError,
+            match=r"a column 'change', found one by attribution with the tables features, markers\n  use knockout",
         ):
             pl.knockout(attribution())
-        with pytest.raises(MissingResultError, match=r"found one with the tables windows, tests\n  .*jamie.pl.windows"):
+        with pytest.raises(
+            MissingResultError, match=r"found one by knockout with the tables windows, tests\n  .*jamie.pl.windows"
+        ):
             pl.knockout(windows())
 
 
@@ -271,7 +275,8 @@ class TestWindows:
         ):
             pl.windows(windows(), ["Sox3"])
         with pytest.raises(
-            MissingResultError, match=r"found one with the tables features\n  use knockout with windows: \[GENE\]"
+            MissingResultError,
+            match=r"found one by knockout with the tables features\n  use knockout with windows: \[GENE\]",
         ):
             pl.windows(knockout())
 
@@ -307,7 +312,10 @@ class TestAttribution:
         assert all(left.x1 < right.x0 for left, right in itertools.pairwise(titles))
 
     def test_what_has_no_labels_is_refused(self):
-        with pytest.raises(MissingResultError, match="with a column 'label', found another\n  use attribution"):
+        with pytest.raises(
+            MissingResultError,
+            match="with a column 'label', found one by knockout with the tables features\n  use attribution",
+        ):
             pl.attribution(knockout())
         with pytest.raises(MissingResultError, match="expected a label of the explanation, found 'C'\n  available: "):
             pl.attribution(attribution(), ["C"])

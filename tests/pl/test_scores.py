@@ -49,8 +49,8 @@ def test_similarity_is_one_less_the_distance_of_types_with_enough_cells(mdata):
     mean = ax.get_lines()[-1]
     np.testing.assert_allclose(mean.get_xdata(), [0, 0.6, 0.7, 0.8])
     np.testing.assert_allclose(mean.get_ydata(), [0, 1 / 3, 2 / 3, 1])
-    with pytest.raises(MissingResultError, match="expected types with at least 11 cells, found none"):
-        jamie.pl.similarity(mdata, "rna", "protein", fewest_cells=11)
+    with pytest.raises(MissingResultError, match="expected labels with at least 11 cells, found none"):
+        jamie.pl.similarity(mdata, "rna", "protein", min_cells=11)
 
 
 def test_similarity_beside_another_method(mdata):
@@ -94,7 +94,7 @@ def test_features_need_two_methods_and_the_metric(mdata):
 def test_losses_and_kappa(mdata):
     total, terms = jamie.pl.losses(mdata)
     np.testing.assert_array_equal(lines(total)["training"].get_ydata(), [4, 2])
-    np.testing.assert_array_equal(lines(total)["set aside"].get_ydata(), [3, 1])
+    np.testing.assert_array_equal(lines(total)["validation"].get_ydata(), [3, 1])
     np.testing.assert_array_equal(lines(terms)["kl"].get_ydata(), [2, 3])  # mean of the members
     kappa = next(ax for ax in total.figure.axes if ax not in (total, terms))
     np.testing.assert_array_equal(kappa.get_lines()[0].get_ydata(), [0, 1])

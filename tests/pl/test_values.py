@@ -15,9 +15,8 @@ from jamie.pl.evaluation_cells import evaluation_cells
 
 
 def test_cells_are_those_held_out_in_the_order_of_the_data(mdata, imputed):
-    cells = evaluation_cells(mdata, imputed, "here")
+    cells = evaluation_cells(mdata, imputed)
     assert list(cells.cells) == [f"cell{i}" for i in range(30, 60)]
-    assert cells.said == "held-out cells"
     np.testing.assert_array_equal(cells.measured(["protein2"])[:, 0], mdata["protein"].layers["scaled"][30:, 2])
     errors = cells.values(["protein1"]) - cells.measured(["protein1"])
     np.testing.assert_allclose(errors[:, 0], [-1.0, 1.0] * 15, atol=1e-5)
@@ -26,8 +25,8 @@ def test_cells_are_those_held_out_in_the_order_of_the_data(mdata, imputed):
 def test_all_cells_where_none_are_held_out(mdata, imputed):
     for m in ("rna", "protein"):
         mdata[m].obs["jamie_split"] = "train"
-    cells = evaluation_cells(mdata, imputed, "here")
-    assert (len(cells.cells), cells.said) == (60, "all cells")
+    cells = evaluation_cells(mdata, imputed)
+    assert len(cells.cells) == 60
 
 
 def test_boxes_hold_the_values_of_each_type(mdata, imputed):
@@ -72,7 +71,7 @@ def test_cells_without_partners_cannot_be_judged(mdata, imputed):
 
 
 def test_correlation_of_each_cell(mdata, imputed):
-    cells = evaluation_cells(mdata, imputed, "here")
+    cells = evaluation_cells(mdata, imputed)
     found = cell_correlations(mdata, cells, "knn")
     train = mdata["protein"].layers["scaled"][:30].astype(float)
     mean, sd = train.mean(axis=0), train.std(axis=0)
@@ -106,7 +105,7 @@ def test_cells_without_labels_are_drawn_in_one_colour(mdata, imputed):
 
 def test_intervals_hold_what_they_hold(mdata, imputed):
     imputed.layers["lower"][:, 2] = imputed.X[:, 2] + 0.5  # only errors of -1 are inside
-    cells = evaluation_cells(mdata, imputed, "here")
+    cells = evaluation_cells(mdata, imputed)
     scores = interval_scores(cells)
     np.testing.assert_allclose(scores["coverage"], [1, 1, 0.5])
     np.testing.assert_allclose(scores["half_width"], [2, 2, 0.75], rtol=1e-5)
@@ -130,7 +129,7 @@ def test_intervals_of_normal_errors_lie_on_the_diagonal(mdata, imputed):
     target.var_names, target.layers["scaled"] = imputed.var_names, target.X
     mdata.mod["protein"] = target
     levels = np.array([0.1, 0.5, 0.9])
-    np.testing.assert_allclose(coverage_by_level(evaluation_cells(mdata, imputed, "here"), levels), levels, atol=0.01)
+    np.testing.assert_allclose(coverage_by_level(evaluation_cells(mdata, imputed), levels), levels, atol=0.01)
 
 
 def test_intervals_that_are_absent_are_said(mdata, imputed):

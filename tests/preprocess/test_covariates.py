@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
-from jamie.model.decoders.linear import LinearDecoder
+from jamie.model.decoders.real import LinearDecoder
 from jamie.preprocess.covariates import size_factors
 from jamie.preprocess.prepare import prepare
 

@@ -7,7 +7,7 @@ import pytest
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
-from jamie.model.decoders.linear import LinearDecoder
+from jamie.model.decoders.real import LinearDecoder
 from jamie.preprocess.pca import PCA
 from jamie.preprocess.prepare import prepare
 from jamie.preprocess.standardize import Standardize

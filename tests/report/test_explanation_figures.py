@@ -7,8 +7,8 @@ import pandas as pd
 from anndata import AnnData
 
 import jamie
-from jamie.pl.style import offscreen
-from jamie.report.explanation_figures import planned_explanations
+from jamie.pl.style import get_figure, offscreen
+from jamie.report.explanation_figures import explanation_figures
 
 
 def shap(n_targets):
@@ -40,9 +40,9 @@ def other():
 
 def drawn(*explanations):
     found = {}
-    for one in planned_explanations(SimpleNamespace(explanations=explanations)):
+    for one in explanation_figures(SimpleNamespace(explanations=explanations)):
         with offscreen():
-            found[one.name] = one.draw()
+            found[one.name] = get_figure(one.draw())
         assert one.section == "explanation"
         assert one.title
         assert one.caption.endswith(".")

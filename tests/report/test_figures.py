@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jamie.core.errors import OutputError
-from jamie.report.figures import SECTIONS, run_figures
+from jamie.report.figures import SECTIONS, draw_figures
 from jamie.runs.run_view import RunView
 from tests.conftest import few_cells
 
@@ -15,7 +15,7 @@ EVALUATE |= {"metrics": ["foscttm", "label_transfer_accuracy", "pearson", "auroc
 EVERY = {
     "embedding": {"umap_data_cell_type", "umap_latents_cell_type", "umap_latents_modality"},
     "scores": {"alignment_rna_protein"},
-    "trust": set(),
+    "uncertainty": set(),
     "training": {"losses", "usage"},
 }
 
@@ -30,11 +30,11 @@ def names(view, caplog):
     """Names of all figures by section; none may have failed."""
     caplog.clear()
     with caplog.at_level(logging.WARNING, "jamie"):
-        drawn = list(run_figures(view))
+        drawn = list(draw_figures(view))
     assert "failed" not in caplog.text
-    assert all(one.figure.axes and one.caption and one.title for one in drawn)
-    assert len({one.name for one in drawn}) == len(drawn)
-    return {section: {one.name for one in drawn if one.section == section} for section in SECTIONS}
+    assert all(figure.axes and plan.caption and plan.title for plan, figure in drawn)
+    assert len({plan.name for plan, _ in drawn}) == len(drawn)
+    return {section: {plan.name for plan, _ in drawn if plan.section == section} for section in SECTIONS}
 
 
 def test_every_figure_that_the_data_allow(place, caplog):
@@ -99,11 +99,11 @@ def test_run_that_stops_after_the_correspondence(place, caplog):
     found = names(view, caplog)
     assert found["correspondence"] == {"correspondence"}
     assert found["embedding"] == set()
-    (drawn,) = (one for one in run_figures(view) if one.name == "correspondence")
-    assert [ax.get_title() for ax in drawn.figure.axes] == ["true partners", "beside chance"]
-    assert drawn.caption == (
-        "The fraction of cells whose true partner is among the best matches, the diagonal being chance; how often the "
-        "best match is right, beside chance."
+    ((plan, figure),) = (one for one in draw_figures(view) if one[0].name == "correspondence")
+    assert [ax.get_title() for ax in figure.axes] == ["true partners", "comparison with chance"]
+    assert plan.caption == (
+        "Fraction of cells whose true partner is among the best matches; the diagonal is chance; how often the best "
+        "match is right, compared with chance."
     )
 
 
@@ -115,7 +115,7 @@ def test_figure_that_fails_does_not_cost_the_others(place, caplog, monkeypatch):
 
     monkeypatch.setattr("jamie.pl.losses", fails)
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = {one.name for one in run_figures(RunView.read(place.out))}
+        found = {plan.name for plan, _ in draw_figures(RunView.read(place.out))}
     assert "usage" in found
     assert "losses" not in found
     assert "figure losses is left out: it failed: ZeroDivisionError: no" in caplog.text

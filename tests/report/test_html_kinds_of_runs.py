@@ -99,7 +99,7 @@ KINDS = {
 def quickly(monkeypatch):
     """Figures have tests of their own; UMAP is compiled for long."""
     monkeypatch.setattr(layouts, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
-    monkeypatch.setattr(html, "run_figures", lambda view: ())
+    monkeypatch.setattr(html, "draw_figures", lambda view: ())
 
 
 def outline_of(place):

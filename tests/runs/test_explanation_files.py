@@ -9,8 +9,8 @@ from anndata import AnnData
 
 import jamie
 from jamie.core.errors import OutputError
-from jamie.runs.explanation_files import load_explanations, save_explanation
 from jamie.runs.directory import RunFolder
+from jamie.runs.explanation_files import load_explanations, save_explanation
 
 
 def explanation(explainer="shap", **changes):

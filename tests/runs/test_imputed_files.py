@@ -12,7 +12,7 @@ import pytest
 from jamie.core import imputation as core
 from jamie.core.context import Context
 from jamie.core.errors import MemoryLimitError, OutputError
-from jamie.core.imputation import LazyImputation, ImputedChunk
+from jamie.core.imputation import ImputedChunk, LazyImputation
 from jamie.runs import imputed_files
 from jamie.runs.imputed_files import imputed_anndata, save_imputed
 

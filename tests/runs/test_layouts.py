@@ -8,10 +8,10 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from jamie.core.context import Context
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
 from jamie.runs import layouts
 from jamie.runs.layouts import flat, layouts_of
-from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from mudata import MuData, read_h5mu
 
 import jamie
-from jamie.data.assemble import mudata_conventions
 from jamie.commands.evaluate import evaluate_run
+from jamie.data.assemble import mudata_conventions
 from jamie.runs.tables import TEXT_COLUMNS, history_table, read_table, storable
 from jamie.spec import load_spec
 from jamie.training.loop import History

@@ -1,88 +1,81 @@
-"""Time and memory of runs: every measurement, medians over repetitions, ratios, and what of it a person reads."""
+"""Time and memory of runs: every measurement, medians over repetitions, ratios, and growth with a swept number."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from jamie.commands.multirun.plots import numeric_key
-from jamie.commands.multirun.tables import name_rows, run_rows
-from jamie.report.tables import WIDTH, Block, panels
+from jamie.commands.multirun.settings import numeric_key
+from jamie.commands.multirun.tables import read_records, run_rows
 from jamie.runs.directory import MANIFEST
+
+if TYPE_CHECKING:
+    from jamie.commands.multirun.plan import RunStatus
 
 SECONDS, MEMORY = "seconds", "peak_memory_mib"
 TOTAL, PHASES = "total", ("preparation", "training")
-PARTS = ("method", "stage")
+QUALITY = ("objective", "quantile", "top_1", "type_accuracy")  # of an inferred correspondence
+SLOPES = ("slope", "last_slope", "memory_slope")
 
 
-def cost_table(runs: Iterable[tuple[str, Mapping[str, Any], Path]], keys: Sequence[str]) -> pd.DataFrame:
-    """Collect what runs took.
+def cost_table(runs: Sequence[RunStatus], keys: Sequence[str]) -> pd.DataFrame:
+    """Collect the time and memory of finished runs, with a column for each of the swept keys.
 
     There is a row for each stage of a run and for their sum (`stage` ``total``), and for the preparation and training
     of each method that is compared, that of the model among them; `method` is empty for a stage.
-
-    Parameters
-    ----------
-    runs
-        Name, swept values and run directory of each.
-    keys
-        The swept keys: a column each.
     """
-    rows = run_rows(runs, keys, _costs)
-    return pd.DataFrame(rows, columns=["run", *keys, *PARTS, SECONDS, MEMORY])
+    return pd.DataFrame(run_rows(runs, keys, _costs), columns=["run", *keys, "method", "stage", SECONDS, MEMORY])
 
 
 def _costs(folder: Path) -> Iterator[dict[str, Any]]:
     manifest = json.loads((folder / MANIFEST).read_text())
     stages = manifest["stages"]
-    for stage, usage in stages.items():
-        yield {"method": "", "stage": stage, **usage}
-    seconds = round(sum(usage[SECONDS] for usage in stages.values()), 3)
+    for stage, cost in stages.items():
+        yield {"method": "", "stage": stage, **cost}
+    seconds = round(sum(cost[SECONDS] for cost in stages.values()), 3)
     yield {"method": "", "stage": TOTAL, SECONDS: seconds, MEMORY: manifest[MEMORY]}
-    for method in json.loads((folder / "methods.json").read_text()):
-        yield from (
-            {"method": method["method"], "stage": phase, **method[phase]} for phase in PHASES if method.get(phase)
-        )
+    for method in read_records(folder / "methods.json"):
+        for phase in PHASES:
+            if method.get(phase):
+                yield {"method": method["method"], "stage": phase, **method[phase]}
 
 
 def median_table(costs: pd.DataFrame, grid_keys: Sequence[str]) -> pd.DataFrame:
-    """Medians over repetitions, with their range, and ratios to the first cell of the grid and the first method.
+    """Return medians over repetitions, with their range, and ratios to the first setting and the first method.
 
-    Where other settings are swept beside a number, the first cell is that of the same number: methods are compared
+    Where other settings are swept beside a number, the first setting is that of the same number: methods are compared
     at one size.
     """
-    by = [*grid_keys, *PARTS]
-    groups = costs.groupby(by, sort=False, dropna=False)
+    groups = costs.groupby([*grid_keys, "method", "stage"], sort=False, dropna=False)
     table = groups.size().rename("n").reset_index()
     for measure in (SECONDS, MEMORY):
-        found = groups[measure].agg(["median", "min", "max"]).reset_index(drop=True)
-        table[[measure, f"{measure}_min", f"{measure}_max"]] = found
+        ranges = groups[measure].agg(["median", "min", "max"]).reset_index(drop=True)
+        table[[measure, f"{measure}_min", f"{measure}_max"]] = ranges
     size = compared_size(table, grid_keys)
-    alike = [*PARTS] if size is None else [*PARTS, size]
+    comparable = ["method", "stage", *([size] if size else [])]
+    of_methods = table[table["method"] != ""]
     for measure, name in ((SECONDS, "seconds"), (MEMORY, "memory")):
-        first_cell = table.groupby(alike, sort=False)[measure].transform("first")
-        table[f"{name}_to_first_cell"] = table[measure] / first_cell.where(first_cell > 0)
-        of_methods = table[table["method"] != ""]
-        first_method = of_methods.groupby([*grid_keys, "stage"], sort=False)[measure].transform("first")
-        table[f"{name}_to_first_method"] = of_methods[measure] / first_method.where(first_method > 0)
+        first = table.groupby(comparable, sort=False)[measure].transform("first")
+        table[f"{name}_to_first_setting"] = table[measure] / first.where(first > 0)
+        first = of_methods.groupby([*grid_keys, "stage"], sort=False)[measure].transform("first")
+        table[f"{name}_to_first_method"] = of_methods[measure] / first.where(first > 0)
     return table
 
 
 def compared_size(table: pd.DataFrame, grid_keys: Sequence[str]) -> str | None:
     """Return the swept number at each value of which other settings are compared; None where there is none."""
     size = numeric_key(table, grid_keys)
-    several = any(table[key].nunique() > 1 for key in grid_keys if key != size)
-    return size if several else None
+    return size if any(table[key].nunique() > 1 for key in grid_keys if key != size) else None
 
 
-def bench_blocks(
-    medians: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH, stage: str = TOTAL
-) -> list[Block]:
-    """Lay out the medians: cells of the grid as rows and stages as columns, then the methods.
+def growth_table(medians: pd.DataFrame, grid_keys: Sequence[str], stage: str) -> pd.DataFrame:
+    """Return slopes of log(seconds) and log(memory) over the log of the swept number, for each setting of other keys.
 
     Parameters
     ----------
@@ -90,44 +83,51 @@ def bench_blocks(
         As `median_table` gives it.
     grid_keys
         The swept keys in it.
-    width
-        Characters of a line.
     stage
-        The one that is measured, which comes first, with its memory and its ratios.
+        The stage whose growth is wanted.
+
+    Returns
+    -------
+    DataFrame
+        A row for each setting: `smallest` and `largest` of the number, the `slope` of least squares over all sizes, the
+        `last_slope` between the two largest, where fixed costs matter least, and the `memory_slope` between these.
+        Empty where no number was swept.
     """
-    keys = [*grid_keys, "n"]
-    stages, methods = (medians[(medians["method"] == "") == is_stage] for is_stage in (True, False))
-    several = len(stages[list(grid_keys)].drop_duplicates()) > 1 if grid_keys else False
-    columns: dict[str, dict[Any, str]] = {}
-    for row in sorted(stages.to_dict(orient="records"), key=lambda one: one["stage"] != stage):
-        place = tuple(row[key] for key in keys)
-        columns.setdefault(f"{row['stage']}\nseconds".replace(" ", "\n"), {})[place] = f"{row[SECONDS]:.1f}"
-        if row["stage"] == stage:
-            columns.setdefault("peak\nMiB", {})[place] = f"{row[MEMORY]:.0f}"
-            if several:
-                columns.setdefault("seconds\nto first", {})[place] = _ratio(row["seconds_to_first_cell"])
-                columns.setdefault("MiB\nto first", {})[place] = _ratio(row["memory_to_first_cell"])
-    title = f"medians of {_counted(stages['n'])}"
-    size = compared_size(medians, grid_keys)
-    first = "" if size is None else f"; ratios to the first at the same {size.rpartition('.')[2]}"
-    blocks = panels(f"stages, {title}{first}", columns, name_rows(stages, keys), width)
-    if methods.empty:
-        return blocks
-    columns = {}
-    for row in methods.to_dict(orient="records"):
-        place = tuple(row[key] for key in [*keys, "method"])
-        columns.setdefault(f"{row['stage']}\nseconds", {})[place] = f"{row[SECONDS]:.1f}"
-        columns.setdefault(f"{row['stage']}\nMiB", {})[place] = f"{row[MEMORY]:.0f}"
-        if row["stage"] == PHASES[-1]:
-            columns.setdefault("training\nto first", {})[place] = _ratio(row["seconds_to_first_method"])
-    return blocks + panels(f"methods, {title}", columns, name_rows(methods, [*keys, "method"]), width)
+    size = numeric_key(medians, grid_keys)
+    others = [key for key in grid_keys if key != size]
+    rows = []
+    if size is not None:
+        chosen = medians[(medians["method"] == "") & (medians["stage"] == stage)].sort_values(size, kind="stable")
+        for setting, part in chosen.groupby(others, sort=False, dropna=False) if others else [((), chosen)]:
+            x, last = part[size], part.tail(2)
+            slopes = (slope(x, part[SECONDS]), slope(last[size], last[SECONDS]), slope(last[size], last[MEMORY]))
+            rows.append([*setting, x.min(), x.max(), *slopes])
+    return pd.DataFrame(rows, columns=[*others, "smallest", "largest", *SLOPES])
 
 
-def _counted(sizes: pd.Series) -> str:
-    """``3 runs``, or ``n runs`` where their number is a column."""
-    one = sizes.iloc[0] if sizes.nunique() == 1 else "n"
-    return f"{one} run{'' if one == 1 else 's'}"
+def slope(x: ArrayLike, y: ArrayLike) -> float:
+    """Return the slope of least squares of log(y) over log(x); NaN of fewer than two points above 0."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    kept = (x > 0) & (y > 0)
+    if len(np.unique(x[kept])) < 2:
+        return float("nan")
+    return float(np.polyfit(np.log(x[kept]), np.log(y[kept]), 1)[0])
 
 
-def _ratio(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.2f}x"
+def quality_table(runs: Sequence[RunStatus], keys: Sequence[str]) -> pd.DataFrame:
+    """Collect the quality of inferred correspondences; a row for every two modalities of a run."""
+    return pd.DataFrame(run_rows(runs, keys, _qualities), columns=["run", *keys, "source", "target", *QUALITY])
+
+
+def _qualities(folder: Path) -> Iterator[dict[str, Any]]:
+    path = folder / "correspondence.json"
+    if not path.is_file():
+        return
+    parts: dict[tuple[str, str], dict[str, float]] = {}
+    for record in read_records(folder / "metrics.json"):
+        if record["metric"] == "matching":
+            parts.setdefault((record["source"], record["target"]), {})[record["part"]] = record["value"]
+    for inferred in read_records(path):
+        between = inferred["source"], inferred["target"]
+        values = {"objective": inferred["diagnostics"].get("objective"), **parts.get(between, {})}
+        yield {"source": between[0], "target": between[1], **{name: values.get(name) for name in QUALITY}}

@@ -1,11 +1,10 @@
-"""Lines and points that all figures share: colours for every eye, a line for each series, png and svg."""
+"""Panels, lines and points that the figures of many runs share."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,34 +16,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FAR_APART = 30  # ratio of the largest to the smallest value from which an axis is logarithmic
-MOST_COLUMNS, MOST_TICKS = 3, 8
+LOGARITHMIC_FROM = 30  # ratio of the largest to the smallest value from which an axis is logarithmic
+MAX_TICKS = 8
 
 Style = Mapping[str, Any]
+Key = TypeVar("Key")
 
 
-def numeric_key(table: pd.DataFrame, keys: Sequence[str]) -> str | None:
-    """Return the swept key with the most values among those that are numbers; None where there is none."""
-    counts = {key: table[key].nunique() for key in keys if all(isinstance(v, int | float) for v in table[key])}
-    several = {key: n for key, n in counts.items() if n > 1}
-    return max(several, key=lambda key: several[key]) if several else None
+def series_styles(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]:
+    """Give each series, such as a method in a setting, its style.
 
-
-def styles_of(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]:
-    """Give each series (what it is of, and in which setting) a look.
-
-    What it is of has a colour, the setting a stroke and a marker; where only one of them varies, it has all three.
+    The first of its two names has a colour, the second a stroke and a marker; if only one of them varies, it has all
+    three.
     """
     series = list(dict.fromkeys(series))
-    first, second = (list(dict.fromkeys(one[i] for one in series)) for i in (0, 1))
+    first, second = (list(dict.fromkeys(names[i] for names in series)) for i in (0, 1))
     styles: dict[tuple[str, str], Style] = {}
-    for one in series:
-        colour, stroke = first.index(one[0]), second.index(one[1])
+    for names in series:
+        colour, stroke = first.index(names[0]), second.index(names[1])
         marker = stroke + len(second) * (colour // len(COLOURS))
         if len(first) == 1 or len(second) == 1:
             colour = marker = colour + stroke
             stroke = colour // len(COLOURS)
-        styles[one] = {
+        styles[names] = {
             "color": COLOURS[colour % len(COLOURS)],
             "linestyle": LINE_STYLES[stroke % len(LINE_STYLES)],
             "marker": MARKERS[marker % len(MARKERS)],
@@ -52,23 +46,35 @@ def styles_of(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]
     return styles
 
 
-def grid_of_axes(rows: Sequence[str], columns: Sequence[str]) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """Make a figure of panels, by row and column, each with its name where there are several; long rows are broken."""
+def panel_figure(
+    titles: Mapping[Key, str], n_columns: int, size: tuple[float, float], *, fontsize: int = 10, **shared: Any
+) -> tuple[Figure, dict[Key, Axes]]:
+    """Make a figure of panels, row by row.
+
+    Parameters
+    ----------
+    titles
+        Of the panels, by their keys.
+    n_columns
+        Panels side by side.
+    size
+        Width and height in inches.
+    fontsize
+        Of the titles.
+    **shared
+        Which axes are shared, as in ``Figure.subplots``.
+    """
     from matplotlib.figure import Figure
 
-    names = list(product(rows, columns))
-    width = len(columns) if len(rows) > 1 or len(columns) <= MOST_COLUMNS else math.ceil(len(columns) / 2)
-    height = math.ceil(len(names) / width)
-    figure = Figure(figsize=(2.2 + 3.2 * width, 0.4 + 2.8 * height), layout="constrained")
-    axes = figure.subplots(height, width, squeeze=False, sharex=True, sharey="row" if len(rows) > 1 else "all")
-    panels = dict(zip(names, axes.ravel(), strict=False))
-    for (row, column), panel in panels.items():
-        panel.set_title("\n".join(filter(None, (row if len(rows) > 1 else "", column))), fontsize=10)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(math.ceil(len(titles) / n_columns), n_columns, squeeze=False, **shared).ravel()
+    for panel, title in zip(axes, titles.values(), strict=False):
+        panel.set_title(title, fontsize=fontsize)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25, linewidth=0.5)
-    for panel in axes.ravel()[len(names) :]:
+    for panel in axes[len(titles) :]:
         panel.set_visible(False)
-    return figure, panels
+    return figure, dict(zip(titles, axes, strict=False))
 
 
 def draw_line(axes: Axes, points: pd.DataFrame, x: str, style: Style, bounds: tuple[float, float]) -> None:
@@ -83,44 +89,45 @@ def draw_line(axes: Axes, points: pd.DataFrame, x: str, style: Style, bounds: tu
 def draw_points(
     axes: Axes, points: pd.DataFrame, positions: Sequence[float], style: Style, bounds: tuple[float, float]
 ) -> None:
-    """Draw means at places of categories, with a bar for the interval."""
+    """Draw means at the positions of categories, with a bar for the interval."""
     mean = points["mean"].to_numpy(float)
-    reach = [np.abs(np.clip(points[side].to_numpy(float), *bounds) - mean) for side in ("lower", "upper")]
+    error = [np.abs(np.clip(points[side].to_numpy(float), *bounds) - mean) for side in ("lower", "upper")]
     look = {"color": style["color"], "marker": style["marker"]}
-    axes.errorbar(positions, mean, yerr=np.nan_to_num(reach), linestyle="none", capsize=2, markersize=5, **look)
+    axes.errorbar(positions, mean, yerr=np.nan_to_num(error), linestyle="none", capsize=2, markersize=5, **look)
 
 
-def spread_axis(axes: Axes, values: Iterable[float]) -> None:
-    """Mark the values on the x axis where they are few; make it logarithmic where they are far apart."""
-    found = np.unique(np.asarray(list(values), float))
-    if found.min() > 0 and found.max() / found.min() >= FAR_APART:
+def set_x_ticks(axes: Axes, values: Iterable[float]) -> None:
+    """Mark the values on the x axis if they are few; make it logarithmic if they are far apart."""
+    ticks = np.unique(np.asarray(list(values), float))
+    if ticks.min() > 0 and ticks.max() / ticks.min() >= LOGARITHMIC_FROM:
         axes.set_xscale("log")
-    if len(found) <= MOST_TICKS:
-        axes.set_xticks(found, _apart(found, logarithmic=axes.get_xscale() == "log"))
+    if len(ticks) <= MAX_TICKS:
+        axes.set_xticks(ticks, _tick_labels(ticks, logarithmic=axes.get_xscale() == "log"))
         axes.set_xticks([], minor=True)  # those of y stay: within one power of ten it has no others
 
 
-def _apart(values: NDArray[np.floating], *, logarithmic: bool) -> list[str]:
-    """Label values; those that are too close to the one before for both to be read stay without."""
-    places = np.log(values) if logarithmic else values
-    least, last, labels = (places[-1] - places[0]) / MOST_TICKS, -np.inf, []
-    for value, place in zip(values, places, strict=True):
-        shown = place - last >= least
-        last = place if shown else last
-        labels.append(f"{value:g}".replace("e+0", "e") if shown else "")
+def _tick_labels(values: NDArray[np.floating], *, logarithmic: bool) -> list[str]:
+    """Label values; those that are too close to the one before for both to be read have no label."""
+    positions = np.log(values) if logarithmic else values
+    least, last, labels = (positions[-1] - positions[0]) / MAX_TICKS, -np.inf, []
+    for value, position in zip(values, positions, strict=True):
+        labelled = position - last >= least
+        last = position if labelled else last
+        labels.append(f"{value:g}".replace("e+0", "e") if labelled else "")
     return labels
 
 
-def add_legend(beside: Figure | Axes, names: Mapping[str, Style], *, lines: bool = True) -> None:
-    """Name the series beside all panels, or below one, unless there is one series."""
+def add_legend(target: Figure | Axes, styles: Mapping[str, Style], *, lines: bool = True) -> None:
+    """Name the series beside a figure or a panel, unless there is only one."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    if len(names) < 2:
+    if len(styles) < 2:
         return
-    handles = [Line2D([], [], **(style if lines else {**style, "linestyle": "none"})) for style in names.values()]
-    look: dict[str, Any] = {"frameon": False, "fontsize": 9, "handlelength": 3}
-    if isinstance(beside, Figure):
-        beside.legend(handles, list(names), loc="outside right upper", **look)
-    else:
-        beside.legend(handles, list(names), loc="upper left", bbox_to_anchor=(1, 1), **look)
+    handles = [Line2D([], [], **(style if lines else {**style, "linestyle": "none"})) for style in styles.values()]
+    place: dict[str, Any] = (
+        {"loc": "outside right upper"}
+        if isinstance(target, Figure)
+        else {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+    )
+    target.legend(handles, list(styles), frameon=False, fontsize=9, handlelength=3, **place)

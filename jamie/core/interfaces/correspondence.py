@@ -1,4 +1,4 @@
-"""Inferers of the correspondence that is not known."""
+"""Inference of the correspondence that is not known, and the distances that it starts from."""
 
 from __future__ import annotations
 
@@ -6,27 +6,86 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from jamie.core.component import Component
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
-from jamie.core.errors import ContractError, DataError
 
 ROUNDING = 1e-6
+
+
+class Distance(Component):
+    """Distances between cells, to all cells or to a subset of them (landmarks).
+
+    Examples
+    --------
+    >>> from scipy.spatial.distance import cdist
+    >>> class CityBlock(Distance):
+    ...     '''City-block distance of the scores.'''
+    ...
+    ...     name = "city_block"
+    ...
+    ...     def _pairwise(self, view, to):
+    ...         return cdist(view.scores, view.scores[to], "cityblock")
+    """
+
+    kind: ClassVar[str] = "distance"
+
+    def pairwise(self, view: View, to: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Compute the distance of every cell to other cells of its modality.
+
+        Parameters
+        ----------
+        view
+            The modality.
+        to
+            Indices of the other cells; all by default.
+
+        Returns
+        -------
+        (n, n) or (n, len(to)) array
+            Finite and not negative.
+
+        Raises
+        ------
+        ContractError
+            Where the implementation returns anything else.
+        """
+        columns = np.arange(view.n_cells) if to is None else np.asarray(to)
+        distances = self._pairwise(view, columns)
+        if distances.shape != (view.n_cells, len(columns)) or not np.isfinite(distances).all() or distances.min() < 0:
+            problem = f"expected {view.n_cells} x {len(columns)} finite distances >= 0, found shape {distances.shape}"
+            raise self._contract_error(problem)
+        return distances
+
+    @abstractmethod
+    def _pairwise(self, view: View, to: NDArray[np.int64]) -> NDArray[np.float64]: ...
 
 
 class CorrespondenceInferer(Component):
     """Infers which cell of a is which cell of b.
 
     The cells of each modality are shuffled before `_infer` sees them and put back afterwards, so that no
-    implementation can profit from the order of a file. An inferer that does not use known pairs says so by
-    `uses_known`; it is then not shown any, and may be judged by them. One that uses them need not keep to them:
-    pairs that are certain (`Correspondence.one_to_one`) are put in place afterwards, and nothing else in their rows
-    and columns.
+    implementation can profit from the order of a file. An inferer that sets `uses_known` to False is given no known
+    pairs, and may be evaluated by them. One that uses them need not return them: one-to-one pairs
+    (`Correspondence.one_to_one`) replace what was inferred for their cells.
 
     An inferer that cannot do without known pairs or linked features names them in `needs`: ``"known"``, ``"links"``.
+
+    Examples
+    --------
+    >>> class ByRank(CorrespondenceInferer):
+    ...     '''Matches the cells by the rank of their first score.'''
+    ...
+    ...     name = "by_rank"
+    ...
+    ...     def _infer(self, a, b, known, context):
+    ...         n = min(a.n_cells, b.n_cells)
+    ...         rows, columns = a.scores[:, 0].argsort()[:n], b.scores[:, 0].argsort()[:n]
+    ...         pairs = Correspondence.from_pairs(rows, columns, (a.n_cells, b.n_cells))
+    ...         return Inferred(pairs, pairs.matrix.sum(axis=1), pairs.matrix.sum(axis=0))
     """
 
     kind: ClassVar[str] = "correspondence"
@@ -45,6 +104,11 @@ class CorrespondenceInferer(Component):
             Pairs that are known already; none by default.
         context
             Randomness, device, progress and memory limit.
+
+        Returns
+        -------
+        Inferred
+            The correspondence and the confidence of each cell.
 
         Raises
         ------
@@ -67,10 +131,10 @@ class CorrespondenceInferer(Component):
         back_a, back_b = np.argsort(order_a), np.argsort(order_b)
         correspondence = found.correspondence.permute(back_a, back_b)
         confidence_a, confidence_b = confidence_a[back_a], confidence_b[back_b]
-        certain = known.one_to_one()
-        if certain.n_pairs:
-            rows, columns = certain.pairs()
-            correspondence = correspondence.updated_with(certain)
+        fixed = known.one_to_one()
+        if fixed.n_pairs:
+            rows, columns = fixed.pairs()
+            correspondence = correspondence.updated_with(fixed)
             confidence_a[rows], confidence_b[columns] = 1, 1
         return Inferred(correspondence, confidence_a, confidence_b, found.diagnostics)
 
@@ -78,29 +142,24 @@ class CorrespondenceInferer(Component):
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred: ...
 
     def _memory(self, a: View, b: View) -> int:
-        """Bytes that `_infer` takes at its peak, beyond its inputs; none worth telling by default."""
+        """Bytes that `_infer` takes at its peak, beyond its inputs; negligible by default."""
         return 0
 
     def _require(self, a: View, b: View, known: Correspondence) -> None:
         """Refuse what cannot be inferred from."""
-        where = f"correspondence '{self.name}'"
         for view in (a, b):
             if view.n_cells < self.min_cells:
-                raise DataError(
-                    f"expected at least {self.min_cells} cells, found {view.n_cells}",
-                    where=f"{where}, modality '{view.modality}'",
-                )
+                problem = f"expected at least {self.min_cells} cells, found {view.n_cells}"
+                raise self._data_error(problem, of=f"modality '{view.modality}'")
         if "known" in self.needs and not known.n_pairs:
-            raise DataError(
+            raise self._data_error(
                 f"expected known pairs of {a.modality} and {b.modality}, found none",
-                where=where,
-                fix="give pairs (correspondence.known), or infer without any (correspondence.infer: unioncom)",
+                "give pairs (correspondence.known), or infer without any (correspondence.infer: unioncom)",
             )
         if "links" in self.needs and b.modality not in a.links:
-            raise DataError(
+            raise self._data_error(
                 f"expected features of {a.modality} and {b.modality} that are linked, found none",
-                where=where,
-                fix="give a table of linked features (correspondence.links), or infer without (auto, unioncom)",
+                "give a table of linked features (correspondence.links), or infer without (auto, unioncom)",
             )
 
     def _instead(self, known: Correspondence) -> str:
@@ -112,19 +171,15 @@ class CorrespondenceInferer(Component):
 
     def _confidences(self, found: Inferred, a: View, b: View) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Check what the author's method gave, and return its confidences as arrays."""
-        where, fix = (
-            f"correspondence '{self.name}'",
-            "return jamie.Inferred(correspondence, confidence_a, confidence_b)",
-        )
         if not isinstance(found, Inferred):
             problem = f"expected _infer to return an Inferred, found {type(found).__name__}"
-            raise ContractError(problem, where=where, fix=fix)
+            raise self._contract_error(problem, "return jamie.Inferred(correspondence, confidence_a, confidence_b)")
         expected = (a.n_cells, b.n_cells)
         confidences = np.asarray(found.confidence_a), np.asarray(found.confidence_b)
         shapes = (found.correspondence.shape, *(values.shape for values in confidences))
         if shapes != (expected, expected[:1], expected[1:]):
             problem = f"expected a correspondence of shape {expected} with a confidence for each cell, found {shapes}"
-            raise ContractError(problem, where=where, fix="give a row for each cell of a and a column for each of b")
+            raise self._contract_error(problem, "give a row for each cell of a and a column for each of b")
         return self._fractions("a", confidences[0]), self._fractions("b", confidences[1])
 
     def _fractions(self, side: str, values: NDArray[Any]) -> NDArray[np.floating]:
@@ -132,9 +187,8 @@ class CorrespondenceInferer(Component):
         numbers = values.dtype.kind in "fiub"
         wrong = ~((values >= 0) & (values <= 1 + ROUNDING)) if numbers else np.ones(len(values), bool)
         if wrong.any():
-            raise ContractError(
+            raise self._contract_error(
                 f"expected confidence_{side} from 0 to 1, found {int(wrong.sum())} outside, such as {values[wrong][0]}",
-                where=f"correspondence '{self.name}'",
-                fix="divide by the largest confidence that there can be, and give 0 to a cell without a partner",
+                "divide by the largest possible confidence, and give 0 to a cell without a partner",
             )
         return np.minimum(values, 1.0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jamie.core.component import Component
 from jamie.core.context import Context
 from jamie.core.data import Cells, Imputation
-from jamie.core.errors import ContractError, DataError
+from jamie.core.errors import ContractError
 from jamie.core.resources import ResourceUsage, measure_resources
 
 
@@ -56,25 +56,22 @@ class Method(Component):
         DataError
             Where there are too many modalities, or no known pairs or labels although it needs them.
         """
-        where, names = f"method '{self.name}'", cells.modalities
+        names = cells.modalities
         if self.max_modalities is not None and len(names) > self.max_modalities:
-            raise DataError(
+            raise self._data_error(
                 f"expected at most {self.max_modalities} modalities, found {len(names)}: {', '.join(names)}",
-                where=where,
-                fix="leave it out, or name those to compare on under modalities",
+                "leave it out, or name those to compare on under modalities",
             )
         if "pairs" in self.needs and cells.known.n_pairs == 0:
-            raise DataError(
+            raise self._data_error(
                 "expected known pairs, found none",
-                where=where,
-                fix="set correspondence.known and evaluate.known_pairs.fraction, or choose a method that needs none",
+                "set correspondence.known and evaluate.known_pairs.fraction, or choose a method that needs none",
             )
         unlabelled = [m for m in names if m not in cells.labels]
         if "labels" in self.needs and unlabelled:
-            raise DataError(
+            raise self._data_error(
                 f"expected labels of the cells of every modality, found none for {', '.join(unlabelled)}",
-                where=where,
-                fix="name a column of obs under labels, or leave the method out",
+                "name a column of obs under labels, or leave the method out",
             )
 
     def fit(self, cells: Cells, context: Context | None = None) -> Self:
@@ -163,10 +160,9 @@ class Method(Component):
         if "labels" not in self.needs:
             found = self._impute_with_covariates(scores, source, target, covariates)
         elif labels is None:
-            raise DataError(
+            raise self._data_error(
                 f"expected the label of each of the {len(scores)} cells of {source}, found none",
-                where=f"method '{self.name}'",
-                fix="name a column of obs under labels, or leave the method out",
+                "name a column of obs under labels, or leave the method out",
             )
         else:
             found = self._impute_with_labels(scores, source, target, labels)
@@ -207,12 +203,9 @@ class Method(Component):
         return self._impute(scores, source, target)
 
     def _cannot(self, what: str, instead: str) -> ContractError:
-        return ContractError(f"does not {what}", where=f"method '{self.name}'", fix=f"it can only {instead}")
+        return self._contract_error(f"does not {what}", f"it can only {instead}")
 
     def _require_rows(self, found: Mapping[str, int], expected: Mapping[str, int]) -> None:
         if found != expected:
-            raise ContractError(
-                f"expected one row for each cell, {dict(expected)}, found {dict(found)}",
-                where=f"method '{self.name}'",
-                fix="try it by itself with the checks of jamie.testing",
-            )
+            problem = f"expected one row for each cell, {dict(expected)}, found {dict(found)}"
+            raise self._contract_error(problem, "try it by itself with the checks of jamie.testing")

@@ -14,7 +14,6 @@ from scipy import sparse
 
 from jamie.core.component import Component
 from jamie.core.data import Matrix
-from jamie.core.errors import ContractError, DataError
 from jamie.core.matrix import find_non_finite
 
 if TYPE_CHECKING:
@@ -57,9 +56,7 @@ class Preprocessor(Component):
         self._require_fitted()
         self._check(X, cells)
         if X.shape[1] != self.n_features_in:
-            raise DataError(
-                f"expected {self.n_features_in} features, found {X.shape[1]}", where=f"preprocessor '{self.name}'"
-            )
+            raise self._data_error(f"expected {self.n_features_in} features, found {X.shape[1]}")
         return self._checked(self._transform(X, cells), len(cells))
 
     def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
@@ -98,9 +95,7 @@ class Preprocessor(Component):
 
         affine = self.affine()
         if affine is None:
-            raise ContractError(
-                "a transform that is not affine must write as_module itself", where=f"preprocessor '{self.name}'"
-            )
+            raise self._contract_error("a transform that is not affine must write as_module itself")
         return AffineModule(*affine)
 
     def inverse_as_module(self) -> nn.Module | None:
@@ -158,37 +153,28 @@ class Preprocessor(Component):
 
     def _require_fitted(self) -> None:
         if self.n_features_in is None:
-            raise ContractError("used before it was fitted", where=f"preprocessor '{self.name}'", fix="call fit first")
+            raise self._contract_error("used before it was fitted", "call fit first")
 
     def _check(self, X: Matrix, cells: pd.DataFrame) -> None:
         if X.shape[0] != len(cells):
-            raise DataError(
-                f"expected annotations of {X.shape[0]} cells, found {len(cells)}", where=f"preprocessor '{self.name}'"
-            )
-        found = find_non_finite(X, nan_allowed=self.accepts_nan or self.expects_nan)
-        if found is None:
-            return
-        if self.accepts_nan or self.expects_nan:
-            raise DataError(
+            raise self._data_error(f"expected annotations of {X.shape[0]} cells, found {len(cells)}")
+        allowed = self.accepts_nan or self.expects_nan
+        found = find_non_finite(X, nan_allowed=allowed)
+        if found is not None and allowed:
+            raise self._data_error(
                 f"found {found.count} infinite values, which are not missing ones",
-                where=f"preprocessor '{self.name}'",
-                fix="mend the data, or set them to NaN if they stand for missing values",
+                "mend the data, or set them to NaN if they stand for missing values",
             )
-        raise DataError(
-            f"found {found.count} values that are NaN or infinite",
-            where=f"preprocessor '{self.name}'",
-            fix="put fill_missing first in preprocess",
-        )
+        if found is not None:
+            problem = f"found {found.count} values that are NaN or infinite"
+            raise self._data_error(problem, "put fill_missing first in preprocess")
 
     def _checked(self, Z: Matrix, n_cells: int) -> Matrix:
         shape = getattr(Z, "shape", None)
         if shape is None or len(shape) != 2 or shape[0] != n_cells:
             found = type(Z).__name__ if shape is None else f"shape {shape}"
-            raise ContractError(
-                f"expected {n_cells} rows, found {found}",
-                where=f"preprocessor '{self.name}'",
-                fix="return a matrix with one row for each cell",
-            )
+            problem = f"expected {n_cells} rows, found {found}"
+            raise self._contract_error(problem, "return a matrix with one row for each cell")
         return Z if Z.dtype == np.float32 else Z.astype(np.float32)
 
 

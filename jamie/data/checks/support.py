@@ -16,7 +16,7 @@ from jamie.core.compat import layer_names
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Decoder, Preprocessor
-from jamie.core.interfaces.decoder import Support
+from jamie.core.interfaces.model import Support
 from jamie.core.matrix import format_percent, row_chunks, stored_position, stored_values
 from jamie.data.blocks import choose_block
 from jamie.data.checks.value_kinds import SAYS, kind_of

@@ -13,7 +13,7 @@ from pydantic import Field
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
-from jamie.core.interfaces.pairing import Pairing
+from jamie.core.interfaces.data import Pairing
 from jamie.core.matrix import format_percent
 from jamie.data.pairings.name_rules import MANY, RULES, find_rule, match_names, require_unique
 

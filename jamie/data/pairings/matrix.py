@@ -11,7 +11,7 @@ import pandas as pd
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Matrix, ModalityData
 from jamie.core.errors import DataError
-from jamie.core.interfaces.pairing import Pairing
+from jamie.core.interfaces.data import Pairing
 from jamie.data.assemble import require_unique_cells
 from jamie.data.storage.matrices import read_matrix
 

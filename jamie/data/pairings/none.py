@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import ModalityData
-from jamie.core.interfaces.pairing import Pairing
+from jamie.core.interfaces.data import Pairing
 
 
 class NoPairing(Pairing):

@@ -13,7 +13,7 @@ import pandas as pd
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
-from jamie.core.interfaces.pairing import Pairing
+from jamie.core.interfaces.data import Pairing
 from jamie.data.storage.matrices import read_frame
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import assemble
 

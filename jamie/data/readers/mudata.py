@@ -10,7 +10,7 @@ import pandas as pd
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import mudata_conventions, require_unique_cells, unique_names
 from jamie.data.checks.modalities import nested_modality, require_shared_cells
 from jamie.data.storage.files import understood

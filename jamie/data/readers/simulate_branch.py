@@ -11,7 +11,7 @@ from pydantic import Field
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
 
 if TYPE_CHECKING:

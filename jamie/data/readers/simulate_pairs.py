@@ -12,7 +12,7 @@ from pydantic import Field
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
 from jamie.data.checks.modalities import require_two_names
 

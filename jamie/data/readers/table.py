@@ -10,7 +10,7 @@ import pandas as pd
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import assemble, mudata_conventions, require_unique_cells
 from jamie.data.storage.matrices import NamedMatrix, Names, read_frame, read_matrix, read_names

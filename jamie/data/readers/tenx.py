@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble, mudata_conventions
 from jamie.data.storage.tenx import Counts, find_parts, read_counts
 

@@ -1,4 +1,4 @@
-"""Knock-out: what becomes of a metric as features are taken away."""
+"""Knock-out: how much a metric changes when features are removed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.explanation import Explainable, Explanation, Floats
+from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
-from jamie.explain.background import Background, background_values
-from jamie.explain.knockout.changes import knock_out
-from jamie.explain.knockout.feature_groups import groups_of_column, groups_of_file
-from jamie.explain.knockout.measures import Measure
-from jamie.explain.knockout.plan import MetricName, Plan, imputation_measure, latent_measure, plan_knockout
-from jamie.explain.knockout.windows import remove_windows
-from jamie.explain.removal import Removal, Units
-from jamie.explain.selection import CellChoice
+from jamie.explain.background import BackgroundValue, background_values
+from jamie.explain.knockout.changes import metric_changes
+from jamie.explain.knockout.feature_groups import groups_from_column, groups_from_file
+from jamie.explain.knockout.perturbed_metrics import PerturbedMetric
+from jamie.explain.knockout.plan import KnockoutPlan, MetricName, imputation_metric, latent_metric, plan_knockout
+from jamie.explain.knockout.windows import knock_out_windows
+from jamie.explain.removal import FeatureGroups, Indices, Removal
+from jamie.explain.selection import CellSelection, CellSubset
 
 
 class Knockout(Explainer):
-    """Change of a metric as each feature, or group of features, is replaced by its background.
+    r"""Change of a metric when each feature, or group of features, is replaced by its background value.
 
-    A feature's values become its mean over the training cells, and the cells are embedded or imputed again. Where there
-    are more features than `exact`, the change is estimated for all of them to first order, and computed exactly for
-    those whose removal is expected to harm most. Where exact changes are equal (label transfer has steps of one cell),
-    the estimate decides which ranks higher.
+    .. math:: \Delta_j = M(x \text{ with } x_j = m_j) - M(x)
+
+    The cells are embedded or imputed again without the feature, with m its background value: by default its mean over
+    the training cells. Where there are more features than `exact`, the change is estimated for all of them to first
+    order, and computed exactly for those whose removal is expected to harm most. Where exact changes are equal (label
+    transfer has steps of one cell), the estimate decides which ranks higher.
 
     Parameters
     ----------
@@ -43,29 +45,29 @@ class Knockout(Explainer):
     label
         Column of obs that is transferred; by default the first of the spec's labels.
     k
-        Neighbours of the label transfer, as of the metric.
+        Neighbors of the label transfer, as in the metric.
     features
         Imputed features of the target; all by default.
     background
-        What takes the place of a feature: over the training cells its ``mean``, ``median`` or ``minimum``, or ``zero``.
+        Background value of each feature: its ``mean``, ``median`` or ``minimum`` over the training cells, or ``zero``.
     cells
-        Over which the metric is computed: ``all``, ``held_out`` or ``train``; held-out ones by default, where there
-        are any.
+        Cells over which the metric is computed: ``all``, ``held_out`` or ``train``; by default held-out cells where
+        there are any, otherwise all.
     max_cells
-        At most so many cells of each modality, drawn at random; null for all.
+        Largest number of cells of each modality, drawn at random; null for all.
     groups
         Column of var by which features are removed together.
     group_file
-        The same by a table (.csv or .tsv) with columns `feature` and `group`.
+        Table (.csv or .tsv) of such groups, with columns `feature` and `group`.
     exact
         How many changes are computed exactly; null for all.
     random
-        Features drawn at random, computed exactly too, as a background to compare with.
+        Number of features drawn at random, whose changes are computed exactly too, for comparison.
     windows
-        Imputed genes, around each of which peaks of `modality` are removed by their distance (gene body, 10 kb, 100 kb,
-        1 Mb, same chromosome, genome-wide); needs chrom, start and end of both in var.
+        Imputed genes, around which peaks of `modality` are removed by their distance (gene body, 10 kb, 100 kb, 1 Mb,
+        same chromosome, genome-wide); needs chrom, start and end of both in var.
     per_window
-        Peaks that are removed in a window, each by itself, drawn at random where it has more.
+        Largest number of peaks that are removed in a window, each by itself; drawn at random where there are more.
     whole_windows
         Remove all peaks of a window at once instead.
     """
@@ -83,8 +85,8 @@ class Knockout(Explainer):
         label: str | None = None,
         k: PositiveInt | Literal["paper"] = 5,
         features: list[str] | None = None,
-        background: Background = "mean",
-        cells: CellChoice | None = None,
+        background: BackgroundValue = "mean",
+        cells: CellSubset | None = None,
         max_cells: PositiveInt | None = 5000,
         groups: str | None = None,
         group_file: Path | None = None,
@@ -108,30 +110,31 @@ class Knockout(Explainer):
         return {"exact": 5, "random": 2}
 
     def _explain(self, subject: Explainable, context: Context) -> Explanation:
-        about_features = self.features is not None or self.windows is not None
+        of_features = self.features is not None or self.windows is not None
         plan = plan_knockout(
             subject,
-            where=f"explainer '{self.name}'",
-            modality=self.modality,
-            metric=self.metric or ("imputation" if about_features else None),
-            source=self.source,
-            target=self.target,
-            label=self.label,
+            f"explainer '{self.name}'",
+            self.modality,
+            self.metric or ("imputation" if of_features else None),
+            (self.source, self.target),
+            self.label,
         )
+        selection = CellSelection(self.cells, self.max_cells, context)
         if self.windows is not None:
-            return self._around_genes(subject, plan, self.windows, context)
-        measure: Measure
+            return self._explain_windows(subject, plan, self.windows, selection)
+        metric: PerturbedMetric
         if plan.metric == "imputation":
-            measure, cells = imputation_measure(subject, plan, self.features, self.cells, self.max_cells, context)
+            metric, cells = imputation_metric(subject, plan, self.features, selection, "features")
         else:
-            measure, cells = latent_measure(subject, plan, self.k, self.cells, self.max_cells, context)
-        removal = Removal(subject, plan.modality, cells, self._background(subject, plan))
-        changes = knock_out(removal, self._units(subject, plan), measure, self.exact, self.random, context)
+            metric, cells = latent_metric(subject, plan, self.k, selection)
+        removal = self._removal(subject, plan, cells)
+        table, notes = metric_changes(removal, self._groups(subject, plan), metric, self.exact, self.random, context)
         title = f"{plan.metric}, {plan.source} to {plan.target}, without features of {plan.modality}"
-        settings = self._settings(plan, removal, measure.baseline, measure.higher_is_better)
-        return Explanation(self.name, title, settings, {"features": changes.table()}, notes=changes.notes)
+        return Explanation(self.name, title, self._settings(plan, metric, cells), {"features": table}, notes=notes)
 
-    def _around_genes(self, subject: Explainable, plan: Plan, genes: list[str], context: Context) -> Explanation:
+    def _explain_windows(
+        self, subject: Explainable, plan: KnockoutPlan, genes: list[str], selection: CellSelection
+    ) -> Explanation:
         """Remove peaks by their distance from genes."""
         if plan.metric != "imputation":
             raise DataError(
@@ -139,28 +142,27 @@ class Knockout(Explainer):
                 where=f"{plan.where}, windows",
                 fix="leave metric out",
             )
-        measure, cells = imputation_measure(subject, plan, genes, self.cells, self.max_cells, context, "windows")
-        removal = Removal(subject, plan.modality, cells, self._background(subject, plan))
-        tables = remove_windows(removal, measure, self.per_window, self.whole_windows, context)
+        metric, cells = imputation_metric(subject, plan, genes, selection, "windows")
+        removal = self._removal(subject, plan, cells)
+        tables = knock_out_windows(removal, metric, self.per_window, self.whole_windows, selection.context)
         title = f"{', '.join(genes)} imputed from {plan.source}, without peaks near and far"
-        settings = self._settings(plan, removal, measure.baseline, measure.higher_is_better)
-        return Explanation(self.name, title, settings, tables)
+        return Explanation(self.name, title, self._settings(plan, metric, cells), tables)
 
-    def _background(self, subject: Explainable, plan: Plan) -> Floats:
-        train = subject.split.train[plan.modality]
-        return background_values(subject.dataset.modalities[plan.modality].input.X[train], self.background)
+    def _removal(self, subject: Explainable, plan: KnockoutPlan, cells: Indices) -> Removal:
+        train = subject.dataset.modalities[plan.modality].input.X[subject.split.train[plan.modality]]
+        return Removal(subject, plan.modality, cells, background_values(train, self.background))
 
-    def _units(self, subject: Explainable, plan: Plan) -> Units:
+    def _groups(self, subject: Explainable, plan: KnockoutPlan) -> FeatureGroups:
         block = subject.dataset.modalities[plan.modality].input
         if self.groups is not None and self.group_file is not None:
             raise DataError("expected groups or group_file, found both", where=plan.where, fix="keep one of the two")
         if self.groups is not None:
-            return groups_of_column(block, self.groups, f"{plan.where}, groups")
+            return groups_from_column(block, self.groups, f"{plan.where}, groups")
         if self.group_file is not None:
-            return groups_of_file(block.features, self.group_file, f"{plan.where}, group_file")
-        return Units.single(block.features)
+            return groups_from_file(block.features, self.group_file, f"{plan.where}, group_file")
+        return FeatureGroups.singletons(block.features)
 
-    def _settings(self, plan: Plan, removal: Removal, baseline: float, higher_is_better: bool) -> dict[str, Any]:
+    def _settings(self, plan: KnockoutPlan, metric: PerturbedMetric, cells: Indices) -> dict[str, Any]:
         return {
             "modality": plan.modality,
             "metric": plan.metric,
@@ -168,8 +170,8 @@ class Knockout(Explainer):
             "target": plan.target,
             "direction": f"{plan.source} to {plan.target}",
             "label": plan.label or "",
-            "baseline": baseline,
-            "higher_is_better": higher_is_better,
+            "baseline": metric.baseline,
+            "higher_is_better": metric.higher_is_better,
             "background": self.background,
-            "n_cells": removal.n_cells,
+            "n_cells": len(cells),
         }

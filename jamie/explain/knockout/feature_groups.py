@@ -1,4 +1,4 @@
-"""Groups of features that are removed together: by a column of var, or by a file."""
+"""Groups of features that are removed together, from a column of var or from a file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import pandas as pd
 from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.core.suggest import suggest_names
-from jamie.explain.feature_tables import read_columns
-from jamie.explain.removal import Units
+from jamie.explain.feature_tables import read_text_columns
+from jamie.explain.removal import FeatureGroups
+from jamie.explain.selection import require_known
 
 COLUMNS = ("feature", "group")
 EXPECTED = "a table of features and their groups (.csv or .tsv)"
 
 
-def groups_of_column(block: Block, column: str, where: str) -> Units:
-    """Group features by a column of var; those without a value belong to no group.
+def groups_from_column(block: Block, column: str, where: str) -> FeatureGroups:
+    """Group features by a column of var; features without a value are in no group.
 
     Raises
     ------
@@ -32,35 +33,28 @@ def groups_of_column(block: Block, column: str, where: str) -> Units:
             where=where,
             fix=f"{suggest_names(column, columns)}; or give group_file, a table with the columns {', '.join(COLUMNS)}",
         )
-    values = block.var[column]
-    return _grouped(pd.DataFrame({"feature": block.features, "group": values.to_numpy()}), block.features, where)
+    table = pd.DataFrame({"feature": block.features, "group": block.var[column].to_numpy()})
+    return _groups(table.dropna(), block.features, where)
 
 
-def groups_of_file(features: pd.Index, file: Path, where: str) -> Units:
-    """Group features by a table with columns `feature` and `group`; a feature may belong to several.
+def groups_from_file(features: pd.Index, file: Path, where: str) -> FeatureGroups:
+    """Group features by a table with columns `feature` and `group`; a feature may be in several groups.
 
     Raises
     ------
     DataError
         Where columns are absent, or features are unknown.
     """
-    table = read_columns(file, COLUMNS, EXPECTED, f"{where}, {file}")
-    unknown = table["feature"][~table["feature"].isin(features)].unique()
-    if len(unknown):
-        raise DataError(
-            f"expected features of the modality, found {len(unknown)} other{'s' * (len(unknown) > 1)} in groups; "
-            f"the first is '{unknown[0]}'",
-            where=f"{where}, {file}",
-            fix=suggest_names(str(unknown[0]), features, most=5),
-        )
-    return _grouped(table, features, f"{where}, {file}")
+    where = f"{where}, {file}"
+    table = read_text_columns(file, COLUMNS, EXPECTED, where)
+    require_known(table["feature"].unique(), features, "features of the modality in groups", where)
+    return _groups(table, features, where)
 
 
-def _grouped(table: pd.DataFrame, features: pd.Index, where: str) -> Units:
-    table = table.dropna(subset=list(COLUMNS))
+def _groups(table: pd.DataFrame, features: pd.Index, where: str) -> FeatureGroups:
     if table.empty:
         raise DataError("expected features in groups, found none", where=where, fix="fill in the column of groups")
     groups = {
-        str(name): np.unique(features.get_indexer(pd.Index(of))) for name, of in table.groupby("group")["feature"]
+        str(name): np.unique(features.get_indexer(pd.Index(names))) for name, names in table.groupby("group")["feature"]
     }
-    return Units(pd.Index(groups), tuple(groups.values()))
+    return FeatureGroups(pd.Index(groups), tuple(groups.values()))

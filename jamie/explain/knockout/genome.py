@@ -1,4 +1,4 @@
-"""Where features lie on the genome, and how far from a gene."""
+"""Coordinates of features on the genome, and their distance from a gene."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ WINDOWS = {
     "same chromosome": np.inf,
     "genome-wide": np.nan,
 }
-"""Rings about a gene, the nearest first, by the largest distance from its body; they do not overlap."""
+"""Windows around a gene, the nearest first, by the largest distance from its body; they do not overlap."""
 
 
-def coordinates(block: Block, where: str) -> pd.DataFrame:
-    """(p, 3) chrom, start and end of each feature, missing where one has none.
+def genomic_coordinates(block: Block, where: str) -> pd.DataFrame:
+    """(p, 3) chrom, start and end of each feature, missing where they are unknown.
 
     They are columns of var (`chrom`, `chr` or `chromosome`; `start`; `end`), or parts of names such as
     ``chr1:100-200``.
@@ -54,26 +54,26 @@ def coordinates(block: Block, where: str) -> pd.DataFrame:
             f"expected columns {', '.join(COLUMNS)} in var, or names such as chr1:100-200, found columns "
             f"{', '.join(map(str, var.columns[:10])) or '(none)'} and names such as '{block.features[0]}'",
             where=where,
-            fix="add the columns to var of this modality before the run; genomic windows cannot be made without them",
+            fix="add the columns to var of this modality before the run; genomic windows need them",
         )
     return table
 
 
 def windows_around(gene: Any, peaks: pd.DataFrame) -> NDArray[np.object_]:
-    """(p,) the window of `WINDOWS` that each feature lies in, None where its place is unknown.
+    """(p,) the window of `WINDOWS` that each feature is in, None where its coordinates are unknown.
 
     Parameters
     ----------
     gene
-        Row of `coordinates`.
+        Row of `genomic_coordinates`.
     peaks : (p, 3)
-        The same of each feature.
+        Coordinates of the features.
     """
-    here = (peaks["chrom"] == gene["chrom"]).fillna(False).to_numpy(bool)
+    same_chromosome = (peaks["chrom"] == gene["chrom"]).fillna(False).to_numpy(bool)
     gap = np.maximum(peaks["start"] - gene["end"], gene["start"] - peaks["end"]).clip(lower=0).to_numpy(float)
     names = np.array(list(WINDOWS), dtype=object)
-    near = np.array([limit for limit in WINDOWS.values() if np.isfinite(limit)])
-    found = names[np.searchsorted(near, gap, side="left")]  # beyond the last of them: the same chromosome
-    found[~here] = names[-1]
-    found[~peaks.notna().all(axis=1).to_numpy()] = None
-    return found
+    limits = np.array([limit for limit in WINDOWS.values() if np.isfinite(limit)])
+    windows = names[np.searchsorted(limits, gap, side="left")]  # beyond the last of them: the same chromosome
+    windows[~same_chromosome] = names[-1]
+    windows[~peaks.notna().all(axis=1).to_numpy()] = None
+    return windows

@@ -1,4 +1,4 @@
-"""Gradients of measures, smooth where a measure has steps."""
+"""Gradients of metrics, smoothed where a metric has steps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from jamie.metrics.by_feature import ENTRIES
 Doubles = NDArray[np.float64]
 
 _ROWS = 512
-SOFTNESS = 0.1  # width of a soft step between ranks, as a part of the median distance
+SOFTNESS = 0.1  # width of a soft step between ranks, relative to the median distance
 
 
 def soft_rank_gradient(z_a: NDArray[np.floating], z_b: NDArray[np.floating], truth: sparse.csr_array) -> Doubles:
     """(n_a, L) gradient of a smooth FOSCTTM with respect to the latents of a.
 
-    A cell counts as nearer than the partner to the degree of ``sigmoid((d_partner - d_cell) / h)``, with h a tenth of
-    the median distance.
+    A cell counts as nearer than the partner by ``sigmoid((d_partner - d_cell) / h)``, with h a tenth of the median
+    distance.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ def soft_rank_gradient(z_a: NDArray[np.floating], z_b: NDArray[np.floating], tru
         softness = SOFTNESS * torch.cdist(a[rows[:_ROWS]], b[:_ROWS]).median().clamp(min=1e-12)
     for start in range(0, len(rows), _ROWS):
         at = slice(start, start + _ROWS)
-        own = (a[rows[at]] - b[columns[at]]).norm(dim=1)[:, None]
+        to_partner = (a[rows[at]] - b[columns[at]]).norm(dim=1)[:, None]
         # halved, as the mean of both directions is taken
-        to_b = torch.sigmoid((own - torch.cdist(a[rows[at]], b)) / softness).sum() / (2 * len(rows) * len(b))
-        to_a = torch.sigmoid((own - torch.cdist(b[columns[at]], a)) / softness).sum() / (2 * len(rows) * len(a))
+        to_b = torch.sigmoid((to_partner - torch.cdist(a[rows[at]], b)) / softness).sum() / (2 * len(rows) * len(b))
+        to_a = torch.sigmoid((to_partner - torch.cdist(b[columns[at]], a)) / softness).sum() / (2 * len(rows) * len(a))
         (to_a + to_b).backward()
     assert a.grad is not None
     return np.nan_to_num(a.grad.numpy())
@@ -48,8 +48,8 @@ def soft_rank_gradient(z_a: NDArray[np.floating], z_b: NDArray[np.floating], tru
 def correlation_gradient(measured: NDArray[np.floating], imputed: NDArray[np.floating]) -> NDArray[np.float32]:
     """(n, t) gradient of the mean correlation over features, with respect to the imputed values.
 
-    With y and v of unit norm about their means, the correlation's is ``(y - r v) / |imputed - mean|``. It is 0 where a
-    value was not measured, and for a feature that is constant.
+    With y and v the measured and imputed values, centred and of unit norm, the gradient of their correlation r is
+    ``(y - r v) / |imputed - mean|``. It is 0 where a value was not measured, and for a feature that is constant.
     """
     n, t = measured.shape
     gradient, n_scored = np.zeros((n, t), np.float32), 0
@@ -57,8 +57,8 @@ def correlation_gradient(measured: NDArray[np.floating], imputed: NDArray[np.flo
     for start in range(0, t, width):
         at = slice(start, start + width)
         known = np.isfinite(measured[:, at])
-        y, _ = _unit(measured[:, at], known)
-        v, norm = _unit(imputed[:, at], known)
+        y, _ = _unit_norm(measured[:, at], known)
+        v, norm = _unit_norm(imputed[:, at], known)
         scored = (y != 0).any(axis=0)
         n_scored += int(scored.sum())
         slope = (y - (y * v).sum(axis=0) * v) / np.where(norm > 0, norm, 1)
@@ -66,8 +66,8 @@ def correlation_gradient(measured: NDArray[np.floating], imputed: NDArray[np.flo
     return gradient / np.float32(max(n_scored, 1))
 
 
-def _unit(values: NDArray[np.floating], known: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
-    """Columns of mean 0 and norm 1 over the known entries, and their norms (t,) before."""
+def _unit_norm(values: NDArray[np.floating], known: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
+    """Columns with mean 0 and norm 1 over the known entries, and their original norms (t,)."""
     count = np.maximum(known.sum(axis=0), 1)
     values = np.where(known, values.astype(np.float64), 0)
     centred = np.where(known, values - values.sum(axis=0) / count, 0)

@@ -1,8 +1,8 @@
-"""Accuracy of a vote among nearest neighbours, again and again as one side's cells move a little: exact, but quick.
+"""Accuracy of a vote among nearest neighbors, computed again and again while one side's cells move a little.
 
-Where the cells move by at most delta, no distance changes by more. So most targets need no new look: the majority of
-their neighbours is further from being outvoted than that. Of the others only the nearest cells are looked at, unless
-one from beyond them might have come in.
+The result is exact. Where the cells move by at most delta, no distance changes by more. The majority of most targets'
+neighbors has a larger margin than that, so that their winners stay. For the others the votes are counted among the
+listed neighbors, or among all cells where one from outside the list may have become a neighbor.
 """
 
 from __future__ import annotations
@@ -16,28 +16,31 @@ Doubles = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 _ROWS = 512
-_SPARE = 6  # neighbours in the lists beyond twice those that vote
+_SPARE = 6  # neighbors in the lists beyond twice those that vote
 
 
 @dataclass(frozen=True)
-class Lists:
+class NeighborLists:
     """Nearest sources of each target, the nearest first.
 
     Parameters
     ----------
     index, distance : (n_t, K)
-        Which, and how far.
-    beyond : (n_t,)
+        Positions and distances.
+    next_distance : (n_t,)
         Distance of the nearest source that is not in the list.
     margin : (n_t,)
-        How much further the last of the other sources is that could bring the winner below a majority, than the last
-        that it needs for one. Negative where the winner has no majority.
+        Distance of the last source of another label that could bring the winner below a majority, less that of the last
+        source of its own that it needs for one. Negative where the winner has no majority.
+    winners : (n_t,)
+        Codes of the labels with most votes.
     """
 
     index: Indices
     distance: Doubles
-    beyond: Doubles
+    next_distance: Doubles
     margin: Doubles
+    winners: Indices
 
 
 class NeighborVotes:
@@ -54,7 +57,7 @@ class NeighborVotes:
     k
         At most n_s.
     moving
-        Which side's latents change: ``source`` or ``target``.
+        Side whose latents change: ``source`` or ``target``.
     """
 
     def __init__(
@@ -72,8 +75,9 @@ class NeighborVotes:
         self.n_classes = len(classes)
         at = np.minimum(np.searchsorted(classes, expected), len(classes) - 1)
         self.expected = np.where(classes[at] == expected, at, -1)
-        self.lists, self.winners = self._look()
-        self.correct = self.winners == self.expected
+        blocks = [self._neighbors(self.z_target[i : i + _ROWS]) for i in range(0, len(self.z_target), _ROWS)]
+        self.lists = NeighborLists(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        self.correct = self.lists.winners == self.expected
 
     @property
     def accuracy(self) -> float:
@@ -82,40 +86,36 @@ class NeighborVotes:
 
     def accuracy_at(self, z: NDArray[np.floating]) -> float:
         """Accuracy with other latents (n, L) of the side that moves."""
-        now: Doubles = np.asarray(z, np.float64)
-        from_source = self.moving == "source"
-        source = now if from_source else self.z_source
-        target = self.z_target if from_source else now
-        moved = np.sqrt(((now - (self.z_source if from_source else self.z_target)) ** 2).sum(axis=1))
-        reach = np.full(len(target), moved.max(initial=0)) if from_source else moved
-        winners = self.winners.copy()
-        # a hair more, for the rounding of distances
-        unsure = np.flatnonzero(self.lists.margin <= 2.0001 * reach + 1e-9)
-        near = self.lists.index[unsure]
-        distance = np.sqrt(((source[near] - target[unsure][:, None]) ** 2).sum(axis=2))
+        lists, source, target = self.lists, self.z_source, self.z_target
+        if self.moving == "source":
+            source = z.astype(np.float64)
+            reach = np.full(len(target), _lengths(source - self.z_source).max(initial=0))
+        else:
+            target = z.astype(np.float64)
+            reach = _lengths(target - self.z_target)
+        winners = lists.winners.copy()
+        # slightly more, for the rounding of distances
+        unsure = np.flatnonzero(lists.margin <= 2.0001 * reach + 1e-9)
+        near = lists.index[unsure]
+        distance = _lengths(source[near] - target[unsure][:, None])
         winners[unsure] = self.vote(distance, near)
-        limit = np.partition(distance, self.k - 1, axis=1)[:, self.k - 1] if len(unsure) else np.empty(0)
-        open_ = unsure[limit >= self.lists.beyond[unsure] - 1.0001 * reach[unsure] - 1e-9]
-        for start in range(0, len(open_), _ROWS):
-            rows = open_[start : start + _ROWS]
+        limit = np.partition(distance, self.k - 1, axis=1)[:, self.k - 1]
+        incomplete = unsure[limit >= lists.next_distance[unsure] - 1.0001 * reach[unsure] - 1e-9]
+        for start in range(0, len(incomplete), _ROWS):
+            rows = incomplete[start : start + _ROWS]
             winners[rows] = self.vote(_distances(target[rows], source))
         return float((winners == self.expected).mean())
 
     def vote(self, distance: Doubles, index: Indices | None = None) -> Indices:
-        """Winner (m,) of the k nearest among sources (m, K), or among all, at these distances (m, K)."""
+        """Winner (m,) of the k nearest among the sources (m, K), or among all, at these distances (m, K)."""
         nearest = np.argpartition(distance, self.k - 1, axis=1)[:, : self.k]
         chosen = nearest if index is None else np.take_along_axis(index, nearest, axis=1)
-        places = np.arange(len(distance))[:, None] * self.n_classes + self.codes[chosen]
-        votes = np.bincount(places.ravel(), minlength=len(distance) * self.n_classes)
+        cells = np.arange(len(distance))[:, None] * self.n_classes + self.codes[chosen]
+        votes = np.bincount(cells.ravel(), minlength=len(distance) * self.n_classes)
         return votes.reshape(len(distance), self.n_classes).argmax(axis=1)
 
-    def _look(self) -> tuple[Lists, Indices]:
-        """Find the lists and the winners before anything moves."""
-        found = [self._look_at(self.z_target[start : start + _ROWS]) for start in range(0, len(self.z_target), _ROWS)]
-        index, distance, beyond, margin, winners = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return Lists(index, distance, beyond, margin), winners
-
-    def _look_at(self, target: Doubles) -> tuple[Indices, Doubles, Doubles, Doubles, Indices]:
+    def _neighbors(self, target: Doubles) -> tuple[Indices, Doubles, Doubles, Doubles, Indices]:
+        """Fields of `NeighborLists` for a block of targets."""
         distance = _distances(target, self.z_source)
         n = distance.shape[1]
         length = min(2 * self.k + _SPARE, n)
@@ -128,7 +128,6 @@ class NeighborVotes:
         return near, listed, beyond, self._margins(distance, winners), winners
 
     def _margins(self, distance: Doubles, winners: Indices) -> Doubles:
-        """Distance of the other source that would break the majority, less that of the own one that completes it."""
         needed = self.k // 2 + 1
         own = self.codes[None, :] == winners[:, None]
         completes, breaks = np.where(own, distance, np.inf), np.where(own, np.inf, distance)
@@ -137,6 +136,11 @@ class NeighborVotes:
         completing = np.partition(completes, needed - 1, axis=1)[:, needed - 1]
         # no majority at all where the own sources are too few
         return np.where(np.isfinite(completing), breaking - np.where(np.isfinite(completing), completing, 0), -np.inf)
+
+
+def _lengths(vectors: Doubles) -> Doubles:
+    """Euclidean norms (...,) of vectors (..., L)."""
+    return np.sqrt((vectors**2).sum(axis=-1))
 
 
 def _distances(a: Doubles, b: Doubles) -> Doubles:

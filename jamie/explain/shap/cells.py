@@ -1,51 +1,42 @@
-"""Which cells are explained, and which they are compared with."""
+"""Cells that are explained, and cells that they are compared with."""
 
 from __future__ import annotations
 
-import logging
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable
 from jamie.core.matrix import column_means, to_dense
-from jamie.explain.shap.task import Background
+from jamie.explain.shap.task import BackgroundCells
 
-FEWEST = 2  # cells with which there is something to compare
-MOST_CLUSTERED = 10_000  # training cells that k-means sees
-
-log = logging.getLogger(__name__)
+MIN_CELLS = 2  # for a comparison
+MAX_CLUSTERED = 10_000  # training cells for k-means
 
 
 def explained_cells(subject: Explainable, modality: str, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Choose up to `n` cells, held-out ones first, each label in proportion where there is one; sorted positions."""
-    train = subject.split.train[modality]
-    labels = _labels(subject, modality)
+    """Sorted positions of up to `n` cells: held-out cells first, each label in proportion where there is one."""
+    data, train = subject.dataset.modalities[modality], subject.split.train[modality]
+    label = next((name for name in subject.dataset.labels if name in data.obs), None)
+    labels = np.full(data.n_cells, None, dtype=object) if label is None else data.labels(label)
     chosen: NDArray[np.int64] = np.empty(0, np.int64)
     for cells in (np.flatnonzero(~train), np.flatnonzero(train)):
-        chosen = np.concatenate([chosen, _in_proportion(cells, labels[cells], n - len(chosen), generator)])
-    if len(chosen) < FEWEST:
+        chosen = np.concatenate([chosen, _stratified_sample(cells, labels[cells], n - len(chosen), generator)])
+    if len(chosen) < MIN_CELLS:
         raise DataError(
-            f"expected at least {FEWEST} cells to explain, found {len(chosen)}",
+            f"expected at least {MIN_CELLS} cells to explain, found {len(chosen)}",
             where=f"explainer 'shap', modality '{modality}'",
             fix="give data with more cells",
         )
     return np.sort(chosen)
 
 
-def _labels(subject: Explainable, modality: str) -> NDArray[np.object_]:
-    data, names = subject.dataset.modalities[modality], subject.dataset.labels
-    own = [name for name in names if name in data.obs]
-    return data.labels(own[0]) if own else np.full(data.n_cells, None, dtype=object)
-
-
-def _in_proportion(
+def _stratified_sample(
     cells: NDArray[np.int64], labels: NDArray[np.object_], n: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw `n` of the cells, or all if there are fewer, of each label as large a part as of the others."""
+    """Draw `n` of the cells, or all if there are fewer, with the same fraction of each label."""
     order = generator.permutation(len(cells))
     rank = np.empty(len(cells))
     for label in set(labels):
@@ -54,31 +45,29 @@ def _in_proportion(
     return cells[np.argsort(rank, kind="stable")[:n]]
 
 
-def background_of(
+def background_cells(
     subject: Explainable, modality: str, n: int, by: Literal["sample", "kmeans"], generator: np.random.Generator
-) -> Background:
-    """Choose up to `n` training cells, or centres of as many clusters of them, weighted by their size."""
+) -> BackgroundCells:
+    """Draw up to `n` training cells, or take the centers of as many clusters of them, weighted by their size."""
     train = np.flatnonzero(subject.split.train[modality])
-    X = subject.dataset.modalities[modality].input.X
     n = min(n, len(train))
-    if n < FEWEST:
+    if n < MIN_CELLS:
         raise DataError(
-            f"expected at least {FEWEST} training cells for the background, found {n}",
+            f"expected at least {MIN_CELLS} training cells for the background, found {n}",
             where=f"explainer 'shap', modality '{modality}'",
-            fix="explain a model by data that hold cells of its training",
+            fix="give data that contain cells of the training set",
         )
-    if by == "kmeans":
-        cells = np.sort(generator.permutation(train)[:MOST_CLUSTERED])
-        return _centres(subject.complete(modality, X[cells]), subject.scores(modality)[cells], n, generator)
-    cells = np.sort(generator.choice(train, n, replace=False))
-    return Background(to_dense(subject.complete(modality, X[cells])), np.full(n, 1 / n))
-
-
-def _centres(X: Matrix, scores: NDArray[np.float32], n: int, generator: np.random.Generator) -> Background:
-    """Mean cells (n, p) of clusters of the scores, weighted by the number of their cells."""
+    clustered = by == "kmeans"
+    drawn = generator.permutation(train)[:MAX_CLUSTERED] if clustered else generator.choice(train, n, replace=False)
+    cells = np.sort(drawn)
+    X = subject.complete(modality, subject.dataset.modalities[modality].input.X[cells])
+    if not clustered:
+        return BackgroundCells(to_dense(X), np.full(n, 1 / n))
     from sklearn.cluster import KMeans
 
-    clusters = KMeans(n, n_init=3, random_state=int(generator.integers(2**31))).fit_predict(scores)
-    found, sizes = np.unique(clusters, return_counts=True)
-    centres = np.stack([column_means(X[np.flatnonzero(clusters == one)]) for one in found])
-    return Background(centres.astype(np.float32), sizes / sizes.sum())
+    clusters = KMeans(n, n_init=3, random_state=int(generator.integers(2**31))).fit_predict(
+        subject.scores(modality)[cells]
+    )
+    numbers, sizes = np.unique(clusters, return_counts=True)
+    centers = np.stack([column_means(X[np.flatnonzero(clusters == number)]) for number in numbers])
+    return BackgroundCells(centers.astype(np.float32), sizes / sizes.sum())

@@ -12,47 +12,47 @@ from jamie.core.context import Context
 from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
 from jamie.core.matrix import to_dense
-from jamie.explain.shap.cells import background_of, explained_cells
-from jamie.explain.shap.expected_gradients import TOLERANCE, path_gradients
-from jamie.explain.shap.outputs import outputs_of
-from jamie.explain.shap.package import by_gradient, by_kernel, by_permutation
-from jamie.explain.shap.tables import additivity, annotated, top_features
-from jamie.explain.shap.task import LATENT, Attributed, ShapTask
+from jamie.explain.shap.cells import background_cells, explained_cells
+from jamie.explain.shap.expected_gradients import TOLERANCE, expected_gradients
+from jamie.explain.shap.outputs import choose_outputs
+from jamie.explain.shap.package import gradient_values, kernel_values, permutation_values
+from jamie.explain.shap.tables import additivity, top_features, values_as_anndata
+from jamie.explain.shap.task import LATENT, ShapleyValues, ShapTask
 
 Algorithm = Literal["expected_gradients", "gradient", "kernel", "permutation"]
-SAMPLES = 3200  # gradients of a cell by default, at most
-SHARING = 10  # features for each score or latent, from which on they share their credit
+SAMPLES = 3200  # largest number of gradients of a cell by default
+SHARING = 10  # features for each score or latent, from which on they share credit
 
 log = logging.getLogger(__name__)
 
 
 class Shap(Explainer):
-    r"""Shapley values: how much each feature of a cell adds to what is imputed for it, or to its latents.
+    r"""Shapley values: how much each feature of a cell adds to its imputed values, or to its latents.
 
     .. math:: \sum_j \phi_j(x) = f(x) - \sum_b w_b f(x_b)
 
-    f is the model from one modality's values to another's, both in their own units, preprocessing, all networks of the
-    ensemble and inverse preprocessing included; b are background cells. The batch of the explained cell stays as it is.
+    f is the model from one modality's values to another's, both in their own units, including preprocessing, all
+    networks of the ensemble and inverse preprocessing; b are background cells. The batch of the explained cell is kept.
 
-    By default values are expected gradients, as of the shap package's GradientExplainer. That one draws background
-    cells and points on the paths from them at random, and misses the sum by the standard deviation of one draw over
-    the square root of their number. Here each background cell is taken equally often, and points are nodes of
-    Gauss-Legendre quadrature, as many as it takes for a hundredth of the prediction's standard deviation. Where
-    preprocessing is affine, gradients are taken with respect to its scores.
+    By default values are expected gradients, as in the shap package's GradientExplainer. That one draws background
+    cells and points on the paths from them at random, so that the sum has a sampling error. Here each background cell
+    is used equally often, and the points are nodes of Gauss-Legendre quadrature, as many as are needed for an error of
+    a hundredth of the prediction's standard deviation. Where preprocessing is affine, gradients are computed with
+    respect to its scores.
 
-    Values say what the model relies on. Where it sees many features through few principal components or latents, those
-    that vary together share their credit; rankings of single features, such as of a gene's regulators, take a model
-    with more of both.
+    Values say what the model relies on. Where it sees many features through few principal components or latents,
+    features that vary together share their credit; to rank single features, such as a gene's regulators, train a model
+    with more components and latents.
 
     Parameters
     ----------
     source
-        Modality whose features explain; the only other one than the target by default, the first where neither is
-        given, or for the latents.
+        Modality whose features explain the output; by default the only one other than the target, or the first where
+        no target is given or it is ``latent``.
     target
-        Modality that is imputed, the only other one by default; ``latent`` for the latents.
+        Modality that is imputed, by default the only other one; ``latent`` for the latents.
     features
-        Features of the target; their number takes those that are imputed best in held-out cells. Of latents numbers
+        Features of the target, or a number: that many that are imputed best in held-out cells. For latents, numbers
         such as ``[0, 3]``, or how many of those that vary most.
     algorithm
         ``expected_gradients``, or an explainer of the shap package: ``gradient`` (GradientExplainer), ``kernel``
@@ -61,14 +61,14 @@ class Shap(Explainer):
     background
         Number of training cells, or of clusters of them, that a cell is compared with.
     background_by
-        ``sample`` draws the cells; ``kmeans`` takes the centres of clusters, weighted by their size.
+        ``sample`` draws the cells; ``kmeans`` takes the centers of clusters, weighted by their size.
     cells
-        Number of cells to explain: held-out ones first, each label in proportion.
+        Number of cells to explain: held-out cells first, each label in proportion.
     samples
-        Gradients or evaluations of each cell; null leaves it to the algorithm. For ``expected_gradients`` the most
-        that it may take.
+        Number of gradients or evaluations for each cell, chosen by the algorithm where null; for
+        ``expected_gradients`` the largest number.
     top
-        Features of the table for each target.
+        Number of features that are listed for each target.
     """
 
     name: ClassVar[str] = "shap"
@@ -104,32 +104,32 @@ class Shap(Explainer):
             f"Shapley values of {n_outputs} targets for {k} cells x {p} features",
             "explain fewer cells or fewer targets",
         )
-        found = self._attributed(task, context)
-        sums = additivity(task, found)
+        shapley = self._shapley_values(task, context)
+        sums = additivity(task, shapley)
         return Explanation(
             explainer=self.name,
             title=_title(task),
-            settings=self._settings(task, found),
-            tables={"top": top_features(task, found, self.top), "additivity": sums},
-            values=annotated(task, found),
+            settings=self._settings(task, shapley),
+            tables={"top": top_features(task, shapley, self.top), "additivity": sums},
+            values=values_as_anndata(task, shapley),
             notes=self._notes(task, float(np.nan_to_num(sums["error"]).max())),
         )
 
     def _task(self, subject: Explainable, context: Context) -> ShapTask:
         generator = context.generator()
-        outputs = outputs_of(subject, self.source, self.target, self.features)
+        outputs = choose_outputs(subject, self.source, self.target, self.features)
         cells = explained_cells(subject, outputs.source, self.cells, generator)
-        background = background_of(subject, outputs.source, self.background, self.background_by, generator)
+        background = background_cells(subject, outputs.source, self.background, self.background_by, generator)
         X = subject.complete(outputs.source, subject.dataset.modalities[outputs.source].input.X[cells])
         return ShapTask(subject, outputs, cells, to_dense(X), background)
 
-    def _attributed(self, task: ShapTask, context: Context) -> Attributed:
+    def _shapley_values(self, task: ShapTask, context: Context) -> ShapleyValues:
         if self.algorithm == "expected_gradients":
-            return path_gradients(task, self.samples or SAMPLES, context)
-        by_package = {"gradient": by_gradient, "kernel": by_kernel, "permutation": by_permutation}
+            return expected_gradients(task, self.samples or SAMPLES, context)
+        by_package = {"gradient": gradient_values, "kernel": kernel_values, "permutation": permutation_values}
         return by_package[self.algorithm](task, self.samples, context)
 
-    def _settings(self, task: ShapTask, found: Attributed) -> dict[str, Any]:
+    def _settings(self, task: ShapTask, shapley: ShapleyValues) -> dict[str, Any]:
         train = task.subject.split.train[task.outputs.source][task.cells]
         return {
             "source": task.outputs.source,
@@ -140,7 +140,7 @@ class Shap(Explainer):
             "background_by": self.background_by,
             "cells": len(task.cells),
             "held_out": int((~train).sum()),
-            **found.settings,
+            **shapley.settings,
         }
 
     def _notes(self, task: ShapTask, error: float) -> tuple[str, ...]:
@@ -148,31 +148,25 @@ class Shap(Explainer):
         if error > TOLERANCE:
             more = "more samples" if self.algorithm in ("expected_gradients", "gradient") else "more background cells"
             notes.append(
-                f"The values of a cell do not quite add up to its prediction: they miss it by {100 * error:.1f} % "
-                f"of the prediction's standard deviation. With {more} they come nearer."
+                f"The values of a cell do not quite add up to its prediction: the error is {100 * error:.1f} % "
+                f"of the prediction's standard deviation. It falls with {more}."
             )
             log.warning("shap: values miss the prediction by %.1f %% of its standard deviation", 100 * error)
-        notes += _shared_credit(task)
+        source, p = task.outputs.source, task.X.shape[1]
+        scores = task.subject.scores(source)[task.cells]
+        n_scores, n_latents = scores.shape[1], task.subject.embed(source, scores, task.cells).shape[1]
+        if p >= SHARING * min(n_scores, n_latents):
+            notes.append(
+                f"The model sees the {p} features of {source} through {n_scores} scores and {n_latents} latents, so "
+                "that features which vary together share their credit. To rank single features, train a model with "
+                "more of both (n_components of pca, or no pca; model.latent_dim)."
+            )
         if task.covariates is not None:
-            notes.append("Each cell is compared with the background as if that were of its own batch.")
+            notes.append("Each cell is compared with the background cells as if they were of its own batch.")
         return tuple(notes)
-
-
-def _shared_credit(task: ShapTask) -> list[str]:
-    """Say so where the model sees many features through few numbers."""
-    source, p = task.outputs.source, task.X.shape[1]
-    scores = task.subject.scores(source)[task.cells]
-    n_scores, n_latents = scores.shape[1], task.subject.embed(source, scores, task.cells).shape[1]
-    if p < SHARING * min(n_scores, n_latents):
-        return []
-    return [
-        f"The model sees the {p} features of {source} through {n_scores} scores and {n_latents} latents, so that "
-        "features which vary together share their credit. To rank single features, train a model with more of both "
-        "(n_components of pca, or no pca; model.latent_dim)."
-    ]
 
 
 def _title(task: ShapTask) -> str:
     names, target = task.outputs.names, task.outputs.target
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{shown if target is None else f'{target}: {shown}'}, from {task.outputs.source}"
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{listed if target is None else f'{target}: {listed}'}, from {task.outputs.source}"

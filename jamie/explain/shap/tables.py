@@ -1,4 +1,4 @@
-"""Shapley values as tables and AnnData."""
+"""Shapley values as tables and as AnnData."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from jamie.core.explanation import Floats
 from jamie.core.matrix import to_dense
 from jamie.core.names import HELD_OUT, TRAIN
-from jamie.explain.shap.task import LATENT, Attributed, ShapTask, additivity_error
+from jamie.explain.shap.task import LATENT, ShapleyValues, ShapTask, additivity_error
 from jamie.metrics.by_feature import correlation
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def top_features(task: ShapTask, found: Attributed, n: int) -> pd.DataFrame:
+def top_features(task: ShapTask, shapley: ShapleyValues, n: int) -> pd.DataFrame:
     """Features of largest mean absolute value for each output.
 
     Columns `target`, `rank`, `feature`, `mean_abs` in units of the target, and `direction`: the correlation over the
@@ -26,8 +24,8 @@ def top_features(task: ShapTask, found: Attributed, n: int) -> pd.DataFrame:
     """
     names = task.subject.dataset.modalities[task.outputs.source].input.features
     tables = []
-    for output, values in zip(task.outputs.names, found.values, strict=True):
-        mean = _mean_abs(values)
+    for output, values in zip(task.outputs.names, shapley.values, strict=True):
+        mean = sum((np.abs(cell) for cell in values), np.zeros(len(names))) / len(values)  # without a copy of (k, p)
         first = np.argsort(-mean, kind="stable")[:n]
         columns = {
             "target": output,
@@ -40,17 +38,9 @@ def top_features(task: ShapTask, found: Attributed, n: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _mean_abs(values: Floats) -> NDArray[np.float64]:
-    """(p,) mean over the cells, without a second array as large as the values (k, p)."""
-    total = np.zeros(values.shape[1])
-    for cell in values:
-        total += np.abs(cell)
-    return total / len(values)
-
-
-def additivity(task: ShapTask, found: Attributed) -> pd.DataFrame:
-    """How far the values of each output are from adding up to prediction minus base, in its standard deviations."""
-    totals = found.values.sum(axis=2, dtype=np.float64).T
+def additivity(task: ShapTask, shapley: ShapleyValues) -> pd.DataFrame:
+    """Difference of the values' sums to prediction minus base for each output, in its standard deviations."""
+    totals = shapley.values.sum(axis=2, dtype=np.float64).T
     sd = task.prediction.std(axis=0, dtype=np.float64)
     error = additivity_error(totals, task.prediction - task.base, sd)
     columns = {
@@ -62,24 +52,22 @@ def additivity(task: ShapTask, found: Attributed) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def annotated(task: ShapTask, found: Attributed) -> AnnData:
+def values_as_anndata(task: ShapTask, shapley: ShapleyValues) -> AnnData:
     """Return the explained cells in units, with the values of each output as a layer."""
     from anndata import AnnData
 
     data = task.subject.dataset.modalities[task.outputs.source]
     train = task.subject.split.train[task.outputs.source][task.cells]
-    values = AnnData(
+    return AnnData(
         to_dense(data.input.X[task.cells]),
         obs=data.obs.iloc[task.cells].assign(jamie_split=np.where(train, TRAIN, HELD_OUT)),
         var=pd.DataFrame(index=data.input.features.astype(str)),
-        layers={str(i): layer for i, layer in enumerate(found.values)},
+        layers={str(i): layer for i, layer in enumerate(shapley.values)},
+        obsm={"prediction": task.prediction, "base": task.base},
+        uns={
+            "targets": list(task.outputs.names),
+            "base": task.base.mean(axis=0),
+            "source": task.outputs.source,
+            "target": task.outputs.target or LATENT,
+        },
     )
-    values.obsm["prediction"] = task.prediction
-    values.obsm["base"] = task.base
-    values.uns |= {
-        "targets": list(task.outputs.names),
-        "base": task.base.mean(axis=0),
-        "source": task.outputs.source,
-        "target": task.outputs.target or LATENT,
-    }
-    return values

@@ -1,9 +1,9 @@
-"""What is explained by Shapley values: outputs of a model, for some cells, against a background."""
+"""Outputs of a model whose Shapley values are computed, for explained cells and background cells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +18,13 @@ LATENT = "latent"
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """What of a model is explained.
+class ExplainedOutputs:
+    """Outputs of a model that are explained.
 
     Parameters
     ----------
     source
-        Modality whose features explain it.
+        Modality whose features explain them.
     target
         Modality that is imputed; None for the latents.
     names
@@ -40,15 +40,15 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Background:
-    """What a feature is replaced by where it is taken out.
+class BackgroundCells:
+    """Cells that the explained cells are compared with.
 
     Parameters
     ----------
     X : (B, p)
-        Cells in units, without missing values.
+        Their values in units, without missing values.
     weights : (B,)
-        Together 1.
+        Sum to 1.
     """
 
     X: Floats
@@ -57,78 +57,74 @@ class Background:
 
 @dataclass(frozen=True)
 class ShapTask:
-    """Outputs of a model, for some cells, against a background.
+    """Outputs of a model, for explained cells and background cells.
 
     Parameters
     ----------
     subject
         The model with its cells.
     outputs
-        What is explained.
+        That are explained.
     cells : (k,)
         Positions of the explained cells.
     X : (k, p)
-        The same cells in units, without missing values.
+        Their values in units, without missing values.
     background
-        What they are compared with.
+        Cells that they are compared with.
     """
 
     subject: Explainable
-    outputs: Outputs
+    outputs: ExplainedOutputs
     cells: NDArray[np.int64]
     X: Floats
-    background: Background
+    background: BackgroundCells
 
     @cached_property
     def covariates(self) -> Floats | None:
-        """(k, C) batches of the explained cells, which those that they are compared with are taken to share."""
-        told = self.subject.covariates(self.outputs.source)
-        return None if told is None else told[self.cells]
+        """(k, C) batches of the explained cells, which are also taken for the background cells."""
+        covariates = self.subject.covariates(self.outputs.source)
+        return None if covariates is None else covariates[self.cells]
 
     def module(self, *, preprocessed: bool) -> nn.Module:
-        """Return the model as a module; its outputs are still to be chosen."""
-        given = self.outputs
-        names = None if given.target is None else given.names
-        return self.subject.module(given.source, given.target, names, preprocessed=preprocessed)
+        """Return the model as a module, before `select`."""
+        source, target, names = self.outputs.source, self.outputs.target, self.outputs.names
+        return self.subject.module(source, target, None if target is None else names, preprocessed=preprocessed)
 
-    def chosen(self, outputs: Any) -> Any:
-        """Choose the explained ones (n, T) among those of the model."""
+    def select(self, outputs: Any) -> Any:
+        """Select the explained outputs (n, T) among those of the model."""
         return outputs[:, list(self.outputs.columns)] if self.outputs.target is None else outputs
 
-    def predict(self, X: Floats, like: int) -> Floats:
-        """(n, T) outputs for values (n, p) of cells that are in the batch of the explained cell `like`, in blocks."""
-        given, subject = self.outputs, self.subject
-        found = np.empty((len(X), len(given.names)), np.float32)
+    def predict(self, X: Floats, batch_of: int) -> Floats:
+        """(n, T) outputs for values (n, p) of cells in the batch of the explained cell number `batch_of`, in blocks."""
+        outputs = np.empty((len(X), len(self.outputs.names)), np.float32)
         for rows in row_chunks(*X.shape):
-            cells = np.full(len(X[rows]), self.cells[like])
-            scores = subject.preprocess(given.source, X[rows], cells)
-            if given.target is None:
-                found[rows] = self.chosen(subject.embed(given.source, scores, cells))
-            else:
-                found[rows] = subject.impute(given.source, given.target, scores, cells, given.names)
-        return found
+            cells = np.full(len(X[rows]), self.cells[batch_of])
+            outputs[rows] = self._outputs(self.subject.preprocess(self.outputs.source, X[rows], cells), cells)
+        return outputs
 
     @cached_property
     def prediction(self) -> Floats:
         """(k, T) outputs for the explained cells."""
-        given, subject, cells = self.outputs, self.subject, self.cells
-        scores = subject.scores(given.source)[cells]
-        if given.target is None:
-            found: Floats = self.chosen(subject.embed(given.source, scores, cells))
-            return found
-        return subject.impute(given.source, given.target, scores, cells, given.names)
+        return self._outputs(self.subject.scores(self.outputs.source)[self.cells], self.cells)
+
+    def _outputs(self, scores: Floats, cells: NDArray[np.int64]) -> Floats:
+        source, target, names = self.outputs.source, self.outputs.target, self.outputs.names
+        if target is None:
+            latents: Floats = self.select(self.subject.embed(source, scores, cells))
+            return latents
+        return self.subject.impute(source, target, scores, cells, names)
 
     @cached_property
     def base(self) -> NDArray[np.float64]:
         """(k, T) mean output over the background, in the batch of each explained cell."""
-        told = np.zeros((len(self.cells), 1), np.float32) if self.covariates is None else self.covariates
-        _, first, batch = np.unique(told, axis=0, return_index=True, return_inverse=True)
+        batches = np.zeros((len(self.cells), 1), np.float32) if self.covariates is None else self.covariates
+        _, first, batch = np.unique(batches, axis=0, return_index=True, return_inverse=True)
         weights, X = self.background.weights, self.background.X
-        return np.stack([weights @ self.predict(X, int(like)) for like in first])[batch.ravel()]
+        return np.stack([weights @ self.predict(X, int(cell)) for cell in first])[batch.ravel()]
 
 
 @dataclass(frozen=True)
-class Attributed:
+class ShapleyValues:
     """Shapley values.
 
     Parameters
@@ -136,14 +132,14 @@ class Attributed:
     values : (T, k, p)
         Of each output, explained cell and feature, in units of the output.
     settings
-        What the algorithm chose.
+        That the algorithm chose.
     """
 
     values: Floats
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any]
 
 
 def additivity_error(total: NDArray[np.floating], expected: NDArray[np.floating], sd: NDArray[np.floating]) -> Any:
-    """(T,) root mean square over cells of what values (k, T) lack of adding up, in parts of a standard deviation."""
-    wrong = np.sqrt(np.mean((total - expected) ** 2, axis=0, dtype=np.float64))
-    return np.divide(wrong, sd, out=np.where(wrong > 0, np.inf, 0.0), where=sd > 0)
+    """(T,) root mean square difference over cells of totals and expected totals (k, T), in standard deviations (T,)."""
+    rms = np.sqrt(np.mean((total - expected) ** 2, axis=0, dtype=np.float64))
+    return np.divide(rms, sd, out=np.where(rms > 0, np.inf, 0.0), where=sd > 0)

@@ -21,7 +21,7 @@ from jamie.report.html.guide import guides
 from jamie.report.html.page import write_page
 from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import Fact, facts
-from jamie.report.tables import SCOPES as TITLES
+from jamie.report.tables import SCOPE_TITLES
 
 PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
@@ -117,7 +117,7 @@ def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     ranks = {scope: rank for rank, scope in enumerate(PREFERRED)}
     for (scope, ends, run, method), values in sorted(found.items(), key=lambda one: ranks.get(one[0][0], len(ranks))):
         if len(values) == 2:
-            place = f"{' and '.join(ends)}, {TITLES.get(scope, scope)}"
+            place = f"{' and '.join(ends)}, {SCOPE_TITLES.get(scope, scope)}"
             yield {"place": place, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
 
 

@@ -6,10 +6,15 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jamie.report.figure_files import write_figure
-from jamie.report.figures import SECTIONS, Drawn
+from jamie.report.figures import SECTIONS
+from jamie.report.result_figures import FigurePlan
 from jamie.runs.directory import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PIXELS_PER_INCH = 116  # of the page: text of 8 points is then as high as the page's own small text
 SHARPNESS = 2  # pixels of the picture for each of the page, for fine screens
@@ -17,15 +22,15 @@ WIDE = 5.4  # inches from which a figure takes the whole width
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure with its words.
+class PageFigure:
+    """A figure within the page.
 
     Parameters
     ----------
-    name, title, caption
-        As of the figure.
+    plan
+        Its name, title and caption.
     files
-        In the run directory, as pixels and as lines.
+        Its files in the run directory, as pixels and as lines.
     source
         ``data:`` URI of a PNG.
     width, height
@@ -34,9 +39,7 @@ class Picture:
         Whether it takes the whole width.
     """
 
-    name: str
-    title: str
-    caption: str
+    plan: FigurePlan
     files: tuple[Path, ...]
     source: str
     width: int
@@ -44,16 +47,13 @@ class Picture:
     wide: bool
 
 
-def pictures(drawn: Iterable[Drawn], folder: RunFolder) -> dict[str, list[Picture]]:
-    """Write figures into a run's ``figures/``; return the pictures of each section, empty where there are none."""
-    found: dict[str, list[Picture]] = {section: [] for section in SECTIONS}
-    for one in drawn:
-        found[one.section].append(_picture(one, folder))
-    return found
-
-
-def _picture(one: Drawn, folder: RunFolder) -> Picture:
-    files = write_figure(folder, one.figure, one.name, dpi=SHARPNESS * PIXELS_PER_INCH)
-    width, height = (round(PIXELS_PER_INCH * inches) for inches in one.figure.get_size_inches())
-    source = "data:image/png;base64," + base64.b64encode(files[0].read_bytes()).decode()
-    return Picture(one.name, one.title, one.caption, files, source, width, height, width > WIDE * PIXELS_PER_INCH)
+def page_figures(figures: Iterable[tuple[FigurePlan, Figure]], folder: RunFolder) -> dict[str, list[PageFigure]]:
+    """Write figures into ``figures/`` of a run; return those of each section, empty for a section without figures."""
+    sections: dict[str, list[PageFigure]] = {section: [] for section in SECTIONS}
+    for plan, figure in figures:
+        files = write_figure(folder, figure, plan.name, dpi=SHARPNESS * PIXELS_PER_INCH)
+        width, height = (round(PIXELS_PER_INCH * inches) for inches in figure.get_size_inches())
+        source = "data:image/png;base64," + base64.b64encode(files[0].read_bytes()).decode()
+        wide = width > WIDE * PIXELS_PER_INCH
+        sections[plan.section].append(PageFigure(plan, files, source, width, height, wide))
+    return sections

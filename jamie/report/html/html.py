@@ -16,13 +16,13 @@ from jamie.core.context import Context
 from jamie.core.interfaces import Report
 from jamie.core.names import IMPUTABILITY
 from jamie.pl.style import label_colours
-from jamie.report.figures import run_figures
+from jamie.report.figures import draw_figures
 from jamie.report.html import details, scores, summary, tables
 from jamie.report.html.cautions import cautions
 from jamie.report.html.cells import embedding_data
 from jamie.report.html.chance import commonest_share
 from jamie.report.html.feature_table import feature_tables
-from jamie.report.html.figures import pictures
+from jamie.report.html.figures import page_figures
 from jamie.report.html.files import RunFiles
 from jamie.report.html.guide import guides
 from jamie.report.html.matching import matchings
@@ -35,7 +35,7 @@ CONTENTS = {
     "cells": "Cells",
     "scores": "Scores",
     "imputation": "Imputation",
-    "trust": "Trust",
+    "uncertainty": "Uncertainty",
     "explanation": "What drives it",
     "correspondence": "Inferred partners",
     "training": "Time and memory",
@@ -102,7 +102,7 @@ class HtmlReport(Report):
             "guide": guides(one["metric"] for one in records),
             "explorer": _said(cells),
             "features": features,
-            "figures": pictures(run_figures(view), RunFolder(view.path)),
+            "figures": page_figures(draw_figures(view), RunFolder(view.path)),
             "explanations": tables.explained(view.explanations),
             "matching": matchings(files),
             "stages": stages,

@@ -10,8 +10,8 @@ from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.chance import chance_of
 from jamie.report.html.files import Record, RunFiles
 from jamie.report.html.guide import SCOPES, guide_of
-from jamie.report.tables import BEST, Block, comparison_table, number
-from jamie.report.tables import SCOPES as TITLES
+from jamie.report.metric_tables import metric_tables
+from jamie.report.tables import BEST, SCOPE_TITLES, ConsoleTable, number
 
 NOT_FIRST = ("interval_coverage", "interval_width", "matching")  # read beside others, not by themselves
 MOST_TILES = 4
@@ -73,7 +73,7 @@ class ScopeTables:
 
     title: str
     explanation: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[ConsoleTable, ...]
 
 
 def headlines(records: Iterable[Record]) -> list[Record]:
@@ -123,7 +123,7 @@ def _tile(records: Sequence[Record], told: set[str], share: Callable[[Record], f
         title=guide.title,
         reading=guide.reading.partition(". ")[0].removesuffix("."),
         arrow="higher is better" if first["higher_is_better"] else "lower is better",
-        scope=TITLES[first["scope"]] + counted,
+        scope=SCOPE_TITLES[first["scope"]] + counted,
         lines=tuple(_line(one, directed, best_other(one, records, told), share(one)) for one in ours),
     )
 
@@ -158,10 +158,10 @@ def score_tables(records: Sequence[Record]) -> list[ScopeTables]:
     found = []
     for scope in dict.fromkeys((*PREFERRED, *(one["scope"] for one in records))):
         chosen = [one for one in records if one["scope"] == scope]
-        blocks = comparison_table(chosen, width=NO_LIMIT)
+        blocks = metric_tables(chosen, width=NO_LIMIT)
         if blocks:
             explanation = SCOPES.get(scope, "")
-            found.append(ScopeTables(TITLES.get(scope, scope), explanation, tuple(blocks)))
+            found.append(ScopeTables(SCOPE_TITLES.get(scope, scope), explanation, tuple(blocks)))
     return found
 
 

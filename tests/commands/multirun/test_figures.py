@@ -5,19 +5,19 @@ import pandas as pd
 import pytest
 
 from jamie.builtins import load_registry
-from jamie.commands.multirun.growth_figures import growth_figure, write_growth_figures
-from jamie.commands.multirun.metric_figures import axis_label, metric_figure
-from jamie.commands.multirun.plots import numeric_key, styles_of
+from jamie.commands.multirun.figures import axis_label, growth_figure, metric_figure, write_growth_figures
+from jamie.commands.multirun.plots import series_styles
+from jamie.commands.multirun.settings import numeric_key
 from jamie.runs.directory import RunFolder
 
 FOSCTTM = load_registry().get("metric", "foscttm")
 
 
-def rows(keys, methods=("jamie", "knn"), scopes=("all",)):
-    """A row for each cell of the grid, method and scope; means count up."""
+def rows(settings, methods=("jamie", "knn"), scopes=("all",)):
+    """A row for each setting, method and scope; means count up."""
     found = [
-        {**cell, "method": method, "scope": scope, "source": "rna", "target": "adt"}
-        for cell in keys
+        {**setting, "method": method, "scope": scope, "source": "rna", "target": "adt"}
+        for setting in settings
         for method in methods
         for scope in scopes
     ]
@@ -86,11 +86,11 @@ def test_the_axis_says_what_is_better():
 
 
 def test_series_are_told_apart():
-    looks = styles_of((method, setting) for method in "abcdefghi" for setting in "xy")
+    looks = series_styles((method, setting) for method in "abcdefghi" for setting in "xy")
     assert len({tuple(style.items()) for style in looks.values()}) == 18
     assert looks["a", "x"]["color"] == looks["a", "y"]["color"]
     assert looks["a", "x"]["linestyle"] == looks["b", "x"]["linestyle"]
-    alone = styles_of(("a", str(i)) for i in range(20))
+    alone = series_styles(("a", str(i)) for i in range(20))
     assert len({tuple(style.items()) for style in alone.values()}) == 20
 
 

@@ -1,14 +1,15 @@
 """Growth with a swept number, ratios at one size, quality and what was not done: against values by hand."""
 
-import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.commands.multirun.costs import bench_blocks, cost_table, median_table
-from jamie.commands.multirun.growth import growth_blocks, growth_table, quality_table, slope, undone_block
-from jamie.commands.multirun.growth_figures import growth_figure
+from jamie.commands.multirun.costs import cost_table, growth_table, median_table, quality_table, slope
+from jamie.commands.multirun.figures import growth_figure
+from jamie.commands.multirun.plan import RunStatus
+from jamie.console.sweep_output import cost_tables, failure_tables, growth_tables, quality_tables
 
 INFER, SIZE = "correspondence.infer", "data.n_cells"
 KEYS = [INFER, SIZE]
@@ -17,29 +18,25 @@ SIZES = {"plain": (100, 200), "quick": (100, 200, 400)}
 
 
 @pytest.fixture
-def runs(tmp_path):
+def runs(write_run):
     """A solver whose time grows with the cube of the number of cells, and one whose time is linear."""
     made = []
     for infer, sizes in SIZES.items():
         for n in sizes:
-            folder = tmp_path / f"{infer}-{n}"
-            folder.mkdir()
             stages = {
                 "data": {"seconds": 2.0, "peak_memory_mib": 50.0},
                 "correspondence": {"seconds": SECONDS[infer](n), "peak_memory_mib": float(n)},
             }
             files = {
-                "manifest.json": {"stages": stages, "peak_memory_mib": float(n)},
-                "methods.json": [],
-                "correspondence.json": [{"source": "x", "target": "y", "diagnostics": {"objective": n / 1000}}],
-                "metrics.json": [
+                "manifest": {"stages": stages, "peak_memory_mib": float(n)},
+                "methods": [],
+                "correspondence": [{"source": "x", "target": "y", "diagnostics": {"objective": n / 1000}}],
+                "metrics": [
                     {"metric": "matching", "part": part, "value": value, "source": "x", "target": "y"}
                     for part, value in (("", 0.9), ("quantile", 0.25), ("top_1", 0.5), ("quantile_chance", 0.5))
                 ],
             }
-            for name, content in files.items():
-                (folder / name).write_text(json.dumps(content))
-            made.append((folder.name, {INFER: infer, SIZE: n}, folder))
+            made.append(write_run(f"{infer}-{n}", {INFER: infer, SIZE: n}, **files))
     return made
 
 
@@ -49,11 +46,11 @@ def medians(runs):
 
 
 def test_ratios_are_to_the_first_method_at_the_same_size(medians):
-    own = medians[medians["stage"] == "correspondence"].set_index(KEYS)["seconds_to_first_cell"]
+    own = medians[medians["stage"] == "correspondence"].set_index(KEYS)["seconds_to_first_setting"]
     assert own["plain", 100] == own["plain", 200] == 1
     assert own["quick", 200] == pytest.approx(2 / 8)
     assert own["quick", 400] == 1  # there is no other of this size
-    memory = medians[medians["stage"] == "correspondence"].set_index(KEYS)["memory_to_first_cell"]
+    memory = medians[medians["stage"] == "correspondence"].set_index(KEYS)["memory_to_first_setting"]
     assert (memory == 1).all()
 
 
@@ -84,24 +81,27 @@ def test_quality_is_that_of_metrics_and_diagnostics(runs):
 
 
 def test_the_readable_tables(runs, medians):
-    stages, *_ = bench_blocks(medians, KEYS, stage="correspondence")
+    stages, *_ = cost_tables(medians, KEYS, stage="correspondence")
     assert stages.title == "stages, medians of 1 run; ratios to the first at the same n_cells"
     assert list(stages.rows[3].values())[:6] == ["quick", "200", "2.0", "200", "0.25x", "1.00x"]
-    slopes, quality = growth_blocks(growth_table(medians, KEYS, "correspondence"), quality_table(runs, KEYS), KEYS)
+    (slopes,) = growth_tables(growth_table(medians, KEYS, "correspondence"), KEYS)
+    (quality,) = quality_tables(quality_table(runs, KEYS), KEYS)
     assert list(slopes.rows[0].values()) == ["plain", "100", "200", "3.000", "3.000", "1.000"]
     assert list(quality.rows[0]) == ["infer", "n\ncells", "objective", "true partner's\nquantile ↓", "top-1 ↑"]
     assert list(quality.rows[0].values()) == ["plain", "100", "0.100", "0.250", "0.500"]
 
 
 def test_what_was_refused_is_shown_with_its_reason():
-    undone = [
-        ({INFER: "plain", SIZE: 10**5}, "correspondence x--y: plain would need 74.5 GiB\n  use hierarchical"),
-        ({INFER: "plain", SIZE: 10**6}, "correspondence x--y: plain would need 7450.6 GiB\n  use hierarchical"),
+    refused = [
+        RunStatus(
+            str(n), Path(), {INFER: "plain", SIZE: n}, error=f"correspondence x--y: plain would need {gib} GiB\n  x"
+        )
+        for n, gib in ((10**5, 74.5), (10**6, 7450.6))
     ]
-    (block,) = undone_block(undone, KEYS)
+    (block,) = failure_tables(refused, KEYS)
     assert block.rows[0]["n\ncells"] == "100000"
     assert block.rows[1]["why"].replace("\n", " ") == "correspondence x--y: plain would need 7450.6 GiB"
-    assert undone_block([], KEYS) == []
+    assert failure_tables([], KEYS) == []
 
 
 def test_the_figure_has_a_line_for_each_method_with_its_slope_and_labelled_ticks(medians):

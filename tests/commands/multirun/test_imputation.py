@@ -1,15 +1,15 @@
 """How methods impute: means and standard errors, who is best or tied, features won."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.commands.multirun.imputation import Imputations, imputations, score_table, win_table
-from jamie.commands.multirun.imputation_figures import imputation_figure, write_imputations
+from jamie.commands.multirun.figures import imputation_figure
+from jamie.commands.multirun.imputation import ImputationTables, imputation_tables, score_table, win_table
+from jamie.commands.multirun.results import write_imputation
 from jamie.commands.multirun.tables import record_table, summary_table
-from jamie.console.errors import print_blocks
+from jamie.console.sweep_output import score_tables, win_tables
+from jamie.console.tables import print_tables
 from jamie.runs.directory import RunFolder
 
 DATA, ORDER = "data.path", "evaluate.holdout.column"
@@ -32,37 +32,36 @@ def both(value, method, **changed):
 
 
 @pytest.fixture
-def runs(tmp_path):
+def runs(write_run):
     """Three runs of two datasets, with what they have written."""
     found = []
     for data in ("a.h5mu", "b.h5mu"):
         for order in range(3):
-            folder = tmp_path / f"{data}-{order}"
-            folder.mkdir()
             records = [one for name, values in VALUES.items() for one in both(values[order], name)]
             records += [record(0.3, metric="foscttm"), record(0.2, scope="training_cells")]
-            (folder / "metrics.json").write_text(json.dumps(records))
-            (folder / "methods.json").write_text(
-                json.dumps([{"method": name, "uses_labels": name == "control"} for name in VALUES])
-            )
+            methods = [{"method": name, "uses_labels": name == "control"} for name in VALUES]
+            run = write_run(f"{data}-{order}", {DATA: data, ORDER: f"order_{order}"}, metrics=records, methods=methods)
             ends = {"source": "rna", "target": "adt", "scope": "held_out_cells"}
             features = [
                 {"method": name, **ends, "feature": f"f{i}", "pearson": VALUES[name][order] + 0.2 * (i == order)}
                 for name in VALUES
                 for i in range(10)
             ]
-            pd.DataFrame(features).to_csv(folder / "features.csv", index=False)
+            pd.DataFrame(features).to_csv(run.folder / "features.csv", index=False)
             sure = {"metric": "pearson", **ends, "method_a": "jamie", "wins_a": 10, "wins_b": 0, "ties": 0}
             wins = [{**sure, "method_b": "ridge", "p_value": p} for p in ((0.01, 0.04, 0.2)[order],)]
-            pd.DataFrame(wins).to_csv(folder / "wins.csv", index=False)
-            found.append((folder.name, {DATA: data, ORDER: f"order_{order}"}, folder))
+            pd.DataFrame(wins).to_csv(run.folder / "wins.csv", index=False)
+            found.append(run)
     return found
 
 
 @pytest.fixture
 def found(runs):
-    rows = [(name, values, json.loads((folder / "metrics.json").read_text())) for name, values, folder in runs]
-    return imputations(runs, record_table(rows, [DATA, ORDER]), [DATA, ORDER], [DATA])
+    return imputation_tables(runs, record_table(runs, [DATA, ORDER]), [DATA, ORDER], [DATA])
+
+
+def shown(found):
+    return [*score_tables(found.scores, [DATA]), *win_tables(found.wins, [DATA])]
 
 
 def test_means_standard_errors_and_standing(found):
@@ -78,25 +77,25 @@ def test_means_standard_errors_and_standing(found):
     assert set(mine["n"]) == {3}
 
 
-def test_lower_may_be_better():
+def test_lower_may_be_better(records_of):
     rows = [
         (str(i), {}, [*both(0.1 + i, "a", higher_is_better=False), *both(i, "b", higher_is_better=False)])
         for i in (0, 1)
     ]
-    table = score_table(record_table(rows, []), [])
+    table = score_table(records_of(rows, []), [])
     assert table.groupby("method")["standing"].first().to_dict() == {"a": "", "b": "best"}
     assert table[table["method"] == "a"]["behind"].tolist() == pytest.approx([0.1, 0.05])
 
 
-def test_one_run_has_no_standard_error_and_one_method_no_standing():
-    table = score_table(record_table([("0", {}, [*both(0.5, "a"), *both(0.4, "b")])], []), [])
+def test_one_run_has_no_standard_error_and_one_method_no_standing(records_of):
+    table = score_table(records_of([("0", {}, [*both(0.5, "a"), *both(0.4, "b")])], []), [])
     assert table["se"].isna().all()
     assert list(table["standing"]) == ["best", "", "best", ""]
-    alone = score_table(record_table([("0", {}, both(0.5, "a"))], []), [])
+    alone = score_table(records_of([("0", {}, both(0.5, "a"))], []), [])
     assert list(alone["standing"]) == ["", ""]
 
 
-def test_coverage_is_to_be_near_a_level_so_that_none_is_best(runs):
+def test_coverage_is_to_be_near_a_level_so_that_none_is_best(runs, records_of):
     covered = {"metric": "interval_coverage", "headline": True}
     rows = [
         (
@@ -104,14 +103,14 @@ def test_coverage_is_to_be_near_a_level_so_that_none_is_best(runs):
             values,
             [*both(0.9, "jamie"), *both(0.4, "ridge"), *both(0.95, "jamie", **covered), *both(0.9, "ridge", **covered)],
         )
-        for name, values, _ in runs
+        for name, values in ((run.name, run.values) for run in runs)
     ]
     rows[0][2].append(record(0.91, metric="interval_coverage", part="untied", headline=False))
     rows[0][2].append(record(0.02, metric="interval_coverage", part="sd", headline=False))
-    found = imputations(runs, record_table(rows, [DATA, ORDER]), [DATA, ORDER], [DATA])
+    found = imputation_tables(runs, records_of(rows, [DATA, ORDER]), [DATA, ORDER], [DATA])
     table = found.scores.groupby("metric")["standing"].agg(set)
     assert table.to_dict() == {"pearson": {"best", ""}, "interval_coverage": {""}, "interval_coverage untied": {""}}
-    titles = [block.title for block in found.blocks([DATA])]
+    titles = [block.title for block in shown(found)]
     assert "imputation of held-out cells: interval_coverage, mean ± standard error of 3 runs" in titles
     assert "imputation of held-out cells: interval_coverage untied" in titles
 
@@ -136,7 +135,7 @@ def test_a_feature_that_some_runs_cannot_score_counts_by_the_others():
 
 
 def test_the_readable_tables(found, capsys):
-    scores, wins = found.blocks([DATA])
+    scores, wins = shown(found)
     assert scores.title.splitlines() == [
         "imputation of held-out cells: pearson ↑, mean ± standard error of 3 runs",
         "* best, = not behind it by more than a standard error",
@@ -154,30 +153,33 @@ def test_the_readable_tables(found, capsys):
         "b.h5mu\nadt → rna",
     ]
     assert wins.rows[0]["ridge"] == "10/10*\n0.002"
-    print_blocks([scores, wins])
+    print_tables([scores, wins])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_what_is_no_imputation_stays_in_the_summary(runs, found):
-    rows = [(name, values, json.loads((folder / "metrics.json").read_text())) for name, values, folder in runs]
-    rest = found.without(summary_table(record_table(rows, [DATA, ORDER]), [DATA]))
+    rest = found.without(summary_table(record_table(runs, [DATA, ORDER]), [DATA]))
     assert set(zip(rest["metric"], rest["scope"], strict=True)) == {
         ("foscttm", "held_out_cells"),
         ("pearson", "training_cells"),
     }
 
 
-def test_there_is_nothing_to_compare(runs, tmp_path):
-    alone = [(name, values, both(0.5, "jamie")) for name, values, _ in runs]
-    found = imputations(runs, record_table(alone, [DATA, ORDER]), [DATA, ORDER], [DATA])
-    assert (len(found.scores), len(found.wins), found.blocks([DATA])) == (0, 0, [])
-    write_imputations(RunFolder(tmp_path / "none"), found, [DATA])
+def test_there_is_nothing_to_compare(runs, tmp_path, records_of):
+    alone = [(name, values, both(0.5, "jamie")) for name, values in ((run.name, run.values) for run in runs)]
+    found = imputation_tables(runs, records_of(alone, [DATA, ORDER]), [DATA, ORDER], [DATA])
+    assert (
+        len(found.scores),
+        len(found.wins),
+        shown(found),
+    ) == (0, 0, [])
+    write_imputation(RunFolder(tmp_path / "none"), found, [DATA])
     assert not (tmp_path / "none").exists()
-    assert imputations([], record_table([], [DATA]), [DATA], [DATA]).scores.empty
+    assert imputation_tables([], record_table([], [DATA]), [DATA], [DATA]).scores.empty
 
 
 def test_files_and_figure(found, tmp_path):
-    write_imputations(RunFolder(tmp_path), found, [DATA])
+    write_imputation(RunFolder(tmp_path), found, [DATA])
     assert len(pd.read_csv(tmp_path / "imputation.csv")) == len(found.scores)
     assert len(pd.read_csv(tmp_path / "imputation_wins.csv")) == len(found.wins)
     assert (tmp_path / "figures" / "imputation_pearson.svg").is_file()
@@ -202,7 +204,7 @@ def test_coverage_is_drawn_beside_the_level_that_it_aims_at_and_has_no_best(foun
 
 def test_names_of_figures_hold_no_spaces(found, tmp_path):
     scores = found.scores.assign(metric="interval_coverage untied")
-    write_imputations(RunFolder(tmp_path), Imputations(scores, found.wins), [DATA])
+    write_imputation(RunFolder(tmp_path), ImputationTables(scores, found.wins), [DATA])
     assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == [
         "imputation_interval_coverage_untied.png",
         "imputation_interval_coverage_untied.svg",
@@ -223,5 +225,5 @@ def test_wide_names_of_methods_are_folded():
             }
         ]
     )
-    (block,) = Imputations(scores, pd.DataFrame()).blocks([])
+    (block,) = score_tables(scores, [])
     assert list(block.rows[0]) == ["direction", "jamie\n(spec=\npaper)"]

@@ -11,7 +11,7 @@ from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.data import dataset_from
 from jamie.data.checks.support import require_support
-from jamie.model.decoders.poisson import PoissonDecoder
+from jamie.model.decoders.counts import PoissonDecoder
 from jamie.spec import load_spec
 
 COUNTS = np.random.default_rng(0).poisson(1.0, size=(6, 4)).astype(np.float32)

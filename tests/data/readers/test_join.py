@@ -7,7 +7,7 @@ from anndata import AnnData
 from mudata import MuData
 
 from jamie.core.errors import DataError
-from jamie.core.interfaces.reader import Reader
+from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.join import JoinReader

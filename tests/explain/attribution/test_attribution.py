@@ -11,7 +11,7 @@ from torch import nn
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.explain.attribution.explainer import Attribution
-from jamie.explain.attribution.markers import enrichment, read_markers
+from jamie.explain.attribution.markers import marker_enrichment, read_markers
 from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.testing import toy
 from jamie.testing.toy_subject import ToySubject
@@ -96,7 +96,9 @@ def test_votes_are_those_of_about_k_cells():
 def test_enrichment_is_the_mann_whitney_test():
     scores = np.array([[5.0, 1, 4, 0, 3], [1, 2, 3, 4, 5]])
     features = pd.Index(list("vwxyz"))
-    found = enrichment({"t": ["v", "z"], "u": ["absent"]}, ["t", "s", "u"], features, np.vstack([scores, scores[:1]]))
+    found = marker_enrichment(
+        {"t": ["v", "z"], "u": ["absent"]}, ["t", "s", "u"], features, np.vstack([scores, scores[:1]])
+    )
     assert found.loc[0, "auroc"] == pytest.approx(5 / 6)  # of six pairs, v loses none, z one (to x)
     test = stats.mannwhitneyu([5, 3], [1, 4, 0], alternative="greater")
     assert found.loc[0, "p_value"] == pytest.approx(test.pvalue)
@@ -146,9 +148,9 @@ def test_marker_files_of_another_form_are_refused(tmp_path):
         ({"label": "celltype"}, "expected the column 'celltype' in obs"),
         (
             {"markers": {"erly": ["rna_1"]}},
-            r"found 1 that are none of them; the first is 'erly'\s+did you mean 'early'",
+            r"markers: expected labels that are voted on, found 'erly'\s+did you mean 'early'",
         ),
-        ({"markers": {}}, "expected markers of the labels that are voted on, found no label at all"),
+        ({"markers": {}}, "expected markers among the features, found none of 0"),
         ({"markers": {"early": ["Rna_1", "x"]}}, r"markers among the features, found none of 2; the first is 'Rna_1'"),
     ],
 )
@@ -185,5 +187,5 @@ def test_a_single_label_is_refused():
     subject = ToySubject()
     for data in subject.dataset.modalities.values():
         data.obs[toy.LABEL] = "same"
-    with pytest.raises(DataError, match="expected cells that others vote for and against, found none: 1 labels among"):
+    with pytest.raises(DataError, match="expected cells with votes for and against their label, found none: 1 labels"):
         Attribution().explain(subject, Context())

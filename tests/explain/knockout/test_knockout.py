@@ -136,13 +136,13 @@ def test_likeness_is_the_correlation_with_and_without_a_feature(subject):
     found = Knockout(metric="imputation", features=["adt2"], exact=None, cells="all").explain(subject, Context())
     before = subject.impute("rna", "adt", subject.scores("rna"), features=["adt2"])[:, 0]
     block = subject.dataset.modalities["rna"].input
-    for name, likeness in found.tables["features"].set_index("feature")["likeness"].items():
+    for name, similarity in found.tables["features"].set_index("feature")["correlation_with_unperturbed"].items():
         values = block.X.toarray() if sparse.issparse(block.X) else block.X.copy()
         j = block.features.get_loc(name)
         values[:, j] = values[subject.split.train["rna"], j].mean(dtype=float)
         given = sparse.csr_array(values) if sparse.issparse(block.X) else values
         after = subject.impute("rna", "adt", subject.preprocess("rna", given), features=["adt2"])[:, 0]
-        assert likeness == pytest.approx(np.corrcoef(before, after)[0, 1], abs=1e-5)
+        assert similarity == pytest.approx(np.corrcoef(before, after)[0, 1], abs=1e-5)
 
 
 def test_inputs_are_left_alone(subject):
@@ -185,7 +185,7 @@ def test_progress_is_told_up_to_the_end():
         ),
         (
             {"metric": "imputation", "features": ["atac_99"]},
-            "expected features of the modality, found 1 other; the fi",
+            "expected features of the modality, found 'atac_99'",
         ),
         ({"features": []}, "rna to atac, features: expected at least one feature, found an empty list"),
         ({"windows": []}, "rna to atac, windows: expected at least one feature, found an empty list"),
@@ -218,7 +218,7 @@ def test_what_the_cells_lack_is_said():
 def test_unknown_features_of_groups_are_named(tmp_path):
     file = tmp_path / "groups.csv"
     file.write_text("feature,group\nrna_1,a\nrna_x,a\n")
-    with pytest.raises(DataError, match="found 1 other in groups; the first is 'rna_x'"):
+    with pytest.raises(DataError, match="expected features of the modality in groups, found 'rna_x'"):
         Knockout(group_file=file).explain(ToySubject(), Context())
     file.write_text("gene,group\nrna_1,a\n")
     with pytest.raises(DataError, match="expected the columns feature and group, found gene, group"):

@@ -15,12 +15,12 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.explanation import Explainable
-from jamie.explain.explained_model import Explained
-from jamie.explain.shap.cells import background_of, explained_cells
-from jamie.explain.shap.expected_gradients import path_gradients
+from jamie.explain.explained_model import ExplainedModel
+from jamie.explain.shap.cells import background_cells, explained_cells
+from jamie.explain.shap.expected_gradients import expected_gradients
 from jamie.explain.shap.explainer import Shap
-from jamie.explain.shap.package import by_gradient
-from jamie.explain.shap.task import Background, Outputs, ShapTask, additivity_error
+from jamie.explain.shap.package import gradient_values
+from jamie.explain.shap.task import BackgroundCells, ExplainedOutputs, ShapTask, additivity_error
 from jamie.testing import toy
 from jamie.testing.toy_subject import ToySubject
 
@@ -82,8 +82,8 @@ class Function(nn.Module):
 def task(function, n_outputs=1, scale=None, n_background=6, n_cells=3):
     subject = Formula(function, scale)
     X = subject.dataset.modalities["a"].input.X
-    outputs = Outputs("a", "b", tuple(f"b{i}" for i in range(n_outputs)))
-    background = Background(X[10 : 10 + n_background], np.full(n_background, 1 / n_background))
+    outputs = ExplainedOutputs("a", "b", tuple(f"b{i}" for i in range(n_outputs)))
+    background = BackgroundCells(X[10 : 10 + n_background], np.full(n_background, 1 / n_background))
     return ShapTask(subject, outputs, np.arange(n_cells), X[:n_cells], background)
 
 
@@ -115,7 +115,7 @@ class TestExpectedGradients:
     def test_of_a_linear_function_are_its_terms(self, scale):
         weight = torch.tensor([[1.0, -2], [0, 3], [0.5, 0], [4, 1]])
         given = task(lambda x: x @ weight, 2, scale)
-        found = path_gradients(given, 100, Context()).values
+        found = expected_gradients(given, 100, Context()).values
         away = given.X - given.background.X.mean(axis=0)
         np.testing.assert_allclose(found, away * weight.T.numpy()[:, None], rtol=1e-5, atol=1e-5)
 
@@ -124,15 +124,15 @@ class TestExpectedGradients:
             return (x[:, 0] ** 2 + x[:, 1] * x[:, 2] - x[:, 3] ** 3)[:, None]
 
         given = task(function)
-        found = path_gradients(given, 400, Context()).values[0]
+        found = expected_gradients(given, 400, Context()).values[0]
         for values, x in zip(found, given.X, strict=True):
             np.testing.assert_allclose(values, shapley(function, x, given.background.X), atol=1e-4)
 
     @pytest.mark.parametrize("scale", [None, 0.3])
     def test_are_what_gradient_explainer_tends_to(self, scale):
         given = task(smooth, 2, scale)
-        found = path_gradients(given, 800, Context()).values
-        drawn = [by_gradient(given, 500, Context(seed=seed)).values for seed in range(3)]
+        found = expected_gradients(given, 800, Context()).values
+        drawn = [gradient_values(given, 500, Context(seed=seed)).values for seed in range(3)]
         error = np.std(drawn, axis=0) / np.sqrt(3)
         assert np.abs(np.mean(drawn, axis=0) - found).max() < 5 * error.max()
         assert error.max() < 0.15 * np.abs(found).max()
@@ -141,30 +141,30 @@ class TestExpectedGradients:
         def steep(x):
             return torch.tanh(8 * x.sum(1, keepdim=True))
 
-        easy, hard = (path_gradients(task(f), 5000, Context()) for f in (lambda x: x**2 @ torch.ones(P, 1), steep))
+        easy, hard = (expected_gradients(task(f), 5000, Context()) for f in (lambda x: x**2 @ torch.ones(P, 1), steep))
         assert easy.settings == {"nodes": 2, "samples": 12}
         assert hard.settings["nodes"] > 8
         given = task(steep)
         missed = additivity_error(hard.values.sum(2).T, given.prediction - given.base, given.prediction.std(0))
         assert missed.max() < 0.01
-        few = path_gradients(task(steep), 20, Context())
+        few = expected_gradients(task(steep), 20, Context())
         assert few.settings == {"nodes": 3, "samples": 18}
 
     def test_blocks_give_the_same(self, monkeypatch):
-        whole = path_gradients(task(smooth, 2), 60, Context()).values
+        whole = expected_gradients(task(smooth, 2), 60, Context()).values
         steps = []
-        monkeypatch.setattr("jamie.explain.shap.expected_gradients.MOST_POINTS", 40)
+        monkeypatch.setattr("jamie.explain.shap.expected_gradients.MAX_POINTS", 40)
         context = Context(progress=lambda stage, done, total, values: steps.append((stage, done, total)))
-        np.testing.assert_allclose(path_gradients(task(smooth, 2), 60, context).values, whole, atol=1e-6)
+        np.testing.assert_allclose(expected_gradients(task(smooth, 2), 60, context).values, whole, atol=1e-6)
         assert len(steps) > 3
         assert steps[-1] == ("explain", 3, 3)
 
     def test_weights_of_the_background_count(self):
         given = task(smooth, 2, n_background=3)
-        weighted = Background(given.background.X, np.array([0.5, 0.25, 0.25]))
-        twice = Background(given.background.X[[0, 0, 1, 2]], np.full(4, 0.25))
+        weighted = BackgroundCells(given.background.X, np.array([0.5, 0.25, 0.25]))
+        twice = BackgroundCells(given.background.X[[0, 0, 1, 2]], np.full(4, 0.25))
         found = [
-            path_gradients(ShapTask(given.subject, given.outputs, given.cells, given.X, one), 64, Context()).values
+            expected_gradients(ShapTask(given.subject, given.outputs, given.cells, given.X, one), 64, Context()).values
             for one in (weighted, twice)
         ]
         np.testing.assert_allclose(*found, atol=1e-5)
@@ -190,7 +190,7 @@ def test_explainers_of_the_package_give_shapley_values(algorithm):
 def background_of_same_run(subject, settings):
     generator = Context().generator()
     explained_cells(subject, "a", settings["cells"], generator)
-    return background_of(subject, "a", settings["background"], "sample", generator).X
+    return background_cells(subject, "a", settings["background"], "sample", generator).X
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ class TestOfATrainedModel:
         assert most.values.uns["targets"] == [f"latent_{spread.argmax()}"]
 
     def test_clusters_are_weighted_by_their_size(self, subject):
-        found = background_of(subject, "rna", 5, "kmeans", Context().generator())
+        found = background_cells(subject, "rna", 5, "kmeans", Context().generator())
         X = subject.dataset.modalities["rna"].input.X[subject.split.train["rna"]]
         assert found.X.shape == (5, 15)
         np.testing.assert_allclose(found.weights @ found.X, X.mean(0), rtol=1e-4)
@@ -273,7 +273,7 @@ class TestOfATrainedModel:
     def test_what_misses_the_sum_is_said(self, subject, caplog):
         settings = {"features": ["adt0"], "cells": 3, "background": 4}
         found = Shap(**settings, algorithm="gradient", samples=3).explain(subject, Context())
-        assert "do not quite add up to its prediction: they miss it by" in found.notes[0]
+        assert "do not quite add up to its prediction: the error is" in found.notes[0]
         assert "shap: values miss the prediction by" in caplog.text
 
 
@@ -350,7 +350,7 @@ class TestRefuses:
             ({"target": "atak"}, r"target: expected a modality of the data, .* found 'atak'\n.*did you mean 'atac'"),
             (
                 {"target": "atac", "features": ["atac_02"]},
-                r"expected a feature of atac, found 'atac_02'\n.*did you mean 'atac_2'",
+                r"expected features of the modality, found 'atac_02'\n.*did you mean 'atac_2'",
             ),
             (
                 {"target": "latent", "source": "rna", "features": [7]},
@@ -378,10 +378,10 @@ class TestRefuses:
 
     def test_a_target_that_is_neither_named_nor_there(self, subject):
         dataset = replace(subject.dataset, modalities={"rna": subject.dataset.modalities["rna"]})
-        alone = Explained(subject.model, dataset, subject.split, Context())
+        alone = ExplainedModel(subject.model, dataset, subject.split, Context())
         with pytest.raises(DataError, match=r"expected 'target', as it does not follow.*\n  give target: latent"):
             Shap().explain(alone, Context())
-        with pytest.raises(DataError, match=r"target: expected a modality of the data, as no features of it are named"):
+        with pytest.raises(DataError, match=r"target: expected a modality of the data, as no features are named"):
             Shap(target="adt").explain(alone, Context())
         with pytest.raises(DataError, match="expected features of the model, found 1 other; the first is 'adt9'"):
             Shap(target="adt", features=["adt9"]).explain(alone, Context())
@@ -389,7 +389,7 @@ class TestRefuses:
         assert found.tables["additivity"]["error"].max() < 0.01
 
     def test_to_guess_what_is_imputed_well(self):
-        with pytest.raises(DataError, match=r"expected matched cells.*found 0\n  name the features of atac"):
+        with pytest.raises(DataError, match=r"expected at least 3 matched cells.*found 0\n  name the features of atac"):
             Shap().explain(ToySubject(known=False), Context())
 
     def test_what_would_not_fit(self):

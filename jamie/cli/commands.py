@@ -1,0 +1,339 @@
+"""The commands, in the order in which `jamie --help` lists them."""
+
+# Annotations stay objects, which typer reads; what they return is imported for type checkers alone.
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jamie.cli.app import command
+from jamie.cli.options import (
+    Data,
+    Jobs,
+    MaxMissing,
+    Model,
+    Overwrite,
+    Plugins,
+    RunDirectory,
+    Sets,
+    SpecFile,
+)
+
+if TYPE_CHECKING:
+    from jamie.console.output import Output
+
+
+@command()
+def run(
+    spec: SpecFile,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory [runs/NAME-TIME].")] = None,
+    sets: Sets = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out after it was stopped.")] = False,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
+    progress: Any = None,
+) -> "Output":
+    """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
+    from jamie.spec import is_sweep
+
+    settings: dict[str, Any] = {"out": out, "overrides": sets or [], "resume": resume, "overwrite": overwrite}
+    if is_sweep(spec, sets or []):
+        from jamie.commands.sweep import sweep
+        from jamie.console.sweep_output import sweep_output
+
+        return sweep_output(sweep(spec, jobs=jobs, progress=progress, **settings))
+    from jamie.commands.run import run as run_once
+    from jamie.console.output import run_output
+
+    result = run_once(spec, progress=progress, **settings)
+    return run_output(result.folder, [record.as_dict() for record in result.metrics], result.methods)
+
+
+@command()
+def evaluate(
+    folder: RunDirectory,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change evaluate.metrics or labels; repeatable."),
+    ] = None,
+) -> "Output":
+    """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
+    from jamie.commands.evaluate import evaluate_run
+    from jamie.console.output import run_output
+
+    return run_output(folder, [record.as_dict() for record in evaluate_run(folder, sets or []).records])
+
+
+@command()
+def explain(
+    folder: RunDirectory,
+    explainers: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXPLAINER]...", help="Explainers [those of the run's spec].")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A parameter of the explainer, such as features=3; repeatable."
+        ),
+    ] = None,
+    progress: Any = None,
+) -> "Output":
+    """Find the features that drive the model of a finished run; nothing is fitted."""
+    from jamie.commands.explain import explain_run
+    from jamie.console.output import explain_output
+    from jamie.runs.explanation_files import FOLDER
+
+    explanations = explain_run(folder, explainers or [], sets or [], progress=progress)
+    return explain_output(folder, explanations, [folder / FOLDER / name for name in explanations])
+
+
+@command()
+def report(
+    folder: RunDirectory,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page (.html) [report.html in the run directory].")
+    ] = None,
+    overwrite: Overwrite = False,
+    progress: Any = None,
+) -> "Output":
+    """Write the page of a finished run, from its files alone."""
+    from jamie.commands.explain import report_run
+    from jamie.console.output import report_output
+
+    return report_output(folder, report_run(folder, out, overwrite=overwrite, progress=progress))
+
+
+@command()
+def bench(
+    spec: SpecFile,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the runs [runs/NAME-TIME].")] = None,
+    sets: Sets = None,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each run is done.")] = 3,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in --out; finished runs are kept.")] = False,
+    jobs: Jobs = 1,
+    overwrite: Overwrite = False,
+    progress: Any = None,
+) -> "Output":
+    """Measure the time and memory of a spec or a sweep, each run in a process of its own."""
+    from jamie.commands.bench import bench as bench_spec
+    from jamie.console.sweep_output import bench_output
+
+    result = bench_spec(
+        spec,
+        out=out,
+        overrides=sets or [],
+        repeats=repeats,
+        jobs=jobs,
+        resume=resume,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    return bench_output(result)
+
+
+@command(quiet=False)
+def validate(
+    spec: SpecFile,
+    sets: Sets = None,
+    without_files: Annotated[
+        bool, typer.Option("--without-files", help="Also where the files that it names are not here.")
+    ] = False,
+) -> "Output":
+    """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
+    from jamie.console.output import Output
+    from jamie.spec import expand
+
+    expanded = expand(spec, sets or [], reads_data=not without_files)
+    if expanded.spec.is_sweep:
+        typer.echo(f"a sweep of {len(expanded.runs)} runs", err=True)
+    return Output(expanded.spec.to_plain(), text=expanded.spec.to_yaml())
+
+
+@command("list", quiet=False)
+def list_components(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Such as loss; all kinds by default.")] = None,
+    plugin: Plugins = None,
+) -> "Output":
+    """List the components that a spec may name."""
+    from jamie.builtins import load_registry
+    from jamie.console.output import rows_output
+    from jamie.spec import describe
+
+    return rows_output(describe.list_components(load_registry(plugin or ()), kind))
+
+
+@command(quiet=False)
+def show(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as loss.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as kl.")],
+    plugin: Plugins = None,
+) -> "Output":
+    """Show a component: what it does, its parameters, its reference."""
+    from jamie.builtins import load_registry
+    from jamie.console.output import component_output
+    from jamie.spec.describe import describe_component
+
+    return component_output(describe_component(load_registry(plugin or ()), kind, name))
+
+
+@command(quiet=False)
+def plugins(plugin: Plugins = None) -> "Output":
+    """List what provides components: the built-ins, installed distributions and files."""
+    from jamie.builtins import load_registry
+    from jamie.console.output import rows_output
+    from jamie.spec.describe import describe_providers
+
+    return rows_output(describe_providers(load_registry(plugin or ())))
+
+
+@command()
+def embed(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The data with embeddings (.h5mu or .zarr).")],
+    modality: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality that AnnData (.h5ad, .zarr) holds.")
+    ] = None,
+    max_missing: MaxMissing = 0.2,
+    overwrite: Overwrite = False,
+) -> "Output":
+    """Embed cells, known or new, with a trained model."""
+    from jamie.commands.embed import embed_file
+    from jamie.console.output import file_output
+
+    embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
+    return file_output(out)
+
+
+@command()
+def impute(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The imputed values (.h5ad or .zarr).")],
+    source: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality that is measured [the one that DATA has].")
+    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="MODALITY", help="The modality to impute [the other].")] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Features to impute, by comma, or @FILE with one a line; repeatable [all]."),
+    ] = None,
+    intervals: Annotated[
+        bool | None,
+        typer.Option(
+            "--intervals/--no-intervals",
+            help="Layers sd, lower and upper [where the model has them, up to 2 GiB of values].",
+        ),
+    ] = None,
+    max_missing: MaxMissing = 0.2,
+    overwrite: Overwrite = False,
+    progress: Any = None,
+) -> "Output":
+    """Impute one modality from another with a trained model."""
+    from jamie.commands.embed import impute_file
+    from jamie.console.output import file_output
+
+    impute_file(
+        model,
+        data,
+        out,
+        source=source,
+        to=to,
+        features=features,
+        intervals=intervals,
+        max_missing=max_missing,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    return file_output(out)
+
+
+@command()
+def transfer(
+    run: RunDirectory,
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="The column of obs to predict.")],
+    source: Annotated[
+        str | None, typer.Option(metavar="MODALITY", help="The modality whose cells have labels [the second].")
+    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="MODALITY", help="The modality to predict [the other].")] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="Nearest labelled cells that vote.")] = 5,
+    method: Annotated[str, typer.Option(metavar="METHOD", help="Whose latent space: a method of the run.")] = "jamie",
+    keep_partner: Annotated[
+        bool, typer.Option("--keep-partner", help="Let the cell itself, in the other modality, vote on its label.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="New cells to predict (.h5mu, .h5ad of one modality, or .zarr).")
+    ] = None,
+    max_missing: MaxMissing = 0.2,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The predictions (.csv).")] = None,
+    overwrite: Overwrite = False,
+) -> "Output":
+    """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
+    from jamie.commands.embed import transfer_run
+    from jamie.console.output import transfer_output
+
+    predictions = transfer_run(
+        run,
+        label,
+        source=source,
+        to=to,
+        k=k,
+        method=method,
+        keep_partner=keep_partner,
+        data=data,
+        max_missing=max_missing,
+        out=out,
+        overwrite=overwrite,
+    )
+    return transfer_output(predictions, method, label, out)
+
+
+@command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs, or folders that hold some.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write the tables and a page.")] = None,
+    overwrite: Overwrite = False,
+) -> "Output":
+    """Join finished runs into one table, and count at how many features each wins."""
+    from jamie.commands.compare import compare_runs
+    from jamie.console.output import compare_output
+
+    return compare_output(compare_runs(runs, out, overwrite=overwrite), out)
+
+
+@command(quiet=False)
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="The simulated cells (.h5mu).")],
+    kind: Annotated[
+        str, typer.Option(metavar="KIND", help="branch, a branching manifold; or regulatory, genes driven by peaks.")
+    ] = "branch",
+    n_cells: Annotated[int | None, typer.Option(help="Cells in each modality [300; regulatory: 2000].")] = None,
+    n_features: Annotated[
+        list[int] | None,
+        typer.Option(help="Features of a modality; once for each modality [1000 2000; regulatory: 200 600]."),
+    ] = None,
+    noise: Annotated[float | None, typer.Option(help="branch: standard deviation of the noise [0.1].")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="regulatory: how likely a gene of typical expression is missed [0.2].")
+    ] = None,
+    overlap: Annotated[float, typer.Option(help="Fraction of the cells that are in every modality.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    overwrite: Overwrite = False,
+) -> "Output":
+    """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
+    from jamie.commands.embed import simulate_file
+    from jamie.console.output import file_output
+
+    simulate_file(
+        out,
+        kind,
+        n_cells=n_cells,
+        n_features=n_features or (),
+        noise=noise,
+        dropout=dropout,
+        overlap=overlap,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    return file_output(out)

@@ -1,0 +1,214 @@
+"""What each command shows of its result: JSON for programs, tables for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jamie.report.figure_files import FIGURES
+from jamie.report.metric_tables import metric_tables
+from jamie.report.tables import SCOPE_TITLES, ConsoleTable, arrow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jamie.commands.compare import Comparison
+    from jamie.core.explanation import Explanation
+    from jamie.metrics.classification_report import ClassificationReport
+    from jamie.metrics.label_transfer import LabelTransfer
+
+Record = Mapping[str, Any]
+
+MATCHING, CHANCE = "matching", "_chance"  # the metric whose parts say more than its headline; parts for comparison
+TRANSFER_SCORES = (
+    "accuracy",
+    "balanced_accuracy",
+    "majority_accuracy",
+    "chance_accuracy",
+    "mean_confidence",
+    "calibration_error",
+)
+MAX_ROWS, MAX_RANKS = 15, 5  # of a table of an explanation; of each target or label in it
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command shows.
+
+    Parameters
+    ----------
+    record
+        Plain values, printed with ``--json`` in place of all else.
+    tables
+        Printed unless ``--quiet`` is given.
+    text
+        Printed before the tables.
+    written
+        Files and folders that the command wrote.
+    failures
+        Printed on standard error; with any of them the exit code is 2.
+    """
+
+    record: Any
+    tables: Sequence[ConsoleTable] = ()
+    text: str = ""
+    written: Sequence[Path | str] = ()
+    failures: Sequence[str] = ()
+
+
+def file_output(path: Path) -> Output:
+    """Show which file a command wrote."""
+    return Output({"file": str(path)}, written=[path])
+
+
+def rows_output(rows: Sequence[Record]) -> Output:
+    """Show a table whose columns are the keys of the rows."""
+    return Output(rows, [ConsoleTable("", rows)])
+
+
+def run_output(folder: Path, records: Sequence[Record], methods: Sequence[Record] = ()) -> Output:
+    """Show the metrics of a run, and the time and memory of its methods."""
+    return Output({"folder": str(folder), "metrics": records}, [*run_tables(records, methods)], written=[folder])
+
+
+def run_tables(records: Sequence[Record], methods: Sequence[Record] = ()) -> list[ConsoleTable]:
+    """Lay out the metrics of one run: those of its methods, then how good the inferred correspondences are."""
+    return [
+        *metric_tables((record for record in records if record["metric"] != MATCHING), methods),
+        *_matching_tables(records),
+    ]
+
+
+def _matching_tables(records: Sequence[Record]) -> Iterator[ConsoleTable]:
+    """Lay out the metric `matching` with all its parts: a table for every two modalities and scope."""
+    parts: dict[str, dict[str, float]] = {}
+    for record in records:
+        if record["metric"] == MATCHING:
+            modalities = f"{record['source']} and {record['target']}"
+            scope = f"inferred partners of {record['n_cells']} pairs ({SCOPE_TITLES[record['scope']]})"
+            parts.setdefault(f"{modalities}, {scope}", {}).setdefault(record["part"] or "mass", record["value"])
+    for title, values in parts.items():
+        rows = [
+            {
+                "partner": f"{part.replace('_', ' ')} {arrow(True, part)}",
+                "found": f"{value:.3f}",
+                "chance": f"{values[part + CHANCE]:.3f}" if part + CHANCE in values else "",
+            }
+            for part, value in values.items()
+            if not part.endswith(CHANCE)
+        ]
+        yield ConsoleTable(title, rows)
+
+
+def compare_output(comparison: Comparison, out: Path | None) -> Output:
+    """Show the metrics of all runs."""
+    return Output(
+        comparison.as_dict(), metric_tables(comparison.records, comparison.methods), written=[out] if out else []
+    )
+
+
+def report_output(folder: Path, files: Sequence[Path]) -> Output:
+    """Show which page was written, and the folder of its figures."""
+    written = dict.fromkeys(path.parent if path.parent.name == FIGURES else path for path in files)
+    return Output({"folder": str(folder), "files": [str(path) for path in files]}, written=[*written])
+
+
+def explain_output(folder: Path, explanations: Mapping[str, Explanation], written: Iterable[Path]) -> Output:
+    """Show the first rows of the tables of explanations, which are named as in the run directory."""
+    records = {
+        name: {
+            "explainer": explanation.explainer,
+            "title": explanation.title,
+            "settings": dict(explanation.settings),
+            "notes": list(explanation.notes),
+            "tables": {table: frame.to_dict(orient="records") for table, frame in explanation.tables.items()},
+        }
+        for name, explanation in explanations.items()
+    }
+    tables = [
+        _explanation_table(f"{name}, {table}: {explanation.title}", frame)
+        for name, explanation in explanations.items()
+        for table, frame in explanation.tables.items()
+        if len(frame)
+    ]
+    return Output({"folder": str(folder), "explanations": records}, tables, written=[*written])
+
+
+def _explanation_table(title: str, frame: pd.DataFrame) -> ConsoleTable:
+    """Show the first rows; of each target or label, where ranks start again, the first ranks."""
+    several = "rank" in frame and frame["rank"].duplicated().any()
+    top = frame[frame["rank"] <= MAX_RANKS] if several else frame.head(MAX_ROWS)
+    left_out = f" ({len(top)} of {len(frame)} rows)" if len(top) < len(frame) else ""
+    return ConsoleTable(title + left_out, top.to_dict(orient="records"))
+
+
+def transfer_output(transfer: LabelTransfer, method: str, label: str, out: Path | None) -> Output:
+    """Show the predicted labels and, where labels are known, how good the predictions are."""
+    predictions = transfer.table.astype(object).where(transfer.table.notna(), None)
+    record = {
+        "method": method,
+        "label": label,
+        "file": out and str(out),
+        "source": transfer.source,
+        "target": transfer.target,
+        "k": transfer.k,
+        "n_labelled": transfer.n_labelled,
+        "unseen": dict(transfer.unseen),
+        "reports": [report.as_dict() for report in transfer.reports],
+        "predictions": predictions.to_dict("records"),
+    }
+    return Output(record, transfer_tables(transfer), written=[out] if out else [])
+
+
+def transfer_tables(transfer: LabelTransfer) -> list[ConsoleTable]:
+    """Lay out how good the predictions are: as a whole, by label and by confidence, with a column for each scope."""
+    title = f"{transfer.source} → {transfer.target}, {transfer.k} neighbors of {transfer.n_labelled} labeled cells"
+    if not transfer.reports:
+        counts = transfer.table["predicted"].value_counts()
+        return [ConsoleTable(title, [{"predicted": str(label), "cells": str(n)} for label, n in counts.items()])]
+    headers = [SCOPE_TITLES[report.scope].replace(" ", "\n") for report in transfer.reports]
+    names = {"n_scored": "cells with a known label", **{score: score.replace("_", " ") for score in TRANSFER_SCORES}}
+    whole = []
+    for score, name in names.items():
+        values = [getattr(report, score) for report in transfer.reports]
+        texts = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
+        whole.append({"": name, **dict(zip(headers, texts, strict=True))})
+    return [
+        ConsoleTable(title, whole),
+        _group_table("recall by label", transfer.reports, "by_label", ("label",), "recall"),
+        _group_table("accuracy by confidence", transfer.reports, "by_confidence", ("from", "to"), "accuracy"),
+    ]
+
+
+def _group_table(
+    title: str, reports: Sequence[ClassificationReport], groups: str, keys: Sequence[str], score: str
+) -> ConsoleTable:
+    """Lay out one row for each label or bin of confidence, with its cells and a score in each scope."""
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for report in reports:
+        scope = SCOPE_TITLES[report.scope].removesuffix(" cells").replace(" ", "\n")
+        for group in getattr(report, groups):
+            names = {key: f"{group[key]:g}" if isinstance(group[key], float) else str(group[key]) for key in keys}
+            row = rows.setdefault(tuple(names.values()), names)
+            row[f"{scope}\ncells"] = str(group["n_cells"])
+            row[f"{scope}\n{score}"] = f"{group[score]:.3f}"
+    return ConsoleTable(title, [rows[key] for key in sorted(rows)])
+
+
+def component_output(component: Record) -> Output:
+    """Show a component: what it does, its parameters, its references."""
+    lines = [f"{component['kind']} {component['name']} ({component['provider']})", component["summary"]]
+    if component["description"]:
+        lines += ["", component["description"]]
+    lines += ["", "Parameters" if component["parameters"] else "No parameters"]
+    for parameter in component["parameters"]:
+        default = "required" if parameter["required"] else f"default {json.dumps(parameter['default'])}"
+        lines.append(f"  {parameter['name']}: {parameter['type']}, {default}")
+        if parameter["description"]:
+            lines.append(f"      {parameter['description']}")
+    if component["references"]:
+        lines += ["", "References", *(f"  {reference}" for reference in component["references"])]
+    return Output(component, text="\n".join(lines) + "\n")

@@ -1,0 +1,32 @@
+"""Finished runs of a sweep, as far as their tables read them."""
+
+import json
+
+import pytest
+
+from jamie.commands.multirun.plan import RunStatus
+from jamie.commands.multirun.tables import record_table
+
+
+@pytest.fixture
+def write_run(tmp_path):
+    """Write the files of a run, JSON by name."""
+
+    def write(name, values, **files):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for file, content in files.items():
+            (folder / f"{file}.json").write_text(json.dumps(content))
+        return RunStatus(name, folder, values)
+
+    return write
+
+
+@pytest.fixture
+def records_of(write_run):
+    """Make the table of records of runs: name, values and records of each."""
+
+    def table(runs, keys):
+        return record_table([write_run(name, values, metrics=records) for name, values, records in runs], keys)
+
+    return table
