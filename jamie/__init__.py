@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
+    from jamie.runs.run import Run as Run
 
 _PUBLIC = {
     "Score": "jamie.core.evaluation",
@@ -96,6 +97,7 @@ _PUBLIC = {
     "JAMIE": "jamie.estimator",
     "load": "jamie.estimator",
     "run": "jamie.commands.run",
+    "Run": "jamie.runs.run",
     "compare": "jamie.commands.compare",
     "sweep": "jamie.commands.sweep",
     "bench": "jamie.commands.bench",

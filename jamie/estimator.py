@@ -1,4 +1,4 @@
-"""The Python door: the same spec, the same pipeline, on MuData in memory."""
+"""The class `JAMIE`: the same spec and stages as a run, on MuData in memory."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.commands.embed import embed_mudata, open_model
 from jamie.commands.fit import Fitted, fit
-from jamie.commands.run import to_mudata
-from jamie.commands.transfer import EmbeddedCells, choose_ends, pairs_of, split_of, transfer_between
+from jamie.commands.impute import impute_cells
+from jamie.commands.results import to_mudata
+from jamie.commands.transfer import EmbeddedCells, choose_modalities, pairs_between, split_of, transfer_cells
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
-from jamie.core.files import write_atomically
-from jamie.core.interfaces import Explainer
+from jamie.core.interfaces.results import Explainer
 from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
 from jamie.explain.from_mudata import build_explainer, explained_model
 from jamie.metrics.records import to_table
-from jamie.model.direction import choose_direction, compatible_modalities, known_modalities
-from jamie.model.imputation import impute_query
-from jamie.model.query import MAX_MISSING, Query, pairs_by_name
-from jamie.model.store import load_model, save_model_folder
+from jamie.model.query import MAX_MISSING, Query
+from jamie.model.store import save_model_folder
 from jamie.model.trained import TrainedModel
-from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 from jamie.runs.layouts import layouts_of
-from jamie.runs.results import joint_embedding
 from jamie.runs.tables import history_table
 from jamie.spec import Spec, load_single
 from jamie.spec.short import to_dotted_keys
@@ -144,15 +141,7 @@ class JAMIE:
         if copy:
             with mudata_conventions():
                 mdata = mdata.copy()
-        present = known_modalities(self.model, mdata.mod, "embed")
-        latents = {m: self._latents(mdata, m, max_missing) for m in present}
-        for m in present:
-            mdata.mod[m].obsm[key_added] = latents[m]
-        measured = {m: np.isfinite(z).all(axis=1) for m, z in latents.items()}
-        names = {m: mdata.mod[m].obs_names[measured[m]] for m in present}
-        pairs = pairs_by_name(self.model.spec.correspondence.known, names)
-        aggregated = self.model.aggregate({m: z[measured[m]] for m, z in latents.items()}, pairs)
-        mdata.obsm[key_added] = joint_embedding(mdata.obs_names, aggregated, names, pairs)
+        embed_mudata(self.model, mdata, self._context(), key_added=key_added, max_missing=max_missing)
         return mdata if copy else None
 
     def impute(
@@ -201,17 +190,18 @@ class JAMIE:
             Where the values would not fit in memory, and no `out` is given.
         """
         require_class(data, "impute", "MuData", "AnnData")
-        present = data.mod if hasattr(data, "mod") else compatible_modalities(self.model, data, max_missing)
-        source, to = choose_direction(self.model, present, source, to)
-        require_modality(source, getattr(data, "mod", {source}), "impute")
-        context = self._context()
-        of = Query.from_mudata if hasattr(data, "mod") else Query
-        imputed = impute_query(of(self.model, source, data, context, max_missing), to, features, intervals)
-        if out is None:
-            return imputed_anndata(imputed, context)
-        with write_atomically(Path(out), SUFFIXES, overwrite) as partial:
-            save_imputed(imputed, partial, context)
-        return None
+        return impute_cells(
+            self.model,
+            data,
+            self._context(),
+            source,
+            to,
+            features=features,
+            intervals=intervals,
+            max_missing=max_missing,
+            out=out,
+            overwrite=overwrite,
+        )
 
     def transfer(
         self,
@@ -252,10 +242,10 @@ class JAMIE:
             where it is not known), `split`.
         """
         require_class(mdata, "transfer", "MuData")
-        cells = {m: self._embedded(mdata, m, max_missing) for m in (source, to)}
-        choose_ends(cells, label, source, to)
-        pairs = pairs_of(self.spec.correspondence.known, cells[source], cells[to])
-        return transfer_between(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
+        cells = {m: self._embedded_cells(mdata, m, max_missing) for m in (source, to)}
+        choose_modalities(cells, label, source, to)
+        pairs = pairs_between(self.spec.correspondence.known, cells[source], cells[to])
+        return transfer_cells(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
 
     def explain(
         self, mdata: MuData, explainer: str | Explainer = "shap", *, max_missing: float = MAX_MISSING, **params: Any
@@ -292,11 +282,11 @@ class JAMIE:
         subject = explained_model(self.model, mdata, partial(self._split, mdata), context, max_missing)
         return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
 
-    def _embedded(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
+    def _embedded_cells(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:
         self.model.require(modality)
         require_modality(modality, mdata.mod, "transfer")
-        z = self._latents(mdata, modality, max_missing)
-        return EmbeddedCells.of(mdata, modality, z, self._split(mdata, modality))
+        z = Query.from_mudata(self.model, modality, mdata, self._context(), max_missing).embed()
+        return EmbeddedCells.from_mudata(mdata, modality, z, self._split(mdata, modality))
 
     def _split(self, mdata: MuData, modality: str) -> NDArray[np.object_]:
         """(n,) ``train``, ``held_out`` or ``new`` of the cells of a modality."""
@@ -305,9 +295,6 @@ class JAMIE:
             prepared = self._fitted.prepared
             train = pd.Series(prepared.split.train[modality], prepared.dataset.modalities[modality].cells)
         return split_of(mdata.mod[modality], modality, train)
-
-    def _latents(self, mdata: MuData, modality: str, max_missing: float) -> NDArray[np.float32]:
-        return Query.from_mudata(self.model, modality, mdata, self._context(), max_missing).embed()
 
     def to_mudata(self, mdata: MuData, *, layouts: bool = False) -> MuData:
         """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
@@ -327,8 +314,8 @@ class JAMIE:
         if self._fitted is None:
             raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
         fitted = self._fitted
-        placed = layouts_of(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
-        return to_mudata(mdata, fitted, layouts=placed)
+        coordinates = layouts_of(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
+        return to_mudata(mdata, fitted, layouts=coordinates)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model into a folder: safetensors and JSON.
@@ -344,15 +331,35 @@ class JAMIE:
         return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).with_progress(self._progress)
 
 
-def load(folder: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:
-    """Load a model from a run directory, or from a folder that `JAMIE.save` wrote; `progress` as that of `JAMIE`.
+def load(path: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:
+    """Load a model from a run directory, or from a folder that `JAMIE.save` wrote.
+
+    Parameters
+    ----------
+    path
+        A run directory or a saved model.
+    device
+        A torch device, or ``auto`` for the fastest available.
+    progress
+        As of `JAMIE`.
+
+    Returns
+    -------
+    JAMIE
+        With the trained model, ready to embed and impute.
 
     Raises
     ------
     OutputError
-        Where there is none, or one of a later format.
+        If there is no model, or it has another format.
+
+    Examples
+    --------
+    >>> model = jamie.load(run.path)
+    >>> model.impute(mdata, source="rna", to="protein").shape
+    (60, 5)
     """
     loaded = JAMIE.__new__(JAMIE)
-    loaded._model = load_model(Path(folder), device_for(device))
+    loaded._model, _ = open_model(Path(path), device=device)
     loaded.spec, loaded._fitted, loaded._progress = loaded._model.spec, None, progress
     return loaded

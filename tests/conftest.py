@@ -118,12 +118,12 @@ def plain_layouts(scores, latents, context):
 @pytest.fixture(scope="session", autouse=True)
 def reports_switch():
     """No run of the suite writes a report or makes a UMAP, which takes longer than all else that it does."""
-    from jamie.commands import run
+    from jamie.commands import results, run
 
-    real = {name: getattr(run, name) for name in ("_report", "layouts_of")}
+    real = {"run.write_reports": run.write_reports, "results.layouts_of": results.layouts_of}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_report", lambda folder, spec, context: None)
-        patch.setattr(run, "layouts_of", plain_layouts)
+        patch.setattr(run, "write_reports", lambda run, refs, context: None)
+        patch.setattr(results, "layouts_of", plain_layouts)
         yield real
 
 
@@ -131,7 +131,7 @@ def reports_switch():
 def reports(reports_switch, monkeypatch):
     """Let the runs of a test, in this process, write the reports that their specs name."""
     for name, function in reports_switch.items():
-        monkeypatch.setattr(f"jamie.commands.run.{name}", function)
+        monkeypatch.setattr(f"jamie.commands.{name}", function)
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,7 @@ def tables(place, name="correlation", table="top"):
 @pytest.fixture
 def reports(reports_switch, monkeypatch):
     """Let runs write their reports, without the layouts of cells, which these do not show."""
-    monkeypatch.setattr("jamie.commands.run._report", reports_switch["_report"])
+    monkeypatch.setattr("jamie.commands.run.write_reports", reports_switch["_report"])
 
 
 @pytest.fixture(scope="module")

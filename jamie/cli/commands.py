@@ -47,7 +47,7 @@ def run(
     from jamie.console.output import run_output
 
     result = run_once(spec, progress=progress, **settings)
-    return run_output(result.folder, [record.as_dict() for record in result.metrics], result.methods)
+    return run_output(result.path, result.metric_records, result.methods)
 
 
 @command()
@@ -82,10 +82,10 @@ def explain(
     """Find the features that drive the model of a finished run; nothing is fitted."""
     from jamie.commands.explain import explain_run
     from jamie.console.output import explain_output
-    from jamie.runs.explanation_files import FOLDER
+    from jamie.runs.layout import EXPLANATIONS
 
     explanations = explain_run(folder, explainers or [], sets or [], progress=progress)
-    return explain_output(folder, explanations, [folder / FOLDER / name for name in explanations])
+    return explain_output(folder, explanations, [folder / EXPLANATIONS / name for name in explanations])
 
 
 @command()
@@ -98,7 +98,7 @@ def report(
     progress: Any = None,
 ) -> "Output":
     """Write the page of a finished run, from its files alone."""
-    from jamie.commands.explain import report_run
+    from jamie.commands.report import report_run
     from jamie.console.output import report_output
 
     return report_output(folder, report_run(folder, out, overwrite=overwrite, progress=progress))
@@ -231,7 +231,7 @@ def impute(
     progress: Any = None,
 ) -> "Output":
     """Impute one modality from another with a trained model."""
-    from jamie.commands.embed import impute_file
+    from jamie.commands.impute import impute_file
     from jamie.console.output import file_output
 
     impute_file(
@@ -270,7 +270,7 @@ def transfer(
     overwrite: Overwrite = False,
 ) -> "Output":
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
-    from jamie.commands.embed import transfer_run
+    from jamie.commands.transfer import transfer_run
     from jamie.console.output import transfer_output
 
     predictions = transfer_run(
@@ -322,7 +322,7 @@ def simulate(
     overwrite: Overwrite = False,
 ) -> "Output":
     """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
-    from jamie.commands.embed import simulate_file
+    from jamie.commands.simulate import simulate_file
     from jamie.console.output import file_output
 
     simulate_file(

@@ -15,7 +15,7 @@ from jamie.commands.multirun.plan import RUNS, open_sweep, plan_runs, record_swe
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
 
@@ -106,7 +106,7 @@ def _collect_costs(planned: Sweep, result: SweepResult) -> BenchResult:
     return BenchResult(result, costs, medians, growth, quality_table(result.finished, planned.keys), stage)
 
 
-def _write(folder: RunFolder, measured: BenchResult) -> None:
+def _write(folder: OutputDirectory, measured: BenchResult) -> None:
     tables = {
         "bench": measured.costs,
         "bench_summary": measured.medians,

@@ -17,9 +17,9 @@ from jamie.core.errors import OutputError
 from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.compare import write_comparison_page
-from jamie.runs.correspondence_files import FOLDER
-from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
-from jamie.runs.run import FinishedRun
+from jamie.runs.directory import OutputDirectory
+from jamie.runs.layout import CORRESPONDENCES, MANIFEST, METRICS, RESOLVED_SPEC
+from jamie.runs.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Comparison:
 
     def write(self, folder: Path) -> None:
         """Write ``compare.json``, ``compare.csv`` and ``wins.csv``."""
-        out = RunFolder(folder)
+        out = OutputDirectory(folder)
         out.write_json("compare.json", self.as_dict())
         out.write_text("compare.csv", self.table.to_csv(index=False))
         out.write_text("wins.csv", pd.DataFrame(self.wins, columns=_WINS).to_csv(index=False))
@@ -101,14 +101,14 @@ def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
             "runs have %s, so that their figures cannot be compared: %s",
             *(DIFFERENCES[kind], "; ".join(", ".join(group) for group in groups)),
         )
-    records = [{"run": name, **record} for name, run in runs.items() for record in run.json("metrics.json")]
+    records = [{"run": name, **record} for name, run in runs.items() for record in run.metric_records]
     return Comparison(
         runs={name: run.path for name, run in runs.items()},
         records=records,
-        methods=[{"run": name, **method} for name, run in runs.items() for method in run.json("methods.json")],
+        methods=[{"run": name, **method} for name, run in runs.items() for method in run.methods],
         wins=_wins(runs, {record["metric"]: record["higher_is_better"] for record in records}),
-        table=pd.concat([run.text_table("metrics.csv").assign(run=name) for name, run in runs.items()])[
-            ["run", *next(iter(runs.values())).text_table("metrics.csv").columns]
+        table=pd.concat([_metrics_as_text(run).assign(run=name) for name, run in runs.items()])[
+            ["run", *_metrics_as_text(next(iter(runs.values()))).columns]
         ],
         differences=differences,
     )
@@ -143,13 +143,13 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
     return found
 
 
-def _found(paths: Sequence[Path]) -> list[FinishedRun]:
+def _found(paths: Sequence[Path]) -> list[Run]:
     """Read the runs that are named, and the finished ones below other folders."""
-    found: dict[Path, FinishedRun] = {}
+    found: dict[Path, Run] = {}
     wrong = []
     for path in paths:
         try:
-            runs = [FinishedRun.open(path)] if _is_run(path) else _below(path)
+            runs = [Run.finished(path)] if _is_run(path) else _below(path)
             found |= {run.path.resolve(): run for run in runs}
         except OutputError as error:
             wrong.append(f"{path} ({error.problem})")
@@ -162,12 +162,12 @@ def _found(paths: Sequence[Path]) -> list[FinishedRun]:
     return list(found.values())
 
 
-def _below(path: Path) -> list[FinishedRun]:
+def _below(path: Path) -> list[Run]:
     """Read the finished runs below a folder; others are left out with a warning."""
     runs = []
     for folder in sorted(manifest.parent for manifest in path.rglob(MANIFEST)):
         try:
-            runs += [FinishedRun.open(folder)] if _is_run(folder) else []
+            runs += [Run.finished(folder)] if _is_run(folder) else []
         except OutputError as error:
             log.warning("%s is left out: %s", folder, error.problem)
     if not runs:
@@ -178,10 +178,10 @@ def _below(path: Path) -> list[FinishedRun]:
 
 def _is_run(path: Path) -> bool:
     """Whether it is the folder of one run; that of a sweep has a manifest too."""
-    return (path / MANIFEST).is_file() and "sweep" not in RunFolder(path).read_manifest()
+    return (path / MANIFEST).is_file() and "sweep" not in OutputDirectory(path).manifest
 
 
-def _named(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
+def _named(runs: Sequence[Run]) -> dict[str, Run]:
     """Name each run by as many of the last folders of its path as tell it from the others."""
     parts = [run.path.resolve().parts for run in runs]
     names = {}
@@ -193,7 +193,7 @@ def _named(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
     return names
 
 
-def _differences(runs: Mapping[str, FinishedRun]) -> dict[str, list[list[str]]]:
+def _differences(runs: Mapping[str, Run]) -> dict[str, list[list[str]]]:
     """Group the runs by what they rest on, where that is not the same for all."""
     marks = {
         "data": {name: _data(run) for name, run in runs.items()},
@@ -210,28 +210,33 @@ def _differences(runs: Mapping[str, FinishedRun]) -> dict[str, list[list[str]]]:
     return found
 
 
-def _data(run: FinishedRun) -> str:
+def _data(run: Run) -> str:
     """Tell what was read, but for the files that say who is held out: that is compared by itself."""
-    evaluated = yaml.safe_load((run.path / RESOLVED).read_text())["evaluate"]
+    evaluated = yaml.safe_load((run.path / RESOLVED_SPEC).read_text())["evaluate"]
     apart = {str(section.get("file")) for section in (evaluated["holdout"], evaluated["known_pairs"])}
     return str(sorted(value for file, value in run.manifest.get("data", {}).items() if file not in apart))
 
 
-def _held_out(run: FinishedRun) -> str:
+def _metrics_as_text(run: Run) -> pd.DataFrame:
+    """Read ``metrics.csv`` with all numbers exactly as they were written."""
+    return pd.read_csv(run.path / METRICS, dtype=str, keep_default_na=False)
+
+
+def _held_out(run: Run) -> str:
     """Tell which cells of each modality were held out."""
     lines = [
         f"{modality}\t{cell}"
-        for modality, obs in run.annotations().items()
+        for modality, obs in run.obs.items()
         if SPLIT in obs
         for cell in sorted(obs.index[obs[SPLIT] != TRAIN])
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _known(run: FinishedRun) -> str:
+def _known(run: Run) -> str:
     """Tell which pairs the methods knew."""
     digest = hashlib.sha256()
-    for path in sorted((run.path / FOLDER).glob("*.npz")):
+    for path in sorted((run.path / CORRESPONDENCES).glob("*.npz")):
         if path.name.endswith(".inferred.npz"):
             continue
         with np.load(path, allow_pickle=False) as arrays:
@@ -242,9 +247,9 @@ def _known(run: FinishedRun) -> str:
     return digest.hexdigest()
 
 
-def _wins(runs: Mapping[str, FinishedRun], higher_is_better: Mapping[str, bool]) -> list[dict[str, Any]]:
+def _wins(runs: Mapping[str, Run], higher_is_better: Mapping[str, bool]) -> list[dict[str, Any]]:
     """Compare every two methods of all runs over the features that both have."""
-    tables = [run.table("features.csv").assign(run=name) for name, run in runs.items()]
+    tables = [run.features.assign(run=name) for name, run in runs.items()]
     joined = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
     who = joined[["run", "method"]].drop_duplicates()
     joined["method"] = joined.groupby(["run", "method"], sort=False).ngroup().astype(str)

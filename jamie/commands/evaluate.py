@@ -1,4 +1,4 @@
-"""A finished run, scored again: what `jamie evaluate` does."""
+"""``jamie evaluate``: a finished run, scored again from its files."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.commands.ending import renew_page
 from jamie.commands.fit import REFIT, evaluate_all
-from jamie.commands.run import require_same_data
+from jamie.commands.inputs import require_same_data
+from jamie.commands.report import renew_page
+from jamie.commands.results import write_evaluation
 from jamie.core.context import Context
-from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.data import Dataset, Matrix
 from jamie.core.errors import DataError, OutputError
 from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS, embedding_key
-from jamie.correspondence.infer import Inference
 from jamie.data.load import load_dataset
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
 from jamie.runs.correspondence_files import load_inference
-from jamie.runs.directory import RESOLVED, RunFolder
-from jamie.runs.results import bound_layers, write_evaluation
-from jamie.runs.run import RESULT, FinishedRun
-from jamie.runs.tables import evaluation_tables, refresh
+from jamie.runs.layout import RESOLVED_SPEC, imputed_file
+from jamie.runs.result_mudata import bound_layers
+from jamie.runs.run import Run
+from jamie.runs.tables import evaluation_tables, replace_result_tables
 from jamie.spec import load_spec
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ CHANGEABLE = ("evaluate.metrics", "labels")
 
 
 def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Evaluation:
-    """Score the embeddings and imputed values of a finished run, and write its metrics anew.
+    """Score the embeddings and imputed values of a finished run, and replace its metrics.
 
     Nothing is fitted: data and known pairs are those of the run, split and results are read from its files.
 
@@ -50,14 +50,14 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
     Raises
     ------
     OutputError
-        Where there is no finished run, or its model was fitted again on all cells after it was evaluated.
+        If there is no finished run, or its model was fitted again on all cells after the evaluation.
     DataError
-        Where the data are not those that it was run on any more.
+        If the data have changed since the run.
     """
-    run, folder = FinishedRun.open(path), RunFolder(Path(path))
+    run = Run.finished(path)
     overrides = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     _require_changeable(overrides)
-    spec = load_spec(folder.path / RESOLVED, overrides)
+    spec = load_spec(run.path / RESOLVED_SPEC, overrides)
     if any(stage.startswith(REFIT) for stage in run.manifest["stages"]):
         raise OutputError(
             "expected the results that were evaluated, found those of the model that was fitted again on all cells",
@@ -66,18 +66,18 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
         )
     require_same_data(spec, run.manifest)
     dataset = load_dataset(spec, Context(seed=spec.seed)).dataset
-    files = _Files(run, dataset)
     split = run.split(dataset)
-    evaluation = evaluate_all(files.results(), dataset, split, _inference(folder, split), spec)
-    with folder.kept():
-        write_evaluation(folder, evaluation)
-        refresh(folder, RESULT, evaluation_tables(evaluation))
-    renew_page(folder, spec, Context(seed=spec.seed))
+    inference = load_inference(run.path, {m: int(train.sum()) for m, train in split.train.items()})
+    evaluation = evaluate_all(_SavedResults(run, dataset).results(), dataset, split, inference, spec)
+    with run.locked():
+        write_evaluation(run, evaluation)
+        replace_result_tables(run, evaluation_tables(evaluation))
+    renew_page(run, spec, Context(seed=spec.seed))
     return evaluation
 
 
 def _require_changeable(overrides: Mapping[str, Any] | list[str]) -> None:
-    keys = [one.partition("=")[0].strip() for one in overrides]
+    keys = [override.partition("=")[0].strip() for override in overrides]
     wrong = [key for key in keys if key not in CHANGEABLE]
     if wrong:
         raise DataError(
@@ -87,17 +87,16 @@ def _require_changeable(overrides: Mapping[str, Any] | list[str]) -> None:
         )
 
 
-class _Files:
-    """Split and results of the methods in the files of a run."""
+class _SavedResults:
+    """Embeddings and imputed values of the methods in the files of a run."""
 
-    def __init__(self, run: FinishedRun, dataset: Dataset) -> None:
+    def __init__(self, run: Run, dataset: Dataset) -> None:
         self.run, self.dataset = run, dataset
-        self.mdata = run.mdata()
         self.imputed = cache(self._imputed)
 
     def results(self) -> list[MethodResult]:
-        """Return what each method that has a result made of the cells."""
-        return [self._result(one) for one in self.run.json("methods.json") if one["status"] == "done"]
+        """Return the embeddings and imputed values of each method that has a result."""
+        return [self._result(method) for method in self.run.methods if method["status"] == "done"]
 
     def _result(self, method: Mapping[str, Any]) -> MethodResult:
         name = method["method"]
@@ -113,13 +112,12 @@ class _Files:
         )
 
     def _latents(self, method: str) -> dict[str, NDArray[np.floating]]:
-        key = embedding_key(method)
-        found = {}
+        key, latents = embedding_key(method), {}
         for m, data in self.dataset.modalities.items():
-            adata = self.mdata.mod[m]
+            adata = self.run.mdata.mod[m]
             if key in adata.obsm:
-                found[m] = np.asarray(adata.obsm[key])[adata.obs_names.get_indexer(data.cells)]
-        return found
+                latents[m] = np.asarray(adata.obsm[key])[adata.obs_names.get_indexer(data.cells)]
+        return latents
 
     def _values(self, method: str, source: str, target: str, rows: NDArray[np.int64]) -> Matrix:
         adata = self.imputed(source, target)
@@ -140,14 +138,8 @@ class _Files:
         return adata.obs_names.get_indexer(self.dataset.modalities[source].cells[rows])
 
     def _imputed(self, source: str, target: str) -> AnnData:
-        from anndata import read_h5ad
-
-        file = self.run.path / f"imputed/{source}-to-{target}.h5ad"
+        file = self.run.path / imputed_file(source, target)
         if not file.is_file():
             fix = "leave out metrics of imputed values: --set evaluate.metrics=[foscttm]"
             raise OutputError("expected imputed values, found none", where=str(file), fix=fix)
-        return read_h5ad(file)
-
-
-def _inference(folder: RunFolder, split: Split) -> Inference | None:
-    return load_inference(folder.path, {m: int(train.sum()) for m, train in split.train.items()})
+        return self.run.imputed(source, target)

@@ -1,36 +1,34 @@
-"""A finished run, explained and shown: what `jamie explain` and `jamie report` do."""
+"""``jamie explain``: the model of a finished run, explained."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from jamie.builtins import load_registry
-from jamie.commands.ending import DEFAULT, PAGE, renew_page, reports_of
-from jamie.commands.run import require_same_data
+from jamie.commands.inputs import require_same_data
+from jamie.commands.report import message_of, renew_page
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
-from jamie.core.explanation import Explanation
-from jamie.core.files import write_atomically
-from jamie.core.interfaces import Explainer, Report
+from jamie.core.explanation import Explainable, Explanation
+from jamie.core.interfaces.results import Explainer
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import ExplainedModel
 from jamie.model.store import load_model
-from jamie.report.figure_files import FIGURES
-from jamie.runs.directory import RESOLVED, RunFolder
 from jamie.runs.explanation_files import save_explanation
-from jamie.runs.run import FinishedRun, require_whole
+from jamie.runs.layout import RESOLVED_SPEC
+from jamie.runs.run import Run
 from jamie.spec import Ref, Spec, load_spec
 from jamie.training.device import device_for
+
+log = logging.getLogger(__name__)
 
 
 def explain_run(
     path: str | Path, explainers: Sequence[str] = (), sets: Sequence[str] = (), *, progress: Progress | None = None
 ) -> dict[str, Explanation]:
-    """Explain the model of a finished run, and write what is found into its ``explain/``; its page is made anew.
+    """Explain the model of a finished run, and write the explanations into ``explain/``; its page is renewed.
 
     Parameters
     ----------
@@ -39,7 +37,7 @@ def explain_run(
     explainers
         Names of explainers; those of the run's spec by default. One that the spec lists has its parameters there.
     sets
-        Parameters: ``"features=3"``, or ``"shap.features=3"`` where there are several explainers.
+        Parameters: ``"features=3"``, or ``"shap.features=3"`` if there are several explainers.
     progress
         Called as ``progress(stage, done, total, values)``.
 
@@ -51,109 +49,59 @@ def explain_run(
     Raises
     ------
     OutputError
-        Where there is no finished run.
+        If there is no finished run.
     SpecError
-        Where there is no such explainer or parameter, or a file that the run has read is gone.
+        If there is no such explainer or parameter, or a file that the run has read is gone.
     DataError
-        Where the data are not those that it was run on any more, or lack what the explainer needs.
+        If the data have changed since the run, or lack what the explainer needs.
     """
-    run, folder = FinishedRun.open(path), RunFolder(Path(path))
-    spec = _asked(run.path, explainers, sets)
+    run = Run.finished(path)
+    spec = _spec_with_explainers(run, explainers, sets)
     require_same_data(spec, run.manifest)
-    context = _context(spec, progress)
+    context = Context(seed=spec.seed, device=device_for("auto")).with_progress(progress)
     dataset = load_dataset(spec, context).dataset
-    subject = ExplainedModel(load_model(run.path, context.device), dataset, run.split(dataset), context)
-    found = {}
+    model = ExplainedModel(load_model(run.path, context.device), dataset, run.split(dataset), context)
+    explanations = {}
     for ref in spec.explain:
-        explanation = ref.build().explain(subject, context.for_stage(f"explain {ref.name}"))
-        with folder.kept():
-            found[save_explanation(folder, explanation, ref.to_plain())] = explanation
-    renew_page(folder, spec, context)
-    return found
+        explanation = ref.build().explain(model, context.for_stage(f"explain {ref.name}"))
+        with run.locked():
+            explanations[save_explanation(run, explanation, ref.to_plain())] = explanation
+    renew_page(run, spec, context)
+    return explanations
 
 
-def report_run(
-    path: str | Path, out: str | Path | None = None, *, overwrite: bool = False, progress: Progress | None = None
-) -> tuple[Path, ...]:
-    """Write the reports of a finished run anew: those of its spec, or the page. The data are not needed.
-
-    Parameters
-    ----------
-    path
-        The run directory.
-    out
-        An .html file to write the page into, in place of the run directory, which stays as it is.
-    overwrite
-        Replace `out`.
-    progress
-        Called as ``progress(stage, done, total, values)``.
-
-    Returns
-    -------
-    tuple of Path
-        What was written.
-
-    Raises
-    ------
-    OutputError
-        Where there is no finished run, or the place cannot be written.
-    """
-    run = FinishedRun.open(path, whole=False)
-    require_whole(run.path, run.manifest)
-    spec = load_spec(run.path / RESOLVED, reads_data=False)
-    context = _context(spec, progress)
-    if out is None:
-        with RunFolder(run.path).kept():
-            return _written(reports_of(spec), run.path, context)
-    with write_atomically(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as place:
-        _link(run.path, Path(place))
-        (page, *_) = _written([_page(spec)], Path(place), context)
-        partial.write_bytes(page.read_bytes())
-    return (Path(out),)
+def explain_or_warn(run: Run, refs: Sequence[Ref[Explainer]], model: Explainable, context: Context) -> None:
+    """Explain the model of a run that is saved; an explainer that fails is left out, with a warning."""
+    for ref in refs:
+        try:
+            explanation = ref.build().explain(model, context.for_stage(f"explain {ref.name}"))
+            save_explanation(run, explanation, ref.to_plain())
+        except Exception as error:  # whatever it is, also of a plugin: the run must not be lost for it
+            log.warning(
+                "explainer '%s' failed, and the run is without it: %s\n  once that is mended: jamie explain %s %s",
+                *(ref.name, message_of(error), run.path, ref.name),
+            )
 
 
-def _context(spec: Spec, progress: Progress | None) -> Context:
-    return Context(seed=spec.seed, device=device_for("auto")).with_progress(progress)
-
-
-def _page(spec: Spec) -> Ref[Report]:
-    """Return the page as the spec lists it, or as it is by default."""
-    given = [ref for ref in spec.report if ref.name == DEFAULT]
-    return given[0] if given else reports_of(replace(spec, report=[]))[0]
-
-
-def _written(refs: Sequence[Ref[Report]], run: Path, context: Context) -> tuple[Path, ...]:
-    return tuple(path for ref in refs for path in ref.build().write(run, context.for_stage(f"report {ref.name}")))
-
-
-def _link(run: Path, place: Path) -> None:
-    """Show the files of a run in another folder, into which a report can be written; the run may be read-only."""
-    for entry in run.iterdir():
-        if entry.name not in (PAGE, FIGURES):
-            os.symlink(entry.resolve(), place / entry.name)
-
-
-def _asked(run: Path, explainers: Sequence[str], sets: Sequence[str]) -> Spec:
-    """Return the spec of a run with the explainers that are asked for."""
-    listed: list[Ref[Explainer]] = load_spec(run / RESOLVED, reads_data=False).explain
-    chosen = [ref.to_plain() for ref in listed]
-    if explainers:
-        chosen = [
-            one for name in explainers for one in [ref.to_plain() for ref in listed if ref.name == name] or [name]
-        ]
+def _spec_with_explainers(run: Run, explainers: Sequence[str], sets: Sequence[str]) -> Spec:
+    """Return the spec of a run with the explainers and parameters that are given."""
+    listed = {
+        ref.name: [other.to_plain() for other in run.spec.explain if other.name == ref.name] for ref in run.spec.explain
+    }
+    chosen = [ref for name in explainers or listed for ref in listed.get(name, [name])]
     if not chosen:
         raise DataError(
             "expected an explainer, found none in its spec",
-            where=str(run),
+            where=str(run.path),
             fix=f"name one of {', '.join(load_registry().names('explainer'))}",
         )
-    spec = load_spec(run / RESOLVED, {"explain": chosen})
+    spec = load_spec(run.path / RESOLVED_SPEC, {"explain": chosen})
     names = [ref.name for ref in spec.explain]
-    return load_spec(spec.to_plain(), [one for text in sets for one in _overrides(text, names)]) if sets else spec
+    return load_spec(spec.to_plain(), [key for text in sets for key in _overrides(text, names)]) if sets else spec
 
 
 def _overrides(text: str, names: Sequence[str]) -> list[str]:
-    """Turn ``features=3`` or ``shap.features=3`` into settings of the spec, for each entry of that name."""
+    """Turn ``features=3`` or ``shap.features=3`` into settings of the spec, one for each explainer of that name."""
     first, dot, rest = text.partition(".")
     named = first.strip() if dot and first.strip() in names else ""
     if not named and len(set(names)) > 1:

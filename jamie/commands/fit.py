@@ -1,4 +1,4 @@
-"""Fitting in memory: preprocess, infer, train, compare, evaluate; one call for each stage."""
+"""The stages of a fit, in memory: preprocess, infer, train, calibrate, compare, evaluate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
-from jamie.core.interfaces import CorrespondenceInferer
 from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
 from jamie.correspondence.connectivity import require_ties
@@ -33,7 +32,8 @@ from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.runs.correspondence_files import load_inference, save_inference
-from jamie.runs.directory import RunFolder
+from jamie.runs.layout import CHECKPOINT, MODEL, REFIT_CHECKPOINT
+from jamie.runs.run import Run
 from jamie.spec import Spec
 from jamie.training.batches import mix
 from jamie.training.checkpoint import CheckpointFiles
@@ -46,43 +46,56 @@ from jamie.training.validation_split import MIN_CELLS
 log = logging.getLogger(__name__)
 
 COLLAPSED = 0.01  # standard deviation of latent means below which no latent is used; the prior's is 1
-CHECKPOINT, REFIT_CHECKPOINT = "checkpoint/training.safetensors", "checkpoint/refit.safetensors"
 REFIT = "refit "  # before the names of stages in which the model is fitted again on all cells
 
 
 @dataclass(frozen=True)
+class Inferences:
+    """Inferred correspondence, and what is known about its quality.
+
+    Parameters
+    ----------
+    inference
+        Inferred correspondence of the training cells; None if nothing is inferred.
+    quality
+        Quality for every two modalities, as far as true pairs or labels tell.
+    pair_checks
+        Verdicts on the known pairs.
+    """
+
+    inference: Inference | None
+    quality: Mapping[tuple[str, str], Quality]
+    pair_checks: tuple[PairCheck, ...] = ()
+
+
+@dataclass(frozen=True)
 class Fitted:
-    """What fitting gives, before anything is written.
+    """Result of a fit, before anything is written.
 
     Parameters
     ----------
     prepared
         All cells, preprocessed.
-    inference
-        Inferred correspondence of the training cells; None where nothing is inferred.
-    quality
-        How good that is, for every two modalities, as far as truth or labels tell.
+    inferred
+        Inferred correspondence.
     model
-        Trained.
+        The trained model.
     histories
-        Of the training of each member of the ensemble.
+        Losses of each member of the ensemble.
     results
-        Latents and imputed values of the model, and then of the methods that it is compared with.
+        Latents and imputed values of the model, then of the methods that it is compared with.
     aggregated
         (n_m, L) the model's latents after aggregation over `correspondences`.
     correspondences
-        Of all cells: the known pairs, mixed with the inferred ones where rho < 1.
+        Of all cells: the known pairs, mixed with the inferred ones if rho < 1.
     posterior
         For each modality and latent, the divergence from the prior, and standard deviations.
     evaluation
         Metrics.
-    verified
-        What the data say of the known pairs.
     """
 
     prepared: Prepared
-    inference: Inference | None
-    quality: Mapping[tuple[str, str], Quality]
+    inferred: Inferences
     model: TrainedModel
     histories: tuple[History, ...]
     results: tuple[MethodResult, ...]
@@ -90,7 +103,6 @@ class Fitted:
     correspondences: Correspondences
     posterior: Mapping[str, Mapping[str, list[float]]]
     evaluation: Evaluation
-    verified: tuple[PairCheck, ...] = ()
 
     @property
     def latents(self) -> Mapping[str, NDArray[np.floating]]:
@@ -98,124 +110,111 @@ class Fitted:
         return self.results[0].latents
 
 
-@dataclass(frozen=True)
-class Matched:
-    """What a run gives that stops after the correspondence.
+def infer_only(loaded: LoadedData, spec: Spec, context: Context, run: Run) -> tuple[Inferences, Evaluation]:
+    """Preprocess, infer and evaluate the inferred correspondence; `run` stores times and inferred pairs."""
+    split = split_cells(loaded.dataset, spec.evaluate.holdout, context)
+    with run.stage("preprocess"):
+        prepared = prepare(loaded.dataset, split, spec, context)
+    with run.stage("correspondence"):
+        inferred = _infer(prepared, spec, context, run)
+    with run.stage("evaluation"):
+        return inferred, evaluate_all((), loaded.dataset, split, inferred.inference, spec)
+
+
+def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None) -> Fitted:
+    """Preprocess, infer, train, calibrate, compare and evaluate.
 
     Parameters
     ----------
-    inference
-        Inferred correspondence of the training cells.
-    quality
-        How good that is, for every two modalities, as far as truth or labels tell.
-    evaluation
-        Metrics that read an inferred correspondence.
-    verified
-        What the data say of the known pairs.
+    loaded
+        The data.
+    spec
+        All settings.
+    context
+        Seed, device and progress.
+    run
+        Stores checkpoints, times, the inferred pairs and the model as soon as they exist.
     """
-
-    inference: Inference
-    quality: Mapping[tuple[str, str], Quality]
-    evaluation: Evaluation
-    verified: tuple[PairCheck, ...] = ()
-
-
-def match(
-    loaded: LoadedData, inferer: CorrespondenceInferer, spec: Spec, context: Context, folder: RunFolder
-) -> Matched:
-    """Preprocess, infer and evaluate what was inferred; `folder` keeps times and the inferred pairs."""
-    split = split_cells(loaded.dataset, spec.evaluate.holdout, context)
-    with folder.stage("preprocess"):
-        prepared = prepare(loaded.dataset, split, spec, context)
-    with folder.stage("correspondence"):
-        verified = verify_all(prepared, spec.correspondence.verify, context)
-        inference = _infer(prepared, inferer, spec, context, folder)
-    with folder.stage("evaluation"):
-        quality = _assess(inference, prepared, inferer)
-        scored = evaluate_all((), loaded.dataset, split, inference, spec)
-        return Matched(inference, quality, scored, verified)
-
-
-def fit(loaded: LoadedData, spec: Spec, context: Context, folder: RunFolder | None = None) -> Fitted:
-    """Preprocess, infer, train, compare and evaluate; `folder` keeps checkpoints, times and the inferred pairs."""
     dataset = loaded.dataset
     require_ties(dataset.known, spec)
     split = split_cells(dataset, spec.evaluate.holdout, context)
-    fitted = _fit(dataset, split, spec, context, folder)
+    fitted = _fit(dataset, split, spec, context, run)
     if not (spec.evaluate.refit and split.any_held_out):
         return fitted
-    log.info("the model that was evaluated is followed by one that is trained on all cells")
+    log.info("the evaluated model is followed by one that is trained on all cells")
     again = replace(spec, evaluate=replace(spec.evaluate, compare=[], metrics=[]))
-    everyone = Split({m: np.ones_like(train) for m, train in split.train.items()})
-    final = _fit(dataset, everyone, again, context, folder, refit=True)
+    all_cells = Split({m: np.ones_like(train) for m, train in split.train.items()})
+    final = _fit(dataset, all_cells, again, context, run, refit=True)
     model = replace(final.model, spec=replace(spec, modalities=final.model.spec.modalities))
-    evaluated = fitted.results[0]  # whose times stand beside those of the methods
-    ours = replace(final.results[0], preparation=evaluated.preparation, training=evaluated.training)
-    results = (ours, *fitted.results[1:])
-    _save(model, folder)
-    return replace(final, model=model, results=results, evaluation=fitted.evaluation, verified=fitted.verified)
+    evaluated = fitted.results[0]  # its times are shown beside those of the methods
+    result = replace(final.results[0], preparation=evaluated.preparation, training=evaluated.training)
+    _save(model, run)
+    return replace(
+        final,
+        inferred=replace(final.inferred, pair_checks=fitted.inferred.pair_checks),
+        model=model,
+        results=(result, *fitted.results[1:]),
+        evaluation=fitted.evaluation,
+    )
 
 
 def _fit(
-    dataset: Dataset, split: Split, spec: Spec, context: Context, folder: RunFolder | None, *, refit: bool = False
+    dataset: Dataset, split: Split, spec: Spec, context: Context, run: Run | None, *, refit: bool = False
 ) -> Fitted:
     """Fit on the training cells of a split, and evaluate."""
 
     def stage(name: str) -> AbstractContextManager[ResourceMeter]:
-        return folder.stage(REFIT + name if refit else name) if folder else measure_resources()
+        return run.stage(REFIT + name if refit else name) if run else measure_resources()
 
+    saved_in = None if refit else run  # the model that is trained again replaces no file before it is complete
     with stage("preprocess") as preprocess:
         prepared = prepare(dataset, split, spec, context)
     if not refit:
         warn_of_few_cells(prepared, spec, context)
     with stage("correspondence") if spec.correspondence.infer else measure_resources() as correspondence:
-        verified = () if refit else verify_all(prepared, spec.correspondence.verify, context)
-        inferer = spec.correspondence.infer.build() if spec.correspondence.infer else None
-        inference = _infer(prepared, inferer, spec, context, None if refit else folder) if inferer else None
-        quality = _assess(inference, prepared, inferer) if inferer and inference else {}
+        inferred = _infer(prepared, spec, context, saved_in, verify=not refit)
+        partners = _partners_for_training(inferred.inference, spec)
     with stage("training") as training:
-        inferred = _trusted(inference, spec)
-        checkpoints = CheckpointFiles(folder.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if folder else None
+        checkpoints = CheckpointFiles(run.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if run else None
         training_cells = prepared.subset(split.train)
-        ensemble = train(training_cells.cells(), inferred, spec, context, checkpoints)
+        ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
-        _save(model, None if refit else folder)
+        _save(model, saved_in)
     with stage("calibration"):
         uncertainty = fit_uncertainty(model, training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
         model = replace(model, uncertainty=uncertainty)
-        _save(model, None if refit else folder)
+        _save(model, saved_in)
     preparation = add_usage(preprocess.usage, correspondence.usage)
-    results = [_of_model(model, prepared, preparation, training.usage)]
+    results = [_result_of_model(model, prepared, preparation, training.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
-        settings, left_out = spec.evaluate.intervals, [one.calibration for one in ensemble.splits]
-        plan = IntervalPlan(frozenset(settings.methods), settings.level, left_out)
+        intervals = spec.evaluate.intervals
+        calibration_cells = [cells.calibration for cells in ensemble.splits]
+        plan = IntervalPlan(frozenset(intervals.methods), intervals.level, calibration_cells)
         results += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
-    if not any(one.intervals for one in results):
+    if not any(result.intervals for result in results):
         _warn_of_intervals(spec)
     with stage("evaluation"):
-        correspondences = _for_all_cells(prepared, inferred, spec.correspondence.rho)
+        correspondences = _for_all_cells(prepared, partners, spec.correspondence.rho)
         covariates = prepared.covariates
         posterior = {m: model.posterior_summary(m, x, covariates.get(m)) for m, x in prepared.scores.items()}
         _warn_of_collapse(posterior)
         return Fitted(
             prepared=prepared,
-            inference=inference,
-            quality=quality,
+            inferred=inferred,
             model=model,
             histories=ensemble.histories,
             results=tuple(results),
             aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            evaluation=evaluate_all(results, dataset, split, inference, spec),
-            verified=verified,
+            evaluation=evaluate_all(results, dataset, split, inferred.inference, spec),
         )
 
 
-def _save(model: TrainedModel, folder: RunFolder | None) -> None:
-    """Write the model as soon as there is one, so that nothing that comes after can cost it."""
-    if folder is not None:
-        with folder.writing("model") as path:
+def _save(model: TrainedModel, run: Run | None) -> None:
+    """Write the model as soon as it exists, so that no later error loses it."""
+    if run is not None:
+        with run.writing(MODEL) as path:
             path.mkdir()
             save_model(model, path)
 
@@ -229,7 +228,7 @@ def _compare(
     preprocessing: ResourceUsage,
     plan: IntervalPlan,
 ) -> Iterator[MethodResult]:
-    """Run the methods that the model is compared with, on its own preprocessing or on theirs."""
+    """Run the methods of `evaluate.compare`, on the model's preprocessing or on `compare_preprocess`."""
     methods = name_methods(spec.evaluate.compare, taken=[MODEL_NAME])
     steps = spec.evaluate.compare_preprocess
     if methods and steps is not None:
@@ -245,10 +244,10 @@ def _compare(
         yield run_method(name, ref, prepared, context, preprocessing, plan)
 
 
-def _of_model(
+def _result_of_model(
     model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage
 ) -> MethodResult:
-    """Latents and imputed values of the model that was trained."""
+    """Compute latents and imputed values of the trained model."""
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
     imputed = {(a, b): model.impute_scores(a, b, scores[a], covariates.get(a)) for a, b in permutations(latents, 2)}
@@ -310,35 +309,32 @@ def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> Non
             )
 
 
-def _infer(
-    prepared: Prepared, inferer: CorrespondenceInferer, spec: Spec, context: Context, folder: RunFolder | None
-) -> Inference:
-    """Infer partners among the training cells, or read what was inferred before."""
+def _infer(prepared: Prepared, spec: Spec, context: Context, run: Run | None, *, verify: bool = True) -> Inferences:
+    """Check the known pairs, infer partners among the training cells, and assess them."""
+    checks = verify_all(prepared, spec.correspondence.verify, context) if verify else ()
+    if spec.correspondence.infer is None:
+        return Inferences(None, {}, checks)
+    inferer = spec.correspondence.infer.build()
     cells = prepared.subset(prepared.split.train)
-    saved = load_inference(folder.path, cells.dataset.sizes) if folder else None
-    if saved is not None:
-        return saved
-    views = {m: cells.view(m) for m in cells.scores}
-    inference = infer_all(views, cells.dataset.known, inferer, context, checked=spec.correspondence.check)
-    if folder:
-        save_inference(folder, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
-    return inference
+    inference = load_inference(run.path, cells.dataset.sizes) if run else None
+    if inference is None:
+        views = {m: cells.view(m) for m in cells.scores}
+        inference = infer_all(views, cells.dataset.known, inferer, context, checked=spec.correspondence.check)
+        if run:
+            save_inference(run, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
+    return Inferences(inference, assess_all(inference, cells.dataset, told=inferer.uses_known), checks)
 
 
-def _trusted(inference: Inference | None, spec: Spec) -> Correspondences | None:
-    """Return what training may use of the inferred correspondence; None where that is nothing."""
+def _partners_for_training(inference: Inference | None, spec: Spec) -> Correspondences | None:
+    """Return the part of the inferred correspondence that training may use; None if there is none."""
     if inference is None:
         return None
     if spec.correspondence.at_chance == "keep":
         return inference.correspondences
     for a, b in inference.at_chance:
         log.warning("correspondence %s--%s: left out of training (correspondence.at_chance: keep uses it)", a, b)
-    trusted = inference.but_chance()
-    return trusted if trusted.n_pairs else None
-
-
-def _assess(inference: Inference, prepared: Prepared, inferer: CorrespondenceInferer) -> dict[tuple[str, str], Quality]:
-    return assess_all(inference, prepared.dataset.subset(prepared.split.train), told=inferer.uses_known)
+    partners = inference.but_chance()
+    return partners if partners.n_pairs else None
 
 
 def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:

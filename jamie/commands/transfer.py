@@ -1,34 +1,36 @@
-"""Transfer of labels between the embedded modalities of a run, or of a model."""
+"""``jamie transfer``: labels of one modality's cells, predicted from labelled cells of another in the latent space."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jamie.commands.embed import context_of
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
+from jamie.core.files import write_atomically
 from jamie.core.interfaces import Pairing
-from jamie.core.names import HELD_OUT, MATCH_SCORE, SPLIT, TRAIN, embedding_key
+from jamie.core.names import HELD_OUT, MATCH_SCORE, MODEL_NAME, SPLIT, TRAIN, embedding_key
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
+from jamie.data.backed import read_stored
 from jamie.data.checks.labels import Grouping, judge_grouping
 from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
-from jamie.metrics.label_transfer import (
-    NEW,
-    LabelTransfer,
-    LatentCells,
-    transfer_labels,
-)
-from jamie.model.query import pairs_by_name
-from jamie.runs.run import RESULT, FinishedRun
+from jamie.data.writing.names import found_name
+from jamie.metrics.label_transfer import NEW, LabelTransfer, LatentCells, transfer_labels
+from jamie.model.query import MAX_MISSING, Query, pairs_by_name
+from jamie.runs.layout import RESULT
+from jamie.runs.run import Run
 from jamie.spec.ref import Ref
 
 if TYPE_CHECKING:
@@ -57,62 +59,133 @@ class EmbeddedCells:
     split: NDArray[np.object_]
 
     @classmethod
-    def of(cls, mdata: MuData, modality: str, z: NDArray[np.floating], split: NDArray[np.object_]) -> EmbeddedCells:
-        """Take the annotations of a modality of `mdata`."""
+    def from_mudata(
+        cls, mdata: MuData, modality: str, z: NDArray[np.floating], split: NDArray[np.object_]
+    ) -> EmbeddedCells:
+        """Combine latents with the annotations of a modality of `mdata`."""
         obs = cell_annotations(mdata, modality)
         nothing = Block(np.empty((len(obs), 0), np.float32), pd.Index([]))
         return cls(ModalityData(modality, obs, nothing, nothing), z, split)
 
 
-def split_of(adata: AnnData, modality: str, train: pd.Series | None) -> NDArray[np.object_]:
-    """(n,) ``train``, ``held_out`` or ``new`` of the cells of a modality.
+def transfer_run(
+    path: Path,
+    label: str,
+    *,
+    source: str | None = None,
+    to: str | None = None,
+    k: int = 5,
+    method: str = MODEL_NAME,
+    keep_partner: bool = False,
+    data: Path | None = None,
+    max_missing: float = MAX_MISSING,
+    out: Path | None = None,
+    overwrite: bool = False,
+) -> LabelTransfer:
+    """Predict a label of one modality's cells from those of another, in the latent space of a finished run.
 
-    `train` says of each cell of the fit, by its name, whether it was trained on. Where that is not known (None), the
-    column of obs that a run adds does; without it all cells count as training cells.
+    Parameters
+    ----------
+    path
+        The run directory.
+    label
+        Column of obs to predict.
+    source, to
+        Modality that gives labels, and modality that takes them; see `choose_modalities`.
+    k
+        Neighbors that vote.
+    method
+        Whose latent space: a method of the run.
+    keep_partner
+        Let a cell's own partner vote on it.
+    data
+        New cells: MuData, or AnnData with the modality `to`; the cells of the run by default.
+    max_missing
+        Largest fraction of features that new cells may lack.
+    out
+        A .csv file for the predictions.
+    overwrite
+        Replace `out`.
+
+    Raises
+    ------
+    JamieError
+        If the run has not finished, has no such method, modality or label, or the data do not fit its model.
+    """
+    with write_atomically(out, (".csv",), overwrite) if out else nullcontext() as partial:
+        run = Run.finished(path)
+        cells = embedded_cells(run, method)
+        label = found_name(label, {column for embedded in cells.values() for column in embedded.data.obs})
+        source, to = choose_modalities(cells, label, source, to)
+        target, known = cells[to], run.spec.correspondence.known
+        if data is None:
+            pairs = pairs_between(known, cells[source], target)
+        else:
+            target = _embed_new_cells(run, method, data, to, max_missing)
+            names = {source: cells[source].data.cells, to: target.data.cells}
+            pairs = pairs_by_name(known, names).between(source, to)
+        transfer = transfer_cells(cells[source], target, label, pairs, k=k, keep_partner=keep_partner)
+        if partial:
+            transfer.table.to_csv(partial, index=False)
+    return transfer
+
+
+def split_of(adata: AnnData, modality: str, train: pd.Series | None) -> NDArray[np.object_]:
+    """Return (n,) ``train``, ``held_out`` or ``new`` of the cells of a modality.
+
+    `train` says for each cell of the fit, by name, whether it is a training cell. If it is None, the column of obs that
+    a run adds says so; without that column all cells count as training cells.
     """
     if train is not None:
-        said = {name: TRAIN if trained else HELD_OUT for name, trained in train.items()}
-        return np.array([said.get(name, NEW) for name in adata.obs_names], dtype=object)
+        splits = {name: TRAIN if trained else HELD_OUT for name, trained in train.items()}
+        return np.array([splits.get(name, NEW) for name in adata.obs_names], dtype=object)
     if SPLIT in adata.obs:
         return np.asarray(adata.obs[SPLIT].to_numpy(object))
     log.info("%s: obs has no '%s', so all cells count as training cells", modality, SPLIT)
     return np.full(adata.n_obs, TRAIN, dtype=object)
 
 
-def embedded_cells(run: FinishedRun, method: str) -> dict[str, EmbeddedCells]:
-    """Read what a method of a finished run made of the cells of each modality.
+def embedded_cells(run: Run, method: str) -> dict[str, EmbeddedCells]:
+    """Read the embedding of each modality by a method of a finished run.
 
     Raises
     ------
     JamieError
-        Where the run has no such method, or its file cannot be read.
+        If the run has no such method, or its file cannot be read.
     """
-    mdata = run.mdata()
+    mdata = run.mdata
     key = embedding_key(method)
     embedded = [m for m, adata in mdata.mod.items() if SPLIT in adata.obs]
     if not any(key in mdata.mod[m].obsm for m in embedded):
         keys = {str(key) for m in embedded for key in mdata.mod[m].obsm}
-        names = [one["method"] for one in run.json("methods.json")]
-        there = [name for name in names if embedding_key(name) in keys]
+        names = [entry["method"] for entry in run.methods]
+        available = [name for name in names if embedding_key(name) in keys]
         raise DataError(
-            f"the run has no embedding by '{method}'", where=str(run.path / RESULT), fix=suggest_names(method, there)
+            f"the run has no embedding by '{method}'",
+            where=str(run.path / RESULT),
+            fix=suggest_names(method, available),
         )
     return {
-        m: EmbeddedCells.of(mdata, m, np.asarray(mdata.mod[m].obsm[key]), mdata.mod[m].obs[SPLIT].to_numpy(object))
+        m: EmbeddedCells.from_mudata(
+            mdata, m, np.asarray(mdata.mod[m].obsm[key]), mdata.mod[m].obs[SPLIT].to_numpy(object)
+        )
         for m in embedded
         if key in mdata.mod[m].obsm
     }
 
 
-def choose_ends(cells: Mapping[str, EmbeddedCells], label: str, source: str | None, to: str | None) -> tuple[str, str]:
-    """Say which modality gives labels and which takes them, as far as that is not given.
+def choose_modalities(
+    cells: Mapping[str, EmbeddedCells], label: str, source: str | None, to: str | None
+) -> tuple[str, str]:
+    """Return the modality that gives labels and the one that takes them.
 
-    Of two modalities it is from the second to the first, as in the paper; or from that which alone has the label.
+    With two modalities the default is from the second to the first, as in the paper, or from the only one with the
+    label.
 
     Raises
     ------
     DataError
-        Where there is no such modality, or they are not two and neither is given.
+        If there is no such modality, or there are not two and one is not given.
     """
     for given in (source, to):
         if given is not None and given not in cells:
@@ -127,24 +200,24 @@ def choose_ends(cells: Mapping[str, EmbeddedCells], label: str, source: str | No
         fix = "give --source and --to"
         raise DataError(f"expected two modalities, found {', '.join(cells)}", where="transfer", fix=fix)
     if source is None and to is None:
-        labelled = [m for m, one in cells.items() if label in one.data.obs]
+        labelled = [m for m, embedded in cells.items() if label in embedded.data.obs]
         source = labelled[0] if len(labelled) == 1 else list(cells)[1]
     first, second = cells
     source = source or (second if to == first else first)
     return source, to or (second if source == first else first)
 
 
-def pairs_of(known: Ref[Pairing], source: EmbeddedCells, target: EmbeddedCells) -> Correspondence:
-    """Return which cell of the source is which of the target, as the spec pairs cells; by name it may be none."""
-    modalities = {one.data.name: one.data for one in (source, target)}
+def pairs_between(known: Ref[Pairing], source: EmbeddedCells, target: EmbeddedCells) -> Correspondence:
+    """Pair the cells of two modalities as the spec does; by name there may be no pair."""
+    modalities = {cells.data.name: cells.data for cells in (source, target)}
     if issubclass(known.cls, ByName):  # which refuses cells that share no names, as new ones may
-        pairs = pairs_by_name(known, {name: one.cells for name, one in modalities.items()})
+        pairs = pairs_by_name(known, {name: data.cells for name, data in modalities.items()})
     else:
         pairs = known.build().pairs(modalities)
     return pairs.between(source.data.name, target.data.name).mutual_best()
 
 
-def transfer_between(
+def transfer_cells(
     source: EmbeddedCells,
     target: EmbeddedCells,
     label: str,
@@ -160,10 +233,10 @@ def transfer_between(
     source, target
         Two modalities.
     label
-        Column of obs of the source. Where the target lacks it, the predictions are compared with the labels of its
-        cells' partners.
+        Column of obs of the source. If the target lacks it, predictions are compared with the labels of its cells'
+        partners.
     pairs : (n_s, n_t)
-        Which cell is which.
+        Pairs of cells that are the same cell.
     k
         Neighbours that vote.
     keep_partner
@@ -172,23 +245,26 @@ def transfer_between(
     Raises
     ------
     DataError
-        Where the source has no such label, or it is a measurement.
+        If the source has no such label, or it is a measurement.
     """
     _require_label(source, target, label)
-    modalities = {one.data.name: one.data for one in (source, target)}
-    sizes = {name: one.n_cells for name, one in modalities.items()}
+    modalities = {cells.data.name: cells.data for cells in (source, target)}
+    sizes = {name: data.n_cells for name, data in modalities.items()}
     known = Correspondences(sizes, {(source.data.name, target.data.name): pairs})
     judge_grouping(Grouping(label, f"label '{label}'"), modalities, known)
     shared = share_labels(modalities, known, [label], f"label '{label}'")
     return transfer_labels(
-        _latent(source, shared, label), _latent(target, shared, label), k, None if keep_partner else pairs.T.matrix
+        _latent_cells(source, shared, label),
+        _latent_cells(target, shared, label),
+        k,
+        None if keep_partner else pairs.T.matrix,
     )
 
 
 def _require_label(source: EmbeddedCells, target: EmbeddedCells, label: str) -> None:
     if label in source.data.obs:
         return
-    columns = {str(column): None for one in (source, target) for column in one.data.obs}
+    columns = {str(column): None for cells in (source, target) for column in cells.data.obs}
     fix = suggest_names(label, [column for column in columns if column not in (SPLIT, MATCH_SCORE)])
     if label in target.data.obs:
         fix = f"{target.data.name} has it: take that as the source"
@@ -197,7 +273,18 @@ def _require_label(source: EmbeddedCells, target: EmbeddedCells, label: str) -> 
     )
 
 
-def _latent(one: EmbeddedCells, shared: Mapping[str, ModalityData], label: str) -> LatentCells:
-    data = shared[one.data.name]
+def _latent_cells(cells: EmbeddedCells, shared: Mapping[str, ModalityData], label: str) -> LatentCells:
+    data = shared[cells.data.name]
     labels = data.labels(label) if label in data.obs else np.full(data.n_cells, None, dtype=object)
-    return LatentCells(data.name, data.cells, one.z, labels, one.split)
+    return LatentCells(data.name, data.cells, cells.z, labels, cells.split)
+
+
+def _embed_new_cells(run: Run, method: str, data: Path, modality: str, max_missing: float) -> EmbeddedCells:
+    if method != MODEL_NAME:
+        fix = f"leave out --data, or --method {method}"
+        raise DataError(f"expected --method {MODEL_NAME} for new cells, found '{method}'", where="--method", fix=fix)
+    mdata = read_stored(data, modality)
+    if modality not in mdata.mod:
+        raise DataError(f"expected the modality '{modality}'", where=str(data), fix=suggest_names(modality, mdata.mod))
+    z = Query.from_mudata(run.model, modality, mdata, context_of(run.model), max_missing).embed()
+    return EmbeddedCells.from_mudata(mdata, modality, z, np.full(len(z), NEW, dtype=object))

@@ -12,7 +12,7 @@ from jamie.core.explanation import Explanation
 from jamie.pl.explanations import explained_targets
 from jamie.pl.style import apply_style, panels, sort_labels
 from jamie.report.result_figures import FigurePlan
-from jamie.runs.run_view import RunView
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 MAX_TARGETS, MAX_LABELS = 4, 12
 
 
-def explanation_figures(run: RunView) -> Iterator[FigurePlan]:
+def explanation_figures(run: Run) -> Iterator[FigurePlan]:
     """Plan the figures of each explanation of a run, according to its content."""
     count: Counter[str] = Counter()
-    for explanation in run.explanations:
+    for explanation in run.explanations.values():
         count[explanation.explainer] += 1
         n = count[explanation.explainer]
         name = explanation.explainer if n == 1 else f"{explanation.explainer}_{n}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jamie.pl.style import ignore_missing_glyphs
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FIGURES, SUFFIXES = "figures", ("png", "svg")
 
 
-def write_figure(folder: RunFolder, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
+def write_figure(folder: OutputDirectory, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
     """Write a figure into `FIGURES`, as pixels (so many an inch) and as lines; return the files in that order."""
     files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
     for file in files:

@@ -10,7 +10,7 @@ from jamie.core.errors import MissingResultError
 from jamie.pl.style import get_figure, ignore_missing_glyphs, offscreen
 from jamie.report.explanation_figures import explanation_figures
 from jamie.report.result_figures import FigurePlan, result_figures
-from jamie.runs.run_view import RunView
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ SECTIONS = ("embedding", "scores", "imputation", "uncertainty", "explanation", "
 log = logging.getLogger(__name__)
 
 
-def draw_figures(run: RunView) -> Iterator[tuple[FigurePlan, Figure]]:
+def draw_figures(run: Run) -> Iterator[tuple[FigurePlan, Figure]]:
     """Draw the figures of a run, section by section, without those that its results do not allow.
 
     A figure that fails is left out with a warning: it must not cost the others.

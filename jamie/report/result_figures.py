@@ -21,7 +21,7 @@ from jamie.pl.measured_and_imputed import best_features
 from jamie.pl.results import all_labels, methods_using_labels, run_modalities
 from jamie.pl.style import add_legend, apply_style, label_colours, panels, sort_labels
 from jamie.runs.layouts import MOST_CELLS
-from jamie.runs.run_view import RunView
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -64,7 +64,7 @@ class FigurePlan:
     draw: Callable[[], Axes | Sequence[Axes]]
 
 
-def result_figures(run: RunView) -> Iterator[FigurePlan]:
+def result_figures(run: Run) -> Iterator[FigurePlan]:
     """Plan the figures of the results of a run, whether or not the results allow them."""
     modalities = run_modalities(run.mdata)
     read = lru_cache(maxsize=1)(partial(_read_imputed, run))  # may take gigabytes, and several figures in a row use it
@@ -90,7 +90,7 @@ def result_figures(run: RunView) -> Iterator[FigurePlan]:
     yield FigurePlan("usage", "training", "Time and memory", caption, partial(pl.usage, run.mdata))
 
 
-def _embedding(run: RunView, modalities: Sequence[str]) -> Iterator[FigurePlan]:
+def _embedding(run: Run, modalities: Sequence[str]) -> Iterator[FigurePlan]:
     sampled = any(adata.n_obs > MOST_CELLS for adata in run.mdata.mod.values())
     cells = f" A random sample of {MOST_CELLS:,} cells is shown." if sampled else ""
     for label in run.spec.labels[:MAX_LABELS]:
@@ -106,7 +106,7 @@ def _embedding(run: RunView, modalities: Sequence[str]) -> Iterator[FigurePlan]:
     yield FigurePlan("umap_latents_modality", "embedding", title, caption, partial(pl.umap, run.mdata))
 
 
-def _imputation(run: RunView, source: str, target: str, read: Callable[[], AnnData]) -> Iterator[FigurePlan]:
+def _imputation(run: Run, source: str, target: str, read: Callable[[], AnnData]) -> Iterator[FigurePlan]:
     def plan(kind: str, section: str, title: str, caption: str, draw: Callable[[], Axes | list[Axes]]) -> FigurePlan:
         return FigurePlan(_name(kind, source, target), section, title, caption, draw)
 
@@ -149,7 +149,7 @@ def _imputation(run: RunView, source: str, target: str, read: Callable[[], AnnDa
     yield plan("imputability", "uncertainty", f"Imputability of {what}", caption, draw)
 
 
-def _correspondence(run: RunView) -> Iterator[FigurePlan]:
+def _correspondence(run: Run) -> Iterator[FigurePlan]:
     parts = [_PARTNERS[panel] for panel in correspondence_panels(run.mdata)]
     if parts:
         caption = "; ".join(parts) + "."
@@ -159,7 +159,7 @@ def _correspondence(run: RunView) -> Iterator[FigurePlan]:
 
 
 @apply_style
-def _draw_alignment(run: RunView, a: str, b: str) -> list[Axes]:
+def _draw_alignment(run: Run, a: str, b: str) -> list[Axes]:
     """Draw a panel for each scope that has both scores."""
     scopes = []
     for scope in PREFERRED:
@@ -175,13 +175,13 @@ def _draw_alignment(run: RunView, a: str, b: str) -> list[Axes]:
     return axes
 
 
-def _draw_similarity(run: RunView, source: str, target: str) -> Axes:
+def _draw_similarity(run: Run, source: str, target: str) -> Axes:
     others = _other_methods(run, source, target, "js_distance")
     return pl.similarity(run.mdata, source, target, against=others[0] if others else None)
 
 
 @apply_style
-def _draw_features(run: RunView, source: str, target: str) -> list[Axes]:
+def _draw_features(run: Run, source: str, target: str) -> list[Axes]:
     """Draw the scores against those of the best other method, and of k nearest neighbors as in the JAMIE paper."""
     pairs = []
     for metric in ("pearson", "auroc"):
@@ -197,7 +197,7 @@ def _draw_features(run: RunView, source: str, target: str) -> list[Axes]:
 
 
 @apply_style
-def _draw_cells(run: RunView, read: Callable[[], AnnData]) -> list[Axes]:
+def _draw_cells(run: Run, read: Callable[[], AnnData]) -> list[Axes]:
     """Draw the cells by the model and the best other method, if there is one, and two features."""
     imputed = read()
     cells = evaluation_cells(run.mdata, imputed)
@@ -213,21 +213,19 @@ def _draw_cells(run: RunView, read: Callable[[], AnnData]) -> list[Axes]:
     return axes
 
 
-def _draw_imputed(
-    draw: Callable[[MuData, AnnData], list[Axes]], run: RunView, read: Callable[[], AnnData]
-) -> list[Axes]:
+def _draw_imputed(draw: Callable[[MuData, AnnData], list[Axes]], run: Run, read: Callable[[], AnnData]) -> list[Axes]:
     return draw(run.mdata, read())
 
 
-def _read_imputed(run: RunView, source: str, target: str) -> AnnData:
-    imputed = run.imputed(source, target)
+def _read_imputed(run: Run, source: str, target: str) -> AnnData:
+    imputed = run.find_imputed(source, target)
     if imputed is None:
         problem = "expected imputed values, which the run did not write"
         raise MissingResultError(problem, where="figures", fix="impute them with `jamie impute`")
     return imputed
 
 
-def _other_methods(run: RunView, source: str, target: str, metric: str) -> list[str]:
+def _other_methods(run: Run, source: str, target: str, metric: str) -> list[str]:
     """Return the other methods whose features a metric has scored, the best first, without those that use labels."""
     try:
         rows = feature_scores(run.mdata, source, target, metric)

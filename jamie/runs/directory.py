@@ -1,4 +1,4 @@
-"""The run directory: files that appear whole or not at all, and a manifest that says how the run ended."""
+"""A directory that a command writes: files are whole or absent, and a manifest says how the command ended."""
 
 from __future__ import annotations
 
@@ -14,33 +14,70 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jamie.core.errors import JamieError, OutputError
 from jamie.core.files import remove_path, replace_atomically
 from jamie.core.resources import ResourceMeter, measure_resources
+from jamie.runs.layout import EVENTS, MANIFEST, RESOLVED_SPEC
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jamie.spec import Spec
 
 log = logging.getLogger(__name__)
 
-MANIFEST, EVENTS, RESOLVED = "manifest.json", "events.jsonl", "spec.resolved.yaml"
+FORMAT = 2  # of the files of a run, of their columns and keys
 PACKAGES = ("jamie-toolkit", "torch", "numpy", "scipy", "scikit-learn", "pot", "anndata", "mudata", "pandas")
 
 
-class RunFolder:
-    """A folder that a run writes into; as a context, it is kept from other runs until the end.
+class OutputDirectory:
+    """A directory with a manifest, a record of events and a lock that keeps other commands out.
+
+    Used as a context, it is unlocked at the end.
 
     Parameters
     ----------
     path
-        It exists already; `create` makes it.
+        An existing directory; `create` makes one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.manifest: dict[str, Any] = {"stages": {}}
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
         self._lock: int | None = None
         self._meter = ResourceMeter()
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Content of ``manifest.json``: status, times, versions, stages; empty if there is none yet.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be read, or was written in another format.
+        """
+        if not (self.path / MANIFEST).is_file():
+            return {}
+        try:
+            manifest = dict(json.loads((self.path / MANIFEST).read_text()))
+        except ValueError as error:
+            raise OutputError(
+                f"expected the manifest of a run, found a file that cannot be read ({error})",
+                where=str(self.path / MANIFEST),
+                fix="start anew with another --out or with --overwrite",
+            ) from error
+        if manifest.get("format") != FORMAT:
+            version = manifest.get("versions", {}).get("jamie-toolkit", "unknown")
+            raise OutputError(
+                f"expected a run directory of format {FORMAT}, found format {manifest.get('format', 1)}, "
+                f"written by jamie {version}",
+                where=str(self.path / MANIFEST),
+                fix="run the spec again, or install the version that wrote it",
+            )
+        return manifest
 
     def __enter__(self) -> Self:
         return self
@@ -51,69 +88,49 @@ class RunFolder:
             self._lock = None
 
     @classmethod
-    def create(cls, path: Path, *, resume: bool = False, overwrite: bool = False) -> RunFolder:
-        """Make the folder, empty it (`overwrite`), or go on in it (`resume`).
+    def create(cls, path: str | Path, *, resume: bool = False, overwrite: bool = False) -> Self:
+        """Make the directory, empty it (`overwrite`), or continue in it (`resume`), and lock it.
 
         Raises
         ------
         OutputError
-            Where it exists already, does not exist although the run is to be resumed, cannot be written, or another
-            run is writing there.
+            If it exists already, does not exist although the run should resume, cannot be written, or is in use.
         """
+        path = Path(path)
         used = path.exists() and (not path.is_dir() or any(path.iterdir()))
-        cls._refuse(path, used, resume=resume, overwrite=overwrite)
+        _require_free(path, used, resume=resume, overwrite=overwrite)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            folder = cls(path)
-            folder._take()
+            directory = cls.__new__(cls)
+            OutputDirectory.__init__(directory, path)  # a new one lacks what a subclass requires
+            directory._acquire_lock()
             if used and overwrite:
-                folder._empty()
+                directory._empty()
         except OSError as error:
             raise OutputError(
                 f"cannot be written ({error.strerror})", where=str(path), fix="give another --out"
             ) from error
-        return folder
+        return directory
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep other runs out while files of a finished run are written anew.
+    def locked(self) -> Iterator[None]:
+        """Keep other commands out while files of a finished run are replaced.
 
         Raises
         ------
         OutputError
-            Where a run is writing there, or it cannot be written.
+            If a command is writing there, or the directory cannot be written.
         """
         try:
-            self._take()
+            self._acquire_lock()
         except OSError as error:
             fix = "make it writable, or copy it"
             raise OutputError(f"cannot be written ({error.strerror})", where=str(self.path), fix=fix) from error
         with self:
             yield
 
-    @staticmethod
-    def _refuse(path: Path, used: bool, *, resume: bool, overwrite: bool) -> None:
-        is_run = (path / MANIFEST).is_file()
-        if resume and overwrite:
-            fix = "give --resume to go on with the run, or --overwrite to start anew"
-            raise OutputError("expected --resume or --overwrite, found both", where=str(path), fix=fix)
-        if resume and not is_run:
-            fix = "give --out the run directory to resume, or leave out --resume"
-            problem = f"expected a run directory to go on in, found no {MANIFEST}"
-            raise OutputError(problem, where=str(path), fix=fix)
-        if used and not resume and not overwrite:
-            fix = "give another --out, --resume to go on, or --overwrite to start anew"
-            raise OutputError(
-                "exists already",
-                where=str(path),
-                fix=fix if is_run else "it is not a run directory: give another --out",
-            )
-        if used and overwrite and not is_run:
-            problem = "is not a run directory, so it is not overwritten"
-            raise OutputError(problem, where=str(path), fix="give another --out")
-
-    def _take(self) -> None:
-        """Lock the events; the system lets go of them however the process ends."""
+    def _acquire_lock(self) -> None:
+        """Lock the file of events; the system releases it however the process ends."""
         self._lock = os.open(self.path / EVENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,7 +151,7 @@ class RunFolder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Give a temporary path, and put what was written there under its name at once."""
+        """Yield a temporary path whose content then replaces the named file in one step."""
         final = self.path / name
         try:
             with replace_atomically(final) as partial:
@@ -148,68 +165,69 @@ class RunFolder:
             path.write_text(text)
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a JSON file; numbers that are not finite are null."""
+        """Write a JSON file; numbers that are not finite become null."""
         self.write_text(name, json_text(value, indent=1) + "\n")
 
-    def read_manifest(self) -> dict[str, Any]:
-        """Read the manifest of an earlier session in this folder."""
-        try:
-            return dict(json.loads((self.path / MANIFEST).read_text()))
-        except ValueError as error:
-            raise OutputError(
-                f"expected the manifest of a run, found a file that cannot be read ({error})",
-                where=str(self.path / MANIFEST),
-                fix="start anew with another --out or with --overwrite",
-            ) from error
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a CSV file without row names."""
+        self.write_text(name, table.to_csv(index=False))
+
+    def write_spec(self, spec: Spec) -> None:
+        """Write the spec with all defaults filled in."""
+        self.write_text(RESOLVED_SPEC, spec.to_yaml())
 
     def event(self, event: str, **fields: Any) -> None:
-        """Append a line to the events."""
+        """Append an event to the record."""
         line = json_text({"time": _now(), "event": event, **fields})
         with (self.path / EVENTS).open("a") as file:
             file.write(line + "\n")
 
     def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
-        """Record progress, about 200 times a stage."""
+        """Record progress, about 200 times per stage."""
         if done == total or done % max(1, total // 200) == 0:
             self.event("progress", stage=stage, done=done, total=total, values=dict(values))
 
     @contextmanager
     def recording(self, **manifest: Any) -> Iterator[None]:
-        """Keep the manifest and the notices of a run, and say how it ended, also where it was interrupted."""
+        """Record messages and how the work ends, also if it is interrupted; `manifest` are further entries."""
         handler = _EventHandler(self)
         logger = logging.getLogger("jamie")
         level = logger.level
         logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
         logger.addHandler(handler)
-        self.manifest |= {"started": _now(), **environment(), **manifest}
-        self._end("running")
+        self.manifest = {"format": FORMAT, "stages": {}, "started": _now(), **environment(), **manifest}
+        self._set_status("running")
         try:
             with measure_resources() as self._meter:
                 yield
         except KeyboardInterrupt as error:
-            self._end("interrupted", error="interrupted; --resume goes on from the last checkpoint")
+            self._set_status("interrupted", error="interrupted; --resume goes on from the last checkpoint")
             error.add_note(f"go on with the same spec and settings: jamie run SPEC --out {self.path} --resume")
             raise
         except JamieError as error:
-            self._end("failed", error=str(error), code=error.code)
+            self._set_status("failed", error=str(error), code=error.code)
             raise
         except BaseException as error:
-            self._end("failed", error=f"{type(error).__name__}: {error}")
+            self._set_status("failed", error=f"{type(error).__name__}: {error}")
             raise
         else:
-            self._end("finished")
+            self._set_status("finished")
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
 
-    def _end(self, status: str, **fields: Any) -> None:
+    def _set_status(self, status: str, **fields: Any) -> None:
         self.manifest |= {"status": status, "updated": _now(), "peak_memory_mib": self._meter.peak_so_far(), **fields}
-        self.write_json(MANIFEST, self.manifest)
+        self.write_manifest()
         self.event(status, **fields)
+
+    def write_manifest(self) -> None:
+        """Write the manifest as it is now, before the end of the work."""
+        self.write_json(MANIFEST, self.manifest)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[ResourceMeter]:
-        """Record the time and memory of a stage."""
+        """Measure a stage, and record its time and peak memory."""
         with measure_resources() as meter:
             yield meter
         usage = meter.usage
@@ -219,18 +237,40 @@ class RunFolder:
 
 
 class _EventHandler(logging.Handler):
-    """Keeps notices and warnings among the events."""
+    """Records log messages as events."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, directory: OutputDirectory) -> None:
         super().__init__()
-        self._folder = folder
+        self._directory = directory
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._folder.event("notice", level=record.levelname.lower(), message=record.getMessage())
+        self._directory.event("notice", level=record.levelname.lower(), message=record.getMessage())
+
+
+def _require_free(path: Path, used: bool, *, resume: bool, overwrite: bool) -> None:
+    """Refuse options that contradict what is at the path."""
+    is_run = (path / MANIFEST).is_file()
+    if resume and overwrite:
+        fix = "give --resume to go on with the run, or --overwrite to start anew"
+        raise OutputError("expected --resume or --overwrite, found both", where=str(path), fix=fix)
+    if resume and not is_run:
+        fix = "give --out the run directory to resume, or leave out --resume"
+        problem = f"expected a run directory to go on in, found no {MANIFEST}"
+        raise OutputError(problem, where=str(path), fix=fix)
+    if used and not resume and not overwrite:
+        fix = "give another --out, --resume to go on, or --overwrite to start anew"
+        raise OutputError(
+            "exists already",
+            where=str(path),
+            fix=fix if is_run else "it is not a run directory: give another --out",
+        )
+    if used and overwrite and not is_run:
+        problem = "is not a run directory, so it is not overwritten"
+        raise OutputError(problem, where=str(path), fix="give another --out")
 
 
 def environment() -> dict[str, Any]:
-    """Versions of what computes."""
+    """Versions of Python, the platform and the packages that compute."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -241,7 +281,7 @@ def environment() -> dict[str, Any]:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of a folder's files."""
+    """SHA-256 of a file, or of the names and contents of all files in a directory."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     digest = hashlib.sha256()
     for file in files:
@@ -254,15 +294,15 @@ def file_hash(path: Path) -> str:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON as the standard has it, which knows no NaN or infinity: these are null."""
-    return json.dumps(_with_nulls(value), indent=indent, allow_nan=False)
+    """Return standard JSON, in which NaN and infinity become null."""
+    return json.dumps(_replace_not_finite(value), indent=indent, allow_nan=False)
 
 
-def _with_nulls(value: Any) -> Any:
+def _replace_not_finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _with_nulls(one) for key, one in value.items()}
+        return {key: _replace_not_finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_nulls(one) for one in value]
+        return [_replace_not_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

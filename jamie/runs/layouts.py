@@ -14,9 +14,12 @@ from jamie.core.context import Context
 from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.core.resources import keep_torch_threads
 from jamie.correspondence.graphs.neighbors import nearest
+from jamie.model.query import Query
 
 if TYPE_CHECKING:
     from mudata import MuData
+
+    from jamie.runs.run import Run
 
 MOST_CELLS = 50_000  # of one layout; of more, a sample stands for all
 FEWEST_CELLS = 20  # from which UMAP's neighbours mean anything
@@ -83,7 +86,20 @@ def flat(X: NDArray[np.floating], context: Context, what: str = "the values") ->
     return placed
 
 
-def complete_layouts(mdata: MuData, scores: Mapping[str, NDArray[np.floating]], context: Context) -> None:
+def add_missing_layouts(run: Run) -> None:
+    """Add layouts to the cells of a run that made none, because it had no report."""
+    mdata = run.mdata
+    embedded = [m for m, adata in mdata.mod.items() if EMBEDDING in adata.obsm]
+    without = [m for m in embedded if DATA_LAYOUT not in mdata.mod[m].obsm]
+    if not without and all(LATENT_LAYOUT in mdata.mod[m].obsm for m in embedded):
+        return
+    context = Context(seed=run.spec.seed)
+    log.info("%s: laying out the cells, as the run had no report", run.path)
+    scores = {m: Query.from_mudata(run.model, m, mdata, context).read().scores for m in without}
+    _complete_layouts(mdata, scores, context)
+
+
+def _complete_layouts(mdata: MuData, scores: Mapping[str, NDArray[np.floating]], context: Context) -> None:
     """Add to a MuData with latents the layouts that it lacks; `scores` are the preprocessed values of those without."""
     latents = {m: np.asarray(a.obsm[EMBEDDING]) for m, a in mdata.mod.items() if EMBEDDING in a.obsm}
     if all(LATENT_LAYOUT in mdata.mod[m].obsm for m in latents):

@@ -1,142 +1,277 @@
-"""Finished runs, read from their directories."""
+"""A run, read from its directory, and the directory that a run writes to."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
-from jamie.core.names import SPLIT, TRAIN
+from jamie.core.explanation import Explanation
+from jamie.core.names import SPLIT, TRAIN, UNS_KEY
 from jamie.data.assemble import mudata_conventions
-from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder
+from jamie.model.store import load_model
+from jamie.model.trained import TrainedModel
+from jamie.runs.correspondence_files import correspondence_of_cells
+from jamie.runs.directory import OutputDirectory
+from jamie.runs.explanation_files import load_explanations
+from jamie.runs.layout import (
+    EVENTS,
+    FEATURES,
+    HISTORY,
+    INFERENCE,
+    MANIFEST,
+    METHODS,
+    METRIC_RECORDS,
+    METRICS,
+    PAIRING,
+    POSTERIOR,
+    RESOLVED_SPEC,
+    RESULT,
+    SWEEP_RUNS,
+    WHOLE_RUN,
+    WINS,
+    imputed_file,
+)
+from jamie.runs.tables import method_table, read_table, stage_table, storable
+from jamie.spec import Spec, load_spec
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from mudata import MuData
 
-RESULT = "result.h5mu"
-OF_EVERY_RUN = (RESULT, "metrics.csv", "metrics.json")  # those that runs of all versions have written
+T = TypeVar("T")
+
+_COPY = "run the spec again, or copy the whole run directory"
 
 
-def require_run(path: Path) -> None:
-    """Refuse a folder that is no run directory, of a run that has finished or has not.
+class Run(OutputDirectory):
+    """A run: its spec, model, embedded cells, imputed values, scores and explanations.
 
-    Raises
-    ------
-    OutputError
-        Where the manifest or the resolved spec is not there.
-    """
-    if not (path / MANIFEST).is_file() or not (path / RESOLVED).is_file():
-        fix = "give the folder that `jamie run` wrote"
-        raise OutputError(f"expected a run directory, found no {MANIFEST} or {RESOLVED}", where=str(path), fix=fix)
-
-
-def require_whole(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Refuse a finished run that lacks a file of every run; one that stopped before training has fewer.
-
-    Raises
-    ------
-    OutputError
-        Where a file is not there.
-    """
-    if manifest.get("status") == "finished" and not manifest.get("until"):
-        for name in OF_EVERY_RUN:
-            _require_file(path / name)
-
-
-def _require_file(path: Path) -> None:
-    if not path.is_file():
-        fix = "run the spec again, or copy the whole run directory"
-        raise OutputError("expected a file of a finished run, found none", where=str(path), fix=fix)
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """The directory of a run that has finished.
+    Everything is read from the run directory when it is first used.
 
     Parameters
     ----------
     path
-        The directory.
-    manifest
-        As in ``manifest.json``.
+        The run directory, which `jamie.run` or ``jamie run`` wrote.
+
+    Raises
+    ------
+    OutputError
+        If it is no run directory, or was written in another format.
+
+    Examples
+    --------
+    >>> run = jamie.Run(result.path)
+    >>> run.status
+    'finished'
+    >>> run.metrics.columns[:3].tolist()
+    ['metric', 'part', 'scope']
+    >>> run.mdata.mod["rna"].obsm["X_jamie"].shape
+    (60, 4)
     """
 
-    path: Path
-    manifest: Mapping[str, Any]
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        for name in (MANIFEST, RESOLVED_SPEC):
+            if not (self.path / name).is_file():
+                fix = "give the directory that `jamie run` wrote"
+                raise OutputError(f"expected a run directory, found no {name}", where=str(path), fix=fix)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {self.status})"
 
     @classmethod
-    def open(cls, path: str | Path, *, whole: bool = True) -> FinishedRun:
-        """Read the manifest of a run; one that was to stop before training only where it need not be `whole`.
+    def finished(cls, path: str | Path, *, trained: bool = True) -> Run:
+        """Open a run that has finished; one that stopped before training only if it need not be `trained`.
 
         Raises
         ------
         OutputError
-            Where there is no run, or it has not finished.
+            If there is no run, it has not finished, or a file that every run writes is absent.
         """
-        path = Path(path)
-        if not (path / MANIFEST).is_file():
-            fix = "give the folder that `jamie run` wrote"
-            raise OutputError(f"expected a run directory, found no {MANIFEST}", where=str(path), fix=fix)
-        manifest = RunFolder(path).read_manifest()
-        if manifest.get("status") != "finished":
+        run = cls(path)
+        if run.status != "finished":
             raise OutputError(
-                f"expected a finished run, found one that is {manifest.get('status', 'of no known state')}",
+                f"expected a finished run, found one that is {run.status}",
                 where=str(path),
                 fix="go on with `jamie run SPEC --out DIR --resume`",
             )
-        if "sweep" in manifest:
-            fix = f"give one of the runs below it, such as {next((path / 'runs').glob('*'), path / 'runs')}"
-            raise OutputError("expected the folder of one run, found that of a sweep", where=str(path), fix=fix)
-        if whole and manifest.get("until"):
+        if "sweep" in run.manifest:
+            fix = f"give one of the runs below it, such as {next((run.path / SWEEP_RUNS).glob('*'), SWEEP_RUNS)}"
+            raise OutputError("expected the directory of one run, found that of a sweep", where=str(path), fix=fix)
+        if trained and run.stopped_early:
             raise OutputError(
-                f"expected a whole run, found one that stopped after the {manifest['until']}",
+                f"expected a run that trained a model, found one that stopped after the {run.manifest['until']}",
                 where=str(path),
-                fix="run the spec without `until`; the scores that there are stand in metrics.csv",
+                fix="run the spec without `until`; the scores of this one are in metrics.csv",
             )
-        return cls(path, manifest)
+        run.require_whole()
+        return run
 
-    def json(self, name: str) -> Any:
-        """Read a JSON file of the run."""
-        return self._read(name, lambda path: json.loads(path.read_text()))
-
-    def table(self, name: str) -> pd.DataFrame:
-        """Read a CSV file of the run, in which features are named by text."""
-        return self._read(
-            name, lambda path: pd.read_csv(path, dtype={"feature": str}, keep_default_na=False, na_values="")
-        )
-
-    def text_table(self, name: str) -> pd.DataFrame:
-        """Read a CSV file of the run as it stands, all of it text."""
-        return self._read(name, lambda path: pd.read_csv(path, dtype=str, keep_default_na=False))
-
-    def annotations(self) -> dict[str, pd.DataFrame]:
-        """Read the obs of each modality, and nothing of its values."""
-        return self._read(RESULT, _annotations)
-
-    def mdata(self) -> MuData:
-        """Read the cells with their embeddings."""
-        from mudata import read_h5mu
-
-        with mudata_conventions():
-            return self._read(RESULT, read_h5mu)
-
-    def split(self, dataset: Dataset) -> Split:
-        """Return which cells the run was trained on: made anew, a split would follow other labels or settings.
+    def require_whole(self) -> None:
+        """Refuse a finished run that lacks a file of every run; one that stopped before training has fewer.
 
         Raises
         ------
         OutputError
-            Where a cell of the dataset is not in the result.
+            If a file is absent.
         """
-        train, annotations = {}, self.annotations()
+        if self.status == "finished" and not self.stopped_early:
+            for name in WHOLE_RUN:
+                self._require_file(name)
+
+    @property
+    def status(self) -> str:
+        """How the run ended: ``finished``, ``failed`` or ``interrupted``; else ``running``."""
+        return str(self.manifest.get("status", "of unknown status"))
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the run ended before training, as its spec asked."""
+        return bool(self.manifest.get("until"))
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec with all defaults filled in."""
+        return load_spec(self.path / RESOLVED_SPEC, reads_data=False)
+
+    @cached_property
+    def model(self) -> TrainedModel:
+        """The trained model, on the CPU; `jamie.load` wraps it in an estimator."""
+        return load_model(self.path)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Scores, one row each, as in ``metrics.csv``."""
+        return self._table(METRICS)
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """Scores of each imputed feature, as in ``features.csv``."""
+        return self._table(FEATURES)
+
+    @property
+    def wins(self) -> pd.DataFrame:
+        """Numbers of features that one method imputes better than another, as in ``wins.csv``."""
+        return self._table(WINS)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Losses by epoch and member of the ensemble, as in ``history.csv``."""
+        return self._table(HISTORY)
+
+    @property
+    def metric_records(self) -> list[dict[str, Any]]:
+        """The scores as plain values, as in ``metrics.json``."""
+        return self._json(METRIC_RECORDS, [])
+
+    @property
+    def methods(self) -> list[dict[str, Any]]:
+        """Status, properties and cost of the model and of each method, as in ``methods.json``."""
+        return self._json(METHODS, [])
+
+    @property
+    def pairing(self) -> dict[str, Any]:
+        """Numbers of cells and of pairs between the modalities, as in ``pairing.json``."""
+        return self._json(PAIRING, {})
+
+    @property
+    def posterior(self) -> dict[str, Any]:
+        """For each modality and latent, divergence from the prior and standard deviations."""
+        return self._json(POSTERIOR, {}) or {}
+
+    @property
+    def inference(self) -> list[dict[str, Any]]:
+        """Diagnostics and quality of each inferred correspondence, as in ``correspondence.json``."""
+        return self._json(INFERENCE, [])
+
+    @property
+    def explanations(self) -> dict[str, Explanation]:
+        """Explanations by their names in ``explain/``."""
+        return load_explanations(self.path)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings of the last session of the run, each once."""
+        return self._read(EVENTS, _warnings, ())
+
+    @cached_property
+    def obs(self) -> dict[str, pd.DataFrame]:
+        """Annotations of each modality's cells in ``result.h5mu``, without reading any values."""
+        return self._read(RESULT, _read_obs)
+
+    @cached_property
+    def mdata(self) -> MuData:
+        """The data with embeddings, as in ``result.h5mu``; ``uns["jamie"]`` holds the other files' current tables.
+
+        Without modalities if the run stopped before training.
+        """
+        from mudata import MuData, read_h5mu
+
+        with mudata_conventions():
+            mdata = MuData({}) if self.stopped_early else self._read(RESULT, read_h5mu)
+        mdata.uns[UNS_KEY] = {**mdata.uns.get(UNS_KEY, {}), **self._tables()}
+        return mdata
+
+    def find_imputed(self, source: str, target: str) -> AnnData | None:
+        """Read one modality imputed from another; None if the run did not write it."""
+        written = (self.path / imputed_file(source, target)).is_file()
+        return self.imputed(source, target) if written else None
+
+    def imputed(self, source: str, target: str) -> AnnData:
+        """Read one modality imputed from another, with intervals and the values of other methods as layers.
+
+        Raises
+        ------
+        OutputError
+            If the run did not write it.
+        """
+        from anndata import read_h5ad
+
+        name = imputed_file(source, target)
+        if not (self.path / name).is_file():
+            fix = f"impute it with `jamie impute`, or leave out what needs it; the run has {', '.join(self.obs)}"
+            raise OutputError("expected imputed values, found none", where=str(self.path / name), fix=fix)
+        return self._read(name, read_h5ad)
+
+    def correspondence(self, a: str, b: str) -> Correspondence:
+        """Return the known pairs of two modalities, and the inferred partners of cells that have none.
+
+        Parameters
+        ----------
+        a, b
+            Modalities.
+
+        Returns
+        -------
+        Correspondence
+            (n_a, n_b), cells in the order of `mdata`.
+
+        Raises
+        ------
+        OutputError
+            If the run has no such modalities.
+        """
+        return correspondence_of_cells(self.path, a, b, {m: obs.index for m, obs in self.obs.items()})
+
+    def split(self, dataset: Dataset) -> Split:
+        """Return which cells of the dataset the run was trained on.
+
+        Raises
+        ------
+        OutputError
+            If a cell of the dataset is not in the result.
+        """
+        train = {}
         for m, data in dataset.modalities.items():
-            obs = annotations[m]
+            obs = self.obs[m]
             if not data.cells.isin(obs.index).all():
                 raise OutputError(
                     f"expected all {data.n_cells} cells of {m}, found {int(data.cells.isin(obs.index).sum())}",
@@ -146,22 +281,56 @@ class FinishedRun:
             train[m] = (obs[SPLIT].loc[data.cells] == TRAIN).to_numpy()
         return Split(train)
 
-    def _read(self, name: str, read: Any) -> Any:
-        path = self.path / name
-        _require_file(path)
+    def _tables(self) -> dict[str, Any]:
+        """Return what the files of the run say, in the form in which a MuData carries it."""
+        tables: dict[str, Any] = {"spec": (self.path / RESOLVED_SPEC).read_text(), "seed": self.manifest.get("seed", 0)}
+        for name in (METRICS, FEATURES, WINS, HISTORY):
+            if (self.path / name).is_file():
+                tables[Path(name).stem] = storable(self._table(name))
+        for name in (INFERENCE, PAIRING):
+            if (self.path / name).is_file():
+                tables[Path(name).stem] = (self.path / name).read_text()
+        if (self.path / METHODS).is_file():
+            tables["methods"] = storable(method_table(self.methods))
+        return tables | {"stages": storable(stage_table(self.manifest.get("stages", {})))}
+
+    def _table(self, name: str) -> pd.DataFrame:
+        return self._read(name, read_table, pd.DataFrame())
+
+    def _json(self, name: str, absent: Any) -> Any:
+        return self._read(name, lambda path: json.loads(path.read_text()), absent)
+
+    def _read(self, name: str, read: Callable[[Path], T], absent: T | None = None) -> T:
+        """Read a file of the run; one that may be absent is then `absent`."""
+        if absent is not None and not (self.path / name).is_file():
+            return absent
+        self._require_file(name)
         try:
-            return read(path)
+            return read(self.path / name)
         except (OSError, ValueError, KeyError) as error:
-            raise OutputError(
-                f"cannot be read ({type(error).__name__}: {error})",
-                where=str(path),
-                fix="run the spec again, or copy the whole run directory",
-            ) from error
+            problem = f"cannot be read ({type(error).__name__}: {error})"
+            raise OutputError(problem, where=str(self.path / name), fix=_COPY) from error
+
+    def _require_file(self, name: str) -> None:
+        if not (self.path / name).is_file():
+            problem = "expected a file of a finished run, found none"
+            raise OutputError(problem, where=str(self.path / name), fix=_COPY)
 
 
-def _annotations(path: Path) -> dict[str, pd.DataFrame]:
+def _read_obs(path: Path) -> dict[str, pd.DataFrame]:
     import h5py
     from anndata.io import read_elem
 
     with h5py.File(path) as file:
         return {name: read_elem(group["obs"]) for name, group in file["mod"].items()}
+
+
+def _warnings(path: Path) -> tuple[str, ...]:
+    messages: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        event: Mapping[str, Any] = json.loads(line)
+        if event["event"] == "running":
+            messages = []
+        elif event["event"] == "notice" and event["level"] in ("warning", "error"):
+            messages.append(event["message"])
+    return tuple(dict.fromkeys(messages))

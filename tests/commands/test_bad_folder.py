@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 SLOW = '''
 import os
@@ -116,7 +116,7 @@ class TestInUse:
     def test_another_run_is_refused_and_changes_nothing(self, finished, option):
         before = {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()}
         message = "{folder}/out: another run is writing here\n  wait for it, or give another --out"
-        with RunFolder.create(finished.out, resume=True):
+        with OutputDirectory.create(finished.out, resume=True):
             finished.refused(finished.run(None, option), message)
         assert {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()} == before
         finished.works(finished.run(None, option))

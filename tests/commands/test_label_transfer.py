@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.commands.transfer import EmbeddedCells, choose_ends
+from jamie.commands.transfer import EmbeddedCells, choose_modalities
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 
@@ -27,11 +27,11 @@ def embedded(*modalities, labelled=()):
     ],
 )
 def test_labels_go_from_the_second_modality_or_from_that_which_has_them(labelled, given, expected):
-    assert choose_ends(embedded("a", "b", labelled=labelled), "type", *given) == expected
+    assert choose_modalities(embedded("a", "b", labelled=labelled), "type", *given) == expected
 
 
 def test_of_three_modalities_both_ends_are_named():
     cells = embedded("a", "b", "c", labelled="abc")
-    assert choose_ends(cells, "type", "c", "a") == ("c", "a")
+    assert choose_modalities(cells, "type", "c", "a") == ("c", "a")
     with pytest.raises(DataError, match="expected two modalities, found a, b, c\n  give --source and --to"):
-        choose_ends(cells, "type", "c", None)
+        choose_modalities(cells, "type", "c", None)

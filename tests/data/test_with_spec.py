@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jamie.commands.run import sources
+from jamie.commands.inputs import input_files
 from jamie.core.context import Context
 from jamie.core.data import Split
 from jamie.core.errors import DataError
@@ -49,7 +49,7 @@ def test_a_table_of_linked_features_lies_beside_the_spec_and_is_a_source(tmp_pat
         "labels: []\n"
     )
     spec = load_spec(tmp_path / "spec.yaml")
-    assert tmp_path / "links.csv" in sources(spec)
+    assert tmp_path / "links.csv" in input_files(spec)
     dataset = load_dataset(spec, Context()).dataset
     view = prepare(dataset, everyone(dataset), spec, Context()).view("rna")
     np.testing.assert_array_equal(view.links["protein"].toarray(), np.eye(3)[[0, 2, 1, 1]] * [[0], [1], [0], [0]])

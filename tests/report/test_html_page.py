@@ -11,7 +11,7 @@ from jamie.core.explanation import Explanation
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
 from jamie.runs import layouts
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import save_explanation
 
 HARMFUL = "<script>alert(1)</script>"
@@ -357,7 +357,7 @@ def test_long_names_leave_room_for_what_stands_beside_them(run, visit, monkeypat
     folder = run.folder / "long"
     shutil.copytree(run.out, folder)
     table = pd.DataFrame({"target": ["x" * 300], "rank": [1], "feature": ["y" * 300], "mean_abs": [0.5]})
-    save_explanation(RunFolder(folder), Explanation("shap", "protein, from rna", {}, {"top": table}))
+    save_explanation(OutputDirectory(folder), Explanation("shap", "protein, from rna", {}, {"top": table}))
     HtmlReport().write(folder, Context())
     page = visit(folder / "report.html")
     for places in ("#summary .scroll", "#explanation .scroll"):

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from jamie.runs.directory import EVENTS, RunFolder
+from jamie.runs.directory import OutputDirectory
+from jamie.runs.layout import EVENTS
 
 
 def test_numbers_that_json_does_not_know_are_null(tmp_path):
-    folder = RunFolder.create(tmp_path / "run")
+    folder = OutputDirectory.create(tmp_path / "run")
     folder.write_json("x.json", {"value": float("nan"), "bounds": (0, float("inf")), "kept": [0.5, "NaN", None]})
     folder.progress("training", 1, 1, {"loss": -float("inf"), "kl": 2.0})
     written = json.loads((folder.path / "x.json").read_text(), parse_constant=pytest.fail)

@@ -9,7 +9,7 @@ from anndata import AnnData
 
 import jamie
 from jamie.core.errors import OutputError
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations, save_explanation
 
 
@@ -36,8 +36,8 @@ def test_what_is_saved_is_read_again_to_the_last_digit(tmp_path):
     cells = pd.DataFrame(index=["c1", "c2"])
     values = AnnData(np.eye(2, 3, dtype=np.float32), obs=cells, layers={"0": np.ones((2, 3))})
     given = explanation(values=values)
-    assert save_explanation(RunFolder(tmp_path), given) == "shap"
-    (found,) = load_explanations(tmp_path)
+    assert save_explanation(OutputDirectory(tmp_path), given) == "shap"
+    (found,) = load_explanations(tmp_path).values()
     assert (found.explainer, found.title, found.notes) == (given.explainer, given.title, given.notes)
     assert found.settings == given.settings
     expected = given.tables["top"].assign(unnamed=["", "x", "", "y"])
@@ -49,43 +49,47 @@ def test_what_is_saved_is_read_again_to_the_last_digit(tmp_path):
 
 
 def test_files_are_those_that_are_documented(tmp_path):
-    save_explanation(RunFolder(tmp_path), explanation())
+    save_explanation(OutputDirectory(tmp_path), explanation())
     assert sorted(path.name for path in (tmp_path / "explain/shap").iterdir()) == [
         *("empty.csv", "explanation.json", "top.csv")
     ]
 
 
 def test_the_same_question_replaces_its_answer_and_others_get_a_number(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = OutputDirectory(tmp_path)
     rna, protein = ({"shap": {"source": m}} for m in ("rna", "protein"))
     assert save_explanation(folder, explanation(), rna) == "shap"
     assert save_explanation(folder, explanation(title="back"), protein) == "shap_2"
     assert save_explanation(folder, explanation("knockout"), "knockout") == "knockout"
     assert save_explanation(folder, explanation(title="again"), rna) == "shap"
-    assert [one.title for one in load_explanations(tmp_path)] == ["protein: marker0, from rna", "again", "back"]
+    assert [one.title for one in load_explanations(tmp_path).values()] == [
+        "protein: marker0, from rna",
+        "again",
+        "back",
+    ]
 
 
 def test_of_many_the_tenth_comes_last(tmp_path):
     for i in range(10):
-        save_explanation(RunFolder(tmp_path), explanation(title=f"number {i}"), {"shap": {"cells": i}})
-    assert [one.title for one in load_explanations(tmp_path)] == [f"number {i}" for i in range(10)]
+        save_explanation(OutputDirectory(tmp_path), explanation(title=f"number {i}"), {"shap": {"cells": i}})
+    assert [one.title for one in load_explanations(tmp_path).values()] == [f"number {i}" for i in range(10)]
 
 
 def test_where_nothing_was_explained_there_is_nothing(tmp_path):
-    assert load_explanations(tmp_path) == ()
+    assert load_explanations(tmp_path) == {}
 
 
 def test_what_is_being_written_is_not_read(tmp_path):
     (tmp_path / "explain/.shap.partial").mkdir(parents=True)
-    assert load_explanations(tmp_path) == ()
+    assert load_explanations(tmp_path) == {}
 
 
 def test_one_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = OutputDirectory(tmp_path)
     save_explanation(folder, explanation())
     with pytest.raises(TypeError, match="not JSON serializable"):
         save_explanation(folder, explanation(settings={"generator": np.random.default_rng(0)}))
-    (found,) = load_explanations(tmp_path)
+    (found,) = load_explanations(tmp_path).values()
     assert found.settings["source"] == "rna"
 
 
@@ -114,14 +118,14 @@ DAMAGE = {
 
 @pytest.mark.parametrize(("damage", "words"), DAMAGE.values(), ids=DAMAGE)
 def test_one_that_is_damaged_is_refused(tmp_path, damage, words):
-    save_explanation(RunFolder(tmp_path), explanation())
+    save_explanation(OutputDirectory(tmp_path), explanation())
     damage(tmp_path / "explain/shap")
     with pytest.raises(OutputError, match=f"(?s)explain/shap: expected an explanation, found one that.*{words}"):
         load_explanations(tmp_path)
 
 
 def test_a_damaged_one_is_not_replaced(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = OutputDirectory(tmp_path)
     save_explanation(folder, explanation())
     (tmp_path / "explain/shap/explanation.json").write_text("{")
     assert save_explanation(folder, explanation()) == "shap_2"

@@ -72,7 +72,7 @@ def test_modalities_lie_apart_in_values_and_together_in_latents(groups):
 
 
 def test_run_with_a_report_lays_its_cells_out_and_one_without_does_not(place, reports, monkeypatch):
-    monkeypatch.setattr("jamie.commands.run._report", lambda folder, spec, context: None)
+    monkeypatch.setattr("jamie.commands.run.write_reports", lambda folder, spec, context: None)
     monkeypatch.setattr(layouts, "_umap", lambda values, seed: values[:, :2])
     for report, wanted in ((["html"], True), ([], False)):
         assert place.run(None, "--overwrite", report=report).exit_code == 0

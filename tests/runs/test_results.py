@@ -12,7 +12,7 @@ from scipy import sparse
 import jamie
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.runs import results
+from jamie.pl.results import results
 
 SETTINGS = {
     "modalities": {"rna": {"preprocess": ["standardize"]}, "protein": {"preprocess": ["standardize"]}},

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from jamie.commands.multirun.settings import numeric_key
 from jamie.commands.multirun.tables import read_records, run_rows
-from jamie.runs.directory import MANIFEST
+from jamie.runs.layout import MANIFEST
 
 if TYPE_CHECKING:
     from jamie.commands.multirun.plan import RunStatus

@@ -32,7 +32,7 @@ from jamie.commands.multirun.settings import (
 from jamie.core.interfaces import Metric
 from jamie.report.figure_files import write_figure
 from jamie.report.tables import SCOPE_TITLES, fold_name, is_ranked
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ UNBOUNDED = (0.0, float("inf"))
 
 
 def write_metric_figures(
-    folder: RunFolder, summary: pd.DataFrame, grid_keys: Sequence[str], metrics: Mapping[str, type[Metric]]
+    folder: OutputDirectory, summary: pd.DataFrame, grid_keys: Sequence[str], metrics: Mapping[str, type[Metric]]
 ) -> None:
     """Write ``figures/<metric>.png`` and ``.svg``, with a panel for each scope and two modalities.
 
@@ -143,7 +143,7 @@ def _draw_categories(
 
 
 def write_imputation_figures(
-    folder: RunFolder, scores: pd.DataFrame, grid_keys: Sequence[str], level: float | None = None
+    folder: OutputDirectory, scores: pd.DataFrame, grid_keys: Sequence[str], level: float | None = None
 ) -> None:
     """Write ``figures/imputation_<metric>`` of every metric; `level` is that of the intervals, if all share it."""
     for metric, table in scores.groupby("metric", sort=False):
@@ -209,7 +209,7 @@ def _draw_methods(axes: Axes, rows: Sequence[Mapping[Any, Any]], styles: Mapping
     axes.locator_params(axis="x", nbins=4)
 
 
-def write_growth_figures(folder: RunFolder, medians: pd.DataFrame, grid_keys: Sequence[str]) -> None:
+def write_growth_figures(folder: OutputDirectory, medians: pd.DataFrame, grid_keys: Sequence[str]) -> None:
     """Write ``figures/bench_seconds`` and ``figures/bench_memory``, where a number was swept."""
     x = numeric_key(medians, grid_keys)
     if x is None or (medians[x] <= 0).any():

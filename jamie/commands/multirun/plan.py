@@ -18,7 +18,8 @@ import joblib
 from jamie.commands.multirun.settings import short_names, short_value
 from jamie.commands.multirun.workers import RunTask
 from jamie.core.errors import OutputError
-from jamie.runs.directory import MANIFEST, RESOLVED, RunFolder, file_hash
+from jamie.runs.directory import OutputDirectory, file_hash
+from jamie.runs.layout import MANIFEST, RESOLVED_SPEC
 from jamie.spec import Spec, Sweep
 from jamie.spec.difference import describe_changes
 
@@ -59,11 +60,11 @@ def require_jobs(jobs: int | None) -> None:
         raise OutputError("expected at least one job", where="--jobs", fix="give 1 or more, or -1 for one on each core")
 
 
-def open_sweep(planned: Sweep, out: str | Path | None, *, resume: bool, overwrite: bool) -> RunFolder:
+def open_sweep(planned: Sweep, out: str | Path | None, *, resume: bool, overwrite: bool) -> OutputDirectory:
     """Make the folder of a sweep, or go on in it (`resume`); by default ``runs/<name>-<time>``."""
     path = Path(out) if out else Path(RUNS) / f"{planned.spec.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder = RunFolder.create(path, resume=resume, overwrite=overwrite)
-    if resume and "sweep" not in folder.read_manifest():
+    folder = OutputDirectory.create(path, resume=resume, overwrite=overwrite)
+    if resume and "sweep" not in folder.manifest:
         raise OutputError(
             "expected the folder of a sweep, found that of a single run",
             where=str(path),
@@ -73,12 +74,12 @@ def open_sweep(planned: Sweep, out: str | Path | None, *, resume: bool, overwrit
 
 
 @contextmanager
-def record_sweep(folder: RunFolder, planned: Sweep, *, command: str = "run") -> Iterator[None]:
+def record_sweep(folder: OutputDirectory, planned: Sweep, *, command: str = "run") -> Iterator[None]:
     """Write the spec of a sweep, and record in its manifest how it ended; `command` is how to go on after a stop."""
     try:
         with folder.recording(name=planned.spec.name, sweep={"keys": list(planned.keys), "runs": len(planned.runs)}):
             log.info("folder of the sweep: %s (%d runs)", folder.path, len(planned.runs))
-            folder.write_text(RESOLVED, planned.spec.to_yaml())
+            folder.write_text(RESOLVED_SPEC, planned.spec.to_yaml())
             yield
     except KeyboardInterrupt as stop:
         stop.__notes__ = [f"go on with the same spec and settings: jamie {command} SPEC --out {folder.path} --resume"]
@@ -133,8 +134,8 @@ def _plain_text(value: Any) -> str:
 
 def _resume(run: RunStatus, spec: Spec, *, restart: bool) -> RunStatus:
     """Go on with a run whose folder exists, unless it is finished; one that failed starts anew."""
-    started = (run.folder / MANIFEST).is_file() and (run.folder / RESOLVED).is_file()
-    manifest = RunFolder(run.folder).read_manifest() if started else {}
+    started = (run.folder / MANIFEST).is_file() and (run.folder / RESOLVED_SPEC).is_file()
+    manifest = OutputDirectory(run.folder).manifest if started else {}
     status = manifest.get("status", "failed")
     if status == "failed" or (restart and status != "finished"):
         shutil.rmtree(run.folder)
@@ -145,7 +146,7 @@ def _resume(run: RunStatus, spec: Spec, *, restart: bool) -> RunStatus:
 
 def _require_same(run: RunStatus, spec: Spec, manifest: Mapping[str, Any]) -> None:
     """Refuse to join a run with others if it was made with another spec or other data."""
-    resolved = (run.folder / RESOLVED).read_text()
+    resolved = (run.folder / RESOLVED_SPEC).read_text()
     data: Mapping[str, str] = manifest.get("data", {})
     changed = [path for path in data if not Path(path).exists() or _hash(path) != data[path]]
     if resolved != spec.to_yaml():

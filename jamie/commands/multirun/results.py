@@ -15,7 +15,7 @@ from jamie.commands.multirun.plan import RunStatus
 from jamie.commands.multirun.tables import record_table, summary_table
 from jamie.commands.multirun.workers import run_all
 from jamie.core.context import Progress
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 from jamie.spec import Sweep
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def collect_results(folder: Path, planned: Sweep, runs: tuple[RunStatus, ...]) -
     return SweepResult(folder, planned.grid_keys, runs, records, summary, imputed)
 
 
-def write_results(folder: RunFolder, planned: Sweep, result: SweepResult) -> None:
+def write_results(folder: OutputDirectory, planned: Sweep, result: SweepResult) -> None:
     """Write the tables and figures of a sweep, and its runs into the manifest."""
     folder.manifest["runs"] = [
         {"run": run.name, "values": dict(run.values), "status": "failed" if run.error else "finished"}
@@ -121,7 +121,7 @@ def write_results(folder: RunFolder, planned: Sweep, result: SweepResult) -> Non
 
 
 def write_imputation(
-    folder: RunFolder, imputed: ImputationTables, grid_keys: Sequence[str], level: float | None = None
+    folder: OutputDirectory, imputed: ImputationTables, grid_keys: Sequence[str], level: float | None = None
 ) -> None:
     """Write the tables and figures of imputation, unless they are empty; `level` is the intervals', if all share it."""
     if not imputed.scores.empty:
@@ -129,7 +129,7 @@ def write_imputation(
         write_imputation_figures(folder, imputed.scores, grid_keys, level)
 
 
-def write_tables(folder: RunFolder, tables: dict[str, pd.DataFrame], *, as_json: Sequence[str] = ()) -> None:
+def write_tables(folder: OutputDirectory, tables: dict[str, pd.DataFrame], *, as_json: Sequence[str] = ()) -> None:
     """Write each table as ``<name>.csv``, and those of `as_json` as ``<name>.json`` too."""
     for name, table in tables.items():
         folder.write_text(f"{name}.csv", table.to_csv(index=False))

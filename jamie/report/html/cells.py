@@ -21,7 +21,7 @@ from jamie.data.writing.names import found_name
 from jamie.report.html.feature_table import best_features
 from jamie.report.html.files import RunFiles
 from jamie.report.html.pack import array, as_bytes, coordinates
-from jamie.runs.correspondence_files import FOLDER
+from jamie.runs.layout import CORRESPONDENCES
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -120,7 +120,7 @@ def _pairs(path: Path, modalities: Mapping[str, AnnData]) -> Iterator[tuple[tupl
     for a in modalities:
         for b in modalities:
             for inferred, ending in ((False, ".npz"), (True, ".inferred.npz")):
-                file = path / FOLDER / f"{a}--{b}{ending}"
+                file = path / CORRESPONDENCES / f"{a}--{b}{ending}"
                 if file.is_file():
                     matrix = _matrix(file, modalities[a].obs_names, modalities[b].obs_names)
                     yield (a, b, inferred), matrix

@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.commands.ending import PAGE as REPORT
 from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.feature_table import feature_tables
@@ -22,6 +21,7 @@ from jamie.report.html.page import write_page
 from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import Fact, facts
 from jamie.report.tables import SCOPE_TITLES
+from jamie.runs import layout
 
 PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
@@ -122,7 +122,7 @@ def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
 
 
 def _link(run: Path, folder: Path) -> str:
-    page = run / REPORT
+    page = run / layout.PAGE
     return os.path.relpath(page.resolve(), folder.resolve()) if page.is_file() else ""
 
 

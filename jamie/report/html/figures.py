@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jamie.report.figure_files import write_figure
 from jamie.report.figures import SECTIONS
 from jamie.report.result_figures import FigurePlan
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ class PageFigure:
     wide: bool
 
 
-def page_figures(figures: Iterable[tuple[FigurePlan, Figure]], folder: RunFolder) -> dict[str, list[PageFigure]]:
+def page_figures(figures: Iterable[tuple[FigurePlan, Figure]], folder: OutputDirectory) -> dict[str, list[PageFigure]]:
     """Write figures into ``figures/`` of a run; return those of each section, empty for a section without figures."""
     sections: dict[str, list[PageFigure]] = {section: [] for section in SECTIONS}
     for plan, figure in figures:

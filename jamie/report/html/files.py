@@ -12,8 +12,8 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
-from jamie.runs.directory import EVENTS, MANIFEST, RESOLVED
-from jamie.runs.run import require_run
+from jamie.runs.layout import EVENTS, MANIFEST, RESOLVED_SPEC
+from jamie.runs.run import Run
 
 Record = Mapping[str, Any]
 
@@ -60,11 +60,11 @@ class RunFiles:
         OutputError
             Where the folder is no run directory, or a file cannot be read.
         """
-        require_run(path)
+        Run(path)
         return cls(
             path=path,
             manifest=_read(path / MANIFEST, json.loads, {}),
-            spec=_read(path / RESOLVED, yaml.safe_load, {}),
+            spec=_read(path / RESOLVED_SPEC, yaml.safe_load, {}),
             pairing=_read(path / "pairing.json", json.loads, {}),
             metrics=tuple(_read(path / "metrics.json", json.loads, [])),
             methods=tuple(_read(path / "methods.json", json.loads, [])),

@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar
 import pandas as pd
 from pydantic import Field
 
-from jamie.commands.ending import PAGE
 from jamie.core.context import Context
 from jamie.core.interfaces import Report
 from jamie.core.names import IMPUTABILITY
@@ -27,8 +26,10 @@ from jamie.report.html.files import RunFiles
 from jamie.report.html.guide import guides
 from jamie.report.html.matching import matchings
 from jamie.report.html.page import write_page
-from jamie.runs.directory import RESOLVED, RunFolder
-from jamie.runs.run_view import RunView
+from jamie.runs.directory import OutputDirectory
+from jamie.runs.layout import PAGE, RESOLVED_SPEC
+from jamie.runs.layouts import add_missing_layouts
+from jamie.runs.run import Run
 
 CONTENTS = {
     "summary": "Summary",
@@ -66,12 +67,14 @@ class HtmlReport(Report):
         self.features = features
 
     def _write(self, run: Path, context: Context) -> Iterable[Path]:
-        files, view = RunFiles.read(run), RunView.read(run)
+        files, view = RunFiles.read(run), Run(run)
+        view.require_whole()
+        add_missing_layouts(view)
         told = _imputability(view)
         cells = embedding_data(
             view.mdata,
             files,
-            view.imputed,
+            view.find_imputed,
             label_colours,
             context.generator(),
             most_cells=self.cells,
@@ -85,7 +88,7 @@ class HtmlReport(Report):
         figures = [file for section in shown["figures"].values() for one in section for file in one.files]
         return [write_page(run / PAGE, "run", scripts, data, **shown), *figures]
 
-    def _shown(self, files: RunFiles, view: RunView, cells: Mapping[str, Any] | None, features: bool) -> dict[str, Any]:
+    def _shown(self, files: RunFiles, view: Run, cells: Mapping[str, Any] | None, features: bool) -> dict[str, Any]:
         """Return what the template shows."""
         sizes = {m: n for m, n in _n_features(view).items() if m in files.modalities}
         records = scores.headlines(files.metrics)
@@ -102,12 +105,12 @@ class HtmlReport(Report):
             "guide": guides(one["metric"] for one in records),
             "explorer": _said(cells),
             "features": features,
-            "figures": page_figures(draw_figures(view), RunFolder(view.path)),
-            "explanations": tables.explained(view.explanations),
+            "figures": page_figures(draw_figures(view), OutputDirectory(view.path)),
+            "explanations": tables.explained(tuple(view.explanations.values())),
             "matching": matchings(files),
             "stages": stages,
             "costs": tables.cost_tables(stages, methods),
-            "spec": (files.path / RESOLVED).read_text(encoding="utf-8"),
+            "spec": (files.path / RESOLVED_SPEC).read_text(encoding="utf-8"),
             "components": details.components(view.spec),
             "doi_url": details.DOI,
             "versions": details.versions(files),
@@ -117,7 +120,7 @@ class HtmlReport(Report):
         }
 
 
-def _n_features(view: RunView) -> dict[str, int]:
+def _n_features(view: Run) -> dict[str, int]:
     """Features that the model read of each modality, those of its obsm where they came from there."""
     found = {}
     for m, adata in view.mdata.mod.items():
@@ -152,7 +155,7 @@ def _is_there(section: str, shown: Mapping[str, Any]) -> bool:
     return always or bool(shown["figures"].get(figures)) or any(shown[key] for key in also.get(section, ()))
 
 
-def _imputability(view: RunView) -> dict[tuple[str, str], pd.Series]:
+def _imputability(view: Run) -> dict[tuple[str, str], pd.Series]:
     """Estimated correlation of imputed and measured values (p_t,) by direction, where the run has it."""
     found = {}
     for source, target in permutations(view.mdata.mod, 2):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.report.html.pack import packed, plotly_script
 from jamie.report.html.scores import marked
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,7 +53,7 @@ def write_page(path: Path, template: str, scripts: Sequence[str], data: Any = No
             **values,
         )
     )
-    with RunFolder(path.parent).writing(path.name) as partial:
+    with OutputDirectory(path.parent).writing(path.name) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
 

@@ -16,7 +16,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Explainer
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations, save_explanation
 from jamie.testing import toy
 from jamie.testing.clause import build, require, require_equal, require_finite, unmodified
@@ -47,8 +47,8 @@ def check_can_be_saved(component: type[Explainer]) -> None:
     """Written into a run directory and read again, it is the same."""
     found = _explained(component)
     with tempfile.TemporaryDirectory() as place:
-        save_explanation(RunFolder(Path(place)), found)
-        (read,) = load_explanations(Path(place))
+        save_explanation(OutputDirectory(Path(place)), found)
+        (read,) = load_explanations(Path(place)).values()
     clause = "saved and read again"
     require(
         set(read.tables) == set(found.tables), component, clause, expected=set(found.tables), found=set(read.tables)

@@ -18,11 +18,11 @@ from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Report
-from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
-from jamie.runs.directory import MANIFEST, RunFolder, file_hash
+from jamie.runs.directory import OutputDirectory, file_hash
 from jamie.runs.explanation_files import save_explanation
-from jamie.runs.run import RESULT
+from jamie.runs.layout import MANIFEST, RESULT
 from jamie.testing import toy
 from jamie.testing.clause import build, require
 
@@ -140,11 +140,11 @@ def _run(*, labelled: bool) -> Path:
     }
     mdata = run(spec, out=folder / "run").mdata
     for adata in mdata.mod.values():  # any places do for a layout, and a UMAP would take longer than all the rest
-        adata.obsm.update(dict.fromkeys((DATA_LAYOUT, LATENT_LAYOUT), adata.obsm[EMBEDDING][:, :2]))
+        adata.obsm.update(dict.fromkeys((DATA_LAYOUT, LATENT_LAYOUT), adata.obsm["X_jamie"][:, :2]))
     with mudata_conventions():
         mdata.write_h5mu(folder / "run" / RESULT)
     found = pd.DataFrame({"feature": toy.features("rna"), "score": range(len(toy.features("rna")))})
-    save_explanation(RunFolder(folder / "run"), Explanation("toy", "atac, from rna", {}, {"features": found}))
+    save_explanation(OutputDirectory(folder / "run"), Explanation("toy", "atac, from rna", {}, {"features": found}))
     return folder / "run"
 
 

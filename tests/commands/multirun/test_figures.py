@@ -8,7 +8,7 @@ from jamie.builtins import load_registry
 from jamie.commands.multirun.figures import axis_label, growth_figure, metric_figure, write_growth_figures
 from jamie.commands.multirun.plots import series_styles
 from jamie.commands.multirun.settings import numeric_key
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 FOSCTTM = load_registry().get("metric", "foscttm")
 
@@ -118,8 +118,8 @@ def test_growth_is_drawn_on_logarithmic_axes(medians):
 
 
 def test_growth_needs_a_number(medians, tmp_path):
-    write_growth_figures(RunFolder(tmp_path), medians.assign(n="x"), ["n"])
+    write_growth_figures(OutputDirectory(tmp_path), medians.assign(n="x"), ["n"])
     assert list(tmp_path.iterdir()) == []
-    write_growth_figures(RunFolder(tmp_path), medians, ["n"])
+    write_growth_figures(OutputDirectory(tmp_path), medians, ["n"])
     found = sorted(path.name for path in (tmp_path / "figures").iterdir())
     assert found == ["bench_memory.png", "bench_memory.svg", "bench_seconds.png", "bench_seconds.svg"]

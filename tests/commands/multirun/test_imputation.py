@@ -10,7 +10,7 @@ from jamie.commands.multirun.results import write_imputation
 from jamie.commands.multirun.tables import record_table, summary_table
 from jamie.console.sweep_output import score_tables, win_tables
 from jamie.console.tables import print_tables
-from jamie.runs.directory import RunFolder
+from jamie.runs.directory import OutputDirectory
 
 DATA, ORDER = "data.path", "evaluate.holdout.column"
 VALUES = {  # of three runs: knn is behind by 0.01 on average with a standard error of 0.01, ridge by 0.1 each time
@@ -173,13 +173,13 @@ def test_there_is_nothing_to_compare(runs, tmp_path, records_of):
         len(found.wins),
         shown(found),
     ) == (0, 0, [])
-    write_imputation(RunFolder(tmp_path / "none"), found, [DATA])
+    write_imputation(OutputDirectory(tmp_path / "none"), found, [DATA])
     assert not (tmp_path / "none").exists()
     assert imputation_tables([], record_table([], [DATA]), [DATA], [DATA]).scores.empty
 
 
 def test_files_and_figure(found, tmp_path):
-    write_imputation(RunFolder(tmp_path), found, [DATA])
+    write_imputation(OutputDirectory(tmp_path), found, [DATA])
     assert len(pd.read_csv(tmp_path / "imputation.csv")) == len(found.scores)
     assert len(pd.read_csv(tmp_path / "imputation_wins.csv")) == len(found.wins)
     assert (tmp_path / "figures" / "imputation_pearson.svg").is_file()
@@ -204,7 +204,7 @@ def test_coverage_is_drawn_beside_the_level_that_it_aims_at_and_has_no_best(foun
 
 def test_names_of_figures_hold_no_spaces(found, tmp_path):
     scores = found.scores.assign(metric="interval_coverage untied")
-    write_imputation(RunFolder(tmp_path), ImputationTables(scores, found.wins), [DATA])
+    write_imputation(OutputDirectory(tmp_path), ImputationTables(scores, found.wins), [DATA])
     assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == [
         "imputation_interval_coverage_untied.png",
         "imputation_interval_coverage_untied.svg",

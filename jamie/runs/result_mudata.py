@@ -1,11 +1,9 @@
-"""Results as the field's objects: MuData with embeddings, AnnData with imputed values."""
+"""The data of a run with its results: embeddings, columns of `obs` and `var`, provenance."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -13,45 +11,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.errors import DataError
-from jamie.core.imputation import ImputedChunk, LazyImputation
-from jamie.core.matrix import to_dense
-from jamie.core.names import HELD_OUT, IMPUTABILITY, MATCH_SCORE, NOVELTY, SPLIT, TRAIN, UNS_KEY, imputability_key
+from jamie.core.names import HELD_OUT, MATCH_SCORE, NOVELTY, SPLIT, TRAIN, UNS_KEY, imputability_key
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
-from jamie.data.writing.writable import Adjustments, writable_frame
-from jamie.methods.result import MethodResult
-from jamie.metrics.evaluate import Evaluation
-from jamie.model.imputation import (
-    add_imputability,
-    novelty_column,
-    provenance,
-    uncertainty_layers,
-)
+from jamie.model.imputation import novelty_column
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
-from jamie.runs.directory import RunFolder
-from jamie.runs.finishing import Finishing
-from jamie.runs.imputed_files import save_imputed
 from jamie.runs.mudata_copies import writable_mudata
-from jamie.runs.tables import evaluation_tables
 
 if TYPE_CHECKING:
     from mudata import MuData
 
-LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes unasked
 
 log = logging.getLogger(__name__)
 
 
 def cell_columns(prepared: Prepared, inference: Inference | None, model: TrainedModel) -> dict[str, pd.DataFrame]:
-    """Columns that a run adds to each modality's `obs`.
+    """Return the columns that a run adds to each modality's `obs`.
 
-    ``jamie_split`` is ``train`` or ``held_out``. Where partners were inferred, ``jamie_match_score`` is the
-    confidence of a cell's best partner: 1 for a known pair, else what the inferer says, 0 for a cell that it was
-    not shown. ``jamie_novelty`` is the novelty score, where there are enough training cells for one.
+    ``jamie_split`` is ``train`` or ``held_out``. If partners were inferred, ``jamie_match_score`` is the
+    confidence of a cell's best partner: 1 for a known pair, else that of the inferer, 0 for a cell that the inferer
+    did not see. ``jamie_novelty`` is the novelty score, where there are enough training cells for one.
     """
     columns = {}
     for m, data in prepared.dataset.modalities.items():
@@ -71,23 +53,23 @@ def _match_scores(
         if modality in (a, b):
             confidence = found.confidence_a if modality == a else found.confidence_b
             scores[train] = np.maximum(scores[train], confidence)
-            told = known.between(modality, b if modality == a else a).matrix.max(axis=1).toarray().ravel()
-            scores = np.maximum(scores, told)
+            confidence_known = known.between(modality, b if modality == a else a).matrix.max(axis=1).toarray().ravel()
+            scores = np.maximum(scores, confidence_known)
     return scores
 
 
-def _marked(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
-    """Return `obs` with the columns of this run; those of an earlier run, whose result it may be, are replaced."""
+def replace_run_columns(obs: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+    """Return `obs` with the columns of this run in place of those of an earlier run."""
     return obs.drop(columns=[SPLIT, MATCH_SCORE, NOVELTY], errors="ignore").assign(**columns)
 
 
-def _unmarked(var: pd.DataFrame) -> pd.DataFrame:
+def drop_imputability(var: pd.DataFrame) -> pd.DataFrame:
     """Return `var` without the columns of an earlier run, which may have had other modalities."""
-    return var.drop(columns=[name for name in var.columns if str(name).startswith(f"{IMPUTABILITY}_from_")])
+    return var.drop(columns=[name for name in var.columns if str(name).startswith(imputability_key(""))])
 
 
 def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.DataFrame]:
-    """Columns that a run adds to each modality's `var`: how well a feature can be imputed from each other modality."""
+    """Return the columns that a run adds to each modality's `var`: imputability from each other modality."""
     columns = {m: pd.DataFrame(index=data.target.features) for m, data in prepared.dataset.modalities.items()}
     for source, target in permutations(columns, 2):
         calibration = model.uncertainty.calibrations.get((source, target))
@@ -97,99 +79,8 @@ def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.Dat
 
 
 def bound_layers(method: str) -> tuple[str, str]:
-    """Names of the layers that hold the intervals of a method other than the model."""
+    """Return the names of the layers with the intervals of a method other than the model."""
     return f"{method}_lower", f"{method}_upper"
-
-
-def write_imputed(
-    rest: Finishing, results: Sequence[MethodResult], prepared: Prepared, mdata: MuData, model: TrainedModel
-) -> None:
-    """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
-
-    The model's values are in ``X``, their standard deviations and intervals and the values of the other methods in
-    layers (``ridge``, ``ridge_lower``, ``ridge_upper``), unless they would be too large. What `mdata` says of the
-    target's features goes with them.
-    """
-    others = tuple(one for one in results[1:] if one.imputed)
-    values = _RunValues(model, prepared, mdata, cell_columns(prepared, None, model), others)
-    for source, target in permutations(prepared.scores, 2):
-        sizes = (values.imputed(source, target), values.imputed(source, target, alone=True))
-        fitting = [one for one in sizes if one.n_bytes <= LARGEST_IMPUTED]
-        if not fitting:
-            log.warning(
-                "imputed/%s-to-%s.h5ad is left out, since it would hold %.1f GiB; use jamie impute",
-                *(source, target, sizes[-1].n_bytes / 2**30),
-            )
-            continue
-        name = f"imputed/{source}-to-{target}.h5ad"
-        with rest.trying(name), rest.folder.writing(name) as path:
-            save_imputed(fitting[0], path, Context(), compression="gzip")
-
-
-@dataclass(frozen=True)
-class _RunValues:
-    """Values that a run imputed.
-
-    Parameters
-    ----------
-    model
-        Trained.
-    prepared
-        The cells of the run.
-    mdata
-        Its data.
-    obs
-        Columns to add to each modality's `obs`.
-    others
-        What the other methods imputed.
-    """
-
-    model: TrainedModel
-    prepared: Prepared
-    mdata: MuData
-    obs: Mapping[str, pd.DataFrame]
-    others: tuple[MethodResult, ...]
-
-    def imputed(self, source: str, target: str, *, alone: bool = False) -> LazyImputation:
-        """One modality imputed from another; where they are to be `alone`, the model's values without layers."""
-        data = self.prepared.dataset.modalities
-        layers = uncertainty_layers(self.model, source, target)
-        for one in self.others:
-            layers += (one.method, *(bound_layers(one.method) if (source, target) in one.intervals else ()))
-        known = Adjustments()  # which the run has told of before
-        obs, var = writable_frame(data[source].obs, "obs", known), self._described(target)
-        return LazyImputation(
-            obs=_marked(obs, self.obs[source]),
-            var=add_imputability(self.model, source, target, var),
-            layers=() if alone else layers,
-            provenance=provenance(source, target, data[target].target.origin),
-            rows=partial(self._rows, source, target, alone),
-        )
-
-    def _rows(self, source: str, target: str, alone: bool, rows: slice) -> ImputedChunk:
-        told = self.prepared.covariates.get(source)
-        some = self.prepared.scores[source][rows], None if told is None else told[rows]
-        found = self.model.impute(source, target, *some, intervals=not alone)
-        layers: dict[str, NDArray[np.floating]] = found.uncertainty
-        for one in () if alone else self.others:
-            layers[one.method] = to_dense(one.imputed[source, target](rows))
-            bounds = one.intervals[source, target](rows) if (source, target) in one.intervals else None
-            layers |= dict(zip(bound_layers(one.method), bounds, strict=True)) if bounds else {}
-        return ImputedChunk(found.mean, layers)
-
-    def _described(self, target: str) -> pd.DataFrame:
-        """Return what the data say of a target's features; one from obsm has others, of which there are names alone."""
-        features, var = self.prepared.dataset.modalities[target].target.features, self.mdata.mod[target].var
-        described = var.index.is_unique and features.isin(var.index).all()
-        var = var.loc[features] if described else pd.DataFrame(index=features)
-        return _unmarked(var)
-
-
-def write_evaluation(folder: RunFolder, evaluation: Evaluation) -> None:
-    """Write metrics, values of the features, and wins of the methods over each other."""
-    folder.write_json("metrics.json", [record.as_dict() for record in evaluation.records])
-    for name, table in evaluation_tables(evaluation).items():
-        folder.write_text(f"{name}.csv", table.to_csv(index=False))
 
 
 def embedded_mudata(
@@ -233,8 +124,8 @@ def embedded_mudata(
     modalities = embedded.mod
     for m, rows in found.items():
         modalities[m].obsm.update({key: latents[m][rows] for key, latents in embeddings.items()})
-        modalities[m].obs = _marked(modalities[m].obs, obs[m])
-        modalities[m].var = _unmarked(modalities[m].var)
+        modalities[m].obs = replace_run_columns(modalities[m].obs, obs[m])
+        modalities[m].var = drop_imputability(modalities[m].var)
         if var[m].index.isin(modalities[m].var_names).all():  # those of a target in obsm are no features of the data
             modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():

@@ -1,0 +1,127 @@
+"""``jamie impute``: one modality of cells imputed from another with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jamie.commands.embed import open_model
+from jamie.core.context import Context, Progress
+from jamie.core.errors import DataError
+from jamie.core.files import write_atomically
+from jamie.data.backed import names_modalities, stored_cells, stored_modalities
+from jamie.data.checks.modalities import require_modality
+from jamie.model.direction import choose_direction, compatible_modalities
+from jamie.model.imputation import impute_query
+from jamie.model.query import MAX_MISSING, Query
+from jamie.model.trained import TrainedModel
+from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def impute_file(
+    path: Path,
+    data: Path,
+    out: Path,
+    *,
+    source: str | None = None,
+    to: str | None = None,
+    features: Iterable[str] | None = None,
+    intervals: bool | None = None,
+    max_missing: float,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Impute a modality of the cells of a file, which is MuData or holds the source as AnnData, into .h5ad or .zarr.
+
+    Cells are read, and their values written, a block at a time.
+
+    Parameters
+    ----------
+    path
+        A run directory or a saved model.
+    data
+        The cells.
+    out
+        The file to write.
+    source, to
+        Modalities of the model; by default the only one that `data` has, and the only other one of the model.
+    features
+        Each a name, several with commas between them, or ``@FILE`` with one name a line; all by default.
+    intervals
+        Whether standard deviations and intervals are written; by default as in `JAMIE.impute`.
+    max_missing
+        Largest fraction of the source's features that may be absent.
+    overwrite
+        Replace `out`.
+    progress
+        Called as ``progress("impute", cells done, cells, {})``.
+
+    Raises
+    ------
+    JamieError
+        If the model or the data cannot be read or do not fit each other, or `out` exists.
+    """
+    names = None if features is None else [name for text in features for name in _names(text)]
+    model, context = open_model(path, progress)
+    if names_modalities(data):
+        source, to = choose_direction(model, stored_modalities(data), source, to)
+    with stored_cells(data, source) as adata:
+        impute_cells(
+            model,
+            adata,
+            context,
+            source,
+            to,
+            features=names,
+            intervals=intervals,
+            max_missing=max_missing,
+            out=out,
+            overwrite=overwrite,
+        )
+
+
+def impute_cells(
+    model: TrainedModel,
+    data: MuData | AnnData,
+    context: Context,
+    source: str | None = None,
+    to: str | None = None,
+    *,
+    features: Sequence[str] | None = None,
+    intervals: bool | None = None,
+    max_missing: float = MAX_MISSING,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+) -> AnnData | None:
+    """Impute one modality from another, as `JAMIE.impute` describes."""
+    present = data.mod if hasattr(data, "mod") else compatible_modalities(model, data, max_missing)
+    source, to = choose_direction(model, present, source, to)
+    require_modality(source, getattr(data, "mod", {source}), "impute")
+    query = Query.from_mudata if hasattr(data, "mod") else Query
+    imputed = impute_query(query(model, source, data, context, max_missing), to, features, intervals)
+    if out is None:
+        return imputed_anndata(imputed, context)
+    with write_atomically(Path(out), SUFFIXES, overwrite) as partial:
+        save_imputed(imputed, partial, context)
+    return None
+
+
+def _names(given: str) -> list[str]:
+    """Return names of features: the lines of a file, in which names may hold commas, or the parts between commas."""
+    lines = given.split(",")
+    if given.startswith("@"):
+        try:
+            lines = Path(given[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"cannot be read ({error})", where=given[1:], fix="give a text file") from error
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise DataError(
+            "expected names of features, found none", where=f"--features {given}", fix="give a name or more"
+        )
+    return names

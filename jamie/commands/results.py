@@ -1,0 +1,129 @@
+"""Results of a fit: as MuData, and as the files of a run directory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.commands.fit import Fitted, Inferences
+from jamie.core.context import Context
+from jamie.core.names import EMBEDDING, embedding_key
+from jamie.correspondence.verify import PairCheck
+from jamie.data.assemble import mudata_conventions
+from jamie.data.load import LoadedData
+from jamie.data.pairing_table import PairingTable, pairing_table
+from jamie.methods.result import MethodResult
+from jamie.metrics.evaluate import Evaluation
+from jamie.runs.correspondence_files import inference_records, save_inference, save_known_pairs
+from jamie.runs.directory import json_text
+from jamie.runs.finishing import FileFailures
+from jamie.runs.imputed_results import write_imputed
+from jamie.runs.layout import HISTORY, IMPUTED, INFERENCE, METHODS, METRIC_RECORDS, PAIRING, POSTERIOR, RESULT
+from jamie.runs.layouts import Layouts, layouts_of
+from jamie.runs.mudata_copies import without_cells
+from jamie.runs.result_mudata import cell_columns, embedded_mudata, feature_columns
+from jamie.runs.run import Run
+from jamie.runs.tables import evaluation_tables, history_table, method_table, stage_table, storable
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+log = logging.getLogger(__name__)
+
+
+def write_fitted(run: Run, loaded: LoadedData, fitted: Fitted, context: Context) -> None:
+    """Write all results of a fit, small files first; a file that cannot be written costs no other."""
+    failures = FileFailures(run.path)
+    with failures.collect(METRIC_RECORDS):
+        write_inferred(run, loaded, fitted.inferred, fitted.evaluation, fitted.results)
+        if fitted.model.spec.evaluate.refit and fitted.inferred.inference:
+            cells = {m: data.cells for m, data in loaded.dataset.modalities.items()}
+            save_inference(run, fitted.inferred.inference, cells)
+        run.write_json(POSTERIOR, fitted.posterior)
+        run.write_table(HISTORY, history_table(fitted.histories, fitted.model.spec))
+    with failures.collect(RESULT):
+        layouts = _layouts_or_warn(fitted, context) if fitted.model.spec.report else {}
+        mdata = to_mudata(loaded.mdata, fitted, stages=run.manifest["stages"], layouts=layouts)
+        with run.writing(RESULT) as path, mudata_conventions():
+            mdata.write_h5mu(path, compression="gzip")
+    with failures.collect(IMPUTED):
+        write_imputed(run, failures, fitted.results, fitted.prepared, loaded.mdata, fitted.model)
+    failures.raise_any()
+
+
+def write_inferred(
+    run: Run, loaded: LoadedData, inferred: Inferences, evaluation: Evaluation, results: Sequence[MethodResult] = ()
+) -> None:
+    """Write known and inferred pairs, their quality, the methods and the scores."""
+    save_known_pairs(run, loaded.dataset)
+    run.write_json(PAIRING, _pairing(loaded.pairing_table, inferred.pair_checks))
+    if inferred.inference:
+        run.write_json(INFERENCE, inference_records(inferred.inference, inferred.quality))
+    run.write_json(METHODS, [result.as_dict() for result in results])
+    write_evaluation(run, evaluation)
+
+
+def write_evaluation(run: Run, evaluation: Evaluation) -> None:
+    """Write metrics, scores of the features, and wins of the methods over each other."""
+    run.write_json(METRIC_RECORDS, [record.as_dict() for record in evaluation.records])
+    for name, table in evaluation_tables(evaluation).items():
+        run.write_table(name, table)
+
+
+def _layouts_or_warn(fitted: Fitted, context: Context) -> Layouts:
+    try:
+        return layouts_of(fitted.prepared.scores, fitted.latents, context)
+    except Exception as error:  # of another package: the result must not be lost for it
+        log.warning("layouts failed, and the run is without them: %s: %s", type(error).__name__, error)
+        return {}
+
+
+def _pairing(table: PairingTable, checks: Sequence[PairCheck]) -> dict[str, Any]:
+    return table.to_json() | {"verified": [check.as_dict() for check in checks]}
+
+
+def to_mudata(
+    mdata: MuData,
+    fitted: Fitted,
+    key_added: str = EMBEDDING,
+    stages: Mapping[str, Mapping[str, float]] | None = None,
+    layouts: Mapping[str, Mapping[str, NDArray[np.floating]]] | None = None,
+) -> MuData:
+    """Return the data with the embeddings, scores and provenance of a fit.
+
+    Parameters
+    ----------
+    mdata
+        The data of the fit.
+    fitted
+        Its results.
+    key_added
+        Key of `obsm` for the latents.
+    stages
+        Time and memory of each stage, if measured.
+    layouts
+        (n_m, 2) of each modality by key of `obsm`.
+    """
+    spec, dataset = fitted.model.spec, fitted.prepared.dataset
+    mdata = without_cells(mdata, dataset.absent)
+    provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
+    inferred = fitted.inferred
+    records = inference_records(inferred.inference, inferred.quality) if inferred.inference else []
+    tables = {name.removesuffix(".csv"): table for name, table in evaluation_tables(fitted.evaluation).items()}
+    tables["history"] = history_table(fitted.histories, spec)
+    tables["methods"] = method_table(result.as_dict() for result in fitted.results)
+    tables["stages"] = stage_table(stages or {})
+    provenance |= {name: storable(table) for name, table in tables.items()}
+    provenance["correspondence"] = json_text(records)
+    provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), inferred.pair_checks))
+    embeddings = {key_added: fitted.latents}
+    embeddings |= {embedding_key(other.method): other.latents for other in fitted.results[1:] if other.latents}
+    embeddings |= layouts or {}
+    obs = cell_columns(fitted.prepared, inferred.inference, fitted.model)
+    var = feature_columns(fitted.prepared, fitted.model)
+    return embedded_mudata(mdata, embeddings, fitted.aggregated, obs, var, fitted.correspondences, provenance)

@@ -1,0 +1,122 @@
+"""Imputed modalities of a run, beside the values of the methods that the model is compared with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.imputation import ImputedChunk, LazyImputation
+from jamie.core.matrix import to_dense
+from jamie.data.writing.writable import Adjustments, writable_frame
+from jamie.methods.result import MethodResult
+from jamie.model.imputation import add_imputability, provenance, uncertainty_layers
+from jamie.model.trained import TrainedModel
+from jamie.preprocess.prepare import Prepared
+from jamie.runs.directory import OutputDirectory
+from jamie.runs.finishing import FileFailures
+from jamie.runs.imputed_files import save_imputed
+from jamie.runs.layout import imputed_file
+from jamie.runs.result_mudata import bound_layers, cell_columns, drop_imputability, replace_run_columns
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes without being asked
+
+log = logging.getLogger(__name__)
+
+
+def write_imputed(
+    run: OutputDirectory,
+    failures: FileFailures,
+    results: Sequence[MethodResult],
+    prepared: Prepared,
+    mdata: MuData,
+    model: TrainedModel,
+) -> None:
+    """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
+
+    The model's values are in ``X``, their standard deviations and intervals and the values of the other methods in
+    layers (``ridge``, ``ridge_lower``, ``ridge_upper``), unless they would be too large. The
+    target's features keep their annotations in `mdata`.
+    """
+    others = tuple(result for result in results[1:] if result.imputed)
+    values = _ImputedResults(model, prepared, mdata, cell_columns(prepared, None, model), others)
+    for source, target in permutations(prepared.scores, 2):
+        candidates = (values.imputed(source, target), values.imputed(source, target, layers=False))
+        small_enough = [imputed for imputed in candidates if imputed.n_bytes <= LARGEST_IMPUTED]
+        name = imputed_file(source, target)
+        if not small_enough:
+            log.warning(
+                "%s is left out, since it would hold %.1f GiB; use jamie impute", name, candidates[-1].n_bytes / 2**30
+            )
+            continue
+        with failures.collect(name), run.writing(name) as path:
+            save_imputed(small_enough[0], path, Context(), compression="gzip")
+
+
+@dataclass(frozen=True)
+class _ImputedResults:
+    """Imputed values of the model and of other methods, for the cells of a run.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    prepared
+        The cells of the run.
+    mdata
+        Its data.
+    obs
+        Columns to add to each modality's `obs`.
+    others
+        Results of the other methods that impute.
+    """
+
+    model: TrainedModel
+    prepared: Prepared
+    mdata: MuData
+    obs: Mapping[str, pd.DataFrame]
+    others: tuple[MethodResult, ...]
+
+    def imputed(self, source: str, target: str, *, layers: bool = True) -> LazyImputation:
+        """Return one modality imputed from another; without `layers` only the model's values."""
+        data = self.prepared.dataset.modalities
+        names = uncertainty_layers(self.model, source, target)
+        for other in self.others:
+            names += (other.method, *(bound_layers(other.method) if (source, target) in other.intervals else ()))
+        obs = writable_frame(data[source].obs, "obs", Adjustments())  # which the run has logged before
+        return LazyImputation(
+            obs=replace_run_columns(obs, self.obs[source]),
+            var=add_imputability(self.model, source, target, self._var(target)),
+            layers=names if layers else (),
+            provenance=provenance(source, target, data[target].target.origin),
+            rows=partial(self._rows, source, target, layers),
+        )
+
+    def _rows(self, source: str, target: str, layers: bool, rows: slice) -> ImputedChunk:
+        covariates = self.prepared.covariates.get(source)
+        covariates = None if covariates is None else covariates[rows]
+        imputed = self.model.impute(source, target, self.prepared.scores[source][rows], covariates, intervals=layers)
+        matrices: dict[str, NDArray[np.floating]] = imputed.uncertainty
+        for other in self.others if layers else ():
+            matrices[other.method] = to_dense(other.imputed[source, target](rows))
+            bounds = other.intervals[source, target](rows) if (source, target) in other.intervals else None
+            matrices |= dict(zip(bound_layers(other.method), bounds, strict=True)) if bounds else {}
+        return ImputedChunk(imputed.mean, matrices)
+
+    def _var(self, target: str) -> pd.DataFrame:
+        """Return annotations of a target's features; those of a target in `obsm` have names alone."""
+        features, var = self.prepared.dataset.modalities[target].target.features, self.mdata.mod[target].var
+        annotated = var.index.is_unique and features.isin(var.index).all()
+        var = var.loc[features] if annotated else pd.DataFrame(index=features)
+        return drop_imputability(var)
