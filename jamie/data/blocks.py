@@ -15,7 +15,7 @@ from jamie.core.errors import DataError
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import unique_names
 from jamie.data.in_memory import in_memory, matrix_of
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -138,7 +138,7 @@ def reads_raw(adata: AnnData, layer: str | None) -> bool:
 
 
 def _look_up(mapping: Any, names: list[str], key: str, kind: str, where: str) -> Any:
-    if (found := found_name(key, names)) in names:
+    if (found := stored_name(key, names)) in names:
         return mapping[found]
     fix = suggest_names(key, names) if names else f"there are none; leave `{kind}` out to read X"
     raise DataError(f"expected {kind} '{key}', found no such {kind}", where=where, fix=fix)
