@@ -26,7 +26,7 @@ from jamie.data.backed import read_modalities
 from jamie.data.checks.labels import Grouping, check_grouping
 from jamie.data.pairings.by_name import ByName
 from jamie.data.writing.names import stored_name
-from jamie.metrics.transfer import NEW, LatentCells, Transfer, transfer_labels
+from jamie.metrics.label_transfer import NEW, LabelTransfer, LatentCells, transfer_labels
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.runs.layout import RESULT
 from jamie.runs.run import Run
@@ -80,7 +80,7 @@ def transfer_run(
     max_missing: float = MAX_MISSING,
     out: Path | None = None,
     overwrite: bool = False,
-) -> Transfer:
+) -> LabelTransfer:
     """Predict a label of one modality's cells from those of another, in the latent space of a finished run.
 
     Parameters
@@ -224,7 +224,7 @@ def transfer_cells(
     *,
     k: int = 5,
     keep_partner: bool = False,
-) -> Transfer:
+) -> LabelTransfer:
     """Predict a label of the target's cells from the source's training cells.
 
     Parameters
