@@ -18,6 +18,8 @@ from jamie.cli.options import (
     RunDirectory,
     Sets,
     SpecFile,
+    argument,
+    option,
 )
 
 if TYPE_CHECKING:
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
 @command()
 def run(
     spec: SpecFile,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory [runs/NAME-TIME].")] = None,
+    out: Annotated[Path | None, option("DIR", "Run directory [runs/NAME-TIME].")] = None,
     sets: Sets = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out after it was stopped.")] = False,
+    resume: Annotated[bool, option(None, "Go on with the run in --out after it was stopped.", "--resume")] = False,
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
@@ -54,8 +56,7 @@ def run(
 def evaluate(
     folder: RunDirectory,
     sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change evaluate.metrics or labels; repeatable."),
+        list[str] | None, option("KEY=VALUE", "Change evaluate.metrics or labels; repeatable.", "--set")
     ] = None,
 ) -> "Output":
     """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
@@ -68,14 +69,9 @@ def evaluate(
 @command()
 def explain(
     folder: RunDirectory,
-    explainers: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXPLAINER]...", help="Explainers [those of the run's spec].")
-    ] = None,
+    explainers: Annotated[list[str] | None, argument("[EXPLAINER]...", "Explainers [those of the run's spec].")] = None,
     sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="A parameter of the explainer, such as features=3; repeatable."
-        ),
+        list[str] | None, option("KEY=VALUE", "A parameter of the explainer, such as features=3; repeatable.", "--set")
     ] = None,
     progress: Any = None,
 ) -> "Output":
@@ -91,9 +87,7 @@ def explain(
 @command()
 def report(
     folder: RunDirectory,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page (.html) [report.html in the run directory].")
-    ] = None,
+    out: Annotated[Path | None, option("FILE", "The page (.html) [report.html in the run directory].")] = None,
     overwrite: Overwrite = False,
     progress: Any = None,
 ) -> "Output":
@@ -107,10 +101,10 @@ def report(
 @command()
 def bench(
     spec: SpecFile,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the runs [runs/NAME-TIME].")] = None,
+    out: Annotated[Path | None, option("DIR", "Folder of the runs [runs/NAME-TIME].")] = None,
     sets: Sets = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each run is done.")] = 3,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in --out; finished runs are kept.")] = False,
+    resume: Annotated[bool, option(None, "Go on in --out; finished runs are kept.", "--resume")] = False,
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
@@ -137,7 +131,7 @@ def validate(
     spec: SpecFile,
     sets: Sets = None,
     without_files: Annotated[
-        bool, typer.Option("--without-files", help="Also where the files that it names are not here.")
+        bool, option(None, "Also where the files that it names are not here.", "--without-files")
     ] = False,
 ) -> "Output":
     """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
@@ -152,7 +146,7 @@ def validate(
 
 @command("list", quiet=False)
 def list_components(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Such as loss; all kinds by default.")] = None,
+    kind: Annotated[str | None, argument("[KIND]", "Such as loss; all kinds by default.")] = None,
     plugin: Plugins = None,
 ) -> "Output":
     """List the components that a spec may name."""
@@ -165,8 +159,8 @@ def list_components(
 
 @command(quiet=False)
 def show(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as loss.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as kl.")],
+    kind: Annotated[str, argument("KIND", "Such as loss.")],
+    name: Annotated[str, argument("NAME", "Such as kl.")],
     plugin: Plugins = None,
 ) -> "Output":
     """Show a component: what it does, its parameters, its reference."""
@@ -191,10 +185,8 @@ def plugins(plugin: Plugins = None) -> "Output":
 def embed(
     model: Model,
     data: Data,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The data with embeddings (.h5mu or .zarr).")],
-    modality: Annotated[
-        str | None, typer.Option(metavar="MODALITY", help="The modality that AnnData (.h5ad, .zarr) holds.")
-    ] = None,
+    out: Annotated[Path, option("FILE", "The data with embeddings (.h5mu or .zarr).")],
+    modality: Annotated[str | None, option("MODALITY", "The modality that AnnData (.h5ad, .zarr) holds.")] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
 ) -> "Output":
@@ -210,20 +202,18 @@ def embed(
 def impute(
     model: Model,
     data: Data,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The imputed values (.h5ad or .zarr).")],
-    source: Annotated[
-        str | None, typer.Option(metavar="MODALITY", help="The modality that is measured [the one that DATA has].")
-    ] = None,
-    to: Annotated[str | None, typer.Option(metavar="MODALITY", help="The modality to impute [the other].")] = None,
+    out: Annotated[Path, option("FILE", "The imputed values (.h5ad or .zarr).")],
+    source: Annotated[str | None, option("MODALITY", "The modality that is measured [the one that DATA has].")] = None,
+    to: Annotated[str | None, option("MODALITY", "The modality to impute [the other].")] = None,
     features: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAMES", help="Features to impute, by comma, or @FILE with one a line; repeatable [all]."),
+        list[str] | None, option("NAMES", "Features to impute, by comma, or @FILE with one a line; repeatable [all].")
     ] = None,
     intervals: Annotated[
         bool | None,
-        typer.Option(
+        option(
+            None,
+            "Layers sd, lower and upper [where the model has them, up to 2 GiB of values].",
             "--intervals/--no-intervals",
-            help="Layers sd, lower and upper [where the model has them, up to 2 GiB of values].",
         ),
     ] = None,
     max_missing: MaxMissing = 0.2,
@@ -252,21 +242,19 @@ def impute(
 @command()
 def transfer(
     run: RunDirectory,
-    label: Annotated[str, typer.Option(metavar="COLUMN", help="The column of obs to predict.")],
-    source: Annotated[
-        str | None, typer.Option(metavar="MODALITY", help="The modality whose cells have labels [the second].")
-    ] = None,
-    to: Annotated[str | None, typer.Option(metavar="MODALITY", help="The modality to predict [the other].")] = None,
+    label: Annotated[str, option("COLUMN", "The column of obs to predict.")],
+    source: Annotated[str | None, option("MODALITY", "The modality whose cells have labels [the second].")] = None,
+    to: Annotated[str | None, option("MODALITY", "The modality to predict [the other].")] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Nearest labelled cells that vote.")] = 5,
-    method: Annotated[str, typer.Option(metavar="METHOD", help="Whose latent space: a method of the run.")] = "jamie",
+    method: Annotated[str, option("METHOD", "Whose latent space: a method of the run.")] = "jamie",
     keep_partner: Annotated[
-        bool, typer.Option("--keep-partner", help="Let the cell itself, in the other modality, vote on its label.")
+        bool, option(None, "Let the cell itself, in the other modality, vote on its label.", "--keep-partner")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="New cells to predict (.h5mu, .h5ad of one modality, or .zarr).")
+        Path | None, option("FILE", "New cells to predict (.h5mu, .h5ad of one modality, or .zarr).")
     ] = None,
     max_missing: MaxMissing = 0.2,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The predictions (.csv).")] = None,
+    out: Annotated[Path | None, option("FILE", "The predictions (.csv).")] = None,
     overwrite: Overwrite = False,
 ) -> "Output":
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
@@ -291,8 +279,8 @@ def transfer(
 
 @command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs, or folders that hold some.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write the tables and a page.")] = None,
+    runs: Annotated[list[Path], argument("RUN...", "Finished runs, or folders that hold some.")],
+    out: Annotated[Path | None, option("DIR", "Where to write the tables and a page.")] = None,
     overwrite: Overwrite = False,
 ) -> "Output":
     """Join finished runs into one table, and count at how many features each wins."""
@@ -304,21 +292,21 @@ def compare(
 
 @command(quiet=False)
 def simulate(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="The simulated cells (.h5mu).")],
+    out: Annotated[Path, argument("FILE", "The simulated cells (.h5mu).")],
     kind: Annotated[
-        str, typer.Option(metavar="KIND", help="branch, a branching manifold; or regulatory, genes driven by peaks.")
+        str, option("KIND", "branch, a branching manifold; or regulatory, genes driven by peaks.")
     ] = "branch",
-    n_cells: Annotated[int | None, typer.Option(help="Cells in each modality [300; regulatory: 2000].")] = None,
+    n_cells: Annotated[int | None, option(None, "Cells in each modality [300; regulatory: 2000].")] = None,
     n_features: Annotated[
         list[int] | None,
-        typer.Option(help="Features of a modality; once for each modality [1000 2000; regulatory: 200 600]."),
+        option(None, "Features of a modality; once for each modality [1000 2000; regulatory: 200 600]."),
     ] = None,
-    noise: Annotated[float | None, typer.Option(help="branch: standard deviation of the noise [0.1].")] = None,
+    noise: Annotated[float | None, option(None, "branch: standard deviation of the noise [0.1].")] = None,
     dropout: Annotated[
-        float | None, typer.Option(help="regulatory: how likely a gene of typical expression is missed [0.2].")
+        float | None, option(None, "regulatory: how likely a gene of typical expression is missed [0.2].")
     ] = None,
-    overlap: Annotated[float, typer.Option(help="Fraction of the cells that are in every modality.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    overlap: Annotated[float, option(None, "Fraction of the cells that are in every modality.")] = 1.0,
+    seed: Annotated[int, option(None, "Seed of the simulation.")] = 0,
     overwrite: Overwrite = False,
 ) -> "Output":
     """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""

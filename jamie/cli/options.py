@@ -1,28 +1,32 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options, those that several commands share by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="A spec (YAML).")]
-RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a finished run.")]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory or a saved model.")]
-Data = Annotated[
-    Path,
-    typer.Argument(metavar="DATA", help="Cells: MuData (.h5mu, .zarr), or AnnData of one modality (.h5ad, .zarr)."),
-]
+
+def option(metavar: str | None, description: str, *names: str, **limits: float) -> Any:
+    """Describe an option; its name is that of the parameter, unless other `names` are given."""
+    return typer.Option(*names, metavar=metavar, help=description, **limits)  # type: ignore[arg-type]
+
+
+def argument(metavar: str, description: str) -> Any:
+    """Describe an argument."""
+    return typer.Argument(metavar=metavar, help=description)
+
+
+SpecFile = Annotated[str, argument("SPEC", "A spec (YAML).")]
+RunDirectory = Annotated[Path, argument("RUN", "The directory of a finished run.")]
+Model = Annotated[Path, argument("MODEL", "A run directory or a saved model.")]
+Data = Annotated[Path, argument("DATA", "Cells: MuData (.h5mu, .zarr), or AnnData of one modality (.h5ad, .zarr).")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.batch_size=256; repeatable."),
+    option("KEY=VALUE", "Change a setting, such as training.batch_size=256; repeatable.", "--set"),
 ]
-Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components; repeatable.")
-]
-MaxMissing = Annotated[
-    float, typer.Option(min=0, max=1, metavar="FRACTION", help="Largest fraction of the features that may be absent.")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists already.")]
-Jobs = Annotated[int, typer.Option(help="Runs of a sweep at a time; -1 for one on each core.")]
+Plugins = Annotated[list[Path] | None, option("FILE", "A Python file with components; repeatable.", "--plugin")]
+MaxMissing = Annotated[float, option("FRACTION", "Largest fraction of the features that may be absent.", min=0, max=1)]
+Overwrite = Annotated[bool, option(None, "Replace a result that exists already.", "--overwrite")]
+Jobs = Annotated[int, option(None, "Runs of a sweep at a time; -1 for one on each core.")]
