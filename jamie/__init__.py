@@ -17,81 +17,35 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.batch import PairBlocks as PairBlocks
     from jamie.core.batch import Posterior as Posterior
     from jamie.core.context import Context as Context
-    from jamie.core.correspondence import (
-        Correspondence as Correspondence,
-    )
-    from jamie.core.correspondence import (
-        Correspondences as Correspondences,
-    )
-    from jamie.core.correspondence import (
-        Inferred as Inferred,
-    )
-    from jamie.core.data import (
-        Block as Block,
-    )
-    from jamie.core.data import (
-        Cells as Cells,
-    )
-    from jamie.core.data import (
-        Imputation as Imputation,
-    )
-    from jamie.core.data import (
-        ModalityData as ModalityData,
-    )
-    from jamie.core.data import (
-        View as View,
-    )
-    from jamie.core.errors import (
-        ContractError as ContractError,
-    )
-    from jamie.core.errors import (
-        DataError as DataError,
-    )
-    from jamie.core.errors import (
-        JamieError as JamieError,
-    )
-    from jamie.core.errors import (
-        MemoryLimitError as MemoryLimitError,
-    )
-    from jamie.core.evaluation import (
-        EmbeddedPair as EmbeddedPair,
-    )
-    from jamie.core.evaluation import (
-        ImputedPair as ImputedPair,
-    )
-    from jamie.core.evaluation import (
-        MatchedPair as MatchedPair,
-    )
-    from jamie.core.evaluation import (
-        Score as Score,
-    )
+    from jamie.core.correspondence import Correspondence as Correspondence
+    from jamie.core.correspondence import Correspondences as Correspondences
+    from jamie.core.correspondence import Inferred as Inferred
+    from jamie.core.data import Block as Block
+    from jamie.core.data import Cells as Cells
+    from jamie.core.data import Imputation as Imputation
+    from jamie.core.data import ModalityData as ModalityData
+    from jamie.core.data import View as View
+    from jamie.core.errors import ContractError as ContractError
+    from jamie.core.errors import DataError as DataError
+    from jamie.core.errors import JamieError as JamieError
+    from jamie.core.errors import MemoryLimitError as MemoryLimitError
+    from jamie.core.evaluation import EmbeddedPair as EmbeddedPair
+    from jamie.core.evaluation import ImputedPair as ImputedPair
+    from jamie.core.evaluation import MatchedPair as MatchedPair
+    from jamie.core.evaluation import Score as Score
     from jamie.core.explanation import Explainable as Explainable
     from jamie.core.explanation import Explanation as Explanation
     from jamie.core.hookspecs import hookimpl as hookimpl
-    from jamie.core.interfaces.correspondence import (
-        CorrespondenceInferer as CorrespondenceInferer,
-    )
-    from jamie.core.interfaces.correspondence import (
-        Distance as Distance,
-    )
+    from jamie.core.interfaces.correspondence import CorrespondenceInferer as CorrespondenceInferer
+    from jamie.core.interfaces.correspondence import Distance as Distance
     from jamie.core.interfaces.data import Pairing as Pairing
     from jamie.core.interfaces.data import Reader as Reader
     from jamie.core.interfaces.method import Method as Method
-    from jamie.core.interfaces.model import (
-        Aggregator as Aggregator,
-    )
-    from jamie.core.interfaces.model import (
-        Decoder as Decoder,
-    )
-    from jamie.core.interfaces.model import (
-        Encoder as Encoder,
-    )
-    from jamie.core.interfaces.model import (
-        Loss as Loss,
-    )
-    from jamie.core.interfaces.model import (
-        Schedule as Schedule,
-    )
+    from jamie.core.interfaces.model import Aggregator as Aggregator
+    from jamie.core.interfaces.model import Decoder as Decoder
+    from jamie.core.interfaces.model import Encoder as Encoder
+    from jamie.core.interfaces.model import Loss as Loss
+    from jamie.core.interfaces.model import Schedule as Schedule
     from jamie.core.interfaces.preprocessor import Preprocessor as Preprocessor
     from jamie.core.interfaces.results import Explainer as Explainer
     from jamie.core.interfaces.results import Metric as Metric
@@ -99,7 +53,6 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
-    from jamie.runs.run import Run as Run
 
 _MODULES = {
     "jamie.commands.bench": ("bench",),
