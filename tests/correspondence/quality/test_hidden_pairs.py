@@ -53,7 +53,7 @@ def test_hidden_pairs_are_found_and_ranked_among_cells_without_a_known_partner(s
     check = checked(inferer, sides)
     assert (check.checked_quantile, check.checked_top1) == (0, 1)
     assert check.better_than_chance
-    # 8 of the 40 at a time, until 30 or more have been hidden: the other 32 are known, 60 - 32 and 80 - 32 cells have no partner
+    # 8 of the 40 at a time, until 30 or more have been hidden: 32 are known, 28 and 48 cells have no partner
     assert inferer.n_known == [40, 32, 32, 32, 32]
     assert check.checked_pairs == 32
     assert check.checked_top1_chance == pytest.approx((1 / 28 + 1 / 48) / 2)
