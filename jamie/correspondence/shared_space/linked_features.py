@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import View
-from jamie.data.checks.modalities import looks_like_counts
+from jamie.data.checks.value_kinds import looks_like_counts
 from jamie.preprocess.counts import depth_normalized, typical_total
 
 MOST_LINKS = 1000  # linked pairs of features that are used, the most variable ones

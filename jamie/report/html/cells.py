@@ -15,7 +15,7 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.labels import as_labels, label_series
 from jamie.core.matrix import column_variances, to_dense
 from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT, MATCH_SCORE, NOVELTY, SPLIT
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.pl.style import label_colours
 from jamie.report.html.features import features_by_score
 from jamie.report.html.pack import array, as_bytes, coordinates
@@ -87,7 +87,7 @@ def embedding_data(
         "counts": [len(rows) for rows in shown.rows.values()],
         "total": shown.total,
         "names": names,
-        "labels": _found_names(run.spec.labels, modalities),
+        "labels": _stored_names(run.spec.labels, modalities),
         "layouts": list(_layouts(modalities, shown)),
         "partners": [
             {"from": a, "to": b, "inferred": inferred, "rows": array(_partners(pair, modalities, a, b, shown))}
@@ -170,7 +170,7 @@ def _layouts(modalities: Modalities, shown: CellSample) -> Iterator[dict[str, An
 def _columns(modalities: Modalities, run: Run, shown: CellSample) -> Iterator[dict[str, Any]]:
     """Yield the columns of obs to colour by: labels, those that the run adds, then others with a few groups."""
     present = list(dict.fromkeys(name for adata in modalities.values() for name in adata.obs.columns))
-    labels = _found_names([*run.spec.labels, *filter(None, [run.spec.batch_key])], modalities)
+    labels = _stored_names([*run.spec.labels, *filter(None, [run.spec.batch_key])], modalities)
     first = [name for name in (*labels, *RESULT_COLUMNS) if name in present]
     others = [name for name in present if name not in first and _has_few_groups(modalities, name)]
     for name in (*first, *others[:MAX_COLUMNS]):
@@ -187,10 +187,10 @@ def _columns(modalities: Modalities, run: Run, shown: CellSample) -> Iterator[di
             yield {"name": title, "kind": "group", **group}
 
 
-def _found_names(names: Iterable[str], modalities: Modalities) -> list[str]:
+def _stored_names(names: Iterable[str], modalities: Modalities) -> list[str]:
     """Return names of columns of obs as they are in the result."""
     present = {name for adata in modalities.values() for name in adata.obs.columns}
-    return [found_name(name, present) for name in names]
+    return [stored_name(name, present) for name in names]
 
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:

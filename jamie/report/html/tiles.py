@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT, TRAIN
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import Record, direction, headlines, main_scope_records
 from jamie.report.tables import SCOPE_TITLES, number
@@ -99,7 +99,7 @@ def chance_level(mdata: MuData, record: Record) -> float | None:
     if record["target"] not in mdata.mod:
         return None
     obs = mdata.mod[record["target"]].obs
-    label = found_name(record["label"], obs.columns)
+    label = stored_name(record["label"], obs.columns)
     if label not in obs:
         return None
     labels = obs[label]
