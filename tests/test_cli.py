@@ -324,7 +324,7 @@ class TestFiles:
             ),
             (("--kind", "regulatory", "--noise", 1), "--noise: is no setting of --kind regulatory"),
             (("--kind", "regulatory", "--n-features", 9), "expected a number of genes and one of peaks, found 1"),
-            (("--kind", "regulatory", "--overlap", 2), "expected overlap from 0 to 1"),
+            (("--kind", "regulatory", "--overlap", 2), "overlap: input should be less than or equal to 1"),
         ],
     )
     def test_simulate_refuses_settings_of_another_kind(self, call, tmp_path, options, message):
@@ -348,7 +348,7 @@ class TestFiles:
     def test_simulate_reports_wrong_settings_and_leaves_nothing(self, call, tmp_path):
         done = call("simulate", tmp_path / "cells.h5mu", "--overlap", 2)
         assert done.exit_code == 2
-        assert "expected overlap from 0 to 1" in done.stderr
+        assert "overlap: input should be less than or equal to 1" in done.stderr
         assert list(tmp_path.iterdir()) == []
 
     def test_embed_uses_the_model(self, call, tmp_path, monkeypatch):

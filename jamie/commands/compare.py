@@ -15,7 +15,7 @@ import yaml
 
 from jamie.core.errors import OutputError
 from jamie.core.names import SPLIT, TRAIN
-from jamie.metrics.wins import count_wins
+from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.compare import write_comparison_page
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.layout import CORRESPONDENCES, MANIFEST, METRICS, RESOLVED_SPEC
@@ -255,7 +255,7 @@ def _wins(runs: Mapping[str, Run], higher_is_better: Mapping[str, bool]) -> list
     joined["method"] = joined.groupby(["run", "method"], sort=False).ngroup().astype(str)
     compared = {metric: higher for metric, higher in higher_is_better.items() if metric in joined}
     wins = []
-    for one in count_wins(joined, compared):
+    for one in sign_tests(joined, compared):
         fields = asdict(one)
         for side in ("a", "b"):
             place = int(fields[f"method_{side}"])

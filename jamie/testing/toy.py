@@ -160,7 +160,7 @@ def _known(a: str, b: str, n_matched: int) -> Tensor:
     return block
 
 
-def twice(given: Batch) -> Batch:
+def duplicated(given: Batch) -> Batch:
     """Return a minibatch with every cell in it twice, each copy with its own partners."""
     x = {m: torch.cat([v, v]) for m, v in given.x.items()}
     return replace(

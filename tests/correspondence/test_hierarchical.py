@@ -7,11 +7,11 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.correspondence import hierarchical
-from jamie.correspondence.couplings.gaussian_kernel import leaves, nearest_alike
-from jamie.correspondence.graphs.metacells import Metacells, between_metacells, metacells, number_of_metacells
+from jamie.correspondence.couplings.gaussian_kernel import kernel_of_candidates, leaves
+from jamie.correspondence.graphs.metacells import Metacells, metacells, number_of_metacells, pairs_of_metacells
 from jamie.correspondence.hierarchical import Hierarchical
 from jamie.correspondence.quality.assess import assess
-from jamie.correspondence.shared_space.projection import shared_space
+from jamie.correspondence.shared_space.projection import fit_projections
 from jamie.correspondence.unioncom import UnionCom
 
 
@@ -164,7 +164,9 @@ def test_memory_grows_with_the_cells_and_not_their_product(view_of):
 
 def test_cells_at_one_place_are_refused(view_of):
     views = view_of("flat", np.ones((50, 3))), view_of("b", np.random.default_rng(0).normal(size=(50, 3)))
-    with pytest.raises(DataError, match="modality 'flat': expected cells that differ, found 50 cells at 1 places"):
+    with pytest.raises(
+        DataError, match="modality 'flat': expected cells that differ, found 50 cells with 1 different scores"
+    ):
         Hierarchical().infer(*views)
 
 
@@ -175,7 +177,7 @@ def test_metacells_are_means_and_keep_links(view_of):
     found = metacells(view, 4, np.random.default_rng(0))
     assert found.n == 4
     for group in range(4):
-        cells = found.of == group
+        cells = found.labels == group
         assert len(set(of[cells])) == 1
         np.testing.assert_allclose(found.view.scores[group], view.scores[cells].mean(0), rtol=1e-5)
         np.testing.assert_allclose(found.view.block.X[group], view.block.X[cells].mean(0), rtol=1e-5)
@@ -192,7 +194,7 @@ def test_known_pairs_become_fractions(view_of):
     pairs = Correspondence.from_pairs([0, 1, 2, 3], [0, 1, 2, 4], (5, 5))
     # of the three pairs of metacell 0, two go to metacell 0 and one to metacell 1; metacell 1 has one
     expected = [[2 / 4, 1 / 4, 0], [0, 0, 1 / 2]]
-    np.testing.assert_allclose(between_metacells(pairs, a, b).matrix.toarray(), expected)
+    np.testing.assert_allclose(pairs_of_metacells(pairs, a, b).matrix.toarray(), expected)
 
 
 def test_leaves_are_small_and_keep_to_their_groups():
@@ -208,7 +210,7 @@ def test_nearest_cells_are_found_in_matched_groups_only():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(50, 3)), rng.normal(size=(60, 3))
     groups = np.arange(50) % 2, np.arange(60) % 2
-    found = nearest_alike(
+    found = kernel_of_candidates(
         x, y, groups, np.array([[True, False], [True, True]]), 0.5, k=3, n_candidates=100, report=lambda part: None
     )
     squared = ((x[:, None] - y) ** 2).sum(axis=2)
@@ -224,7 +226,7 @@ def test_a_shared_space_undoes_a_turn():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 3)) * [3, 2, 1]
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    sides = shared_space(x, x @ turn * 5 + 7, sparse.csr_array(np.eye(500)))
+    sides = fit_projections(x, x @ turn * 5 + 7, sparse.csr_array(np.eye(500)))
     u, v = sides[0].coordinates(x), sides[1].coordinates(x @ turn * 5 + 7)
     np.testing.assert_allclose(u, v, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(u[:, :3], axis=1), 1, rtol=1e-5)

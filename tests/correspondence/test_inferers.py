@@ -124,7 +124,7 @@ def test_unconverged_is_said(inferer, isometric_copy, caplog):
     with caplog.at_level(logging.WARNING, "jamie"):
         found = inferer.infer(copy.a, copy.b)
     assert not found.diagnostics["converged"]
-    assert f"{inferer.name} had not converged" in caplog.text
+    assert f"{inferer.name} has not converged" in caplog.text
 
 
 def test_unioncom_keeps_known_pairs_as_fixed_entries(isometric_copy):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from jamie.correspondence.couplings import soft_matches as module
-from jamie.correspondence.couplings.soft_matches import soft_matches
+from jamie.correspondence.couplings import gaussian_kernel
+from jamie.correspondence.couplings.gaussian_kernel import soft_matches
 
 
 def points(n, seed=0):
@@ -18,7 +18,7 @@ def points(n, seed=0):
 def entries(request, monkeypatch):
     """Entries for all pairs of cells, or for the nearest only."""
     if request.param == "nearest":
-        monkeypatch.setattr(module, "ALL_PAIRS", 0)
+        monkeypatch.setattr(gaussian_kernel, "ALL_PAIRS", 0)
     return request.param
 
 

@@ -10,7 +10,7 @@ from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.correspondence.infer import infer_all
-from jamie.correspondence.quality.hidden_pairs import check
+from jamie.correspondence.quality.hidden_pairs import check_hidden_pairs
 
 
 class ByScore(CorrespondenceInferer):
@@ -43,7 +43,9 @@ def sides(view_of):
 def checked(inferer, sides, fraction=0.2):
     a, b, known = sides
     context = Context(stage="here")
-    return check(inferer, a, b, known, inferer.infer(a, b, known, context).correspondence, fraction, context)
+    return check_hidden_pairs(
+        inferer, a, b, known, inferer.infer(a, b, known, context).correspondence, fraction, context
+    )
 
 
 def test_hidden_pairs_are_found_by_what_is_right_and_ranked_among_cells_that_were_not_told(sides):
@@ -101,9 +103,9 @@ def test_a_handful_of_pairs_is_no_evidence_against_an_inferer(sides, uses_known,
     a, b, _ = sides
     few = Correspondence.from_pairs(np.arange(4), np.arange(4), (60, 80))
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = inference(ByScore(noise=True, uses_known=uses_known), (a, b, few), checked=0.2)
+        found = inference(ByScore(noise=True, uses_known=uses_known), (a, b, few), check_fraction=0.2)
     assert found.at_chance == []
-    assert "the 4 known pairs are too few to tell how good the inferred correspondence is" in caplog.text
+    assert "the 4 known pairs are too few to say how good the inferred correspondence is" in caplog.text
 
 
 def inference(inferer, sides, **options):
@@ -114,29 +116,29 @@ def inference(inferer, sides, **options):
 
 def test_what_is_at_chance_is_said_and_can_be_left_out(sides, caplog):
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = inference(ByScore(noise=True), sides, checked=0.2)
+        found = inference(ByScore(noise=True), sides, check_fraction=0.2)
     assert (
         "correspondence a--b: the inferred correspondence is NO BETTER THAN CHANCE at finding 32 known" in caplog.text
     )
     assert found.at_chance == [("a", "b")]
     assert found.correspondences.n_pairs > 0
-    assert found.but_chance().n_pairs == 0
-    assert found.but_chance().sizes == {"a": 60, "b": 80}
+    assert found.above_chance().n_pairs == 0
+    assert found.above_chance().sizes == {"a": 60, "b": 80}
 
 
 def test_what_is_better_than_chance_stays(sides, caplog):
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = inference(ByScore(), sides, checked=0.2)
-    assert found.but_chance().n_pairs == found.correspondences.n_pairs > 0
-    assert found.found["a", "b"].diagnostics["checked_pairs"] == 32
+        found = inference(ByScore(), sides, check_fraction=0.2)
+    assert found.above_chance().n_pairs == found.correspondences.n_pairs > 0
+    assert found.inferred["a", "b"].diagnostics["checked_pairs"] == 32
     assert not caplog.text
 
 
 def test_that_nothing_is_known_is_said_too(sides, caplog):
     a, b, known = sides
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = inference(ByScore(), (a, b, Correspondence.empty(known.shape)), checked=0.2)
-    assert "no known pair tells how good the inferred correspondence is" in caplog.text
+        found = inference(ByScore(), (a, b, Correspondence.empty(known.shape)), check_fraction=0.2)
+    assert "there is no known pair to say how good the inferred correspondence is" in caplog.text
     assert found.at_chance == []
 
 
@@ -144,9 +146,9 @@ def test_where_every_cell_has_its_partner_nothing_is_inferred(sides):
     a, b, _ = sides
     every = Correspondence.from_pairs(np.arange(60), np.arange(60), (60, 80))
     inferer = ByScore()
-    found = inference(inferer, (a, b, every), checked=0.2)
+    found = inference(inferer, (a, b, every), check_fraction=0.2)
     assert inferer.told == []
     assert found.correspondences.n_pairs == 0
-    assert found.found["a", "b"].diagnostics["picked"] == "nothing"
+    assert found.inferred["a", "b"].diagnostics["picked"] == "nothing"
     blind = inference(ByScore(uses_known=False), (a, b, every))
     assert blind.correspondences.n_pairs > 0
