@@ -323,7 +323,9 @@ def _read_obs(path: Path) -> dict[str, pd.DataFrame]:
 
     with h5py.File(path) as file:
         modalities = file["mod"]
-        return {name: read_elem(modalities[name]["obs"]) for name in modalities.attrs.get("mod-order", list(modalities))}
+        return {
+            name: read_elem(modalities[name]["obs"]) for name in modalities.attrs.get("mod-order", list(modalities))
+        }
 
 
 def _warnings(path: Path) -> tuple[str, ...]:

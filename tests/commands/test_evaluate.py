@@ -186,7 +186,9 @@ def test_methods_may_have_preprocessing_of_their_own(result, place):
     done = run(place, "own", **own)
     values = {one.path: {} for one in (result, done)}
     for one in (result, done):
-        values[one.path] = {r.method: r.value for r in one.metrics.itertuples() if r.metric == "pearson" and r.target == "adt"}
+        values[one.path] = {
+            r.method: r.value for r in one.metrics.itertuples() if r.metric == "pearson" and r.target == "adt"
+        }
     assert values[done.path]["jamie"] == values[result.path]["jamie"]
     assert values[done.path]["ridge"] != values[result.path]["ridge"]
 

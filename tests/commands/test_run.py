@@ -229,7 +229,9 @@ def test_a_run_until_the_correspondence_infers_and_judges_and_trains_nothing(mat
 
 
 def test_it_is_not_taken_for_a_whole_run(matched):
-    with pytest.raises(OutputError, match="expected a run that trained a model, found one that stopped after the correspondence"):
+    with pytest.raises(
+        OutputError, match="expected a run that trained a model, found one that stopped after the correspondence"
+    ):
         evaluate_run(matched.path)
 
 

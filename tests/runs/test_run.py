@@ -62,14 +62,16 @@ def test_an_imputed_modality_that_was_not_written(run):
 
 
 def test_a_folder_that_is_no_run_directory(tmp_path):
-    with pytest.raises(OutputError, match=r"expected a run directory, found no manifest.json\n  give the directory that"):
+    with pytest.raises(
+        OutputError, match=r"expected a run directory, found no manifest.json\n  give the directory that"
+    ):
         jamie.Run(tmp_path)
 
 
-@pytest.mark.parametrize(("format", "found"), [(None, 1), (3, 3)])
-def test_a_run_directory_of_another_format_names_the_version_that_wrote_it(place, format, found):
+@pytest.mark.parametrize(("number", "found"), [(None, 1), (3, 3)])
+def test_a_run_directory_of_another_format_names_the_version_that_wrote_it(place, number, found):
     place.works(place.run())
-    manifest = place.manifest() | {"format": format, "versions": {"jamie-toolkit": "0.0.9"}}
+    manifest = place.manifest() | {"format": number, "versions": {"jamie-toolkit": "0.0.9"}}
     (place.out / "manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if v is not None}))
     message = (
         f"{{folder}}/out/manifest.json: expected a run directory of format 2, found format {found}, "
