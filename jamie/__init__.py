@@ -53,75 +53,30 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
+    from jamie.runs.run import Run as Run
 
 _MODULES = {
     "jamie.commands.bench": ("bench",),
     "jamie.commands.compare": ("compare",),
     "jamie.commands.run": ("run",),
     "jamie.commands.sweep": ("sweep",),
-    "jamie.core.batch": (
-        "Batch",
-        "Output",
-        "PairBlocks",
-        "Posterior",
-    ),
+    "jamie.core.batch": ("Batch", "Output", "PairBlocks", "Posterior"),
     "jamie.core.context": ("Context",),
-    "jamie.core.correspondence": (
-        "Correspondence",
-        "Correspondences",
-        "Inferred",
-    ),
-    "jamie.core.data": (
-        "Block",
-        "Cells",
-        "Imputation",
-        "ModalityData",
-        "View",
-    ),
-    "jamie.core.errors": (
-        "ContractError",
-        "DataError",
-        "JamieError",
-        "MemoryLimitError",
-    ),
-    "jamie.core.evaluation": (
-        "EmbeddedPair",
-        "ImputedPair",
-        "MatchedPair",
-        "Score",
-    ),
-    "jamie.core.explanation": (
-        "Explainable",
-        "Explanation",
-    ),
+    "jamie.core.correspondence": ("Correspondence", "Correspondences", "Inferred"),
+    "jamie.core.data": ("Block", "Cells", "Imputation", "ModalityData", "View"),
+    "jamie.core.errors": ("ContractError", "DataError", "JamieError", "MemoryLimitError"),
+    "jamie.core.evaluation": ("EmbeddedPair", "ImputedPair", "MatchedPair", "Score"),
+    "jamie.core.explanation": ("Explainable", "Explanation"),
     "jamie.core.hookspecs": ("hookimpl",),
-    "jamie.core.interfaces.correspondence": (
-        "CorrespondenceInferer",
-        "Distance",
-    ),
-    "jamie.core.interfaces.data": (
-        "Pairing",
-        "Reader",
-    ),
+    "jamie.core.interfaces.correspondence": ("CorrespondenceInferer", "Distance"),
+    "jamie.core.interfaces.data": ("Pairing", "Reader"),
     "jamie.core.interfaces.method": ("Method",),
-    "jamie.core.interfaces.model": (
-        "Aggregator",
-        "Decoder",
-        "Encoder",
-        "Loss",
-        "Schedule",
-    ),
+    "jamie.core.interfaces.model": ("Aggregator", "Decoder", "Encoder", "Loss", "Schedule"),
     "jamie.core.interfaces.preprocessor": ("Preprocessor",),
-    "jamie.core.interfaces.results": (
-        "Explainer",
-        "Metric",
-        "Report",
-    ),
+    "jamie.core.interfaces.results": ("Explainer", "Metric", "Report"),
     "jamie.core.registry": ("Registry",),
-    "jamie.estimator": (
-        "JAMIE",
-        "load",
-    ),
+    "jamie.estimator": ("JAMIE", "load"),
+    "jamie.runs.run": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("errors", "pl")
