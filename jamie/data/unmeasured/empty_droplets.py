@@ -160,8 +160,8 @@ def _surely_empty(totals: CellTotals, name: str, key: str) -> NDArray[np.bool_]:
     if largest_count(totals.X) and alone < EMPTY * totals.usual and totals.are_ambient:
         empty = totals.below(DOUBTFUL)
         log.warning(
-            f"modality '%s': %d of %d cells are in no other modality; these {depths}: %d are regarded as empty droplets "
-            "and left out (%s: keep uses them)",
+            f"modality '%s': %d of %d cells are in no other modality; these {depths}: %d are regarded as empty "
+            "droplets and left out (%s: keep uses them)",
             *(name, n_alone, len(totals.totals), alone, shared, empty.sum(), key),
         )
         return empty
