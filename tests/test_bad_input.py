@@ -306,7 +306,7 @@ WORKS = {
     "constant feature": (constant_feature, "rna: dropped 1 of 12 features, constant over the training cells: gene2"),
     "genes that repeat": (
         repeated_genes,
-        "modality 'rna': 1 features repeat the name of another (first: 'gene1'); told apart as 'gene1-1' and so on",
+        "modality 'rna': 1 features repeat the name of another (first: 'gene1'); they are renamed 'gene1-1' and so on",
     ),
     "genes of both modalities": (genes_of_both, ""),
     "labels in one modality": (labels_in_one, ""),

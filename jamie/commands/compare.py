@@ -15,7 +15,7 @@ import yaml
 
 from jamie.core.errors import OutputError
 from jamie.core.names import SPLIT, TRAIN
-from jamie.metrics.wins import count_wins
+from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.compare import write_comparison_page
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.layout import CORRESPONDENCES, MANIFEST, METRICS, RESOLVED_SPEC
@@ -239,8 +239,8 @@ def _wins(runs: Mapping[str, Run], higher_is_better: Mapping[str, bool]) -> list
     joined["method"] = joined.groupby(["run", "method"], sort=False).ngroup().astype(str)
     compared = {metric: higher for metric, higher in higher_is_better.items() if metric in joined}
     rows = []
-    for wins in count_wins(joined, compared):
-        row = asdict(wins)
+    for test in sign_tests(joined, compared):
+        row = asdict(test)
         for side in ("a", "b"):
             row[f"run_{side}"], row[f"method_{side}"] = owners.iloc[int(row[f"method_{side}"])]
         rows.append({column: row[column] for column in WIN_COLUMNS})

@@ -12,7 +12,7 @@ from jamie.core.errors import DataError
 from jamie.core.files import write_atomically
 from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
-from jamie.data.backed import names_modalities, read_stored
+from jamie.data.backed import names_modalities, read_modalities
 from jamie.model.direction import known_modalities
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.store import load_model
@@ -38,7 +38,7 @@ def embed_file(
     with write_atomically(out, (".h5mu", ".zarr"), overwrite) as partial:
         model, context = open_model(path)
         _require_modality_option(data, modality, model)
-        mdata = read_stored(data, modality or "")
+        mdata = read_modalities(data, modality or "")
         with mudata_conventions():
             embed_mudata(model, mdata, context, max_missing=max_missing)
             written = writable_mudata(mdata)

@@ -16,10 +16,10 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
 from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
-from jamie.correspondence.connectivity import require_ties
+from jamie.correspondence.connectivity import require_connected_modalities
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality.assess import Quality, assess_all
-from jamie.correspondence.verify import PairCheck, verify_all
+from jamie.correspondence.verify import PairCheck, verify_known_pairs
 from jamie.data.load import LoadedData
 from jamie.data.splits.holdout import split_cells
 from jamie.methods.intervals import IntervalPlan
@@ -136,7 +136,7 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None
         Stores checkpoints, times, the inferred pairs and the model as soon as they exist.
     """
     dataset = loaded.dataset
-    require_ties(dataset.known, spec)
+    require_connected_modalities(dataset.known, spec)
     split = split_cells(dataset, spec.evaluate.holdout, context)
     fitted = _fit(dataset, split, spec, context, run)
     if not (spec.evaluate.refit and split.any_held_out):
@@ -311,7 +311,7 @@ def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> Non
 
 def _infer(prepared: Prepared, spec: Spec, context: Context, run: Run | None, *, verify: bool = True) -> Inferences:
     """Check the known pairs, infer partners among the training cells, and assess them."""
-    checks = verify_all(prepared, spec.correspondence.verify, context) if verify else ()
+    checks = verify_known_pairs(prepared, spec.correspondence.verify, context) if verify else ()
     if spec.correspondence.infer is None:
         return Inferences(None, {}, checks)
     inferer = spec.correspondence.infer.build()
@@ -319,10 +319,10 @@ def _infer(prepared: Prepared, spec: Spec, context: Context, run: Run | None, *,
     inference = load_inference(run.path, cells.dataset.sizes) if run else None
     if inference is None:
         views = {m: cells.view(m) for m in cells.scores}
-        inference = infer_all(views, cells.dataset.known, inferer, context, checked=spec.correspondence.check)
+        inference = infer_all(views, cells.dataset.known, inferer, context, check_fraction=spec.correspondence.check)
         if run:
             save_inference(run, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
-    return Inferences(inference, assess_all(inference, cells.dataset, told=inferer.uses_known), checks)
+    return Inferences(inference, assess_all(inference, cells.dataset, uses_known=inferer.uses_known), checks)
 
 
 def _partners_for_training(inference: Inference | None, spec: Spec) -> Correspondences | None:
@@ -333,7 +333,7 @@ def _partners_for_training(inference: Inference | None, spec: Spec) -> Correspon
         return inference.correspondences
     for a, b in inference.at_chance:
         log.warning("correspondence %s--%s: left out of training (correspondence.at_chance: keep uses it)", a, b)
-    partners = inference.but_chance()
+    partners = inference.above_chance()
     return partners if partners.n_pairs else None
 
 

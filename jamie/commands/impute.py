@@ -10,7 +10,7 @@ from jamie.commands.embed import open_model
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.files import write_atomically
-from jamie.data.backed import names_modalities, stored_cells, stored_modalities
+from jamie.data.backed import backed_cells, names_modalities, stored_modalities
 from jamie.data.checks.modalities import require_modality
 from jamie.model.direction import choose_direction, compatible_modalities
 from jamie.model.imputation import impute_query
@@ -70,7 +70,7 @@ def impute_file(
     model, context = open_model(path, progress)
     if names_modalities(data):
         source, to = choose_direction(model, stored_modalities(data), source, to)
-    with stored_cells(data, source) as adata:
+    with backed_cells(data, source) as adata:
         impute_cells(
             model,
             adata,

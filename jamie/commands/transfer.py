@@ -21,13 +21,12 @@ from jamie.core.files import write_atomically
 from jamie.core.interfaces import Pairing
 from jamie.core.names import HELD_OUT, MATCH_SCORE, MODEL_NAME, SPLIT, TRAIN, embedding_key
 from jamie.core.suggest import suggest_names
-from jamie.data.annotations import cell_annotations
-from jamie.data.backed import read_stored
-from jamie.data.checks.labels import Grouping, judge_grouping
-from jamie.data.labels import share_labels
+from jamie.data.annotations import cell_annotations, share_labels
+from jamie.data.backed import read_modalities
+from jamie.data.checks.labels import Grouping, check_grouping
 from jamie.data.pairings.by_name import ByName
-from jamie.data.writing.names import found_name
-from jamie.metrics.transfer import NEW, LatentCells, Transfer, transfer_labels
+from jamie.data.writing.names import stored_name
+from jamie.metrics.label_transfer import NEW, LabelTransfer, LatentCells, transfer_labels
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.runs.layout import RESULT
 from jamie.runs.run import Run
@@ -81,7 +80,7 @@ def transfer_run(
     max_missing: float = MAX_MISSING,
     out: Path | None = None,
     overwrite: bool = False,
-) -> Transfer:
+) -> LabelTransfer:
     """Predict a label of one modality's cells from those of another, in the latent space of a finished run.
 
     Parameters
@@ -115,7 +114,7 @@ def transfer_run(
     with write_atomically(out, (".csv",), overwrite) if out else nullcontext() as partial:
         run = Run.finished(path)
         cells = embedded_cells(run, method)
-        label = found_name(label, {column for embedded in cells.values() for column in embedded.data.obs})
+        label = stored_name(label, {column for embedded in cells.values() for column in embedded.data.obs})
         source, to = choose_modalities(cells, label, source, to)
         target, known = cells[to], run.spec.correspondence.known
         if data is None:
@@ -225,7 +224,7 @@ def transfer_cells(
     *,
     k: int = 5,
     keep_partner: bool = False,
-) -> Transfer:
+) -> LabelTransfer:
     """Predict a label of the target's cells from the source's training cells.
 
     Parameters
@@ -251,7 +250,7 @@ def transfer_cells(
     modalities = {cells.data.name: cells.data for cells in (source, target)}
     sizes = {name: data.n_cells for name, data in modalities.items()}
     known = Correspondences(sizes, {(source.data.name, target.data.name): pairs})
-    judge_grouping(Grouping(label, f"label '{label}'"), modalities, known)
+    check_grouping(Grouping(label, f"label '{label}'"), modalities, known)
     shared = share_labels(modalities, known, [label], f"label '{label}'")
     return transfer_labels(
         _latent_cells(source, shared, label),
@@ -283,7 +282,7 @@ def _embed_new_cells(run: Run, method: str, data: Path, modality: str, max_missi
     if method != MODEL_NAME:
         fix = f"leave out --data, or --method {method}"
         raise DataError(f"expected --method {MODEL_NAME} for new cells, found '{method}'", where="--method", fix=fix)
-    mdata = read_stored(data, modality)
+    mdata = read_modalities(data, modality)
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=suggest_names(modality, mdata.mod))
     z = Query.from_mudata(run.model, modality, mdata, context_of(run.model), max_missing).embed()

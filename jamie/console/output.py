@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from jamie.commands.compare import Comparison
     from jamie.core.explanation import Explanation
-    from jamie.metrics.assessment import Assessment
-    from jamie.metrics.transfer import Transfer
+    from jamie.metrics.classification_report import ClassificationReport
+    from jamie.metrics.label_transfer import LabelTransfer
 
 Record = Mapping[str, Any]
 
@@ -145,7 +145,7 @@ def _explanation_table(title: str, frame: pd.DataFrame) -> ConsoleTable:
     return ConsoleTable(title + left_out, top.to_dict(orient="records"))
 
 
-def transfer_output(transfer: Transfer, method: str, label: str, out: Path | None) -> Output:
+def transfer_output(transfer: LabelTransfer, method: str, label: str, out: Path | None) -> Output:
     """Show the predicted labels and, where labels are known, how good the predictions are."""
     predictions = transfer.table.astype(object).where(transfer.table.notna(), None)
     record = {
@@ -157,40 +157,40 @@ def transfer_output(transfer: Transfer, method: str, label: str, out: Path | Non
         "k": transfer.k,
         "n_labelled": transfer.n_labelled,
         "unseen": dict(transfer.unseen),
-        "assessments": [assessment.as_dict() for assessment in transfer.assessments],
+        "reports": [report.as_dict() for report in transfer.reports],
         "predictions": predictions.to_dict("records"),
     }
     return Output(record, transfer_tables(transfer), written=[out] if out else [])
 
 
-def transfer_tables(transfer: Transfer) -> list[ConsoleTable]:
+def transfer_tables(transfer: LabelTransfer) -> list[ConsoleTable]:
     """Lay out how good the predictions are: as a whole, by label and by confidence, with a column for each scope."""
-    title = f"{transfer.source} → {transfer.target}, {transfer.k} neighbours of {transfer.n_labelled} labelled cells"
-    if not transfer.assessments:
+    title = f"{transfer.source} → {transfer.target}, {transfer.k} neighbors of {transfer.n_labelled} labeled cells"
+    if not transfer.reports:
         counts = transfer.table["predicted"].value_counts()
         return [ConsoleTable(title, [{"predicted": str(label), "cells": str(n)} for label, n in counts.items()])]
-    headers = [SCOPE_TITLES[assessment.scope].replace(" ", "\n") for assessment in transfer.assessments]
+    headers = [SCOPE_TITLES[report.scope].replace(" ", "\n") for report in transfer.reports]
     names = {"n_scored": "cells with a known label", **{score: score.replace("_", " ") for score in TRANSFER_SCORES}}
     whole = []
     for score, name in names.items():
-        values = [getattr(assessment, score) for assessment in transfer.assessments]
+        values = [getattr(report, score) for report in transfer.reports]
         texts = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
         whole.append({"": name, **dict(zip(headers, texts, strict=True))})
     return [
         ConsoleTable(title, whole),
-        _group_table("recall by label", transfer.assessments, "by_label", ("label",), "recall"),
-        _group_table("accuracy by confidence", transfer.assessments, "by_confidence", ("from", "to"), "accuracy"),
+        _group_table("recall by label", transfer.reports, "by_label", ("label",), "recall"),
+        _group_table("accuracy by confidence", transfer.reports, "by_confidence", ("from", "to"), "accuracy"),
     ]
 
 
 def _group_table(
-    title: str, assessments: Sequence[Assessment], groups: str, keys: Sequence[str], score: str
+    title: str, reports: Sequence[ClassificationReport], groups: str, keys: Sequence[str], score: str
 ) -> ConsoleTable:
     """Lay out one row for each label or bin of confidence, with its cells and a score in each scope."""
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for assessment in assessments:
-        scope = SCOPE_TITLES[assessment.scope].removesuffix(" cells").replace(" ", "\n")
-        for group in getattr(assessment, groups):
+    for report in reports:
+        scope = SCOPE_TITLES[report.scope].removesuffix(" cells").replace(" ", "\n")
+        for group in getattr(report, groups):
             names = {key: f"{group[key]:g}" if isinstance(group[key], float) else str(group[key]) for key in keys}
             row = rows.setdefault(tuple(names.values()), names)
             row[f"{scope}\ncells"] = str(group["n_cells"])

@@ -1,1 +1,1 @@
-"""Stage 4: inferers of the pairs that are not known, and the distances that they use."""
+"""Stage 4: known pairs are verified, and inferers find the pairs that are not known."""

@@ -1,49 +1,51 @@
-"""Inference between every two modalities."""
+"""Inference of the correspondence between every two modalities."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-
-import numpy as np
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.quality.hidden_pairs import Trust, check
+from jamie.correspondence.couplings.coupling import no_matches
+from jamie.correspondence.quality.hidden_pairs import HiddenPairCheck, check_hidden_pairs
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What was inferred between all modalities.
+    """Inferred correspondences between all modalities.
 
     Parameters
     ----------
-    correspondences
-        The inferred correspondence of every two modalities.
-    found
-        The same with confidences and diagnostics, for unordered pairs in the order of the spec.
+    sizes
+        Number of cells of each modality, in the order of the spec.
+    inferred
+        Correspondence, confidences and diagnostics of every two modalities, in the order of the spec.
     """
 
-    correspondences: Correspondences
-    found: Mapping[tuple[str, str], Inferred]
+    sizes: Mapping[str, int]
+    inferred: Mapping[tuple[str, str], Inferred]
+
+    @property
+    def correspondences(self) -> Correspondences:
+        """The inferred correspondence of every two modalities."""
+        return Correspondences(self.sizes, {pair: result.correspondence for pair, result in self.inferred.items()})
 
     @property
     def at_chance(self) -> list[tuple[str, str]]:
-        """Pairs of modalities for which known pairs say that what was inferred is no better than chance."""
-        return [pair for pair, one in self.found.items() if one.diagnostics.get("better_than_chance") is False]
+        """Pairs of modalities whose inferred correspondence is no better than chance, according to hidden pairs."""
+        return [pair for pair, result in self.inferred.items() if result.diagnostics.get("better_than_chance") is False]
 
-    def but_chance(self) -> Correspondences:
-        """Leave out what is no better than chance."""
-        doubtful = self.at_chance
-        return replace(
-            self.correspondences, by_pair={pair: c for pair, c in self.correspondences.items() if pair not in doubtful}
-        )
+    def above_chance(self) -> Correspondences:
+        """Return the inferred correspondences that are better than chance."""
+        kept = {pair: result for pair, result in self.inferred.items() if pair not in self.at_chance}
+        return Inference(self.sizes, kept).correspondences
 
 
 def infer_all(
@@ -52,68 +54,69 @@ def infer_all(
     inferer: CorrespondenceInferer,
     context: Context,
     *,
-    checked: float = 0.0,
+    check_fraction: float = 0.0,
 ) -> Inference:
     """Infer the correspondence of every two modalities.
 
-    Each pair draws from a generator of its own, so that its result depends on no other pair. Two cells that are one
-    cell of a third modality are a known pair. An inferer that uses known pairs is not asked where every cell of a
-    modality has its partner, nor where two modalities share no cells but are tied through others: without a pair it
-    would be a guess, and what is known of the third modality says more.
+    Each pair of modalities has its own random generator, so that its result does not depend on the others. Two cells
+    that are both known to be one cell of a third modality are a known pair. An inferer that uses known pairs is not run
+    if every cell of a modality has a known partner, nor if two modalities share no cells but are connected through
+    others: without a pair the result would be a guess, and the pairs with the third modality are more informative.
 
     Parameters
     ----------
     views
-        In the order of the spec.
+        Modalities, in the order of the spec.
     known
-        Pairs that the inferer may use.
+        Known pairs that the inferer may use.
     inferer
-        How to infer.
+        The inferer.
     context
         Randomness, device, progress and memory limit.
-    checked
-        Part of the known pairs that is hidden from the inferer to see how well it finds them (`trust.check`): the
-        diagnostics then have the fields of `Trust`.
+    check_fraction
+        Fraction of the known pairs that is hidden from the inferer to check how well it recovers them
+        (`check_hidden_pairs`); the diagnostics then have the fields of `HiddenPairCheck`.
     """
-    found = {}
+    results = {}
     for a, b in combinations(views, 2):
-        stage, told = f"correspondence {a}--{b}", known.with_indirect_pairs(a, b)
-        needless = _needless(told, known.connected(a, b)) if inferer.uses_known else ""
-        if needless:
-            log.info("%s: nothing is inferred: %s", stage, needless)
-            sides = [np.zeros(n, np.float32) for n in told.shape]
-            said = {"picked": "nothing", "because": needless}
-            found[a, b] = Inferred(Correspondence.empty(told.shape), sides[0], sides[1], said)
+        stage, pairs = f"correspondence {a}--{b}", known.with_indirect_pairs(a, b)
+        reason = _reason_to_skip(pairs, known.connected(a, b)) if inferer.uses_known else ""
+        if reason:
+            log.info("%s: nothing is inferred: %s", stage, reason)
+            results[a, b] = no_matches(pairs.shape, {"picked": "nothing", "because": reason})
             continue
         log.info("%s: %s on %d and %d cells", stage, inferer.name, views[a].n_cells, views[b].n_cells)
-        one = inferer.infer(views[a], views[b], told, context.for_stage(stage))
-        trust = check(inferer, views[a], views[b], told, one.correspondence, checked, context.for_stage(stage))
-        found[a, b] = one if trust is None else replace(one, diagnostics={**one.diagnostics, **trust.as_diagnostics()})
-        log.info("%s: %s", stage, _described(found[a, b]))
-        if checked and (trust is None or not trust.better_than_chance):
-            log.warning("%s: %s", stage, _doubt(trust, told.n_pairs))
-    sizes = {name: view.n_cells for name, view in views.items()}
-    return Inference(Correspondences(sizes, {pair: one.correspondence for pair, one in found.items()}), found)
+        inferred = inferer.infer(views[a], views[b], pairs, context.for_stage(stage))
+        check = check_hidden_pairs(
+            inferer, views[a], views[b], pairs, inferred.correspondence, check_fraction, context.for_stage(stage)
+        )
+        if check is not None:
+            inferred = replace(inferred, diagnostics={**inferred.diagnostics, **asdict(check)})
+        results[a, b] = inferred
+        log.info("%s: %s", stage, _describe(inferred))
+        if check_fraction and (check is None or not check.better_than_chance):
+            log.warning("%s: %s", stage, _describe_doubt(check, pairs.n_pairs))
+    return Inference({name: view.n_cells for name, view in views.items()}, results)
 
 
-def _needless(told: Correspondence, tied: bool) -> str:
-    """Why an inferer that uses known pairs need not be asked; empty where it must."""
-    if told.one_to_one().n_pairs == min(told.shape):
+def _reason_to_skip(pairs: Correspondence, connected: bool) -> str:
+    """Why an inferer that uses known pairs need not be run; empty if it must."""
+    if pairs.one_to_one().n_pairs == min(pairs.shape):
         return "every cell that can have a partner has a known one"
-    return "they share no cells, and are tied through other modalities" if tied and not told.n_pairs else ""
+    return "they share no cells, and are connected through other modalities" if connected and not pairs.n_pairs else ""
 
 
-def _doubt(trust: Trust | None, n_known: int) -> str:
-    if trust is None:
-        telling = f"the {n_known} known pairs are too few to tell" if n_known else "no known pair tells"
-        return f"{telling} how good the inferred correspondence is; it may be no better than chance"
+def _describe_doubt(check: HiddenPairCheck | None, n_known: int) -> str:
+    if check is None:
+        evidence = f"the {n_known} known pairs are too few" if n_known else "there is no known pair"
+        return f"{evidence} to say how good the inferred correspondence is; it may be no better than chance"
     return (
-        f"the inferred correspondence is NO BETTER THAN CHANCE at finding {trust.checked_pairs} known pairs that it "
-        f"was not told: mean quantile of the true partner {trust.checked_quantile:.3f} +- "
-        f"{trust.checked_quantile_error:.3f} (0 best, 0.5 chance)"
+        f"the inferred correspondence is NO BETTER THAN CHANCE at finding {check.checked_pairs} known pairs that were "
+        f"hidden from it: mean quantile of the true partner {check.checked_quantile:.3f} +- "
+        f"{check.checked_quantile_error:.3f} (0 best, 0.5 chance)"
     )
 
 
-def _described(one: Inferred) -> str:
-    values = {"pairs": one.correspondence.n_pairs, **one.diagnostics}
+def _describe(inferred: Inferred) -> str:
+    values = {"pairs": inferred.correspondence.n_pairs, **inferred.diagnostics}
     return ", ".join(f"{name} {v:.4g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from jamie.core.context import Context
-from jamie.core.correspondence import Correspondence, Inferred
-from jamie.core.data import View
-from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.core.interfaces import Distance
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.gromov.annealing import (
-    Couple,
-    Coupled,
+    AnnealingStage,
+    DistancePair,
+    EntropicPlan,
     Potentials,
-    Schedule,
-    Sides,
-    anneal_or_directly,
-    balanced,
-    dense_memory,
-    told,
+    Transport,
+    _EntropicInferer,
+    anneal_or_solve_directly,
+    balanced_transport,
 )
-from jamie.correspondence.gromov.distortion import Problem
 
 
-class PartialGromovWasserstein(CorrespondenceInferer):
+class PartialGromovWasserstein(_EntropicInferer):
     """Matches distance matrices by optimal transport that leaves a part of the cells without partner (POT).
 
-    As `gromov_wasserstein`, but every cell of either modality has the same weight, and only the part `mass` of the
-    smaller modality's weight is transported, wherever it distorts the distances least: row and column sums of the
-    result are at most 1, and its sum is `mass` times the number of cells of the smaller modality. A cell that has
-    no partner keeps little mass and a low confidence. What is not transported goes to a dummy cell at no cost.
-    A solution at the last epsilon alone is kept if it is better than the annealed one.
+    Like `gromov_wasserstein`, but every cell of either modality has the same weight, and only the fraction `mass` of
+    the smaller modality's weight is transported, where it distorts the distances least: row and column sums of the
+    result are at most 1, and its sum is `mass` times the number of cells of the smaller modality. A cell without a
+    partner keeps little mass and a low confidence. What is not transported goes to a dummy cell at no cost. A solution
+    at the last epsilon alone is kept if it is better than the annealed one.
 
     Known pairs are not used.
 
@@ -43,17 +39,16 @@ class PartialGromovWasserstein(CorrespondenceInferer):
     distance : Distance
         Distances between the cells of one modality.
     mass : float
-        Part of the cells of the smaller modality that have a partner.
+        Fraction of the cells of the smaller modality that have a partner.
     epsilon : float
         Final weight of the entropy, for distances of mean 1; smaller is sharper and slower.
     max_iterations : int
-        Most gradient steps at each epsilon.
+        Largest number of gradient steps at each epsilon.
     tolerance : float
-        Converged when a step moves less than this part of the mass.
+        Converged if a step moves less than this fraction of the mass.
     """
 
     name = "partial_gromov_wasserstein"
-    uses_known = False
     references = ("10.48550/arXiv.2002.08276", "10.5555/3045390.3045671")
 
     def __init__(
@@ -65,36 +60,24 @@ class PartialGromovWasserstein(CorrespondenceInferer):
         max_iterations: Annotated[int, Field(ge=1)] = 200,
         tolerance: Annotated[float, Field(gt=0)] = 1e-3,
     ) -> None:
-        self.distance = distance
+        super().__init__(distance, epsilon, max_iterations, tolerance)
         self.mass = mass
-        self.schedule = Schedule(epsilon, max_iterations, tolerance)
 
-    @classmethod
-    def test_params(cls) -> dict[str, Any]:
-        return {"epsilon": 0.02}
-
-    def _memory(self, a: View, b: View) -> int:
-        return dense_memory(a.n_cells, b.n_cells)
-
-    def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
-        sides = Sides.of(a, b)
-        K_x, K_y = sides.distances(self.distance)
-        problem = Problem.of(K_x, K_y, context.device)
-        p, q = sides.uniform(context.device)
-        start = torch.outer(p, q) * self.mass
-        stage = anneal_or_directly(problem, partly(p, q * len(q) / len(p), self.mass), start, self.schedule, context)
-        return sides.inferred(stage, told(stage, self.name, context), full=False)
+    def _solve(self, pair: DistancePair, context: Context) -> AnnealingStage:
+        transport = partial_transport(pair.p, pair.q * len(pair.q) / len(pair.p), self.mass)
+        start = pair.uniform_plan() * self.mass
+        return anneal_or_solve_directly(pair.problem(), transport, start, self.schedule, context)
 
 
-def partly(p: Tensor, q: Tensor, mass: float) -> Couple:
-    """Entropic transport of `mass` between weights p and q, none exceeded: a dummy on each side takes the rest."""
-    couple = balanced(*(torch.cat([own, (other.sum() - mass)[None]]) for own, other in ((p, q), (q, p))))
+def partial_transport(p: Tensor, q: Tensor, mass: float) -> Transport:
+    """Entropic transport of `mass` between weights p and q as upper bounds: a dummy on each side takes the rest."""
+    balanced = balanced_transport(*(torch.cat([own, (other.sum() - mass)[None]]) for own, other in ((p, q), (q, p))))
 
-    def coupled(cost: Tensor, epsilon: float, start: Potentials | None, iterations: int) -> Coupled:
-        widened = cost.new_zeros((len(p) + 1, len(q) + 1))
-        widened[:-1, :-1] = cost
-        widened[-1, -1] = 2 * cost.abs().max() + 1  # the dummies are not for each other
-        found = couple(widened, epsilon, start, iterations)
-        return Coupled(found.log_plan[:-1, :-1], found.potentials, found.residual)
+    def transport(cost: Tensor, epsilon: float, start: Potentials | None, iterations: int) -> EntropicPlan:
+        extended = cost.new_zeros((len(p) + 1, len(q) + 1))
+        extended[:-1, :-1] = cost
+        extended[-1, -1] = 2 * cost.abs().max() + 1  # nothing goes from dummy to dummy
+        solution = balanced(extended, epsilon, start, iterations)
+        return EntropicPlan(solution.log_plan[:-1, :-1], solution.potentials, solution.residual)
 
-    return coupled
+    return transport

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -14,28 +14,26 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
-from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.couplings.coupling import ALL_PAIRS
 from jamie.correspondence.couplings.plans import inferred_from_plan, with_tail
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.graphs.landmarks import spread_out
-from jamie.correspondence.gromov.annealing import Sides, heard
+from jamie.correspondence.graphs.landmarks import farthest_points, require_distinct_cells
+from jamie.correspondence.gromov.annealing import Diagnostics, collected_warnings, log_messages, warn_unconverged
 
-log = logging.getLogger(__name__)
-
-STATIONARY = 1e-4  # part of the mean squared distance that a step of a transport that has converged may still gain
+STATIONARY = 1e-4  # fraction of the mean squared distance that the next step may gain at convergence
 
 
 class QuantizedGromovWasserstein(CorrespondenceInferer):
     """Matches parts of the modalities by their distances, then cells within matched parts (POT).
 
-    Representatives that cover a modality are chosen, each the furthest from those before, and each cell belongs to
+    Representatives that cover a modality are chosen, each the farthest from the ones before, and each cell belongs to
     the part of the nearest. POT's ``quantized_fused_gromov_wasserstein_partitioned`` matches the representatives
     (Gromov-Wasserstein transport without entropy, which is exact but ends in the optimum nearest to the uniform
-    plan), then in matched parts cells at like distances from their representatives. Nothing is larger than cells x
-    representatives. Cells that are not matched are ranked by how well their distances to the representatives of the
-    other modality agree, where the plan tells which those are. Few cells have several partners, so that confidences
-    say little of how sure a partner is: trust the quality on hidden pairs.
+    plan), then, in matched parts, cells at similar distances from their representatives. No array is larger than cells
+    x representatives. Cells that are not matched are ranked by how well their distances to matched representatives
+    agree. Most cells have one partner, so that confidences say little about the certainty of a partner: trust the
+    quality on hidden pairs.
 
     Known pairs are not used.
 
@@ -46,7 +44,7 @@ class QuantizedGromovWasserstein(CorrespondenceInferer):
     n_parts : int
         Parts of each modality; at most half of its cells.
     max_iterations : int
-        Most steps of the transport between representatives.
+        Largest number of steps of the transport between representatives.
     tolerance : float
         Relative change of its objective at which that transport has converged.
     """
@@ -70,65 +68,57 @@ class QuantizedGromovWasserstein(CorrespondenceInferer):
 
     def _memory(self, a: View, b: View) -> int:
         cells, entries = a.n_cells + b.n_cells, a.n_cells * b.n_cells
-        return 48 * cells * self.n_parts + 16 * entries // self.n_parts + 40 * min(entries, 2**24)
+        return 48 * cells * self.n_parts + 16 * entries // self.n_parts + 40 * min(entries, ALL_PAIRS)
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
-        sides = Sides.of(a, b)
-        x, y = (Parts.of(view, self.distance, self.n_parts) for view in (sides.x, sides.y))
-        between, within, found = self._transport(x, y, context)
-        context.progress("correspondence", 1, 1, {"objective": float(found["objective"])})
-        plan = _assembled(between, within, x, y)
-        weights = np.sqrt(np.maximum(between.sum(axis=0), 0))
-        images = x.distances @ (between / np.maximum(between.sum(axis=0), np.finfo(float).tiny))
+        transposed = a.n_cells > b.n_cells
+        x, y = (Partition.of(view, self.distance, self.n_parts) for view in ((b, a) if transposed else (a, b)))
+        between, plan, diagnostics = self._transport(x, y, context)
+        context.progress("correspondence", 1, 1, {"objective": float(diagnostics["objective"])})
+        marginal = between.sum(axis=0)
+        weights = np.sqrt(np.maximum(marginal, 0))
+        images = x.distances @ (between / np.maximum(marginal, np.finfo(float).tiny))
         seed = int(context.generator().integers(2**31))
-        matrix = with_tail(plan * sides.x.n_cells, images * weights, y.distances * weights, seed)
-        return inferred_from_plan(matrix, sides.transposed, found, full=False)
+        matrix = with_tail(plan * len(x.distances), images * weights, y.distances * weights, seed)
+        return inferred_from_plan(matrix, transposed, diagnostics, full=False)
 
     def _transport(
-        self, x: Parts, y: Parts, context: Context
-    ) -> tuple[NDArray[np.float64], dict[tuple[int, int], NDArray[np.float64]], dict[str, float | int | bool | str]]:
+        self, x: Partition, y: Partition, context: Context
+    ) -> tuple[NDArray[np.float64], sparse.csr_array, Diagnostics]:
+        """Plan between the parts, plan between the cells, and diagnostics."""
         from ot.gromov import quantized_fused_gromov_wasserstein_partitioned
 
-        with heard() as notes:
-            between, within, _, told = quantized_fused_gromov_wasserstein_partitioned(
-                x.among,
-                y.among,
-                x.to_representative,
-                y.to_representative,
-                x.weights,
-                y.weights,
+        with collected_warnings() as messages:
+            between, within, _, log = quantized_fused_gromov_wasserstein_partitioned(
+                *(x.among, y.among),
+                *(x.to_representative, y.to_representative),
+                *(x.weights, y.weights),
                 max_iter=self.max_iterations,
                 tol_rel=self.tolerance,
                 tol_abs=self.tolerance,
                 log=True,
             )
-            gap = _gap(between, x, y)
-        for note in notes:
-            log.info("%s: POT: %s", context.stage, note)
-        if gap > STATIONARY:
-            message = "%s: %s had not converged (its transport could gain %.2g at the next step); raise max_iterations"
-            log.warning(message, context.stage, self.name, gap)
-        objective = float(np.sqrt(max(float(told["global dist"]), 0) / y.mean_square))
-        return (
-            between,
-            within,
-            {
-                "converged": gap <= STATIONARY,
-                "objective": objective,
-                "change": gap,
-                "parts": len(x.sizes),
-            },
-        )
+            gain = _relative_gain(between, x, y)
+        log_messages(messages, context)
+        if gain > STATIONARY:
+            warn_unconverged(context, self.name, f"the next step of its transport could gain {gain:.2g}")
+        diagnostics: Diagnostics = {
+            "converged": gain <= STATIONARY,
+            "objective": float(np.sqrt(max(float(log["global dist"]), 0) / y.mean_square)),
+            "change": gain,
+            "parts": len(x.members),
+        }
+        return between, _plan_of_cells(between, within, x, y), diagnostics
 
 
 @dataclass(frozen=True)
-class Parts:
+class Partition:
     """Cells in parts around representatives.
 
     Parameters
     ----------
     distances : (n, m)
-        To the representatives, divided by the mean.
+        Distances to the representatives, divided by their mean.
     representatives : (m,)
         Cells.
     members
@@ -140,22 +130,17 @@ class Parts:
     members: list[NDArray[np.int64]]
 
     @classmethod
-    def of(cls, view: View, distance: Distance, n_parts: int) -> Parts:
+    def of(cls, view: View, distance: Distance, n_parts: int) -> Partition:
         """Divide a modality.
 
         Raises
         ------
         DataError
-            Where all cells lie at one point.
+            If all cells are equal.
         """
-        chosen = spread_out(view.scores, max(min(n_parts, view.n_cells // 2), 1))
+        chosen = farthest_points(view.scores, max(min(n_parts, view.n_cells // 2), 1))
         distances = distance.pairwise(view, chosen)
-        if not distances.mean() > 0:
-            raise DataError(
-                f"expected cells that differ, found {view.n_cells} cells at distance 0 from each other",
-                where=f"correspondence, modality '{view.modality}'",
-                fix="check the layer and the preprocessing of this modality",
-            )
+        require_distinct_cells(distances.mean() > 0, view)
         part = distances.argmin(axis=1)
         part[chosen] = np.arange(len(chosen))
         members = [np.flatnonzero(part == number) for number in range(len(chosen))]
@@ -163,33 +148,29 @@ class Parts:
 
     @property
     def among(self) -> NDArray[np.float64]:
-        """(m, m) distances of the representatives."""
+        """(m, m) distances between the representatives."""
         return self.distances[self.representatives]
 
-    @property
+    @cached_property
     def mean_square(self) -> float:
-        """Of the distances between representatives, weighted by the cells of their parts."""
-        shares = self.sizes / self.sizes.sum()
+        """Mean squared distance between representatives, weighted by the cells of their parts."""
+        sizes = np.array([len(cells) for cells in self.members])
+        shares = sizes / sizes.sum()
         return float(shares @ self.among**2 @ shares)
 
     @property
-    def sizes(self) -> NDArray[np.int64]:
-        """(m,) cells of each part."""
-        return np.array([len(cells) for cells in self.members])
-
-    @property
     def to_representative(self) -> list[NDArray[np.float64]]:
-        """Of each part, (cells, 1) distances to its representative."""
+        """For each part, (cells, 1) distances to its representative."""
         return [self.distances[cells, number][:, None] for number, cells in enumerate(self.members)]
 
     @property
     def weights(self) -> list[NDArray[np.float64]]:
-        """Of each part, (cells,) weights, which sum to 1 over all parts."""
+        """For each part, (cells,) weights, which sum to 1 over all parts."""
         return [np.full(len(cells), 1 / len(self.distances)) for cells in self.members]
 
 
-def _gap(between: NDArray[np.float64], x: Parts, y: Parts) -> float:
-    """Return what the best step could gain to first order, over the mean squared distance: 0 at an optimum."""
+def _relative_gain(between: NDArray[np.float64], x: Partition, y: Partition) -> float:
+    """First-order gain of the best step, relative to the mean squared distance: 0 at an optimum."""
     from ot import emd
 
     p, q = between.sum(axis=1), between.sum(axis=0)
@@ -198,15 +179,13 @@ def _gap(between: NDArray[np.float64], x: Parts, y: Parts) -> float:
     return max(float((cost * (between - better)).sum()) / y.mean_square, 0.0)
 
 
-def _assembled(
-    between: NDArray[np.float64], within: dict[tuple[int, int], NDArray[np.float64]], x: Parts, y: Parts
+def _plan_of_cells(
+    between: NDArray[np.float64], within: dict[tuple[int, int], NDArray[np.float64]], x: Partition, y: Partition
 ) -> sparse.csr_array:
-    """(n_x, n_y) plan: the mass between two parts, spread as the plan within them."""
-    rows, columns, values = [], [], []
+    """(n_x, n_y) plan: the mass between two parts, spread by the plan within them."""
+    blocks = []
     for (i, j), local in within.items():
         entries = sparse.coo_array(local)
-        rows.append(x.members[i][entries.row])
-        columns.append(y.members[j][entries.col])
-        values.append(between[i, j] * entries.data)
-    index = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_array((np.concatenate(values), index), shape=(len(x.distances), len(y.distances)))
+        blocks.append((x.members[i][entries.row], y.members[j][entries.col], between[i, j] * entries.data))
+    rows, columns, values = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return sparse.csr_array((values, (rows, columns)), shape=(len(x.distances), len(y.distances)))

@@ -13,59 +13,63 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.couplings.known_pairs import known_pairs
-from jamie.correspondence.couplings.matching import ALL_PAIRS, match, memory_of_matching
+from jamie.correspondence.couplings.matching import ALL_PAIRS, match_by_cosine, matching_memory
+from jamie.correspondence.couplings.pairs import known_pairs
+from jamie.correspondence.graphs.neighbors import nearest
 from jamie.correspondence.graphs.smoothing import smoothed_levels
 from jamie.correspondence.shared_space.canonical import Levels
-from jamie.correspondence.shared_space.in_distribution import familiarity
-from jamie.correspondence.shared_space.model_selection import Choice, Known, choose
+from jamie.correspondence.shared_space.model_selection import SeedCells, Selection, select_settings
 from jamie.correspondence.shared_space.seed_ensemble import (
     COMPONENTS,
-    DIMENSIONS,
-    LEVELS,
-    Ensemble,
-    Refinement,
-    all_members,
-    compressed,
+    EnsembleSettings,
+    compressed_coordinates,
     fit_ensemble,
+    memory_per_cell,
     moments_of_pairs,
+    rows_of,
 )
 
 log = logging.getLogger(__name__)
 
 LEAST_PAIRS = 3
-PRACTICE = 1000  # cells without a known partner among which held-out ones are looked for
-CHANCE = 2.0  # squared way between the means of known and of all cells that may be chance, in its expectation
-REFINING = 3000  # and that take part in the refinement
+SELECTING = 1000  # unpaired cells among which held-out cells are ranked
+REFINING = 3000  # unpaired cells that take part in the refinement
 PSEUDO_PAIRS = 40.0  # their mass, in known pairs
+CHANCE = 2.0  # squared distance between the means of known and of all cells, relative to what chance gives
+NOVELTY_COMPONENTS, NOVELTY_NEIGHBORS, NOVELTY_CELLS = 20, 3, 2000  # leading scores, neighbors, known cells
+TYPICAL, MARGIN, WIDTH = (
+    0.95,
+    1.25,
+    0.25,
+)  # quantile of the known cells' distances, factor beyond, and width of the fall
 _TINY = 1e-30
 
 
 class Seeded(CorrespondenceInferer):
     """Matches cells by canonical correlation analyses of known pairs, refined by what they match.
 
-    Leading scores, as they are and smoothed over nearest-neighbour graphs of all cells, enter regularised canonical
+    Leading scores, unsmoothed and smoothed over nearest-neighbor graphs of all cells, enter regularized canonical
     correlation analyses of the known pairs: with 8, 20 and 50 components, four shrinkages and two weightings of the
-    canonical variates. Their cosine similarities are averaged, each weighed by how high it ranks known pairs that
-    were held out, and the more alike the fewer there are. Then cells of unknown partner join: the entropic transport
+    canonical variates. Their cosine similarities are averaged; each is weighted by how high it ranks held-out known
+    pairs, and weights are more equal if there are few. Then cells without a known partner join: the entropic transport
     plan between them adds to the covariances, with the mass of 40 pairs, unless held-out pairs are then clearly ranked
-    lower (Student's t, 5 %). That helps where pairs are few, and is outweighed where they are many.
+    lower (Student's t, 5 %). That helps if pairs are few, and makes little difference if they are many.
 
-    At last the cells without a known partner are matched by optimal transport. It is balanced, unless held-out pairs
-    are clearly ranked lower by it than by one with damped factors, as where the types of cells have other proportions
-    in the other modality. A cell that resembles none of the other modality, by the measure of the cells that are known
-    to have a partner, keeps little mass, as does one that is far from all these in its own.
+    Finally, the cells without a known partner are matched by optimal transport. It is balanced, unless unbalanced
+    transport clearly ranks held-out pairs higher, as it does if cell types have other proportions in the other
+    modality. A cell keeps little mass if it is less similar to the other modality than cells with a known partner are,
+    or if it is far from all of these in its own modality.
 
     At least three known pairs are needed. Nothing grows with n_a x n_b where that exceeds 2^24: the similarities are
-    then brought down to 64 dimensions, and the 50 nearest of each cell are kept (15 above 250,000 cells).
+    then compressed to 64 dimensions, and the 50 nearest cells of each cell are kept (15 above 250,000 cells).
 
     Parameters
     ----------
     refine : bool
-        Whether cells of unknown partner may join, unless held-out pairs are then harder to find.
+        Whether cells without a known partner may join, unless held-out pairs are then ranked lower.
     rounds : int
-        Number of times that they are matched and the analyses repeated, at a temperature that falls from three times
-        the last.
+        How often these cells are matched and the analyses repeated, at a temperature that falls from three times the
+        last.
     temperature : float
         Difference of the cosine over which a confidence changes by a factor e; smaller is sharper.
     """
@@ -86,110 +90,120 @@ class Seeded(CorrespondenceInferer):
         return {"rounds": 1}
 
     def _memory(self, a: View, b: View) -> int:
-        scores = max(a.scores.shape[1], b.scores.shape[1])
-        each = 8 * (LEVELS * max(COMPONENTS) + DIMENSIONS)
-        if a.n_cells * b.n_cells <= ALL_PAIRS:
-            each += 2 * 4 * sum(member.n_components for member in all_members(scores))
-        practice = 32 * min(REFINING, a.n_cells) * min(REFINING, b.n_cells)
-        return each * (a.n_cells + b.n_cells) + max(memory_of_matching(a.n_cells, b.n_cells), practice)
+        n_components = max(a.scores.shape[1], b.scores.shape[1])
+        per_cell = memory_per_cell(n_components, compressed=a.n_cells * b.n_cells > ALL_PAIRS)
+        refining = 32 * min(REFINING, a.n_cells) * min(REFINING, b.n_cells)
+        return per_cell * (a.n_cells + b.n_cells) + max(matching_memory(a.n_cells, b.n_cells), refining)
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         generator = context.generator()
         pairs = known_pairs(known, LEAST_PAIRS, f"correspondence '{self.name}', {a.modality} and {b.modality}")
         seeds = generator.integers(2**31, size=3)
         x, y = (
-            _centred(smoothed_levels(view.scores, max(COMPONENTS), int(seed)), cells)
+            _center(smoothed_levels(view.scores, max(COMPONENTS), int(seed)), cells)
             for view, seed, cells in zip((a, b), seeds, pairs[:2], strict=False)
         )
-        choice = self._choose((x, y), _with_others(pairs, (x, y), PRACTICE, generator), generator, context)
-        ensemble = self._fit(x, y, _with_others(pairs, (x, y), REFINING, generator), choice)
+        selection = self._select(x, y, _seed_cells(pairs, x, y, SELECTING, generator), generator, context)
+        settings = selection.settings
+        cells = _seed_cells(pairs, x, y, REFINING, generator)
+        moments = moments_of_pairs(x, y, cells.a, cells.b, cells.weights)
+        ensemble = fit_ensemble(moments, rows_of(x, cells.unpaired_a), rows_of(y, cells.unpaired_b), settings)
         if a.n_cells * b.n_cells <= ALL_PAIRS:
-            here, there = ensemble.coordinates(x, 0), ensemble.coordinates(y, 1)
+            coordinates = ensemble.coordinates(x, 0), ensemble.coordinates(y, 1)
         else:
-            here, there = compressed(ensemble, x, y, generator)
-        shares = familiarity(x[0], pairs[0], generator), familiarity(y[0], pairs[1], generator)
+            coordinates = compressed_coordinates(ensemble, x, y, generator)
+        max_mass = in_distribution(x[0], pairs[0], generator), in_distribution(y[0], pairs[1], generator)
         del x, y
+        n_components = [analysis.n_components for analysis in settings.analyses]
         diagnostics = {
             "n_known_pairs": len(pairs[0]),
-            "n_analyses": len(choice.members),
-            "n_components": _typical_components(choice),
-            "rounds": self.rounds if choice.pseudo_pairs else 0,
-            "n_pseudo_pairs": choice.pseudo_pairs,
-            "rigour": choice.rigour,
-            "held_out_quantile": choice.quantile,
-            "held_out_quantile_unrefined": choice.start_quantile,
+            "n_analyses": len(settings.analyses),
+            "n_components": float(np.dot(settings.weights, n_components)),
+            "rounds": self.rounds if settings.pseudo_pairs else 0,
+            "n_pseudo_pairs": settings.pseudo_pairs,
+            "balance": settings.balance,
+            "held_out_quantile": selection.quantile,
+            "held_out_quantile_unrefined": selection.unrefined_quantile,
         }
-        return match(
-            here,
-            there,
+        return match_by_cosine(
+            *coordinates,
             pairs=known.one_to_one().pairs(),
-            shares=shares,
+            max_mass=max_mass,
             temperature=self.temperature,
-            rigour=choice.rigour,
+            balance=settings.balance,
             seed=int(seeds[2]),
             diagnostics=diagnostics,
         )
 
-    def _choose(
-        self, levels: tuple[Levels, Levels], known: Known, generator: np.random.Generator, context: Context
-    ) -> Choice:
+    def _select(
+        self, x: Levels, y: Levels, cells: SeedCells, generator: np.random.Generator, context: Context
+    ) -> Selection:
         def report(done: int, total: int, quantile: float) -> None:
             context.progress("correspondence", done, total, {"quantile": quantile})
 
-        mass = PSEUDO_PAIRS if self.refine else 0.0
-        found = choose(levels, known, mass, self._refinement(1.0), generator, report)
-        log.info(
-            "%s: held-out known pairs at a mean quantile of %.3f, %.3f before cells of unknown partner joined (%s)",
-            *(context.stage, found.quantile, found.start_quantile),
-            f"as {found.pseudo_pairs:g} pairs" if found.pseudo_pairs else "none does",
-        )
-        return found
-
-    def _fit(self, x: Levels, y: Levels, known: Known, choice: Choice) -> Ensemble:
-        return fit_ensemble(
-            moments_of_pairs(x, y, known.a, known.b, known.weights),
-            ([level[known.others_a] for level in x], [level[known.others_b] for level in y]),
-            (choice.members, choice.weights),
-            choice.pseudo_pairs,
-            self._refinement(choice.rigour),
-        )
-
-    def _refinement(self, rigour: float) -> Refinement:
-        return Refinement(self.rounds, self.temperature, rigour)
+        pseudo_pairs = PSEUDO_PAIRS if self.refine else 0.0
+        candidate = EnsembleSettings([], np.empty(0), pseudo_pairs, self.rounds, self.temperature)
+        selection = select_settings((x, y), cells, candidate, generator, report)
+        message = "%s: held-out known pairs at a mean quantile of %.3f with %g pseudo-pairs, %.3f without"
+        pseudo_pairs = selection.settings.pseudo_pairs
+        log.info(message, context.stage, selection.quantile, pseudo_pairs, selection.unrefined_quantile)
+        return selection
 
 
-def _centred(levels: Levels, known: NDArray[np.int64]) -> Levels:
-    """Move the origin from the mean of all cells to that of the known ones where these are another sample.
+def _center(levels: Levels, known: NDArray[np.int64]) -> Levels:
+    """Move the origin from the mean of all cells to that of the known ones if these are another population.
 
-    Where types have other proportions in the other modality, only the known ones have means that belong together. But
-    means of few cells are uncertain: nothing moves up to `CHANCE` times the squared way between the means that is
-    expected of cells drawn at random, and beyond soon all of the way.
+    If cell types have other proportions in the other modality, only the means of the known cells correspond. But the
+    means of few cells are uncertain: nothing moves up to `CHANCE` times the squared distance between the means that is
+    expected of cells drawn at random, and nearly all of the way far beyond.
     """
-    found = []
+    centered = []
     for level in levels:
         n, k = len(level), len(known)
-        way = level[known].mean(axis=0)
+        shift = level[known].mean(axis=0)
         expected = float(level.var(axis=0).sum()) * (1 / k - 1 / n)
-        share = max(0.0, 1 - (CHANCE * expected / max(float((way**2).sum()), _TINY)) ** 2)
-        found.append(level - np.float32(share) * way)
-    return found
+        fraction = max(0.0, 1 - (CHANCE * expected / max(float((shift**2).sum()), _TINY)) ** 2)
+        centered.append(level - np.float32(fraction) * shift)
+    return centered
 
 
-def _with_others(
+def _seed_cells(
     pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
-    levels: tuple[Levels, Levels],
+    x: Levels,
+    y: Levels,
     most: int,
     generator: np.random.Generator,
-) -> Known:
-    """Add some cells of unknown partner."""
-    rows, columns, weights = pairs
-    others = (
-        generator.permutation(np.setdiff1d(np.arange(len(level[0])), known))[:most]
-        for level, known in zip(levels, (rows, columns), strict=True)
+) -> SeedCells:
+    """Known pairs, and a sample of the cells without a known partner."""
+    unpaired = (
+        generator.permutation(np.setdiff1d(np.arange(len(levels[0])), known))[:most]
+        for levels, known in ((x, pairs[0]), (y, pairs[1]))
     )
-    return Known(rows, columns, weights, *others)
+    return SeedCells(*pairs, *unpaired)
 
 
-def _typical_components(choice: Choice) -> float:
-    """Mean number of components over the analyses, by weight."""
-    return float(np.dot(choice.weights, [member.n_components for member in choice.members]))
+def in_distribution(
+    scores: NDArray[np.floating], known: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """(n,) 1 for cells as near to known cells as these are to each other, down to 0 for cells far from all.
+
+    A cell type without known pairs may lack a partner altogether, and the shared space was not learned from it: there,
+    its cells can fall beside any others.
+
+    Parameters
+    ----------
+    scores : (n, d)
+        Scores of one modality.
+    known
+        Cells with a known partner, at least two.
+    generator
+        Draws a sample of many known cells.
+    """
+    x = scores[:, :NOVELTY_COMPONENTS]
+    reference = x[generator.permutation(known)[:NOVELTY_CELLS]]
+    k = min(NOVELTY_NEIGHBORS, len(reference) - 1)
+    typical = nearest(reference, reference, k + 1)[1][:, 1:].mean(axis=1)
+    limit = MARGIN * float(np.quantile(typical, TYPICAL))
+    distance = nearest(x, reference, k)[1].mean(axis=1)
+    excess = np.maximum(distance / max(limit, np.finfo(np.float32).tiny) - 1, 0)
+    return np.asarray(np.exp(-((excess / WIDTH) ** 2) / 2), np.float32)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -14,28 +15,33 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
-from jamie.correspondence.couplings.coupling import MOST, inferred_from, project_
+from jamie.correspondence.couplings.coupling import ALL_PAIRS, inferred_from, project_
+from jamie.correspondence.couplings.pairs import Anchors, mutual_partners
 from jamie.correspondence.distances.geodesic import Geodesic
+from jamie.correspondence.gromov.annealing import warn_unconverged
 from jamie.correspondence.gromov.initialization import (
-    LIFTED,
-    TEMPERATURES,
-    Anchors,
-    Part,
-    lifted_cost,
-    one_to_one,
+    Subsample,
+    initial_kernel,
     profile_cost,
     scaled_distances,
-    starting_kernel,
-    starting_kernels,
+    subsample_cost,
 )
-from jamie.correspondence.gromov.unioncom_problem import FIRST_RANK, Factors, Problem, Solution, descend
+from jamie.correspondence.gromov.unioncom_problem import (
+    FIRST_RANK,
+    LowRankMatrix,
+    UnionComProblem,
+    UnionComSolution,
+    descend,
+)
 
 log = logging.getLogger(__name__)
 
-EXPLORED = 512  # cells of the larger modality, at most, on which starts are compared
-EXPLORING = 0.05  # part of the distances' norm left out while starts are compared; hardly changes where they end
+TEMPERATURES = (np.inf, 0.1, 0.01)  # of the initial kernels, in medians of the cost; infinite: a uniform coupling
+SUBSAMPLE_TEMPERATURE = 0.03  # the same for the initial kernel from the solution on a subsample
+SUBSAMPLE = 512  # cells of the larger modality, at most, on which starts are compared
+COARSE = 0.05  # fraction of the norm of the distances left out at first; hardly changes the solution
 LOOSER = 5  # times the tolerance, while starts are compared
-PROJECTING = 2000  # iterations to bring a start, or the solution, to the constraints
+PROJECTING = 2000  # iterations of the projection of a start, or of the solution
 BLOCK = 512
 
 
@@ -44,31 +50,31 @@ class UnionCom(CorrespondenceInferer):
 
     Solves min over alpha >= 0 and F >= 0 of ``||alpha K_x - F K_y F^T||^2`` with row sums of F equal to 1 and
     column sums at most 1; X is the modality with fewer cells, K are distances divided by their mean. The
-    problem is not convex: it is solved by mirror descent from several starts, a uniform F and couplings that
-    pair cells whose distances have like quantiles. Starts are compared on at most 512 cells; the one that ends at the
-    least relative objective ``||alpha K_x - F K_y F^T|| / ||F K_y F^T||`` is carried over to all cells, by their
-    distances to those that it matched, and refined. Known pairs in which each cell is the other's best partner are
-    fixed entries of F. Time grows with n_x n_y but for the distances themselves, memory with (n_x + n_y)^2.
+    problem is not convex: it is solved by mirror descent from several starts, a uniform F and couplings of
+    cells whose distances have similar quantiles. Starts are compared on at most 512 cells; the one that ends at the
+    least relative objective ``||alpha K_x - F K_y F^T|| / ||F K_y F^T||`` is extended to all cells, by their distances
+    to the matched ones, and refined. Known pairs in which each cell is the other's best partner are fixed entries of
+    F. Time grows with n_x n_y, except for the distances themselves, memory with (n_x + n_y)^2.
 
-    Row sums of 1 match every cell of the smaller modality, one without a partner too. Its confidence tells only so far
-    as it found several cells alike (it is 1 - entropy); a cell that lies like one of another type is matched with that
-    one, and confidently: where types are shared unequally this problem shifts cells into the types that have room. What
-    the columns leave free does tell: a cell of the larger modality that nothing needs has little mass and confidence.
+    Row sums of 1 match every cell of the smaller modality, even without a true partner. Its confidence, 1 - entropy,
+    is low only if several cells fit equally well. A cell similar to cells of another type is confidently matched with
+    them: if type proportions differ, cells are shifted to types that have room. Column sums are free, and so more
+    telling: a cell of the larger modality without a partner has little mass and confidence.
 
     Parameters
     ----------
     distance : Distance
         Distances between the cells of one modality.
     use_known : bool
-        Whether known pairs are fixed entries; the paper's F-tilde does without them.
+        Whether known pairs are fixed entries; the paper's F-tilde does not use them.
     max_iterations : int
-        Most steps from each start, and of each of the two stages of the refinement.
+        Largest number of steps from each start, and of each of the two stages of the refinement.
     tolerance : float
-        A descent has converged when 20 steps lower the objective by less than this part of it (five times as much
-        while starts are compared).
+        Converged if 20 steps lower the objective by less than this fraction of it (five times as much while starts
+        are compared).
     rank_tolerance : float
-        Part of the distances' Frobenius norm that their low-rank form may leave out; the objective that is
-        reported is that of the full distances.
+        Fraction of the Frobenius norm that the low-rank form of the distances may leave out; the reported objective
+        is that of the full distances.
     """
 
     name = "unioncom"
@@ -94,99 +100,90 @@ class UnionCom(CorrespondenceInferer):
         return {"max_iterations": 200}
 
     def _memory(self, a: View, b: View) -> int:
-        # distances as they are computed (float64 and a copy) beside those of the other modality, or distances of both,
-        # F, and as much again; then the entries that are kept, and a copy
+        # either one modality's distances as they are computed (float64 and a copy) and the other's, or the distances of
+        # both, F, and as much again; then the entries that are kept, and a copy
         n, m = sorted((a.n_cells, b.n_cells))
         solving = max(16 * m**2 + 4 * n**2, 4 * (n**2 + m**2) + 8 * n * m) + 8 * (n + m) * max(n // 4, FIRST_RANK)
-        return solving + 16 * min(n * m, MOST)
+        return solving + 16 * min(n * m, ALL_PAIRS)
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         transposed = a.n_cells > b.n_cells
         x, y, pairs = (b, a, known.T) if transposed else (a, b, known)
-        solution, objective, alpha = self._solved(x, y, one_to_one(pairs), context)
-        if not solution.converged:
-            log.warning(
-                "%s: unioncom had not converged after %d steps (relative objective %.4f); raise max_iterations",
-                context.stage,
-                solution.iterations,
-                objective,
-            )
-        found = {
+        solution, objective, alpha = self._solve(x, y, mutual_partners(pairs), context)
+        diagnostics = {
             "converged": solution.converged,
             "iterations": solution.iterations,
             "objective": objective,
             "alpha": alpha,
         }
-        return inferred_from(solution.F.cpu().numpy(), transposed, found)
+        if not solution.converged:
+            values = f"{solution.iterations} steps, relative objective {objective:.4f}"
+            warn_unconverged(context, self.name, values)
+        return inferred_from(solution.F.cpu().numpy(), transposed, diagnostics)
 
-    def _solved(self, x: View, y: View, anchors: Anchors, context: Context) -> tuple[Solution, float, float]:
-        """Return the solution, its relative objective and alpha; the distances are forgotten."""
-        K_x, K_y = (self._distances(view, context) for view in (x, y))
-        part = Part.of((x.n_cells, y.n_cells), anchors, EXPLORED)
-        best, steps = self._explored(K_x, K_y, part, anchors, context)
-        solution = self._refined(K_x, K_y, _carried_over(K_x, K_y, part, best, anchors), context)
+    def _solve(self, x: View, y: View, anchors: Anchors, context: Context) -> tuple[UnionComSolution, float, float]:
+        """Return the solution, its relative objective and alpha; the distances are freed."""
+        K_x, K_y = (
+            torch.as_tensor(scaled_distances(self.distance, view), dtype=torch.float32, device=context.device)
+            for view in (x, y)
+        )
+        subsample = Subsample.of((x.n_cells, y.n_cells), anchors, SUBSAMPLE)
+        best, steps = self._explore(K_x, K_y, subsample, anchors, context)
+        start = best.F
+        if not subsample.is_all:
+            cost = subsample_cost(K_x, K_y, subsample, best.F, best.alpha)
+            start = initial_kernel(cost, SUBSAMPLE_TEMPERATURE, anchors)
+        solution = self._refine(K_x, K_y, start, context)
         project_(solution.F, torch.ones_like(solution.F[0]), max_iterations=PROJECTING)
         objective, alpha = relative_objective(K_x, K_y, solution.F)
         return replace(solution, iterations=solution.iterations + steps), objective, alpha
 
-    def _refined(self, K_x: Tensor, K_y: Tensor, start: Tensor, context: Context) -> Solution:
-        """Descend on all cells, with the distances' largest eigenvectors before all that count."""
-        fine = Problem(*(Factors.of(K, self.rank_tolerance) for K in (K_x, K_y)))
-        coarse = Problem(fine.x.truncated(EXPLORING), fine.y.truncated(EXPLORING))
-        nearly = self._descend(coarse, start, len(TEMPERATURES), self.tolerance, context)
-        solution = self._descend(fine, nearly.F, len(TEMPERATURES) + 1, self.tolerance, context)
-        return replace(solution, iterations=solution.iterations + nearly.iterations)
-
-    def _distances(self, view: View, context: Context) -> Tensor:
-        return torch.as_tensor(scaled_distances(self.distance, view), dtype=torch.float32, device=context.device)
-
-    def _explored(
-        self, K_x: Tensor, K_y: Tensor, part: Part, anchors: Anchors, context: Context
-    ) -> tuple[Solution, int]:
-        """Return the best of the descents from all starts, on a part of the cells, and the steps of all."""
-        D_x, D_y = (K[of].cpu().numpy() for K, of in ((K_x, part.rows), (K_y, part.columns)))
+    def _explore(
+        self, K_x: Tensor, K_y: Tensor, subsample: Subsample, anchors: Anchors, context: Context
+    ) -> tuple[UnionComSolution, int]:
+        """Return the best of the descents from all starts, on a subsample, and the steps of all."""
+        sides = (K_x, subsample.rows), (K_y, subsample.columns)
+        D_x, D_y = (K[cells].cpu().numpy() for K, cells in sides)
         cost = torch.as_tensor(profile_cost(D_x, D_y, anchors), device=context.device)
-        own = (K[of][:, of] for K, of in ((K_x, part.rows), (K_y, part.columns)))
-        coarse = Problem(*(Factors.of(K, EXPLORING) for K in own))
-        found = [
-            self._descend(coarse, kernel, number, LOOSER * self.tolerance, context)
-            for number, kernel in enumerate(starting_kernels(cost, part.anchors))
-        ]
-        return min(found, key=lambda one: one.relative), sum(one.iterations for one in found)
+        problem = UnionComProblem(*(LowRankMatrix.of(K[cells][:, cells], COARSE) for K, cells in sides))
+        solutions = []
+        for number, temperature in enumerate(TEMPERATURES):
+            start = initial_kernel(cost.clone(), temperature, subsample.anchors)
+            solutions.append(self._descend(problem, start, number, LOOSER * self.tolerance, context))
+        best = min(solutions, key=lambda solution: solution.relative)
+        return best, sum(solution.iterations for solution in solutions)
 
-    def _descend(self, problem: Problem, F: Tensor, number: int, tolerance: float, context: Context) -> Solution:
+    def _refine(self, K_x: Tensor, K_y: Tensor, start: Tensor, context: Context) -> UnionComSolution:
+        """Descend on all cells, first with the largest eigenvectors of the distances alone."""
+        fine = UnionComProblem(*(LowRankMatrix.of(K, self.rank_tolerance) for K in (K_x, K_y)))
+        coarse = UnionComProblem(fine.x.truncated(COARSE), fine.y.truncated(COARSE))
+        first = self._descend(coarse, start, len(TEMPERATURES), self.tolerance, context)
+        solution = self._descend(fine, first.F, len(TEMPERATURES) + 1, self.tolerance, context)
+        return replace(solution, iterations=solution.iterations + first.iterations)
+
+    def _descend(
+        self, problem: UnionComProblem, F: Tensor, number: int, tolerance: float, context: Context
+    ) -> UnionComSolution:
         """Descend from a kernel F, which is overwritten."""
-        done, total = number * self.max_iterations, (len(TEMPERATURES) + 2) * self.max_iterations
+        n_descents = len(TEMPERATURES) + 2
+        done, total = number * self.max_iterations, n_descents * self.max_iterations
 
         def report(iteration: int, relative: float, excess: float) -> None:
             if iteration % 10 == 0:
                 context.progress("correspondence", done + iteration, total, {"objective": relative, "residual": excess})
 
         project_(F, torch.ones_like(F[0]), max_iterations=PROJECTING)
-        found = descend(problem, F, max_iterations=self.max_iterations, tolerance=tolerance, report=report)
-        log.info(
-            "%s: descent %d of %d, relative objective %.4f after %d steps",
-            context.stage,
-            number + 1,
-            len(TEMPERATURES) + 2,
-            found.relative,
-            found.iterations,
-        )
-        context.progress("correspondence", done + self.max_iterations, total, {"objective": found.relative})
-        return found
-
-
-def _carried_over(K_x: Tensor, K_y: Tensor, part: Part, best: Solution, anchors: Anchors) -> Tensor:
-    """(n_x, n_y) start on all cells from the best solution on a part of them."""
-    if part.is_all:
-        return best.F
-    return starting_kernel(lifted_cost(K_x, K_y, part, best.F, best.alpha), LIFTED, anchors)
+        solution = descend(problem, F, max_iterations=self.max_iterations, tolerance=tolerance, report=report)
+        message = "%s: descent %d of %d, relative objective %.4f after %d steps"
+        log.info(message, context.stage, number + 1, n_descents, solution.relative, solution.iterations)
+        context.progress("correspondence", done + self.max_iterations, total, {"objective": solution.relative})
+        return solution
 
 
 def relative_objective(K_x: Tensor, K_y: Tensor, F: Tensor) -> tuple[float, float]:
     """``||alpha K_x - F K_y F^T|| / ||F K_y F^T||`` at the best alpha >= 0, and that alpha.
 
-    In blocks of rows, so that no further array of the size of F is held.
+    Computed in blocks of rows, so that no other array of the size of F is held.
     """
     square = cross = size = 0.0
     for start in range(0, len(F), BLOCK):

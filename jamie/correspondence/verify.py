@@ -1,4 +1,4 @@
-"""Known pairs held against the data before anything is trained on them: names may agree where cells do not."""
+"""Known pairs checked against the data before training: names may agree although the cells do not."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.core.data import Dataset
 from jamie.core.errors import DataError
-from jamie.correspondence.quality.cross_fitting import RankFold, RankTest, cross_fitted, expected_test, rank_test
+from jamie.correspondence.quality.cross_fitting import RankFold, RankTest, cross_fit, expected_rank_test, rank_test
 from jamie.correspondence.quality.pair_annotations import PairColumn, label_columns, sample_column
 from jamie.preprocess.prepare import Prepared
 
 log = logging.getLogger(__name__)
 
-MOST_PAIRS = 2000  # of two modalities; of more, a random sample is looked at
+MOST_PAIRS = 2000  # of two modalities; of more, a random sample is checked
 FEWEST, FEWEST_OF_SAMPLE, ENOUGH_TO_WARN = 50, 25, 100  # pairs
 MOST_SHOWN = 4  # samples in an error
-# Standard deviations: less is chance, more is beyond doubt. Ranks of random pairs scatter by up to 1.6 of them, as the
+# Standard deviations: less is chance, more is beyond doubt. Ranks of random pairs vary by up to 1.6 of them, as the
 # maps of all folds are fitted on nearly the same pairs.
 CHANCE, CLEAR = 4.0, 5.0
+UNCLEAR = (
+    "either these modalities are hardly related, or the names agree and the cells do not: check whether partners have "
+    "the same sample and label before you trust imputed values"
+)
 
 Verify = Literal["refuse", "warn", "none"]
 Verdict = Literal["too few", "related", "unclear", "doubtful", "false"]
@@ -32,32 +35,32 @@ Verdict = Literal["too few", "related", "unclear", "doubtful", "false"]
 
 @dataclass(frozen=True)
 class PairCheck:
-    """What the data say of known pairs.
+    """Evidence of the data for or against known pairs.
 
     Parameters
     ----------
     a, b
         Modalities.
-    of
+    group
         Which pairs: empty for all, or ``sample 'S1'``.
     pairs
-        Known pairs that were looked at.
+        Number of known pairs that were checked.
     verdict
-        ``related`` where partners are found better than by chance; ``unclear`` where they are not, and nothing says
-        that they should be; ``doubtful`` where they are found worse than those of other samples, or obs contradicts
-        them; ``false`` where they are not found and other evidence speaks against them; ``too few`` to tell.
+        ``related`` if partners are found better than by chance; ``unclear`` if they are not, and there is no other
+        evidence; ``doubtful`` if they are found worse than those of other samples, or obs contradicts them; ``false``
+        if they are not found and other evidence speaks against them; ``too few`` to decide.
     quantile, error
         Mean fraction of the other cells that match better than the partner, by a linear map fitted on other pairs, and
         its standard deviation for random pairs: 0 is best, 0.5 chance.
     expected
-        The quantile if these pairs were as those of the other samples are; None where there are no others.
+        The quantile if these pairs were like those of the other samples; None if there are no others.
     evidence
-        What speaks against them.
+        Evidence against them.
     """
 
     a: str
     b: str
-    of: str
+    group: str
     pairs: int
     verdict: Verdict
     quantile: float | None = None
@@ -69,59 +72,68 @@ class PairCheck:
         """Return what is known, as plain values."""
         return {name: value for name, value in asdict(self).items() if value is not None and value != ()}
 
+    def describe(self) -> str:
+        """Return the rank of the partners and the evidence against them, in words."""
+        rank = f"mean quantile of the partner {self.quantile:.3f} +- {self.error:.3f} (0 best, 0.5 chance)"
+        return "; ".join([f"{rank} by a linear map fitted on other pairs, {self.pairs} pairs", *self.evidence])
+
 
 @dataclass(frozen=True)
-class _Pairs:
-    """Known pairs of two modalities in a fit, and all that there is to judge them by."""
+class _KnownPairs:
+    """Known pairs of two modalities, and the evidence for or against them."""
 
     a: str
     b: str
-    n: int
     folds: Sequence[RankFold]
     labels: Sequence[PairColumn]
     sample: PairColumn | None
     context: Context = field(repr=False)
 
 
-def verify_all(prepared: Prepared, verify: Verify, context: Context) -> tuple[PairCheck, ...]:
-    """Hold the known pairs of training cells against the data, for every two modalities.
+def verify_known_pairs(prepared: Prepared, verify: Verify, context: Context) -> tuple[PairCheck, ...]:
+    """Check the known pairs of training cells against the data, for every two modalities.
 
     Parameters
     ----------
     prepared
-        Cells as the model sees them; those held out, and pairs that are hidden, are not looked at.
+        Cells as the model sees them; held-out cells and hidden pairs are not used.
     verify
-        What becomes of pairs that are false by all that can be seen: `refuse`, or `warn`; `none` looks at nothing.
+        What to do with pairs that are false by all evidence: `refuse` or `warn`; `none` checks nothing.
     context
         Randomness.
 
     Raises
     ------
     DataError
-        Where pairs are false and are to be refused.
+        If pairs are false and `verify` is `refuse`.
     """
-    found: list[PairCheck] = []
+    checks: list[PairCheck] = []
     for a, b in prepared.dataset.known.by_pair if verify != "none" else ():
-        checks = _checked(prepared, a, b, context.for_stage(f"verify {a}--{b}"))
-        _tell(checks, verify)
-        found += checks
-    return tuple(found)
+        found = _check(prepared, a, b, context.for_stage(f"verify {a}--{b}"))
+        false = [check for check in found if check.verdict == "false"]
+        if verify == "refuse" and false:
+            raise _false_pairs_error(false if false[0].group else false[:1])
+        for check in found:
+            _log_check(check)
+        checks += found
+    return tuple(checks)
 
 
-def _checked(prepared: Prepared, a: str, b: str, context: Context) -> list[PairCheck]:
-    rows, columns = _drawn(prepared, a, b, context)
-    n = len(rows)
+def _check(prepared: Prepared, a: str, b: str, context: Context) -> list[PairCheck]:
+    cells = _training_pairs(prepared, a, b, context)
+    n = len(cells[0])
     if n < FEWEST:
         return [PairCheck(a, b, "", n, "too few")] if n else []
-    scores = prepared.scores
-    folds = cross_fitted(scores[a][rows], scores[b][columns], context.generator())
-    data: Dataset = prepared.dataset
-    at = (rows, columns)
-    pairs = _Pairs(a, b, n, folds, label_columns(data, a, b, at), sample_column(data, a, b, at), context)
-    return [_judged(pairs, "", np.ones(n, dtype=bool)), *_by_sample(pairs)]
+    folds = cross_fit(prepared.scores[a][cells[0]], prepared.scores[b][cells[1]], context.generator())
+    dataset = prepared.dataset
+    labels, sample = label_columns(dataset, a, b, cells), sample_column(dataset, a, b, cells)
+    pairs = _KnownPairs(a, b, folds, labels, sample, context)
+    return [_judge(pairs, "", np.ones(n, dtype=bool)), *_check_samples(pairs)]
 
 
-def _drawn(prepared: Prepared, a: str, b: str, context: Context) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _training_pairs(
+    prepared: Prepared, a: str, b: str, context: Context
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Known pairs of training cells, at most `MOST_PAIRS`; each cell occurs at most once."""
     partner = prepared.dataset.known.between(a, b).mutual_best().best_partner()
     columns, rows = np.unique(partner, return_index=True)
@@ -132,87 +144,68 @@ def _drawn(prepared: Prepared, a: str, b: str, context: Context) -> tuple[NDArra
     return rows[kept], columns[kept]
 
 
-def _by_sample(pairs: _Pairs) -> Iterator[PairCheck]:
-    """Judge the pairs of each sample that has enough, beside those samples whose pairs are clearly true."""
+def _check_samples(pairs: _KnownPairs) -> Iterator[PairCheck]:
+    """Check the pairs of each sample that has enough, compared to samples whose pairs are clearly true."""
     if pairs.sample is None or len(pairs.sample.values) < 2:
         return
     masks = {value: np.asarray(pairs.sample.a == value, dtype=bool) for value in pairs.sample.values}
     tests = {value: rank_test(pairs.folds, mask) for value, mask in masks.items() if mask.sum() >= FEWEST_OF_SAMPLE}
     for value in tests:
         clear = [masks[other] for other, test in tests.items() if other != value and test.z > CLEAR]
-        expected = expected_test(pairs.folds, masks[value], np.any(clear, axis=0)) if clear else None
-        yield _judged(pairs, f"{pairs.sample.name} '{value}'", masks[value], expected)
+        expected = expected_rank_test(pairs.folds, masks[value], np.any(clear, axis=0)) if clear else None
+        yield _judge(pairs, f"{pairs.sample.name} '{value}'", masks[value], expected)
 
 
-def _judged(pairs: _Pairs, of: str, chosen: NDArray[np.bool_], expected: RankTest | None = None) -> PairCheck:
+def _judge(pairs: _KnownPairs, group: str, chosen: NDArray[np.bool_], expected: RankTest | None = None) -> PairCheck:
     test = rank_test(pairs.folds, chosen)
     found = test.z >= CHANCE
     evidence: list[str] = []
     if test.z < CLEAR:
-        evidence += [one.independence(chosen, pairs.context.generator()) for one in pairs.labels]
+        evidence += [column.independence(chosen, pairs.context.generator()) for column in pairs.labels]
     if expected is not None and _falls_short(test, expected):
         evidence.append(f"{expected.quantile:.3f} is expected from the other samples")
-    # samples of other names on either side may be a matter of naming, where partners are found all the same
+    # if partners are found, samples may just be named differently on either side
     if pairs.sample is not None and (not found or pairs.sample.shares_values()):
         evidence.append(pairs.sample.disagreement(chosen))
-    against = tuple(one for one in evidence if one)
+    against = tuple(message for message in evidence if message)
     verdict: Verdict = ("doubtful" if against else "related") if found else ("false" if against else "unclear")
     return PairCheck(
-        *(pairs.a, pairs.b, of, test.n_pairs, verdict, test.quantile, test.error),
+        *(pairs.a, pairs.b, group, test.n_pairs, verdict, test.quantile, test.error),
         expected=expected.quantile if expected else None,
         evidence=against,
     )
 
 
 def _falls_short(test: RankTest, expected: RankTest) -> bool:
-    """Whether partners rank clearly worse than they should, and less than half as far from chance."""
-    by = test.quantile - expected.quantile
-    telling = expected.z > CLEAR and test.error > 0
-    return telling and by > CLEAR * test.error and by > (0.5 - expected.quantile) / 2
+    """Whether partners rank clearly worse than expected, and less than half as far from chance."""
+    excess = test.quantile - expected.quantile
+    informative = expected.z > CLEAR and test.error > 0
+    return informative and excess > CLEAR * test.error and excess > (0.5 - expected.quantile) / 2
 
 
-def _tell(checks: Sequence[PairCheck], verify: Verify) -> None:
-    """Log what was found, or refuse."""
-    false = [one for one in checks if one.verdict == "false"]
-    if verify == "refuse" and false:
-        raise _refusal(false if false[0].of else false[:1])
-    for one in checks:
-        stage = f"known pairs {one.a}--{one.b}"
-        if one.verdict == "too few":
-            log.info("%s: %d are too few to tell whether they are true", stage, one.pairs)
-        elif one.verdict == "false":
-            log.warning("%s, %s: NO BETTER THAN RANDOM PAIRS: %s", stage, one.of or "all", _described(one))
-        elif one.verdict == "doubtful":
-            log.warning("%s, %s: doubtful: %s", stage, one.of or "all", _described(one))
-        elif one.of == "" and one.verdict == "related":
-            log.info("%s: partners go together: %s", stage, _described(one))
-        elif one.of == "":
-            tell = log.warning if one.pairs >= ENOUGH_TO_WARN else log.info
-            tell("%s: NO BETTER THAN RANDOM PAIRS: %s; %s", stage, _described(one), _UNCLEAR)
+def _log_check(check: PairCheck) -> None:
+    stage = f"known pairs {check.a}--{check.b}"
+    if check.verdict == "too few":
+        log.info("%s: %d are too few to decide whether they are true", stage, check.pairs)
+    elif check.verdict in ("false", "doubtful"):
+        problem = "NO BETTER THAN RANDOM PAIRS" if check.verdict == "false" else "doubtful"
+        log.warning("%s, %s: %s: %s", stage, check.group or "all", problem, check.describe())
+    elif check.group == "" and check.verdict == "related":
+        log.info("%s: partners are related: %s", stage, check.describe())
+    elif check.group == "":
+        level = logging.WARNING if check.pairs >= ENOUGH_TO_WARN else logging.INFO
+        log.log(level, "%s: NO BETTER THAN RANDOM PAIRS: %s; %s", stage, check.describe(), UNCLEAR)
 
 
-_UNCLEAR = (
-    "either these modalities have little to do with each other, or the names agree and the cells do not: see whether "
-    "partners have the same sample and label before you believe what is imputed"
-)
-
-
-def _described(one: PairCheck) -> str:
-    rank = f"mean quantile of the partner {one.quantile:.3f} +- {one.error:.3f} (0 best, 0.5 chance)"
-    return "; ".join([f"{rank} by a linear map fitted on other pairs, {one.pairs} pairs", *one.evidence])
-
-
-def _refusal(false: Sequence[PairCheck]) -> DataError:
-    a, b = false[0].a, false[0].b
-    listed = [f"{one.of or 'all'}: {_described(one)}" for one in false[:MOST_SHOWN]]
-    more = [f"and {len(false) - MOST_SHOWN} more"] * (len(false) > MOST_SHOWN)
+def _false_pairs_error(false: Sequence[PairCheck]) -> DataError:
+    listed = [f"{check.group or 'all'}: {check.describe()}" for check in false[:MOST_SHOWN]]
+    if len(false) > MOST_SHOWN:
+        listed.append(f"and {len(false) - MOST_SHOWN} more")
     return DataError(
-        "\n    ".join(
-            ["expected pairs of one and the same cell, found some that are no better than random:", *listed, *more]
-        ),
-        where=f"correspondence.known, modalities '{a}' and '{b}'",
-        fix="see whether samples were joined in another order, cells were named by their order, or barcodes of other "
-        "samples coincide; then put the sample into the names, list the pairs (correspondence.known: {table: {path: "
-        "pairs.csv}}), or use none (correspondence.known: none); if these pairs are real, insist: "
+        "\n    ".join(["expected pairs of the same cell, found some that are no better than random:", *listed]),
+        where=f"correspondence.known, modalities '{false[0].a}' and '{false[0].b}'",
+        fix="check whether samples were concatenated in another order, cells were named by their order, or barcodes of "
+        "other samples coincide; then add the sample to the names, list the pairs (correspondence.known: {table: "
+        "{path: pairs.csv}}), or use none (correspondence.known: none); if these pairs are real, set "
         "correspondence.verify: warn",
     )

@@ -1,4 +1,4 @@
-"""Modalities -> one MuData, with names that can be relied on."""
+"""Modalities -> one MuData, with unique names of cells and features."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def mudata_conventions() -> Iterator[None]:
-    """Leave obs columns where they are (mudata's coming default); no warnings about names, which are checked here."""
+    """Keep obs columns in their modality (mudata's future default); no warnings about names, which are checked here."""
     before = set_pull_on_update(False)
     try:
         with warnings.catch_warnings():
             # Features are keyed by (modality, feature), so that a name in two modalities is no ambiguity.
             warnings.filterwarnings("ignore", message=".*names (are|is) not unique", category=UserWarning)
             warnings.filterwarnings("ignore", message="Duplicated (obs|var)_names", category=UserWarning)
-            # mudata 0.4 reads a setting of anndata's that will go, at each writing of zarr
+            # mudata 0.4 reads a deprecated setting of anndata at each writing of zarr
             warnings.filterwarnings("ignore", message="This setting will be removed", category=DeprecationWarning)
             yield
     finally:
@@ -37,7 +37,7 @@ def mudata_conventions() -> Iterator[None]:
 
 
 def unique_names(names: pd.Index, where: str) -> pd.Index:
-    """Return the names of features as words, repeats told apart by -1, -2, ..., with a notice."""
+    """Return the names of features as text, repeats made unique by -1, -2, ..., with a warning."""
     names = pd.Index(names.astype(str))
     if names.is_unique:
         return names
@@ -45,26 +45,30 @@ def unique_names(names: pd.Index, where: str) -> pd.Index:
 
     repeated = names[names.duplicated()]
     log.warning(
-        "%s: %d features repeat the name of another (first: '%s'); told apart as '%s-1' and so on",
-        where,
-        len(repeated),
-        repeated[0],
-        repeated[0],
+        "%s: %d features repeat the name of another (first: '%s'); they are renamed '%s-1' and so on",
+        *(where, len(repeated), repeated[0], repeated[0]),
     )
     return make_index_unique(names)
 
 
 def require_unique_cells(names: pd.Index, where: str) -> None:
     """Refuse a modality in which two cells have one name."""
-    if names.is_unique:
-        return
-    repeated = names[names.duplicated()]
-    raise DataError(
-        f"expected each cell to have a name of its own, found {len(repeated)} that repeat another's; "
-        f"the first is '{repeated[0]}'",
-        where=where,
-        fix="add the sample or batch to the names, the same way in every modality, so that matched cells still agree",
-    )
+    if not names.is_unique:
+        repeated = names[names.duplicated()]
+        raise DataError(
+            f"expected each cell to have a name of its own, found {len(repeated)} that repeat another's; "
+            f"the first is '{repeated[0]}'",
+            where=where,
+            fix="add the sample or batch to the names, the same way in every modality, so that matched cells still "
+            "agree",
+        )
+
+
+def require_usable_names(adata: AnnData, where: str) -> None:
+    """Refuse repeated names of cells, and make those of features unique, in data that the caller owns."""
+    adata.obs_names = adata.obs_names.astype(str)  # where pandas has several types of text, they differ
+    require_unique_cells(adata.obs_names, where)
+    adata.var_names = unique_names(adata.var_names, where)
 
 
 def assemble(modalities: Mapping[str, AnnData]) -> MuData:
@@ -72,8 +76,6 @@ def assemble(modalities: Mapping[str, AnnData]) -> MuData:
     from mudata import MuData
 
     for name, adata in modalities.items():
-        adata.obs_names = adata.obs_names.astype(str)  # where pandas has several types of text, they differ
-        require_unique_cells(adata.obs_names, f"modality '{name}'")
-        adata.var_names = unique_names(adata.var_names, f"modality '{name}'")
+        require_usable_names(adata, f"modality '{name}'")
     with mudata_conventions():
         return MuData(dict(modalities))

@@ -1,4 +1,4 @@
-"""Cells that stay in their file: an AnnData whose matrices are read by rows, as they are asked for."""
+"""Backed AnnData: matrices stay in their file, and rows are read when they are needed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import join_annotations
-from jamie.data.assemble import mudata_conventions, require_unique_cells, unique_names
+from jamie.data.assemble import mudata_conventions, require_usable_names
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader, is_encoded, modality_names
-from jamie.data.storage.files import understood
 from jamie.data.storage.formats import ANNDATA, MUDATA, Format
-from jamie.data.storage.stores import opened
+from jamie.data.storage.opening import open_store, translated_errors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,11 +25,11 @@ _MATRICES = ("csr_matrix", "csc_matrix")
 
 
 def names_modalities(path: Path) -> bool:
-    """Whether a file names its modalities, as .h5mu and .zarr of MuData do, or holds one without its name."""
+    """Whether a file is MuData (.h5mu or .zarr), which names its modalities, and not AnnData."""
     return path.suffix != ".h5ad" and not (is_zarr(path) and not (path / "mod").is_dir() and (path / "obs").is_dir())
 
 
-def read_stored(path: Path, modality: str) -> MuData:
+def read_modalities(path: Path, modality: str) -> MuData:
     """Read a file or folder of MuData, or one of AnnData that holds `modality`."""
     reader = MuDataReader(path=path) if names_modalities(path) else AnnDataReader(paths={modality: path})
     return reader.read()
@@ -44,12 +43,12 @@ def stored_modalities(path: Path) -> tuple[str, ...]:
     DataError
         Where the file is absent or of another format.
     """
-    with opened(path, _format(path)) as store, understood(path, _format(path).expected):
+    with open_store(path, _format(path)) as store, translated_errors(path, _format(path).expected):
         return modality_names(store, path) if names_modalities(path) else ()
 
 
 @contextmanager
-def stored_cells(path: Path, modality: str | None) -> Iterator[AnnData]:
+def backed_cells(path: Path, modality: str | None) -> Iterator[AnnData]:
     """Open one modality of a file or folder of MuData, or one of AnnData that holds it; matrices stay in the file.
 
     Annotations that the file has for the cells of all modalities are added to those of the modality.
@@ -59,23 +58,23 @@ def stored_cells(path: Path, modality: str | None) -> Iterator[AnnData]:
     path
         Of the file or folder.
     modality
-        Its name, which AnnData does not tell; None where nobody does.
+        Its name, which AnnData does not hold; None where it is not known.
 
     Raises
     ------
     DataError
         Where the file is absent or of another format, has no such modality, or two of its cells share a name.
     """
-    with opened(path, _format(path)) as store:
+    with open_store(path, _format(path)) as store:
         if is_encoded(store):
-            adata = _opened(store, path, modality)
-        else:  # of anndata before 0.8, which its own reader knows
-            adata = read_stored(path, modality or "cells").mod[modality or "cells"]
+            adata = _open_modality(store, path, modality)
+        else:  # written by anndata before 0.8, whose encoding only its own reader knows
+            adata = read_modalities(path, modality or "cells").mod[modality or "cells"]
         yield adata
 
 
-def _opened(store: Any, path: Path, modality: str | None) -> AnnData:
-    """Describe one modality; its cells have the annotations of all modalities too."""
+def _open_modality(store: Any, path: Path, modality: str | None) -> AnnData:
+    """Open one modality, with the annotations that the cells of all modalities share."""
     from anndata.io import read_elem
 
     names = modality_names(store, path) if names_modalities(path) else ()
@@ -86,13 +85,11 @@ def _opened(store: Any, path: Path, modality: str | None) -> AnnData:
             fix=suggest_names(str(modality), names),
         )
     where = str(path) if modality is None else f"{path}, modality '{modality}'"
-    with understood(path, _format(path).expected), mudata_conventions():
-        adata = _described(store["mod"][modality] if names else store)
+    with translated_errors(path, _format(path).expected), mudata_conventions():
+        adata = _backed_anndata(store["mod"][modality] if names else store)
         if names and "obs" in store:
             adata.obs = join_annotations(adata.obs, read_elem(store["obs"]), names)
-        adata.obs_names = adata.obs_names.astype(str)
-        adata.var_names = unique_names(adata.var_names, where)
-    require_unique_cells(adata.obs_names, where)
+        require_usable_names(adata, where)
     return adata
 
 
@@ -100,7 +97,7 @@ def _format(path: Path) -> Format:
     return MUDATA if names_modalities(path) else ANNDATA
 
 
-def _described(group: Any) -> AnnData:
+def _backed_anndata(group: Any) -> AnnData:
     from anndata import AnnData
     from anndata.io import read_elem
 
@@ -116,7 +113,7 @@ def _described(group: Any) -> AnnData:
 
 
 def _matrix(element: Any) -> Any:
-    """Leave a matrix where it is; tables are read."""
+    """Return a matrix that stays in its file; tables are read."""
     from anndata.io import read_elem, sparse_dataset
 
     if getattr(element, "ndim", 0) == 2:

@@ -12,22 +12,13 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.interfaces.preprocessor import nan_allowed
-from jamie.data.annotations import cell_annotations
+from jamie.data.annotations import cell_annotations, share_labels
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_block
-from jamie.data.checks.batches import require_batches
-from jamie.data.checks.labels import judge_groupings
-from jamie.data.checks.modalities import (
-    modality_names,
-    require_cells,
-    require_finite,
-    require_flat,
-    require_labels,
-    warn_of_raw_counts,
-)
+from jamie.data.checks.labels import check_groupings, require_batches, require_labels
+from jamie.data.checks.modalities import modality_names, require_cells, require_flat
 from jamie.data.checks.support import require_support
-from jamie.data.checks.values import judge_values, warn_of_copies, warn_of_unlogged
-from jamie.data.labels import share_labels
+from jamie.data.checks.values import check_values, require_finite, warn_of_copies, warn_of_unnormalized
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.splits.holdout import hide_pairs
@@ -45,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadedData:
-    """What the data stage gives.
+    """Result of the data stage.
 
     Parameters
     ----------
@@ -77,35 +68,35 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     """Make the dataset that a spec describes of cells that are in memory already; `mdata` is not modified."""
     require_flat(mdata, "data")
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
-    given = {name: modality_data(mdata, name, spec) for name in names}
-    modalities = {name: _measured(data, mdata.mod[name], spec) for name, data in given.items()}
-    require_labels(spec.labels, {name: m.obs for name, m in modalities.items()}, spec.where("labels"))
+    listed = {name: modality_data(mdata, name, spec) for name in names}
+    modalities = {name: _measured(data, mdata.mod[name], spec) for name, data in listed.items()}
+    require_labels(spec.labels, modalities, spec.where("labels"))
     pairs = spec.correspondence.known.build().pairs(modalities)
     warn_of_copies(modalities)
     modalities, pairs = without_empty_droplets(mdata, modalities, pairs, spec)
-    absent = {name: data.cells.difference(modalities[name].cells, sort=False) for name, data in given.items()}
+    absent = {name: data.cells.difference(modalities[name].cells, sort=False) for name, data in listed.items()}
     require_batches(spec.batch_key, modalities, spec.where("batch_key"))
     truth = _true_pairs(pairs)
-    judge_groupings(spec.labels, spec.batch_key, spec.evaluate.holdout.group, modalities, truth, spec.where)
+    check_groupings(spec.labels, spec.batch_key, spec.evaluate.holdout.group, modalities, truth, spec.where)
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
-    cells = {name: m.cells for name, m in modalities.items()}
+    cells = {name: data.cells for name, data in modalities.items()}
     known = hide_pairs(pairs, cells, spec.evaluate.known_pairs, context)
     table = pairing_table(truth, known)
     log.info("pairing:\n%s", table.to_text())
-    features = {name: m.input.features for name, m in modalities.items()}
+    features = {name: data.input.features for name, data in modalities.items()}
     links = linked_features(features, spec.correspondence.links, spec.where("correspondence.links"))
     dataset = Dataset(modalities, truth, known, tuple(spec.labels), links, spec.batch_key, absent)
     return LoadedData(mdata, dataset, table)
 
 
-def _true_pairs(given: Correspondences) -> Correspondences:
-    """Return the pairs that count as true, and tell where these are not all that are given, or not one to one."""
-    truth = given.mutual_best()
-    for (a, b), pairs in truth.items():
-        n_given = given.between(a, b).n_pairs
-        if pairs.n_pairs < n_given:
-            log.info("%s--%s: of %d known pairs, %d are both cells' best", a, b, n_given, pairs.n_pairs)
-        n_tied = sum(int((np.diff(side.matrix.indptr) > 1).sum()) for side in (pairs, pairs.T))
+def _true_pairs(pairs: Correspondences) -> Correspondences:
+    """Return the pairs that count as true; log where these are not all known pairs, or not one to one."""
+    truth = pairs.mutual_best()
+    for (a, b), best in truth.items():
+        n_known = pairs.between(a, b).n_pairs
+        if best.n_pairs < n_known:
+            log.info("%s--%s: of %d known pairs, %d are both cells' best", a, b, n_known, best.n_pairs)
+        n_tied = sum(int((np.diff(side.matrix.indptr) > 1).sum()) for side in (best, best.T))
         if n_tied:
             log.warning(
                 "%s--%s: %d cells have several equally likely partners; in evaluation each of these counts as true",
@@ -116,41 +107,37 @@ def _true_pairs(given: Correspondences) -> Correspondences:
 
 def modality_data(mdata: MuData, name: str, spec: Spec) -> ModalityData:
     """Choose the matrices of one modality."""
-    adata, wanted = mdata.mod[name], spec.modality(name)
-    where = f"modality '{name}'"
+    adata, settings, where = mdata.mod[name], spec.modality(name), f"modality '{name}'"
     require_unique_cells(adata.obs_names, where)
     require_cells(adata.n_obs, where)
-    chosen = _block(adata, wanted, spec, f"modalities.{name}")
-    target = chosen if wanted.target is None else _block(adata, wanted.target, spec, f"modalities.{name}.target")
-    return ModalityData(name, cell_annotations(mdata, name), chosen, target)
+
+    def block(chosen: Any, key: str) -> Block:
+        source = "layer" if chosen.layer is not None else "obsm" if chosen.obsm is not None else ""
+        return choose_block(adata, chosen.layer, chosen.obsm, spec.where(f"{key}.{source}" if source else key))
+
+    given = block(settings, f"modalities.{name}")
+    target = given if settings.target is None else block(settings.target, f"modalities.{name}.target")
+    return ModalityData(name, cell_annotations(mdata, name), given, target)
 
 
 def _measured(data: ModalityData, adata: AnnData, spec: Spec) -> ModalityData:
-    """Leave out what was not measured, and check the values of what was."""
-    wanted, place = spec.modality(data.name), f"modalities.{data.name}"
-    data = without_absent(data, wanted.absent, spec.labels, spec.batch_key)
+    """Leave out what was not measured, and check the values of the rest."""
+    settings, key = spec.modality(data.name), f"modalities.{data.name}"
+    data = without_absent(data, settings.absent, spec.labels, spec.batch_key)
     require_cells(data.n_cells, f"modality '{data.name}'")
-    source = _checked(data.input, data, wanted, adata, spec, place)
-    if not any(step.cls.expects_counts for step in wanted.preprocess):
-        warn_of_raw_counts(data.name, source.X)
-        warn_of_unlogged(data.name, source.X)
-    target = source
-    if wanted.target is not None:
-        target = _checked(data.target, data, wanted.target, adata, spec, f"{place}.target")
-    steps = [step.cls for step in (wanted if wanted.target is None else wanted.target).preprocess]
-    require_support(target, data.cells, steps, wanted.decoder.cls, adata, place, spec.where(f"{place}.decoder"))
+
+    def checked(block: Block, steps: list[Any], key: str) -> Block:
+        values = measured_values(block)
+        require_finite(values, data.cells, spec.where(key), nan_allowed=nan_allowed(steps))
+        check_values(values, data.cells, adata, steps, key, spec.where(key))
+        return values
+
+    steps = [step.cls for step in settings.preprocess]
+    values = checked(data.input, steps, key)
+    if not any(step.expects_counts for step in steps):
+        warn_of_unnormalized(data.name, values.X)
+    if settings.target is not None:
+        steps = [step.cls for step in settings.target.preprocess]
+        values = checked(data.target, steps, f"{key}.target")
+    require_support(values, data.cells, steps, settings.decoder.cls, adata, key, spec.where(f"{key}.decoder"))
     return data
-
-
-def _block(adata: AnnData, wanted: Any, spec: Spec, key: str) -> Block:
-    """Choose the matrix of an input or a target."""
-    chosen = "layer" if wanted.layer is not None else "obsm" if wanted.obsm is not None else ""
-    return choose_block(adata, wanted.layer, wanted.obsm, spec.where(f"{key}.{chosen}" if chosen else key))
-
-
-def _checked(block: Block, data: ModalityData, wanted: Any, adata: AnnData, spec: Spec, key: str) -> Block:
-    """Check the values of an input or a target; return those that were measured, with 0 for the others."""
-    values, steps = measured_values(block), [step.cls for step in wanted.preprocess]
-    require_finite(values, data.cells, spec.where(key), nan_allowed=nan_allowed(steps))
-    judge_values(values, data.cells, adata, steps, key, spec.where(key))
-    return values

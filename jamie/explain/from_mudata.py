@@ -17,8 +17,8 @@ from jamie.core.errors import DataError
 from jamie.core.interfaces import Explainer
 from jamie.core.names import TRAIN
 from jamie.data.align import find_features
+from jamie.data.annotations import share_labels
 from jamie.data.blocks import choose_matrix
-from jamie.data.labels import share_labels
 from jamie.data.pairings.by_name import ByName
 from jamie.explain.explained_model import ExplainedModel
 from jamie.model.direction import known_modalities

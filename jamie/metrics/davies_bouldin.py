@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.metrics.labelled import labelled_together
+from jamie.metrics.labels import labeled_latents
 
 
 class DaviesBouldin(Metric[EmbeddedPair]):
@@ -30,7 +30,7 @@ class DaviesBouldin(Metric[EmbeddedPair]):
     def _score(self, pair: EmbeddedPair) -> float:
         from sklearn.metrics import davies_bouldin_score
 
-        z, labels = labelled_together(self.name, pair)
+        z, labels = labeled_latents(self.name, pair)
         z = z - z.mean(axis=0)
         scale = np.abs(z).max()
         # scikit-learn gives the best value, 0, to centroids that coincide, and to all that is small

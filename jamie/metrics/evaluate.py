@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations, product
+from itertools import combinations, product
 from typing import Any
 
 import pandas as pd
@@ -14,10 +14,11 @@ from jamie.core.evaluation import EmbeddedPair, ImputedPair
 from jamie.core.interfaces import Metric
 from jamie.methods.result import MethodResult
 from jamie.metrics.embedding_scores import score_embedding
-from jamie.metrics.imputation_scores import Measured, imputation_scopes, measured_values, score_imputation
+from jamie.metrics.imputation_scores import measured_pairs, score_imputation
+from jamie.metrics.labels import usable_labels
 from jamie.metrics.records import Record
-from jamie.metrics.scopes import Scope, scopes, usable_labels
-from jamie.metrics.wins import Wins, count_wins
+from jamie.metrics.scopes import find_scopes
+from jamie.metrics.sign_test import SignTest, sign_tests
 
 FEATURE_COLUMNS = ("method", "source", "target", "scope", "feature")
 
@@ -33,13 +34,13 @@ class Evaluation:
     features
         One row for each method, direction, scope and feature, with the columns `FEATURE_COLUMNS` and one for each
         metric that has values of features.
-    wins
-        Over the features, for every two methods.
+    sign_tests
+        Over the features, of every two methods.
     """
 
     records: tuple[Record, ...]
     features: pd.DataFrame
-    wins: tuple[Wins, ...]
+    sign_tests: tuple[SignTest, ...]
 
 
 def evaluate(
@@ -52,9 +53,9 @@ def evaluate(
     results
         Of each method.
     dataset
-        With `truth`, the pairs that the methods knew, and labels.
+        With true and known pairs, and labels.
     split
-        Who was held out.
+        Training and held-out cells.
     metrics
         The first of a name is the headline.
 
@@ -64,31 +65,21 @@ def evaluate(
         Where latents or imputed values are not finite.
     """
     of = {kind: [metric for metric in metrics if metric.reads is kind] for kind in (EmbeddedPair, ImputedPair)}
-    read = any("labels" in metric.requires for metric in of[EmbeddedPair])
+    reads_labels = any("labels" in metric.requires for metric in of[EmbeddedPair])
     records: list[Record] = []
     tables: list[pd.DataFrame] = []
     for a, b in combinations(dataset.modalities, 2):
-        labels = usable_labels(dataset, a, b) if read else []
-        given = scopes(dataset, split, a, b)
-        for scope, result in product(given, results):
+        labels = usable_labels(dataset, a, b) if reads_labels else []
+        scopes = find_scopes(dataset, split, a, b)
+        for scope, result in product(scopes, results):
             if result.embeds_all(scope.cells, split):
                 records += score_embedding(result, dataset, scope, of[EmbeddedPair], labels)
-        for measured in _measured(dataset, split, given, (a, b)) if of[ImputedPair] else ():
+        for measured in measured_pairs(dataset, split, scopes) if of[ImputedPair] else ():
             for result in results:
                 if (measured.pair.source, measured.pair.target) in result.imputed:
                     found, table = score_imputation(result, measured, dataset, of[ImputedPair])
                     records += found
                     tables.append(table)
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))
-    by_feature = [metric for metric in of[ImputedPair] if metric.name in features]
-    better = {metric.name: metric.higher_is_better for metric in by_feature}
-    return Evaluation(tuple(records), features, tuple(count_wins(features, better)))
-
-
-def _measured(dataset: Dataset, split: Split, given: Sequence[Scope], pair: tuple[str, str]) -> Iterator[Measured]:
-    """Yield what is to be imputed, in every scope and both directions."""
-    for scope in imputation_scopes(given):
-        for source, target in permutations(pair):
-            measured = measured_values(dataset, split, scope, source, target)
-            if measured is not None:
-                yield measured
+    better = {metric.name: metric.higher_is_better for metric in of[ImputedPair] if metric.name in features}
+    return Evaluation(tuple(records), features, tuple(sign_tests(features, better)))

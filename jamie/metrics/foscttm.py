@@ -8,7 +8,7 @@ import numpy as np
 
 from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.metrics.nearer import nearer_fractions
+from jamie.metrics.closer_fractions import closer_fractions
 
 
 class FOSCTTM(Metric[EmbeddedPair]):
@@ -30,4 +30,4 @@ class FOSCTTM(Metric[EmbeddedPair]):
     def _score(self, pair: EmbeddedPair) -> float:
         source, target = (np.asarray(z, np.float64) for z in (pair.z_source, pair.z_target))
         rows, columns = pair.truth.nonzero()
-        return sum(nearer_fractions(source, target, rows, columns)) / 2
+        return sum(closer_fractions(source, target, rows, columns)) / 2

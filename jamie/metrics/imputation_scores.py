@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from jamie.core.interfaces import Metric
 from jamie.core.matrix import column_means, column_range, to_dense
 from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
 from jamie.methods.result import MethodResult
-from jamie.metrics.embedding_scores import labels_of
-from jamie.metrics.records import Record, to_records, try_score
+from jamie.metrics.labels import cell_labels, first_label
+from jamie.metrics.records import MetricCall, Record, compute_metrics
 from jamie.metrics.scopes import Scope
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ _FEWEST_CELLS = 3  # a correlation of two says nothing
 
 @dataclass(frozen=True)
 class Measured:
-    """One modality as it was measured, beside which imputed values are put.
+    """Measured values of one modality, with which imputed values are compared.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class Measured:
     rows
         Indices of the source's cells that are scored.
     pair
-        The measured values of these cells; its `imputed` is still to be filled in.
+        The measured values of these cells; its `imputed` is still empty.
     """
 
     scope: str
@@ -47,24 +48,24 @@ class Measured:
     pair: ImputedPair
 
 
-def imputation_scopes(given: Sequence[Scope]) -> list[Scope]:
-    """Return the scopes in which imputed values are scored: training cells only where nothing is held out.
+def measured_pairs(dataset: Dataset, split: Split, scopes: Sequence[Scope]) -> Iterator[Measured]:
+    """Yield what is to be imputed of two modalities, in every scope that is scored and in both directions.
 
-    A nearest neighbour among training cells is the cell itself.
+    Training cells are scored only where none are held out: for a nearest-neighbor regression they are their own
+    neighbors. Directions with too few true pairs are left out.
     """
-    # there are training cells apart where any are held out, even if none of those can be compared
-    any_held_out = any(scope.name == TRAINING_CELLS for scope in given)
-    honest = HELD_OUT_CELLS if any_held_out else ALL_CELLS
-    return [scope for scope in given if scope.name in (honest, HELD_OUT_PAIRS)]
+    any_held_out = any(scope.name == TRAINING_CELLS for scope in scopes)
+    scored = (HELD_OUT_CELLS if any_held_out else ALL_CELLS, HELD_OUT_PAIRS)
+    for scope in scopes:
+        for source, target in permutations(scope.cells) if scope.name in scored else ():
+            measured = _measured(dataset, split, scope, source, target)
+            if measured is not None:
+                yield measured
 
 
-def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, target: str) -> Measured | None:
-    """Find what is to be imputed in a scope; None where too few cells have a true partner.
-
-    Where there are very many values a part of the cells, taken evenly, stands for all, which is said.
-    """
-    a, _ = scope.cells
-    truth = scope.truth if source == a else scope.truth.T
+def _measured(dataset: Dataset, split: Split, scope: Scope, source: str, target: str) -> Measured | None:
+    """Where there are very many values, evenly spaced cells are scored in place of all, with a warning."""
+    truth = scope.truth if source == next(iter(scope.cells)) else scope.truth.T
     partner = truth.best_partner()
     rows = np.flatnonzero(partner >= 0)
     if len(rows) < _FEWEST_CELLS:
@@ -74,22 +75,12 @@ def measured_values(dataset: Dataset, split: Split, scope: Scope, source: str, t
     if len(rows) > most:
         log.warning("%s to %s, %s: %d of %d cells are scored", source, target, scope.name, most, len(rows))
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
-    partners = scope.cells[target][partner[rows]]
-    values = to_dense(data.X[partners])
+    values = to_dense(data.X[scope.cells[target][partner[rows]]])
     mean, sd = _mean_and_sd(data.X[split.train[target]])
-    label = dataset.labels[0] if dataset.labels and dataset.labels[0] in dataset.modalities[source].obs else ""
-    rows = scope.cells[source][rows]
-    pair = ImputedPair(
-        source=source,
-        target=target,
-        features=data.features,
-        measured=values,
-        imputed=np.empty((0, 0), np.float32),
-        mean=mean,
-        sd=sd,
-        labels=labels_of(dataset, source, label, rows),
-    )
-    return Measured(scope.name, rows, pair)
+    cells = scope.cells[source][rows]
+    labels = cell_labels(dataset, source, first_label(dataset), cells)
+    empty = np.empty((0, 0), np.float32)
+    return Measured(scope.name, cells, ImputedPair(source, target, data.features, values, empty, mean, sd, labels))
 
 
 def score_imputation(
@@ -102,48 +93,36 @@ def score_imputation(
     result
         Of a method that imputes in this direction.
     measured
-        From `measured_values`.
+        From `measured_pairs`.
     dataset
-        For the names of features and labels.
+        For the name of the label.
     metrics
-        That read imputed values; the first of a name is the headline.
+        Metrics of imputed values; the first of a name is the headline.
 
     Returns
     -------
     tuple
-        Records, and a table with one row for each feature and a column for each metric that has such values.
+        Records, and a table with one row for each feature and a column for each metric that has values of features.
     """
-    pair, scope = measured.pair, measured.scope
-    direction = pair.source, pair.target
-    pair = replace(pair, imputed=to_dense(result.imputed[direction](measured.rows)))
+    direction = measured.pair.source, measured.pair.target
+    pair = replace(measured.pair, imputed=to_dense(result.imputed[direction](measured.rows)))
     if direction in result.intervals and any("intervals" in metric.requires for metric in metrics):
         lower, upper = result.intervals[direction](measured.rows) or (None, None)
         pair = replace(pair, lower=lower, upper=upper)
+    missing = {"labels"} if pair.labels is None else set()
+    missing |= {"intervals"} if pair.lower is None else set()
+    calls = [
+        MetricCall(metric, pair, first_label(dataset) if "labels" in metric.requires else "", len(measured.rows))
+        for metric in metrics
+        if not missing & metric.requires
+    ]
     records: list[Record] = []
     columns: dict[str, Any] = {}
-    for metric in metrics:
-        if "labels" in metric.requires and pair.labels is None:
-            continue
-        if "intervals" in metric.requires and pair.lower is None:
-            continue
-        score = try_score(metric, pair, result.method, scope)
-        if score is None:
-            continue
-        label = dataset.labels[0] if "labels" in metric.requires else ""
-        records += to_records(
-            metric,
-            score,
-            pair,
-            method=result.method,
-            scope=scope,
-            label=label,
-            n_cells=len(measured.rows),
-            headline=not any(record.metric == metric.name for record in records),
-        )
-        columns |= _columns(metric.name, score.per_feature, columns)
-    table = pd.DataFrame({"feature": pair.features, **columns})
-    for name, value in {"scope": scope, "target": pair.target, "source": pair.source, "method": result.method}.items():
-        table.insert(0, name, value)
+    for score, found in compute_metrics(calls, result.method, measured.scope):
+        records += found
+        columns |= _columns(found[0].metric, score.per_feature, columns)
+    described = {"method": result.method, "source": pair.source, "target": pair.target, "scope": measured.scope}
+    table = pd.DataFrame({**described, "feature": pair.features, **columns})
     return records, table if columns else table.iloc[:0]
 
 

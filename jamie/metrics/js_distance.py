@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 from jamie.core.evaluation import ImputedPair, Score
 from jamie.core.interfaces import Metric
 from jamie.metrics.by_feature import blocks
-from jamie.metrics.labelled import labelled
+from jamie.metrics.labels import labeled_cells
 
 
 @dataclass(kw_only=True, eq=False)
@@ -43,7 +43,7 @@ class JSDistance(Metric[ImputedPair]):
     bins: PositiveInt = 100
 
     def _score(self, pair: ImputedPair) -> Score:
-        index, labels = labelled(self.name, pair.target, pair.labels)
+        index, labels = labeled_cells(self.name, pair.target, pair.labels)
         cells = {str(label): index[labels == label] for label in np.unique(labels)}
         values = {label: np.full(len(pair.features), np.nan) for label in cells}
         for at, measured, imputed in blocks(pair):

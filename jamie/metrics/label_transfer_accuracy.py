@@ -12,24 +12,24 @@ from scipy import sparse
 
 from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.metrics.labelled import labelled
-from jamie.metrics.neighbors import nearest_cells, vote_shares
+from jamie.metrics.labels import labeled_cells
+from jamie.metrics.neighbors import label_probabilities, nearest_neighbors
 
 
 @dataclass(kw_only=True, eq=False)
 class LabelTransferAccuracy(Metric[EmbeddedPair]):
-    """Accuracy of a k-nearest-neighbour classifier fitted on the source's latents and scored on the target's.
+    """Accuracy of a k-nearest-neighbor classifier fitted on the source's latents and scored on the target's.
 
-    Distances are euclidean. Where labels tie, the first in alphabetical order counts, as in scikit-learn. Cells without
-    a label are left out.
+    Distances are euclidean. Where labels tie, the first in alphabetical order is predicted, as in scikit-learn.
+    Cells without a label are left out.
 
     Parameters
     ----------
     k
-        Number of neighbours, at most the number of labelled source cells; ``paper`` takes the published code's
-        default, floor(0.2 n / number of classes) and at least 1, for n labelled source cells.
+        Number of neighbors, at most the number of labeled source cells; ``paper`` takes the published code's
+        default, floor(0.2 n / number of classes) and at least 1, for n labeled source cells.
     leave_partner_out
-        Leave each target cell's own partners out of its neighbours, so that a cell is not labelled by itself.
+        Leave each target cell's own partners out of its neighbors, so that a cell is not labeled by itself.
     """
 
     name: ClassVar[str] = "label_transfer_accuracy"
@@ -43,14 +43,14 @@ class LabelTransferAccuracy(Metric[EmbeddedPair]):
     leave_partner_out: bool = False
 
     def _score(self, pair: EmbeddedPair) -> float:
-        source, labels = labelled(self.name, pair.source, pair.labels_source)
-        target, expected = labelled(self.name, pair.target, pair.labels_target)
+        source, labels = labeled_cells(self.name, pair.source, pair.labels_source)
+        target, expected = labeled_cells(self.name, pair.target, pair.labels_target)
         partners = sparse.csr_array(pair.truth[source][:, target].T) if self.leave_partner_out else None
-        neighbors = nearest_cells(pair.z_source[source], pair.z_target[target], self.n_neighbors(labels), partners)
-        classes, shares = vote_shares(neighbors, labels)
-        return float(np.mean(classes[shares.argmax(axis=1)] == expected))
+        neighbors = nearest_neighbors(pair.z_source[source], pair.z_target[target], self.n_neighbors(labels), partners)
+        classes, probabilities = label_probabilities(neighbors, labels)
+        return float(np.mean(classes[probabilities.argmax(axis=1)] == expected))
 
     def n_neighbors(self, labels: NDArray[np.str_]) -> int:
-        """Neighbours that vote, with these labels (n,) of the source."""
+        """Return how many neighbors vote, with these labels (n,) of the source."""
         k = max(1, int(0.2 * len(labels) / len(set(labels)))) if self.k == "paper" else self.k
         return min(k, len(labels))

@@ -20,7 +20,7 @@ class Matching(Metric[MatchedPair]):
     All numbers are means over the true pairs and both directions; a cell that nothing was inferred for gives its
     partner 0. Parts: `top_1` and `top_10`, how often the true partner is the best match or among the ten best, ties
     broken at random; `quantile`, the fraction of the other cells that match better than it, ties one half (0 is best);
-    where labels are known `type_accuracy`, how often the best match has the cell's label, over all labelled cells, one
+    where labels are known `type_accuracy`, how often the best match has the cell's label, over all labeled cells, one
     without a match counting as one matched at random. Each has its level at chance, such as `top_1_chance`.
     """
 
@@ -56,7 +56,7 @@ class Matching(Metric[MatchedPair]):
 
 
 def _types(pair: MatchedPair, found: sparse.csr_array) -> dict[str, float]:
-    """Agreement of labels among the labelled cells; nothing where a modality has none."""
+    """Agreement of labels among the labeled cells; nothing where a modality has none."""
     if pair.labels_source is None or pair.labels_target is None:
         return {}
     source, target = (np.flatnonzero(pd.notna(labels)) for labels in (pair.labels_source, pair.labels_target))

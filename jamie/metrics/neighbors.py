@@ -1,4 +1,4 @@
-"""Votes of the nearest labelled cells."""
+"""Nearest neighbors between modalities, and their votes on labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Neighbors:
     distance : (n_t, m)
         Euclidean.
     voting : (n_t, m)
-        Which of them count.
+        Which of them vote.
     """
 
     index: NDArray[np.int64]
@@ -29,7 +29,7 @@ class Neighbors:
     voting: NDArray[np.bool_]
 
 
-def nearest_cells(
+def nearest_neighbors(
     z_source: NDArray[np.floating], z_target: NDArray[np.floating], k: int, partners: sparse.csr_array | None = None
 ) -> Neighbors:
     """Find the k nearest cells of the source to each cell of the target.
@@ -41,7 +41,7 @@ def nearest_cells(
     k
         At most n_s.
     partners : (n_t, n_s)
-        Cells of the source that do not count for a cell of the target, as it is the same cell.
+        Cells of the source that do not vote on a cell of the target, as it is the same cell.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -54,10 +54,10 @@ def nearest_cells(
     return Neighbors(index, distance, allowed & (np.cumsum(allowed, axis=1) <= k))
 
 
-def vote_shares(
+def label_probabilities(
     neighbors: Neighbors, labels: NDArray[np.str_], *, by_distance: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Share of each label in the votes of the neighbours that count; 0 where none does.
+    """Fraction of each label in the votes of the neighbors; 0 where none votes.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def vote_shares(
     labels : (n_s,)
         Of the source's cells.
     by_distance
-        Weigh a vote by one over the distance; where neighbours are at distance 0, only these vote.
+        Weight a vote by one over the distance; where neighbors are at distance 0, only these vote.
 
     Returns
     -------
     tuple
-        The labels (c,) in alphabetical order, and their shares (n_t, c).
+        The labels (c,) in alphabetical order, and their fractions (n_t, c).
     """
     weights = neighbors.voting.astype(np.float64)
     if by_distance:
@@ -80,8 +80,8 @@ def vote_shares(
             weights = np.where(neighbors.voting, 1 / neighbors.distance, 0)
         weights = np.where(at_zero.any(axis=1, keepdims=True), at_zero, weights)
     classes, codes = np.unique(labels, return_inverse=True)
-    shares = np.zeros((len(weights), len(classes)))
+    probabilities = np.zeros((len(weights), len(classes)))
     rows = np.broadcast_to(np.arange(len(weights))[:, None], weights.shape)
-    np.add.at(shares, (rows, codes[neighbors.index]), weights)
-    total = shares.sum(axis=1, keepdims=True)
-    return classes, np.divide(shares, total, out=shares, where=total > 0)
+    np.add.at(probabilities, (rows, codes[neighbors.index]), weights)
+    total = probabilities.sum(axis=1, keepdims=True)
+    return classes, np.divide(probabilities, total, out=probabilities, where=total > 0)

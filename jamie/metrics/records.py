@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from jamie.core.errors import DataError, JamieError
@@ -74,19 +75,39 @@ class Record:
         return asdict(self)
 
 
-def try_score(
-    metric: Metric[Any], pair: EmbeddedPair | ImputedPair | MatchedPair, method: str, scope: str
-) -> Score | None:
-    """Score a result; None, with a warning, where this metric cannot be computed, or breaks.
+class MetricCall(NamedTuple):
+    """A metric, the pair of modalities that it scores, the label that it reads, and how many cells that has."""
 
-    A metric of a plugin may raise anything, and must not cost the results of the run.
+    metric: Metric[Any]
+    pair: EmbeddedPair | ImputedPair | MatchedPair
+    label: str
+    n_cells: int
+
+
+def compute_metrics(calls: Iterable[MetricCall], method: str, scope: str) -> Iterator[tuple[Score, list[Record]]]:
+    """Compute metrics of one method in one scope; those that cannot be computed, or break, are left out with a warning.
+
+    Yields
+    ------
+    tuple
+        A score, and a record of its value and one of each part.
 
     Raises
     ------
     DataError
-        Where the result is not finite.
+        Where a latent or an imputed value is not finite.
     """
-    where = f"{method}, {pair.source} and {pair.target}, {scope}"
+    computed: set[str] = set()
+    for call in calls:
+        score = _try_score(call, f"{method}, {call.pair.source} and {call.pair.target}, {scope}")
+        if score is not None:
+            yield score, list(_to_records(call, score, method, scope, headline=call.metric.name not in computed))
+            computed.add(call.metric.name)
+
+
+def _try_score(call: MetricCall, where: str) -> Score | None:
+    """Compute a metric; a metric of a plugin may raise anything, and must not cost the results of the run."""
+    metric, pair, *_ = call
     try:
         require_finite(pair)
     except DataError as error:
@@ -105,20 +126,10 @@ def try_score(
     return score
 
 
-def to_records(
-    metric: Metric[Any],
-    score: Score,
-    pair: EmbeddedPair | ImputedPair | MatchedPair,
-    *,
-    method: str,
-    scope: str,
-    label: str,
-    n_cells: int,
-    headline: bool,
-) -> Iterator[Record]:
-    """Turn a score into a record of its value and one of each part; further parameters are fields of `Record`."""
-    values = score.per_feature.get("")
-    n_features = 0 if values is None else int((~pd.isna(values)).sum())
+def _to_records(call: MetricCall, score: Score, method: str, scope: str, *, headline: bool) -> Iterator[Record]:
+    metric, pair, label, n_cells = call
+    features = score.per_feature.get("", np.empty(0))
+    n_features = int((~np.isnan(features)).sum())
     parameters = {name: getattr(metric, name) for name in fields_of(type(metric)) if hasattr(metric, name)}
     for part, value in {"": score.value, **score.parts}.items():
         yield Record(
@@ -132,7 +143,7 @@ def to_records(
             label=label,
             n_cells=n_cells,
             n_features=n_features,
-            n_excluded=0 if values is None else len(values) - n_features,
+            n_excluded=len(features) - n_features,
             higher_is_better=metric.higher_is_better,
             headline=headline and not part,
             parameters=parameters,

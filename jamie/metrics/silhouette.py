@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
-from jamie.metrics.labelled import labelled_together
+from jamie.metrics.labels import labeled_latents
 
 
 class Silhouette(Metric[EmbeddedPair]):
@@ -29,6 +29,6 @@ class Silhouette(Metric[EmbeddedPair]):
     def _score(self, pair: EmbeddedPair) -> float:
         from sklearn.metrics import silhouette_score
 
-        z, labels = labelled_together(self.name, pair)
+        z, labels = labeled_latents(self.name, pair)
         # equal points far from 0 would have distances made of rounding
         return float(silhouette_score(z - z.mean(axis=0), labels)) if (z != z[0]).any() else 0.0

@@ -23,7 +23,8 @@ from jamie.data.align import find_features
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import require_unique_cells
 from jamie.data.blocks import choose_matrix
-from jamie.data.checks.modalities import LARGEST_LEVEL, largest_count, require_finite
+from jamie.data.checks.value_kinds import LARGEST_LEVEL, largest_count
+from jamie.data.checks.values import require_finite
 from jamie.data.pairings.by_name import ByName
 from jamie.data.unmeasured.absent import missing_cells, zero_cells
 from jamie.model.trained import TrainedModel

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jamie.core.data import Matrix
 from jamie.core.matrix import column_means
 from jamie.core.panels import SubstituteBatches
-from jamie.data.checks.modalities import largest_count
+from jamie.data.checks.value_kinds import largest_count
 from jamie.data.unmeasured.absent import zero_cells
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared

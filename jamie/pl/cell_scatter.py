@@ -14,7 +14,7 @@ from jamie.core.labels import label_series
 from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
-from jamie.metrics.wins import count_wins
+from jamie.metrics.sign_test import sign_tests
 from jamie.pl import style
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
 from jamie.pl.results import all_labels, obs_column, run_spec
@@ -141,7 +141,7 @@ def _other_method(imputed: AnnData, name: str | None) -> str:
 def _wins_title(points: pd.DataFrame, against: str) -> str:
     """Return how many cells each method imputes better."""
     long = points.rename_axis("feature").reset_index().melt("feature", var_name="method", value_name="r")
-    wins = count_wins(long.assign(source="", target="", scope=""), {"r": True})
+    wins = sign_tests(long.assign(source="", target="", scope=""), {"r": True})
     if not wins:
         raise MissingResultError("expected cells with a correlation, found none", fix="features do not vary")
     return f"{MODEL_NAME} better in {wins[0].wins_b} cells,\n{against} in {wins[0].wins_a} (p = {wins[0].p_value:.2g})"

@@ -9,7 +9,7 @@ import pandas as pd
 from jamie.core.errors import MissingResultError
 from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
-from jamie.metrics.wins import Wins, count_wins
+from jamie.metrics.sign_test import SignTest, sign_tests
 from jamie.pl.results import results_table, select_scope
 from jamie.pl.style import GREY, MODEL_COLOUR, apply_style, panels, point_style
 
@@ -81,7 +81,7 @@ def feature_scatter(
     if both.empty:
         problem = f"expected features that {method} and {against} were scored by, found none"
         raise MissingResultError(problem, fix="choose another metric or method")
-    wins = count_wins(rows[rows["method"].isin([method, against])], {metric: better})[0]
+    wins = sign_tests(rows[rows["method"].isin([method, against])], {metric: better})[0]
     ax = panels(1, ax, width=2.9, height=2.9)[0]
     won = (both[method] - both[against]) * (1 if better else -1) > 0
     for selected, colour in ((~won, GREY), (won, MODEL_COLOUR)):
@@ -131,7 +131,7 @@ def _set_limits(ax: Axes, both: pd.DataFrame) -> None:
     ax.set(xlim=limits, ylim=limits, aspect="equal")
 
 
-def _write_wins(ax: Axes, wins: Wins, method: str, *, better: bool) -> None:
+def _write_wins(ax: Axes, wins: SignTest, method: str, *, better: bool) -> None:
     """Write the number of features on each side of the line of equality."""
     count = {wins.method_a: wins.wins_a, wins.method_b: wins.wins_b}
     own = count.pop(method), MODEL_COLOUR

@@ -18,7 +18,7 @@ from jamie.core.names import EMBEDDING, SPLIT, UNS_KEY
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.metrics.scopes import PREFERRED
 from jamie.spec import Spec, load_spec
 
@@ -120,7 +120,7 @@ def obs_column(mdata: MuData, modality: str, key: str) -> pd.Series:
     get_modality(mdata, modality)
     obs = {m: cell_annotations(mdata, m) for m in mdata.mod}
     columns = list(dict.fromkeys(str(column) for table in obs.values() for column in table))
-    key = found_name(key, columns)
+    key = stored_name(key, columns)
     if key in obs[modality]:
         return obs[modality][key]
     used = run_modalities(mdata)
@@ -135,7 +135,7 @@ def obs_column(mdata: MuData, modality: str, key: str) -> pd.Series:
 def all_labels(mdata: MuData, key: str) -> pd.Series:
     """Return a column of obs of all modalities as text, concatenated: it decides the colours of labels."""
     obs = [cell_annotations(mdata, m) for m in mdata.mod]
-    key = found_name(key, {column for table in obs for column in table})
+    key = stored_name(key, {column for table in obs for column in table})
     columns = [label_series(table[key]) for table in obs if key in table]
     return pd.concat(columns) if columns else pd.Series(dtype=object)
 

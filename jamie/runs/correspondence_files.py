@@ -31,7 +31,7 @@ def save_known_pairs(run: OutputDirectory, dataset: Dataset) -> None:
 
 def save_inference(run: OutputDirectory, inference: Inference, cells: Mapping[str, pd.Index]) -> None:
     """Write the inferred correspondences of the training cells, as ``correspondence/<a>--<b>.inferred.npz``."""
-    for (a, b), found in inference.found.items():
+    for (a, b), found in inference.inferred.items():
         extra = {
             "confidence_a": found.confidence_a,
             "confidence_b": found.confidence_b,
@@ -49,7 +49,7 @@ def load_inference(path: Path, sizes: Mapping[str, int]) -> Inference | None:
     found = {pair: _read_inferred(file) for pair, file in files.items()}
     if any(one.correspondence.shape != (sizes[a], sizes[b]) for (a, b), one in found.items()):
         return None  # of the model that was fitted again on all cells
-    return Inference(Correspondences(sizes, {pair: f.correspondence for pair, f in found.items()}), found)
+    return Inference(sizes, found)
 
 
 def correspondence_of_cells(path: Path, a: str, b: str, cells: Mapping[str, pd.Index]) -> Correspondence:
@@ -88,7 +88,7 @@ def inference_records(inference: Inference, quality: Mapping[tuple[str, str], Qu
             "diagnostics": dict(found.diagnostics),
             "quality": quality[a, b].as_dict() if (a, b) in quality else None,
         }
-        for (a, b), found in inference.found.items()
+        for (a, b), found in inference.inferred.items()
     ]
 
 

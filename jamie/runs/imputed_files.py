@@ -110,7 +110,7 @@ def _described(imputed: LazyImputation, obs: pd.DataFrame) -> AnnData:
 
     told = Adjustments()
     frames = {"obs": writable_frame(obs, "obs", told), "var": writable_frame(imputed.var, "var", told)}
-    told.tell()
+    told.log()
     return AnnData(**frames, uns={"jamie": dict(imputed.provenance)})
 
 

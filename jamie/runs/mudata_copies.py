@@ -32,7 +32,7 @@ def writable_mudata(mdata: MuData, told: Adjustments | None = None) -> MuData:
     from mudata import MuData
 
     changes = told or Adjustments()
-    names = changes.names(list(mdata.mod), "modality")
+    names = changes.rename(list(mdata.mod), "modality")
     modalities = {
         name: writable_copy(adata, f"modality '{m}'", changes)
         for name, (m, adata) in zip(names, mdata.mod.items(), strict=True)
@@ -41,7 +41,7 @@ def writable_mudata(mdata: MuData, told: Adjustments | None = None) -> MuData:
         result = MuData(modalities)
         hand_on(mdata, result, changes)
     if told is None:
-        changes.tell()
+        changes.log()
     return result
 
 

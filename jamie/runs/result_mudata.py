@@ -49,7 +49,7 @@ def _match_scores(
     modality: str, known: Correspondences, inference: Inference, train: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     scores = np.zeros(len(train), np.float32)
-    for (a, b), found in inference.found.items():
+    for (a, b), found in inference.inferred.items():
         if modality in (a, b):
             confidence = found.confidence_a if modality == a else found.confidence_b
             scores[train] = np.maximum(scores[train], confidence)

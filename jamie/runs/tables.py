@@ -13,7 +13,7 @@ import pandas as pd
 from jamie.core.interfaces import Schedule
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
-from jamie.metrics.wins import Wins
+from jamie.metrics.sign_test import SignTest
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.layout import FEATURES, METRICS, RESULT, WINS
 from jamie.spec import Spec
@@ -30,7 +30,7 @@ _METHOD_COLUMNS = ("method", "component", "status", "reason", "inductive", "uses
 
 def evaluation_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """Return metrics, scores of the features, and wins of the methods over each other, by file name."""
-    wins = pd.DataFrame([asdict(win) for win in evaluation.wins], columns=[f.name for f in fields(Wins)])
+    wins = pd.DataFrame([asdict(win) for win in evaluation.sign_tests], columns=[f.name for f in fields(SignTest)])
     return {METRICS: to_table(evaluation.records), FEATURES: evaluation.features, WINS: wins}
 
 

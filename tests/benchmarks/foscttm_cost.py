@@ -20,7 +20,7 @@ from scipy import sparse
 
 from jamie.core.evaluation import EmbeddedPair
 from jamie.core.resources import measure_resources
-from jamie.metrics import nearer
+from jamie.metrics.closer_fractions import CHUNK_A, CHUNK_B
 from jamie.metrics.foscttm import FOSCTTM
 
 N_CELLS, N_LATENT, ROUNDS = 50_000, 32, 3
@@ -39,16 +39,16 @@ def cells(n: int, noise: float) -> EmbeddedPair:
 
 def in_blocks(n: int, block: Block) -> None:
     """Go through all pairs of cells in the blocks of the metric."""
-    for i in range(0, n, nearer.ROWS):
-        for j in range(0, n, nearer.COLUMNS):
-            block(slice(i, min(i + nearer.ROWS, n)), slice(j, min(j + nearer.COLUMNS, n)))
+    for i in range(0, n, CHUNK_A):
+        for j in range(0, n, CHUNK_B):
+            block(slice(i, min(i + CHUNK_A, n)), slice(j, min(j + CHUNK_B, n)))
 
 
 def distances(pair: EmbeddedPair) -> None:
     """Euclidean distances."""
     a, b = pair.z_source, pair.z_target
     squares_a, squares_b = (np.einsum("ij,ij->i", z, z) for z in (a, b))
-    buffer = np.empty((nearer.ROWS, nearer.COLUMNS), np.float32)
+    buffer = np.empty((CHUNK_A, CHUNK_B), np.float32)
 
     def block(at_a: slice, at_b: slice) -> None:
         out = buffer[: at_a.stop - at_a.start, : at_b.stop - at_b.start]
@@ -68,7 +68,7 @@ def products(pair: EmbeddedPair) -> None:
     squares_a, squares_b = (np.einsum("ij,ij->i", z, z)[:, None] for z in (a, b))
     ones = np.ones_like(squares_a)
     left, right = np.hstack([-2 * a, squares_a, ones]), np.hstack([b, ones, squares_b])
-    buffer = np.empty((nearer.ROWS, nearer.COLUMNS), np.float32)
+    buffer = np.empty((CHUNK_A, CHUNK_B), np.float32)
 
     def block(at_a: slice, at_b: slice) -> None:
         np.matmul(left[at_a], right[at_b].T, out=buffer[: at_a.stop - at_a.start, : at_b.stop - at_b.start])

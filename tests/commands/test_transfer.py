@@ -34,7 +34,7 @@ def test_every_cell_of_the_target_is_predicted(finished, tmp_path):
     assert set(table["predicted"]) <= {"T", "B"}
     assert table["confidence"].between(0.5, 1).all()
     assert table["split"].value_counts().to_dict() == {"train": 42, "held_out": 18}
-    assert "rna → protein, 5 neighbours of 42 labelled cells" in done.stdout
+    assert "rna → protein, 5 neighbors of 42 labeled cells" in done.stdout
     assert "scored by the label of their partner in rna" in done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80 + len(str(out))
 
@@ -58,7 +58,7 @@ def test_one_neighbour_gives_the_label_transfer_accuracy(finished, transfer, opt
 def test_scores_are_of_all_cells_and_of_held_out_cells(transfer):
     found = transfer("--label", "cell_type")
     table = pd.DataFrame(found["predictions"])
-    whole, held_out = found["assessments"]
+    whole, held_out = found["reports"]
     assert (whole["scope"], held_out["scope"]) == ("all", "held_out_cells")
     assert whole["accuracy"] == pytest.approx((table["predicted"] == table["truth"]).mean())
     kept = table[table["split"] == "held_out"]
@@ -79,7 +79,7 @@ def test_new_cells(finished, transfer, modalities):
     options = ("--label", "cell_type", "--source", "rna", "--to", "protein", "--data", finished.folder / "new.h5ad")
     found = transfer(*options)
     assert {row["split"] for row in found["predictions"]} == {"new"}
-    (whole,) = found["assessments"]
+    (whole,) = found["reports"]
     assert whole["n_scored"] == 30
     error = transfer(*options, "--method", "procrustes_pairs", fails=True)["error"]
     assert "expected --method jamie for new cells, found 'procrustes_pairs'" in error["message"]
@@ -133,7 +133,7 @@ def test_a_run_that_has_not_finished(place):
 def test_a_column_without_labels(place, modalities):
     modalities["rna"].obs["empty"] = np.nan
     place.works(place.run(modalities))
-    message = "modality 'rna': expected labelled training cells, found none among 30 cells of rna, 0 of them labelled"
+    message = "modality 'rna': expected labeled training cells, found none among 30 cells of rna, 0 of them labeled"
     place.refused(place.call("transfer", place.out, "--label", "empty"), message)
 
 

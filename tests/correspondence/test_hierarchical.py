@@ -7,11 +7,11 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.correspondence import hierarchical
-from jamie.correspondence.couplings.gaussian_kernel import leaves, nearest_alike
-from jamie.correspondence.graphs.metacells import Metacells, between_metacells, metacells, number_of_metacells
+from jamie.correspondence.couplings.gaussian_kernel import kernel_of_candidates, leaves
+from jamie.correspondence.graphs.metacells import Metacells, metacells, number_of_metacells, pairs_of_metacells
 from jamie.correspondence.hierarchical import Hierarchical
 from jamie.correspondence.quality.assess import assess
-from jamie.correspondence.shared_space.projection import shared_space
+from jamie.correspondence.shared_space.projection import fit_projections
 from jamie.correspondence.unioncom import UnionCom
 
 
@@ -49,11 +49,11 @@ def cloud(view_of):
         points = rng.gamma(1.0, 1.0, size=(n, 4)) * [4, 2, 1, 0.5]
         rows, columns = rng.permutation(n_a), n_a - n_shared + rng.permutation(n_b)
         partner = np.argsort(columns)[np.maximum(rows - (n_a - n_shared), 0)]
-        told = np.flatnonzero(rows >= n_a - n_shared)
+        shared = np.flatnonzero(rows >= n_a - n_shared)
         turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
         a = view_of("a", points[rows] @ turn + 0.01 * rng.normal(size=(n_a, 4)))
         b = view_of("b", points[columns] + 0.01 * rng.normal(size=(n_b, 4)))
-        return a, b, Correspondence.from_pairs(told, partner[told], (n_a, n_b))
+        return a, b, Correspondence.from_pairs(shared, partner[shared], (n_a, n_b))
 
     return make
 
@@ -93,25 +93,25 @@ def test_permuting_cells_permutes_the_result_closely(many, cloud, monkeypatch):
     monkeypatch.setattr(hierarchical, "ALL_PAIRS", 0 if many else 2**24)
     a, b, truth = cloud(150, 160, 150)
     order_a, order_b = np.random.default_rng(1).permutation(150), np.random.default_rng(2).permutation(160)
-    told = truth.keep(np.arange(150) % 10 == 0).subset(order_a, order_b)
-    permuted = Hierarchical().infer(a.subset(order_a), b.subset(order_b), told)
+    known = truth.keep(np.arange(150) % 10 == 0).subset(order_a, order_b)
+    permuted = Hierarchical().infer(a.subset(order_a), b.subset(order_b), known)
     # another order is another sample for the metacells: not the same numbers, but as good ones
-    quality = assess(permuted.correspondence, truth.subset(order_a, order_b).without(told))
+    quality = assess(permuted.correspondence, truth.subset(order_a, order_b).without(known))
     assert quality.mean_quantile < 0.06
     assert quality.top1 > 0.5
 
 
 def test_known_pairs_help_a_poor_inner_inferer(cloud, monkeypatch):
     a, b, truth = cloud(300, 300, 300)
-    told = truth.keep(np.arange(300) % 5 == 0)
-    rest = truth.without(told)
+    known = truth.keep(np.arange(300) % 5 == 0)
+    rest = truth.without(known)
     monkeypatch.setattr(ByFirstScore, "uses_known", True)
     quality = {
-        name: assess(Hierarchical(inner=ByFirstScore()).infer(a, b, known).correspondence, rest).mean_quantile
-        for name, known in (("told", told), ("untold", None))
+        name: assess(Hierarchical(inner=ByFirstScore()).infer(a, b, pairs).correspondence, rest).mean_quantile
+        for name, pairs in (("with", known), ("without", None))
     }
-    assert quality["told"] < 0.05
-    assert quality["told"] < quality["untold"] / 2
+    assert quality["with"] < 0.05
+    assert quality["with"] < quality["without"] / 2
 
 
 def test_it_uses_known_pairs_as_the_inner_inferer_does():
@@ -125,15 +125,15 @@ def test_cells_without_a_partner_have_less_mass_and_confidence(view_of):
     centres = rng.normal(size=(4, 6)) * 6
     types = rng.integers(0, 3, 360)
     z = centres[types] + rng.normal(size=(360, 6))
-    lonely = centres[3] + rng.normal(size=(60, 6))  # a type that only a has
-    a = view_of("a", np.concatenate([z, lonely]) @ np.linalg.qr(rng.normal(size=(6, 6)))[0])
+    unmatched = centres[3] + rng.normal(size=(60, 6))  # a type that only a has
+    a = view_of("a", np.concatenate([z, unmatched]) @ np.linalg.qr(rng.normal(size=(6, 6)))[0])
     b = view_of("b", z + 0.05 * rng.normal(size=z.shape))
-    told = Correspondence.from_pairs(np.arange(0, 360, 6), np.arange(0, 360, 6), (420, 360))
-    found = Hierarchical().infer(a, b, told)
+    known = Correspondence.from_pairs(np.arange(0, 360, 6), np.arange(0, 360, 6), (420, 360))
+    found = Hierarchical().infer(a, b, known)
     mass = np.asarray(found.correspondence.matrix.sum(axis=1)).ravel()
-    untold = np.setdiff1d(np.arange(360), np.arange(0, 360, 6))
-    assert mass[360:].mean() < 0.3 * mass[untold].mean()
-    assert found.confidence_a[360:].mean() < 0.3 * found.confidence_a[untold].mean()
+    unknown = np.setdiff1d(np.arange(360), np.arange(0, 360, 6))
+    assert mass[360:].mean() < 0.3 * mass[unknown].mean()
+    assert found.confidence_a[360:].mean() < 0.3 * found.confidence_a[unknown].mean()
 
 
 def test_nothing_found_between_metacells_is_nothing_between_cells(cloud):
@@ -164,7 +164,9 @@ def test_memory_grows_with_the_cells_and_not_their_product(view_of):
 
 def test_cells_at_one_place_are_refused(view_of):
     views = view_of("flat", np.ones((50, 3))), view_of("b", np.random.default_rng(0).normal(size=(50, 3)))
-    with pytest.raises(DataError, match="modality 'flat': expected cells that differ, found 50 cells at 1 places"):
+    with pytest.raises(
+        DataError, match="modality 'flat': expected cells that differ, found 50 cells with 1 different scores"
+    ):
         Hierarchical().infer(*views)
 
 
@@ -175,7 +177,7 @@ def test_metacells_are_means_and_keep_links(view_of):
     found = metacells(view, 4, np.random.default_rng(0))
     assert found.n == 4
     for group in range(4):
-        cells = found.of == group
+        cells = found.labels == group
         assert len(set(of[cells])) == 1
         np.testing.assert_allclose(found.view.scores[group], view.scores[cells].mean(0), rtol=1e-5)
         np.testing.assert_allclose(found.view.block.X[group], view.block.X[cells].mean(0), rtol=1e-5)
@@ -192,7 +194,7 @@ def test_known_pairs_become_fractions(view_of):
     pairs = Correspondence.from_pairs([0, 1, 2, 3], [0, 1, 2, 4], (5, 5))
     # of the three pairs of metacell 0, two go to metacell 0 and one to metacell 1; metacell 1 has one
     expected = [[2 / 4, 1 / 4, 0], [0, 0, 1 / 2]]
-    np.testing.assert_allclose(between_metacells(pairs, a, b).matrix.toarray(), expected)
+    np.testing.assert_allclose(pairs_of_metacells(pairs, a, b).matrix.toarray(), expected)
 
 
 def test_leaves_are_small_and_keep_to_their_groups():
@@ -208,7 +210,7 @@ def test_nearest_cells_are_found_in_matched_groups_only():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(50, 3)), rng.normal(size=(60, 3))
     groups = np.arange(50) % 2, np.arange(60) % 2
-    found = nearest_alike(
+    found = kernel_of_candidates(
         x, y, groups, np.array([[True, False], [True, True]]), 0.5, k=3, n_candidates=100, report=lambda part: None
     )
     squared = ((x[:, None] - y) ** 2).sum(axis=2)
@@ -224,7 +226,7 @@ def test_a_shared_space_undoes_a_turn():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 3)) * [3, 2, 1]
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    sides = shared_space(x, x @ turn * 5 + 7, sparse.csr_array(np.eye(500)))
+    sides = fit_projections(x, x @ turn * 5 + 7, sparse.csr_array(np.eye(500)))
     u, v = sides[0].coordinates(x), sides[1].coordinates(x @ turn * 5 + 7)
     np.testing.assert_allclose(u, v, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(u[:, :3], axis=1), 1, rtol=1e-5)

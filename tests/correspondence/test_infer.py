@@ -23,12 +23,12 @@ def test_every_two_modalities_in_order_each_with_a_generator_of_its_own(view_of)
     pairs = {("c", "a"): Correspondence.from_pairs([6, 0], [1, 2], (7, 5))}
     known = Correspondences({"a": 5, "b": 6, "c": 7}, pairs)
     inference = infer_all(views, known, Draws(), Context(seed=3))
-    assert list(inference.found) == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [one.diagnostics["n_known"] for one in inference.found.values()] == [0, 2, 0]
-    assert len({one.diagnostics["draw"] for one in inference.found.values()}) == 3
+    assert list(inference.inferred) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [one.diagnostics["n_known"] for one in inference.inferred.values()] == [0, 2, 0]
+    assert len({one.diagnostics["draw"] for one in inference.inferred.values()}) == 3
     assert inference.correspondences.between("c", "b").shape == (7, 6)
     alone = infer_all({m: views[m] for m in ("b", "c")}, Correspondences({"b": 6, "c": 7}), Draws(), Context(seed=3))
-    assert alone.found["b", "c"].diagnostics == inference.found["b", "c"].diagnostics
+    assert alone.inferred["b", "c"].diagnostics == inference.inferred["b", "c"].diagnostics
 
 
 def test_modalities_that_share_no_cells_but_are_tied_through_another_are_left_to_it(view_of):
@@ -37,8 +37,8 @@ def test_modalities_that_share_no_cells_but_are_tied_through_another_are_left_to
     views = {name: view_of(name, rng.normal(size=(n, 3))) for name, n in sizes.items()}
     ab, bc = Correspondence.from_pairs([0], [0], (5, 6)), Correspondence.from_pairs([5], [6], (6, 7))
     inference = infer_all(views, Correspondences(sizes, {("a", "b"): ab, ("b", "c"): bc}), Draws(), Context())
-    assert "n_known" in inference.found["a", "b"].diagnostics
-    assert inference.found["a", "c"].diagnostics == {
+    assert "n_known" in inference.inferred["a", "b"].diagnostics
+    assert inference.inferred["a", "c"].diagnostics == {
         "picked": "nothing",
-        "because": "they share no cells, and are tied through other modalities",
+        "because": "they share no cells, and are connected through other modalities",
     }

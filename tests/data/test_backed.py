@@ -11,7 +11,7 @@ from scipy import sparse
 
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.data.backed import stored_cells, stored_modalities
+from jamie.data.backed import backed_cells, stored_modalities
 from jamie.data.blocks import choose_matrix
 
 
@@ -43,7 +43,7 @@ def path(modalities, tmp_path):
 )
 def test_every_matrix_is_read_by_rows(path, modalities, name, chosen):
     expected = choose_matrix(modalities["rna"], **chosen).read()
-    with stored_cells(path.with_name(name), "rna") as adata:
+    with backed_cells(path.with_name(name), "rna") as adata:
         assert isinstance(adata.X, h5py.Dataset | zarr.Array)
         rows = choose_matrix(adata, **chosen).by_rows()
         found, last, backward = (rows.read(wanted) for wanted in (slice(2, 5), slice(-4, -1), slice(4, 1, -1)))
@@ -58,9 +58,9 @@ def test_every_matrix_is_read_by_rows(path, modalities, name, chosen):
 
 
 def test_annotations_of_all_modalities_are_those_of_each(path):
-    with stored_cells(path, "adt") as adata:
+    with backed_cells(path, "adt") as adata:
         assert adata.obs["donor"].astype(str).tolist() == list("pqqrrs")
-    with stored_cells(path, "rna") as adata:
+    with backed_cells(path, "rna") as adata:
         assert list(adata.obs.columns) == ["batch", "donor"]
 
 
@@ -72,7 +72,7 @@ def test_modalities_are_named_in_their_order(path):
 
 def test_a_modality_that_is_absent(path):
     words = r"cells.h5mu: expected the modality 'rne', found rna, adt\n  did you mean 'rna'"
-    with pytest.raises(DataError, match=words), stored_cells(path, "rne"):
+    with pytest.raises(DataError, match=words), backed_cells(path, "rne"):
         pass
 
 
@@ -98,7 +98,7 @@ def test_names_of_cells_that_repeat(tmp_path):
     adata.obs_names = ["a", "a"]
     adata.write_h5ad(tmp_path / "cells.h5ad")
     words = "cells.h5ad: expected each cell to have a name of its own, found 1 that repeat another's"
-    with pytest.raises(DataError, match=words), stored_cells(tmp_path / "cells.h5ad", None):
+    with pytest.raises(DataError, match=words), backed_cells(tmp_path / "cells.h5ad", None):
         pass
 
 
@@ -110,5 +110,5 @@ def test_a_file_of_an_older_anndata_is_read_by_its_own_reader(tmp_path, modaliti
         group = file["obs"]
         for name in ("encoding-type", "encoding-version"):
             del group.attrs[name]
-    with pytest.warns(OldFormatWarning, match="without encoding metadata"), stored_cells(path, "rna") as adata:
+    with pytest.warns(OldFormatWarning, match="without encoding metadata"), backed_cells(path, "rna") as adata:
         np.testing.assert_array_equal(adata.X, modalities["rna"].X)

@@ -9,7 +9,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.methods.mmd_ma import MMDMA, _gaussian_factor, _Kernel, _linear_factor, discrepancy, orthogonality_penalty
-from jamie.metrics.nearer import nearer_fractions
+from jamie.metrics.closer_fractions import closer_fractions
 from jamie.testing.controls import isometric_copy
 
 
@@ -75,7 +75,7 @@ def test_isometric_copies_are_aligned_without_pairs():
     cells = cells_of(pair)
     method = MMDMA(n_components=2, max_iterations=200).fit(cells)
     z = method.embed(cells.scores)
-    assert sum(nearer_fractions(z["a"].astype(float), z["b"].astype(float), *pair.truth.pairs())) / 2 < 0.02
+    assert sum(closer_fractions(z["a"].astype(float), z["b"].astype(float), *pair.truth.pairs())) / 2 < 0.02
     # the starts end in different optima; the best is one that aligns
     assert max(method.objectives) > 2 * min(method.objectives)
 
@@ -90,7 +90,7 @@ def test_minibatches_align_too():
     pair = isometric_copy(80)
     cells = cells_of(pair)
     z = MMDMA(n_components=2, max_iterations=200, batch_size=60).fit(cells).embed(cells.scores)
-    assert sum(nearer_fractions(z["a"].astype(float), z["b"].astype(float), *pair.truth.pairs())) / 2 < 0.05
+    assert sum(closer_fractions(z["a"].astype(float), z["b"].astype(float), *pair.truth.pairs())) / 2 < 0.05
 
 
 def test_fewer_cells_than_components():

@@ -11,7 +11,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError, MemoryLimitError, TrainingError
 from jamie.methods.scot import Scot, barycentric_projection
-from jamie.metrics.nearer import nearer_fractions
+from jamie.metrics.closer_fractions import closer_fractions
 from jamie.testing.controls import isometric_copy
 
 
@@ -38,7 +38,7 @@ def test_isometric_copies_are_aligned_without_pairs(marginals):
     cells = cells_of(pair)
     z = Scot(metric="euclidean", k=6, epsilon=2e-3, marginals=marginals).fit(cells).embed(cells.scores)
     np.testing.assert_array_equal(z["b"], pair.b.scores)
-    assert sum(nearer_fractions(z["a"], z["b"].astype(float), *pair.truth.pairs())) / 2 < 0.1
+    assert sum(closer_fractions(z["a"], z["b"].astype(float), *pair.truth.pairs())) / 2 < 0.1
 
 
 def test_balanced_plan_equals_pots():

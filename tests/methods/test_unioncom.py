@@ -7,7 +7,7 @@ from jamie.core.data import Cells
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.methods.unioncom import UnionCom
-from jamie.metrics.nearer import nearer_fractions
+from jamie.metrics.closer_fractions import closer_fractions
 from jamie.testing.controls import isometric_copy
 
 
@@ -28,7 +28,7 @@ def cells_of(pair, known=None):
 
 
 def foscttm(pair, z):
-    return sum(nearer_fractions(z["a"].astype(float), z["b"].astype(float), *pair.truth.pairs())) / 2
+    return sum(closer_fractions(z["a"].astype(float), z["b"].astype(float), *pair.truth.pairs())) / 2
 
 
 @pytest.mark.parametrize("n_extra", [0, 20])

@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 
 from jamie.core.evaluation import EmbeddedPair
-from jamie.metrics import nearer
+from jamie.metrics import closer_fractions
 from jamie.metrics.foscttm import FOSCTTM
 
 
@@ -30,8 +30,8 @@ def score(a, b, truth=None):
 
 @pytest.fixture(params=[(512, 1024), (7, 5)])
 def blocks(request, monkeypatch):
-    monkeypatch.setattr(nearer, "ROWS", request.param[0])
-    monkeypatch.setattr(nearer, "COLUMNS", request.param[1])
+    monkeypatch.setattr(closer_fractions, "CHUNK_A", request.param[0])
+    monkeypatch.setattr(closer_fractions, "CHUNK_B", request.param[1])
 
 
 @pytest.mark.usefixtures("blocks")

@@ -10,9 +10,9 @@ from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.methods.result import MethodResult
 from jamie.metrics.cell_pearson import CellPearson
 from jamie.metrics.evaluate import evaluate
-from jamie.metrics.imputation_scores import measured_values
+from jamie.metrics.imputation_scores import measured_pairs
 from jamie.metrics.pearson import Pearson
-from jamie.metrics.scopes import scopes
+from jamie.metrics.scopes import find_scopes
 
 DIRECTIONS = [("a", "b"), ("b", "a")]
 N = 997  # summing as many equal numbers leaves a rounding error
@@ -40,8 +40,7 @@ def of(X):
 
 def training_statistics(X):
     dataset, split = of(X)
-    (scope,) = scopes(dataset, split, "a", "b")
-    measured = measured_values(dataset, split, scope, "a", "b")
+    measured, _ = measured_pairs(dataset, split, find_scopes(dataset, split, "a", "b"))
     return measured.pair.mean, measured.pair.sd
 
 
@@ -85,4 +84,4 @@ def test_wins_are_of_metrics_that_have_values_of_features():
 
     found = evaluate([imputed_by(m) for m in scale], dataset, split, [CellPearson(), Pearson()])
     assert {record.metric for record in found.records} == {"cell_pearson", "pearson"}
-    assert {(one.metric, one.wins_a, one.wins_b) for one in found.wins} == {("pearson", 6, 0)}
+    assert {(one.metric, one.wins_a, one.wins_b) for one in found.sign_tests} == {("pearson", 6, 0)}

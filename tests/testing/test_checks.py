@@ -15,7 +15,7 @@ from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import import_file
 from jamie.testing import checks_for, parametrize_with_checks, toy
-from jamie.testing.checks.correspondence import check_works_without_known_pairs_or_says_so
+from jamie.testing.checks.correspondence import check_works_without_known_pairs_or_refuses
 from jamie.testing.parametrize import _checks_in
 
 TABLES = {path.stem: import_file(path) for path in sorted((Path(__file__).parent / "broken").glob("*.py"))}
@@ -67,4 +67,4 @@ class NeedsPairs(jamie.CorrespondenceInferer):
 def test_an_inferer_may_refuse_to_work_without_known_pairs():
     with pytest.raises(DataError, match="expected known pairs, found none"):
         NeedsPairs().infer(toy.view("rna"), toy.view("atac"))
-    check_works_without_known_pairs_or_says_so(NeedsPairs)
+    check_works_without_known_pairs_or_refuses(NeedsPairs)

@@ -10,8 +10,8 @@ import pytest
 import jamie
 from jamie.core.errors import ContractError
 from jamie.testing import checks_for, parametrize_with_checks
+from jamie.testing.assertions import build
 from jamie.testing.checks.schedule import check_is_finite_and_not_negative
-from jamie.testing.clause import build
 
 
 class Level(jamie.Schedule):

@@ -49,7 +49,7 @@ def test_some_cells_of_a_batch_are_matched_and_some_are_not():
 
 
 def test_a_batch_twice_has_no_pairs_between_the_copies():
-    block = toy.twice(toy.batch(2)).blocks.between("rna", "atac")
+    block = toy.duplicated(toy.batch(2)).blocks.between("rna", "atac")
     assert block.shape == (2 * toy.BATCH_SIZE["rna"], 2 * toy.BATCH_SIZE["atac"])
     assert block[: toy.BATCH_SIZE["rna"], toy.BATCH_SIZE["atac"] :].sum() == 0
 

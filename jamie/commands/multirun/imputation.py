@@ -12,7 +12,7 @@ import pandas as pd
 
 from jamie.commands.multirun.tables import read_records, run_rows
 from jamie.core.names import HELD_OUT_CELLS
-from jamie.metrics.wins import Wins, count_wins
+from jamie.metrics.sign_test import SignTest, sign_tests
 from jamie.report.tables import is_ranked
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def win_table(
         means = group.groupby(columns, sort=False, dropna=False)[list(metrics)].mean().reset_index()
         for other in others:
             n_runs = group[group["method"] == other]["run"].nunique()
-            for wins in count_wins(means[means["method"].isin((model, other))], metrics):
+            for wins in sign_tests(means[means["method"].isin((model, other))], metrics):
                 in_runs = _runs_won(counted, dict(zip(grid_keys, setting, strict=True)), wins)
                 numbers = (wins.wins_a, wins.wins_b, wins.ties, wins.p_value, *in_runs, n_runs)
                 rows.append([*setting, wins.metric, wins.source, wins.target, other, *numbers])
@@ -177,7 +177,7 @@ def win_table(
     return table.sort_values("metric", key=lambda names: names.map(list(metrics).index), kind="stable")
 
 
-def _runs_won(counted: pd.DataFrame, setting: Mapping[str, Any], wins: Wins) -> tuple[int, int]:
+def _runs_won(counted: pd.DataFrame, setting: Mapping[str, Any], wins: SignTest) -> tuple[int, int]:
     """Count the single runs in which either method is significantly better at more features."""
     same = {**setting, **{name: getattr(wins, name) for name in (*WIN_CASE, "method_a", "method_b")}}
     chosen = counted[np.logical_and.reduce([counted[name] == value for name, value in same.items()])]

@@ -1,4 +1,4 @@
-"""Couplings of two sets of cells: their constraints, and what is kept of them."""
+"""Couplings: their constraints, the marginals and confidences of cells, and the entries that are stored."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor
 
 from jamie.core.correspondence import Correspondence, Inferred
 
-MOST = 2**24  # entries up to which all candidates are ranked
-STORED = 2**23  # that are kept of so many: what lies below the best half of a row tells next to nothing
-BEST = 50  # of each row that are kept above
+ALL_PAIRS = 2**24  # pairs of cells up to which all are stored
+STORED = 2**23  # entries of a dense coupling that are stored up to there: those below the median of a row add little
+BEST = 50  # entries of each row that are stored if there are more pairs
 BLOCK = 256
 
 
 def project_(kernel: Tensor, columns: Tensor, *, max_iterations: int, tolerance: float = 1e-3) -> float:
-    """Bring a kernel (n_x, n_y), in place, to row sums 1 and column sums <= 1.
+    """Scale a kernel (n_x, n_y), in place, to row sums 1 and column sums <= 1.
 
-    Rows are scaled to sum to 1 and columns down to 1 where they exceed it, in turn, until both hold (Sinkhorn's
+    Rows are scaled to sum to 1 and columns down to 1 if they exceed it, in turn, until both hold (Sinkhorn's
     iteration for an inequality): the projection in Kullback-Leibler divergence.
 
     Parameters
@@ -30,15 +30,15 @@ def project_(kernel: Tensor, columns: Tensor, *, max_iterations: int, tolerance:
     kernel
         Not negative.
     columns : (n_y,)
-        Scales of the columns: where to begin (1 where nothing is known), overwritten by where it ended.
+        Initial factors of the columns (1 without a warm start), overwritten by the final ones.
 
     Returns
     -------
     float
-        How far the largest column sum exceeds 1; the row sums are exact.
+        Excess of the largest column sum over 1; the row sums are exact.
     """
     tiny = torch.finfo(kernel.dtype).tiny
-    # where all columns are full a factor common to all says nothing, and would shrink from call to call
+    # if all columns are full, a factor common to all is undetermined, and would shrink from call to call
     columns /= columns.max()
     for left in reversed(range(max_iterations)):
         rows = (kernel @ columns).clamp_(min=tiny).reciprocal_()
@@ -52,15 +52,16 @@ def project_(kernel: Tensor, columns: Tensor, *, max_iterations: int, tolerance:
 
 
 def row_entropy(coupling: sparse.csr_array) -> NDArray[np.float64]:
-    """(n,) entropy of each row over its sum, divided by that of a uniform row: 0 (one partner) to 1 (any cell).
+    """(n,) entropy of each normalized row, relative to a uniform row: 0 (one partner) to 1 (any cell).
 
-    A row without entries has entropy 1: nothing is known of it.
+    The entropy of an empty row is 1.
     """
     n, width = coupling.shape
+    tiny = np.finfo(np.float32).tiny
     total = np.asarray(coupling.sum(axis=1)).ravel()
     rows = np.repeat(np.arange(n), np.diff(coupling.indptr))
-    share = coupling.data / np.maximum(total[rows], np.finfo(np.float32).tiny)
-    plogp = share * np.log(np.maximum(share, np.finfo(np.float32).tiny))
+    share = coupling.data / np.maximum(total[rows], tiny)
+    plogp = share * np.log(np.maximum(share, tiny))
     entropy = -np.bincount(rows, plogp, minlength=n) / np.log(max(width, 2))
     return np.where(total > 0, np.clip(entropy, 0, 1), 1.0)
 
@@ -74,47 +75,50 @@ class Marginals:
     mass : (n,)
         Sum of the entries of each cell.
     entropy : (n,)
-        As `row_entropy` has it.
+        As in `row_entropy`.
     """
 
-    mass: NDArray[np.float64]
+    mass: NDArray[np.floating]
     entropy: NDArray[np.float64]
 
+    @classmethod
+    def of_rows(cls, coupling: sparse.csr_array) -> Marginals:
+        """Marginals of the rows of a sparse coupling."""
+        return cls(np.asarray(coupling.sum(axis=1)).ravel(), row_entropy(coupling))
+
     @property
-    def confidence(self) -> NDArray[np.float32]:
-        """(n,) certainty of a cell's partners, 1 - entropy, times the mass that it has (at most 1)."""
-        return ((1 - self.entropy) * np.minimum(self.mass, 1)).astype(np.float32)
+    def confidence(self) -> NDArray[np.float64]:
+        """(n,) certainty of the partners of a cell, 1 - entropy, times its mass (at most 1)."""
+        return (1 - self.entropy) * np.minimum(self.mass, 1)
 
 
 def marginals(coupling: NDArray[np.float32]) -> tuple[Marginals, Marginals]:
-    """Those of rows and of columns, with no further array of the size of the coupling."""
-    n_x, n_y = coupling.shape
-    mass, plogp = [np.zeros(n_x), np.zeros(n_y)], [np.zeros(n_x), np.zeros(n_y)]
-    for start in range(0, n_x, BLOCK):
+    """Marginals of the rows and of the columns, without another array of the size of the coupling."""
+    mass, plogp = [np.zeros(n) for n in coupling.shape], [np.zeros(n) for n in coupling.shape]
+    for start in range(0, len(coupling), BLOCK):
         rows = slice(start, start + BLOCK)
-        part = coupling[rows].astype(np.float64)
-        mass[0][rows] = part.sum(axis=1)
-        mass[1] += part.sum(axis=0)
-        part *= np.log(np.maximum(part, np.finfo(np.float64).tiny))
-        plogp[0][rows] = part.sum(axis=1)
-        plogp[1] += part.sum(axis=0)
-    x, y = (_entropy(m, p, width) for m, p, width in zip(mass, plogp, (n_y, n_x), strict=True))
-    return Marginals(mass[0], x), Marginals(mass[1], y)
+        block = coupling[rows].astype(np.float64)
+        for sums, values in ((mass, block), (plogp, block * np.log(np.maximum(block, np.finfo(np.float64).tiny)))):
+            sums[0][rows] = values.sum(axis=1)
+            sums[1] += values.sum(axis=0)
+    widths = reversed(coupling.shape)
+    x, y = (Marginals(m, _entropy(m, p, width)) for m, p, width in zip(mass, plogp, widths, strict=True))
+    return x, y
 
 
 def _entropy(mass: NDArray[np.float64], plogp: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Of entries p over their sum, whose sums of p and of p log p these are."""
-    some = np.maximum(mass, np.finfo(np.float64).tiny)
-    return np.where(mass > 0, np.clip((np.log(some) - plogp / some) / np.log(max(width, 2)), 0, 1), 1.0)
+    """Relative entropy of normalized entries p, from the sums of p and of p log p."""
+    total = np.maximum(mass, np.finfo(np.float64).tiny)
+    return np.where(mass > 0, np.clip((np.log(total) - plogp / total) / np.log(max(width, 2)), 0, 1), 1.0)
 
 
 def sparsify(coupling: NDArray[np.float32]) -> sparse.csr_array:
-    """Keep all entries, so that they rank all candidates, or `BEST` of each row where there are more than `MOST`.
+    """Store all entries, so that they rank all candidates, or `BEST` of each row above `ALL_PAIRS` entries.
 
-    Between the two, a row keeps as many as `STORED` entries allow. Nothing is scaled up for what is dropped.
+    Above `STORED` entries, rows store equally many. Entries are not scaled up for those that are left out.
     """
     n_x, n_y = coupling.shape
-    width = min(n_y, STORED // n_x) if n_x * n_y <= MOST else min(BEST, n_y)
+    width = min(n_y, STORED // n_x) if n_x * n_y <= ALL_PAIRS else min(BEST, n_y)
     indices = np.empty((n_x, width), np.int32)
     values = np.empty((n_x, width), np.float32)
     for start in range(0, n_x, BLOCK):
@@ -126,35 +130,47 @@ def sparsify(coupling: NDArray[np.float32]) -> sparse.csr_array:
     return sparse.csr_array((values.ravel(), indices.ravel(), pointers), shape=coupling.shape)
 
 
+def inferred_with_marginals(
+    matrix: sparse.csr_array, rows: Marginals, columns: Marginals, diagnostics: Mapping[str, float | int | bool | str]
+) -> Inferred:
+    """Correspondence (n_a, n_b) with the confidences of its marginals."""
+    confidence_a, confidence_b = (side.confidence.astype(np.float32) for side in (rows, columns))
+    return Inferred(Correspondence(matrix), confidence_a, confidence_b, diagnostics)
+
+
+def no_matches(shape: tuple[int, int], diagnostics: Mapping[str, float | int | bool | str]) -> Inferred:
+    """Empty correspondence (n_a, n_b), in which every cell has confidence 0."""
+    confidence_a, confidence_b = (np.zeros(n, np.float32) for n in shape)
+    return Inferred(Correspondence.empty(shape), confidence_a, confidence_b, diagnostics)
+
+
 def inferred_from(coupling: NDArray[np.float32], transposed: bool, diagnostics: Mapping[str, float | bool]) -> Inferred:
-    """Wrap a coupling of the smaller modality (rows) and the larger one.
+    """Correspondence from a dense coupling of the smaller modality (rows) and the larger one.
 
     Parameters
     ----------
     coupling : (n_x, n_y)
-        Row sums 1, column sums <= 1, but for rounding and what the projection tolerates; scaled down to that in place.
+        Row sums 1 and column sums <= 1, up to the tolerance of the projection; columns are scaled in place.
     transposed
         Whether the rows are the cells of modality b.
     diagnostics
-        Of the solver; the constraint residuals and the entropy are added.
+        Diagnostics of the solver; the constraint residuals and the entropy are added.
 
     Returns
     -------
     Inferred
-        The confidence of a cell is the certainty of its partners, 1 - entropy, times the mass it has (at most 1).
+        The confidence of a cell is the certainty of its partners, 1 - entropy, times its mass (at most 1).
     """
     coupling /= np.maximum(coupling.sum(axis=0, dtype=np.float64), 1).astype(np.float32)
-    of_x, of_y = marginals(coupling)
-    residuals = {
-        "row_residual": float(np.abs(of_x.mass - 1).max()),
-        "column_residual": float(max(of_y.mass.max() - 1, 0)),
-    }
-    every = {
+    x, y = marginals(coupling)
+    row_residual, column_residual = float(np.abs(x.mass - 1).max()), float(max(y.mass.max() - 1, 0))
+    diagnostics = {
         **diagnostics,
-        **residuals,
-        "residual": max(residuals.values()),
-        "mean_row_entropy": float(of_x.entropy.mean()),
+        "row_residual": row_residual,
+        "column_residual": column_residual,
+        "residual": max(row_residual, column_residual),
+        "mean_row_entropy": float(x.entropy.mean()),
     }
     if transposed:
-        return Inferred(Correspondence(sparsify(coupling.T)), of_y.confidence, of_x.confidence, every)
-    return Inferred(Correspondence(sparsify(coupling)), of_x.confidence, of_y.confidence, every)
+        return inferred_with_marginals(sparsify(coupling.T), y, x, diagnostics)
+    return inferred_with_marginals(sparsify(coupling), x, y, diagnostics)

@@ -1,4 +1,4 @@
-"""From coordinates in a space that two modalities share to confidences that cells are the same."""
+"""From coordinates in a space that two modalities share to confidences that cells match."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.correspondence import Correspondence, Inferred
-from jamie.correspondence.couplings.coupling import row_entropy
-from jamie.correspondence.graphs.neighbors import nearest
+from jamie.core.correspondence import Inferred
+from jamie.correspondence.couplings.coupling import ALL_PAIRS, Marginals, inferred_with_marginals
+from jamie.correspondence.graphs.neighbors import csr_of_neighbors, nearest
 
-ALL_PAIRS = 2**24  # up to as many cells of a times cells of b, every two cells are compared
-NEIGHBORS = 50  # beyond, the nearest of each cell
-FEWER_NEIGHBORS = 15  # where there are more than `MANY` cells
+NEIGHBORS = 50  # nearest cells of each cell that are compared above `ALL_PAIRS`
+FEWER_NEIGHBORS = 15  # the same above `MANY` cells
 MANY = 250_000
 ITERATIONS = 15
-DAMPED = 0.3  # a rigour: 1 for equal sums at any price, 0 for factors that are all the same
-PLAUSIBLE = 0.95  # part of the cells with a known partner that resemble the other modality as a cell must
-_SEARCH = 26 * 2**24  # bytes of the blocks in which neighbours are searched
+UNBALANCED = 0.3  # a value of `balance`
+PLAUSIBLE = 0.95  # fraction of the known pairs whose cells are as similar to the other modality as required of others
+_SEARCH = 26 * 2**24  # bytes of the blocks in which neighbors are searched
 _TINY = 1e-30
 
 Floats = NDArray[np.floating]
@@ -28,79 +27,76 @@ Index = NDArray[np.int64]
 Kernel: TypeAlias = Any  # dense float32 or CSR
 
 
-def match(
+def match_by_cosine(
     a: Floats,
     b: Floats,
     *,
     pairs: tuple[Index, Index],
-    shares: tuple[Floats, Floats] | None = None,
+    max_mass: tuple[Floats, Floats] | None = None,
     temperature: float = 0.1,
-    rigour: float = DAMPED,
+    balance: float = UNBALANCED,
     seed: int = 0,
     diagnostics: Mapping[str, float | int | bool | str] | None = None,
 ) -> Inferred:
-    """Match the cells without a partner by entropic optimal transport that leaves out what resembles nothing.
+    """Match the cells without a known partner by entropic optimal transport that leaves out dissimilar cells.
 
-    The plan is ``F[i, j] = r[i] exp(cos(a[i], b[j]) / temperature) c[j]``, with row sums and column sums at most 1. A
-    factor is the larger, the less its cell resembles the others: cells of known pairs tell how large it is of a cell
-    that has a partner, and no factor may be larger. So a cell that resembles none keeps a small sum, as under a penalty
-    on mass in total variation.
+    The plan is ``F[i, j] = r[i] exp(cos(a[i], b[j]) / temperature) c[j]``, with row sums and column sums at most 1. The
+    less similar a cell is to the others, the larger its factor. Factors are limited to those that cells of known pairs
+    would have. So a cell that is similar to none keeps a small sum, as under a penalty on mass in total variation.
 
-    Up to `ALL_PAIRS` pairs of cells every two are compared and all entries kept; beyond, the nearest of each cell.
+    Up to `ALL_PAIRS` pairs of cells all are compared and stored; above, the nearest of each cell.
 
     Parameters
     ----------
     a, b
         (n_a, d) and (n_b, d) coordinates, compared by their cosine.
     pairs
-        Cells that are known to be the same, each at most once. They are left without entries.
-    shares
-        (n_a,) and (n_b,) part of its mass that a cell may have at most; all of it by default.
+        Known pairs, each cell at most once. These cells get no entries.
+    max_mass
+        (n_a,) and (n_b,) largest mass of each cell; 1 by default.
     temperature
         Difference of the cosine over which an entry changes by a factor e.
-    rigour
-        How equal sums are to be, from 0 to 1.
+    balance
+        How equal sums are to be, from 0 to 1 (balanced transport).
     seed
-        Of the approximate search for neighbours.
+        Seed of the approximate search for neighbors.
     diagnostics
-        Passed on, with the part of the cells' mass that is matched.
+        Passed on, with the fraction of the mass that is matched.
 
     References
     ----------
     Chizat et al., Scaling algorithms for unbalanced optimal transport problems, 10.1090/mcom/3303.
     """
     kernel = similarity_kernel(a, b, temperature, seed)
-    free = tuple(np.setdiff1d(np.arange(n), known) for n, known in zip(kernel.shape, pairs, strict=True))
-    plan = _plan(kernel, pairs, (free[0], free[1]), rigour)
-    if shares is not None:
-        plan = scaled(plan, shares[0][free[0]], shares[1][free[1]])
-    found = _spread(plan, (free[0], free[1]), kernel.shape)
-    confidence_a, confidence_b = _confidence(found), _confidence(sparse.csr_array(found.T))
-    free_mass = float(found.sum()) / max(min(len(free[0]), len(free[1])), 1)
-    told = {**(diagnostics or {}), "matched_mass": free_mass}
-    return Inferred(Correspondence(found), confidence_a, confidence_b, told)
+    rows, columns = (np.setdiff1d(np.arange(n), known) for n, known in zip(kernel.shape, pairs, strict=True))
+    plan = _plan(kernel, pairs, (rows, columns), balance)
+    if max_mass is not None:
+        plan = scaled(plan, max_mass[0][rows], max_mass[1][columns])
+    matrix = _embed(plan, rows, columns, kernel.shape)
+    sides = Marginals.of_rows(matrix), Marginals.of_rows(sparse.csr_array(matrix.T))
+    matched_mass = float(matrix.sum()) / max(min(len(rows), len(columns)), 1)
+    return inferred_with_marginals(matrix, *sides, {**(diagnostics or {}), "matched_mass": matched_mass})
 
 
-def memory_of_matching(n_a: int, n_b: int) -> int:
-    """Bytes that `match` takes at its peak, its result among them (measured: 100 for each two cells)."""
+def matching_memory(n_a: int, n_b: int) -> int:
+    """Peak memory of `match_by_cosine` in bytes, including its result (measured: 100 for each pair of cells)."""
     if n_a * n_b <= ALL_PAIRS:
         return 110 * n_a * n_b
-    k = NEIGHBORS if max(n_a, n_b) <= MANY else FEWER_NEIGHBORS
-    return 150 * k * (n_a + n_b) + _SEARCH
+    return 150 * _number_of_neighbors(n_a, n_b) * (n_a + n_b) + _SEARCH
 
 
 def similarity_kernel(a: Floats, b: Floats, temperature: float, seed: int = 0) -> Kernel:
-    """(n_a, n_b) ``exp((cosine - 1) / temperature)``: of all cells, or of those that are nearest to each other."""
+    """(n_a, n_b) ``exp((cosine - 1) / temperature)`` of all cells, or of the nearest if there are many."""
     a, b = unit_rows(a), unit_rows(b)
     if len(a) * len(b) <= ALL_PAIRS:
         return dense_kernel(a, b, temperature)
-    found = _nearest(a, b, seed).maximum(sparse.csr_array(_nearest(b, a, seed).T))
-    found.data = np.exp(np.maximum((found.data - 2) / temperature, -60)).astype(np.float32)
-    return found
+    kernel = _nearest_cosines(a, b, seed).maximum(sparse.csr_array(_nearest_cosines(b, a, seed).T))
+    kernel.data = np.exp(np.maximum((kernel.data - 2) / temperature, -60)).astype(np.float32)
+    return kernel
 
 
 def dense_kernel(a: Floats, b: Floats, temperature: float) -> NDArray[np.float32]:
-    """(n_a, n_b) the same of all cells."""
+    """(n_a, n_b) ``exp((cosine - 1) / temperature)`` of all cells."""
     kernel: NDArray[np.float32] = unit_rows(a) @ unit_rows(b).T
     kernel -= 1
     kernel /= temperature
@@ -108,56 +104,53 @@ def dense_kernel(a: Floats, b: Floats, temperature: float) -> NDArray[np.float32
 
 
 def unit_rows(rows: Floats) -> NDArray[np.float32]:
-    """Rows of length 1; one of zeros stays."""
+    """Rows of length 1; rows of zeros stay."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
 
 
-def scale(
+def sinkhorn_factors(
     kernel: Kernel,
-    rigour: float = DAMPED,
+    balance: float = UNBALANCED,
     *,
-    caps: tuple[float, float] = (np.inf, np.inf),
+    limits: tuple[float, float] = (np.inf, np.inf),
     columns: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Return factors of rows and columns that make row sums alike and column sums alike, each at most 1.
+    """Factors of rows and columns that make row sums similar, and column sums similar, each at most 1.
 
-    With a rigour of 1 they become equal (balanced optimal transport). Below they are not forced to be, as they cannot
-    be where the proportions of cell types differ (unbalanced, with a Kullback-Leibler penalty on sums).
+    With a balance of 1 they become equal (balanced optimal transport). Below, they may differ, as they must if the
+    proportions of cell types differ (unbalanced, with a Kullback-Leibler penalty on sums).
 
     Parameters
     ----------
     kernel : (n, m)
         Not negative.
-    rigour
+    balance
         How equal sums are to be, from 0 to 1.
-    caps
-        Largest factor of a row and of a column; sums may be smaller where it is reached.
+    limits
+        Largest factor of a row and of a column; sums may be smaller if it is reached.
     columns : (m,)
-        Factors to begin with.
+        Initial factors of the columns.
     """
     n, m = kernel.shape
     right = np.ones(m, np.float32) if columns is None else columns
     for _ in range(ITERATIONS):
-        left = np.minimum(_damped(min(1, m / n) / np.maximum(kernel @ right, _TINY), rigour), caps[0]).astype(
-            np.float32
-        )
-        right = np.minimum(_damped(min(1, n / m) / np.maximum(kernel.T @ left, _TINY), rigour), caps[1]).astype(
-            np.float32
-        )
+        left = _factors(min(1, m / n), kernel @ right, balance, limits[0])
+        right = _factors(min(1, n / m), kernel.T @ left, balance, limits[1])
     left /= np.maximum(left * (kernel @ right), 1)
     right /= np.maximum(right * (kernel.T @ left), 1)
     return left, right
 
 
-def _damped(factors: Floats, rigour: float) -> Floats:
-    """Factors nearer to their median: sums are to be alike, but not at any price."""
-    middle = np.median(factors)
-    return np.asarray(middle * (factors / middle) ** rigour)
+def _factors(target: float, sums: Floats, balance: float, limit: float) -> NDArray[np.float32]:
+    """Factors that bring sums to a target, moved towards their median."""
+    factors = target / np.maximum(sums, _TINY)
+    median = np.median(factors)
+    return np.minimum(np.asarray(median * (factors / median) ** balance), limit).astype(np.float32)
 
 
 def scaled(kernel: Kernel, left: Floats, right: Floats) -> Kernel:
-    """Multiply a kernel, in place, by factors of its rows and columns; what is above 0 stays so."""
+    """Multiply a kernel, in place, by factors of its rows and columns; positive entries stay positive."""
     if isinstance(kernel, np.ndarray):
         kernel *= left[:, None]
         kernel *= right
@@ -168,27 +161,28 @@ def scaled(kernel: Kernel, left: Floats, right: Floats) -> Kernel:
     return kernel
 
 
-def _nearest(x: NDArray[np.float32], y: NDArray[np.float32], seed: int) -> sparse.csr_array:
+def _number_of_neighbors(n_a: int, n_b: int) -> int:
+    return NEIGHBORS if max(n_a, n_b) <= MANY else FEWER_NEIGHBORS
+
+
+def _nearest_cosines(x: NDArray[np.float32], y: NDArray[np.float32], seed: int) -> sparse.csr_array:
     """(n_x, n_y) 1 + cosine of the nearest cells, above 0."""
-    k = NEIGHBORS if max(len(x), len(y)) <= MANY else FEWER_NEIGHBORS
-    index, distances = nearest(x, y, k, metric="cosine", seed=seed)
-    starts = np.arange(len(x) + 1) * index.shape[1]
-    values = np.maximum(2 - distances, 1e-6).astype(np.float32).ravel()
-    return sparse.csr_array((values, index.astype(np.int32).ravel(), starts), shape=(len(x), len(y)))
+    index, distances = nearest(x, y, _number_of_neighbors(len(x), len(y)), metric="cosine", seed=seed)
+    return csr_of_neighbors(index.astype(np.int32), np.maximum(2 - distances, 1e-6).astype(np.float32), len(y))
 
 
-def _plan(kernel: Kernel, pairs: tuple[Index, Index], free: tuple[Index, Index], rigour: float) -> Kernel:
-    """Plan between the cells that are not in pairs."""
-    rows, columns = free
+def _plan(kernel: Kernel, pairs: tuple[Index, Index], unpaired: tuple[Index, Index], balance: float) -> Kernel:
+    """Plan between the cells without a known partner."""
+    rows, columns = unpaired
     inner = _block(kernel, rows, columns)
-    left, right = scale(inner, rigour)
+    left, right = sinkhorn_factors(inner, balance)
     if len(pairs[0]) and len(rows) and len(columns):
-        # a known cell beside the same cells as the others, its partner not among them
+        # factors that known cells would have among the unpaired cells, where they have no partner either
         n, m = len(rows), len(columns)
         of_rows = min(1, m / n) / np.maximum(_block(kernel, pairs[0], columns) @ right, _TINY)
         of_columns = min(1, n / m) / np.maximum(_block(kernel, rows, pairs[1]).T @ left, _TINY)
-        caps = float(np.quantile(of_rows, PLAUSIBLE)), float(np.quantile(of_columns, PLAUSIBLE))
-        left, right = scale(inner, rigour, caps=caps, columns=right)
+        limits = float(np.quantile(of_rows, PLAUSIBLE)), float(np.quantile(of_columns, PLAUSIBLE))
+        left, right = sinkhorn_factors(inner, balance, limits=limits, columns=right)
     return scaled(inner, left, right)
 
 
@@ -198,20 +192,12 @@ def _block(kernel: Kernel, rows: Index, columns: Index) -> Kernel:
     return sparse.csr_array(kernel[rows][:, columns])
 
 
-def _spread(plan: Kernel, cells: tuple[Index, Index], shape: tuple[int, int]) -> sparse.csr_array:
-    """(n_a, n_b) with the plan between these cells and nothing elsewhere."""
-    rows, columns = cells
+def _embed(plan: Kernel, rows: Index, columns: Index, shape: tuple[int, int]) -> sparse.csr_array:
+    """(n_a, n_b) matrix with the plan in these rows and columns."""
     if isinstance(plan, np.ndarray):
         counts, index, data = np.full(len(rows), len(columns)), np.tile(columns.astype(np.int32), len(rows)), plan
     else:
         counts, index, data = np.diff(plan.indptr), columns.astype(np.int32)[plan.indices], plan.data
     per_row = np.zeros(shape[0], np.int64)
     per_row[rows] = counts
-    starts = np.concatenate([[0], np.cumsum(per_row)])
-    return sparse.csr_array((data.ravel(), index, starts), shape=shape)
-
-
-def _confidence(found: sparse.csr_array) -> NDArray[np.float32]:
-    """(n,) certainty of each cell's partners, 1 - entropy, times the mass that it has."""
-    mass = np.minimum(np.asarray(found.sum(axis=1)).ravel(), 1)
-    return np.clip((1 - row_entropy(found)) * mass, 0, 1).astype(np.float32)
+    return sparse.csr_array((data.ravel(), index, np.concatenate([[0], np.cumsum(per_row)])), shape=shape)

@@ -1,8 +1,8 @@
-"""From a transport plan to a correspondence with confidences."""
+"""From transport plans to correspondences with confidences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -10,139 +10,117 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from jamie.core.correspondence import Correspondence, Inferred
-from jamie.correspondence.couplings.coupling import row_entropy
+from jamie.core.correspondence import Inferred
+from jamie.correspondence.couplings.coupling import ALL_PAIRS, BEST, Marginals, inferred_with_marginals
 from jamie.correspondence.graphs.neighbors import nearest
 
-MOST = 2**24  # entries up to which all candidates are ranked
-BEST = 50  # of each cell that are kept above
-LEADING = 30  # principal directions in which near pairs are sought
+LEADING = 30  # principal directions in which near pairs are searched
 BLOCK = 2**16  # pairs that are computed at a time
-TAIL = 1e-8  # entries below are drawn out, so that they still tell which of two unlikely partners is likelier
+TAIL = 1e-8  # smaller entries fall more slowly, so that they still rank unlikely partners
+
+Index = NDArray[np.int64]
 
 
-def drawn_out(log_plan: Tensor) -> Tensor:
-    """exp(log_plan), in which no entry underflows: below `TAIL` it falls with the logarithm, in the same order."""
-    plan = log_plan.exp()
+def exp_with_tail(log_plan: Tensor) -> Tensor:
+    """exp(log_plan) without underflow: below `TAIL`, values fall with the logarithm and keep their order."""
     deep = (np.log(TAIL) - log_plan).clamp_(min=0)
-    return torch.where(deep > 0, TAIL / (1 + deep), plan)
+    return torch.where(deep > 0, TAIL / (1 + deep), log_plan.exp())
 
 
 def best_entries(log_plan: Tensor) -> sparse.csr_array:
-    """Confidences of all candidates, or above `MOST` entries of the `BEST` of each row and of each column."""
-    n_x, n_y = log_plan.shape
-    if n_x * n_y <= MOST:
-        return sparse.csr_array(drawn_out(log_plan).to(torch.float32).cpu().numpy())
+    """Confidences of all pairs, or above `ALL_PAIRS` entries of the `BEST` of each row and of each column."""
+    if log_plan.numel() <= ALL_PAIRS:
+        return sparse.csr_array(exp_with_tail(log_plan).to(torch.float32).cpu().numpy())
     keep = torch.zeros_like(log_plan, dtype=torch.bool)
-    for dim, width in ((1, n_y), (0, n_x)):
-        keep.scatter_(dim, log_plan.topk(min(BEST, width), dim=dim).indices, True)
-    rows, columns = keep.nonzero(as_tuple=True)
-    values = drawn_out(log_plan[rows, columns]).to(torch.float32)
-    entries = (values.cpu().numpy(), (rows.cpu().numpy(), columns.cpu().numpy()))
-    return sparse.csr_array(entries, shape=(n_x, n_y))
-
-
-def within_constraints(matrix: sparse.csr_array) -> sparse.csr_array:
-    """Scale rows, then columns, down to a sum of 1 where they exceed it."""
-    of_row = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1)
-    matrix = sparse.csr_array(sparse.diags_array(1 / of_row) @ matrix)
-    matrix.data /= np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), 1)[matrix.indices]
-    return matrix
+    for dim in (0, 1):
+        keep.scatter_(dim, log_plan.topk(min(BEST, log_plan.shape[dim]), dim=dim).indices, True)
+    index = keep.nonzero(as_tuple=True)
+    values = exp_with_tail(log_plan[index]).to(torch.float32)
+    rows, columns = (i.cpu().numpy() for i in index)
+    return sparse.csr_array((values.cpu().numpy(), (rows, columns)), shape=tuple(log_plan.shape))
 
 
 def inferred_from_plan(
     matrix: sparse.csr_array, transposed: bool, diagnostics: Mapping[str, float | int | bool | str], *, full: bool
 ) -> Inferred:
-    """Wrap the plan between the smaller modality (rows) and the larger one, times the cells of the smaller.
+    """Correspondence from the plan between the smaller modality (rows) and the larger one.
 
     Parameters
     ----------
     matrix : (n_x, n_y)
-        Mass of each match, in which a cell's whole mass is 1; brought to row and column sums of at most 1.
+        Plan, scaled such that each cell of the smaller modality has mass 1. Rows, then columns, are scaled down if
+        their sum exceeds 1.
     transposed
         Whether the rows are the cells of modality b.
     diagnostics
-        Of the solver; residuals, entropy and transported mass are added.
+        Diagnostics of the solver; the residual, the entropy and the transported mass are added.
     full
-        Whether each row's sum should be 1; otherwise at most 1.
+        Whether each row sum should be 1; otherwise at most 1.
 
     Returns
     -------
     Inferred
-        The confidence of a cell is the certainty of its partners, 1 - entropy, times the mass it has.
+        The confidence of a cell is the certainty of its partners, 1 - entropy, times its mass.
     """
-    matrix = within_constraints(matrix)
+    row_sums = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1)
+    matrix = sparse.csr_array(sparse.diags_array(1 / row_sums) @ matrix)
+    matrix.data /= np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), 1)[matrix.indices]
     flipped = sparse.csr_array(matrix.T)
-    mass_x, mass_y = (np.asarray(m.sum(axis=1)).ravel() for m in (matrix, flipped))
-    entropy_x, entropy_y = row_entropy(matrix), row_entropy(flipped)
-    every = {
+    x, y = Marginals.of_rows(matrix), Marginals.of_rows(flipped)
+    diagnostics = {
         **diagnostics,
-        "residual": float(np.abs(mass_x - 1).max() if full else max(mass_x.max() - 1, mass_y.max() - 1, 0)),
-        "mean_row_entropy": float(entropy_x.mean()),
-        "mass": float(mass_x.mean()),
+        "residual": float(np.abs(x.mass - 1).max() if full else max(x.mass.max() - 1, y.mass.max() - 1, 0)),
+        "mean_row_entropy": float(x.entropy.mean()),
+        "mass": float(x.mass.mean()),
     }
-    x, y = (certain(entropy, mass) for entropy, mass in ((entropy_x, mass_x), (entropy_y, mass_y)))
     if transposed:
-        return Inferred(Correspondence(flipped), y, x, every)
-    return Inferred(Correspondence(matrix), x, y, every)
+        return inferred_with_marginals(flipped, y, x, diagnostics)
+    return inferred_with_marginals(matrix, x, y, diagnostics)
 
 
-def certain(entropy: NDArray[np.floating], mass: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Confidence of a cell whose partners have this entropy (0 to 1) and together this mass."""
-    return ((1 - entropy) * np.minimum(mass, 1)).astype(np.float32)
-
-
-def plan_of_factors(
+def plan_from_factors(
     q: NDArray[np.float64], r: NDArray[np.float64], g: NDArray[np.float64], seed: int
 ) -> sparse.csr_array:
-    """(n_x, n_y) mass of each match under ``q diag(1/g) r^T / n_y``, where each row of q and r sums to 1.
+    """(n_x, n_y) plan ``q diag(1/g) r^T / n_y``, if each row of q and r sums to 1.
 
-    Above `MOST` entries only those of the `BEST` cells of like factors are computed, for each cell of either modality.
+    Above `ALL_PAIRS` entries, only those of the `BEST` cells with the most similar factors are computed, for each cell.
     """
-    shape = (len(q), len(r))
-    if shape[0] * shape[1] <= MOST:
+    if len(q) * len(r) <= ALL_PAIRS:
         return best_entries(torch.log(torch.from_numpy((q / g) @ r.T / len(r))))
-    rows, columns = like_pairs(q / np.sqrt(g), r / np.sqrt(g), seed)
-    values = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), BLOCK):
-        at = slice(start, start + BLOCK)
-        values[at] = np.einsum("ij,ij->i", q[rows[at]] / g, r[columns[at]]) / len(r)
-    return sparse.csr_array((values, (rows, columns)), shape=shape)
+    rows, columns = neighbor_pairs(q / np.sqrt(g), r / np.sqrt(g), seed)
+    values = _in_blocks(lambda i, j: np.einsum("ij,ij->i", q[i] / g, r[j]) / len(r), rows, columns)
+    return sparse.csr_array((values.astype(np.float32), (rows, columns)), shape=(len(q), len(r)))
 
 
-def like_pairs(
-    of_x: NDArray[np.floating], of_y: NDArray[np.floating], seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the pairs of cells of which one is among the `BEST` nearest of the other, each once."""
-    there, back = nearest(of_x, of_y, BEST, seed=seed)[0], nearest(of_y, of_x, BEST, seed=seed)[0]
-    n = len(of_y)
-    codes = np.concatenate(
-        [
-            (np.arange(len(of_x))[:, None] * n + there).ravel(),
-            (back * n + np.arange(n)[:, None]).ravel(),
-        ]
-    )
-    codes = np.unique(codes)
-    return codes // n, codes % n
+def neighbor_pairs(x: NDArray[np.floating], y: NDArray[np.floating], seed: int) -> tuple[Index, Index]:
+    """Rows and columns of the pairs of cells of which one is among the `BEST` nearest of the other."""
+    forward, backward = nearest(x, y, BEST, seed=seed)[0], nearest(y, x, BEST, seed=seed)[0]
+    n = len(y)
+    codes = [np.arange(len(x))[:, None] * n + forward, backward * n + np.arange(n)[:, None]]
+    pairs = np.unique(np.concatenate([code.ravel() for code in codes]))
+    return pairs // n, pairs % n
 
 
-def with_tail(
-    plan: sparse.csr_array, of_x: NDArray[np.float64], of_y: NDArray[np.float64], seed: int
-) -> sparse.csr_array:
-    """Add to a plan with few entries a trace of mass for other pairs, the more the nearer `of_x` is to `of_y`.
+def with_tail(plan: sparse.csr_array, x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> sparse.csr_array:
+    """Add a trace of mass to a plan with few entries, larger the nearer the coordinates x and y of two cells.
 
-    All pairs get it, or above `MOST` entries only those near each other.
+    All pairs get it, or above `ALL_PAIRS` entries only pairs near each other.
     """
     from scipy.spatial.distance import cdist
 
-    if plan.shape[0] * plan.shape[1] <= MOST:
-        gaps = cdist(of_x, of_y)
-        return sparse.csr_array(plan.toarray() + TAIL / (1 + gaps / gaps.mean())).astype(np.float32)
-    leading = np.linalg.eigh(of_y.T @ of_y)[1][:, -LEADING:]  # few hold nearly all
-    rows, columns = like_pairs(of_x @ leading, of_y @ leading, seed)
-    gaps = np.empty(len(rows))
-    for start in range(0, len(rows), BLOCK):
-        at = slice(start, start + BLOCK)
-        gaps[at] = np.linalg.norm(of_x[rows[at]] - of_y[columns[at]], axis=1)
-    tail = sparse.csr_array((TAIL / (1 + gaps / gaps.mean()), (rows, columns)), shape=plan.shape)
+    if plan.shape[0] * plan.shape[1] <= ALL_PAIRS:
+        distances = cdist(x, y)
+        return sparse.csr_array(plan.toarray() + TAIL / (1 + distances / distances.mean())).astype(np.float32)
+    leading = np.linalg.eigh(y.T @ y)[1][:, -LEADING:]
+    rows, columns = neighbor_pairs(x @ leading, y @ leading, seed)
+    distances = _in_blocks(lambda i, j: np.linalg.norm(x[i] - y[j], axis=1), rows, columns)
+    tail = sparse.csr_array((TAIL / (1 + distances / distances.mean()), (rows, columns)), shape=plan.shape)
     return sparse.csr_array(plan + tail).astype(np.float32)
+
+
+def _in_blocks(
+    function: Callable[[Index, Index], NDArray[np.floating]], rows: Index, columns: Index
+) -> NDArray[np.float64]:
+    """Values of a function of pairs of cells, computed for `BLOCK` pairs at a time."""
+    starts = range(0, len(rows), BLOCK)
+    return np.concatenate([function(rows[i : i + BLOCK], columns[i : i + BLOCK]) for i in starts])

@@ -1,4 +1,4 @@
-"""Correlation between cells."""
+"""Correlation distances."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from jamie.correspondence.graphs.neighbors import angular_distances
 
 
 class Correlation(Distance):
-    """One less Pearson's correlation between the preprocessed scores of cells.
+    """1 - Pearson's correlation between the preprocessed scores of cells.
 
-    A cell whose scores are all the same is at distance 1 from every other.
+    A cell with constant scores is at distance 1 from every other.
     """
 
     name = "correlation"

@@ -1,4 +1,4 @@
-"""Angles between cells."""
+"""Cosine distances."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jamie.correspondence.graphs.neighbors import angular_distances
 
 
 class Cosine(Distance):
-    """One less the cosine of the angle between the preprocessed scores of cells.
+    """1 - the cosine of the angle between the preprocessed scores of cells.
 
     A cell whose scores are all 0 is at distance 1 from every other.
     """

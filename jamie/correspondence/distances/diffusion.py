@@ -1,4 +1,4 @@
-"""Distances between random walks."""
+"""Diffusion distances."""
 
 from __future__ import annotations
 
@@ -13,29 +13,27 @@ from jamie.core.data import View
 from jamie.core.interfaces import Distance
 from jamie.correspondence.graphs.connected import connected_graph
 
-_WEAKEST = float(
-    np.exp(-4.0)
-)  # weight of an edge of twice the kernel's width: no edge, not even a joining one, has less
+_LEAST_WEIGHT = float(np.exp(-4.0))  # that of an edge of twice the kernel's width; no edge has less
 _DENSE = 1000  # cells up to which all eigenvectors are computed
 
 
 class Diffusion(Distance):
-    """Diffusion distance: how different the places are that random walks from two cells reach.
+    """Diffusion distance: how much random walks from two cells differ in the cells they reach.
 
     ``D(i, j)^2 = sum_l (f(lambda_l) (psi_l(i) - psi_l(j)))^2`` over the leading eigenvalues lambda_l < 1 of the Markov
-    matrix of a nearest-neighbour graph, with right eigenvectors psi_l; ``f(x) = x^t`` for walks of t steps,
-    ``x / (1 - x)`` for the sum over walks of every length. An edge of length d weighs ``exp(-d^2 / (s_i s_j))``, s
-    being a cell's distance to its k-th neighbour, divided by the degrees of both cells, which takes out how densely the
-    cells were sampled. A graph in several parts is joined by the shortest edges between them, with a notice.
+    matrix of a nearest-neighbor graph, with right eigenvectors psi_l; ``f(x) = x^t`` for walks of t steps,
+    ``x / (1 - x)`` for the sum over walks of every length. An edge of length d has the weight ``exp(-d^2 / (s_i
+    s_j))``, where s is a cell's distance to its k-th neighbor, divided by the degrees of both cells, which corrects for
+    the sampling density. The components of a graph are connected by the shortest edges between them, with a warning.
 
     Parameters
     ----------
     k : int
-        Number of nearest neighbours of each cell; all other cells where there are no more.
+        Number of nearest neighbors of each cell; all other cells if there are fewer.
     time : int or "all"
         Steps of the walks; ``all`` is the sum over all numbers of steps.
     n_components : int
-        Number of eigenvectors; all where there are no more.
+        Number of eigenvectors; all if there are fewer.
     """
 
     name = "diffusion"
@@ -55,10 +53,8 @@ class Diffusion(Distance):
     def _pairwise(self, view: View, to: NDArray[np.int64]) -> NDArray[np.float64]:
         from scipy.spatial.distance import cdist
 
-        k = min(self.k, view.n_cells - 1)
-        values, vectors = _eigenvectors(
-            markov_weights(connected_graph(view.scores, k, view.modality)), self.n_components
-        )
+        graph = connected_graph(view.scores, min(self.k, view.n_cells - 1), view.modality)
+        values, vectors = _eigenvectors(markov_weights(graph), self.n_components)
         scale = values / (1 - values) if self.time == "all" else values**self.time
         coordinates = vectors * scale
         return cdist(coordinates, coordinates[to])
@@ -70,7 +66,7 @@ def markov_weights(lengths: sparse.csr_array) -> sparse.csr_array:
     Parameters
     ----------
     lengths : (n, n)
-        Of the edges from each cell to its neighbours.
+        Lengths of the edges from each cell to its neighbors.
     """
     entries, n = lengths.tocoo(), lengths.shape[0]
     width = np.asarray(lengths.max(axis=1).todense()).ravel()
@@ -79,16 +75,16 @@ def markov_weights(lengths: sparse.csr_array) -> sparse.csr_array:
         squares = entries.data**2 / (width[entries.row] * width[entries.col])
     else:
         squares = np.zeros(len(entries.data))
-    one_way = sparse.csr_array((np.maximum(np.exp(-squares), _WEAKEST), (entries.row, entries.col)), shape=(n, n))
-    weights = sparse.csr_array(one_way.maximum(one_way.T) + sparse.eye_array(n))
+    directed = sparse.csr_array((np.maximum(np.exp(-squares), _LEAST_WEIGHT), (entries.row, entries.col)), shape=(n, n))
+    weights = sparse.csr_array(directed.maximum(directed.T) + sparse.eye_array(n))
     inverse = sparse.diags_array(1 / weights.sum(axis=1))
     return sparse.csr_array(inverse @ weights @ inverse)
 
 
 def _eigenvectors(weights: sparse.csr_array, n_components: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Leading eigenvalues (m,) below 1 of the Markov matrix, and right eigenvectors (n, m) of mean square 1.
+    """Leading eigenvalues (m,) below 1 of the Markov matrix, and right eigenvectors (n, m).
 
-    The mean is that of the stationary distribution.
+    Their mean square is 1 under the stationary distribution.
     """
     from scipy.sparse.linalg import eigsh
 

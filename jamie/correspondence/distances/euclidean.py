@@ -1,4 +1,4 @@
-"""Straight-line distances."""
+"""Euclidean distances."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jamie.core.interfaces import Distance
 
 
 class Euclidean(Distance):
-    """Straight-line distance between the preprocessed scores of cells."""
+    """Euclidean distance between the preprocessed scores of cells."""
 
     name = "euclidean"
 

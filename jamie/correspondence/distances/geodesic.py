@@ -1,4 +1,4 @@
-"""Distances along a nearest-neighbour graph."""
+"""Distances along a nearest-neighbor graph."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from jamie.core.data import View
 from jamie.core.interfaces import Distance
 from jamie.correspondence.graphs.connected import connected_graph
 
-MOST = 50  # neighbours that `auto` takes at most
+MOST = 50  # neighbors that `auto` takes at most
 
 
 class Geodesic(Distance):
-    """Length of the shortest path along the graph that joins each cell to its k nearest neighbours.
+    """Length of the shortest path along the graph that joins each cell to its k nearest neighbors.
 
-    A graph in several parts is joined by the shortest edges between them (a minimum spanning tree over the
-    parts), with a notice. Only the paths that are asked for are computed: n x m numbers for m landmarks.
+    The components of a graph are connected by the shortest edges between them (a minimum spanning tree), with a
+    warning. Only paths to the given cells are computed: n x m numbers for m landmarks.
 
     Parameters
     ----------
     k : int or "auto"
-        Number of nearest neighbours of each cell; all other cells where there are no more. ``auto`` takes a fifth of
+        Number of nearest neighbors of each cell; all other cells if there are fewer. ``auto`` takes a fifth of
         the cells, at most 50, which is SCOT's rule (10.1089/cmb.2021.0446).
     """
 
@@ -42,5 +42,5 @@ class Geodesic(Distance):
 
 
 def neighbors_of(k: int | Literal["auto"], n_cells: int) -> int:
-    """Return how many neighbours each of `n_cells` cells has."""
+    """Return the number of neighbors of each of `n_cells` cells."""
     return min(max(min(n_cells // 5, MOST), 1) if k == "auto" else k, n_cells - 1)

@@ -1,4 +1,4 @@
-"""Cells in few dimensions by their distances to landmarks, at a cost that is linear in the number of cells."""
+"""Landmarks: cells that cover a modality, by distances to which all cells are described in linear time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,32 @@ from jamie.core.errors import DataError
 from jamie.core.interfaces import Distance
 
 
-def spread_out(scores: NDArray[np.floating], n_landmarks: int) -> NDArray[np.int64]:
-    """Choose cells that cover all: each the furthest from those before, the first the nearest to the mean.
+def require_distinct_cells(distinct: bool, view: View, found: str = "at distance 0 from each other") -> None:
+    """Refuse a modality in which all cells are equal.
 
-    The choice does not depend on the order of the cells (where no two distances are equal).
+    Raises
+    ------
+    DataError
+        If `distinct` is false; `found` describes the cells.
+    """
+    if not distinct:
+        raise DataError(
+            f"expected cells that differ, found {view.n_cells} cells {found}",
+            where=f"correspondence, modality '{view.modality}'",
+            fix="check the layer and the preprocessing of this modality",
+        )
+
+
+def farthest_points(scores: NDArray[np.floating], n_points: int) -> NDArray[np.int64]:
+    """Choose cells that cover all, each the farthest from the ones before, the first nearest to the mean.
+
+    The choice does not depend on the order of the cells (unless two distances are equal).
     """
     X = scores.astype(np.float64)
     squares = np.einsum("ij,ij->i", X, X)
-    centre = X.mean(axis=0)
-    chosen = [int((squares - 2 * X @ centre).argmin())]
+    chosen = [int((squares - 2 * X @ X.mean(axis=0)).argmin())]
     nearest = np.full(len(X), np.inf)
-    for _ in range(min(n_landmarks, len(X)) - 1):
+    for _ in range(min(n_points, len(X)) - 1):
         last = chosen[-1]
         np.minimum(nearest, squares - 2 * X @ X[last] + squares[last], out=nearest)
         nearest[last] = -np.inf
@@ -28,46 +43,41 @@ def spread_out(scores: NDArray[np.floating], n_landmarks: int) -> NDArray[np.int
     return np.array(chosen)
 
 
-def embedded(distance: Distance, view: View, n_landmarks: int, n_components: int) -> NDArray[np.float64]:
-    """Place cells so that their straight distances are about the given ones: landmark multidimensional scaling.
+def landmark_mds(distance: Distance, view: View, n_landmarks: int, n_components: int) -> NDArray[np.float64]:
+    """Embed cells so that Euclidean distances approximate the given ones: landmark multidimensional scaling.
 
     Parameters
     ----------
     distance
-        Between the cells; only those to the landmarks are computed.
+        Distance between cells; only distances to landmarks are computed.
     view
         n cells.
     n_landmarks
-        Cells that the others are placed by; fewer where there are fewer.
+        Landmarks, at most n.
     n_components
-        Dimensions, fewer where the distances have fewer.
+        Dimensions, fewer if the distances have fewer.
 
     Returns
     -------
-    (n, r) array, centred, of mean squared norm 1.
+    (n, r) array, centered, of mean squared norm 1.
 
     Raises
     ------
     DataError
-        Where all cells lie at one point.
+        If all cells are equal.
 
     References
     ----------
     de Silva and Tenenbaum, Sparse multidimensional scaling using landmark points, 2004.
     """
-    landmarks = spread_out(view.scores, n_landmarks)
+    landmarks = farthest_points(view.scores, n_landmarks)
     squares = distance.pairwise(view, landmarks) ** 2
     among = squares[landmarks]
-    centred = -0.5 * (among - among.mean(axis=0) - among.mean(axis=1, keepdims=True) + among.mean())
-    values, vectors = np.linalg.eigh(centred)
+    centered = -0.5 * (among - among.mean(axis=0) - among.mean(axis=1, keepdims=True) + among.mean())
+    values, vectors = np.linalg.eigh(centered)
     values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
-    kept = values > 1e-9 * max(values[0], np.finfo(float).tiny)
-    if not values[0] > 0:
-        raise DataError(
-            f"expected cells that differ, found {view.n_cells} cells at distance 0 from each other",
-            where=f"correspondence, modality '{view.modality}'",
-            fix="check the layer and the preprocessing of this modality",
-        )
-    placed = -0.5 * (squares - among.mean(axis=0)) @ (vectors[:, kept] / np.sqrt(values[kept]))
-    placed -= placed.mean(axis=0)
-    return np.asarray(placed / np.sqrt((placed**2).sum(axis=1).mean()))
+    require_distinct_cells(values[0] > 0, view)
+    kept = values > 1e-9 * values[0]
+    X = -0.5 * (squares - among.mean(axis=0)) @ (vectors[:, kept] / np.sqrt(values[kept]))
+    X -= X.mean(axis=0)
+    return np.asarray(X / np.sqrt((X**2).sum(axis=1).mean()))

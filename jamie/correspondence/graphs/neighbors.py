@@ -1,4 +1,4 @@
-"""Nearest cells and the graphs that they form, never with an n x m array."""
+"""Nearest neighbors and the graphs that they form, never with an n x m array."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Metric = Literal["euclidean", "cosine", "correlation"]
 EXACT_PAIRS = 2_500_000_000  # all pairs are compared up to 50,000 x 50,000 cells; beyond, pynndescent searches
 _DOUBLE_PAIRS = 2**26  # up to 8,192 x 8,192 in double precision
 _BLOCK = 2**20  # numbers in a block of similarities or differences
-_ROWS = 128  # and rows of similarities at least, for the product's sake
+_ROWS = 128  # least number of rows in a block of similarities, which keeps the matrix product fast
 _SPARE = 4  # candidates beyond k: single precision may misplace cells that are almost equally near
 
 
@@ -29,48 +29,53 @@ def nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Find the k points nearest to each query.
 
-    Up to `EXACT_PAIRS` pairs all are compared, in blocks, above 8,192 x 8,192 in single precision; the nearest are then
-    measured and ordered in double precision, equal ones by index. Beyond that pynndescent finds most of them.
+    Up to `EXACT_PAIRS` pairs are all compared, in blocks, and in single precision above 8,192 x 8,192. The distances
+    of the candidates are then computed and sorted in double precision; ties are sorted by index. Beyond that,
+    pynndescent finds most of the nearest points.
 
     Parameters
     ----------
     queries, points
         (n, d) and (m, d), finite.
     k
-        Neighbours of each query; all m where there are no more.
+        Neighbors of each query; m if there are fewer points.
     metric
-        ``cosine`` is one less the cosine of the rows (1 where a row is 0), ``correlation`` the same of rows less their
-        means.
+        ``cosine`` is 1 - the cosine of the rows (1 if a row is 0), ``correlation`` the same of centered rows.
     seed
-        Of the approximate search, which gives the same for the same seed.
+        Seed of the approximate search.
 
     Returns
     -------
     tuple
         Indices (n, k) of points and distances (n, k), the nearest first.
     """
-    index, lengths = _search(*_prepared(queries, points, metric), k, metric, seed)
-    return index, lengths.astype(np.float32)
+    index, distances = _search(queries, points, k, metric, seed)
+    return index, distances.astype(np.float32)
 
 
 def neighbor_graph(
     points: NDArray[np.floating], k: int, *, metric: Metric = "euclidean", seed: int = 0
 ) -> sparse.csr_array:
-    """Distances (n, n) of each point to its k nearest others: k entries a row, which may be 0 (equal points).
+    """Distances (n, n) of each point to its k nearest neighbors: k stored entries a row, 0 between equal points.
 
     Parameters
     ----------
     points, k, metric, seed
-        As of `nearest`; at most the n - 1 others are neighbours.
+        As in `nearest`; a point has at most n - 1 neighbors.
     """
     n = len(points)
     k = min(k, n - 1)
-    index, lengths = _search(*_prepared(points, points, metric), k + 1, metric, seed)
-    # among many equal points a point itself can be missing; the furthest is then left out in its place
-    itself = index == np.arange(n)[:, None]
-    itself[:, -1] |= ~itself.any(axis=1)
-    index, lengths = index[~itself].reshape(n, k), lengths[~itself].reshape(n, k)
-    return sparse.csr_array((lengths.ravel(), index.ravel(), np.arange(n + 1) * k), shape=(n, n))
+    index, distances = _search(points, points, k + 1, metric, seed)
+    # a point can be missing from its own row if many points are equal; the furthest neighbor is then left out
+    is_self = index == np.arange(n)[:, None]
+    is_self[:, -1] |= ~is_self.any(axis=1)
+    return csr_of_neighbors(index[~is_self].reshape(n, k), distances[~is_self].reshape(n, k), n)
+
+
+def csr_of_neighbors(index: NDArray[np.integer], values: NDArray[np.floating], n_points: int) -> sparse.csr_array:
+    """Sparse (n, n_points) matrix of `values` (n, k) in the columns `index` (n, k)."""
+    n, k = index.shape
+    return sparse.csr_array((values.ravel(), index.ravel(), np.arange(n + 1) * k), shape=(n, n_points))
 
 
 def directions(rows: NDArray[np.floating], metric: Metric) -> NDArray[np.float64]:
@@ -82,7 +87,7 @@ def directions(rows: NDArray[np.floating], metric: Metric) -> NDArray[np.float64
     if metric == "correlation":
         out -= out.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(out, axis=1, keepdims=True)
-    # what rounding leaves of a constant row has no direction
+    # a constant row has no direction, even if rounding leaves a small remainder
     out /= np.where(norms > 1e-12 * largest, norms, np.inf)
     return out
 
@@ -90,84 +95,75 @@ def directions(rows: NDArray[np.floating], metric: Metric) -> NDArray[np.float64
 def angular_distances(
     points: NDArray[np.floating], to: NDArray[np.int64], metric: Literal["cosine", "correlation"]
 ) -> NDArray[np.float64]:
-    """Distances (n, len(to)) of each point to those with the indices `to`; 0 to itself."""
+    """Distances (n, len(to)) of each point to the points with the indices `to`; 0 to itself."""
     rows = directions(points, metric)
     distances = np.maximum(1 - rows @ rows[to].T, 0)
     distances[to, np.arange(len(to))] = 0
     return np.asarray(distances, np.float64)
 
 
-def _prepared(
-    queries: NDArray[np.floating], points: NDArray[np.floating], metric: Metric
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows to be compared; one array twice where points are their own queries."""
-    prepared = directions(points, metric)
-    if queries is points:
-        return prepared, prepared
-    return directions(queries, metric), prepared
-
-
 def _search(
-    queries: NDArray[np.float64], points: NDArray[np.float64], k: int, metric: Metric, seed: int
+    queries: NDArray[np.floating], points: NDArray[np.floating], k: int, metric: Metric, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    k = min(k, len(points))
-    if len(queries) * len(points) <= EXACT_PAIRS or k > len(points) // 4:
-        candidates = _blockwise(queries, points, min(k + _SPARE, len(points)), metric)
+    x = directions(points, metric)
+    q = x if queries is points else directions(queries, metric)
+    k = min(k, len(x))
+    if len(q) * len(x) <= EXACT_PAIRS or k > len(x) // 4:
+        candidates = _brute_force(q, x, min(k + _SPARE, len(x)), metric)
     else:
-        candidates = _descended(queries, points, k, metric, seed)
-    lengths = _lengths(queries, points, candidates, metric)
-    order = np.lexsort((candidates, lengths), axis=1)[:, :k]
-    return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(lengths, order, axis=1)
+        candidates = _nearest_neighbor_descent(q, x, k, metric, seed)
+    distances = _distances(q, x, candidates, metric)
+    order = np.lexsort((candidates, distances), axis=1)[:, :k]
+    return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def _blockwise(queries: NDArray[np.float64], points: NDArray[np.float64], k: int, metric: Metric) -> NDArray[np.int64]:
-    """Compare all pairs, by q p - |p|^2 / 2, which falls with the distance of p from q (without |p|^2 for angles)."""
+def _brute_force(q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric: Metric) -> NDArray[np.int64]:
+    """Compare all pairs by q x - |x|^2 / 2, which falls with the distance of x from q (by q x alone for angles)."""
     import torch
 
-    precision = torch.float64 if len(queries) * len(points) <= _DOUBLE_PAIRS else torch.float32
-    centre = points.mean(axis=0) if metric == "euclidean" else np.zeros(points.shape[1])
-    right = torch.from_numpy(points - centre).to(precision)
-    offset = (right**2).sum(dim=1) / 2 if metric == "euclidean" else torch.zeros(len(points), dtype=precision)
-    rows = max(_BLOCK // len(points), _ROWS)
-    block = torch.empty((min(rows, len(queries)), len(points)), dtype=precision)
-    found = np.empty((len(queries), k), np.int64)
-    for start in range(0, len(queries), rows):
-        left = torch.from_numpy(queries[start : start + rows] - centre).to(precision)
-        nearness = torch.addmm(-offset, left, right.T, out=block[: len(left)])
-        found[start : start + rows] = nearness.topk(k, dim=1, sorted=False).indices.numpy()
-    return found
-
-
-@keep_torch_threads()
-def _descended(
-    queries: NDArray[np.float64], points: NDArray[np.float64], k: int, metric: Metric, seed: int
-) -> NDArray[np.int64]:
-    """Search by nearest-neighbour descent (10.1145/1963405.1963487), between rows of length 1 where angles count."""
-    from pynndescent import NNDescent
-
-    names: dict[str, str] = {"euclidean": "euclidean", "cosine": "cosine", "correlation": "cosine"}
-    search: Any = NNDescent(
-        points.astype(np.float32), metric=names[metric], n_neighbors=max(k, 15), random_state=seed, compressed=False
-    )
-    same = queries is points
-    found = search.neighbor_graph[0] if same else search.query(queries.astype(np.float32), k=k)[0]
-    index = found[:, :k].astype(np.int64)
-    lacking = (index < 0).any(axis=1)
-    index[lacking] = _blockwise(queries[lacking], points, k, metric)
+    precision = torch.float64 if len(q) * len(x) <= _DOUBLE_PAIRS else torch.float32
+    center = x.mean(axis=0) if metric == "euclidean" else np.zeros(x.shape[1])
+    right = torch.from_numpy(x - center).to(precision)
+    offset = (right**2).sum(dim=1) / 2 if metric == "euclidean" else torch.zeros(len(x), dtype=precision)
+    n_rows = max(_BLOCK // len(x), _ROWS)
+    block = torch.empty((min(n_rows, len(q)), len(x)), dtype=precision)
+    index = np.empty((len(q), k), np.int64)
+    for start in range(0, len(q), n_rows):
+        left = torch.from_numpy(q[start : start + n_rows] - center).to(precision)
+        similarity = torch.addmm(-offset, left, right.T, out=block[: len(left)])
+        index[start : start + n_rows] = similarity.topk(k, dim=1, sorted=False).indices.numpy()
     return index
 
 
-def _lengths(
-    queries: NDArray[np.float64], points: NDArray[np.float64], index: NDArray[np.int64], metric: Metric
+@keep_torch_threads()
+def _nearest_neighbor_descent(
+    q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric: Metric, seed: int
+) -> NDArray[np.int64]:
+    """Search by nearest-neighbor descent (10.1145/1963405.1963487)."""
+    from pynndescent import NNDescent
+
+    name = "euclidean" if metric == "euclidean" else "cosine"  # rows are centered already for correlation
+    search: Any = NNDescent(
+        x.astype(np.float32), metric=name, n_neighbors=max(k, 15), random_state=seed, compressed=False
+    )
+    neighbors = search.neighbor_graph[0] if q is x else search.query(q.astype(np.float32), k=k)[0]
+    index = neighbors[:, :k].astype(np.int64)
+    incomplete = (index < 0).any(axis=1)
+    index[incomplete] = _brute_force(q[incomplete], x, k, metric)
+    return index
+
+
+def _distances(
+    q: NDArray[np.float64], x: NDArray[np.float64], index: NDArray[np.int64], metric: Metric
 ) -> NDArray[np.float64]:
-    """Distances (n, k) to the points `index` (n, k), from differences: those of equal points are 0."""
-    lengths = np.empty(index.shape)
-    rows = max(_BLOCK // (index.shape[1] * points.shape[1]), 1)
-    for start in range(0, len(queries), rows):
-        at = slice(start, start + rows)
-        difference = points[index[at]] - queries[at, None]
-        lengths[at] = np.einsum("ijk,ijk->ij", difference, difference)
+    """Distances (n, k) of each row of q to its candidates `index` (n, k) in x, 0 between equal rows."""
+    squares = np.empty(index.shape)
+    n_rows = max(_BLOCK // (index.shape[1] * x.shape[1]), 1)
+    for start in range(0, len(q), n_rows):
+        rows = slice(start, start + n_rows)
+        difference = x[index[rows]] - q[rows, None]
+        squares[rows] = np.einsum("ijk,ijk->ij", difference, difference)
     if metric == "euclidean":
-        return np.sqrt(lengths)
-    no_point, no_query = (~np.any(rows, axis=1, keepdims=True) for rows in (points, queries))
-    return lengths / 2 + (no_point[index, 0] * 0.5 + no_query * 0.5)
+        return np.sqrt(squares)
+    zero_x, zero_q = (~np.any(rows, axis=1, keepdims=True) for rows in (x, q))
+    return squares / 2 + (zero_x[index, 0] * 0.5 + zero_q * 0.5)

@@ -1,28 +1,22 @@
-"""What a matching of two distance matrices starts from: what each cell's distances alone say of its partner."""
+"""Initial couplings of two modalities, from the distances of each cell to the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jamie.core.correspondence import Correspondence
 from jamie.core.data import View
-from jamie.core.errors import DataError
 from jamie.core.interfaces import Distance
-
-Anchors: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
+from jamie.correspondence.couplings.pairs import Anchors
+from jamie.correspondence.graphs.landmarks import require_distinct_cells
 
 N_QUANTILES = 64
-TEMPERATURES = (np.inf, 0.1, 0.01)  # of the starts, in medians of the cost; infinite: every cell alike
-LIFTED = 0.03  # the same for the start that the solution on a part of the cells gives
-LEAST = 1e-6  # entries of a start: below this, rows and columns cannot be brought to their sums
-SAMPLED = 64  # rows whose median stands for that of all
+LEAST = 1e-6  # smallest entry of a kernel: with less, rows and columns cannot be scaled to their sums
+SAMPLED = 64  # rows whose median cost represents the median of all
 
 
 def scaled_distances(distance: Distance, view: View) -> NDArray[np.float64]:
@@ -31,31 +25,18 @@ def scaled_distances(distance: Distance, view: View) -> NDArray[np.float64]:
     Raises
     ------
     DataError
-        Where all cells lie at one point.
+        If all cells are equal.
     """
     distances = distance.pairwise(view)
     mean = float(distances.mean())
-    if not mean > 0:
-        raise DataError(
-            f"expected cells that differ, found {view.n_cells} cells at distance 0 from each other",
-            where=f"correspondence, modality '{view.modality}'",
-            fix="check the layer and the preprocessing of this modality",
-        )
+    require_distinct_cells(mean > 0, view)
     distances /= mean
     return distances
 
 
-def one_to_one(known: Correspondence) -> Anchors:
-    """Rows and columns of the known pairs in which each cell is the other's best partner."""
-    partner, back = known.best_partner(), known.T.best_partner()
-    rows = np.flatnonzero(partner >= 0)
-    rows = rows[back[partner[rows]] == rows]
-    return rows, partner[rows]
-
-
 @dataclass(frozen=True)
-class Part:
-    """Cells of both modalities on which starts are compared.
+class Subsample:
+    """Cells of both modalities on which initial couplings are compared.
 
     Parameters
     ----------
@@ -63,7 +44,7 @@ class Part:
     columns : (m_y,)
         Cells of x and of y.
     anchors
-        Where in `rows` and `columns` the cells of known pairs stand.
+        Positions of the known pairs in `rows` and `columns`.
     is_all
         Whether these are all cells.
     """
@@ -71,33 +52,32 @@ class Part:
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     anchors: Anchors
-
     is_all: bool = False
 
     @classmethod
-    def of(cls, shape: tuple[int, int], anchors: Anchors, most: int) -> Part:
-        """At most `most` cells of the larger modality y, as large a part of x, and known pairs among both.
+    def of(cls, shape: tuple[int, int], anchors: Anchors, most: int) -> Subsample:
+        """At most `most` cells of the larger modality y, the same fraction of x, and known pairs among both.
 
-        The first cells are a random sample, as cells come in no order.
+        Cells must be in random order: the first ones are taken.
         """
         n_x, n_y = shape
         if n_y <= most:
             return cls(np.arange(n_x), np.arange(n_y), anchors, True)
         sizes = (max(round(most * n_x / n_y), 3), most)
-        told = min(len(anchors[0]), sizes[0] // 2)
+        n_known = min(len(anchors[0]), sizes[0] // 2)
         rows, columns = (
-            np.concatenate([pair[:told], np.setdiff1d(np.arange(n), pair[:told])[: m - told]])
-            for n, m, pair in zip(shape, sizes, anchors, strict=True)
+            np.concatenate([cells[:n_known], np.setdiff1d(np.arange(n), cells[:n_known])[: m - n_known]])
+            for n, m, cells in zip(shape, sizes, anchors, strict=True)
         )
-        return cls(rows, columns, (np.arange(told), np.arange(told)))
+        return cls(rows, columns, (np.arange(n_known), np.arange(n_known)))
 
 
 def profile_cost(D_x: NDArray[np.floating], D_y: NDArray[np.floating], anchors: Anchors) -> NDArray[np.float32]:
-    """How differently two cells lie in their modalities.
+    """Difference of the distance profiles of two cells, each within its modality.
 
-    The mean squared difference of the quantiles of a cell's distances to all others (which no permutation
-    changes; the third lower bound of the Gromov-Wasserstein distance) and, where pairs are known, of its
-    distances to the cells of those pairs.
+    The mean squared difference of the quantiles of a cell's distances to all others (which do not depend on the order
+    of the cells; the third lower bound of the Gromov-Wasserstein distance) and, if pairs are known, of its distances
+    to the cells of those pairs.
 
     Parameters
     ----------
@@ -126,11 +106,11 @@ def profile_cost(D_x: NDArray[np.floating], D_y: NDArray[np.floating], anchors: 
     return cost.astype(np.float32)
 
 
-def lifted_cost(K_x: Tensor, K_y: Tensor, part: Part, F: Tensor, alpha: float) -> Tensor:
-    """How differently two cells lie to the cells of a part that is matched already.
+def subsample_cost(K_x: Tensor, K_y: Tensor, subsample: Subsample, F: Tensor, alpha: float) -> Tensor:
+    """Difference of the distances of two cells to a subsample that is matched already.
 
-    The mean squared difference of a cell's distances alpha K_x to the part's cells of x, and of the other's distances
-    K_y to the partners of those, F K_y.
+    The mean squared difference of a cell's distances alpha K_x to the subsample of x, and of the other cell's
+    distances to the partners of these, F K_y.
 
     Parameters
     ----------
@@ -138,22 +118,22 @@ def lifted_cost(K_x: Tensor, K_y: Tensor, part: Part, F: Tensor, alpha: float) -
     K_y : (n_y, n_y)
         Distances.
     F : (m_x, m_y)
-        Coupling of the part, with its alpha.
+        Coupling of the subsample, with its alpha.
 
     Returns
     -------
     (n_x, n_y) tensor.
     """
-    X = alpha * K_x[:, part.rows]
-    Y = K_y[:, part.columns] @ F.T
+    X = alpha * K_x[:, subsample.rows]
+    Y = K_y[:, subsample.columns] @ F.T
     cost = X @ (-2 * Y.T)
     cost += X.square().sum(dim=1, keepdim=True)
     cost += Y.square().sum(dim=1)
-    return cost.div_(len(part.rows)).clamp_(min=0)
+    return cost.div_(len(subsample.rows)).clamp_(min=0)
 
 
-def starting_kernel(cost: Tensor, temperature: float, anchors: Anchors) -> Tensor:
-    """``exp(-cost / temperature)``, written over the cost, in which anchors have no partner but each other.
+def initial_kernel(cost: Tensor, temperature: float, anchors: Anchors) -> Tensor:
+    """``exp(-cost / temperature)``, written over the cost; anchors have no partner but each other.
 
     The temperature is in medians of the cost.
     """
@@ -164,9 +144,3 @@ def starting_kernel(cost: Tensor, temperature: float, anchors: Anchors) -> Tenso
     kernel[rows], kernel[:, columns] = 0, 0
     kernel[rows, columns] = 1
     return kernel
-
-
-def starting_kernels(cost: Tensor, anchors: Anchors) -> Iterator[Tensor]:
-    """Kernels from blunt to sharp; a start for each of the `TEMPERATURES`."""
-    for temperature in TEMPERATURES:
-        yield starting_kernel(cost.clone(), temperature, anchors)

@@ -1,10 +1,10 @@
-"""How far an inferred correspondence can be trusted, by known pairs that were hidden from its inferer."""
+"""How well an inferer recovers known pairs that were hidden from it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,32 +14,32 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer
-from jamie.correspondence.quality.partner_ranks import PartnerRanks, beats_chance, chance_of_top, partner_ranks
+from jamie.correspondence.quality.partner_ranks import PartnerRanks, chance_of_top, partner_ranks
 
 log = logging.getLogger(__name__)
 
 MOST_CELLS = 20_000  # of a modality; of more, a random sample takes part in the check
-FEWEST = 5  # hidden pairs; fewer are no evidence, neither for an inferer nor against it
-ENOUGH = 30  # hidden pairs; where one part of the known pairs has fewer, further parts are hidden in turn
+FEWEST = 5  # hidden pairs; fewer are no evidence
+ENOUGH = 30  # hidden pairs; if a part of the known pairs has fewer, further parts are hidden in turn
 
 
 @dataclass(frozen=True)
-class Trust:
-    """How well an inferer finds pairs that it was not told, beside what chance would give.
+class HiddenPairCheck:
+    """How well an inferer recovers known pairs that were hidden from it, and what chance would give.
 
     Parameters
     ----------
     checked_pairs
-        Known pairs that were hidden from it.
+        Number of hidden pairs.
     checked_quantile
         Fraction of the other cells that match better than the true partner, ties one half, mean over these pairs and
         both directions: 0 is best, 0.5 chance.
     checked_quantile_error
-        Its standard error.
+        Standard error of the quantile.
     checked_top1, checked_top1_chance
         How often the best match is the true partner.
     better_than_chance
-        Whether the quantile beats chance by three standard errors.
+        Whether the quantile is better than chance by three standard errors.
     """
 
     checked_pairs: int
@@ -50,91 +50,88 @@ class Trust:
     better_than_chance: bool
 
     @classmethod
-    def of(cls, ranks: PartnerRanks, shape: tuple[int, int]) -> Trust:
-        """Summarise the ranks of hidden pairs among n_a and n_b candidates."""
+    def of(cls, ranks: PartnerRanks, shape: tuple[int, int]) -> HiddenPairCheck:
+        """Summarize the ranks of hidden pairs among n_a and n_b candidates."""
         return cls(
-            len(ranks.quantile),
-            ranks.mean_quantile,
-            ranks.quantile_error,
-            float(ranks.top_1.mean()),
-            chance_of_top(1, shape),
-            beats_chance(ranks),
+            checked_pairs=len(ranks.quantile),
+            checked_quantile=ranks.mean_quantile,
+            checked_quantile_error=ranks.quantile_error,
+            checked_top1=float(ranks.top_1.mean()),
+            checked_top1_chance=chance_of_top(1, shape),
+            better_than_chance=ranks.beat_chance,
         )
 
-    def as_diagnostics(self) -> dict[str, float | int | bool | str]:
-        """Return the fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
-
-def check(
+def check_hidden_pairs(
     inferer: CorrespondenceInferer,
     a: View,
     b: View,
     known: Correspondence,
-    found: Correspondence,
+    inferred: Correspondence,
     fraction: float,
     context: Context,
-) -> Trust | None:
-    """Let an inferer find known pairs that it is not told.
+) -> HiddenPairCheck | None:
+    """Hide known pairs from an inferer, and see how well it recovers them.
 
-    One that uses known pairs infers again with a part of them hidden, and with further parts until 30 pairs or all
-    have been hidden; it is judged among the cells without a partner that it was told. Of more than 20,000 cells a
-    random sample takes part: with fewer pairs to learn from it is hardly better there than on all. One that uses no
-    pairs is judged by all of them as they are.
+    An inferer that uses known pairs infers again with a part of them hidden, and with further parts until 30 pairs or
+    all have been hidden. Hidden partners are ranked among the cells without a known partner. Of more than 20,000 cells
+    a random sample takes part: with fewer known pairs the result is hardly better than on all cells. An inferer that
+    uses no pairs is checked by all of them, without inferring again.
 
     Parameters
     ----------
     inferer
-        To be checked.
+        The inferer.
     a, b, known
-        What it infers from.
-    found
-        What it found.
+        Its inputs.
+    inferred
+        Its result.
     fraction
-        Of the known pairs, hidden at a time; 0 for no check.
+        Fraction of the known pairs that is hidden at a time; 0 for no check.
     context
         Randomness, device, progress and memory limit.
 
     Returns
     -------
-    Trust, or None where there are fewer than five certain known pairs, or too few to hide some.
+    HiddenPairCheck, or None if there are fewer than five certain known pairs, or too few to hide some.
     """
     rows, columns = known.one_to_one().pairs()
-    shape: tuple[int, int] = found.shape
     if fraction == 0 or len(rows) < FEWEST:
         return None
     if not inferer.uses_known:
-        return Trust.of(partner_ranks(found.matrix, rows, columns), shape)
-    a, b, known = _sampled(a, b, known, context)
+        return HiddenPairCheck.of(partner_ranks(inferred.matrix, rows, columns), inferred.shape)
+    a, b, known = _sample(a, b, known, context)
     rows, columns = known.one_to_one().pairs()
+    all_rows, all_columns = known.pairs()
     ranks = []
     for number, hidden in enumerate(_parts(len(rows), fraction, context)):
-        told = known.keep(_kept(known, rows[hidden], columns[hidden]))
+        visible = known.keep(~(np.isin(all_rows, rows[hidden]) | np.isin(all_columns, columns[hidden])))
         try:
-            guess = inferer.infer(a, b, told, context.for_stage(f"{context.stage}/check {number}")).correspondence
+            guess = inferer.infer(a, b, visible, context.for_stage(f"{context.stage}/check {number}")).correspondence
         except DataError as error:
             log.info("%s: the %d known pairs are too few to hide some (%s)", context.stage, len(rows), error.problem)
             return None
-        free_a, free_b = (np.flatnonzero(side.best_partner() < 0) for side in (told, told.T))
-        matrix, shape = guess.subset(free_a, free_b).matrix, (len(free_a), len(free_b))
-        at = np.searchsorted(free_a, rows[hidden]), np.searchsorted(free_b, columns[hidden])
-        ranks.append(partner_ranks(matrix, *at))
-    joined = PartnerRanks.joined(ranks) if ranks else None
-    return Trust.of(joined, shape) if joined is not None and len(joined.quantile) >= FEWEST else None
+        free_a, free_b = (np.flatnonzero(side.best_partner() < 0) for side in (visible, visible.T))
+        positions = np.searchsorted(free_a, rows[hidden]), np.searchsorted(free_b, columns[hidden])
+        ranks.append(partner_ranks(guess.subset(free_a, free_b).matrix, *positions))
+        shape = (len(free_a), len(free_b))
+    if sum(len(part.quantile) for part in ranks) < FEWEST:
+        return None
+    return HiddenPairCheck.of(PartnerRanks.concatenate(ranks), shape)
 
 
-def _sampled(a: View, b: View, known: Correspondence, context: Context) -> tuple[View, View, Correspondence]:
-    """Draw at most about `MOST_CELLS` of the larger modality, and as large a part of the other; pairs stay together."""
-    share = MOST_CELLS / max(a.n_cells, b.n_cells)
-    if share >= 1:
+def _sample(a: View, b: View, known: Correspondence, context: Context) -> tuple[View, View, Correspondence]:
+    """Draw about `MOST_CELLS` of the larger modality, and the same fraction of the other; pairs stay together."""
+    fraction = MOST_CELLS / max(a.n_cells, b.n_cells)
+    if fraction >= 1:
         return a, b, known
     generator = context.for_stage(f"{context.stage}/check sample").generator()
     rows, columns = known.one_to_one().pairs()
-    drawn_a, drawn_b, drawn_pairs = (generator.random(n) < share for n in (a.n_cells, b.n_cells, len(rows)))
-    drawn_a[rows] = drawn_b[columns] = drawn_pairs
-    index_a, index_b = np.flatnonzero(drawn_a), np.flatnonzero(drawn_b)
-    log.info("%s: the check takes a sample of %d and %d cells", context.stage, len(index_a), len(index_b))
-    return a.subset(index_a), b.subset(index_b), known.subset(index_a, index_b)
+    in_a, in_b, in_pairs = (generator.random(n) < fraction for n in (a.n_cells, b.n_cells, len(rows)))
+    in_a[rows] = in_b[columns] = in_pairs
+    cells_a, cells_b = np.flatnonzero(in_a), np.flatnonzero(in_b)
+    log.info("%s: the check takes a sample of %d and %d cells", context.stage, len(cells_a), len(cells_b))
+    return a.subset(cells_a), b.subset(cells_b), known.subset(cells_a, cells_b)
 
 
 def _parts(n: int, fraction: float, context: Context) -> Iterator[NDArray[np.int64]]:
@@ -143,9 +140,3 @@ def _parts(n: int, fraction: float, context: Context) -> Iterator[NDArray[np.int
     size = max(round(fraction * n), 1)
     for start in range(0, min(n, max(ENOUGH, size)), size):
         yield order[start : start + size]
-
-
-def _kept(known: Correspondence, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Entries of `known` but those of hidden cells."""
-    of_row, of_column = known.pairs()
-    return ~(np.isin(of_row, rows) | np.isin(of_column, columns))

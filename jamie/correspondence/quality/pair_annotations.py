@@ -1,4 +1,4 @@
-"""Known pairs by what obs says of their two cells: labels that go together, samples that are another's."""
+"""Annotations of the two cells of known pairs: whether labels are associated, and samples agree."""
 
 from __future__ import annotations
 
@@ -9,74 +9,79 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.core.data import Dataset, ModalityData
+from jamie.core.data import Dataset
 from jamie.core.matrix import format_percent
 
 SAMPLE_COLUMNS = ("sample", "sample_id", "batch", "donor", "donor_id", "patient", "orig.ident", "individual")
 MOST_GROUPS = 50
-DISAGREE = 0.9  # of pairs whose two cells are of another sample each
+DISAGREE = 0.9  # fraction of pairs with cells of different samples
 PERMUTATIONS, PERMUTED_QUANTILE = 200, 0.99
-TELLING = 0.3  # Cramer's V that labels of true pairs have at least; where random pairs may reach it, labels do not tell
+INFORMATIVE = 0.3  # Cramer's V of labels of true pairs; if random pairs may reach it, labels are not informative
 
-_NUMBER = re.compile(r"[-_.](\d{1,2})$")  # that tells samples apart which have barcodes in common
-Labels = NDArray[np.object_]
+_SUFFIX = re.compile(r"[-_.](\d{1,2})$")  # distinguishes samples that have barcodes in common
 
 
 @dataclass(frozen=True)
 class PairColumn:
-    """What a column of obs says of the two cells of each pair.
+    """A column of obs for the two cells of each pair.
 
     Parameters
     ----------
     name
         The column.
     a, b : (n,)
-        Values of the cells on either side as text, None where there is none.
+        Values of the cells on either side as text, None if missing.
     """
 
     name: str
-    a: Labels
-    b: Labels
+    a: NDArray[np.object_]
+    b: NDArray[np.object_]
 
     @property
     def values(self) -> list[str]:
         """Values on the side of a, sorted."""
         return sorted({value for value in self.a if value is not None})
 
-    def disagreement(self, chosen: NDArray[np.bool_]) -> str:
-        """Say that nearly all of the chosen pairs are of two values; empty where they are not."""
-        a, b = self.a[chosen], self.b[chosen]
-        told = np.array([x is not None and y is not None for x, y in zip(a, b, strict=True)], dtype=bool)
-        apart = told & (a != b)
-        if not told.any() or apart.sum() < DISAGREE * told.sum():
-            return ""
-        first = int(np.argmax(apart))
-        return (
-            f"the {self.name} of partners differs in {int(apart.sum())} of {int(told.sum())}, such as '{a[first]}' "
-            f"and '{b[first]}'"
-        )
-
     def shares_values(self) -> bool:
         """Whether some value occurs on both sides."""
         return bool(set(self.values) & {value for value in self.b if value is not None})
 
+    def disagreement(self, chosen: NDArray[np.bool_]) -> str:
+        """Message that the values of nearly all chosen pairs differ; empty if they do not."""
+        a, b = self._complete(chosen)
+        differ = a != b
+        if not len(a) or differ.sum() < DISAGREE * len(a):
+            return ""
+        first = int(np.argmax(differ))
+        return (
+            f"the {self.name} of partners differs in {int(differ.sum())} of {len(a)}, such as '{a[first]}' "
+            f"and '{b[first]}'"
+        )
+
     def independence(self, chosen: NDArray[np.bool_], generator: np.random.Generator) -> str:
-        """Say that labels of partners go together as those of random pairs do; empty where more, or none can tell."""
+        """Message that labels are associated as in random pairs only; empty if more, or if labels are uninformative."""
+        a, b = self._complete(chosen)
+        (_, codes_a), (_, codes_b) = (np.unique(side.astype(str), return_inverse=True) for side in (a, b))
+        if not len(a) or min(codes_a.max(), codes_b.max()) == 0:
+            return ""
+        observed = cramers_v(codes_a, codes_b)
+        random = [cramers_v(codes_a, generator.permutation(codes_b)) for _ in range(PERMUTATIONS)]
+        limit = float(np.quantile(random, PERMUTED_QUANTILE))
+        if observed > limit or limit > INFORMATIVE:
+            return ""
+        return (
+            f"the {self.name} of partners agrees in {format_percent(int((a == b).sum()), len(a))}, as in random pairs"
+        )
+
+    def _complete(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+        """Values of the chosen pairs in which neither is missing."""
         a, b = self.a[chosen], self.b[chosen]
-        told = np.array([x is not None and y is not None for x, y in zip(a, b, strict=True)], dtype=bool)
-        (_, one), (_, other) = (np.unique(side[told].astype(str), return_inverse=True) for side in (a, b))
-        if not told.any() or min(one.max(), other.max()) == 0:
-            return ""
-        observed = cramers_v(one, other)
-        random = [cramers_v(one, generator.permutation(other)) for _ in range(PERMUTATIONS)]
-        if observed > (limit := float(np.quantile(random, PERMUTED_QUANTILE))) or limit > TELLING:
-            return ""
-        agree = format_percent(int((a == b)[told].sum()), int(told.sum()))
-        return f"the {self.name} of partners agrees in {agree}, as in random pairs"
+        present = np.array([x is not None and y is not None for x, y in zip(a, b, strict=True)], dtype=bool)
+        return a[present], b[present]
 
 
 def cramers_v(a: NDArray[np.integer], b: NDArray[np.integer]) -> float:
-    """Association of two labels, given as numbers from 0: 0 for none, 1 where each tells the other.
+    """Association of two labels, given as codes from 0: 0 for none, 1 if each determines the other.
 
     References
     ----------
@@ -90,34 +95,35 @@ def cramers_v(a: NDArray[np.integer], b: NDArray[np.integer]) -> float:
 
 
 def label_columns(dataset: Dataset, a: str, b: str, pairs: Sequence[NDArray[np.int64]]) -> list[PairColumn]:
-    """Return the label columns that both modalities have."""
-    one, other = dataset.modalities[a], dataset.modalities[b]
-    return [_of(name, one, other, pairs) for name in dataset.labels if name in one.obs and name in other.obs]
+    """Label columns that both modalities have."""
+    sides = [dataset.modalities[m].obs for m in (a, b)]
+    return [_column(dataset, name, a, b, pairs) for name in dataset.labels if all(name in obs for obs in sides)]
 
 
 def sample_column(dataset: Dataset, a: str, b: str, pairs: Sequence[NDArray[np.int64]]) -> PairColumn | None:
-    """Return the samples that pairs come from, where there are a few: a column of obs, or numbers that names end in.
+    """Return the samples of pairs, if there are a few: a column of obs, or numbers at the end of the cells' names.
 
-    The batch key comes before columns that are called a sample, a batch, a donor or the like.
+    The batch key comes before columns that are called sample, batch, donor or similar.
     """
-    one, other = dataset.modalities[a], dataset.modalities[b]
-    both = [str(name) for name in one.obs if name in other.obs]
-    named = [name for wanted in SAMPLE_COLUMNS for name in both if name.lower() == wanted]
-    key = [dataset.batch_key] if dataset.batch_key in both and dataset.batch_key is not None else []
+    sides = [dataset.modalities[m] for m in (a, b)]
+    shared = [str(name) for name in sides[0].obs if name in sides[1].obs]
+    named = [name for wanted in SAMPLE_COLUMNS for name in shared if name.lower() == wanted]
+    key = [dataset.batch_key] if dataset.batch_key in shared and dataset.batch_key is not None else []
     for name in dict.fromkeys([*key, *named]):
-        column = _of(name, one, other, pairs)
+        column = _column(dataset, name, a, b, pairs)
         if 1 <= len(column.values) <= MOST_GROUPS:
             return column
-    sides = zip((one, other), pairs, strict=True)
-    ends = [np.array([_ending(cell) for cell in side.cells[index]], dtype=object) for side, index in sides]
-    column = PairColumn("end of the name", *ends)
+    names = [side.cells[index] for side, index in zip(sides, pairs, strict=True)]
+    suffixes = [np.array([_suffix(str(name)) for name in side], dtype=object) for side in names]
+    column = PairColumn("end of the name", *suffixes)
     return column if 2 <= len(column.values) <= MOST_GROUPS else None
 
 
-def _of(name: str, a: ModalityData, b: ModalityData, pairs: Sequence[NDArray[np.int64]]) -> PairColumn:
-    return PairColumn(name, a.labels(name)[pairs[0]], b.labels(name)[pairs[1]])
+def _column(dataset: Dataset, name: str, a: str, b: str, pairs: Sequence[NDArray[np.int64]]) -> PairColumn:
+    values = (dataset.modalities[m].labels(name)[index] for m, index in zip((a, b), pairs, strict=True))
+    return PairColumn(name, *values)
 
 
-def _ending(cell: object) -> str | None:
-    found = _NUMBER.search(str(cell))
-    return found.group(0) if found else None
+def _suffix(name: str) -> str | None:
+    match = _SUFFIX.search(name)
+    return match.group(0) if match else None

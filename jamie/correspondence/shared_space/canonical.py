@@ -1,4 +1,4 @@
-"""Regularised canonical correlation analyses, many at a time, whose similarities are averaged."""
+"""Regularized canonical correlation analysis (CCA), for many settings at a time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from numpy.typing import NDArray
 from jamie.correspondence.couplings.matching import unit_rows
 
 Floats = NDArray[np.floating]
+Levels = Sequence[NDArray[np.float32]]  # scores (n, d) of one modality, smoothed more and more
 Maps = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Member:
+class CcaSettings:
     """Settings of one analysis.
 
     Parameters
     ----------
     n_components
-        Leading scores of either modality that it sees.
+        Leading scores of either modality that are used.
     shrinkage
-        g in ``(1 - g) C + g t I``, t being the mean variance.
+        g in ``(1 - g) C + g t I``; t is the mean variance.
     power
-        A canonical variate counts by its correlation to this power.
+        A canonical variate is weighted by its correlation to this power.
     level
-        How much its scores are smoothed: an index into `Levels`.
+        Index into `Levels`: how much the scores are smoothed.
     """
 
     n_components: int
@@ -36,8 +37,9 @@ class Member:
     power: float
     level: int
 
-
-Levels = Sequence[NDArray[np.float32]]
+    def variates(self, levels: Levels, to: Floats) -> NDArray[np.float32]:
+        """(n, r) canonical variates of cells, scaled to length 1; `to` (q, r) is the map of their modality."""
+        return unit_rows(levels[self.level][:, : len(to)] @ to.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Moments:
     xx, yy, xy
         (d_x, d_x), (d_y, d_y) and (d_x, d_y).
     mass
-        Of the matched cells.
+        Sum of the weights of the matches.
     """
 
     xx: NDArray[np.float64]
@@ -59,24 +61,19 @@ class Moments:
 
     @classmethod
     def of(cls, x: Floats, y: Floats, plan: Any) -> Moments:
-        """Sum over x (n, d_x) and y (m, d_y), matched by weights (n, m), an array dense or sparse."""
+        """Sum over x (n, d_x) and y (m, d_y), matched with weights (n, m), a dense or sparse array."""
         x, y = x.astype(np.float64), y.astype(np.float64)
         rows, columns = (np.asarray(plan.sum(axis=axis), np.float64).ravel() for axis in (1, 0))
         return cls(x.T @ (x * rows[:, None]), y.T @ (y * columns[:, None]), x.T @ (plan @ y), float(rows.sum()))
 
     def plus(self, other: Moments, mass: float) -> Moments:
-        """Add the other's, as if its matched cells had this mass."""
-        factor = mass / max(other.mass, np.finfo(np.float64).tiny)
-        return Moments(
-            self.xx + factor * other.xx,
-            self.yy + factor * other.yy,
-            self.xy + factor * other.xy,
-            self.mass + mass,
-        )
+        """Add other moments, scaled to this mass."""
+        f = mass / max(other.mass, np.finfo(np.float64).tiny)
+        return Moments(self.xx + f * other.xx, self.yy + f * other.yy, self.xy + f * other.xy, self.mass + mass)
 
 
-def canonical_maps(moments: Sequence[Moments], members: Sequence[Member]) -> list[Maps]:
-    """Return for each member the matrices (q, r) from leading scores to canonical variates in either modality.
+def canonical_maps(moments: Sequence[Moments], settings: Sequence[CcaSettings]) -> list[Maps]:
+    """For each analysis, the matrices (q, r) from leading scores to canonical variates in either modality.
 
     With W = S^(-1/2) of the shrunk covariances and U diag(r) V^T the singular value decomposition of W_x S_xy W_y, they
     are ``W_x U r^power`` and ``W_y V r^power``.
@@ -84,8 +81,8 @@ def canonical_maps(moments: Sequence[Moments], members: Sequence[Member]) -> lis
     Parameters
     ----------
     moments
-        Of each level.
-    members
+        Moments at each level.
+    settings
         Settings of the analyses.
 
     References
@@ -94,38 +91,19 @@ def canonical_maps(moments: Sequence[Moments], members: Sequence[Member]) -> lis
     """
     spectra: dict[tuple[int, int], Any] = {}
     analyses: dict[tuple[int, int, float], Any] = {}
-    found = []
-    for one in members:
-        of, key = moments[one.level], (one.level, one.n_components)
-        q = one.n_components
-        if key not in spectra:
-            spectra[key] = [np.linalg.eigh(C[:q, :q] / of.mass) for C in (of.xx, of.yy)]
-        if (*key, one.shrinkage) not in analyses:
-            white_x, white_y = (_whitening(w, V, one.shrinkage) for w, V in spectra[key])
-            U, r, Vt = np.linalg.svd(white_x @ (of.xy[:q, :q] / of.mass) @ white_y, full_matrices=False)
-            analyses[(*key, one.shrinkage)] = white_x @ U, white_y @ Vt.T, r
-        to_x, to_y, r = analyses[(*key, one.shrinkage)]
-        found.append((to_x * r**one.power, to_y * r**one.power))
-    return found
-
-
-def directions(
-    levels: Levels, members: Sequence[Member], maps: Sequence[Floats], weights: Floats
-) -> NDArray[np.float32]:
-    """(n, sum of r) coordinates whose inner products are the members' cosines, averaged by weight.
-
-    Parameters
-    ----------
-    levels
-        Scores (n, d) of one modality, smoothed more and more.
-    members, maps, weights
-        The analyses, their matrices for this modality, and how much each counts.
-    """
-    parts = [
-        np.sqrt(weight) * unit_rows(levels[one.level][:, : len(to)] @ to.astype(np.float32))
-        for one, to, weight in zip(members, maps, weights, strict=True)
-    ]
-    return np.hstack(parts).astype(np.float32)
+    maps = []
+    for analysis in settings:
+        sums, q = moments[analysis.level], analysis.n_components
+        key = (analysis.level, q, analysis.shrinkage)
+        if key[:2] not in spectra:
+            spectra[key[:2]] = [np.linalg.eigh(C[:q, :q] / sums.mass) for C in (sums.xx, sums.yy)]
+        if key not in analyses:
+            W_x, W_y = (_whitening(values, vectors, analysis.shrinkage) for values, vectors in spectra[key[:2]])
+            U, r, Vt = np.linalg.svd(W_x @ (sums.xy[:q, :q] / sums.mass) @ W_y, full_matrices=False)
+            analyses[key] = W_x @ U, W_y @ Vt.T, r
+        to_x, to_y, r = analyses[key]
+        maps.append((to_x * r**analysis.power, to_y * r**analysis.power))
+    return maps
 
 
 def _whitening(values: Floats, vectors: Floats, shrinkage: float) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""An ensemble of canonical analyses of known pairs, refined by cells of unknown partner."""
+"""An ensemble of canonical correlation analyses of known pairs, refined by cells without a known partner."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.correspondence.couplings.matching import dense_kernel, scale, scaled
-from jamie.correspondence.shared_space.canonical import Levels, Maps, Member, Moments, canonical_maps, directions
+from jamie.correspondence.couplings.matching import dense_kernel, scaled, sinkhorn_factors
+from jamie.correspondence.shared_space.canonical import CcaSettings, Levels, Maps, Moments, canonical_maps
 
 COMPONENTS = (8, 20, 50)
 SHRINKAGES = (0.03, 0.1, 0.3, 0.6)
 POWERS = (1.0, 2.0)
-LEVELS = 3
-WARM = 3.0  # temperature of the first match, when its cosines are the least certain, in that of the last
-DIMENSIONS = 64  # of coordinates that stand for those of all members
-SAMPLE = 2000  # cells of each modality by which these are found
+N_LEVELS = 3
+WARM = 3.0  # temperature of the first round, when cosines are least certain, relative to the last
+DIMENSIONS = 64  # of the compressed coordinates
+SAMPLE = 2000  # cells of each modality from which the compression is learned
 ROWS = 8192
 
 Floats = NDArray[np.floating]
@@ -27,151 +27,127 @@ Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Refinement:
-    """How cells of unknown partner join.
+class EnsembleSettings:
+    """Settings of an ensemble.
 
     Parameters
     ----------
+    analyses, weights
+        The analyses and their weights.
+    pseudo_pairs
+        Mass of the matches of cells without a known partner, in known pairs; at 0 they are not used.
     rounds
-        Number of times that they are matched and the analyses repeated.
-    temperature, rigour
-        Of the match.
+        How often these cells are matched and the analyses repeated.
+    temperature, balance
+        As in `match_by_cosine`.
     """
 
+    analyses: Sequence[CcaSettings]
+    weights: Floats
+    pseudo_pairs: float
     rounds: int
     temperature: float
-    rigour: float
-
-    def temperatures(self) -> NDArray[np.float64]:
-        """Return (rounds,) that of each round, from `WARM` times the last, which is the match's."""
-        return np.geomspace(WARM, 1, self.rounds) * self.temperature
+    balance: float = 1.0
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """Weighed canonical analyses.
+class SeedEnsemble:
+    """Weighted canonical correlation analyses.
 
     Parameters
     ----------
-    members, weights
-        The analyses and how much each counts.
+    settings
+        The analyses and their weights.
     maps
-        For each, from leading scores to canonical variates in either modality.
+        For each analysis, from leading scores to canonical variates in either modality.
     """
 
-    members: Sequence[Member]
-    weights: Floats
+    settings: EnsembleSettings
     maps: Sequence[Maps]
 
     def coordinates(self, levels: Levels, side: int) -> NDArray[np.float32]:
-        """(n, r) coordinates of cells of one modality (0 or 1): inner products are mean cosines of the members."""
-        return directions(levels, self.members, [one[side] for one in self.maps], self.weights)
+        """(n, r) coordinates of cells of one modality (0 or 1); inner products are weighted mean cosines."""
+        members = zip(self.settings.analyses, self.settings.weights, self.maps, strict=True)
+        parts = [np.sqrt(weight) * analysis.variates(levels, maps[side]) for analysis, weight, maps in members]
+        return np.hstack(parts).astype(np.float32)
 
 
-def all_members(n_components: int) -> list[Member]:
+def all_analyses(n_components: int) -> list[CcaSettings]:
     """Every combination of settings, for modalities of at most so many scores."""
     sizes = sorted({min(q, n_components) for q in COMPONENTS})
-    return [Member(*settings) for settings in product(sizes, SHRINKAGES, POWERS, range(LEVELS))]
+    return [CcaSettings(*settings) for settings in product(sizes, SHRINKAGES, POWERS, range(N_LEVELS))]
+
+
+def memory_per_cell(n_components: int, *, compressed: bool) -> int:
+    """Bytes for the smoothed scores of a cell and its coordinates, of modalities of so many scores."""
+    coordinates = 0 if compressed else 2 * 4 * sum(analysis.n_components for analysis in all_analyses(n_components))
+    return 8 * (N_LEVELS * max(COMPONENTS) + DIMENSIONS) + coordinates
+
+
+def rows_of(levels: Levels, cells: Index | slice) -> Levels:
+    """Scores of these cells, at each level."""
+    return [level[cells] for level in levels]
 
 
 def moments_of_pairs(x: Levels, y: Levels, a: Index, b: Index, weights: Floats) -> list[Moments]:
     """Moments of cells `a` (k,) and `b` (k,) that are matched with weights (k,), at each level."""
-    each = sparse.diags_array(weights)
-    return [Moments.of(here[a], there[b], each) for here, there in zip(x, y, strict=True)]
+    diagonal = sparse.diags_array(weights)
+    return [Moments.of(p[a], q[b], diagonal) for p, q in zip(x, y, strict=True)]
 
 
-def fit_ensemble(
-    known: Sequence[Moments],
-    free: tuple[Levels, Levels],
-    weighed: tuple[Sequence[Member], Floats],
-    mass: float,
-    refinement: Refinement,
-) -> Ensemble:
-    """Fit the members to known pairs, and again to these and what the last fit matches.
+def fit_ensemble(known: Sequence[Moments], x: Levels, y: Levels, settings: EnsembleSettings) -> SeedEnsemble:
+    """Fit the analyses to known pairs, then to these and to the matches of the last fit.
 
-    What a cell matches is an entropic transport plan's row, which counts by its certainty (1 - entropy).
+    Matches are the rows of an entropic transport plan, each weighted by its certainty (1 - entropy).
 
     Parameters
     ----------
     known
         Moments of the known pairs, at each level.
-    free
-        Cells of unknown partner of either modality, some thousand at most.
-    weighed
-        Members and their weights.
-    mass
-        Of all that is matched, in known pairs; at 0 no cell joins.
-    refinement
-        Rounds and temperature.
+    x, y
+        Cells without a known partner of either modality, a few thousand at most.
+    settings
+        Settings of the ensemble.
     """
-    members, weights = weighed
-    found = Ensemble(members, weights, canonical_maps(known, members))
-    here, there = free
-    if mass == 0 or not len(here[0]) or not len(there[0]):
-        return found
-    for temperature in refinement.temperatures():
-        kernel = dense_kernel(found.coordinates(here, 0), found.coordinates(there, 1), temperature)
-        plan = _by_certainty(scaled(kernel, *scale(kernel, refinement.rigour)))
-        moments = [m.plus(Moments.of(h, t, plan), mass) for m, h, t in zip(known, here, there, strict=True)]
-        found = Ensemble(members, weights, canonical_maps(moments, members))
-    return found
+    ensemble = SeedEnsemble(settings, canonical_maps(known, settings.analyses))
+    if settings.pseudo_pairs == 0 or not len(x[0]) or not len(y[0]):
+        return ensemble
+    for temperature in np.geomspace(WARM, 1, settings.rounds) * settings.temperature:
+        kernel = dense_kernel(ensemble.coordinates(x, 0), ensemble.coordinates(y, 1), temperature)
+        plan = _weighted_by_certainty(scaled(kernel, *sinkhorn_factors(kernel, settings.balance)))
+        matches = (Moments.of(p, q, plan) for p, q in zip(x, y, strict=True))
+        moments = [pairs.plus(more, settings.pseudo_pairs) for pairs, more in zip(known, matches, strict=True)]
+        ensemble = SeedEnsemble(settings, canonical_maps(moments, settings.analyses))
+    return ensemble
 
 
-def compressed(
-    ensemble: Ensemble, x: Levels, y: Levels, generator: np.random.Generator
+def compressed_coordinates(
+    ensemble: SeedEnsemble, x: Levels, y: Levels, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Coordinates (n_a, r) and (n_b, r), r at most 64, whose inner products are close to the ensemble's.
+    """Coordinates (n_a, r) and (n_b, r), r at most 64, whose inner products approximate those of the ensemble.
 
     The similarities S of a sample of cells of either modality have the leading singular vectors P and Q and values s;
-    cells get the coordinates ``S_aQ s^(-1/2)`` and ``S_b^T P s^(-1/2)``, S_a being their similarities to the sample.
+    cells get the coordinates ``S_a Q s^(-1/2)`` and ``S_b^T P s^(-1/2)``; S_a are their similarities to the sample.
     """
     from sklearn.utils.extmath import randomized_svd
 
-    sample_x, sample_y = (_rows_of(levels, _sampled(len(levels[0]), generator)) for levels in (x, y))
-    a, b = ensemble.coordinates(sample_x, 0), ensemble.coordinates(sample_y, 1)
+    a, b = (
+        ensemble.coordinates(rows_of(levels, generator.permutation(len(levels[0]))[:SAMPLE]), side)
+        for side, levels in enumerate((x, y))
+    )
     rank = min(DIMENSIONS, *a.shape, *b.shape)
     P, s, Qt = randomized_svd(a @ b.T, rank, random_state=int(generator.integers(2**31)))
     kept = s > 1e-4 * s[0]
     to_x, to_y = b.T @ (Qt[kept].T / np.sqrt(s[kept])), a.T @ (P[:, kept] / np.sqrt(s[kept]))
-    return _in_blocks(ensemble, x, 0, to_x), _in_blocks(ensemble, y, 1, to_y)
+    return _project(ensemble, x, 0, to_x), _project(ensemble, y, 1, to_y)
 
 
-def held_out_quantiles(forth: Floats, back: Floats) -> NDArray[np.float64]:
-    """(k,) fraction of cells that are more similar than the partner, mean over both directions.
-
-    Parameters
-    ----------
-    forth, back
-        (k, m) and (k, n) similarities to all cells of the other modality, of which the first k are the partners.
-    """
-    partner = np.arange(len(forth))
-    return (_above(forth, forth[partner, partner]) + _above(back, back[partner, partner])) / 2
+def _project(ensemble: SeedEnsemble, levels: Levels, side: int, to: Floats) -> NDArray[np.float32]:
+    blocks = [slice(start, start + ROWS) for start in range(0, len(levels[0]), ROWS)]
+    return np.concatenate([ensemble.coordinates(rows_of(levels, rows), side) @ to for rows in blocks], dtype=np.float32)
 
 
-def _above(similarity: Floats, partner: Floats) -> NDArray[np.float64]:
-    better, tied = similarity > partner[:, None], similarity == partner[:, None]
-    n_others = max(similarity.shape[1] - 1, 1)
-    return np.asarray((better.sum(axis=1) + 0.5 * (tied.sum(axis=1) - 1)) / n_others)
-
-
-def _by_certainty(plan: NDArray[np.float32]) -> NDArray[np.float32]:
+def _weighted_by_certainty(plan: NDArray[np.float32]) -> NDArray[np.float32]:
     share = plan / plan.sum(axis=1, keepdims=True)
     entropy = -(share * np.log(share)).sum(axis=1) / np.log(max(plan.shape[1], 2))
     return np.asarray(plan * (1 - entropy)[:, None])
-
-
-def _sampled(n: int, generator: np.random.Generator) -> Index:
-    return generator.permutation(n)[:SAMPLE]
-
-
-def _rows_of(levels: Levels, cells: Index) -> Levels:
-    return [level[cells] for level in levels]
-
-
-def _in_blocks(ensemble: Ensemble, levels: Levels, side: int, to: Floats) -> NDArray[np.float32]:
-    n = len(levels[0])
-    found = np.empty((n, to.shape[1]), np.float32)
-    for start in range(0, n, ROWS):
-        rows = slice(start, start + ROWS)
-        found[rows] = ensemble.coordinates([level[rows] for level in levels], side) @ to
-    return found

@@ -1,4 +1,4 @@
-"""Whether the values of a target are such as its decoder describes: counts, or 0 and 1."""
+"""Whether the values of a target lie in the support of its decoder's distribution: counts, or 0 and 1."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Decoder, Preprocessor
 from jamie.core.interfaces.model import Support
-from jamie.core.matrix import format_percent, row_chunks, stored_position, stored_values
+from jamie.core.matrix import format_percent, row_chunks, stored_values
 from jamie.data.blocks import choose_block
-from jamie.data.checks.value_kinds import SAYS, kind_of
+from jamie.data.checks.messages import describe_entry
+from jamie.data.checks.value_kinds import DESCRIPTIONS, kind_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,9 +29,8 @@ _WRONG: dict[Support, dict[str, Callable[[NDArray[np.float32]], NDArray[np.bool_
     "counts": {"are not whole numbers": lambda v: v != np.floor(v), "are negative": lambda v: v < 0},
     "binary": {"are neither": lambda v: (v != 0) & (v != 1)},
 }
-_HELD_IN = {"layer": "layers", "obsm": "obsm"}
-_FEW = 0.01  # of the values; so few that are wrong are slips
-_WANTED: dict[Support, str] = {"counts": "counts", "binary": "values of 0 and 1"}
+_MAX_ERRORS = 0.01  # share of the values; so few wrong ones are errors
+_SUPPORTS: dict[Support, str] = {"counts": "counts", "binary": "values of 0 and 1"}
 
 
 def require_support(
@@ -42,7 +42,7 @@ def require_support(
     key: str,
     where: str,
 ) -> None:
-    """Refuse a target that the decoder's distribution cannot have given.
+    """Refuse a target outside the support of the decoder's distribution.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ def require_support(
     steps
         The preprocessors of the target, which must leave values as they are.
     decoder
-        Says by its `support` which values it describes.
+        Its `support` says which values it describes.
     adata
         The modality, to find a layer that would do.
     key
         ``modalities.rna``, for messages.
     where
-        Place of the decoder in the spec, for messages.
+        Position of the decoder in the spec, for messages.
 
     Raises
     ------
@@ -68,17 +68,18 @@ def require_support(
     """
     if decoder.support == "real":
         return
-    wanted = _WANTED[decoder.support]
-    problem = _mismatch(target.X, decoder.support)
-    first = _first_wrong(target, decoder.support, cells) if problem else ""
-    changed = [step.name for step in steps if not step.selects_features]
-    if problem:
-        message = f"expected {wanted} in {target.origin}, found {problem}; {first}"
-    elif changed:
-        message = f"expected {wanted} as they were measured, found that the target is changed by {', '.join(changed)}"
+    expected, mismatch = _SUPPORTS[decoder.support], _mismatch(target.X, decoder.support)
+    changes = [step.name for step in steps if not step.selects_features]
+    if mismatch:
+        values = stored_values(target.X)
+        first = min(int(np.argmax(bad)) for wrong in _WRONG[decoder.support].values() if (bad := wrong(values)).any())
+        found = f"{mismatch}; the first is {describe_entry(target, cells, first)}"
+        problem = f"expected {expected} in {target.origin}, found {found}"
+    elif changes:
+        problem = f"expected {expected} as they were measured, found that the target is changed by {', '.join(changes)}"
     else:
         return
-    raise DataError(message, where=where, fix=_fix(target, adata, decoder, key))
+    raise DataError(problem, where=where, fix=_fix(target, adata, decoder, key))
 
 
 def _mismatch(X: Matrix, support: Support) -> str:
@@ -95,19 +96,11 @@ def _count(X: Matrix, wrong: Any) -> int:
     return sum(int(np.count_nonzero(wrong(values[rows]))) for rows in row_chunks(len(values), width))
 
 
-def _first_wrong(target: Block, support: Support, cells: pd.Index) -> str:
-    """Say where the first value is that does not belong to the support."""
-    values = stored_values(target.X)
-    entry = min(int(np.argmax(found)) for wrong in _WRONG[support].values() if (found := wrong(values)).any())
-    row, column = stored_position(target.X, entry)
-    return f"the first is {values[entry]:.4g} in cell '{cells[row]}', feature '{target.features[column]}'"
-
-
 def _fix(target: Block, adata: AnnData, decoder: type[Decoder], key: str) -> str:
     fitting = list(_fitting(adata, decoder.support))
     if not fitting:
         return (
-            f"no layer holds {_WANTED[decoder.support]}: {_way_to_counts(target, decoder.support, key)}, or choose a "
+            f"no layer holds {_SUPPORTS[decoder.support]}: {_conversion(target, decoder.support, key)}, or choose a "
             "decoder of real numbers, such as `decoder: mlp`"
         )
     others = f" (also there: {', '.join(fitting[1:])})" if fitting[1:] else ""
@@ -115,10 +108,10 @@ def _fix(target: Block, adata: AnnData, decoder: type[Decoder], key: str) -> str
     return f"the decoder {decoder.name} needs a target that is not preprocessed: set {key}.target to {chosen}{others}"
 
 
-def _way_to_counts(target: Block, support: Support, key: str) -> str:
-    """Say how to get values of the support from the target's, if there is a way."""
+def _conversion(target: Block, support: Support, key: str) -> str:
+    """Say how to convert the target to values of the support, if there is a way."""
     X, kind = target.X, kind_of(target.X)
-    read = re.sub(r"^(layer|obsm) ('.*')$", lambda found: f"{_HELD_IN[found[1]]}[{found[2]}]", target.origin)
+    read = re.sub(r"^(layer|obsm) ('.*')$", lambda m: f"{m[1].replace('layer', 'layers')}[{m[2]}]", target.origin)
     if support == "binary" and kind in ("counts", "fractions", "normalised"):
         return (
             f"binarise them, adata.layers['binary'] = (adata.{read} > 0).astype('float32'), and set {key}.target to "
@@ -131,13 +124,13 @@ def _way_to_counts(target: Block, support: Support, key: str) -> str:
             f"set {key}.target to {{layer: counts}}"
         )
     n_wrong = sum(_count(X, wrong) for wrong in _WRONG[support].values())
-    if n_wrong < _FEW * X.shape[0] * X.shape[1]:
+    if n_wrong < _MAX_ERRORS * X.shape[0] * X.shape[1]:
         return "correct these values, or leave those cells out"
-    found = f" (these are {SAYS[kind]}, which rounding does not bring back)" if kind != "counts" else ""
+    found = f" (these are {DESCRIPTIONS[kind]}, which rounding does not bring back)" if kind != "counts" else ""
     return f"add one to the data{found}"
 
 
-def layers_of_counts(adata: AnnData) -> Iterator[str]:
+def count_layers(adata: AnnData) -> Iterator[str]:
     """Names of the layers, and X, that hold counts."""
     return _fitting(adata, "counts")
 

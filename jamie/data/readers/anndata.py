@@ -10,9 +10,8 @@ from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble, mudata_conventions
-from jamie.data.storage.files import understood
 from jamie.data.storage.formats import ANNDATA
-from jamie.data.storage.stores import opened
+from jamie.data.storage.opening import open_store, translated_errors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -43,5 +42,5 @@ class AnnDataReader(Reader):
 def _read_one(path: Path) -> AnnData:
     import anndata
 
-    with opened(path, ANNDATA) as store, understood(path, ANNDATA.expected), mudata_conventions():
+    with open_store(path, ANNDATA) as store, translated_errors(path, ANNDATA.expected), mudata_conventions():
         return anndata.read_zarr(store) if is_zarr(path) else anndata.read_h5ad(path)

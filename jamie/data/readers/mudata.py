@@ -11,11 +11,10 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
-from jamie.data.assemble import mudata_conventions, require_unique_cells, unique_names
+from jamie.data.assemble import mudata_conventions, require_usable_names
 from jamie.data.checks.modalities import nested_modality, require_shared_cells
-from jamie.data.storage.files import understood
 from jamie.data.storage.formats import MUDATA
-from jamie.data.storage.stores import opened
+from jamie.data.storage.opening import open_store, translated_errors
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -38,10 +37,15 @@ class MuDataReader(Reader):
         self.path = Path(path)
 
     def _read(self, context: Context) -> MuData:
-        with opened(self.path, MUDATA) as store, understood(self.path, MUDATA.expected), mudata_conventions():
+        with (
+            open_store(self.path, MUDATA) as store,
+            translated_errors(self.path, MUDATA.expected),
+            mudata_conventions(),
+        ):
             names = modality_names(store, self.path)
             if is_encoded(store):
-                return _joined({name: _modality(store["mod"][name]) for name in names}, _of_all(store), self.path)
+                modalities = {name: _read_modality(store["mod"][name]) for name in names}
+                return _join(modalities, _read_shared(store), self.path)
             return _read_old(self.path)
 
 
@@ -51,7 +55,7 @@ def modality_names(store: Any, path: Path) -> tuple[str, ...]:
     Raises
     ------
     DataError
-        Where there is none, one is a MuData itself, writing did not come to its end, or features are what is shared.
+        Where there is none, one is a MuData itself, the file was not written to its end, or features are shared.
     """
     there = [str(name) for name in store["mod"]]
     order = [str(name) for name in store["mod"].attrs.get("mod-order", ())]
@@ -71,7 +75,7 @@ def modality_names(store: Any, path: Path) -> tuple[str, ...]:
 
 
 def _require_whole(store: Any, names: tuple[str, ...], ordered: bool, path: Path) -> None:
-    """Refuse what a failed writing left: mudata writes the order of the modalities last."""
+    """Refuse a file that was not written to its end: mudata writes the order of the modalities last."""
     described = [str(name) for name in store.get("obsmap", ())]
     if ordered or not set(described) - set(names):
         return
@@ -84,20 +88,20 @@ def _require_whole(store: Any, names: tuple[str, ...], ordered: bool, path: Path
 
 
 def is_encoded(store: Any) -> bool:
-    """Whether elements say how they are encoded, as anndata writes them from 0.8 on."""
+    """Whether elements carry their encoding, as anndata writes it from version 0.8 on."""
     return "encoding-type" in store["obs"].attrs
 
 
-def _modality(group: Any) -> AnnData:
+def _read_modality(group: Any) -> AnnData:
     from anndata import AnnData
     from anndata.io import read_elem
 
-    found = read_elem(group)
-    return AnnData(**found) if isinstance(found, dict) else found
+    adata = read_elem(group)
+    return AnnData(**adata) if isinstance(adata, dict) else adata
 
 
-def _of_all(store: Any) -> dict[str, Any]:
-    """Read what is said of the cells and features of all modalities together."""
+def _read_shared(store: Any) -> dict[str, Any]:
+    """Read the annotations that the cells and features of all modalities share."""
     from anndata.io import read_elem
 
     present = [name for name in ("obs", "var", "uns", "obsm", "varm", "obsp", "varp") if name in store]
@@ -105,33 +109,29 @@ def _of_all(store: Any) -> dict[str, Any]:
 
 
 def _read_old(path: Path) -> MuData:
-    """Read what was written with an anndata before 0.8, which mudata's own reader knows."""
+    """Read a file of an anndata before 0.8 by mudata's own reader, which knows its encoding."""
     import mudata
 
-    found = mudata.read_zarr(path) if is_zarr(path) else mudata.read_h5mu(path)
-    frames = {"obs": found.obs, "var": found.var, "uns": dict(found.uns)}
-    arrays = {name: dict(getattr(found, name)) for name in ("obsm", "varm", "obsp", "varp")}
-    return _joined(dict(found.mod), {**frames, **arrays, "axis": int(found.axis)}, path)
+    mdata = mudata.read_zarr(path) if is_zarr(path) else mudata.read_h5mu(path)
+    mappings = {name: dict(getattr(mdata, name)) for name in ("uns", "obsm", "varm", "obsp", "varp")}
+    return _join(dict(mdata.mod), {"obs": mdata.obs, "var": mdata.var, **mappings, "axis": int(mdata.axis)}, path)
 
 
-def _joined(modalities: dict[str, AnnData], of_all: dict[str, Any], path: Path) -> MuData:
-    """Join modalities whose names are made sure of.
+def _join(modalities: dict[str, AnnData], shared: dict[str, Any], path: Path) -> MuData:
+    """Join modalities once their names are unique.
 
-    Where each stands among all, mudata finds anew: the maps in a file are no integers where mudata 0.3 wrote a name
-    that is twice in one modality and once in another.
+    mudata maps cells to modalities again: the maps in a file are not integers where mudata 0.3 wrote a name that occurs
+    twice in one modality and once in another.
     """
     from mudata import MuData
 
     given = [str(name) for adata in modalities.values() for name in adata.var_names]
     for name, adata in modalities.items():
-        where = f"{path}, modality '{name}'"
-        adata.obs_names = adata.obs_names.astype(str)
-        require_unique_cells(adata.obs_names, where)
-        adata.var_names = unique_names(adata.var_names, where)
+        require_usable_names(adata, f"{path}, modality '{name}'")
     for axis in ("obs", "var"):
-        # mudata 0.3 leaves a column of its own where names repeat, and cannot join what has one
-        of_all[axis] = of_all[axis].drop(columns="level_1", errors="ignore")
-        of_all[axis].index = of_all[axis].index.astype(str)
-    if list(of_all["var"].index) == given:
-        of_all["var"].index = pd.Index([name for adata in modalities.values() for name in adata.var_names])
-    return MuData(modalities, **of_all)
+        # mudata 0.3 leaves this column where names repeat, and cannot join modalities that have it
+        shared[axis] = shared[axis].drop(columns="level_1", errors="ignore")
+        shared[axis].index = shared[axis].index.astype(str)
+    if list(shared["var"].index) == given:
+        shared["var"].index = pd.Index([name for adata in modalities.values() for name in adata.var_names])
+    return MuData(modalities, **shared)

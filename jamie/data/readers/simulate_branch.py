@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -13,6 +14,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
+from jamie.data.simulation.cells import cell_names, require_distinct_modalities, require_valid_parameters
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,6 +24,7 @@ N_WAVES = 4
 WIDTH = 0.06  # half-width of a branch; the manifold is a plane's branching region, not a curve
 
 
+@dataclass(kw_only=True, eq=False)
 class SimulateBranch(Reader):
     r"""Simulated cells on a branching two-dimensional manifold, seen in two or more modalities.
 
@@ -52,48 +55,38 @@ class SimulateBranch(Reader):
     name = "simulate_branch"
     references = ("10.4230/LIPIcs.WABI.2019.10",)
 
-    def __init__(
-        self,
-        *,
-        n_cells: Annotated[int, Field(ge=3)] = 300,
-        n_features: tuple[Annotated[int, Field(ge=1)], ...] = (1000, 2000),
-        modalities: tuple[str, ...] | None = None,
-        lengths: tuple[Annotated[float, Field(gt=0)], ...] = (1.0, 0.75, 0.5),
-        noise: Annotated[float, Field(ge=0)] = 0.1,
-        overlap: Annotated[float, Field(ge=0, le=1)] = 1.0,
-        seed: Annotated[int, Field(ge=0)] = 0,
-    ) -> None:
-        self.n_cells = n_cells
-        self.n_features = tuple(n_features)
-        self.modalities = tuple(modalities or (f"modality{i + 1}" for i in range(len(self.n_features))))
-        self.lengths = tuple(lengths)
-        self.noise = noise
-        self.overlap = overlap
-        self.seed = seed
+    n_cells: Annotated[int, Field(ge=3)] = 300
+    n_features: tuple[Annotated[int, Field(ge=1)], ...] = (1000, 2000)
+    modalities: tuple[str, ...] | None = None
+    lengths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1.0, 0.75, 0.5)
+    noise: Annotated[float, Field(ge=0)] = 0.1
+    overlap: Annotated[float, Field(ge=0, le=1)] = 1.0
+    seed: Annotated[int, Field(ge=0)] = 0
 
     @classmethod
     def test_params(cls) -> dict[str, object]:
         return {"n_cells": 24, "n_features": (7, 9)}
 
+    def __post_init__(self) -> None:
+        self.modalities = tuple(self.modalities or (f"modality{i + 1}" for i in range(len(self.n_features))))
+
     def _read(self, context: Context) -> MuData:
         self._check()
         generator = np.random.default_rng(self.seed)
         n_shared = round(self.overlap * self.n_cells)
-        shared = self._positions(n_shared, generator)
-        digits = len(str(self.n_cells))
-        names = [f"cell_{i:0{digits}d}" for i in range(n_shared)]
+        shared = self._draw_cells(n_shared, generator)
         simulated = {}
-        for modality, n_features in zip(self.modalities, self.n_features, strict=True):
-            own = self._positions(self.n_cells - n_shared, generator)
-            cells = pd.concat([shared, own], ignore_index=True)
-            cells.index = pd.Index([*names, *(f"{modality}_{i:0{digits}d}" for i in range(n_shared, self.n_cells))])
+        for modality, n_features in zip(self.modalities or (), self.n_features, strict=True):
+            unshared = self._draw_cells(self.n_cells - n_shared, generator)
+            names = cell_names(modality, np.arange(self.n_cells), n_shared, self.n_cells)
+            cells = pd.concat([shared, unshared], ignore_index=True).set_axis(names)
             # Partners must not sit in the same row: nothing downstream may profit from that.
             cells = cells.iloc[generator.permutation(self.n_cells)]
             simulated[modality] = self._measure(cells, n_features, generator)
         return assemble(simulated)
 
-    def _positions(self, n_cells: int, generator: np.random.Generator) -> pd.DataFrame:
-        """Draw cells: their branch, and their place u on the manifold."""
+    def _draw_cells(self, n_cells: int, generator: np.random.Generator) -> pd.DataFrame:
+        """Draw cells: their branch, and their position u on the manifold."""
         n_branches = len(self.lengths)
         branch = generator.permutation(np.arange(n_cells) % n_branches)
         along = np.asarray(self.lengths)[branch] * generator.uniform(0, 1, n_cells)
@@ -111,42 +104,29 @@ class SimulateBranch(Reader):
     def _measure(self, cells: pd.DataFrame, n_features: int, generator: np.random.Generator) -> AnnData:
         from anndata import AnnData
 
-        place = cells[["u1", "u2"]].to_numpy()
-        signal = _smooth_features(place, generator) @ generator.normal(size=(N_WAVES + 2, n_features))
+        position = cells[["u1", "u2"]].to_numpy()
+        signal = _smooth_features(position, generator) @ generator.normal(size=(N_WAVES + 2, n_features))
         signal /= np.sqrt(signal.var(axis=0).mean())
         X = signal + self.noise * generator.normal(size=signal.shape)
         var = pd.DataFrame(index=pd.Index([f"feature_{j}" for j in range(n_features)]))
         adata = AnnData(X.astype(np.float32), obs=cells[["cell_type"]].copy(), var=var)
-        adata.obsm["X_manifold"] = place
+        adata.obsm["X_manifold"] = position
         return adata
 
     def _check(self) -> None:
-        where = f"reader '{self.name}'"
-        if len(self.n_features) < 2 or len(self.modalities) != len(self.n_features):
+        require_valid_parameters(self)
+        if len(self.n_features) < 2 or len(self.modalities or ()) != len(self.n_features):
             raise DataError(
                 f"expected a number of features for each of two or more modalities, found {len(self.n_features)} for "
-                f"{len(self.modalities)}",
-                where=where,
+                f"{len(self.modalities or ())}",
+                where=f"reader '{self.name}'",
                 fix="give n_features and modalities of equal length, such as [1000, 2000] and [rna, atac]",
             )
-        if len(set(self.modalities)) < len(self.modalities):
-            raise DataError(
-                f"expected different names, found {', '.join(self.modalities)}", where=f"{where}, modalities"
-            )
-        if self.n_cells < 3 or min(self.n_features) < 1 or not self.lengths or min(self.lengths) <= 0:
-            raise DataError(
-                f"expected at least 3 cells, 1 feature and branches longer than 0, found n_cells {self.n_cells}, "
-                f"n_features {list(self.n_features)}, lengths {list(self.lengths)}",
-                where=where,
-            )
-        if not 0 <= self.overlap <= 1 or self.noise < 0:
-            raise DataError(
-                f"expected overlap from 0 to 1 and noise >= 0, found {self.overlap:g} and {self.noise:g}", where=where
-            )
+        require_distinct_modalities(self, self.modalities or ())
 
 
-def _smooth_features(place: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+def _smooth_features(position: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
     """Map u (n, 2) to u itself and weaker random waves of it (n, 2 + N_WAVES): curved, but near to an isometry."""
     frequency = generator.normal(scale=2.0, size=(2, N_WAVES))
     phase = generator.uniform(0, 2 * np.pi, N_WAVES)
-    return np.hstack([place, 0.3 * np.sin(place @ frequency + phase)])
+    return np.hstack([position, 0.3 * np.sin(position @ frequency + phase)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -14,7 +15,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
-from jamie.data.checks.modalities import require_two_names
+from jamie.data.simulation.cells import cell_names, require_distinct_modalities, require_valid_parameters
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 BLOCK = 65_536  # cells at a time
 N_WAVES = 8
 BEND = 0.3  # amplitude of the waves, where a latent dimension has standard deviation 1 within a type
-RARER = 0.8  # each type is so much as frequent as the one before it: equal ones could be exchanged
+FREQUENCY_RATIO = 0.8  # of each type to the one before it: equally frequent types could be exchanged
 
 Generator = np.random.Generator
 Floats = NDArray[np.float32]
 
 
+@dataclass(kw_only=True, eq=False)
 class SimulatePairs(Reader):
     r"""Simulated cells of two modalities that share types and a continuous latent space, in any number of cells.
 
@@ -51,7 +53,7 @@ class SimulatePairs(Reader):
     n_latent
         Dimensions of the latent space.
     separation
-        Distance between the centres of two types, in units of the mean extent of a type.
+        Distance between the centers of two types, in units of the mean extent of a type.
     noise
         Standard deviation of the noise, where the mean feature has variance 1 without it.
     overlap
@@ -69,32 +71,17 @@ class SimulatePairs(Reader):
     name = "simulate_pairs"
     references = ()
 
-    def __init__(
-        self,
-        *,
-        n_cells: Annotated[int, Field(ge=3)] = 1000,
-        n_features: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (50, 50),
-        modalities: tuple[str, str] = ("modality1", "modality2"),
-        n_types: Annotated[int, Field(ge=1)] = 8,
-        n_latent: Annotated[int, Field(ge=1)] = 6,
-        separation: Annotated[float, Field(ge=0)] = 3.0,
-        noise: Annotated[float, Field(ge=0)] = 0.3,
-        overlap: Annotated[float, Field(ge=0, le=1)] = 1.0,
-        n_linked: Annotated[int, Field(ge=0)] = 0,
-        imbalance: Annotated[float, Field(ge=0, le=1)] = 0.0,
-        seed: Annotated[int, Field(ge=0)] = 0,
-    ) -> None:
-        self.n_cells = n_cells
-        self.n_features = tuple(n_features)
-        self.modalities = tuple(modalities)
-        self.n_types = n_types
-        self.n_latent = n_latent
-        self.separation = separation
-        self.noise = noise
-        self.overlap = overlap
-        self.n_linked = n_linked
-        self.imbalance = imbalance
-        self.seed = seed
+    n_cells: Annotated[int, Field(ge=3)] = 1000
+    n_features: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (50, 50)
+    modalities: tuple[str, str] = ("modality1", "modality2")
+    n_types: Annotated[int, Field(ge=1)] = 8
+    n_latent: Annotated[int, Field(ge=1)] = 6
+    separation: Annotated[float, Field(ge=0)] = 3.0
+    noise: Annotated[float, Field(ge=0)] = 0.3
+    overlap: Annotated[float, Field(ge=0, le=1)] = 1.0
+    n_linked: Annotated[int, Field(ge=0)] = 0
+    imbalance: Annotated[float, Field(ge=0, le=1)] = 0.0
+    seed: Annotated[int, Field(ge=0)] = 0
 
     @classmethod
     def test_params(cls) -> dict[str, object]:
@@ -103,31 +90,27 @@ class SimulatePairs(Reader):
     def _read(self, context: Context) -> MuData:
         self._check()
         generator = np.random.default_rng(self.seed)
-        # of unit length on average, so that two centres are `separation` apart where types have unit extent
-        centres = generator.normal(size=(self.n_types, self.n_latent)) * self.separation / np.sqrt(2)
+        # of unit length on average, so that two centers are `separation` apart where types have unit extent
+        centers = generator.normal(size=(self.n_types, self.n_latent)) * self.separation / np.sqrt(2)
         extents = generator.uniform(0.4, 1.6, size=(self.n_types, self.n_latent))
-        frequent = RARER ** np.arange(self.n_types)
+        frequencies = FREQUENCY_RATIO ** np.arange(self.n_types)
         n_shared = round(self.overlap * self.n_cells)
-        shared = _draw_types(n_shared, frequent, generator)
-        places = _places(shared, centres, extents, generator)
+        shared = _draw_types(n_shared, frequencies, generator)
+        positions = _draw_positions(shared, centers, extents, generator)
         linked = _orthonormal(self.n_latent, self.n_linked, generator)
         simulated = {}
         for number, (modality, n_features) in enumerate(zip(self.modalities, self.n_features, strict=True)):
-            # own cells of the first modality have the proportions of the others
-            proportions = frequent + number * self.imbalance * (frequent[::-1] - frequent)
-            own = _draw_types(self.n_cells - n_shared, proportions, generator)
-            types = np.concatenate([shared, own])
-            z = np.concatenate([places, _places(own, centres, extents, generator)])
+            # the first modality's unshared cells have the proportions of the others
+            proportions = frequencies + number * self.imbalance * (frequencies[::-1] - frequencies)
+            unshared = _draw_types(self.n_cells - n_shared, proportions, generator)
+            types = np.concatenate([shared, unshared])
+            z = np.concatenate([positions, _draw_positions(unshared, centers, extents, generator)])
             # Partners must not sit in the same row: nothing downstream may profit from that.
             order = generator.permutation(self.n_cells)
-            names = self._names(modality, n_shared)[order]
+            names = cell_names(modality, order, n_shared, self.n_cells)
             X = self._measure(z[order], n_features, linked, generator)
             simulated[modality] = self._annotated(X, names, types[order], modality)
         return assemble(simulated)
-
-    def _names(self, modality: str, n_shared: int) -> pd.Index:
-        digits = len(str(self.n_cells))
-        return pd.Index([f"{'cell' if i < n_shared else modality}_{i:0{digits}d}" for i in range(self.n_cells)])
 
     def _annotated(self, X: Floats, names: pd.Index, types: NDArray[np.int64], modality: str) -> AnnData:
         from anndata import AnnData
@@ -158,7 +141,8 @@ class SimulatePairs(Reader):
 
     def _check(self) -> None:
         where = f"reader '{self.name}'"
-        require_two_names(self.modalities, f"{where}, modalities")
+        require_valid_parameters(self)
+        require_distinct_modalities(self, self.modalities)
         if self.n_linked > min(self.n_features):
             raise DataError(
                 f"expected at most as many linked features as a modality has, {min(self.n_features)}, found "
@@ -182,13 +166,13 @@ def _draw_types(n_cells: int, proportions: NDArray[np.floating], generator: Gene
     return generator.choice(len(proportions), size=n_cells, p=proportions / proportions.sum())
 
 
-def _places(
-    types: NDArray[np.int64], centres: NDArray[np.floating], extents: NDArray[np.floating], generator: Generator
+def _draw_positions(
+    types: NDArray[np.int64], centers: NDArray[np.floating], extents: NDArray[np.floating], generator: Generator
 ) -> Floats:
-    """(n, n_latent) places of cells of these types in the latent space."""
-    z = generator.standard_normal((len(types), centres.shape[1]), np.float32)
+    """(n, n_latent) positions of cells of these types in the latent space."""
+    z = generator.standard_normal((len(types), centers.shape[1]), np.float32)
     z *= extents.astype(np.float32)[types]
-    z += centres.astype(np.float32)[types]
+    z += centers.astype(np.float32)[types]
     return z
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -13,7 +14,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
-from jamie.data.checks.modalities import require_two_names
+from jamie.data.simulation.cells import cell_names, require_distinct_modalities, require_valid_parameters
 from jamie.data.simulation.network import RegulatoryNetwork
 from jamie.data.simulation.tree import TypeTree
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-TREE_SD = 1.0  # of a regulatory peak's log accessibility, along the tree: what confounds all of them
+TREE_SD = 1.0  # of a regulatory peak's log accessibility, along the tree: which confounds all of them
 DECOY_SD = 1.2  # the same of a peak that regulates nothing: it marks types, and follows their genes
-OWN_SD = 0.6  # of a peak's log accessibility in cells at one place of the tree: what tells regulators apart
+OWN_SD = 0.6  # of a peak's log accessibility in cells at one position of the tree: what distinguishes regulators
 MEAN_SD = 0.5  # of the features' log mean counts
 DEPTH_SD = 0.3  # of the cells' log depths
 SATURATION = 8.0  # most that a gene's rate of transcription can exceed its usual one
@@ -33,12 +34,13 @@ Generator = np.random.Generator
 Floats = NDArray[np.float64]
 
 
+@dataclass(kw_only=True, eq=False)
 class SimulateRegulatory(Reader):
     r"""Simulated counts of genes and peaks, where a known regulatory network drives expression.
 
     Cells differentiate along a binary tree, whose leaves are the cell types. The log accessibility a of a peak
-    wanders along the branches, and varies by itself among cells at one place of the tree. A gene is transcribed at
-    a rate that saturates, as by a Hill function, in its drive, and degraded at a constant rate:
+    follows a random walk along the branches, and also varies among cells at one position of the tree. A gene is
+    transcribed at a rate that saturates, as by a Hill function, in its drive, and degraded at a constant rate:
 
     .. math:: d_g = \sum_{k \in P(g)} w_{kg} a_k + \sum_{f \in T(g)} v_{fg} \log(x_f / \bar x_f), \qquad
               x_g = \bar x_g \frac{S e^{d_g}}{S - 1 + e^{d_g}}
@@ -87,30 +89,16 @@ class SimulateRegulatory(Reader):
     name = "simulate_regulatory"
     references = ("10.1038/s41467-019-10500-w", "10.1016/j.cels.2020.08.003", "10.1038/s41592-025-02651-0")
 
-    def __init__(
-        self,
-        *,
-        n_cells: Annotated[int, Field(ge=3)] = 2000,
-        n_genes: Annotated[int, Field(ge=2)] = 200,
-        n_peaks: Annotated[int, Field(ge=2)] = 600,
-        n_tfs: Annotated[int, Field(ge=0)] = 10,
-        n_types: Annotated[int, Field(ge=1)] = 6,
-        modalities: tuple[str, str] = ("rna", "atac"),
-        mean_counts: tuple[PositiveFloat, PositiveFloat] = (5.0, 3.0),
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
-        overlap: Annotated[float, Field(ge=0, le=1)] = 1.0,
-        seed: Annotated[int, Field(ge=0)] = 0,
-    ) -> None:
-        self.n_cells = n_cells
-        self.n_genes = n_genes
-        self.n_peaks = n_peaks
-        self.n_tfs = n_tfs
-        self.n_types = n_types
-        self.modalities = tuple(modalities)
-        self.mean_counts = tuple(mean_counts)
-        self.dropout = dropout
-        self.overlap = overlap
-        self.seed = seed
+    n_cells: Annotated[int, Field(ge=3)] = 2000
+    n_genes: Annotated[int, Field(ge=2)] = 200
+    n_peaks: Annotated[int, Field(ge=2)] = 600
+    n_tfs: Annotated[int, Field(ge=0)] = 10
+    n_types: Annotated[int, Field(ge=1)] = 6
+    modalities: tuple[str, str] = ("rna", "atac")
+    mean_counts: tuple[PositiveFloat, PositiveFloat] = (5.0, 3.0)
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    overlap: Annotated[float, Field(ge=0, le=1)] = 1.0
+    seed: Annotated[int, Field(ge=0)] = 0
 
     @classmethod
     def test_params(cls) -> dict[str, object]:
@@ -135,7 +123,7 @@ class SimulateRegulatory(Reader):
             expected = rates[number][rows] * _means(self.mean_counts[number], rates[number].shape[1], generator)
             depth = _log_normal(DEPTH_SD, len(rows), generator)
             counts = counts_of[number](expected, depth, generator)
-            obs = cells.iloc[rows].set_axis(self._names(modality, rows, n_shared))
+            obs = cells.iloc[rows].set_axis(cell_names(modality, rows, n_shared, 2 * self.n_cells))
             simulated[modality] = _annotated(counts, expected, obs, (network.genes, network.peaks)[number])
         mdata = assemble(simulated)
         mdata.uns["truth"] = {"peak_links": network.peak_links, "tf_links": network.tf_links, "tree": tree.branches}
@@ -144,7 +132,7 @@ class SimulateRegulatory(Reader):
     def _log_accessibility(
         self, tree: TypeTree, cells: pd.DataFrame, network: RegulatoryNetwork, generator: Generator
     ) -> Floats:
-        along = tree.wander(cells, self.n_peaks, generator)
+        along = tree.random_walks(cells, self.n_peaks, generator)
         along *= np.where(network.peaks["regulatory"], TREE_SD, DECOY_SD)
         return np.asarray(along + OWN_SD * generator.normal(size=along.shape))
 
@@ -158,37 +146,21 @@ class SimulateRegulatory(Reader):
     def _count_peaks(self, expected: Floats, depth: Floats, generator: Generator) -> NDArray[np.int64]:
         return np.asarray(generator.poisson(expected * depth[:, None]))
 
-    def _names(self, modality: str, rows: NDArray[np.int64], n_shared: int) -> pd.Index:
-        digits = len(str(2 * self.n_cells))
-        return pd.Index([f"{'cell' if i < n_shared else modality}_{i:0{digits}d}" for i in rows])
-
     def _check(self) -> None:
-        where = f"reader '{self.name}'"
-        require_two_names(self.modalities, f"{where}, modalities")
+        require_valid_parameters(self)
+        require_distinct_modalities(self, self.modalities)
         if self.n_tfs >= self.n_genes:
             raise DataError(
                 f"expected fewer transcription factors than genes, found {self.n_tfs} of {self.n_genes}",
-                where=f"{where}, n_tfs",
+                where=f"reader '{self.name}', n_tfs",
                 fix="the factors are genes themselves: set n_tfs lower or n_genes higher",
-            )
-        if self.n_cells < 3 or min(self.n_genes, self.n_peaks) < 2 or self.n_types < 1:
-            raise DataError(
-                f"expected at least 3 cells, 2 genes, 2 peaks and 1 type, found n_cells {self.n_cells}, n_genes "
-                f"{self.n_genes}, n_peaks {self.n_peaks}, n_types {self.n_types}",
-                where=where,
-            )
-        if not (0 <= self.overlap <= 1 and 0 <= self.dropout < 1 and min(self.mean_counts) > 0):
-            raise DataError(
-                f"expected overlap from 0 to 1, dropout from 0 to below 1 and mean_counts above 0, found "
-                f"{self.overlap:g}, {self.dropout:g} and {', '.join(f'{mean:g}' for mean in self.mean_counts)}",
-                where=where,
             )
 
 
 def _expression(log_access: Floats, network: RegulatoryNetwork) -> Floats:
     """(n, n_genes) expression of each gene, where 1 is that at a drive of 0."""
     drive = log_access @ network.peak_effects()
-    # no factor is regulated by another, so that all of them are done before any gene that they regulate
+    # no factor is regulated by another gene, so all factors are computed first
     is_tf = network.genes["is_tf"].to_numpy()
     factors = np.where(is_tf, np.log(_saturating(drive)), 0)
     factors -= factors.mean(axis=0)

@@ -13,9 +13,11 @@ from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble, mudata_conventions
-from jamie.data.storage.tenx import Counts, find_parts, read_counts
+from jamie.data.storage.tenx import find_parts, read_counts
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
     from mudata import MuData
 
 log = logging.getLogger(__name__)
@@ -51,37 +53,40 @@ class TenxReader(Reader):
         return tuple(find_parts(self.path).values()) if is_folder else (self.path,)
 
     def _read(self, context: Context) -> MuData:
-        return self._split(read_counts(self.path, self.genome))
+        with mudata_conventions():
+            return self._split(read_counts(self.path, self.genome))
 
-    def _split(self, counts: Counts) -> MuData:
-        types = counts.features["feature_types"]
+    def _split(self, counts: AnnData) -> MuData:
+        types = counts.var["feature_types"]
         present = list(types.unique())
-        named = _names_of(present) if self.modalities is None else self.modalities
-        wanted = dict.fromkeys(name for kind, name in named.items() if kind in present)
+        names = _default_names(present) if self.modalities is None else self.modalities
+        wanted = dict.fromkeys(name for kind, name in names.items() if kind in present)
         if not wanted:
             raise DataError(
-                f"expected features of type {', '.join(named) or 'Gene Expression'}, found "
+                f"expected features of type {', '.join(names) or 'Gene Expression'}, found "
                 f"{', '.join(present) or 'none'}",
                 where=str(self.path),
-                fix=f"name a modality for each type: modalities: {_written(_names_of(present))}",
+                fix=f"name a modality for each type: modalities: {_yaml(_default_names(present))}",
             )
-        self._tell_of_dropped(present, named, int((~types.isin(list(named))).sum()))
-        modality = types.map(named)
-        with mudata_conventions():
-            return assemble({name: counts.of((modality == name).to_numpy()).to_anndata() for name in wanted})
-
-    def _tell_of_dropped(self, present: Sequence[str], named: Mapping[str, str], n_dropped: int) -> None:
-        others = [kind for kind in present if kind not in named]
-        if others:
-            every = {**{kind: named[kind] for kind in present if kind in named}, **_own_names(others)}
+        dropped = [kind for kind in present if kind not in names]
+        if dropped:
+            every = {**{kind: names[kind] for kind in present if kind in names}, **_own_names(dropped)}
             log.warning(
                 "%s: %d features of type %s are dropped; to keep them, name all: modalities: %s",
-                *(self.path, n_dropped, ", ".join(others), _written(every)),
+                *(self.path, int(types.isin(dropped).sum()), ", ".join(dropped), _yaml(every)),
             )
+        return assemble({name: _one_modality(counts, types.map(names) == name) for name in wanted})
 
 
-def _names_of(present: Sequence[str]) -> Mapping[str, str]:
-    """Modalities of the feature types of a file: those known by name, or all where none is."""
+def _one_modality(counts: AnnData, chosen: pd.Series) -> AnnData:
+    """Return some features; what the file says of other features only is left out."""
+    adata = counts[:, chosen.to_numpy()].copy()
+    adata.var = adata.var.loc[:, (adata.var != "").any()]
+    return adata
+
+
+def _default_names(present: Sequence[str]) -> Mapping[str, str]:
+    """Modalities of the feature types of a file: the well-known types, or all types if none is well known."""
     return {kind: MODALITIES[kind] for kind in present if kind in MODALITIES} or _own_names(present)
 
 
@@ -89,5 +94,5 @@ def _own_names(kinds: Sequence[str]) -> dict[str, str]:
     return {kind: MODALITIES.get(kind, re.sub(r"\W+", "_", kind).strip("_").lower()) for kind in kinds}
 
 
-def _written(names: Mapping[str, str]) -> str:
+def _yaml(names: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{kind}: {name}" for kind, name in names.items()) + "}"

@@ -52,9 +52,9 @@ class RegulatoryNetwork:
     def draw(cls, n_genes: int, n_peaks: int, n_tfs: int, generator: Generator) -> RegulatoryNetwork:
         """Draw a network; the first `n_tfs` genes are transcription factors, which no other gene regulates."""
         genes = _draw_genes(n_genes, n_tfs, generator)
-        home = _draw_homes(n_genes, n_peaks, generator)
-        peaks = _draw_peaks(genes, home, generator)
-        gene, peak = _draw_peak_links(home, n_genes, generator)
+        gene_of_peak = _draw_genes_of_peaks(n_genes, n_peaks, generator)
+        peaks = _draw_peaks(genes, gene_of_peak, generator)
+        gene, peak = _draw_peak_links(gene_of_peak, n_genes, generator)
         number = np.bincount(gene, minlength=n_genes)
         # all genes vary about as much, those with few regulators and those with many
         effect = _effects(len(gene), *PEAK_EFFECT, generator) / np.sqrt(number[gene])
@@ -93,43 +93,43 @@ def _draw_genes(n_genes: int, n_tfs: int, generator: Generator) -> pd.DataFrame:
     )
 
 
-def _draw_homes(n_genes: int, n_peaks: int, generator: Generator) -> NDArray[np.int64]:
+def _draw_genes_of_peaks(n_genes: int, n_peaks: int, generator: Generator) -> NDArray[np.int64]:
     """(n_peaks,) the gene that a peak lies near and regulates; -1 for those that regulate none."""
     # every gene gets one first, as far as there are any; one place is left for a distal regulator
     more = np.repeat(np.arange(n_genes), MAX_PEAKS - 2)
     owners = np.concatenate([generator.permutation(n_genes), generator.permutation(more)])
     owners = owners[: round(REGULATORY * n_peaks)]
-    home = np.full(n_peaks, -1)
-    home[generator.choice(n_peaks, len(owners), replace=False)] = owners
-    return home
+    gene_of_peak = np.full(n_peaks, -1)
+    gene_of_peak[generator.choice(n_peaks, len(owners), replace=False)] = owners
+    return gene_of_peak
 
 
-def _draw_peaks(genes: pd.DataFrame, home: NDArray[np.int64], generator: Generator) -> pd.DataFrame:
+def _draw_peaks(genes: pd.DataFrame, gene_of_peak: NDArray[np.int64], generator: Generator) -> pd.DataFrame:
     """Regulatory peaks lie near their gene, on either side of its start; the others anywhere."""
-    n_genes, n_peaks = len(genes), len(home)
+    n_genes, n_peaks = len(genes), len(gene_of_peak)
     forward = (genes["strand"] == "+").to_numpy()
-    first = np.where(forward, genes["start"], genes["end"])[home]
+    first = np.where(forward, genes["start"], genes["end"])[gene_of_peak]
     side = generator.choice([-1, 1], n_peaks)
     near = first + side * _log_uniform(*NEAR, n_peaks, generator)
     anywhere = generator.integers(0, SPACE * int(np.ceil(n_genes / N_CHROMOSOMES)) - WIDTH, n_peaks)
-    start = np.where(home >= 0, near, anywhere)
+    start = np.where(gene_of_peak >= 0, near, anywhere)
     elsewhere = _chromosomes(generator.integers(0, min(n_genes, N_CHROMOSOMES), n_peaks))
-    chromosome = np.where(home >= 0, genes["chrom"].to_numpy()[home], elsewhere)
+    chromosome = np.where(gene_of_peak >= 0, genes["chrom"].to_numpy()[gene_of_peak], elsewhere)
     names = pd.Index([f"peak_{j:0{len(str(n_peaks - 1))}d}" for j in range(n_peaks)])
-    columns = {"chrom": chromosome, "start": start, "end": start + WIDTH, "regulatory": home >= 0}
+    columns = {"chrom": chromosome, "start": start, "end": start + WIDTH, "regulatory": gene_of_peak >= 0}
     return pd.DataFrame(columns, index=names)
 
 
 def _draw_peak_links(
-    home: NDArray[np.int64], n_genes: int, generator: Generator
+    gene_of_peak: NDArray[np.int64], n_genes: int, generator: Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Gene and peak of each link: a peak and the gene near it; for some genes, and for those without, another's."""
-    near = np.flatnonzero(home >= 0)
+    near = np.flatnonzero(gene_of_peak >= 0)
     distal = generator.choice(near, n_genes)
     genes = np.arange(n_genes)
-    wanted = (generator.random(n_genes) < DISTAL) | ~np.isin(genes, home)
-    linked = np.flatnonzero(wanted & (home[distal] != genes))
-    gene, peak = np.concatenate([home[near], linked]), np.concatenate([near, distal[linked]])
+    wanted = (generator.random(n_genes) < DISTAL) | ~np.isin(genes, gene_of_peak)
+    linked = np.flatnonzero(wanted & (gene_of_peak[distal] != genes))
+    gene, peak = np.concatenate([gene_of_peak[near], linked]), np.concatenate([near, distal[linked]])
     order = np.lexsort((peak, gene))
     return gene[order], peak[order]
 
@@ -160,7 +160,6 @@ def _log_uniform(low: float, high: float, n: int, generator: Generator) -> NDArr
 
 def _matrix(links: pd.DataFrame, source: str, sources: pd.Index, targets: pd.Index) -> NDArray[np.float64]:
     effects = np.zeros((len(sources), len(targets)))
-    effects[sources.get_indexer(pd.Index(links[source])), targets.get_indexer(pd.Index(links["gene"]))] = links[
-        "effect"
-    ]
+    rows, columns = sources.get_indexer(pd.Index(links[source])), targets.get_indexer(pd.Index(links["gene"]))
+    effects[rows, columns] = links["effect"]
     return effects

@@ -1,4 +1,4 @@
-"""A tree of cell types, cells that differentiate along it, and values that wander along its branches."""
+"""A tree of cell types, cells that differentiate along it, and random walks along its branches."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-RARER = 0.85  # each type is so much as frequent as the one before it: equal ones could be exchanged
-LATE = 3.0  # pseudotime is Beta(LATE, 1): most cells are near their type, some are still progenitors
+FREQUENCY_RATIO = 0.85  # of each type to the one before it: equally frequent types could be exchanged
+PSEUDOTIME_SHAPE = 3.0  # pseudotime is Beta(PSEUDOTIME_SHAPE, 1): most cells are near their type, few progenitors
 
 Generator = np.random.Generator
 Floats = NDArray[np.float64]
@@ -58,9 +58,9 @@ class TypeTree:
 
     def cells(self, n_cells: int, generator: Generator) -> pd.DataFrame:
         """Draw cells: the type that each becomes, its pseudotime from 0 to 1, and the branch that it is on."""
-        frequent = RARER ** np.arange(len(self.paths))
-        types = generator.choice(len(self.paths), size=n_cells, p=frequent / frequent.sum())
-        pseudotime = generator.beta(LATE, 1, n_cells)
+        frequencies = FREQUENCY_RATIO ** np.arange(len(self.paths))
+        types = generator.choice(len(self.paths), size=n_cells, p=frequencies / frequencies.sum())
+        pseudotime = generator.beta(PSEUDOTIME_SHAPE, 1, n_cells)
         reached = self.paths[types] & (self.branches["start"].to_numpy() <= pseudotime[:, None])
         last = np.array([np.flatnonzero(row)[-1] for row in reached])
         return pd.DataFrame(
@@ -71,7 +71,7 @@ class TypeTree:
             }
         )
 
-    def wander(self, cells: pd.DataFrame, n_values: int, generator: Generator) -> Floats:
+    def random_walks(self, cells: pd.DataFrame, n_values: int, generator: Generator) -> Floats:
         """(n_cells, n_values) independent random walks along the branches: 0 at the root, of variance 1 at leaves."""
         start, length = self.branches["start"].to_numpy(), self.branches["length"].to_numpy()
         passed = np.clip((cells["pseudotime"].to_numpy()[:, None] - start) / length, 0, 1)

@@ -1,8 +1,9 @@
-"""What a file or folder holds, told from what is in it: for errors that say which reader fits."""
+"""The format of a file or folder, detected from its content: for errors that name the reader that fits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ class Format:
     Parameters
     ----------
     expected
-        What a reader of it says that it expected.
+        What a reader of it calls it in errors.
     looks
         What a file and a zarr folder of it look like.
     use
-        What to do with one.
+        How to read one.
     fits
         Whether an HDF5 file or a zarr folder is of it.
     """
@@ -35,8 +36,8 @@ class Format:
     fits: Callable[[Any], bool]
 
 
-def genomes(store: Any) -> list[str]:
-    """Names of the groups of a .h5 of Cell Ranger 2, one for each genome."""
+def genome_groups(store: Any) -> list[str]:
+    """Names of the groups of a .h5 file of Cell Ranger 2, one for each genome."""
     return [name for name in store if "shape" in _keys(store[name]) and "genes" in _keys(store[name])]
 
 
@@ -72,38 +73,38 @@ TENX = Format(
     "a 10x matrix (.h5 or folder)",
     ("a 10x file", "a 10x folder"),
     "use {tenx: {path: FILE}}",
-    lambda store: "barcodes" in _keys(store.get("matrix")) or bool(genomes(store)),
+    lambda store: "barcodes" in _keys(store.get("matrix")) or bool(genome_groups(store)),
 )
 FORMATS = (MUDATA, ANNDATA, LOOM, MOLECULES, TENX)
 
 
-def advice(path: Path, expected: str) -> str:
-    """Say what to do with a file or folder that is not what a reader expected; empty where nothing better is known."""
-    found = format_of(path)
-    if found is not None:
-        return "" if found.expected == expected else f"this looks like {found.looks[path.is_dir()]}: {found.use}"
+def reader_advice(path: Path, expected: str) -> str:
+    """Say which reader fits a file or folder that is not what was expected; empty where none is known."""
+    detected = detect_format(path)
+    if detected is not None:
+        return (
+            "" if detected.expected == expected else f"this looks like {detected.looks[path.is_dir()]}: {detected.use}"
+        )
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if path.is_file() and plain.suffix in _TABLES and "matrix" not in expected:
         return f"a {plain.suffix} file is read by {{table: {{paths: {{rna: FILE, ...}}}}}}, one file per modality"
     return ""
 
 
-def format_of(path: Path) -> Format | None:
-    """Tell the format of a file or folder; None where it is absent, cannot be opened or is of another."""
-    import h5py
-
+def detect_format(path: Path) -> Format | None:
+    """Return the format of a file or folder; None where it is absent, cannot be opened or is of another."""
     if path.is_dir() and not is_zarr(path):
         return TENX if any((path / name).is_file() for name in MATRIX_MARKET) else None
     try:
         if path.is_dir():
             import zarr
 
-            return _first_that_fits(zarr.open_group(path, mode="r"))
-        with h5py.File(path) as file:
-            return _first_that_fits(file)
-    except Exception:  # it cannot be opened, which is for the caller to say
+            store: Any = nullcontext(zarr.open_group(path, mode="r"))
+        else:
+            import h5py
+
+            store = h5py.File(path)
+        with store as content:
+            return next((known for known in FORMATS if known.fits(content)), None)
+    except Exception:  # it cannot be opened, which the caller reports
         return None
-
-
-def _first_that_fits(store: Any) -> Format | None:
-    return next((one for one in FORMATS if one.fits(store)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -18,13 +18,14 @@ from scipy import sparse
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.data.blocks import as_float32
-from jamie.data.storage.files import reading
+from jamie.data.storage.opening import checked_file
 
 Names: TypeAlias = Literal["auto", "both", "rows", "columns", "none"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 FORMATS = ".csv, .tsv, .mtx (each also with .gz), .npy or .npz"
-_NOT_NUMBERS = {"", "na", "nan", "n/a", "null"}
+_MISSING = {"", "na", "nan", "n/a", "null"}
+_LAYOUTS = {"both": (True, True), "columns": (True, False), "rows": (False, True), "none": (False, False)}
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def read_matrix(path: Path, names: Names = "auto") -> NamedMatrix:
     path
         A file; its ending says the format.
     names
-        Whether a text file has names of rows, of columns, of both or none; told from its first lines by default,
-        unless the first may number the columns.
+        Whether a text file has names of rows, of columns, of both or none; by default its first lines show it, unless
+        the first may number the columns.
 
     Raises
     ------
@@ -67,24 +68,21 @@ def read_matrix(path: Path, names: Names = "auto") -> NamedMatrix:
         Where the file is absent, empty, of another format, or does not hold one matrix of numbers.
     """
     suffix = ending(path)
-    with reading(path, f"a matrix ({FORMATS})"):
+    with checked_file(path, f"a matrix ({FORMATS})"):
         if suffix in SEPARATORS:
             return _read_text(path, SEPARATORS[suffix], names)
-        if suffix == ".npz":
-            return NamedMatrix(_numeric(_read_npz(path), path))
-        if suffix == ".npy":
-            return NamedMatrix(_numeric(np.load(path, allow_pickle=False), path))
-        if suffix == ".mtx":
-            from scipy.io import mmread
-
-            return NamedMatrix(_numeric(mmread(path, spmatrix=False), path))
+        if suffix in _READERS:
+            values = _READERS[suffix](path)
+            if values.ndim != 2 or values.dtype.kind not in "fiub":
+                found = f"{values.ndim} dimensions of type {values.dtype}"
+                raise DataError(f"expected a matrix of numbers, found {found}", where=str(path))
+            return NamedMatrix(as_float32(values))
     raise DataError(f"expected a file that ends in {FORMATS}, found '{path.name}'", where=str(path))
 
 
 def ending(path: Path) -> str:
-    """Return the ending that says the format, such as ``.csv`` of ``a.csv.gz``."""
-    inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    return inner.suffix.lower()
+    """Return the suffix without compression, such as ``.csv`` of ``a.csv.gz``."""
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
 @contextmanager
@@ -96,7 +94,7 @@ def open_text(path: Path) -> Iterator[IO[str]]:
 
 def read_frame(path: Path, expected: str, **options: Any) -> pd.DataFrame:
     """Read a table with a header; `options` are those of `pandas.read_csv`."""
-    with reading(path, expected):
+    with checked_file(path, expected):
         separator = SEPARATORS.get(ending(path))
         if separator is None:
             raise DataError(
@@ -109,7 +107,7 @@ def read_frame(path: Path, expected: str, **options: Any) -> pd.DataFrame:
 
 def read_names(path: Path, n: int, what: str) -> pd.Index:
     """Read `n` names, the first column of a text file, under a header or none."""
-    with reading(path, f"names of {what}, one a line"), open_text(path) as file:
+    with checked_file(path, f"names of {what}, one a line"), open_text(path) as file:
         separator = SEPARATORS.get(ending(path), "\t")
         names = [row[0] for row in csv.reader(file, delimiter=separator) if row]
     if len(names) not in (n, n + 1):
@@ -127,7 +125,7 @@ def _read_text(path: Path, separator: str, names: Names) -> NamedMatrix:
     if not lines:
         raise DataError("expected a matrix, found no line with values", where=str(path))
     _require_separator(lines[0], path)
-    has_columns, has_rows = _layout(lines, path) if names == "auto" else (names in _COLUMNS, names in _ROWS)
+    has_columns, has_rows = _LAYOUTS[names] if names in _LAYOUTS else _layout(lines, path)
     width = len(lines[-1])
     ragged = [i for i, row in enumerate(lines) if len(row) != width and not (i == 0 and has_columns)]
     if ragged:
@@ -163,12 +161,8 @@ def _require_separator(first: Sequence[str], path: Path) -> None:
         )
 
 
-_COLUMNS = ("both", "columns")
-_ROWS = ("both", "rows")
-
-
 def _layout(lines: list[list[str]], path: Path) -> tuple[bool, bool]:
-    """Tell from the first lines whether there are names of columns, and of rows; refuse where they do not tell."""
+    """Whether there are names of columns, and of rows, by the first lines; refuse lines that could be either."""
     first, rest = lines[0], lines[1:]
     if (rest and len(rest[0]) == len(first) + 1) or (len(first) > 1 and not first[0].strip()):
         return True, True  # a header that leaves the corner out, or empty
@@ -177,8 +171,8 @@ def _layout(lines: list[list[str]], path: Path) -> tuple[bool, bool]:
             f"expected a first line of names or of values, found one that may be either: {','.join(first[:4])}"
             f"{',...' if len(first) > 4 else ''}",
             where=str(path),
-            fix="if it numbers the columns, say `names: columns` (`both` if cells are named too) or take it out; "
-            "if it holds values, say `names: none` (`rows`)",
+            fix="if it numbers the columns, set `names: columns` (`both` if cells are named too) or take it out; "
+            "if it holds values, set `names: none` (`rows`)",
         )
     has_columns = not all(_is_number(value) for value in (first[1:] or first))
     body = rest if has_columns else lines
@@ -198,27 +192,23 @@ def _may_number_columns(fields: list[str]) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    if text.strip().lower() in _NOT_NUMBERS:
-        return True
     try:
         float(text)
     except ValueError:
-        return False
+        return text.strip().lower() in _MISSING
     return True
 
 
 def _require_numbers(values: pd.DataFrame, rows: pd.Index | None, columns: pd.Index | None, path: Path) -> None:
-    for j, kind in enumerate(values.dtypes):
-        if kind.kind in "fiub":
-            continue
+    for j in (j for j, dtype in enumerate(values.dtypes) if dtype.kind not in "fiub"):
         wrong = pd.to_numeric(values.iloc[:, j], errors="coerce").isna() & values.iloc[:, j].notna()
         i = int(np.argmax(wrong.to_numpy()))
         row, column = (f"'{index[k]}'" if index is not None else k + 1 for index, k in ((rows, i), (columns, j)))
         raise DataError(
             f"expected numbers, found {values.iloc[i, j]!r} in row {row}, column {column}",
             where=str(path),
-            fix="move annotations to the obs table; say `names: both`, `rows`, `columns` or `none` if names were "
-            "taken for values",
+            fix="move annotations to the obs table; set `names: both`, `rows`, `columns` or `none` if names were "
+            "read as values",
         )
 
 
@@ -236,9 +226,10 @@ def _read_npz(path: Path) -> Any:
         return file[arrays[0]]
 
 
-def _numeric(values: Any, path: Path) -> Matrix:
-    if values.ndim != 2 or values.dtype.kind not in "fiub":
-        raise DataError(
-            f"expected a matrix of numbers, found {values.ndim} dimensions of type {values.dtype}", where=str(path)
-        )
-    return as_float32(values)
+def _read_mtx(path: Path) -> Any:
+    from scipy.io import mmread
+
+    return mmread(path, spmatrix=False)
+
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {".npz": _read_npz, ".npy": np.load, ".mtx": _read_mtx}

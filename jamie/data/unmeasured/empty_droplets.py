@@ -16,7 +16,7 @@ from jamie.core.errors import DataError
 from jamie.core.matrix import stored_values
 from jamie.core.panels import fill_nan, has_nan
 from jamie.data.blocks import choose_block
-from jamie.data.checks.modalities import largest_count
+from jamie.data.checks.value_kinds import largest_count
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -1,4 +1,4 @@
-"""Names of columns and keys as files hold them, in which ``/`` divides one place from the next."""
+"""Names of columns and keys as files hold them, in which ``/`` separates the levels of a path."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Collection, Hashable, Iterable
 RESERVED = ("_index",)  # where anndata keeps the names of rows
 
 
-def written_name(name: Hashable) -> str:
+def writable_name(name: Hashable) -> str:
     """Return a name as it can be written: text without ``/``, which becomes ``|``."""
     text = str(name).replace("/", "|").replace("\0", "")
     return f"{text}_" if text in ("", ".", "..", *RESERVED) else text
 
 
-def written_names(names: Iterable[Hashable]) -> list[str]:
-    """Return names as they can be written, each once: a repeat of another, or what became one, ends in -1, -2, ..."""
+def writable_names(names: Iterable[Hashable]) -> list[str]:
+    """Return unique names that can be written; where two would be equal, the second ends in -1, the next in -2, ..."""
     names = list(names)
-    kept = {name for name in names if isinstance(name, str) and written_name(name) == name}
-    found: dict[str, None] = {}
+    unchanged = {name for name in names if isinstance(name, str) and writable_name(name) == name}
+    unique: dict[str, None] = {}
     for name in names:
-        text, n = written_name(name), 0
-        while text in found or (text in kept and text != name):
+        text, n = writable_name(name), 0
+        while text in unique or (text in unchanged and text != name):
             n += 1
-            text = f"{written_name(name)}-{n}"
-        found[text] = None
-    return list(found)
+            text = f"{writable_name(name)}-{n}"
+        unique[text] = None
+    return list(unique)
 
 
-def found_name(name: str, names: Collection[Hashable]) -> str:
-    """Return a name, or what it is in a file that was written, where only that is among `names`."""
-    return written_name(name) if name not in names and written_name(name) in names else name
+def stored_name(name: str, names: Collection[Hashable]) -> str:
+    """Return the form of a name that is among `names`: as it is, or as a file holds it."""
+    return writable_name(name) if name not in names and writable_name(name) in names else name

@@ -1,4 +1,4 @@
-"""AnnData and MuData as files can hold them: nothing that a user keeps beside the values stops its being written."""
+"""AnnData and MuData that files can hold: no annotation of the user's prevents that the cells are written."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import pandas as pd
 
 from jamie.core.compat import layer_names
 from jamie.core.matrix import masked_to_nan
-from jamie.data.writing.names import written_names
-from jamie.data.writing.values import WrittenForm, written_column, written_element, written_labels
+from jamie.data.writing.names import writable_names
+from jamie.data.writing.values import WritableValue, writable_column, writable_element, writable_index
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-MOST_NAMED = 8  # of the things that a notice tells of
+MAX_LISTED = 8  # changes that one message names
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Adjustments:
-    """What had to change so that it can be written, each by its place, and told at once.
+    """What had to change so that data can be written; each entry names where.
 
     Parameters
     ----------
     renamed, unnamed, as_text, left_out
-        Names that became others; tables whose rows' name is that of a column; values that became text; values that no
-        file can hold.
+        Names that were replaced; tables whose index lost its name to a column; values that became text; values that
+        no file can hold.
     """
 
     renamed: list[str] = field(default_factory=list)
@@ -38,109 +38,102 @@ class Adjustments:
     as_text: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
-    def tell(self) -> None:
-        """Say what has changed, each kind of change once."""
-        for level, found, what in (
+    def log(self) -> None:
+        """Log the changes, one message for each kind."""
+        for level, changes, what in (
             (logging.INFO, self.renamed, "written under another name, as files can hold it"),
             (logging.INFO, self.unnamed, "written without the name of the index, which a column of other values has"),
             (logging.INFO, self.as_text, "written as text, as files hold values of one type each"),
             (logging.WARNING, self.left_out, "left out of what is written, as no file can hold it"),
         ):
-            if found:
-                more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-                log.log(level, "%s: %s%s", what, "; ".join(found[:MOST_NAMED]), more)
+            if changes:
+                more = f" and {len(changes) - MAX_LISTED} more" if len(changes) > MAX_LISTED else ""
+                log.log(level, "%s: %s%s", what, "; ".join(changes[:MAX_LISTED]), more)
 
-    def keep(self, found: WrittenForm, place: str) -> bool:
-        """Whether a value has a form that can be written; where that is text, or there is none, it is noted."""
-        if not found.kept:
-            self.left_out.append(place)
-        elif found.as_text:
-            self.as_text.append(place)
-        return found.kept
+    def note_value(self, written: WritableValue | None, where: str) -> None:
+        """Note a value that became text or cannot be written."""
+        if written is None:
+            self.left_out.append(where)
+        elif written.as_text:
+            self.as_text.append(where)
 
-    def names(self, names: Sequence[Hashable], place: str) -> list[str]:
-        """Return names as they can be written, and note those that are others."""
-        found = written_names(names)
-        self.renamed += [
-            f"{place} '{old}' as '{new}'" for old, new in zip(names, found, strict=True) if str(old) != new
-        ]
-        return found
+    def rename(self, names: Sequence[Hashable], where: str) -> list[str]:
+        """Return names that can be written, and note those that had to change."""
+        new_names = writable_names(names)
+        pairs = zip(names, new_names, strict=True)
+        self.renamed += [f"{where} '{old}' as '{new}'" for old, new in pairs if str(old) != new]
+        return new_names
 
 
-def writable_copy(adata: AnnData, place: str, told: Adjustments) -> AnnData:
+def writable_copy(adata: AnnData, where: str, adjustments: Adjustments) -> AnnData:
     """Return an AnnData that shares its matrices with `adata` and can be written and added to.
 
     Parameters
     ----------
     adata
         Not modified.
-    place
-        What it is, for notices.
-    told
-        Takes note of what changes.
+    where
+        What it is, for messages.
+    adjustments
+        Collects what changes.
     """
     from anndata import AnnData
 
-    raw = adata.raw
-    layers = {name: adata.layers[name] for name in layer_names(adata)}
-    copy = AnnData(
-        X=masked_to_nan(adata.X),
-        obs=writable_frame(adata.obs, f"{place}, obs", told),
-        var=writable_frame(adata.var, f"{place}, var", told),
-        uns=writable_mapping(adata.uns, f"{place}, uns", told),
-        layers=writable_mapping(layers, f"{place}, layer", told),
-        obsm=writable_mapping(adata.obsm, f"{place}, obsm", told),
-        varm=writable_mapping(adata.varm, f"{place}, varm", told),
-        raw=None if raw is None else _raw(raw, f"{place}, raw", told),
-    )
-    copy.obsp.update(writable_mapping(adata.obsp, f"{place}, obsp", told))
-    copy.varp.update(writable_mapping(adata.varp, f"{place}, varp", told))
+    frames = {axis: writable_frame(getattr(adata, axis), f"{where}, {axis}", adjustments) for axis in ("obs", "var")}
+    mappings = {"layer": {name: adata.layers[name] for name in layer_names(adata)}}
+    mappings |= {kind: getattr(adata, kind) for kind in ("uns", "obsm", "varm", "obsp", "varp")}
+    parts = {kind: writable_mapping(given, f"{where}, {kind}", adjustments) for kind, given in mappings.items()}
+    layers, raw = parts.pop("layer"), None
+    if adata.raw is not None:
+        varm = writable_mapping(adata.raw.varm, f"{where}, raw.varm", adjustments)
+        var = writable_frame(adata.raw.var, f"{where}, raw.var", adjustments)
+        raw = {"X": adata.raw.X, "var": var, "varm": varm}
+    return AnnData(X=masked_to_nan(adata.X), layers=layers, raw=raw, **frames, **parts)
+
+
+def writable_mapping(mapping: Mapping[Any, Any], where: str, adjustments: Adjustments) -> dict[str, Any]:
+    """Return a copy of a nested mapping whose keys and values can be written."""
+    keys = list(mapping)
+    copy: dict[str, Any] = {}
+    for old, name in zip(keys, adjustments.rename(keys, where), strict=True):
+        value, here = mapping[old], f"{where} '{old}'"
+        if isinstance(value, pd.Series):
+            value = value.to_frame()
+        if isinstance(value, Mapping):
+            copy[name] = writable_mapping(value, here, adjustments)
+        elif isinstance(value, pd.DataFrame):
+            copy[name] = writable_frame(value, here, adjustments)
+        else:
+            written = writable_element(value)
+            adjustments.note_value(written, here)
+            if written is not None:
+                copy[name] = written.value
     return copy
 
 
-def _raw(raw: Any, place: str, told: Adjustments) -> dict[str, Any]:
-    varm = writable_mapping(raw.varm, f"{place}.varm", told)
-    return {"X": raw.X, "var": writable_frame(raw.var, f"{place}.var", told), "varm": varm}
-
-
-def writable_mapping(mapping: Mapping[Any, Any], place: str, told: Adjustments) -> dict[str, Any]:
-    """Return a mapping, and those in it, whose keys and values can be written."""
-    keys = list(mapping)
-    found: dict[str, Any] = {}
-    for old, name in zip(keys, told.names(keys, place), strict=True):
-        value, here = mapping[old], f"{place} '{old}'"
-        if isinstance(value, Mapping):
-            found[name] = writable_mapping(value, here, told)
-        elif isinstance(value, pd.DataFrame | pd.Series):
-            frame = value.to_frame() if isinstance(value, pd.Series) else value
-            found[name] = writable_frame(frame, here, told)
-        elif told.keep(written := written_element(value), here):
-            found[name] = written.value
-    return found
-
-
-def writable_frame(frame: pd.DataFrame, place: str, told: Adjustments) -> pd.DataFrame:
-    """Return a table of which the rows' names, all columns and their names can be written; `frame` is not modified."""
-    names = told.names(list(frame.columns), place)
+def writable_frame(frame: pd.DataFrame, where: str, adjustments: Adjustments) -> pd.DataFrame:
+    """Return a table whose index, columns and names can be written; `frame` is not modified."""
+    names = adjustments.rename(list(frame.columns), where)
     columns, is_changed = {}, names != list(frame.columns)
     for position, name in enumerate(names):
         values = frame.iloc[:, position]
-        written = written_column(values)
-        is_changed |= written.value is not values
-        if told.keep(written, f"{place} '{name}'"):
+        written = writable_column(values)
+        adjustments.note_value(written, f"{where} '{name}'")
+        is_changed |= written is None or written.value is not values
+        if written is not None:
             columns[name] = written.value
-    found = pd.DataFrame(columns, frame.index, list(columns)) if is_changed else frame.copy(deep=False)
-    return found.set_axis(_rows(found, place, told), axis=0)
+    copy = pd.DataFrame(columns, frame.index, list(columns)) if is_changed else frame.copy(deep=False)
+    return copy.set_axis(_writable_rows(copy, where, adjustments), axis=0)
 
 
-def _rows(frame: pd.DataFrame, place: str, told: Adjustments) -> pd.Index:
-    """Names of rows; what they are called is left out where a column of the name would be taken for them."""
-    rows = written_labels(frame.index)
+def _writable_rows(frame: pd.DataFrame, where: str, adjustments: Adjustments) -> pd.Index:
+    """Return the index of a table, without its name where a column of that name would be read in its place."""
+    rows = writable_index(frame.index)
     if rows.name is None:
         return rows
-    (name,) = written_names([rows.name])
+    (name,) = writable_names([rows.name])
     if name not in frame or pd.Series(rows, index=rows).equals(frame[name].set_axis(rows)):
         return rows.rename(name)
     if list(map(str, rows)) != list(map(str, frame[name])):
-        told.unnamed.append(f"{place} '{name}'")
+        adjustments.unnamed.append(f"{where} '{name}'")
     return rows.rename(None)

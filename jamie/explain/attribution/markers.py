@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
 from jamie.core.suggest import suggest_names
-from jamie.data.storage.files import reading
+from jamie.data.storage.opening import checked_file
 from jamie.explain.feature_tables import read_text_columns
 
 COLUMNS = ("label", "feature")
@@ -113,7 +113,7 @@ def marker_enrichment(
 
 
 def _read_gmt(path: Path) -> dict[str, list[str]]:
-    with reading(path, EXPECTED):
+    with checked_file(path, EXPECTED):
         lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
     markers = {name: [feature for feature in rest[1:] if feature.strip()] for name, *rest in lines}
     for name, features in markers.items():
@@ -129,7 +129,7 @@ def _read_gmt(path: Path) -> dict[str, list[str]]:
 def _read_yaml(path: Path) -> dict[str, list[str]]:
     import yaml
 
-    with reading(path, EXPECTED):
+    with checked_file(path, EXPECTED):
         content = yaml.safe_load(path.read_text())
     if not isinstance(content, dict) or not all(isinstance(value, list) for value in content.values()):
         raise DataError(

@@ -17,7 +17,7 @@ from jamie.core.matrix import column_variances, to_dense
 from jamie.core.names import DATA_LAYOUT as OWN
 from jamie.core.names import LATENT_LAYOUT as JOINT
 from jamie.core.names import MATCH_SCORE, NOVELTY, SPLIT
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.report.html.feature_table import best_features
 from jamie.report.html.files import RunFiles
 from jamie.report.html.pack import array, as_bytes, coordinates
@@ -232,7 +232,7 @@ def _columns(
 def _found(names: Iterable[str], modalities: Mapping[str, AnnData]) -> list[str]:
     """Names of columns of obs as the result has them."""
     present = {name for adata in modalities.values() for name in adata.obs.columns}
-    return [found_name(name, present) for name in names]
+    return [stored_name(name, present) for name in names]
 
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, SPLIT, TRAIN
-from jamie.data.writing.names import found_name
+from jamie.data.writing.names import stored_name
 from jamie.report.html.files import Record
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def chance_of(record: Record, share: float | None = None) -> float | None:
 def commonest_share(mdata: MuData, record: Record) -> float | None:
     """Return how many of the labelled cells that a label transfer was scored on have the commonest label."""
     target = mdata.mod.get(record["target"]) if record["metric"] == TRANSFER else None
-    label = "" if target is None else found_name(record["label"], target.obs.columns)
+    label = "" if target is None else stored_name(record["label"], target.obs.columns)
     if target is None or label not in target.obs:
         return None
     labels = target.obs[label]

@@ -8,17 +8,17 @@ from torch import Tensor
 from jamie.core.batch import PairBlocks
 from jamie.core.interfaces import Aggregator
 from jamie.testing import toy
-from jamie.testing.clause import build, require, require_equal, require_finite, unmodified
+from jamie.testing.assertions import build, require, require_equal, require_finite, require_is, unmodified
 
 
 def check_keeps_shapes(component: type[Aggregator]) -> None:
     """(B_m, L) for each of two and of three modalities, in their order."""
     for n_modalities in (2, 3):
         z = _latents(n_modalities)
-        found = _aggregate(component, z, toy.batch(n_modalities).blocks)
-        require(list(found) == list(z), component, "gives each modality", expected=list(z), found=list(found))
-        for m, latents in found.items():
-            require(latents.shape == z[m].shape, component, f"shape of {m}", expected=z[m].shape, found=latents.shape)
+        aggregated = _aggregate(component, z, toy.batch(n_modalities).blocks)
+        require_is(component, "gives each modality", list(aggregated), list(z))
+        for m, latents in aggregated.items():
+            require_is(component, f"shape of {m}", latents.shape, z[m].shape)
             require_finite(component, f"the latents of {m}", latents)
 
 
@@ -26,37 +26,33 @@ def check_keeps_unmatched_cells(component: type[Aggregator]) -> None:
     """A cell without a partner keeps its own latents."""
     for n_modalities in (2, 3):
         z, blocks = _latents(n_modalities), toy.batch(n_modalities).blocks
-        found = _aggregate(component, z, blocks)
+        aggregated = _aggregate(component, z, blocks)
         for a in z:
-            mass = sum(_block(blocks, a, b).sum(1) for b in z if b != a)
-            alone = mass == 0
+            alone = torch.stack([_block(blocks, a, b).sum(1) for b in z if b != a]).sum(0) == 0
             clause = f"a cell of {a} without a partner keeps its latents"
-            require_equal(component, clause, found[a][alone], z[a][alone])
+            require_equal(component, clause, aggregated[a][alone], z[a][alone])
 
 
 def check_changes_nothing_without_pairs(component: type[Aggregator]) -> None:
     """Where nothing corresponds, all cells keep their latents."""
     z = _latents(3)
     for blocks in (PairBlocks(), toy.batch(3, matched=False).blocks):
-        found = _aggregate(component, z, blocks)
-        for m in z:
-            require_equal(component, f"without pairs the latents of {m} stay as they are", found[m], z[m])
+        require_equal(component, "without pairs the latents stay as they are", _aggregate(component, z, blocks), z)
 
 
 def check_follows_cells_in_another_order(component: type[Aggregator]) -> None:
     """The order of the cells in a minibatch means nothing."""
     z, blocks, order = _latents(3), toy.batch(3).blocks, toy.orders(3)
-    expected = _aggregate(component, z, blocks)
-    found = _aggregate(component, {m: v[order[m]] for m, v in z.items()}, toy.reorder_blocks(blocks, order))
-    for m in z:
-        require_equal(component, f"follows cells of {m} in another order", found[m], expected[m][order[m]])
+    found = _aggregate(component, _reordered(z, order), toy.reorder_blocks(blocks, order))
+    expected = _reordered(_aggregate(component, z, blocks), order)
+    require_equal(component, "follows cells in another order", found, expected)
 
 
 def check_gradient_reaches_latents(component: type[Aggregator]) -> None:
     """The aggregated latents depend on each modality's latents."""
     z = {m: v.requires_grad_() for m, v in _latents(3).items()}
-    found = _aggregate(component, z, toy.batch(3).blocks)
-    torch.stack([v.square().sum() for v in found.values()]).sum().backward()
+    aggregated = _aggregate(component, z, toy.batch(3).blocks)
+    torch.stack([v.square().sum() for v in aggregated.values()]).sum().backward()
     unreached = [m for m, v in z.items() if v.grad is None or not bool(torch.isfinite(v.grad).all())]
     require(not unreached, component, "the gradient reaches all latents", expected="finite", found=unreached)
 
@@ -64,7 +60,7 @@ def check_gradient_reaches_latents(component: type[Aggregator]) -> None:
 def check_leaves_inputs_alone(component: type[Aggregator]) -> None:
     """Latents and correspondence are not modified."""
     z, blocks = _latents(2), toy.batch(2).blocks
-    with unmodified(component, **z, blocks=blocks.by_pair["rna", "atac"]):
+    with unmodified(component, z=z, blocks=blocks):
         _aggregate(component, z, blocks)
 
 
@@ -72,6 +68,10 @@ def _latents(n_modalities: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(7)
     names = toy.MODALITIES[:n_modalities]
     return {m: torch.randn(toy.BATCH_SIZE[m], toy.N_LATENT, generator=generator) for m in names}
+
+
+def _reordered(z: dict[str, Tensor], order: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {m: latents[order[m]] for m, latents in z.items()}
 
 
 def _aggregate(component: type[Aggregator], z: dict[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from jamie.core.interfaces import Distance
 from jamie.testing import toy
-from jamie.testing.clause import build, require_equal, unmodified
+from jamie.testing.assertions import build, require_equal, unmodified
 
 SUBSET = np.array([5, 0, 31, 12])
 
@@ -18,7 +18,7 @@ def check_is_symmetric(component: type[Distance]) -> None:
 
 
 def check_is_zero_to_itself(component: type[Distance]) -> None:
-    """A cell is at no distance from itself."""
+    """The distance of a cell to itself is zero."""
     distances = build(component).pairwise(toy.view())
     require_equal(component, "the diagonal is zero", np.diag(distances), np.zeros(len(distances)))
 
@@ -41,5 +41,5 @@ def check_follows_cells_in_another_order(component: type[Distance]) -> None:
 def check_leaves_inputs_alone(component: type[Distance]) -> None:
     """Scores, matrix and subset are not modified."""
     view, subset = toy.view(), SUBSET.copy()
-    with unmodified(component, scores=view.scores, X=view.block.X, to=subset):
+    with unmodified(component, view=view, to=subset):
         build(component).pairwise(view, subset)

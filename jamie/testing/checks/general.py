@@ -1,4 +1,4 @@
-"""What every component keeps, whatever its kind."""
+"""Clauses of every kind of component."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from jamie.core.errors import ContractError
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import check_component
 from jamie.core.schema import fields_of
-from jamie.testing.clause import require
+from jamie.testing.assertions import require
 
 
 def check_can_be_registered(component: type[Component]) -> None:
-    """It has a name, a docstring and an annotated constructor, and defines all that its kind asks for."""
+    """It has a name, a docstring and an annotated constructor, and defines all that its kind requires."""
     try:
         check_component(component)
     except ContractError as error:
@@ -39,7 +39,7 @@ def check_references_are_dois(component: type[Component]) -> None:
 
 
 def check_test_params_are_parameters(component: type[Component]) -> None:
-    """`test_params` gives nothing that the constructor does not take."""
+    """`test_params` gives only parameters of the constructor."""
     unknown = sorted(set(component.test_params()) - set(fields_of(component)))
     require(
         not unknown,

@@ -3,143 +3,123 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch import nn
 
 from jamie.core.interfaces import Preprocessor
 from jamie.testing import toy
-from jamie.testing.clause import build, dense, require, require_equal, require_finite, unmodified
+from jamie.testing.assertions import build, dense, require, require_equal, require_finite, require_is, unmodified
 
 TRAIN = np.arange(31)  # of the 41 cells
+COLUMNS = np.array([7, 2, 16])  # features of a restricted inverse
 
 
 def check_transforms_to_named_features(component: type[Preprocessor]) -> None:
     """(n, q) finite float32 with q unique names; inverted to (n, p) finite float32."""
-    X, cells = _data()
-    fitted = _fitted(component)
-    Z = fitted.transform(X, cells)
+    X, cells, fitted, Z = _transformed(component)
     names = fitted.feature_names_out(toy.features("rna"))
-    require(Z.shape == (len(X), len(names)), component, "a name for each", expected=len(names), found=Z.shape[1])
+    require_is(component, "a name for each", Z.shape, (len(X), len(names)))
     require(names.is_unique, component, "feature names are unique", expected="unique", found=list(names))
-    back = fitted.inverse_transform(Z, cells)
-    require(back.shape == X.shape, component, "inversion gives (n, p)", expected=X.shape, found=back.shape)
-    for clause, values in (("the transform", Z), ("the inverse", back), ("inverse", fitted.inverse_transform(Z))):
+    inverse = fitted.inverse_transform(Z, cells)
+    require_is(component, "inversion gives (n, p)", inverse.shape, X.shape)
+    for clause, values in (("the transform", Z), ("the inverse", inverse), ("inverse", fitted.inverse_transform(Z))):
         require_finite(component, clause, values)
-    inner = fitted._transform(X, cells)
-    require(inner.dtype == np.float32, component, "the transform's type", expected="float32", found=inner.dtype)
+    require_is(component, "the transform's type", str(fitted._transform(X, cells).dtype), "float32")
 
 
 def check_inverse_undoes_the_transform(component: type[Preprocessor]) -> None:
     """What the transform keeps survives inversion: transform(inverse(transform(X))) = transform(X)."""
-    X, cells = _data()
-    fitted = _fitted(component)
-    Z = fitted.transform(X, cells)
+    _, cells, fitted, Z = _transformed(component)
     again = fitted.transform(fitted.inverse_transform(Z, cells), cells)
     require_equal(component, "the inverse undoes the transform", again, Z, tolerance=1e-3)
 
 
 def check_cells_do_not_mix(component: type[Preprocessor]) -> None:
-    """A cell's transform depends on that cell and on the training cells, not on who else is transformed."""
-    X, cells = _data()
-    fitted = _fitted(component)
+    """A cell's transform depends on that cell and on the training cells, not on other transformed cells."""
+    X, cells, fitted, Z = _transformed(component)
     found = fitted.transform(X[5:9], cells.iloc[5:9])
-    require_equal(component, "a cell's transform is its own", found, dense(fitted.transform(X, cells))[5:9])
+    require_equal(component, "a cell's transform is its own", found, dense(Z)[5:9])
 
 
 def check_state_can_be_restored(component: type[Preprocessor]) -> None:
     """`state` is arrays and plain values, and restores the transform, its names and its inverse."""
-    X, cells = _data()
-    fitted = _fitted(component)
+    X, cells, fitted, Z = _transformed(component)
     arrays, plain = fitted.state()
     odd = [name for name, a in arrays.items() if not isinstance(a, np.ndarray) or a.dtype.kind not in "biuf"]
     require(not odd, component, "arrays of state() are arrays of numbers", expected="none other", found=odd)
     restored = build(component).set_state(arrays, json.loads(json.dumps(plain)))
-    Z = fitted.transform(X, cells)
-    require_equal(component, "state() restores the transform", restored.transform(X, cells), Z, tolerance=0)
-    found, expected = restored.inverse_transform(Z, cells), fitted.inverse_transform(Z, cells)
-    require_equal(component, "state() restores the inverse", found, expected, tolerance=0)
-    names = toy.features("rna")
-    clause = "state() restores the names"
-    require_equal(component, clause, restored.feature_names_out(names), fitted.feature_names_out(names))
+    found, expected = (
+        {
+            "transform": step.transform(X, cells),
+            "inverse": step.inverse_transform(Z, cells),
+            "names": step.feature_names_out(toy.features("rna")),
+        }
+        for step in (restored, fitted)
+    )
+    require_equal(component, "state() restores it", found, expected, tolerance=0)
 
 
 def check_affine_equals_the_transform(component: type[Preprocessor]) -> None:
     """Where `affine` gives A and b, X A + b is the transform."""
-    X, cells = _data()
-    fitted = _fitted(component)
+    X, _, fitted, Z = _transformed(component)
     affine = fitted.affine()
     if affine is not None:
         A, b = affine
-        require_equal(
-            component, "X A + b is the transform", X @ dense(A) + b, fitted.transform(X, cells), tolerance=1e-3
-        )
+        require_equal(component, "X A + b is the transform", X @ dense(A) + b, Z, tolerance=1e-3)
 
 
 def check_module_equals_the_transform(component: type[Preprocessor]) -> None:
     """`as_module` is the transform as a differentiable module."""
-    X, cells = _data()
-    fitted = _fitted(component)
-    x = torch.as_tensor(X).requires_grad_()
-    out = fitted.as_module()(x)
-    require_equal(component, "as_module() is the transform", out, fitted.transform(X, cells), tolerance=1e-3)
-    (gradient,) = torch.autograd.grad(out.square().sum(), x)
-    require_finite(component, "the gradient of as_module()", gradient)
+    X, _, fitted, Z = _transformed(component)
+    _require_module(component, "as_module() is the transform", fitted.as_module(), X, Z)
 
 
 def check_inverse_module_equals_the_inverse(component: type[Preprocessor]) -> None:
-    """Where there is an `inverse_as_module`, it is the inverse as a differentiable module; so is a narrow copy's."""
-    X, cells = _data()
-    fitted, columns = _fitted(component), np.array([7, 2, 16])
-    Z = dense(fitted.transform(X, cells))
-    narrow = fitted.restrict_inverse(columns)
-    for step, reads in [(fitted, None), *([] if narrow is None else [narrow])]:
+    """`inverse_as_module`, if any, is the inverse as a differentiable module; also that of a restricted inverse."""
+    _, _, fitted, Z = _transformed(component)
+    for step, reads in ((fitted, None), fitted.restrict_inverse(COLUMNS) or (fitted, None)):
         module = step.inverse_as_module()
         if module is not None:
-            given = Z if reads is None else Z[:, reads]
-            z = torch.as_tensor(given).requires_grad_()
-            out, expected = module(z), step.inverse_transform(given)
-            require_equal(component, "inverse_as_module() is the inverse", out, expected, tolerance=1e-3)
-            (gradient,) = torch.autograd.grad(out.square().sum(), z)
-            require_finite(component, "the gradient of inverse_as_module()", gradient)
+            scores = dense(Z) if reads is None else dense(Z)[:, reads]
+            clause = "inverse_as_module() is the inverse"
+            _require_module(component, clause, module, scores, step.inverse_transform(scores))
 
 
 def check_sparse_equals_dense(component: type[Preprocessor]) -> None:
-    """A CSR array is taken, and gives what the dense one gives (up to sign, for axes that have none)."""
-    X, cells = _data()
+    """A CSR array gives what the dense one gives (up to sign, for axes that have none)."""
+    X, cells, fitted, Z = _transformed(component)
     csr = sparse.csr_array(X)
-    fitted = build(component).fit(csr[TRAIN], cells.iloc[TRAIN])
-    found = dense(fitted.inverse_transform(fitted.transform(csr, cells), cells))
-    other = _fitted(component)
-    expected = other.inverse_transform(other.transform(X, cells), cells)
+    other = build(component).fit(csr[TRAIN], cells.iloc[TRAIN])
+    found = dense(other.inverse_transform(other.transform(csr, cells), cells))
+    expected = fitted.inverse_transform(Z, cells)
     require_equal(component, "sparse cells give what dense ones give", found, expected, tolerance=1e-2)
 
 
 def check_restrict_inverse_to_some_features(component: type[Preprocessor]) -> None:
-    """Where there is a narrow copy, it gives the very features that the whole inverse gives."""
-    X, cells = _data()
-    fitted, columns = _fitted(component), np.array([7, 2, 16])
-    Z = fitted.transform(X, cells)
-    narrowed = fitted.restrict_inverse(columns)
-    if narrowed is not None:
-        step, reads = narrowed
+    """A restricted inverse, if any, gives the same values of its features as the whole inverse."""
+    _, cells, fitted, Z = _transformed(component)
+    restricted = fitted.restrict_inverse(COLUMNS)
+    if restricted is not None:
+        step, reads = restricted
         found = step.inverse_transform(Z if reads is None else Z[:, reads], cells)
-        expected = dense(fitted.inverse_transform(Z, cells))[:, columns]
+        expected, again = (dense(fitted.inverse_transform(Z, cells))[:, COLUMNS] for _ in range(2))
         require_equal(component, "restrict_inverse() inverts to some features", found, expected)
-        again = dense(fitted.inverse_transform(Z, cells))[:, columns]
         require_equal(component, "restrict_inverse() leaves the step as it was", again, expected, tolerance=0)
 
 
 def check_leaves_inputs_alone(component: type[Preprocessor]) -> None:
     """Neither fit, transform nor inverse modifies the cells, dense or sparse."""
     X, cells = _data()
-    for given in (X, sparse.csr_array(X)):
-        with unmodified(component, X=given):
-            fitted = build(component).fit(given, cells)
-            Z = fitted.transform(given, cells)
+    for values in (X, sparse.csr_array(X)):
+        with unmodified(component, X=values):
+            fitted = build(component).fit(values, cells)
+            Z = fitted.transform(values, cells)
         with unmodified(component, Z=Z):
             fitted.inverse_transform(Z, cells)
 
@@ -157,6 +137,17 @@ def _data() -> tuple[NDArray[np.float32], pd.DataFrame]:
     return toy.counts("rna"), toy.obs("rna")
 
 
-def _fitted(component: type[Preprocessor]) -> Preprocessor:
+def _transformed(component: type[Preprocessor]) -> tuple[NDArray[np.float32], pd.DataFrame, Preprocessor, Any]:
+    """Return X, the cells' annotations, the component fitted on the training cells, and its transform of X."""
     X, cells = _data()
-    return build(component).fit(X[TRAIN], cells.iloc[TRAIN])
+    fitted = build(component).fit(X[TRAIN], cells.iloc[TRAIN])
+    return X, cells, fitted, fitted.transform(X, cells)
+
+
+def _require_module(component: type[Preprocessor], clause: str, module: nn.Module, inputs: Any, expected: Any) -> None:
+    """Require a module's outputs, and a finite gradient with respect to its inputs."""
+    x = torch.as_tensor(inputs).requires_grad_()
+    out = module(x)
+    require_equal(component, clause, out, expected, tolerance=1e-3)
+    (gradient,) = torch.autograd.grad(out.square().sum(), x)
+    require_finite(component, f"{clause}: the gradient", gradient)

@@ -34,7 +34,7 @@ def test_all_entries_are_kept_of_few_and_the_best_of_each_row_of_many(monkeypatc
     np.testing.assert_array_equal(sparsify(F.T).toarray(), F.T)
     monkeypatch.setattr(coupling, "STORED", 20 * 12)
     np.testing.assert_array_equal(sparsify(F).toarray(), best(F, 12))
-    monkeypatch.setattr(coupling, "MOST", 599)
+    monkeypatch.setattr(coupling, "ALL_PAIRS", 599)
     monkeypatch.setattr(coupling, "BEST", 4)
     np.testing.assert_array_equal(sparsify(F).toarray(), best(F, 4))
 

@@ -88,7 +88,7 @@ def test_parts_are_joined_with_a_notice(caplog):
     apart = np.concatenate([rng.normal(size=(30, 2)), 100 + rng.normal(size=(30, 2))])
     with caplog.at_level(logging.WARNING, "jamie"):
         distances = Diffusion(k=5).pairwise(view(apart))
-    assert "modality 'rna': the nearest-neighbour graph has 2 components" in caplog.text
+    assert "modality 'rna': the nearest-neighbor graph has 2 components" in caplog.text
     assert distances[:30, :30].max() < distances[:30, 30:].min()
 
 

@@ -67,7 +67,7 @@ def test_components_are_joined_by_their_shortest_edges(caplog):
     with caplog.at_level(logging.WARNING, "jamie"):
         distances = Geodesic(k=2).pairwise(view(line))
     np.testing.assert_allclose(distances, cdist(line, line), rtol=1e-6)
-    assert "modality 'rna': the nearest-neighbour graph has 3 components" in caplog.text
+    assert "modality 'rna': the nearest-neighbor graph has 3 components" in caplog.text
     assert "lengths 9 to 18" in caplog.text
 
 

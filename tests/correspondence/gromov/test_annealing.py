@@ -16,20 +16,24 @@ from jamie.core.errors import DataError
 from jamie.correspondence.couplings.plans import (
     TAIL,
     best_entries,
-    drawn_out,
+    exp_with_tail,
     inferred_from_plan,
-    plan_of_factors,
+    plan_from_factors,
     with_tail,
 )
 from jamie.correspondence.distances.euclidean import Euclidean
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.fused_gromov_wasserstein import FusedGromovWasserstein
-from jamie.correspondence.graphs.landmarks import embedded, spread_out
-from jamie.correspondence.gromov.annealing import Schedule, anneal, balanced, heard
-from jamie.correspondence.gromov.distortion import Point, Problem
-from jamie.correspondence.gromov.linear_cost import anchor_cost, certain_at, link_cost
+from jamie.correspondence.fused_gromov_wasserstein import (
+    FusedGromovWasserstein,
+    anchor_cost,
+    link_cost,
+    with_free_pairs,
+)
+from jamie.correspondence.graphs.landmarks import farthest_points, landmark_mds
+from jamie.correspondence.gromov.annealing import AnnealingSchedule, anneal, balanced_transport, collected_warnings
+from jamie.correspondence.gromov.distortion import GromovProblem, Iterate
 from jamie.correspondence.lowrank_gromov_wasserstein import LowrankGromovWasserstein
-from jamie.correspondence.partial_gromov_wasserstein import PartialGromovWasserstein, partly
+from jamie.correspondence.partial_gromov_wasserstein import PartialGromovWasserstein, partial_transport
 from jamie.correspondence.quality.assess import assess
 from jamie.correspondence.quantized_gromov_wasserstein import QuantizedGromovWasserstein
 from jamie.correspondence.unbalanced_gromov_wasserstein import UnbalancedGromovWasserstein
@@ -52,7 +56,7 @@ def test_gradient_and_objective_equal_pots(distances):
     p, q = np.full(12, 1 / 12), np.full(15, 1 / 15)
     plan = ot.sinkhorn(p, q, np.random.default_rng(0).random((12, 15)), 0.5, stopThr=1e-12)
     const, h_x, h_y = ot.gromov.init_matrix(K_x, K_y, p, q, "square_loss")
-    problem, tensor = Problem.of(K_x, K_y, "cpu", left_out=0), torch.tensor(plan)
+    problem, tensor = GromovProblem.of(K_x, K_y, "cpu", left_out=0), torch.tensor(plan)
     np.testing.assert_allclose(problem.gradient(tensor), ot.gromov.gwggrad(const, h_x, h_y, plan), atol=1e-9)
     scale = (K_y**2).mean()
     expected = np.sqrt(ot.gromov.gwloss(const, h_x, h_y, plan) / scale)
@@ -63,8 +67,8 @@ def test_solution_equals_pots_where_pots_does_not_underflow(distances):
     K_x, K_y = distances
     expected = ot.gromov.entropic_gromov_wasserstein(K_x, K_y, epsilon=0.1, symmetric=True, tol=1e-12)
     p, q = uniform(12), uniform(15)
-    problem = Problem.of(K_x, K_y, "cpu", left_out=0)
-    stage = anneal(problem, balanced(p, q), torch.outer(p, q), Schedule(0.1, 500, 1e-7), Context())
+    problem = GromovProblem.of(K_x, K_y, "cpu", left_out=0)
+    stage = anneal(problem, balanced_transport(p, q), torch.outer(p, q), AnnealingSchedule(0.1, 500, 1e-7), Context())
     assert stage.converged
     np.testing.assert_allclose(stage.log_plan.exp(), expected, atol=1e-4)
 
@@ -72,7 +76,7 @@ def test_solution_equals_pots_where_pots_does_not_underflow(distances):
 def test_transport_holds_marginals_where_plain_sinkhorn_underflows():
     rng = np.random.default_rng(0)
     cost = cdist(rng.normal(size=(30, 2)), rng.normal(size=(40, 2)), "sqeuclidean") + 50 * rng.random((30, 1))
-    found = balanced(uniform(30), uniform(40))(torch.tensor(cost), 1e-2, None, 5000)
+    found = balanced_transport(uniform(30), uniform(40))(torch.tensor(cost), 1e-2, None, 5000)
     assert np.exp(-cost / 1e-2).max(axis=1).min() == 0  # what a plain kernel would start from
     assert found.residual <= 1e-2
     exact = ot.emd2(np.full(30, 1 / 30), np.full(40, 1 / 40), cost)
@@ -83,7 +87,7 @@ def test_partial_transport_equals_pots():
     rng = np.random.default_rng(0)
     cost = 1 + cdist(rng.normal(size=(20, 2)), rng.normal(size=(25, 2)), "sqeuclidean")
     p, q = uniform(20), torch.full((25,), 1 / 20, dtype=torch.float64)
-    plan = partly(p, q, 0.7)(torch.tensor(cost), 5e-3, None, 20000).log_plan.exp().numpy()
+    plan = partial_transport(p, q, 0.7)(torch.tensor(cost), 5e-3, None, 20000).log_plan.exp().numpy()
     exact = ot.partial.partial_wasserstein(p.numpy(), q.numpy(), cost, m=0.7)
     assert plan.sum() == pytest.approx(0.7, abs=1e-3)
     assert plan.sum(axis=1).max() <= 1 / 20 + 1e-4
@@ -92,25 +96,25 @@ def test_partial_transport_equals_pots():
 
 def test_a_step_that_would_not_descend_is_shortened(distances):
     K_x, K_y = distances
-    problem = Problem.of(K_x, K_y, "cpu", left_out=0)
+    problem = GromovProblem.of(K_x, K_y, "cpu", left_out=0)
     uniform_plan = torch.full((12, 15), 1 / 180, dtype=torch.float64)
-    at = Point.of(problem, uniform_plan, 1.0)
+    at = Iterate.of(problem, uniform_plan, 1.0)
     spike = torch.zeros_like(uniform_plan)
     spike[:, 0] = 1 / 12
-    found = at.towards(spike, problem, 1.0)
-    assert found.energy < Point.of(problem, spike, 1.0).energy
+    found = at.step_towards(spike, problem, 1.0)
+    assert found.energy < Iterate.of(problem, spike, 1.0).energy
     np.testing.assert_allclose(found.plan, torch.lerp(uniform_plan, spike, 0.125))
 
 
 def test_epsilons_fall_by_halves_to_the_last():
-    assert Schedule(0.02, 1, 1).epsilons() == [0.1, 0.05, 0.025, 0.02]
-    assert Schedule(0.5, 1, 1).epsilons() == [0.5]
+    assert AnnealingSchedule(0.02, 1, 1).epsilons() == [0.1, 0.05, 0.025, 0.02]
+    assert AnnealingSchedule(0.5, 1, 1).epsilons() == [0.5]
 
 
 def test_what_a_solver_says_is_collected(recwarn):
     import warnings
 
-    with heard() as notes:
+    with collected_warnings() as notes:
         for _ in range(2):
             warnings.warn("did not converge", stacklevel=1)
     assert notes == ["did not converge"]
@@ -119,7 +123,7 @@ def test_what_a_solver_says_is_collected(recwarn):
 
 def test_no_entry_underflows_and_order_is_kept():
     log_plan = torch.linspace(-5000, 0, 1000, dtype=torch.float64)
-    found = drawn_out(log_plan)
+    found = exp_with_tail(log_plan)
     assert (found > 0).all()
     assert (found.diff() > 0).all()
     large = log_plan > np.log(TAIL)
@@ -127,7 +131,7 @@ def test_no_entry_underflows_and_order_is_kept():
 
 
 def test_above_the_limit_the_best_of_each_row_and_column_are_kept(monkeypatch):
-    monkeypatch.setattr("jamie.correspondence.couplings.plans.MOST", 100)
+    monkeypatch.setattr("jamie.correspondence.couplings.plans.ALL_PAIRS", 100)
     monkeypatch.setattr("jamie.correspondence.couplings.plans.BEST", 3)
     log_plan = torch.tensor(np.random.default_rng(0).normal(size=(20, 30)))
     kept = best_entries(log_plan).toarray() > 0
@@ -138,11 +142,11 @@ def test_above_the_limit_the_best_of_each_row_and_column_are_kept(monkeypatch):
 def test_factors_give_the_same_plan_above_the_limit_where_they_keep_an_entry(monkeypatch):
     rng = np.random.default_rng(0)
     q, r, g = rng.dirichlet(np.ones(4), 20), rng.dirichlet(np.ones(4), 30), rng.dirichlet(np.ones(4))
-    full = plan_of_factors(q, r, g, 0).toarray()
+    full = plan_from_factors(q, r, g, 0).toarray()
     np.testing.assert_allclose(full, (q / g) @ r.T / 30, rtol=1e-5)
-    monkeypatch.setattr("jamie.correspondence.couplings.plans.MOST", 100)
+    monkeypatch.setattr("jamie.correspondence.couplings.plans.ALL_PAIRS", 100)
     monkeypatch.setattr("jamie.correspondence.couplings.plans.BEST", 5)
-    few = plan_of_factors(q, r, g, 0).toarray()
+    few = plan_from_factors(q, r, g, 0).toarray()
     assert (few > 0).sum(axis=1).min() >= 5
     np.testing.assert_allclose(few[few > 0], full[few > 0], rtol=1e-5)
 
@@ -154,7 +158,7 @@ def test_a_tail_ranks_pairs_without_mass_by_their_distance(monkeypatch):
     full = with_tail(plan, of_x, of_y, 0).toarray()
     assert full[0, 3] == pytest.approx(1)
     np.testing.assert_array_equal(full[1].argsort()[::-1], cdist(of_x, of_y)[1].argsort())
-    monkeypatch.setattr("jamie.correspondence.couplings.plans.MOST", 100)
+    monkeypatch.setattr("jamie.correspondence.couplings.plans.ALL_PAIRS", 100)
     monkeypatch.setattr("jamie.correspondence.couplings.plans.BEST", 2)
     few = with_tail(plan, of_x, of_y, 0).toarray()
     assert few[0, 3] == pytest.approx(1)
@@ -174,8 +178,8 @@ def test_a_plan_is_brought_within_its_constraints():
 def test_landmarks_cover_and_do_not_depend_on_order():
     X = np.random.default_rng(0).normal(size=(50, 3))
     order = np.random.default_rng(1).permutation(50)
-    chosen = spread_out(X, 10)
-    np.testing.assert_array_equal(X[chosen], X[order][spread_out(X[order], 10)])
+    chosen = farthest_points(X, 10)
+    np.testing.assert_array_equal(X[chosen], X[order][farthest_points(X[order], 10)])
     for number in range(2, 10):
         gaps = cdist(X, X[chosen[:number]]).min(axis=1)
         assert gaps.argmax() == chosen[number]
@@ -183,7 +187,7 @@ def test_landmarks_cover_and_do_not_depend_on_order():
 
 def test_embedding_keeps_straight_distances(isometric_copy):
     view = isometric_copy(40, 40).b
-    placed = embedded(Euclidean(), view, 20, 10)
+    placed = landmark_mds(Euclidean(), view, 20, 10)
     expected = cdist(view.scores, view.scores)
     found = cdist(placed, placed)
     np.testing.assert_allclose(found / found.mean(), expected / expected.mean(), atol=1e-4)
@@ -195,7 +199,7 @@ def test_cells_far_from_others_only_in_scale_have_like_distances_to_known_pairs(
     anchors = (np.arange(8), copy.partner[:8])
     cost = anchor_cost(K_x, 7 * K_y[:, :], anchors)
     assert (cost[np.arange(20), copy.partner].max(), cost.min()) == pytest.approx((0, 0), abs=0.2)
-    fixed = certain_at(cost.copy(), anchors)
+    fixed = with_free_pairs(cost.copy(), anchors)
     np.testing.assert_array_equal(fixed[anchors], 0)
     assert fixed[0, copy.partner[5]] == cost.max()
 
@@ -286,4 +290,4 @@ def test_quantized_says_where_its_transport_had_not_converged(isometric_copy, ca
     with caplog.at_level(logging.WARNING, "jamie"):
         found = QuantizedGromovWasserstein(distance=Geodesic(k=5), max_iterations=1).infer(copy.a, copy.b)
     assert not found.diagnostics["converged"]
-    assert "quantized_gromov_wasserstein had not converged" in caplog.text
+    assert "quantized_gromov_wasserstein has not converged" in caplog.text

@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 
 from jamie.correspondence.couplings.coupling import project_
 from jamie.correspondence.gromov import unioncom_problem
-from jamie.correspondence.gromov.unioncom_problem import Factors, Problem, descend
+from jamie.correspondence.gromov.unioncom_problem import LowRankMatrix, UnionComProblem, descend
 from jamie.correspondence.unioncom import relative_objective
 
 
@@ -27,7 +27,7 @@ def relative_of(K_x, K_y, F):
 
 def exact(K_x, K_y):
     """In double precision and at full rank."""
-    return Problem(*(Factors.of(torch.tensor(K, dtype=torch.float64), 0) for K in (K_x, K_y)))
+    return UnionComProblem(*(LowRankMatrix.of(torch.tensor(K, dtype=torch.float64), 0) for K in (K_x, K_y)))
 
 
 def test_objective_and_alpha_equal_plain_numpy(problem):
@@ -54,7 +54,7 @@ def test_gradient_equals_finite_differences(problem):
 
 def test_low_rank_leaves_out_no_more_than_the_tolerance(problem):
     K = problem[1]
-    factors = Factors.of(torch.tensor(K), 0.05)
+    factors = LowRankMatrix.of(torch.tensor(K), 0.05)
     V, values = factors.vectors.numpy(), factors.values.numpy()
     assert len(values) < len(K)
     assert np.linalg.norm(V * values @ V.T - K) <= 0.05 * np.linalg.norm(K)
@@ -126,10 +126,10 @@ def test_solutions_are_no_worse_than_those_of_a_plain_projected_gradient():
 def test_leading_eigenvectors_alone_leave_out_no_more_than_all_of_them(monkeypatch, tolerance):
     points = np.random.default_rng(0).normal(size=(400, 4)) * [3, 2, 1, 0.5]
     K = torch.tensor(cdist(points, points))
-    every = Factors.of(K, tolerance)
+    every = LowRankMatrix.of(K, tolerance)
     monkeypatch.setattr(unioncom_problem, "DENSE", 100)
     monkeypatch.setattr(unioncom_problem, "FIRST_RANK", 8)
-    leading = Factors.of(K, tolerance)
+    leading = LowRankMatrix.of(K, tolerance)
     left_out = torch.linalg.norm(leading.vectors * leading.values @ leading.vectors.T - K)
     assert left_out <= tolerance * torch.linalg.norm(K)
     assert len(leading.values) <= 1.3 * len(every.values)

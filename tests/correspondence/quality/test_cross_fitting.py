@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jamie.correspondence.quality.cross_fitting import RankTest, cross_fitted, expected_test, rank_test
+from jamie.correspondence.quality.cross_fitting import RankTest, cross_fit, expected_rank_test, rank_test
 
 
 def related(n, seed=0, noise=0.3):
@@ -17,8 +17,8 @@ def everything(n):
 
 def test_partners_of_related_modalities_rank_high_and_random_ones_do_not():
     x, y = related(120)
-    true = rank_test(cross_fitted(x, y, np.random.default_rng(0)), everything(120))
-    false = rank_test(cross_fitted(x, y[::-1], np.random.default_rng(0)), everything(120))
+    true = rank_test(cross_fit(x, y, np.random.default_rng(0)), everything(120))
+    false = rank_test(cross_fit(x, y[::-1], np.random.default_rng(0)), everything(120))
     assert true.quantile < 0.15
     assert true.z > 10
     assert abs(false.z) < 3
@@ -27,7 +27,7 @@ def test_partners_of_related_modalities_rank_high_and_random_ones_do_not():
 def test_the_error_is_that_of_pairs_drawn_at_random():
     """Against the ranks of many random pairings of the same held-out cells."""
     rng = np.random.default_rng(1)
-    folds = cross_fitted(*related(60), rng)
+    folds = cross_fit(*related(60), rng)
     drawn = []
     for _ in range(200):
         shuffled = [type(fold)(fold.pairs, fold.a, rng.permutation(fold.b)) for fold in folds]
@@ -39,25 +39,27 @@ def test_the_error_is_that_of_pairs_drawn_at_random():
 def test_many_features_are_reduced_to_what_the_pairs_can_tell_of():
     x, y = related(64)
     wide = np.hstack([x, 0.01 * np.random.default_rng(2).normal(size=(64, 300))])
-    assert rank_test(cross_fitted(wide, y, np.random.default_rng(0)), everything(64)).z > 5
+    assert rank_test(cross_fit(wide, y, np.random.default_rng(0)), everything(64)).z > 5
 
 
 def test_what_is_expected_of_pairs_follows_from_others():
     x, y = related(200)
     first = np.arange(200) < 100
-    folds = cross_fitted(x, y, np.random.default_rng(0))
-    assert expected_test(folds, ~first, first).quantile == pytest.approx(rank_test(folds, ~first).quantile, abs=0.1)
+    folds = cross_fit(x, y, np.random.default_rng(0))
+    assert expected_rank_test(folds, ~first, first).quantile == pytest.approx(
+        rank_test(folds, ~first).quantile, abs=0.1
+    )
 
 
 def test_nothing_is_expected_of_cells_that_do_not_differ():
     x, y = related(200)
     first = np.arange(200) < 100
     y[~first] = y[~first].mean(axis=0)
-    folds = cross_fitted(x, y, np.random.default_rng(0))
+    folds = cross_fit(x, y, np.random.default_rng(0))
     assert rank_test(folds, ~first).z == 0
-    assert expected_test(folds, ~first, first).quantile == 0.5
+    assert expected_rank_test(folds, ~first, first).quantile == 0.5
 
 
 def test_no_pairs_are_chance():
-    folds = cross_fitted(*related(60), np.random.default_rng(0))
+    folds = cross_fit(*related(60), np.random.default_rng(0))
     assert rank_test(folds, ~everything(60)) == RankTest(0, 0.5, 0.0)

@@ -5,7 +5,7 @@ import pytest
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.data import dataset_from
-from jamie.data.checks.batches import require_batches
+from jamie.data.checks.labels import require_batches
 
 
 def test_the_column_may_stand_in_a_modality_or_in_the_mudata(mdata, make):

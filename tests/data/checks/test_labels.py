@@ -92,9 +92,10 @@ def test_types_of_one_cell_and_categories_of_none_are_told(loaded, caplog):
     types = pd.Categorical(["T"] * 8 + ["a", "b"], categories=["T", "a", "b", "mast"])
     loaded(types, list(types))
     assert told(caplog) == [
-        "labels: 2 of 3 values of obs 'cell_type' in rna are of a single cell, which no other can be told by: 'a', 'b'",
-        "labels: categories of obs 'cell_type' in rna that no cell is of are passed over (1): 'mast'",
-        "labels: 2 of 3 values of obs 'cell_type' in protein are of a single cell, which no other can be told by: "
+        "labels: 2 of 3 values of obs 'cell_type' in rna have a single cell, which no other can be predicted from: "
+        "'a', 'b'",
+        "labels: categories of obs 'cell_type' in rna without a cell are ignored (1): 'mast'",
+        "labels: 2 of 3 values of obs 'cell_type' in protein have a single cell, which no other can be predicted from: "
         "'a', 'b'",
     ]
 

@@ -111,8 +111,8 @@ def test_a_value_beyond_all_others_is_refused(loaded, form):
     X[5, 7] = -1e30
     message = (
         r"modalities.rna: expected values of one scale in X, found 1 beyond 10,000 times nearly all others: -1e\+30 in "
-        r"cell 'c5', feature 'g7'\n  scaling would be by this alone: correct it, leave the cell out, or set it to NaN "
-        r"and put fill_missing first in modalities.rna.preprocess$"
+        r"cell 'c5', feature 'g7'\n  it alone would decide the scaling: correct it, leave the cell out, or set it to "
+        r"NaN and put fill_missing first in modalities.rna.preprocess$"
     )
     with pytest.raises(DataError, match=message):
         loaded(form(X), Standardize)
@@ -143,7 +143,7 @@ def test_values_without_a_logarithm_are_noticed(loaded, caplog):
 def test_a_modality_that_is_a_copy_is_noticed(loaded, protein, found, caplog):
     loaded(LOGS, Standardize, protein=protein)
     assert (
-        f"modalities 'rna' and 'protein' hold {found}, cell by cell: to impute one from the other tells nothing; if "
+        f"modalities 'rna' and 'protein' hold {found}, cell by cell: to impute one from the other shows nothing; if "
         "that is not meant, choose another layer of one of them, or leave it out"
     ) in caplog.messages
 

@@ -271,7 +271,7 @@ def test_tenx_genomes_keep_apart(tmp_path):
 
 def test_tenx_genomes_of_other_cells_are_refused(tmp_path):
     path = write_genomes_of_version_2(tmp_path / "m.h5", ["AAA-1", "CCC-1", "TTT-1"])
-    words = r"same cells for every genome, found 3 and 3 for hg19 and mm10, .*others\n  choose one: genome: hg19"
+    words = r"same cells for every genome, found 3 and 3 for hg19 and mm10, .*differ\n  choose one: genome: hg19"
     with pytest.raises(DataError, match=words):
         TenxReader(path=path).read()
 
@@ -348,6 +348,6 @@ def test_a_damaged_group_is_named(mdata, tmp_path):
         file["mod/rna/obs"] = pd.DataFrame({"x": [1]}).to_numpy()
     with pytest.raises(
         DataError,
-        match=r"d.h5mu: expected a MuData file.*cannot be read as one(.|\n)*\n  it opens, and what is in it is not as",
+        match=r"d.h5mu: expected a MuData file.*cannot be read as one(.|\n)*\n  it opens, but its content does",
     ):
         MuDataReader(path=tmp_path / "d.h5mu").read()

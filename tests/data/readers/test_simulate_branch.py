@@ -56,10 +56,10 @@ def test_unequal_branches_are_as_long_as_asked():
     [
         ({"n_features": (5,)}, "expected a number of features for each of two or more modalities, found 1 for 1"),
         ({"modalities": ("a", "b", "c")}, "two or more modalities, found 2 for 3"),
-        ({"modalities": ("a", "a")}, "expected different names, found a, a"),
-        ({"n_cells": 2}, "expected at least 3 cells"),
-        ({"overlap": 1.5}, "expected overlap from 0 to 1 and noise >= 0, found 1.5"),
-        ({"noise": -1.0}, "noise >= 0, found 1 and -1"),
+        ({"modalities": ("a", "a")}, "expected different names of modalities, found a, a"),
+        ({"n_cells": 2}, "n_cells: input should be greater than or equal to 3, found 2"),
+        ({"overlap": 1.5}, "overlap: input should be less than or equal to 1, found 1.5"),
+        ({"noise": -1.0}, "noise: input should be greater than or equal to 0, found -1"),
     ],
 )
 def test_impossible_parameters_are_refused(wrong, message):

@@ -70,7 +70,7 @@ def test_links_are_found_by_their_names(n_linked, found):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"modalities": ("a", "a")}, "modalities: expected two names, found a, a"),
+        ({"modalities": ("a", "a")}, "modalities: expected different names of modalities, found a, a"),
         ({"n_linked": 9, "n_features": (8, 12)}, "expected at most as many linked features .* 8, found 9"),
         ({"imbalance": 0.5}, "expected cells that belong to one modality alone.*\n.*set overlap below 1"),
     ],

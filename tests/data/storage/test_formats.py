@@ -15,12 +15,12 @@ from scipy import io, sparse
 
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.data.backed import stored_cells
+from jamie.data.backed import backed_cells
 from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader
 from jamie.data.readers.table import TableReader
 from jamie.data.readers.tenx import TenxReader
-from jamie.data.storage.formats import MUDATA, advice
+from jamie.data.storage.formats import MUDATA, reader_advice
 
 CELLS = [f"cell-{i}" for i in range(5)]
 FEATURES = {"rna": ["ACTB", "CD4", "GAPDH"], "prot": ["CD4", "CD8"]}  # one name in both
@@ -127,7 +127,7 @@ def test_anndata_as_zarr(tmp_path, zarr_format, consolidated):
     found = AnnDataReader(paths=paths).read()
     for name in FEATURES:
         same(found, name, annotated())
-        with stored_cells(paths[name], name) as adata:
+        with backed_cells(paths[name], name) as adata:
             assert list(adata.obs["cell_type"]) == list("ababa")
             assert list(adata.var_names) == FEATURES[name]
 
@@ -258,8 +258,8 @@ def test_a_text_file_is_for_the_reader_of_tables(tmp_path):
 
 def test_nothing_is_said_of_what_is_not_known(tmp_path):
     (tmp_path / "x").write_text("text")
-    assert advice(tmp_path / "x", MUDATA.expected) == ""
-    assert advice(tmp_path, MUDATA.expected) == ""
+    assert reader_advice(tmp_path / "x", MUDATA.expected) == ""
+    assert reader_advice(tmp_path, MUDATA.expected) == ""
 
 
 def test_a_folder_that_is_no_zarr(tmp_path):

@@ -25,7 +25,7 @@ def batches():
     return np.repeat(["A", "B"], N // 2)
 
 
-def dense(X):
+def to_dense(X):
     return X.toarray() if sparse.issparse(X) else X
 
 
@@ -80,12 +80,12 @@ class TestPanels:
         X = counts()
         X[: N // 2, 9:] = value
         found = without_absent(modality(form(X), batch=batches()), "auto", (), None)
-        assert np.isnan(dense(found.input.X))[: N // 2, 9:].all()
-        assert np.isfinite(dense(found.input.X))[N // 2 :].all()
+        assert np.isnan(to_dense(found.input.X))[: N // 2, 9:].all()
+        assert np.isfinite(to_dense(found.input.X))[N // 2 :].all()
         assert found.input.panels.sum(axis=1).tolist() == [12, 9]
         assert "3 of 12 features (f9, f10, f11)" in caplog.text
         assert "count as not measured there" in caplog.text
-        np.testing.assert_array_equal(dense(measured_values(found.input).X), np.nan_to_num(X))
+        np.testing.assert_array_equal(to_dense(measured_values(found.input).X), np.nan_to_num(X))
 
     def test_each_batch_may_lack_others(self, form):
         X = counts()

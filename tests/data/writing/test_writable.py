@@ -10,9 +10,9 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from jamie.data.writing.names import found_name, written_name, written_names
-from jamie.data.writing.values import written_column, written_element
-from jamie.data.writing.writable import MOST_NAMED, Adjustments, writable_copy, writable_frame, writable_mapping
+from jamie.data.writing.names import stored_name, writable_name, writable_names
+from jamie.data.writing.values import writable_column, writable_element
+from jamie.data.writing.writable import MAX_LISTED, Adjustments, writable_copy, writable_frame, writable_mapping
 
 MISSING = pd.array(["a", None, "b"], dtype="string")
 
@@ -29,8 +29,8 @@ def cells(**obs):
 
 
 def copied(adata):
-    told = Adjustments()
-    return writable_copy(adata, "rna", told), told
+    adjustments = Adjustments()
+    return writable_copy(adata, "rna", adjustments), adjustments
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def copied(adata):
 def test_values_are_kept_and_missing_ones_stay_missing(values, expected, tmp_path):
     adata = cells()
     adata.obs["column"] = values
-    result, told = copied(adata)
+    result, adjustments = copied(adata)
     found = stored(result, tmp_path).obs["column"]
     assert [None if pd.isna(one) else one for one in found] == expected
-    assert told == Adjustments()
+    assert adjustments == Adjustments()
 
 
 @pytest.mark.parametrize(
@@ -68,30 +68,30 @@ def test_values_are_kept_and_missing_ones_stay_missing(values, expected, tmp_pat
     ],
 )  # fmt: skip
 def test_what_files_know_no_type_of_becomes_text(values, expected):
-    written = written_column(values)
+    written = writable_column(values)
     assert written.as_text
     assert [None if pd.isna(one) else one for one in written.value] == expected
 
 
 def test_categories_that_are_intervals_become_text_in_their_order():
-    written = written_column(pd.Series(pd.cut([1, 5, 9], [0, 3, 6, 10])))
+    written = writable_column(pd.Series(pd.cut([1, 5, 9], [0, 3, 6, 10])))
     assert written.value.cat.categories.tolist() == ["(0, 3]", "(3, 6]", "(6, 10]"]
     assert written.value.cat.ordered
 
 
 @pytest.mark.parametrize("values", [[object()] * 3, [len, None, len]])
 def test_objects_without_a_text_are_left_out(values):
-    assert not written_column(pd.Series(values, dtype=object)).kept
+    assert writable_column(pd.Series(values, dtype=object)) is None
 
 
 def test_names_are_written_without_slashes_each_once():
-    assert written_names(["CD4/CD8", "CD4|CD8", "plain", 3, "_index", ""]) == [
+    assert writable_names(["CD4/CD8", "CD4|CD8", "plain", 3, "_index", ""]) == [
         *("CD4|CD8-1", "CD4|CD8", "plain", "3", "_index_", "_")
     ]
-    assert written_names(["a", "a"]) == ["a", "a-1"]
-    assert found_name("a/b", ["a|b"]) == "a|b" == written_name("a/b")
-    assert found_name("a/b", ["a/b", "a|b"]) == "a/b"
-    assert found_name("c/d", ["a|b"]) == "c/d"
+    assert writable_names(["a", "a"]) == ["a", "a-1"]
+    assert stored_name("a/b", ["a|b"]) == "a|b" == writable_name("a/b")
+    assert stored_name("a/b", ["a/b", "a|b"]) == "a/b"
+    assert stored_name("c/d", ["a|b"]) == "c/d"
 
 
 def test_every_name_with_a_slash_is_written_under_another_and_told(tmp_path, caplog):
@@ -103,9 +103,9 @@ def test_every_name_with_a_slash_is_written_under_another_and_told(tmp_path, cap
     adata.obsp["d/e"] = sparse.eye(3, format="csr")
     adata.uns["deep"] = {"u/v": {"w/x": 1}}
     adata.raw = AnnData(np.ones((3, 1)), adata.obs[[]], pd.DataFrame({"r/s": ["t"]}, index=["raw"]))
-    result, told = copied(adata)
+    result, adjustments = copied(adata)
     with caplog.at_level(logging.INFO, "jamie"):
-        told.tell()
+        adjustments.log()
     found = stored(result, tmp_path)
     assert (list(found.obs), list(found.var), list(found.obsm)) == (["a|b"], ["v|w"], ["X|pca", "table"])
     assert list(found.obsm["table"]) == ["p|q"]
@@ -113,7 +113,7 @@ def test_every_name_with_a_slash_is_written_under_another_and_told(tmp_path, cap
     assert "d|e" in found.obsp
     assert found.uns["deep"] == {"u|v": {"w|x": 1}}
     assert list(found.raw.var) == ["r|s"]
-    assert len(told.renamed) == 9 > MOST_NAMED
+    assert len(adjustments.renamed) == 9 > MAX_LISTED
     assert "written under another name, as files can hold it: rna, obs 'a/b' as 'a|b'; " in caplog.text
     assert caplog.text.strip().endswith("and 1 more")
     assert list(adata.obs) == ["a/b"]
@@ -123,11 +123,11 @@ def test_the_index_loses_its_name_where_a_column_of_other_values_has_it(tmp_path
     adata = cells(barcode=["x", "y", "z"], cell=["cell0", "cell1", "cell2"])
     for name, expected in (("barcode", None), ("cell", "cell")):
         adata.obs.index.name = name
-        result, told = copied(adata)
+        result, adjustments = copied(adata)
         found = stored(result, tmp_path)
         assert found.obs.index.name == expected
         assert found.obs["barcode"].tolist() == ["x", "y", "z"]
-        assert told.unnamed == (["rna, obs 'barcode'"] if expected is None else [])
+        assert adjustments.unnamed == (["rna, obs 'barcode'"] if expected is None else [])
 
 
 def test_names_of_cells_may_be_nullable_text(tmp_path):
@@ -155,7 +155,7 @@ def test_unstructured_values_keep_what_they_say(tmp_path):
         "function": len,
         "nested": {"function": len, 5: "five"},
     }
-    result, told = copied(adata)
+    result, adjustments = copied(adata)
     found = stored(result, tmp_path).uns
     assert found["tuple"].tolist() == [1, 2]
     assert found["set"].tolist() == [3]
@@ -167,23 +167,23 @@ def test_unstructured_values_keep_what_they_say(tmp_path):
     np.testing.assert_array_equal(found["coo"].toarray(), np.eye(2))
     np.testing.assert_array_equal(found["masked"], [1, np.nan])
     assert found["nested"] == {"5": "five"}
-    assert told.left_out == ["rna, uns 'function'", "rna, uns 'nested' 'function'"]
+    assert adjustments.left_out == ["rna, uns 'function'", "rna, uns 'nested' 'function'"]
 
 
 def test_what_is_left_out_is_a_warning(caplog):
-    told = Adjustments()
-    assert writable_mapping({"print": print, "n": 1}, "uns", told) == {"n": 1}
+    adjustments = Adjustments()
+    assert writable_mapping({"print": print, "n": 1}, "uns", adjustments) == {"n": 1}
     with caplog.at_level(logging.WARNING, "jamie"):
-        told.tell()
+        adjustments.log()
     assert "left out of what is written, as no file can hold it: uns 'print'" in caplog.text
 
 
 def test_a_table_that_can_be_written_stays_as_it_is():
-    frame, told = pd.DataFrame({"n": [1, 2], "t": ["a", "b"]}, index=["x", "y"]), Adjustments()
-    pd.testing.assert_frame_equal(writable_frame(frame, "obs", told), frame)
-    assert told == Adjustments()
+    frame, adjustments = pd.DataFrame({"n": [1, 2], "t": ["a", "b"]}, index=["x", "y"]), Adjustments()
+    pd.testing.assert_frame_equal(writable_frame(frame, "obs", adjustments), frame)
+    assert adjustments == Adjustments()
 
 
 def test_values_of_no_known_form_are_not_kept():
-    assert not written_element(object()).kept
-    assert not written_element([{"a": 1}]).kept
+    assert writable_element(object()) is None
+    assert writable_element([{"a": 1}]) is None

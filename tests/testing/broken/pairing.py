@@ -80,7 +80,7 @@ BROKEN = {
     ],
     "check_follows_cells_in_another_order": [(ByRow, "pairing 'by_row': follows cells in another order")],
     "check_leaves_inputs_alone": [
-        (Scribbles, r"inputs are never modified \(X of atac\), at \(0, 0\)"),
-        (Relabels, r"inputs are never modified \(cells of rna\)"),
+        (Scribbles, r"inputs are never modified \(atac\.input\.X\), at \(0, 0\)"),
+        (Relabels, r"inputs are never modified \(rna\.obs\.index\)"),
     ],
 }

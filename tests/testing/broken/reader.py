@@ -81,9 +81,9 @@ BROKEN = {
         (Repeats, r"reader 'repeats': feature names of 'rna' are unique: expected none, found \['rna_0'\]"),
         (Empty, r"'atac' has cells and features: expected > 0, found \(53, 0\)"),
     ],
-    "check_reads_the_same_twice": [
-        (Restless, r"reads the same twice \('rna'\)"),
-        (Renames, r"reads the same names twice \('rna'\)"),
+    "check_reading_is_repeatable": [
+        (Restless, r"reads the same twice \(rna\.X\)"),
+        (Renames, r"reads the same twice \(rna\.obs_names\)"),
     ],
     "check_sources_exist": [(Elsewhere, r"expected existing files, found \['nowhere.h5mu'\]")],
 }

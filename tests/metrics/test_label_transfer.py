@@ -6,8 +6,8 @@ from sklearn.metrics import balanced_accuracy_score, recall_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from jamie.core.errors import DataError
-from jamie.metrics.assessment import assess
-from jamie.metrics.transfer import LatentCells, transfer_labels
+from jamie.metrics.classification_report import classification_report
+from jamie.metrics.label_transfer import LatentCells, transfer_labels
 
 
 def cells(name, z, labels, split="train"):
@@ -60,19 +60,19 @@ def test_only_labelled_training_cells_vote():
     assert found.n_labelled == found.k == 1
     assert found.table["predicted"].tolist() == ["T", None]
     assert found.table["truth"].tolist() == [None, "T"]
-    assert found.assessments == ()
+    assert found.reports == ()
 
 
 def test_labels_that_the_source_lacks_are_reported(caplog):
     source = cells("rna", [[0], [1]], ["T", "B"])
     found = transfer_labels(source, cells("adt", [[0], [0], [1]], ["NK", "NK", "B"]), k=1)
     assert found.unseen == {"NK": 2}
-    assert "adt: no labelled training cell of rna has these labels, so none is predicted: NK (2)" in caplog.text
+    assert "adt: no labeled training cell of rna has these labels, so none is predicted: NK (2)" in caplog.text
 
 
 def test_a_source_without_labelled_training_cells():
     source = cells("rna", [[0], [1]], ["T", None], ["held_out", "train"])
-    message = "modality 'rna': expected labelled training cells, found none among 2 cells of rna, 1 of them labelled"
+    message = "modality 'rna': expected labeled training cells, found none among 2 cells of rna, 1 of them labeled"
     with pytest.raises(DataError, match=message):
         transfer_labels(source, cells("adt", [[0]], ["T"]))
 
@@ -80,14 +80,16 @@ def test_a_source_without_labelled_training_cells():
 def test_assessment_equals_scikit_learn(pair):
     source, target = pair
     found = transfer_labels(source, target)
-    whole, held_out = found.assessments
+    whole, held_out = found.reports
     table = found.table
     assert (whole.n_cells, held_out.n_cells) == (50, 16)
     assert whole.accuracy == pytest.approx((table["truth"] == table["predicted"]).mean())
     assert whole.balanced_accuracy == pytest.approx(balanced_accuracy_score(table["truth"], table["predicted"]))
     recalls = recall_score(table["truth"], table["predicted"], average=None)
     assert [one["recall"] for one in whole.by_label] == pytest.approx(recalls)
-    assert held_out == assess(table[table["split"] == "held_out"], source.labels.astype(str), "held_out_cells")
+    assert held_out == classification_report(
+        table[table["split"] == "held_out"], source.labels.astype(str), "held_out_cells"
+    )
 
 
 def test_baselines_and_calibration():
@@ -98,7 +100,7 @@ def test_baselines_and_calibration():
             "confidence": [1.0, 0.9, 0.55, 0.5, np.nan],
         }
     )
-    found = assess(table, np.array(["T", "T", "T", "B"]))
+    found = classification_report(table, np.array(["T", "T", "T", "B"]))
     assert (found.n_cells, found.n_scored, found.accuracy) == (5, 4, 0.75)
     assert found.majority_accuracy == 0.25  # T, the source's most frequent label
     assert found.chance_accuracy == pytest.approx(0.75 * 0.25 + 0.25 * 0.75)

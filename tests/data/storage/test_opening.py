@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from jamie.core.errors import DataError
-from jamie.data.backed import stored_cells
+from jamie.data.backed import backed_cells
 from jamie.data.readers.anndata import AnnDataReader
-from jamie.data.storage import stores
+from jamie.data.storage import opening
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def compressed(make, tmp_path):
 
 
 def without_deflate(monkeypatch):
-    monkeypatch.setattr(stores, "_available", lambda code: code != h5py.h5z.FILTER_DEFLATE)
+    monkeypatch.setattr(opening, "_filter_available", lambda code: code != h5py.h5z.FILTER_DEFLATE)
 
 
 def test_a_filter_that_is_not_installed_is_named(compressed, monkeypatch):
@@ -35,14 +35,14 @@ def test_a_filter_that_is_not_installed_is_named(compressed, monkeypatch):
     words = r"d.h5ad: is compressed by the HDF5 filter 1 \(deflate\), which is not installed\n  pip install .jamie-tool"
     with pytest.raises(DataError, match=words + r"kit\[hdf5plugin\]"):
         AnnDataReader(paths={"rna": compressed}).read()
-    with pytest.raises(DataError, match=words), stored_cells(compressed, "rna"):
+    with pytest.raises(DataError, match=words), backed_cells(compressed, "rna"):
         pass
 
 
 def test_a_filter_that_hdf5plugin_lacks_is_named(compressed, monkeypatch):
     without_deflate(monkeypatch)
     monkeypatch.setitem(__import__("sys").modules, "hdf5plugin", object())
-    words = r"the HDF5 filter 1 \(deflate\), which hdf5plugin does not have\n  write it anew with gzip"
+    words = r"the HDF5 filter 1 \(deflate\), which hdf5plugin does not have\n  write it again with gzip"
     with pytest.raises(DataError, match=words):
         AnnDataReader(paths={"rna": compressed}).read()
 

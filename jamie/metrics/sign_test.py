@@ -1,4 +1,4 @@
-"""Which of two methods is better at more features."""
+"""Sign test: which of two methods is better at more features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CASE = ("source", "target", "scope")
 
 
 @dataclass(frozen=True)
-class Wins:
+class SignTest:
     """Two methods on the same features.
 
     Parameters
@@ -21,13 +21,13 @@ class Wins:
     metric
         By which they are compared.
     source, target, scope
-        What was imputed from what, and in which cells.
+        Modality that was imputed from, imputed modality, and cells.
     method_a, method_b
         Names of the methods.
     wins_a, wins_b, ties
-        Features at which either is better, and at which they are equal.
+        Numbers of features at which either is better, and at which they are equal.
     p_value
-        Of the two-tailed binomial test that either is as likely to win, ties left out; 1 where all tie.
+        Of the two-sided binomial test that either is as likely to be better, ties left out; 1 where all tie.
     """
 
     metric: str
@@ -42,7 +42,7 @@ class Wins:
     p_value: float
 
 
-def count_wins(table: pd.DataFrame, higher_is_better: Mapping[str, bool]) -> list[Wins]:
+def sign_tests(table: pd.DataFrame, higher_is_better: Mapping[str, bool]) -> list[SignTest]:
     """Compare every two methods by every metric, over the features that both have a score of.
 
     Parameters
@@ -55,36 +55,22 @@ def count_wins(table: pd.DataFrame, higher_is_better: Mapping[str, bool]) -> lis
 
     Returns
     -------
-    list of Wins
-        By source, target and scope, then metric, then two methods in the order of the table; those that share no
+    list of SignTest
+        By source, target and scope, then metric, then two methods in the order of the table; methods that share no
         scored feature are left out.
     """
-    found = []
+    from scipy.stats import binomtest
+
+    tests = []
     for case, rows in table.groupby(list(CASE), sort=False):
+        source, target, scope = map(str, case)
         for metric, higher in higher_is_better.items():
             scores = rows.pivot(index="feature", columns="method", values=metric)
             for a, b in combinations(rows["method"].unique(), 2):
                 gain = (scores[a] - scores[b]).dropna().to_numpy(np.float64) * (1 if higher else -1)
                 if len(gain):
-                    found.append(
-                        _compare(metric, {name: str(one) for name, one in zip(CASE, case, strict=True)}, (a, b), gain)
-                    )
-    return found
-
-
-def _compare(metric: str, case: Mapping[str, str], methods: tuple[str, str], gain: np.ndarray) -> Wins:
-    """Count the features at which the gain of the first over the second is above 0, below, and 0."""
-    from scipy.stats import binomtest
-
-    wins_a, wins_b = int((gain > 0).sum()), int((gain < 0).sum())
-    p_value = float(binomtest(wins_a, wins_a + wins_b).pvalue) if wins_a + wins_b else 1.0
-    return Wins(
-        metric,
-        **case,
-        method_a=methods[0],
-        method_b=methods[1],
-        wins_a=wins_a,
-        wins_b=wins_b,
-        ties=len(gain) - wins_a - wins_b,
-        p_value=p_value,
-    )
+                    wins_a, wins_b = int((gain > 0).sum()), int((gain < 0).sum())
+                    n = wins_a + wins_b
+                    p_value = float(binomtest(wins_a, n).pvalue) if n else 1.0
+                    tests.append(SignTest(metric, source, target, scope, a, b, wins_a, wins_b, len(gain) - n, p_value))
+    return tests

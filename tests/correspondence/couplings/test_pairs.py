@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jamie.correspondence.couplings import assignment
-from jamie.correspondence.couplings.assignment import assigned_pairs
+from jamie.correspondence.couplings import pairs
+from jamie.correspondence.couplings.pairs import assigned_pairs
 
 SHAPES = [(80, 130), (130, 80)]
 
@@ -32,7 +32,7 @@ def test_cells_are_assigned_to_their_copies_and_others_are_left_out(n_a, n_b):
 
 
 def test_batches_hold_each_cell_once(monkeypatch):
-    monkeypatch.setattr(assignment, "BATCH", 100)
+    monkeypatch.setattr(pairs, "BATCH", 100)
     rng = np.random.default_rng(0)
     rows, columns = assigned_pairs(rng.normal(size=(300, 2)), rng.normal(size=(250, 2)), rng)
     assert len(np.unique(rows)) == len(rows) > 150
@@ -40,8 +40,8 @@ def test_batches_hold_each_cell_once(monkeypatch):
 
 
 def test_work_is_bounded_however_many_cells_there_are(monkeypatch):
-    monkeypatch.setattr(assignment, "BATCH", 60)
-    monkeypatch.setattr(assignment, "MOST_BATCHES", 2)
+    monkeypatch.setattr(pairs, "BATCH", 60)
+    monkeypatch.setattr(pairs, "MAX_BATCHES", 2)
     rng = np.random.default_rng(0)
     rows, _ = assigned_pairs(rng.normal(size=(3000, 2)), rng.normal(size=(500, 2)), rng)
     assert 40 < len(rows) <= 120
