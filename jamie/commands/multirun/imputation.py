@@ -123,19 +123,8 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], using_labels: I
             scores = values[method].dropna()
             tied = method in competing and behind <= behind_se
             standing = BEST_STANDING if method == best else TIED_STANDING if tied else ""
-            rows.append(
-                [
-                    *case,
-                    higher,
-                    method,
-                    scores.mean(),
-                    _standard_error(scores),
-                    len(scores),
-                    behind,
-                    behind_se,
-                    standing,
-                ]
-            )
+            numbers = (scores.mean(), _standard_error(scores), len(scores), behind, behind_se)
+            rows.append([*case, higher, method, *numbers, standing])
     return pd.DataFrame(rows, columns=[*by, *SCORE_COLUMNS])
 
 
