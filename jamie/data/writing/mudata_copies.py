@@ -64,9 +64,7 @@ def copy_annotations(source: MuData, result: MuData, adjustments: Adjustments) -
         _copy_columns(axis, source, result, order, adjustments)
         for mapping, rows_only in ((f"{axis}m", True), (f"{axis}p", False)):
             own = {key: values for key, values in getattr(source, mapping).items() if key not in source.mod}
-            for key, values in writable_mapping(
-                own, mapping, adjustments
-            ).items():
+            for key, values in writable_mapping(own, mapping, adjustments).items():
                 getattr(result, mapping)[key] = _take(values, order, rows_only)
     result.uns.update(writable_mapping(source.uns, "uns", adjustments))
 
