@@ -96,7 +96,7 @@ def test_out_of_distribution_cells_have_high_novelty_and_a_warning(result, caplo
     ("changed", "message"),
     [
         ({"evaluate.intervals.methods": ["mlp"]}, r"expected methods of evaluate.compare \(knn, ridge\), found 'mlp'"),
-        ({"training.calibration": 0.0}, "calibrated on cells that are set aside, and training.calibration is 0"),
+        ({"training.calibration": 0.0}, "calibrated on calibration cells, and training.calibration is 0"),
     ],
 )
 def test_methods_that_cannot_have_intervals_are_refused(changed, message, tmp_path):
