@@ -15,7 +15,7 @@ from jamie.core.matrix import column_range, row_chunks, stored_values
 from jamie.trust.calibration import Calibration, expected_residual
 
 SHRINKAGE = 20  # the slope of n residuals is multiplied by n / (n + 20)
-GAIN = 0.05  # part of the width that an uneven split must save: the least of many widths is project_measured chance
+GAIN = 0.05  # fraction of the width that an asymmetric interval must save: the smallest of many widths is partly chance
 _SPLITS = 10  # steps in which the residuals outside an interval are divided between its two sides
 _ENTRIES = 2**20  # of a block of features; in double precision 8 MiB, some ten of which are held at a time
 

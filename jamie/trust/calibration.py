@@ -97,6 +97,6 @@ _ARRAYS = tuple(field.name for field in fields(Calibration) if field.name not in
 
 
 def expected_residual(x: NDArray[Any], center: NDArray[Any], scale: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
-    """s(x) of `Calibration` (n, p); above 0 even for a feature without residuals, so that infinite bounds stay infinite."""
+    """s(x) of `Calibration` (n, p); above 0 also for a feature without residuals, whose bounds stay infinite."""
     least = np.maximum(LEAST_SPREAD * scale, np.finfo(np.float32).tiny)
     return np.maximum(scale + slope * (x - center), least)
