@@ -233,7 +233,7 @@ DATA = {
         no_names_in_common,
         {},
         "pairing 'by_name': expected names of cells that occur in two of rna, protein, found none (they look like "
-        "'AAAC0', 'cell0')\n  make the names of cells that were measured twice agree, or give their pairs",
+        "'AAAC0', 'cell0')\n  make the names of cells that were measured in two modalities agree, or give their pairs",
     ),
     "nothing known": (
         unchanged,
