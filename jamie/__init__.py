@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what the table below says, for type checkers; each name as itself, which makes it public
+if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, which makes it public
+    from jamie import errors as errors
     from jamie import pl as pl
     from jamie.commands.bench import bench as bench
     from jamie.commands.compare import compare as compare
@@ -35,86 +36,61 @@ if TYPE_CHECKING:  # what the table below says, for type checkers; each name as 
     from jamie.core.explanation import Explainable as Explainable
     from jamie.core.explanation import Explanation as Explanation
     from jamie.core.hookspecs import hookimpl as hookimpl
-    from jamie.core.interfaces import Aggregator as Aggregator
-    from jamie.core.interfaces import CorrespondenceInferer as CorrespondenceInferer
-    from jamie.core.interfaces import Decoder as Decoder
-    from jamie.core.interfaces import Distance as Distance
-    from jamie.core.interfaces import Encoder as Encoder
-    from jamie.core.interfaces import Explainer as Explainer
-    from jamie.core.interfaces import Loss as Loss
-    from jamie.core.interfaces import Method as Method
-    from jamie.core.interfaces import Metric as Metric
-    from jamie.core.interfaces import Pairing as Pairing
-    from jamie.core.interfaces import Preprocessor as Preprocessor
-    from jamie.core.interfaces import Reader as Reader
-    from jamie.core.interfaces import Report as Report
-    from jamie.core.interfaces import Schedule as Schedule
+    from jamie.core.interfaces.correspondence import CorrespondenceInferer as CorrespondenceInferer
+    from jamie.core.interfaces.correspondence import Distance as Distance
+    from jamie.core.interfaces.data import Pairing as Pairing
+    from jamie.core.interfaces.data import Reader as Reader
+    from jamie.core.interfaces.method import Method as Method
+    from jamie.core.interfaces.model import Aggregator as Aggregator
+    from jamie.core.interfaces.model import Decoder as Decoder
+    from jamie.core.interfaces.model import Encoder as Encoder
+    from jamie.core.interfaces.model import Loss as Loss
+    from jamie.core.interfaces.model import Schedule as Schedule
+    from jamie.core.interfaces.preprocessor import Preprocessor as Preprocessor
+    from jamie.core.interfaces.results import Explainer as Explainer
+    from jamie.core.interfaces.results import Metric as Metric
+    from jamie.core.interfaces.results import Report as Report
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
     from jamie.runs.run import Run as Run
 
-_PUBLIC = {
-    "Score": "jamie.core.evaluation",
-    "MatchedPair": "jamie.core.evaluation",
-    "ImputedPair": "jamie.core.evaluation",
-    "Imputation": "jamie.core.data",
-    "Cells": "jamie.core.data",
-    "Method": "jamie.core.interfaces",
-    "Aggregator": "jamie.core.interfaces",
-    "CorrespondenceInferer": "jamie.core.interfaces",
-    "Decoder": "jamie.core.interfaces",
-    "Distance": "jamie.core.interfaces",
-    "Encoder": "jamie.core.interfaces",
-    "Explainable": "jamie.core.explanation",
-    "Explainer": "jamie.core.interfaces",
-    "Explanation": "jamie.core.explanation",
-    "Loss": "jamie.core.interfaces",
-    "Metric": "jamie.core.interfaces",
-    "Pairing": "jamie.core.interfaces",
-    "Preprocessor": "jamie.core.interfaces",
-    "Reader": "jamie.core.interfaces",
-    "Report": "jamie.core.interfaces",
-    "Schedule": "jamie.core.interfaces",
-    "Batch": "jamie.core.batch",
-    "Output": "jamie.core.batch",
-    "PairBlocks": "jamie.core.batch",
-    "Posterior": "jamie.core.batch",
-    "Context": "jamie.core.context",
-    "Correspondence": "jamie.core.correspondence",
-    "Correspondences": "jamie.core.correspondence",
-    "Inferred": "jamie.core.correspondence",
-    "Block": "jamie.core.data",
-    "EmbeddedPair": "jamie.core.evaluation",
-    "ModalityData": "jamie.core.data",
-    "View": "jamie.core.data",
-    "ContractError": "jamie.core.errors",
-    "DataError": "jamie.core.errors",
-    "JamieError": "jamie.core.errors",
-    "MemoryLimitError": "jamie.core.errors",
-    "Registry": "jamie.core.registry",
-    "hookimpl": "jamie.core.hookspecs",
-    "JAMIE": "jamie.estimator",
-    "load": "jamie.estimator",
-    "run": "jamie.commands.run",
-    "Run": "jamie.runs.run",
-    "compare": "jamie.commands.compare",
-    "sweep": "jamie.commands.sweep",
-    "bench": "jamie.commands.bench",
+_MODULES = {
+    "jamie.commands.bench": ("bench",),
+    "jamie.commands.compare": ("compare",),
+    "jamie.commands.run": ("run",),
+    "jamie.commands.sweep": ("sweep",),
+    "jamie.core.batch": ("Batch", "Output", "PairBlocks", "Posterior"),
+    "jamie.core.context": ("Context",),
+    "jamie.core.correspondence": ("Correspondence", "Correspondences", "Inferred"),
+    "jamie.core.data": ("Block", "Cells", "Imputation", "ModalityData", "View"),
+    "jamie.core.errors": ("ContractError", "DataError", "JamieError", "MemoryLimitError"),
+    "jamie.core.evaluation": ("EmbeddedPair", "ImputedPair", "MatchedPair", "Score"),
+    "jamie.core.explanation": ("Explainable", "Explanation"),
+    "jamie.core.hookspecs": ("hookimpl",),
+    "jamie.core.interfaces.correspondence": ("CorrespondenceInferer", "Distance"),
+    "jamie.core.interfaces.data": ("Pairing", "Reader"),
+    "jamie.core.interfaces.method": ("Method",),
+    "jamie.core.interfaces.model": ("Aggregator", "Decoder", "Encoder", "Loss", "Schedule"),
+    "jamie.core.interfaces.preprocessor": ("Preprocessor",),
+    "jamie.core.interfaces.results": ("Explainer", "Metric", "Report"),
+    "jamie.core.registry": ("Registry",),
+    "jamie.estimator": ("JAMIE", "load"),
+    "jamie.runs.run": ("Run",),
 }
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_SUBMODULES = ("errors", "pl")
 
-_ROOMS = ("pl",)
-
-__all__ = sorted((*_PUBLIC, *_ROOMS))
+__all__ = sorted((*_MODULE_OF, *_SUBMODULES))
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import jamie` stays quick."""
-    if name in _ROOMS:
+    if name in _SUBMODULES:
         return importlib.import_module(f"jamie.{name}")
-    if name not in _PUBLIC:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'jamie' has no attribute '{name}'")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

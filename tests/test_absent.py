@@ -75,11 +75,11 @@ def test_padded_cells_are_as_good_as_left_out(tmp_path, left_out, value):
     padded["rna"].X[ONLY_PROT] = value
     padded["prot"].X[ONLY_RNA] = value
     results = [run_of(tmp_path, padded), left_out]
-    written = [read(one.folder / "result.h5mu") for one in results]
+    written = [read(one.path / "result.h5mu") for one in results]
     for m, n in (("rna", N - 10), ("prot", N - 20)):
         assert written[0][m].n_obs == n
         np.testing.assert_allclose(written[0][m].obsm["X_jamie"], written[1][m].obsm["X_jamie"], atol=1e-5)
-    imputed = [anndata.read_h5ad(one.folder / "imputed/rna-to-prot.h5ad") for one in results]
+    imputed = [anndata.read_h5ad(one.path / "imputed/rna-to-prot.h5ad") for one in results]
     assert imputed[0].obs_names.equals(imputed[1].obs_names)
     np.testing.assert_allclose(imputed[0].X, imputed[1].X, atol=1e-4)
 
@@ -105,7 +105,7 @@ def run(request, tmp_path_factory):
 class TestPanels:
     def test_they_are_imputed_where_they_were_not_measured(self, run):
         result, truth = run
-        imputed = anndata.read_h5ad(result.folder / "imputed/rna-to-prot.h5ad")
+        imputed = anndata.read_h5ad(result.path / "imputed/rna-to-prot.h5ad")
         at = imputed.obs_names.get_indexer([f"c{i}" for i in range(N)])
         for j in LACKING:
             lacking, measured = (np.corrcoef(imputed.X[at][c, j], truth[c, j])[0, 1] for c in (B, ~B))
@@ -115,10 +115,10 @@ class TestPanels:
 
     def test_only_what_was_measured_is_scored(self, run):
         result, truth = run
-        features = pd.read_csv(result.folder / "features.csv")
+        features = pd.read_csv(result.path / "features.csv")
         mine = features[(features.target == "prot") & (features.scope == "held_out_cells")]
-        split = read(result.folder / "result.h5mu")["prot"].obs["jamie_split"]
-        imputed = anndata.read_h5ad(result.folder / "imputed/rna-to-prot.h5ad")
+        split = read(result.path / "result.h5mu")["prot"].obs["jamie_split"]
+        imputed = anndata.read_h5ad(result.path / "imputed/rna-to-prot.h5ad")
         cells_of = split.index[(split == "held_out") & ~np.isin(split.index, [f"c{i}" for i in np.flatnonzero(B)])]
         rows = [int(name[1:]) for name in cells_of]
         for j in LACKING:
@@ -127,9 +127,9 @@ class TestPanels:
 
     def test_the_model_is_loaded_as_it_was_saved(self, run):
         result, _ = run
-        mdata = read(result.folder.parent / "cells.h5mu")
-        again = jamie.load(result.folder).impute(mdata, source="rna", to="prot")
-        kept = anndata.read_h5ad(result.folder / "imputed/rna-to-prot.h5ad")
+        mdata = read(result.path.parent / "cells.h5mu")
+        again = jamie.load(result.path).impute(mdata, source="rna", to="prot")
+        kept = anndata.read_h5ad(result.path / "imputed/rna-to-prot.h5ad")
         np.testing.assert_allclose(again[kept.obs_names].X, kept.X, rtol=1e-3, atol=1e-4)
 
 

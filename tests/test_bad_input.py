@@ -149,7 +149,7 @@ def unchanged(m):
 
 
 NO_PAIRS = (
-    "and none is to be inferred, so nothing would tie the modalities together\n"
+    "and none is to be inferred, so nothing would connect the modalities together\n"
     "  set correspondence.infer (such as auto) and add the loss alignment, or give pairs: names that occur in both "
     "modalities, known: table, or known: matrix"
 )
@@ -233,7 +233,7 @@ DATA = {
         no_names_in_common,
         {},
         "pairing 'by_name': expected names of cells that occur in two of rna, protein, found none (they look like "
-        "'AAAC0', 'cell0')\n  make the names of cells that were measured twice agree, or give their pairs",
+        "'AAAC0', 'cell0')\n  make the names of cells that were measured in two modalities agree, or give their pairs",
     ),
     "nothing known": (
         unchanged,

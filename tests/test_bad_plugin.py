@@ -264,7 +264,7 @@ UNLOADABLE = {
     "has no component": ("x = 1", "expected component classes, found none\n"),
     "takes a built-in's name": (
         LOSS.format(name="Mine", word="kl"),
-        "loss 'kl' is defined by both KL in jamie.losses.kl and Mine in {folder}/mine.py\n",
+        "loss 'kl' is defined by both KL in jamie.losses.latents and Mine in {folder}/mine.py\n",
     ),
     "has one name twice": (
         MINE + LOSS.format(name="Yours", word="mine"),

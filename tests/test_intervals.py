@@ -46,7 +46,7 @@ def values(records):
 
 
 def test_the_model_and_the_methods_named_have_intervals_and_no_others(result):
-    found = values(json.loads((result.folder / "metrics.json").read_text()))
+    found = values(json.loads((result.path / "metrics.json").read_text()))
     assert {method for method, _, _ in found} == {"jamie", "ridge"}
     for method in ("jamie", "ridge"):
         for source in ("rna", "adt"):
@@ -56,16 +56,16 @@ def test_the_model_and_the_methods_named_have_intervals_and_no_others(result):
 
 
 def test_a_finished_run_is_scored_again_by_its_files(result):
-    before = values(json.loads((result.folder / "metrics.json").read_text()))
-    after = values([one.as_dict() for one in evaluate_run(result.folder).records])
+    before = values(json.loads((result.path / "metrics.json").read_text()))
+    after = values([one.as_dict() for one in evaluate_run(result.path).records])
     assert after == pytest.approx(before, rel=1e-6)
 
 
 def test_layers_agree_with_what_the_saved_model_imputes(result):
-    written = read_h5ad(result.folder / "imputed/rna-to-adt.h5ad")
+    written = read_h5ad(result.path / "imputed/rna-to-adt.h5ad")
     assert set(layer_names(written)) == {"sd", "lower", "upper", "ridge", "ridge_lower", "ridge_upper", "knn"}
     assert (written.layers["sd"] > 0).all()
-    loaded = jamie.load(result.folder)
+    loaded = jamie.load(result.path)
     again = loaded.impute(result.mdata, source="rna", to="adt")[written.obs_names]
     for layer in ("lower", "upper", "sd"):
         np.testing.assert_allclose(again.layers[layer], written.layers[layer], rtol=1e-4, atol=1e-5)
@@ -77,7 +77,7 @@ def test_layers_agree_with_what_the_saved_model_imputes(result):
 
 
 def test_out_of_distribution_cells_have_high_novelty_and_a_warning(result, caplog):
-    loaded = jamie.load(result.folder)
+    loaded = jamie.load(result.path)
     adata = result.mdata["rna"]
     held_out = adata[adata.obs["jamie_split"] == "held_out"]
     assert 0.3 < loaded.impute(held_out, source="rna", to="adt").obs["jamie_novelty"].mean() < 0.7
@@ -96,7 +96,7 @@ def test_out_of_distribution_cells_have_high_novelty_and_a_warning(result, caplo
     ("changed", "message"),
     [
         ({"evaluate.intervals.methods": ["mlp"]}, r"expected methods of evaluate.compare \(knn, ridge\), found 'mlp'"),
-        ({"training.calibration": 0.0}, "calibrated on cells that are set aside, and training.calibration is 0"),
+        ({"training.calibration": 0.0}, "calibrated on calibration cells, and training.calibration is 0"),
     ],
 )
 def test_methods_that_cannot_have_intervals_are_refused(changed, message, tmp_path):

@@ -101,13 +101,13 @@ def test_runs_on_few_cells(path, tmp_path):
     spec = expand(path, QUICK | few | slow_settings(path)).runs[0].spec
     result = jamie.run(spec.to_plain(), out=tmp_path / "run")
     calibrated = {"interval_coverage", "interval_width"}  # which takes more cells than these
-    assert expected_metrics(spec) - calibrated == {record.metric for record in result.metrics} - calibrated
-    assert expected_scopes(spec) == {record.scope for record in result.metrics}
+    assert expected_metrics(spec) - calibrated == {record.metric for record in result.metrics.itertuples()} - calibrated
+    assert expected_scopes(spec) == {record.scope for record in result.metrics.itertuples()}
     assert result.mdata.obsm["X_jamie"].shape[1] == 8
     assert np.isfinite(result.mdata.obsm["X_jamie"]).all()
-    inferred = list((result.folder / "correspondence").glob("*.inferred.npz"))
+    inferred = list((result.path / "correspondence").glob("*.inferred.npz"))
     assert bool(inferred) == (spec.correspondence.infer is not None)
-    assert set(jamie.load(result.folder).model.modalities) == set(result.mdata.mod)
+    assert set(jamie.load(result.path).model.modalities) == set(result.mdata.mod)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
@@ -142,12 +142,12 @@ def test_benchmarks_run_on_few_cells(path, tmp_path):
         quick |= {"evaluate.compare.jamie.settings": training} if compared else {}
         result = jamie.run(spec.to_plain(), out=tmp_path / name, overrides=quick)
         named = {ref.name for ref in spec.evaluate.metrics}
-        assert {record.metric for record in result.metrics} == named, name
+        assert {record.metric for record in result.metrics.itertuples()} == named, name
         if "matching" not in named:  # all pairs are known, and methods stand side by side
             continue
-        parts = {record.part for record in result.metrics if record.metric == "matching"}
+        parts = {record.part for record in result.metrics.itertuples() if record.metric == "matching"}
         assert {"quantile", "top_1", "type_accuracy"} <= parts, name
-        assert list((result.folder / "correspondence").glob("*.inferred.npz"))
+        assert list((result.path / "correspondence").glob("*.inferred.npz"))
 
 
 def infer_quickly(slow: list[str]) -> dict[str, int]:

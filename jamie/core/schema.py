@@ -7,7 +7,10 @@ import inspect
 import re
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 MISSING = inspect.Parameter.empty
@@ -40,8 +43,11 @@ class Field:
         return self.default is MISSING
 
 
-def fields_of(cls: type) -> dict[str, Field]:
+@lru_cache(maxsize=1024)
+def fields_of(cls: type) -> Mapping[str, Field]:
     """Return the schema of a class: the keyword-only parameters of its constructor, less those `reserved`.
+
+    It is read once for each class, as every registry and every spec asks for it.
 
     Raises
     ------
@@ -50,7 +56,7 @@ def fields_of(cls: type) -> dict[str, Field]:
     """
     constructor: Any = inspect.getattr_static(cls, "__init__")
     if constructor is object.__init__:
-        return {}
+        return MappingProxyType({})
     hints = typing.get_type_hints(constructor, include_extras=True)
     described = parameter_descriptions(cls)
     reserved: frozenset[str] = getattr(cls, "reserved", frozenset())
@@ -64,7 +70,7 @@ def fields_of(cls: type) -> dict[str, Field]:
             raise TypeError(f"the constructor's parameter '{parameter.name}' has no type annotation")
         name = parameter.name
         fields[name] = Field(name, hints[name], _default_of(cls, parameter), described.get(name, ""))
-    return fields
+    return MappingProxyType(fields)
 
 
 def _default_of(cls: type, parameter: inspect.Parameter) -> Any:

@@ -25,7 +25,6 @@ from jamie.correspondence.gromov.annealing import (
     anneal,
     balanced_transport,
 )
-from jamie.correspondence.gromov.distortion import GromovProblem
 from jamie.correspondence.shared_space.linked_features import linked_values
 from jamie.correspondence.shared_space.projection import fit_projections
 
@@ -74,9 +73,9 @@ class FusedGromovWasserstein(_EntropicInferer):
 
     def _solve(self, pair: DistancePair, context: Context) -> AnnealingStage:
         linear = torch.as_tensor(self._linear_cost(pair), device=context.device)
-        problem = replace(GromovProblem.of(pair.K_x, pair.K_y, context.device), linear=linear, weight=self.alpha)
-        start = torch.outer(pair.p, pair.q)
-        return anneal(problem, balanced_transport(pair.p, pair.q), start, self.schedule, context)
+        problem = replace(pair.problem(), linear=linear, weight=self.alpha)
+        transport = balanced_transport(pair.p, pair.q)
+        return anneal(problem, transport, pair.uniform_plan(), self.schedule, context)
 
     def _linear_cost(self, pair: DistancePair) -> NDArray[np.float64]:
         anchors, costs = mutual_partners(pair.known), []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
 from pydantic import Field
 
 from jamie.core.context import Context
@@ -17,7 +16,6 @@ from jamie.correspondence.gromov.annealing import (
     anneal,
     balanced_transport,
 )
-from jamie.correspondence.gromov.distortion import GromovProblem
 
 
 class GromovWasserstein(_EntropicInferer):
@@ -59,6 +57,5 @@ class GromovWasserstein(_EntropicInferer):
         super().__init__(distance, epsilon, max_iterations, tolerance)
 
     def _solve(self, pair: DistancePair, context: Context) -> AnnealingStage:
-        problem = GromovProblem.of(pair.K_x, pair.K_y, context.device)
-        start = torch.outer(pair.p, pair.q)
-        return anneal(problem, balanced_transport(pair.p, pair.q), start, self.schedule, context)
+        transport = balanced_transport(pair.p, pair.q)
+        return anneal(pair.problem(), transport, pair.uniform_plan(), self.schedule, context)

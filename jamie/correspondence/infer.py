@@ -35,16 +35,16 @@ class Inference:
     @property
     def correspondences(self) -> Correspondences:
         """The inferred correspondence of every two modalities."""
-        return Correspondences(self.sizes, {pair: one.correspondence for pair, one in self.inferred.items()})
+        return Correspondences(self.sizes, {pair: result.correspondence for pair, result in self.inferred.items()})
 
     @property
     def at_chance(self) -> list[tuple[str, str]]:
         """Pairs of modalities whose inferred correspondence is no better than chance, according to hidden pairs."""
-        return [pair for pair, one in self.inferred.items() if one.diagnostics.get("better_than_chance") is False]
+        return [pair for pair, result in self.inferred.items() if result.diagnostics.get("better_than_chance") is False]
 
     def above_chance(self) -> Correspondences:
         """Return the inferred correspondences that are better than chance."""
-        kept = {pair: one for pair, one in self.inferred.items() if pair not in self.at_chance}
+        kept = {pair: result for pair, result in self.inferred.items() if pair not in self.at_chance}
         return Inference(self.sizes, kept).correspondences
 
 

@@ -21,7 +21,6 @@ from jamie.correspondence.gromov.annealing import (
     anneal_or_solve_directly,
     balanced_transport,
 )
-from jamie.correspondence.gromov.distortion import GromovProblem
 
 
 class PartialGromovWasserstein(_EntropicInferer):
@@ -65,10 +64,9 @@ class PartialGromovWasserstein(_EntropicInferer):
         self.mass = mass
 
     def _solve(self, pair: DistancePair, context: Context) -> AnnealingStage:
-        problem = GromovProblem.of(pair.K_x, pair.K_y, context.device)
-        p, q = pair.p, pair.q
-        transport = partial_transport(p, q * len(q) / len(p), self.mass)
-        return anneal_or_solve_directly(problem, transport, torch.outer(p, q) * self.mass, self.schedule, context)
+        transport = partial_transport(pair.p, pair.q * len(pair.q) / len(pair.p), self.mass)
+        start = pair.uniform_plan() * self.mass
+        return anneal_or_solve_directly(pair.problem(), transport, start, self.schedule, context)
 
 
 def partial_transport(p: Tensor, q: Tensor, mass: float) -> Transport:

@@ -183,11 +183,9 @@ def _plan_of_cells(
     between: NDArray[np.float64], within: dict[tuple[int, int], NDArray[np.float64]], x: Partition, y: Partition
 ) -> sparse.csr_array:
     """(n_x, n_y) plan: the mass between two parts, spread by the plan within them."""
-    rows, columns, values = [], [], []
+    blocks = []
     for (i, j), local in within.items():
         entries = sparse.coo_array(local)
-        rows.append(x.members[i][entries.row])
-        columns.append(y.members[j][entries.col])
-        values.append(between[i, j] * entries.data)
-    index = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_array((np.concatenate(values), index), shape=(len(x.distances), len(y.distances)))
+        blocks.append((x.members[i][entries.row], y.members[j][entries.col], between[i, j] * entries.data))
+    rows, columns, values = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return sparse.csr_array((values, (rows, columns)), shape=(len(x.distances), len(y.distances)))

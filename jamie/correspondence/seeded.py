@@ -21,13 +21,10 @@ from jamie.correspondence.shared_space.canonical import Levels
 from jamie.correspondence.shared_space.model_selection import SeedCells, Selection, select_settings
 from jamie.correspondence.shared_space.seed_ensemble import (
     COMPONENTS,
-    DIMENSIONS,
-    N_LEVELS,
     EnsembleSettings,
-    SeedEnsemble,
-    all_analyses,
     compressed_coordinates,
     fit_ensemble,
+    memory_per_cell,
     moments_of_pairs,
     rows_of,
 )
@@ -93,10 +90,8 @@ class Seeded(CorrespondenceInferer):
         return {"rounds": 1}
 
     def _memory(self, a: View, b: View) -> int:
-        scores = max(a.scores.shape[1], b.scores.shape[1])
-        per_cell = 8 * (N_LEVELS * max(COMPONENTS) + DIMENSIONS)
-        if a.n_cells * b.n_cells <= ALL_PAIRS:
-            per_cell += 2 * 4 * sum(analysis.n_components for analysis in all_analyses(scores))
+        n_components = max(a.scores.shape[1], b.scores.shape[1])
+        per_cell = memory_per_cell(n_components, compressed=a.n_cells * b.n_cells > ALL_PAIRS)
         refining = 32 * min(REFINING, a.n_cells) * min(REFINING, b.n_cells)
         return per_cell * (a.n_cells + b.n_cells) + max(matching_memory(a.n_cells, b.n_cells), refining)
 
@@ -110,7 +105,9 @@ class Seeded(CorrespondenceInferer):
         )
         selection = self._select(x, y, _seed_cells(pairs, x, y, SELECTING, generator), generator, context)
         settings = selection.settings
-        ensemble = _fit(x, y, _seed_cells(pairs, x, y, REFINING, generator), settings)
+        cells = _seed_cells(pairs, x, y, REFINING, generator)
+        moments = moments_of_pairs(x, y, cells.a, cells.b, cells.weights)
+        ensemble = fit_ensemble(moments, rows_of(x, cells.unpaired_a), rows_of(y, cells.unpaired_b), settings)
         if a.n_cells * b.n_cells <= ALL_PAIRS:
             coordinates = ensemble.coordinates(x, 0), ensemble.coordinates(y, 1)
         else:
@@ -151,11 +148,6 @@ class Seeded(CorrespondenceInferer):
         pseudo_pairs = selection.settings.pseudo_pairs
         log.info(message, context.stage, selection.quantile, pseudo_pairs, selection.unrefined_quantile)
         return selection
-
-
-def _fit(x: Levels, y: Levels, cells: SeedCells, settings: EnsembleSettings) -> SeedEnsemble:
-    moments = moments_of_pairs(x, y, cells.a, cells.b, cells.weights)
-    return fit_ensemble(moments, rows_of(x, cells.unpaired_a), rows_of(y, cells.unpaired_b), settings)
 
 
 def _center(levels: Levels, known: NDArray[np.int64]) -> Levels:

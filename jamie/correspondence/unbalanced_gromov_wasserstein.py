@@ -61,7 +61,7 @@ class UnbalancedGromovWasserstein(_EntropicInferer):
         self.marginal_weight = marginal_weight
 
     def _solve(self, pair: DistancePair, context: Context) -> AnnealingStage:
-        problem = GromovProblem.of(pair.K_x, pair.K_y, context.device, left_out=0)  # exact, as POT's
+        problem = pair.problem(left_out=0)  # exact, as POT's
         stage: Any = None
         epsilons = self.schedule.epsilons()
         for done, epsilon in enumerate(epsilons, start=1):
@@ -75,7 +75,7 @@ class UnbalancedGromovWasserstein(_EntropicInferer):
         from ot.gromov import fused_unbalanced_gromov_wasserstein
 
         tolerance = self.schedule.tolerance_at(epsilon)
-        plan, duals, steps = torch.outer(pair.p, pair.q), None, 0
+        plan, duals, steps = pair.uniform_plan(), None, 0
         if last is not None:
             # POT's potentials are divided by epsilon
             scale = last.epsilon / epsilon

@@ -73,7 +73,7 @@ class PairCheck:
         return {name: value for name, value in asdict(self).items() if value is not None and value != ()}
 
     def describe(self) -> str:
-        """Rank of the partners and evidence against them, in words."""
+        """Return the rank of the partners and the evidence against them, in words."""
         rank = f"mean quantile of the partner {self.quantile:.3f} +- {self.error:.3f} (0 best, 0.5 chance)"
         return "; ".join([f"{rank} by a linear map fitted on other pairs, {self.pairs} pairs", *self.evidence])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,16 +15,23 @@ from jamie.core.context import Context
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.matrix import format_percent, row_chunks
-from jamie.data.naming import other_naming
 
 log = logging.getLogger(__name__)
 
+_MIN_RENAMED = 0.5  # share of the missing features that other names must explain
 _BYTES_PER_FILLED = 16  # a float32 and an index, in the blocks and once more in the matrix made of them
+
+_VERSION = r"\.\d+$"  # of Ensembl ids
+_DIFFERENCES: dict[str, Callable[[pd.Index], pd.Index]] = {
+    "in case": lambda names: names.str.casefold(),
+    "by version suffixes": lambda names: names.str.replace(_VERSION, "", regex=True),
+    "by spaces": lambda names: names.str.strip(),
+}
 
 
 @dataclass(frozen=True)
-class Alignment:
-    """Where the features that a model was fitted on stand among those of new cells.
+class FeatureAlignment:
+    """Positions of the features that a model was fitted on among those of new cells.
 
     Parameters
     ----------
@@ -67,24 +75,12 @@ class Alignment:
                 f"{self.where}: filling {int(self.missing.sum())} missing features of {block.X.shape[0]} sparse cells",
                 "add the missing features, or embed fewer cells at a time",
             )
-        var = None if block.var is None else self._described(block.var)
-        return replace(block, X=_gathered(block.X, self.source, self.fill), features=self.features, var=var)
+        var = None if block.var is None else self._ordered_var(block.var)
+        return replace(block, X=_gather(block.X, self.source, self.fill), features=self.features, var=var)
 
-    def _described(self, var: pd.DataFrame) -> pd.DataFrame:
+    def _ordered_var(self, var: pd.DataFrame) -> pd.DataFrame:
         """(p, ...) annotations in the order of the model, missing for the features that are."""
         return var.reset_index(drop=True).reindex(np.where(self.missing, len(var), self.source)).set_axis(self.features)
-
-
-def align_features(
-    block: Block,
-    features: pd.Index,
-    fill: NDArray[np.floating],
-    where: str,
-    context: Context,
-    max_missing: float = 0.2,
-) -> Block:
-    """Reorder features of cells (n, q) by name into (n, p); `find_features` and `Alignment.apply` in one."""
-    return find_features(block.features, features, fill, where, max_missing).apply(block, context)
 
 
 def find_features(
@@ -95,8 +91,8 @@ def find_features(
     max_missing: float = 0.2,
     shares: NDArray[np.floating] | None = None,
     var: pd.DataFrame | None = None,
-) -> Alignment:
-    """Find features by name; ignore those that are not asked for, and tell of those that are absent.
+) -> FeatureAlignment:
+    """Find features by name; ignore features that the model does not read, and report those that are absent.
 
     Parameters
     ----------
@@ -120,45 +116,45 @@ def find_features(
     DataError
         Where more are absent.
     """
-    found = Alignment(features, given.get_indexer(features), np.asarray(fill, np.float32), where, len(given))
-    n_extra = len(given) - int((~found.missing).sum())
+    alignment = FeatureAlignment(features, given.get_indexer(features), np.asarray(fill, np.float32), where, len(given))
+    n_extra = len(given) - int((~alignment.missing).sum())
     if n_extra:
         log.info("%s: %d features that the model does not know are ignored", where, n_extra)
-    if found.missing.any():
-        _report(found, given, max_missing, shares, var)
-    return found
+    if alignment.missing.any():
+        _report_missing(alignment, given, max_missing, shares, var)
+    return alignment
 
 
-def _report(
-    found: Alignment,
+def _report_missing(
+    alignment: FeatureAlignment,
     given: pd.Index,
     max_missing: float,
     shares: NDArray[np.floating] | None,
     var: pd.DataFrame | None,
 ) -> None:
-    """Tell of the features that are absent, or refuse."""
-    missing = found.missing
-    absent = found.features[missing]
+    """Warn of missing features, or refuse where they are too many."""
+    missing = alignment.missing
+    absent = alignment.features[missing]
     first = ", ".join(f"'{name}'" for name in absent[:3]) + (", ..." if len(absent) > 3 else "")
     problem = f"{len(absent)} of {len(missing)} features ({100 * missing.mean():.3g} %) are missing: {first}"
     if shares is not None:
         problem += f"; they carry {format_percent(shares[missing].sum(), 1)} of the variance that the model reads"
     if missing.mean() <= max_missing:
-        log.warning("%s: %s; filled with their means in the training cells", found.where, problem)
+        log.warning("%s: %s; filled with their means in the training cells", alignment.where, problem)
         return
     advice = "add the missing features"
     if missing.mean() > 0.5 and len(given):
-        advice = f"use the model's names, such as '{found.features[0]}' (the data's first is '{given[0]}')"
-    advice = other_naming(given, found.features, var) or advice
+        advice = f"use the model's names, such as '{alignment.features[0]}' (the data's first is '{given[0]}')"
+    advice = other_naming(given, alignment.features, var) or advice
     raise DataError(
         f"expected the features that the model was fitted on, at most {100 * max_missing:.3g} % of them missing; "
         f"{problem}",
-        where=found.where,
+        where=alignment.where,
         fix=f"{advice}, or raise max_missing",
     )
 
 
-def _gathered(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) -> Matrix:
+def _gather(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) -> Matrix:
     """Columns `source` of X; where that is -1, a column of its fill value."""
     missing = source < 0
     if not sparse.issparse(X):
@@ -174,3 +170,30 @@ def _gathered(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) ->
         filled = row[np.zeros(cells.shape[0], np.int64)]
         blocks.append(sparse.hstack([cells, filled], format="csr")[:, column])
     return sparse.csr_array(sparse.vstack(blocks, format="csr"))
+
+
+def other_naming(given: pd.Index, features: pd.Index, var: pd.DataFrame | None = None) -> str:
+    """Say how the names of most missing features differ from those in the data; empty where they do not occur there.
+
+    Parameters
+    ----------
+    given : (q,)
+        Names in the data.
+    features : (p,)
+        Names in the model.
+    var : (q, ...)
+        Annotations of the data's features, which may hold the names.
+    """
+    data, model = given.astype(str), features.astype(str)
+    missing = model[~model.isin(data)]
+    for column, values in var.items() if var is not None else ():
+        if missing.isin(values.astype(str)).mean() > _MIN_RENAMED:
+            return f"var column '{column}' holds the model's names: set adata.var_names = adata.var['{column}']"
+    for difference, normalize in _DIFFERENCES.items():
+        known = normalize(data)
+        matches = normalize(missing).isin(known)
+        if matches.mean() > _MIN_RENAMED:
+            wanted = missing[matches][0]
+            there = data[known == normalize(pd.Index([wanted]))[0]][0]
+            return f"the names differ {difference}: '{there}' in the data is '{wanted}' in the model; rename them"
+    return ""

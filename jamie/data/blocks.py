@@ -1,4 +1,4 @@
-"""One matrix of an AnnData, chosen, named and brought to float32."""
+"""One matrix of an AnnData, as float32 with the names of its features."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scipy import sparse
 from jamie.core.compat import layer_names
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
+from jamie.core.matrix import masked_to_nan
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import unique_names
-from jamie.data.in_memory import in_memory, matrix_of
 from jamie.data.writing.names import stored_name
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ RAW = "raw"  # as a layer: adata.raw
 
 @dataclass(frozen=True)
 class RowBlocks:
-    """A matrix, in memory or in a file, of which rows are read as they are asked for.
+    """A matrix in memory or in a file, whose rows are read when they are needed.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class RowBlocks:
     origin
         As of `Block`.
     where
-        Place in the spec or modality, for messages.
+        Position in the spec or modality, for messages.
     var
         As of `Block`.
     """
@@ -48,7 +48,7 @@ class RowBlocks:
     var: pd.DataFrame | None = None
 
     def read(self, rows: slice | None = None) -> Block:
-        """Return some rows, or all, as float32, dense or CSR; memory is shared where they already are.
+        """Return some rows, or all, as float32, dense or CSR; no copy where they already are.
 
         Raises
         ------
@@ -67,15 +67,15 @@ class RowBlocks:
             return self.values.to_memory() if hasattr(self.values, "to_memory") else self.values
         if isinstance(self.values, pd.DataFrame):
             return self.values.iloc[rows]
-        # of what is in a file, sparse rows that are counted from the end, or backward, come out wrong
+        # in a file, sparse rows counted from the end or backward are read wrong
         wanted = range(*rows.indices(self.values.shape[0]))
         if not wanted:
             return self.values[0:0]
-        found = self.values[min(wanted[0], wanted[-1]) : max(wanted[0], wanted[-1]) + 1]
-        return found if wanted.step == 1 else found[:: wanted.step]
+        rows_between = self.values[min(wanted[0], wanted[-1]) : max(wanted[0], wanted[-1]) + 1]
+        return rows_between if wanted.step == 1 else rows_between[:: wanted.step]
 
     def by_rows(self) -> RowBlocks:
-        """Return the same matrix in a form whose rows are quick to read; one sorted by columns is read whole."""
+        """Return the same matrix in a form whose rows are fast to read; a CSC matrix is read whole."""
         return replace(self, values=self.read().X) if getattr(self.values, "format", "csr") == "csc" else self
 
 
@@ -100,7 +100,7 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
     layer, obsm
         Which matrix; X where both are None. A layer ``raw`` is ``adata.raw`` with its own features.
     where
-        Place in the spec or modality, for messages.
+        Position in the spec or modality, for messages.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
         values, names, origin = adata.raw.X, adata.raw.var_names, RAW
     else:
         values = (
-            matrix_of(adata, where)
+            readable_X(adata, where)
             if layer is None
             else _look_up(adata.layers, layer_names(adata), layer, "layer", where)
         )
@@ -138,8 +138,8 @@ def reads_raw(adata: AnnData, layer: str | None) -> bool:
 
 
 def _look_up(mapping: Any, names: list[str], key: str, kind: str, where: str) -> Any:
-    if (found := stored_name(key, names)) in names:
-        return mapping[found]
+    if (stored := stored_name(key, names)) in names:
+        return mapping[stored]
     fix = suggest_names(key, names) if names else f"there are none; leave `{kind}` out to read X"
     raise DataError(f"expected {kind} '{key}', found no such {kind}", where=where, fix=fix)
 
@@ -147,7 +147,7 @@ def _look_up(mapping: Any, names: list[str], key: str, kind: str, where: str) ->
 def _as_matrix(values: Any, where: str, origin: str) -> Matrix:
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy()
-    values = in_memory(values, where, origin)
+    values = load_into_memory(values, where, origin)
     if not sparse.issparse(values):
         values = np.asarray(values)
     if values.dtype.kind not in "fiub":
@@ -160,8 +160,51 @@ def _as_matrix(values: Any, where: str, origin: str) -> Matrix:
 
 
 def as_float32(values: Any) -> Matrix:
-    """Bring an array or a sparse matrix to float32, dense or CSR; copies only what has to change."""
+    """Bring an array or a sparse matrix to float32, dense or CSR; copies only what must change."""
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused with its place
         if sparse.issparse(values):
             return sparse.csr_array(values).astype(np.float32, copy=False)
         return values.astype(np.float32, copy=False)
+
+
+def load_into_memory(values: Any, where: str, origin: str) -> Any:
+    """Return values for numpy and scipy: dask arrays computed, masked ones with NaN in source of masked values.
+
+    Raises
+    ------
+    DataError
+        Where they are on a GPU.
+    """
+    if hasattr(values, "compute"):  # dask, which need not be installed
+        values = values.compute()
+    if hasattr(values, "__cuda_array_interface__") or type(values).__module__.startswith("cupyx"):
+        source = f"adata.{origin}" if origin == "X" else "adata.layers[...]" if "layer" in origin else "adata.obsm[...]"
+        raise DataError(
+            f"expected {origin} in main memory, found it on a GPU ({type(values).__name__})",
+            where=where,
+            fix=f"call {source} = {source}.get() before",
+        )
+    return masked_to_nan(values)
+
+
+def readable_X(adata: AnnData, where: str) -> Any:
+    """Return X of an AnnData; that of a view of a file only where anndata reads it correctly.
+
+    Raises
+    ------
+    DataError
+        Where it is such a view in backward order, whose rows anndata mixes up, or that it cannot read.
+    """
+    if not (adata.isbacked and adata.is_view):
+        return adata.X
+    fix = "read the file into memory before it is sliced: adata.to_memory()[...]"
+    unknown = slice(None, None, -1)
+    indices = [getattr(adata, name, unknown) for name in ("_oidx", "_vidx")]  # anndata has no public name for them
+    if any(isinstance(index, slice) and (index.step or 1) < 0 for index in indices):
+        problem = "expected cells in memory, found a view of a file in backward order"
+        raise DataError(problem, where=where, fix=fix)
+    try:
+        return adata.X
+    except (ValueError, TypeError, IndexError) as error:
+        problem = f"expected cells in memory, found a view of a file that anndata cannot read ({error})"
+        raise DataError(problem, where=where, fix=fix) from error

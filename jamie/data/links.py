@@ -1,4 +1,4 @@
-"""Which features of one modality speak of the same as those of another, such as a gene and its protein."""
+"""Linked features of two modalities, such as a gene and its protein."""
 
 from __future__ import annotations
 
@@ -83,30 +83,30 @@ def _matrix(
 
 def _read(file: Path, features: Mapping[str, pd.Index], where: str) -> pd.DataFrame:
     """Read a table, one column of names for each modality or the two of `COLUMNS`, and a column of weights."""
-    place = f"{where}, {file}"
+    where_in_file = f"{where}, {file}"
     table = read_frame(file, EXPECTED, dtype=str, keep_default_na=False)
     names = [str(name) for name in table.columns if name != WEIGHT]
     if set(names) != set(COLUMNS) and not (len(names) > 1 and set(names) <= set(features)):
         raise DataError(
             f"expected the columns {', '.join(COLUMNS)} (or names of modalities: {', '.join(features)}) and perhaps "
             f"{WEIGHT}, found {', '.join(map(str, table.columns))}",
-            where=place,
+            where=where_in_file,
             fix="rename the columns, and take out those that say something else",
         )
-    _require_known(table[names], features, place)
-    _require_links(table[names], features, place)
+    _require_known(table[names], features, where_in_file)
+    _require_links(table[names], features, where_in_file)
     repeated = table.duplicated(names)
     if repeated.any():
         first = " and ".join(map(repr, table.loc[repeated, names].iloc[0]))
         raise DataError(
             f"expected each link once, found {int(repeated.sum())} again; the first is {first}",
-            where=place,
+            where=where_in_file,
             fix="keep one row for each link",
         )
-    return table.assign(**{WEIGHT: _weights(table, place)})
+    return table.assign(**{WEIGHT: _weights(table, where_in_file)})
 
 
-def _weights(table: pd.DataFrame, place: str) -> NDArray[np.float64]:
+def _weights(table: pd.DataFrame, where_in_file: str) -> NDArray[np.float64]:
     if WEIGHT not in table:
         return np.ones(len(table))
     values = pd.to_numeric(table[WEIGHT], errors="coerce").to_numpy(np.float64)
@@ -114,13 +114,13 @@ def _weights(table: pd.DataFrame, place: str) -> NDArray[np.float64]:
     if wrong.any():
         raise DataError(
             f"expected weights other than 0, found '{table[WEIGHT][wrong].iloc[0]}' in row {int(np.argmax(wrong)) + 1}",
-            where=place,
+            where=where_in_file,
             fix="give numbers, or take out the rows of features that are not linked",
         )
     return values
 
 
-def _require_known(names: pd.DataFrame, features: Mapping[str, pd.Index], place: str) -> None:
+def _require_known(names: pd.DataFrame, features: Mapping[str, pd.Index], where_in_file: str) -> None:
     """Refuse names that no modality has, or not the one that the column names."""
     for column in names:
         in_column = [m for m in features if column in (m, *COLUMNS)]
@@ -133,12 +133,12 @@ def _require_known(names: pd.DataFrame, features: Mapping[str, pd.Index], place:
             raise DataError(
                 f"expected names of features, found {len(unknown)} that {owner}: "
                 f"{', '.join(map(repr, unknown[:_NAMED]))}{', ...' if len(unknown) > _NAMED else ''}",
-                where=f"{place}, column '{column}'",
+                where=f"{where_in_file}, column '{column}'",
                 fix=f"{likely}features are named as in var_names (the names look like '{own[0]}'); take out the others",
             )
 
 
-def _require_links(names: pd.DataFrame, features: Mapping[str, pd.Index], place: str) -> None:
+def _require_links(names: pd.DataFrame, features: Mapping[str, pd.Index], where_in_file: str) -> None:
     """Refuse a table with a row that links nothing, or without any row."""
     linking = np.zeros(len(names), bool)
     for a, b in combinations(features, 2):
@@ -148,7 +148,7 @@ def _require_links(names: pd.DataFrame, features: Mapping[str, pd.Index], place:
         raise DataError(
             f"expected each row to link features of two modalities, found {int((~linking).sum())} of {len(names)} rows "
             f"that do not{first}",
-            where=place,
+            where=where_in_file,
             fix=f"give rows with one feature of each of two modalities ({', '.join(features)})",
         )
 
@@ -156,7 +156,7 @@ def _require_links(names: pd.DataFrame, features: Mapping[str, pd.Index], place:
 def _between(table: pd.DataFrame, a: str, b: str, features: Mapping[str, pd.Index]) -> sparse.csr_array:
     rows, columns = _indices(table, a, b, features)
     at = np.flatnonzero(rows >= 0)
-    # a link may stand there twice, once in either order: it still is one
+    # a link may be listed in both orders: it still is one link
     _, first = np.unique(np.stack([rows[at], columns[at]]), axis=1, return_index=True)
     at = at[first]
     weights = table[WEIGHT].to_numpy(np.float64)
@@ -166,15 +166,15 @@ def _between(table: pd.DataFrame, a: str, b: str, features: Mapping[str, pd.Inde
 def _indices(table: pd.DataFrame, a: str, b: str, features: Mapping[str, pd.Index]) -> NDArray[np.int64]:
     """(2, rows) index of the feature of a and of b that each row names, both -1 where it does not link these two."""
 
-    def found(column_a: str, column_b: str) -> NDArray[np.int64]:
+    def indices(column_a: str, column_b: str) -> NDArray[np.int64]:
         columns = ((a, column_a), (b, column_b))
         nowhere = np.full(len(table), -1)
         index = [features[m].get_indexer(pd.Index(table[c])) if c in table else nowhere for m, c in columns]
         return np.where(_both(np.stack(index)), np.stack(index), -1)
 
     if COLUMNS[0] not in table:
-        return found(a, b)
-    orders = found(*COLUMNS), found(*COLUMNS[::-1])
+        return indices(a, b)
+    orders = indices(*COLUMNS), indices(*COLUMNS[::-1])
     # names that both modalities have are read in the order in which most rows can be
     likely, other = sorted(orders, key=lambda index: -_both(index).sum())
     return np.where(_both(likely), likely, other)

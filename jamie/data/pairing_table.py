@@ -1,19 +1,20 @@
-"""Who is paired with whom: a table to print and to keep."""
+"""Numbers of cells that are paired with a cell of another modality, as a table to print and to store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from jamie.core.correspondence import Correspondences
 
 
 @dataclass(frozen=True)
 class PairRow:
-    """What two modalities share.
+    """Matched and unmatched cells of two modalities.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ class PairRow:
     unmatched_a, unmatched_b
         Cells of each that have none.
     known_a
-        Cells of a whose partner the model is told.
+        Cells of a whose partner is known to the model.
     """
 
     a: str
@@ -68,23 +69,13 @@ class PairingTable:
 
     def to_text(self) -> str:
         """Aligned text, for a terminal."""
-        cells = [("modality", "cells", "alone"), *((m, str(n), str(self.alone[m])) for m, n in self.cells.items())]
-        head = ("modalities", "shared", "known", "only first", "only second")
-        rows = [
-            (f"{p.a} + {p.b}", str(p.shared_a), str(p.known_a), str(p.unmatched_a), str(p.unmatched_b))
-            for p in self.pairs
-        ]
-        last = [f"in all {len(self.cells)} modalities: {self.in_all}"] if len(self.cells) > 2 else []
-        return "\n".join([*_aligned(cells), "", *_aligned([head, *rows]), *last])
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Left-align the first column, right-align the others."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(cell.rjust(w) if k else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]
+        cells = pd.DataFrame({"cells": self.cells, "alone": self.alone}).rename_axis(columns="modality")
+        counts = [(row.shared_a, row.known_a, row.unmatched_a, row.unmatched_b) for row in self.pairs]
+        names = [f"{row.a} + {row.b}" for row in self.pairs]
+        pairs = pd.DataFrame(counts, names, ["shared", "known", "only first", "only second"])
+        pairs = pairs.rename_axis(columns="modalities")
+        last = f"\nin all {len(self.cells)} modalities: {self.in_all}" if len(self.cells) > 2 else ""
+        return f"{cells.to_string()}\n\n{pairs.to_string()}{last}"
 
 
 def pairing_table(truth: Correspondences, known: Correspondences) -> PairingTable:
@@ -96,8 +87,8 @@ def pairing_table(truth: Correspondences, known: Correspondences) -> PairingTabl
         partners[a] += in_a
         partners[b] += in_b
         shared = int(in_a.sum()), int(in_b.sum())
-        told = int(has_partner(known.between(a, b).matrix.multiply(correspondence.matrix > 0), 1).sum())
-        rows.append(PairRow(a, b, *shared, len(in_a) - shared[0], len(in_b) - shared[1], told))
+        n_known = int(has_partner(known.between(a, b).matrix.multiply(correspondence.matrix > 0), 1).sum())
+        rows.append(PairRow(a, b, *shared, len(in_a) - shared[0], len(in_b) - shared[1], n_known))
     first = truth.modalities[0]
     return PairingTable(
         cells=dict(truth.sizes),

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from torch import nn
 
 from jamie.core.context import Context
 from jamie.core.data import Block, Dataset, Matrix, Split
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Floats
+from jamie.explain.modules import ImputationModule, LatentModule
 from jamie.model.direction import target_columns
 from jamie.model.trained import TrainedModel
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class ExplainedModel(Explainable):
@@ -80,9 +78,6 @@ class ExplainedModel(Explainable):
         *,
         preprocessed: bool = False,
     ) -> nn.Module:
-        from torch import nn
-
-        from jamie.explain.modules import ImputationModule, LatentModule
 
         networks = self.model.networks
         preprocessing = nn.Identity() if preprocessed else self.model.require(source).chain.as_module()

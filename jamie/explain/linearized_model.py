@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch import nn
 
 from jamie.core.explanation import Floats
 from jamie.core.matrix import to_dense
+from jamie.explain.modules import tensor_on_device_of
 from jamie.explain.removal import Indices, Removal
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _ROWS = 4096
 _VALUES = 2**23  # of a block of effects
@@ -54,10 +54,6 @@ class LinearizedModel:
 
     def backpropagate(self, rows: Indices, gradient: NDArray[np.floating]) -> Floats:
         """(k, d) gradients with respect to the module's inputs, from those (k, o) with respect to its outputs."""
-        import torch
-
-        from jamie.explain.modules import tensor_on_device_of
-
         gradients = np.empty((len(rows), self.input_width), np.float32)
         for start in range(0, len(rows), _ROWS):
             at = slice(start, start + _ROWS)

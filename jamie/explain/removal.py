@@ -1,10 +1,10 @@
-"""Features that are replaced by their background values, and the scores of the cells without them."""
+"""Background values of features, and cells whose features are replaced by them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,14 @@ from scipy import sparse
 
 from jamie.core.data import Matrix
 from jamie.core.explanation import Explainable, Floats
+from jamie.core.matrix import column_means, column_range
 
 ROWS_AT_ONCE = 16384  # perturbed cells that go through the encoder together
 _BYTES = 2**28  # of these cells and their outputs
 
 Indices = NDArray[np.intp]
+BackgroundValue: TypeAlias = Literal["mean", "median", "zero", "minimum"]
+_MEDIAN_VALUES = 2**22  # of a block of columns
 
 
 @dataclass(frozen=True)
@@ -137,3 +140,26 @@ class Removal:
         added = sparse.csr_array(np.ones((n, 1), np.float32)) @ sparse.csr_array(background[None, :])
         added.sort_indices()  # as the sum keeps the order, and rounding depends on it
         return sparse.csr_array(values + added)
+
+
+def background_values(X: Matrix, value: BackgroundValue) -> NDArray[np.float32]:
+    """(p,) background value of each feature over training cells (n, p), ignoring missing values."""
+    if value == "zero":
+        return np.zeros(X.shape[1], np.float32)
+    if value == "mean":
+        return column_means(X).astype(np.float32)
+    values = column_range(X)[0] if value == "minimum" else _column_medians(X)
+    return np.nan_to_num(values).astype(np.float32)
+
+
+def _column_medians(X: Matrix) -> NDArray[np.float64]:
+    n, p = X.shape
+    columns: Any = sparse.csc_array(X) if sparse.issparse(X) else X
+    medians = np.zeros(p)
+    width = max(1, _MEDIAN_VALUES // max(n, 1))
+    for start in range(0, p, width):
+        block = columns[:, start : start + width]
+        values = np.asarray(block.toarray() if sparse.issparse(block) else block, np.float64)
+        empty = np.isnan(values).all(axis=0)
+        medians[start : start + width] = np.nanmedian(np.where(empty, 0, values), axis=0)
+    return medians

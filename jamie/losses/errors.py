@@ -1,16 +1,22 @@
-"""How far a decoder's distribution is from what was measured: squared error or negative log-likelihood."""
+"""Error of a decoder's distribution: squared error or negative log-likelihood of the measured values."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import mse_loss
 
-from jamie.core.batch import MeasuredCells
+from jamie.core.batch import MeasuredCells, Output
 
 ErrorMeasure: TypeAlias = Literal["auto", "squared", "likelihood"]
+
+
+def sum_terms(terms: Iterable[Tensor], output: Output) -> Tensor:
+    """Sum of scalar terms; 0 if there are none."""
+    return sum(terms, start=next(iter(output.z.values())).new_zeros(()))
 
 
 def mean_error(
@@ -23,13 +29,13 @@ def mean_error(
     distribution
         Of each cell and feature, over (B, t).
     target : (B, t)
-        What was measured.
+        Measured values.
     measure
         ``"squared"`` takes the squared error of the mean, ``"likelihood"`` the negative log-likelihood; ``"auto"`` is
-        squared error for distributions of real numbers, likelihood for those of counts and of binary values, where a
-        squared error would hear only the features and cells of most molecules.
+        squared error for distributions of real numbers, likelihood for those of counts and of binary values, where the
+        features and cells with most molecules would dominate a squared error.
     measured
-        Which part of the target was; None for all of it. What was not adds nothing.
+        Which part of the target was measured; None for all of it. The rest adds nothing.
     """
     if measured is not None:
         residual, weight = measured.residual(distribution.mean, target), measured.weight()
@@ -55,7 +61,7 @@ def errors_of_cells(
     partners : (B, C)
         Weights of the cells of the other modality; those of a cell add up to 1, or are 0.
     target : (C, t)
-        What was measured in those.
+        Measured values of those.
     measure, measured
         As of `mean_error`.
     """
@@ -69,7 +75,7 @@ def errors_of_cells(
 
 
 def _errors(distribution: Distribution, residual: Tensor, weight: Tensor, measure: ErrorMeasure) -> Tensor:
-    """Errors (B, t) of what was measured; `residual` is the target less the mean, 0 where it was not measured."""
+    """Errors (B, t) of the measured values; `residual` is the target less the mean, 0 where it was not measured."""
     if _squared(distribution, measure):
         return residual.square()
     return -distribution.log_prob(distribution.mean + residual) * weight

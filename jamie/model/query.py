@@ -229,4 +229,4 @@ def _warn_of_scale(
 def pairs_by_name(known: Ref[Pairing], cells: Mapping[str, pd.Index]) -> Correspondences:
     """Pair cells of the same name, by the rules for names of the spec if it has any; there may be no such pairs."""
     pairing = known.build()
-    return (pairing if isinstance(pairing, ByName) else ByName()).named_alike(cells)
+    return (pairing if isinstance(pairing, ByName) else ByName()).match_cells(cells)

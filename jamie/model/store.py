@@ -30,6 +30,7 @@ from jamie.trust.uncertainty import Uncertainty
 FORMAT = 3
 DESCRIPTION, WEIGHTS, ARRAYS = "model.json", "network.safetensors", "preprocessing.safetensors"
 _UNCERTAINTY = "uncertainty"
+_PLAIN = ("target_origin", "counts", "zeros_absent")  # fields of a modality that are written as they are
 
 Arrays = dict[str, NDArray[Any]]
 Value = TypeVar("Value")
@@ -38,7 +39,11 @@ Value = TypeVar("Value")
 def save_model(model: TrainedModel, folder: Path) -> None:
     """Write a model into an existing folder."""
     arrays = _with_prefix(_UNCERTAINTY, model.uncertainty.state(list(model.modalities)))
-    modalities = [_describe(name, known, f"{i}", arrays) for i, (name, known) in enumerate(model.modalities.items())]
+    modalities = []
+    for i, (name, known) in enumerate(model.modalities.items()):
+        own: Arrays = {}
+        modalities.append(_describe(name, known, own))
+        arrays |= _with_prefix(f"{i}", own)
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS)
     set_default_permissions(folder / ARRAYS)
     weights: dict[str, torch.Tensor] = {}
@@ -121,45 +126,34 @@ def _require_format(plain: Any, folder: Path) -> None:
     )
 
 
-def _describe(name: str, known: TrainedModality, prefix: str, arrays: Arrays) -> dict[str, Any]:
+def _describe(name: str, known: TrainedModality, arrays: Arrays) -> dict[str, Any]:
     """Describe a modality in plain values, and add its arrays to `arrays`."""
-
-    def describe_chain(part: str, chain: Chain) -> dict[str, Any]:
-        values, plain = chain.state()
-        arrays.update(_with_prefix(f"{prefix}.{part}", values))
-        return plain
-
-    arrays[f"{prefix}.fill"] = known.fill
+    arrays["fill"] = known.fill
     if known.measured_in is not None:
-        arrays[f"{prefix}.measured_in"] = known.measured_in
-    shared = known.target_chain is known.chain
-    return {
-        "name": name,
-        "features": known.features.tolist(),
-        "target_features": None if shared else known.target_features.tolist(),
-        "target_origin": known.target_origin,
-        "counts": known.counts,
-        "zeros_absent": known.zeros_absent,
-        "chain": describe_chain("input", known.chain),
-        "target_chain": None if shared else describe_chain("target", known.target_chain),
-        "n_scores": len(known.chain.feature_names_out(known.features)),
-        "n_targets": len(known.target_chain.feature_names_out(known.target_features)),
-    }
+        arrays["measured_in"] = known.measured_in
+    plain = {"name": name, "features": known.features.tolist()} | {field: getattr(known, field) for field in _PLAIN}
+    values, plain["chain"] = known.chain.state()
+    arrays |= _with_prefix("input", values)
+    if known.target_chain is not known.chain:
+        values, plain["target_chain"] = known.target_chain.state()
+        arrays |= _with_prefix("target", values)
+        plain["target_features"] = known.target_features.tolist()
+    return plain
 
 
 def _restore(plain: dict[str, Any], arrays: Arrays, weights: dict[str, torch.Tensor]) -> TrainedModel:
     spec = load_spec({k: v for k, v in plain["spec"].items() if k != "data"}, reads_data=False)
-    described = {d["name"]: d for d in plain["modalities"]}
-    modalities = {m: _restore_modality(d, _part(arrays, f"{i}"), spec) for i, (m, d) in enumerate(described.items())}
+    modalities = {
+        described["name"]: _restore_modality(described, _part(arrays, f"{i}"), spec)
+        for i, described in enumerate(plain["modalities"])
+    }
     batches = plain["batches"] and BatchKey(plain["batches"]["column"], tuple(plain["batches"]["categories"]))
+    n_inputs = {m: len(known.chain.feature_names_out(known.features)) for m, known in modalities.items()}
+    n_targets = {m: len(k.target_chain.feature_names_out(k.target_features)) for m, k in modalities.items()}
+    frequencies = {m: np.zeros(len(batches.categories)) for m in modalities} if batches else None
     networks = []
     for i in range(plain["members"]):
-        network = build_model(
-            spec,
-            {m: d["n_scores"] for m, d in described.items()},
-            {m: d["n_targets"] for m, d in described.items()},
-            {m: np.zeros(len(batches.categories)) for m in described} if batches else None,
-        )
+        network = build_model(spec, n_inputs, n_targets, frequencies)
         network.load_state_dict(_part(weights, f"{i}"))
         networks.append(network.eval())
     uncertainty = Uncertainty.from_state(_part(arrays, _UNCERTAINTY), list(modalities))
@@ -171,20 +165,14 @@ def _restore_modality(described: dict[str, Any], arrays: Arrays, spec: Spec) -> 
     features = target_features = pd.Index(described["features"])
     chain = Chain([ref.build() for ref in settings.preprocess], name)
     target_chain = chain = chain.set_state(_part(arrays, "input"), described["chain"])
-    if described["target_chain"] is not None and settings.target is not None:
+    if "target_chain" in described and settings.target is not None:
         target_features = pd.Index(described["target_features"])
         target_chain = Chain([ref.build() for ref in settings.target.preprocess], f"{name} target")
         target_chain = target_chain.set_state(_part(arrays, "target"), described["target_chain"])
+    plain = {field: described[field] for field in _PLAIN}
+    measured_in = arrays.get("measured_in")
     return TrainedModality(
-        features=features,
-        fill=arrays["fill"],
-        chain=chain,
-        target_features=target_features,
-        target_chain=target_chain,
-        target_origin=described["target_origin"],
-        counts=described["counts"],
-        measured_in=arrays.get("measured_in"),
-        zeros_absent=described["zeros_absent"],
+        features, arrays["fill"], chain, target_features, target_chain, **plain, measured_in=measured_in
     )
 
 

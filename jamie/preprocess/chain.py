@@ -1,4 +1,4 @@
-"""Preprocessors in a row."""
+"""A chain of preprocessors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.matrix import column_means, column_range, stored_values, to_dense
 from jamie.core.panels import Panels, Part, assign_panels, fill_nan, has_nan
+from jamie.data.checks.messages import first_names
 from jamie.preprocess.inverse import Inverse
 from jamie.preprocess.rows import moments
 from jamie.preprocess.selection import SelectColumns, selection_matrix
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class _Naming(logging.Filter):
+class _ModalityPrefix(logging.Filter):
     """Puts a modality before every message."""
 
     def __init__(self, modality: str) -> None:
@@ -92,56 +93,56 @@ class Chain:
             Where every feature is constant, or a step refuses the values.
         """
         self._find_constant(X, features)
-        self._expect(panels)
+        self._set_panels(panels)
         panel = None if panels is None else assign_panels(X, panels)
-        X, places, mixed = self._drop(X), pd.Index(self._fitted().astype(str)), False
+        X, positions, mixed = self._drop(X), pd.Index(self._fitted().astype(str)), False
         for i, step in enumerate(self.steps):
             before = X.shape[1]
-            X = self._completed(X, i, fit=True)
-            with self._naming_modality(step):
+            X = self._fill_unmeasured(X, i, fit=True)
+            with self._with_modality_in_messages(step):
                 step.fit(X, cells)
-                after = step.feature_names_out(places)
-                if not mixed and not after.isin(places).all():
+                after = step.feature_names_out(positions)
+                if not mixed and not after.isin(positions).all():
                     mixed = True
-                    self._note_shares(X, places)
-                X, places = self._after(step, step.transform(X, cells), panel), after
+                    self._compute_shares(X, positions)
+                X, positions = self._restore_unmeasured(step, step.transform(X, cells), panel), after
             log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
-        X = self._completed(X, len(self.steps), fit=True)
+        X = self._fill_unmeasured(X, len(self.steps), fit=True)
         if not mixed:
-            self._note_shares(X, places)
+            self._compute_shares(X, positions)
         return self
 
-    def _expect(self, panels: Panels | None) -> None:
-        """Tell the steps whether what was not measured is NaN."""
+    def _set_panels(self, panels: Panels | None) -> None:
+        """Note the panels, and set whether steps may find NaN for what was not measured."""
         self.panels, self.typical = panels, None
         for step in self.steps:
             step.expects_nan = panels is not None and step.tolerates_nan
 
     @property
-    def _completed_before(self) -> int:
+    def _fill_position(self) -> int:
         """Number of the step before which what is still NaN is filled in."""
-        hindered = (i for i, step in enumerate(self.steps) if not (step.tolerates_nan or step.accepts_nan))
-        return next(hindered, len(self.steps))
+        intolerant = (i for i, step in enumerate(self.steps) if not (step.tolerates_nan or step.accepts_nan))
+        return next(intolerant, len(self.steps))
 
-    def _completed(self, X: Matrix, i: int, *, fit: bool = False) -> Matrix:
-        """Fill in what was not measured before step i, if that is the one."""
-        if self.panels is None or i != self._completed_before:
+    def _fill_unmeasured(self, X: Matrix, i: int, *, fit: bool = False) -> Matrix:
+        """Fill in what was not measured before step i, if NaN must be filled there."""
+        if self.panels is None or i != self._fill_position:
             return X
         if fit:
             self.typical = column_means(X).astype(np.float32)
         return X if self.typical is None or not has_nan(X) else fill_nan(X, self.typical)
 
-    def _after(self, step: Preprocessor, Z: Matrix, panel: NDArray[np.int64] | None) -> Matrix:
-        """Take out again what a step has filled in that was not measured: it must not count in the next."""
+    def _restore_unmeasured(self, step: Preprocessor, Z: Matrix, panel: NDArray[np.int64] | None) -> Matrix:
+        """Set to NaN again what a step has filled but was not measured, so that the next step ignores it."""
         if panel is None or self.panels is None or not step.accepts_nan or sparse.issparse(Z):
             return Z
         return np.where(self.panels[panel][:, self._fitted()], Z, np.float32(np.nan))
 
-    def _note_shares(self, X: Matrix, places: pd.Index) -> None:
-        """Note what part of the variance is that of each feature; X (n, k) has those at these places."""
+    def _compute_shares(self, X: Matrix, positions: pd.Index) -> None:
+        """Compute the share of the variance of each feature; X (n, k) has the features at these positions."""
         variance = np.nan_to_num(moments(X)[1])
         self.shares = np.zeros(len(self.constants), np.float32)
-        self.shares[places.astype(int)] = variance / max(variance.sum(), np.finfo(np.float64).tiny)
+        self.shares[positions.astype(int)] = variance / max(variance.sum(), np.finfo(np.float64).tiny)
 
     def transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
@@ -149,10 +150,10 @@ class Chain:
         panel = None if self.panels is None else assign_panels(X, self.panels)
         X = self._drop(X)
         for i, step in enumerate(self.steps):
-            X = self._completed(X, i)
-            with self._naming_modality(step):
-                X = self._after(step, step.transform(X, cells), panel)
-        return self._completed(X, len(self.steps))
+            X = self._fill_unmeasured(X, i)
+            with self._with_modality_in_messages(step):
+                X = self._restore_unmeasured(step, step.transform(X, cells), panel)
+        return self._fill_unmeasured(X, len(self.steps))
 
     def scores(self, X: Matrix, cells: pd.DataFrame, context: Context) -> NDArray[np.float32]:
         """Transform cells (n, p) into a dense (n, q) array, as a model needs it.
@@ -175,7 +176,7 @@ class Chain:
         return sparse_scores.toarray()
 
     def complete(self, X: Matrix) -> Matrix:
-        """Values (n, p) with what preprocessing takes for missing ones in their place, dense if there are any."""
+        """Return values (n, p) with estimates in place of NaN, dense if there are any."""
         if not np.isnan(stored_values(X)).any():
             return X
         self._check_width(X)
@@ -192,7 +193,7 @@ class Chain:
         return self.inverse()(Z, cells)
 
     def inverse(self, features: NDArray[np.int64] | None = None) -> Inverse:
-        """Return the way back to all features (p,), or to some of them at their cost alone."""
+        """Return the inverse for all features (p,), or only for some, which is cheaper."""
         return Inverse(self.steps, self._fitted(), self.constants, features)
 
     def feature_names_out(self, features: pd.Index) -> pd.Index:
@@ -215,7 +216,7 @@ class Chain:
         return A, b
 
     def measured_part(self, features: NDArray[np.bool_]) -> Part:
-        """Map of a residual of scores to what of it concerns some features (p,), as in `MeasuredTarget`.
+        """Projection of a residual of scores on some features (p,), as in `MeasuredTarget`.
 
         The residual is brought back to features by the inverse, set to 0 for the other features, and transformed
         again; steps before the last one that is not affine change each feature by itself.
@@ -275,15 +276,15 @@ class Chain:
             arrays |= {"panels": self.panels, "typical": self.typical}
         plain = []
         for i, step in enumerate(self.steps):
-            of_step, values = step.state()
-            arrays |= {f"{i}.{key}": array for key, array in of_step.items()}
+            step_arrays, values = step.state()
+            arrays |= {f"{i}.{key}": array for key, array in step_arrays.items()}
             plain.append(values)
         return arrays, {"steps": plain}
 
     def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> Self:
         """Restore what `state` gave, on a chain of the same steps."""
         self.kept, self.constants, self.shares = arrays["kept"], arrays["constants"], arrays["shares"]
-        self._expect(arrays.get("panels"))
+        self._set_panels(arrays.get("panels"))
         self.typical = arrays.get("typical")
         for i, (step, values) in enumerate(zip(self.steps, plain["steps"], strict=True)):
             prefix = f"{i}."
@@ -291,16 +292,16 @@ class Chain:
         return self
 
     @contextmanager
-    def _naming_modality(self, step: Preprocessor) -> Iterator[None]:
-        """Add the modality to what a step says of its data."""
-        notices, naming = logging.getLogger(type(step).__module__), _Naming(self.name)
-        notices.addFilter(naming)
+    def _with_modality_in_messages(self, step: Preprocessor) -> Iterator[None]:
+        """Add the modality to the messages of a step."""
+        logger, prefix = logging.getLogger(type(step).__module__), _ModalityPrefix(self.name)
+        logger.addFilter(prefix)
         try:
             yield
         except (DataError, ContractError) as error:
             raise type(error)(error.problem, where=f"{self.name}, {error.where}", fix=error.fix) from error
         finally:
-            notices.removeFilter(naming)
+            logger.removeFilter(prefix)
 
     def _find_constant(self, X: Matrix, features: pd.Index) -> None:
         low, high = column_range(X)
@@ -314,10 +315,9 @@ class Chain:
                 fix="choose another layer, or hold out fewer cells",
             )
         if constant.any():
-            names = [str(name) for name in features[constant]]
-            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            n, names = int(constant.sum()), first_names(features[constant])
             reason = "constant over the training cells" + (" or NaN in all of them" if np.isnan(low).any() else "")
-            log.warning("%s: dropped %d of %d features, %s: %s", self.name, len(names), len(constant), reason, shown)
+            log.warning("%s: dropped %d of %d features, %s: %s", self.name, n, len(constant), reason, names)
 
     def _drop(self, X: Matrix) -> Matrix:
         kept = self._fitted()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.counts import counted_features, counted_state, notice_fractions, require_counts
+from jamie.preprocess.counts import checked_features, counted_state, require_counts
 from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,7 @@ class CLR(Preprocessor):
     tolerates_nan: ClassVar[bool] = True
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
-        require_counts(X, cells, self.name)
-        notice_fractions(X, self.name, log)
-        self.counted = counted_features(X, f"preprocessor '{self.name}'")
+        self.counted = checked_features(X, cells, self.name, log)
         self.typical_mean = float(map_rows(X, 1, self._mean_log).mean(dtype=np.float64))
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:

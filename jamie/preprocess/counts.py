@@ -1,4 +1,4 @@
-"""What preprocessors made for raw counts ask of a matrix."""
+"""What the preprocessors of raw counts share: checks, totals and torch modules."""
 
 from __future__ import annotations
 
@@ -50,6 +50,13 @@ class TotalCount(nn.Module):
 def counted_state(counted: NDArray[np.int64] | None) -> dict[str, NDArray[np.int64]]:
     """Arrays that a preprocessor keeps of `counted_features`."""
     return {} if counted is None else {"counted": counted}
+
+
+def checked_features(X: Matrix, cells: pd.DataFrame, preprocessor: str, log: Logger) -> NDArray[np.int64] | None:
+    """Check the counts of training cells, and return `counted_features`; warnings go to the preprocessor's own log."""
+    require_counts(X, cells, preprocessor)
+    warn_of_fractions(X, preprocessor, log)
+    return counted_features(X, f"preprocessor '{preprocessor}'")
 
 
 def counted_features(X: Matrix, where: str) -> NDArray[np.int64] | None:
@@ -119,7 +126,7 @@ def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:
     )
 
 
-def notice_fractions(X: Matrix, preprocessor: str, log: Logger) -> None:
+def warn_of_fractions(X: Matrix, preprocessor: str, log: Logger) -> None:
     """Warn, in the preprocessor's own log, of values that are not whole numbers."""
     values = stored_values(X)
     broken = float(np.mean((values != np.round(values)) & ~np.isnan(values))) if values.size else 0.0

@@ -1,4 +1,4 @@
-"""What the networks are told of a cell beside its features: its batch, and how deeply it was sequenced."""
+"""Covariates of cells: their batch, and size factors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 
 def training_batches(dataset: Dataset, split: Split) -> BatchKey | None:
-    """Return the batches of the training cells; None where there is only one, or batches are not told apart."""
+    """Return the batches of the training cells; None without a batch key, or if there is only one batch."""
     column = dataset.batch_key
     if column is None:
         return None
     batches = BatchKey.of(column, (data.labels(column)[split.train[m]] for m, data in dataset.modalities.items()))
     if len(batches.categories) < 2:
         log.info(
-            "batch_key: all training cells are of one batch (obs '%s' is '%s'), so the networks are told of none",
+            "batch_key: all training cells are of one batch (obs '%s' is '%s'), so there are no batch covariates",
             *(column, batches.categories[0]),
         )
         return None
@@ -32,7 +32,7 @@ def training_batches(dataset: Dataset, split: Split) -> BatchKey | None:
 
 
 def batch_covariates(dataset: Dataset, batches: BatchKey | None) -> dict[str, NDArray[np.float32]]:
-    """Covariates (n_m, C) of the cells of each modality; empty where batches are not told apart."""
+    """Covariates (n_m, C) of the cells of each modality; empty without batches."""
     if batches is None:
         return {}
     column = batches.column
@@ -42,7 +42,7 @@ def batch_covariates(dataset: Dataset, batches: BatchKey | None) -> dict[str, ND
 def size_factors(target: Block, train: NDArray[np.bool_], where: str) -> NDArray[np.float32]:
     """(n, 1) total count of each cell over the median of the training cells; of features measured in all cells.
 
-    A cell without any count is taken to have one: a rate of 0 would have no likelihood.
+    A cell without counts is treated as one with a single count: a rate of 0 would have no likelihood.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Values in the place of NaN."""
+"""Filling of missing values (NaN)."""
 
 from __future__ import annotations
 

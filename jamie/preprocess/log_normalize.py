@@ -19,10 +19,9 @@ from jamie.core.interfaces import Preprocessor
 from jamie.preprocess.counts import (
     CountsOfLogs,
     TotalCount,
-    counted_features,
+    checked_features,
     counted_state,
     depth_normalized,
-    notice_fractions,
     require_counts,
     typical_total,
 )
@@ -54,9 +53,7 @@ class LogNormalize(Preprocessor):
         self.target_sum = target_sum
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
-        require_counts(X, cells, self.name)
-        notice_fractions(X, self.name, log)
-        self.counted = counted_features(X, f"preprocessor '{self.name}'")
+        self.counted = checked_features(X, cells, self.name, log)
         self.median_total = typical_total(X, self.counted)
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:

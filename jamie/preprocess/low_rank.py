@@ -1,4 +1,4 @@
-"""What was not measured in some cells, estimated from what was by probabilistic principal components."""
+"""Values that were not measured in some cells, estimated by probabilistic principal components."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class LowRank:
 
     def complete(self, X: Matrix) -> Matrix:
         """Return X (n, p) with the expected value in place of NaN, given what was measured of the cell."""
-        return _by_rows(X, self._completed) if has_nan(X) else X
+        return _by_rows(X, self._complete_block) if has_nan(X) else X
 
-    def _completed(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _complete_block(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         missing = np.isnan(X)
         for rows, known in _patterns(missing):
             W = self.loadings[:, known]
@@ -73,7 +73,7 @@ class LowRank:
         return cls(arrays["center"], arrays["loadings"], arrays["noise"].item())
 
 
-def estimated(X: Matrix, decompose: Decompose) -> tuple[Matrix, LowRank | None]:
+def estimate_missing(X: Matrix, decompose: Decompose) -> tuple[Matrix, LowRank | None]:
     """Estimate what is NaN in training cells (n, p); X itself and None where nothing is.
 
     Parameters

@@ -17,7 +17,7 @@ from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.matrix import row_chunks
-from jamie.preprocess.low_rank import LowRank, estimated
+from jamie.preprocess.low_rank import LowRank, estimate_missing
 from jamie.preprocess.rows import map_rows
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _LARGEST_EXACT = 4000
 _SMALLEST_SINGULAR_VALUE = 1e-7
-_CELLS_AT_LEAST = 3  # training cells for each of the components that there are at least
+_MIN_CELLS_PER_COMPONENT = 3  # training cells for each of the `min_components`
 
 
 class PCA(Preprocessor):
@@ -54,8 +54,8 @@ class PCA(Preprocessor):
 
     Notes
     -----
-    What was not measured in some cells is estimated from what was by probabilistic principal components [1]_, fitted in
-    turn with the components themselves.
+    Values not measured in some cells are estimated from the others by probabilistic principal components [1]_, fitted
+    in turn with the components themselves.
 
     References
     ----------
@@ -92,13 +92,13 @@ class PCA(Preprocessor):
             raise DataError("expected at least 2 training cells, found 1", where="preprocessor 'pca'")
         wanted = self._wanted(n)
         possible = min(wanted, n - 1, p)
-        X, self.low_rank = estimated(X, lambda given: _decompose(given, possible))
+        X, self.low_rank = estimate_missing(X, lambda values: _decompose(values, possible))
         self.mean, components, singular_values = _decompose(X, possible)
         kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
         if wanted < self.n_components:
             log.info("pca: at most %d components for %d training cells", wanted, n)
         if kept < wanted:
-            # fewer cells or features than asked for is no surprise; values that repeat each other are
+            # fewer cells or features than components are expected; linearly dependent values are not
             log.log(
                 logging.WARNING if kept < possible else logging.INFO,
                 "pca: %d components instead of %d, as many as %d training cells with %d features span",
@@ -115,7 +115,7 @@ class PCA(Preprocessor):
         """Components for so many training cells."""
         if self.cells_per_component is None:
             return self.n_components
-        at_least = max(min(self.min_components, n_cells // _CELLS_AT_LEAST), 2)
+        at_least = max(min(self.min_components, n_cells // _MIN_CELLS_PER_COMPONENT), 2)
         return min(self.n_components, max(n_cells // self.cells_per_component, at_least))
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
@@ -132,9 +132,8 @@ class PCA(Preprocessor):
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         scores: Any = Z
         scores = (scores.toarray() if sparse.issparse(Z) else scores) * self.factor.astype(np.float32)
-        values: NDArray[np.float32] = scores @ self.components.astype(
-            np.float32
-        )  # in the precision of Z: twice as fast
+        components = self.components.astype(np.float32)  # in the precision of Z: twice as fast
+        values: NDArray[np.float32] = scores @ components
         values += self.mean.astype(np.float32)
         return values
 
@@ -172,8 +171,8 @@ def _decompose(X: Matrix, k: int) -> tuple[NDArray[np.float64], NDArray[np.float
     if dense:
         values -= mean
     solver = _solver(X.shape, k, dense)
-    found = decomposition.PCA(k, svd_solver=solver, copy=False, random_state=0).fit(values)
-    return mean + found.mean_, found.components_, found.singular_values_
+    fitted = decomposition.PCA(k, svd_solver=solver, copy=False, random_state=0).fit(values)
+    return mean + fitted.mean_, fitted.components_, fitted.singular_values_
 
 
 def _solver(shape: tuple[int, ...], k: int, dense: bool) -> str:

@@ -39,10 +39,10 @@ class Prepared:
     targets
         (n, t) preprocessed target of each modality; the very same array as its scores where the chain is shared.
     batches
-        The training cells' batches; None where batches are not told apart.
+        The training cells' batches; None without batches.
     covariates
-        (n, C) one-hot batch of each cell, a row of zeros where no training cell is of its batch; empty where batches
-        are not told apart.
+        (n, C) one-hot batch of each cell, a row of zeros where no training cell is of its batch; empty without
+        batches.
     size_factor
         (n, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured
@@ -63,17 +63,17 @@ class Prepared:
     def view(self, modality: str) -> View:
         """One modality as a correspondence inferer sees it."""
         block, links = self.dataset.modalities[modality].input, self.dataset.links.get(modality, {})
-        if block.panels is not None:  # an inferer reads numbers; what was not measured says nothing
+        if block.panels is not None:  # an inferer reads numbers only; means are uninformative
             block = replace(block, X=fill_nan(block.X, column_means(block.X)))
         return View(modality, block, self.scores[modality], links)
 
     def cells(self, label: str | None = None) -> Cells:
         """Return all cells as a method sees them; with the labels of a column of obs only where one is named."""
         data = self.dataset.modalities
-        labels = {m: one.labels(label) for m, one in data.items() if label is not None and label in one.obs}
+        labels = {m: d.labels(label) for m, d in data.items() if label is not None and label in d.obs}
         views = {m: self.view(m) for m in data}
-        told = (labels, self.covariates, self.size_factor, self.measured)
-        return Cells(views, self.targets, self.dataset.known, *told)
+        extra = (labels, self.covariates, self.size_factor, self.measured)
+        return Cells(views, self.targets, self.dataset.known, *extra)
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Prepared:
         """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays."""
@@ -90,7 +90,7 @@ class Prepared:
             targets={m: scores[m] if shared[m] else self.targets[m][index] for m, index in kept.items()},
             covariates={m: values[kept[m]] for m, values in self.covariates.items()},
             size_factor={m: values[kept[m]] for m, values in self.size_factor.items()},
-            measured={m: one.subset(kept[m]) for m, one in self.measured.items()},
+            measured={m: part.subset(kept[m]) for m, part in self.measured.items()},
         )
 
 
@@ -123,30 +123,30 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
         settings, train = spec.modality(name), split.train[name]
         if settings.decoder.cls.uses_size_factor:
             sizes[name] = size_factors(modality.target, train, f"modality '{name}'")
-        chains[name] = _fitted(name, settings.preprocess, modality.input, modality.obs, train)
+        chains[name] = _fit_chain(name, settings.preprocess, modality.input, modality.obs, train)
         scores[name] = chains[name].scores(modality.input.X, modality.obs, context)
         if settings.target is None:
             target_chains[name], targets[name] = chains[name], scores[name]
             continue
         target = modality.target
-        target_chains[name] = _fitted(f"{name} target", settings.target.preprocess, target, modality.obs, train)
+        target_chains[name] = _fit_chain(f"{name} target", settings.target.preprocess, target, modality.obs, train)
         targets[name] = target_chains[name].scores(target.X, modality.obs, context)
     batches = training_batches(dataset, split)
     covariates = batch_covariates(dataset, batches)
-    found = {m: _measured(d.target, target_chains[m]) for m, d in dataset.modalities.items()}
-    measured = {m: one for m, one in found.items() if one is not None}
+    parts = {m: _measured(d.target, target_chains[m]) for m, d in dataset.modalities.items()}
+    measured = {m: part for m, part in parts.items() if part is not None}
     return Prepared(dataset, split, chains, target_chains, scores, targets, batches, covariates, sizes, measured)
 
 
 def _measured(target: Block, chain: Chain) -> MeasuredTarget | None:
-    """Say which part of each cell's target was measured; None where all of it was, in all cells."""
+    """Return which part of each cell's target was measured; None where all of it was, in all cells."""
     if target.panels is None:
         return None
     parts = tuple(chain.measured_part(features) for features in target.panels)
     return MeasuredTarget(assign_panels(target.X, target.panels), parts)
 
 
-def _fitted(name: str, refs: Sequence[Any], block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:
+def _fit_chain(name: str, refs: Sequence[Any], block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:
     """Build a chain and fit it on the training cells."""
     chain = Chain([ref.build() for ref in refs], name)
     if train.all():

@@ -20,10 +20,9 @@ from jamie.core.matrix import missing_counts
 from jamie.preprocess.counts import (
     CountsOfLogs,
     TotalCount,
-    counted_features,
+    checked_features,
     counted_state,
     depth_normalized,
-    notice_fractions,
     require_counts,
     typical_total,
 )
@@ -55,9 +54,7 @@ class TFIDF(Preprocessor):
         self.scale = scale
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
-        require_counts(X, cells, self.name)
-        notice_fractions(X, self.name, log)
-        self.counted = counted_features(X, f"preprocessor '{self.name}'")
+        self.counted = checked_features(X, cells, self.name, log)
         self.median_total = typical_total(X, self.counted)
         n_with = np.asarray((X > 0).sum(axis=0), np.float64).ravel()
         n = X.shape[0] if self.counted is None else X.shape[0] - missing_counts(X)

@@ -74,9 +74,9 @@ def correspondence_of_cells(path: Path, a: str, b: str, cells: Mapping[str, pd.I
             raise OutputError(f"unknown modality '{m}'", where=str(path), fix=suggest_names(m, cells))
     if (path / known_pairs_file(b, a)).is_file():
         return correspondence_of_cells(path, b, a, cells).T
-    known = _read_pairs(path / known_pairs_file(a, b), cells[a], cells[b])
+    known = load_pairs(path / known_pairs_file(a, b), cells[a], cells[b])
     inferred = path / inferred_pairs_file(a, b)
-    return _read_pairs(inferred, cells[a], cells[b]).updated_with(known) if inferred.is_file() else known
+    return load_pairs(inferred, cells[a], cells[b]).updated_with(known) if inferred.is_file() else known
 
 
 def inference_records(inference: Inference, quality: Mapping[tuple[str, str], Quality]) -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ def _read_inferred(path: Path) -> Inferred:
         return Inferred(_matrix(arrays), arrays["confidence_a"], arrays["confidence_b"], diagnostics)
 
 
-def _read_pairs(path: Path, cells_a: pd.Index, cells_b: pd.Index) -> Correspondence:
+def load_pairs(path: Path, cells_a: pd.Index, cells_b: pd.Index) -> Correspondence:
     """Read pairs of the cells that are given by name; others are left out."""
     with _arrays(path) as arrays:
         rows, columns = cells_a.get_indexer(arrays["cells_a"]), cells_b.get_indexer(arrays["cells_b"])

@@ -72,7 +72,7 @@ class Run(OutputDirectory):
     >>> run.status
     'finished'
     >>> run.metrics.columns[:3].tolist()
-    ['metric', 'part', 'scope']
+    ['metric', 'part', 'value']
     >>> run.mdata.mod["rna"].obsm["X_jamie"].shape
     (60, 4)
     """
@@ -322,7 +322,10 @@ def _read_obs(path: Path) -> dict[str, pd.DataFrame]:
     from anndata.io import read_elem
 
     with h5py.File(path) as file:
-        return {name: read_elem(group["obs"]) for name, group in file["mod"].items()}
+        modalities = file["mod"]
+        return {
+            name: read_elem(modalities[name]["obs"]) for name in modalities.attrs.get("mod-order", list(modalities))
+        }
 
 
 def _warnings(path: Path) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from jamie.core.errors import SpecError
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of, type_name
+from jamie.core.suggest import choices
+from jamie.spec.messages import unknown_component_hints
 from jamie.spec.ref import to_plain
-from jamie.spec.suggest import choices, unknown_component_hints
 
 
 def list_components(registry: Registry, kind: str | None = None) -> list[dict[str, str]]:

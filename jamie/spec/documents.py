@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jamie.core.errors import SpecError
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
+from jamie.core.suggest import choices
 from jamie.spec.node import Node, node_of
 from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 from jamie.spec.resolve import Resolver
 from jamie.spec.sections import FORMAT, Header
-from jamie.spec.suggest import choices
 from jamie.spec.values import describe_value
 from jamie.spec.yaml_tree import parse_yaml
 
@@ -133,15 +134,21 @@ def _document(tree: Node) -> _Document:
             SpecProblem(given["preset"].mark, "preset", f"unknown preset '{header.preset}'", (hint,))
         )
     if "jamie" in given and header.jamie not in (None, FORMAT):
-        message = f"expected spec format {FORMAT}, found {header.jamie}"
-        fix = "write `jamie: 1`, or update jamie-toolkit to a version that reads this spec"
-        resolver.problems.append(SpecProblem(given["jamie"].mark, "jamie", message, (fix,)))
+        resolver.problems.append(_other_format(header.jamie, given["jamie"].mark))
     if resolver.problems:
         raise spec_error(resolver.problems)
     for key in given:
         tree = tree.without(key)
     mark = given["extends"].mark if "extends" in given else tree.mark
     return _Document(tree, header, "preset" in given, mark)
+
+
+def _other_format(found: int, mark: Mark) -> SpecProblem:
+    """Problem of a spec of another format, with the version that reads it."""
+    message = f"expected spec format {FORMAT}, found {found}"
+    later = f"a later version reads format {found}: pip install --upgrade jamie-toolkit"
+    fix = later if found > FORMAT else f"there is no format before {FORMAT}: write `jamie: {FORMAT}`"
+    return SpecProblem(mark, "jamie", message, (f"jamie-toolkit {version('jamie-toolkit')} reads format {FORMAT}", fix))
 
 
 def _presets() -> Any:

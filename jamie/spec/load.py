@@ -11,9 +11,9 @@ from jamie.builtins import load_registry
 from jamie.core.errors import JamieError
 from jamie.core.interfaces import Reader
 from jamie.core.registry import Registry
-from jamie.core.schema import fields_of
 from jamie.spec.checks import cross_problems
 from jamie.spec.documents import PRESET, read_layers
+from jamie.spec.grammar import settings_of
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
 from jamie.spec.overrides import Override, apply_overrides, parse_overrides
@@ -69,7 +69,8 @@ def load_spec(
     base
         Folder that relative paths of a mapping refer to; the working directory by default.
     registry
-        Components to choose from; by default the built-ins, the installed distributions and the spec's plugins.
+        Components to choose from, such as `Spec.registry` of a spec read before; plugins of this spec are added. By
+        default the built-ins and the installed distributions.
     reads_data
         False where the data are given in memory: `data` may be absent and files need not exist.
 
@@ -126,13 +127,12 @@ def _checked(tree: Node, name: str, resolver: Resolver, reads_data: bool) -> Spe
     if isinstance(modalities.value, dict):
         modalities = spread_every(modalities, resolver.registry)
         tree = tree.with_items({"modalities": (modalities, tree.key_mark("modalities"))})
-    fields = fields_of(Spec)
-    fields.pop("_marks")
+    fields = {f.name: f for f in settings_of(Spec)}
     if not reads_data:
         fields["data"] = replace(fields["data"], default=NO_DATA)
     fields["name"] = replace(fields["name"], default=name)
     values = resolver.fields(fields, tree, "")
-    spec = Spec(**{key: values.get(key) for key in fields}, _marks=resolver.marks)  # type: ignore[arg-type]  # checked below
+    spec = Spec(**{key: values.get(key) for key in fields}, _marks=resolver.marks, _registry=resolver.registry)  # type: ignore[arg-type]  # checked below
     problems = [*resolver.problems, *cross_problems(spec, resolver.problems)]
     if problems:
         raise spec_error(problems)

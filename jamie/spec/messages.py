@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from jamie.core.interfaces import KINDS
 from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of, type_name
+from jamie.core.suggest import choices, did_you_mean
 from jamie.spec.grammar import slot_kind
 from jamie.spec.node import Node
 from jamie.spec.problem import Mark, SpecProblem
-from jamie.spec.suggest import choices, did_you_mean, unknown_component_hints
 from jamie.spec.values import describe_type, describe_value, example_value, literal_values
+
+# Keys of earlier versions, by the section or component that they belonged to: `("training", "old"): "new"`.
+RENAMED_KEYS: dict[tuple[str, str], str] = {}
 
 
 def unknown_key(name: str, allowed: Iterable[str], mark: Mark, key: str) -> SpecProblem:
@@ -18,9 +22,14 @@ def unknown_key(name: str, allowed: Iterable[str], mark: Mark, key: str) -> Spec
     return SpecProblem(mark, key, f"unknown key '{name}'", (choices(name, allowed, "allowed"),))
 
 
-def renamed_key(name: str, missing: str, mark: Mark, key: str) -> SpecProblem:
+def misspelt_key(name: str, missing: str, mark: Mark, key: str) -> SpecProblem:
     """Return the problem of a key that does not exist and resembles one that is missing."""
     return SpecProblem(mark, key, f"unknown key '{name}', and '{missing}' is missing", (f"renamed? write '{missing}'",))
+
+
+def renamed_key(name: str, new: str, mark: Mark, key: str) -> SpecProblem:
+    """Return the problem of a key of an earlier version."""
+    return SpecProblem(mark, key, f"'{name}' is now called '{new}'", (f"write '{new}'",))
 
 
 def missing_key(f: Field, registry: Registry, mark: Mark, key: str) -> SpecProblem:
@@ -72,3 +81,27 @@ def _example_component(registry: Registry, kind: str) -> str:
         params = ", ".join(f"{f.name}: {example_value(f.annotation)}" for f in fields_of(cls).values() if f.required)
         return f"{{{cls.name}: {{{params}}}}}" if params else cls.name
     return "name"
+
+
+def unknown_component_hints(registry: Registry, kind: str, name: str) -> tuple[str, ...]:
+    """Say which components there are in place of an unknown one: the nearest, all by provider, what did not load."""
+    other = [k for k in KINDS if k != kind and registry.get(k, name)]
+    elsewhere = f"'{name}' is a component of another kind: {', '.join(other)}" if other else ""
+    listed = "   ".join(
+        filter(None, [did_you_mean(name, registry.names(kind)), f"available: {_by_provider(registry, kind)}"])
+    )
+    broken = [f"{f'{p.name} {p.version}'.strip()} could not be loaded: {p.error}" for p in registry.broken]
+    return (*filter(None, [elsewhere, listed]), *broken)
+
+
+def _by_provider(registry: Registry, kind: str) -> str:
+    names: dict[str, list[str]] = {"": []}
+    for component in registry.components(kind):
+        provider = registry.provider(component)
+        group = "" if provider.name == "jamie" else f"{provider.name} {provider.version}".strip()
+        names.setdefault(group, []).append(component.name)
+    own = names.pop("")
+    return (
+        "; ".join([*([", ".join(own)] if own else []), *(f"from {g}: {', '.join(n)}" for g, n in names.items())])
+        or "none"
+    )

@@ -11,6 +11,7 @@ from jamie.core.errors import SpecError
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import Registry
 from jamie.core.schema import Field
+from jamie.core.suggest import choices
 from jamie.spec.grammar import (
     as_term,
     component_fields,
@@ -27,7 +28,6 @@ from jamie.spec.node import Node, at, node_of
 from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 from jamie.spec.ref import SpecDefault
 from jamie.spec.sections import ALL_MODALITIES, LossTerm, Modality, Spec
-from jamie.spec.suggest import choices
 from jamie.spec.yaml_tree import parse_yaml
 
 

@@ -131,10 +131,13 @@ class Resolver:
         left = list(missing)
         for name in [name for name in node.value if name not in fields]:
             mark, below = node.key_mark(name), f"{key}.{name}" if key else name
-            meant = closest_names(name, left, n=1)
-            if meant:
+            new, meant = messages.RENAMED_KEYS.get((key.rpartition(".")[2], name)), closest_names(name, left, n=1)
+            if new in fields:
+                left = [other for other in left if other != new]
+                self.problems.append(messages.renamed_key(name, new, mark, below))
+            elif meant:
                 left.remove(meant[0])
-                self.problems.append(messages.renamed_key(name, meant[0], mark, below))
+                self.problems.append(messages.misspelt_key(name, meant[0], mark, below))
             else:
                 self.problems.append(messages.unknown_key(name, [*header, *fields], mark, below))
         self.problems += [messages.missing_key(fields[name], self.registry, node.mark, key) for name in left]

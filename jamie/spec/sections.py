@@ -23,6 +23,7 @@ from jamie.core.interfaces import (
     Report,
     Schedule,
 )
+from jamie.core.registry import Registry
 from jamie.spec.evaluate_section import EvaluateSection
 from jamie.spec.numbers import AtLeastTwo, Fraction, NonNegative, Positive, PositiveInt, Seed
 from jamie.spec.problem import Mark
@@ -319,6 +320,12 @@ class Spec:
     until: Literal["correspondence"] | None = None
     sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
+    _registry: Registry | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def registry(self) -> Registry | None:
+        """Components that the spec was read with, for reading others with the same; None for one built in Python."""
+        return self._registry
 
     def modality(self, name: str) -> Modality:
         """Return the settings of a modality: its own, or those of ``"*"`` where it has none."""

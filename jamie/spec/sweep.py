@@ -184,15 +184,21 @@ def _checked(single: Draft, axes: Sequence[_Axis]) -> tuple[list[tuple[tuple[Ove
     return found, list(problems.located(axes))
 
 
-def is_sweep(source: str | Path | Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any] = ()) -> bool:
+def is_sweep(
+    source: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    registry: Registry | None = None,
+) -> bool:
     """Whether a spec describes several runs; it is not checked otherwise."""
-    return bool(_sweeping(draft_spec(source, overrides).tree))
+    return bool(_sweeping(draft_spec(source, overrides, registry=registry).tree))
 
 
 def load_single(
     source: str | Path | Mapping[str, Any],
     overrides: Iterable[str] | Mapping[str, Any] = (),
     *,
+    registry: Registry | None = None,
     reads_data: bool = True,
 ) -> Spec:
     """Read a spec as `load_spec` does, and refuse one of several runs.
@@ -202,7 +208,7 @@ def load_single(
     SpecError
         With every problem, each at its place.
     """
-    draft = draft_spec(source, overrides, reads_data=reads_data)
+    draft = draft_spec(source, overrides, registry=registry, reads_data=reads_data)
     several = [
         SpecProblem(node.mark, key, "expected one run, found a sweep", ("run it with jamie.sweep, or leave this out",))
         for key, node in _sweeping(draft.tree).items()

@@ -1,4 +1,4 @@
-"""Contract checks for components, with the toy data and controls that they use; for plugin authors' own tests.
+"""Contract checks for components, with their toy data and controls, for the tests of plugin authors.
 
 A plugin's whole test file may be::
 

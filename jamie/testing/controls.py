@@ -1,4 +1,11 @@
-"""Positive and negative controls: data on which the right answer is known."""
+"""Positive and negative controls: data for which the right answer is known.
+
+Example::
+
+    from jamie.testing import controls
+
+    assert MyMetric().score(controls.perfect_embedding()).value > MyMetric().score(controls.independent_noise()).value
+"""
 
 from __future__ import annotations
 
@@ -17,16 +24,16 @@ from jamie.testing import toy
 
 @dataclass(frozen=True)
 class ViewPair:
-    """Two modalities of which the truth is known.
+    """Two modalities whose true correspondence is known.
 
     Parameters
     ----------
     a, b
         n_a and n_b cells.
     truth : (n_a, n_b)
-        Which cells are the same.
+        True correspondence.
     known : (n_a, n_b)
-        The half of them that an inferer may be told.
+        Half of its pairs, which an inferer may use.
     """
 
     a: View
@@ -36,9 +43,9 @@ class ViewPair:
 
 
 def isometric_copy(n_cells: int = 60, n_extra: int = 0, seed: int = 0) -> ViewPair:
-    """Cells, and the same cells turned, mirrored, put into more dimensions and reordered.
+    """Return cells, and the same cells rotated, embedded into more dimensions and reordered.
 
-    Each dimension of a is linked with those of b that it was turned into, by its share in them.
+    Each dimension of a is linked with those of b that it is rotated into, with its weight in them.
 
     Parameters
     ----------
@@ -48,28 +55,34 @@ def isometric_copy(n_cells: int = 60, n_extra: int = 0, seed: int = 0) -> ViewPa
         Further cells, which only b has.
     seed
         Of the rotation and the order.
+
+    Returns
+    -------
+    ViewPair
+        Views with scores (n_a, 2) and (n_b, 5), the true correspondence (n_a, n_b) and known pairs.
     """
     generator = np.random.default_rng(seed)
     positions = toy.latent_positions(n_cells + n_extra)
     positions = positions - positions.mean(axis=0)
-    turn = np.linalg.qr(generator.normal(size=(5, 5)))[0][:2]
+    rotation = np.linalg.qr(generator.normal(size=(5, 5)))[0][:2]
     order = generator.permutation(len(positions))
-    where = np.argsort(order)[:n_cells]
-    truth = Correspondence.from_pairs(np.arange(n_cells), where, (n_cells, len(positions)))
-    told = np.arange(n_cells) % 2 == 0
-    a = _view("a", positions[:n_cells], {"b": turn})
-    return ViewPair(a, _view("b", (positions @ turn)[order], {"a": turn.T}), truth, truth.keep(told))
+    partner = np.argsort(order)[:n_cells]
+    truth = Correspondence.from_pairs(np.arange(n_cells), partner, (n_cells, len(positions)))
+    a = _view("a", positions[:n_cells], {"b": rotation})
+    return ViewPair(
+        a, _view("b", (positions @ rotation)[order], {"a": rotation.T}), truth, truth.keep(np.arange(n_cells) % 2 == 0)
+    )
 
 
 def _view(modality: str, scores: NDArray[np.floating], links: dict[str, NDArray[np.floating]]) -> View:
     features = [f"{modality}_{i}" for i in range(scores.shape[1])]
     block = Block(scores.astype(np.float32), pd.Index(features))
-    weights = {other: sparse.csr_array(one.astype(np.float32)) for other, one in links.items()}
+    weights = {other: sparse.csr_array(link.astype(np.float32)) for other, link in links.items()}
     return View(modality, block, scores.astype(np.float32), weights)
 
 
 def perfect_embedding() -> EmbeddedPair:
-    """Three groups of cells far apart, each cell of both modalities in the very same place in either."""
+    """Return three well-separated groups of cells, each cell with the same latents in both modalities."""
     generator = np.random.default_rng(3)
     n_cells = max(toy.CELLS["atac"]) + 1
     labels = np.arange(n_cells) % 3
@@ -81,7 +94,7 @@ def perfect_embedding() -> EmbeddedPair:
 
 
 def independent_noise() -> EmbeddedPair:
-    """Return the same cells, labels and truth, with latents that have nothing to do with them."""
+    """Return the same cells, labels and truth, with latents that are independent of them."""
     pair, generator = perfect_embedding(), np.random.default_rng(4)
     return replace(
         pair,
@@ -91,19 +104,19 @@ def independent_noise() -> EmbeddedPair:
 
 
 def collapsed_embedding() -> EmbeddedPair:
-    """Return the same cells, labels and truth, with all latents in one point."""
+    """Return the same cells, labels and truth, with the same latents for all cells."""
     pair = perfect_embedding()
     return replace(pair, z_source=np.zeros_like(pair.z_source), z_target=np.zeros_like(pair.z_target))
 
 
 def separated_modalities() -> EmbeddedPair:
-    """Return the perfect embedding with one modality moved away from the other, as far as no cell is from its own."""
+    """Return the perfect embedding with one modality shifted far away from the other."""
     pair = perfect_embedding()
     return replace(pair, z_target=pair.z_target + 1000)
 
 
 def perfect_imputation() -> ImputedPair:
-    """Cells of three labels, imputed as measured; levels and spreads of features differ, and the last is constant."""
+    """Return cells of three labels, imputed as measured; features differ in mean and sd, and the last is constant."""
     generator = np.random.default_rng(6)
     n_cells, n_features = len(toy.CELLS["atac"]), toy.N_FEATURES["protein"]
     labels = np.arange(n_cells) % 3
@@ -123,7 +136,7 @@ def perfect_imputation() -> ImputedPair:
 
 
 def independent_imputation() -> ImputedPair:
-    """Return the same cells, imputed as cells that have nothing to do with them: the measured ones in another order."""
+    """Return the same cells with independent imputed values: the measured ones in another order."""
     pair, generator = perfect_imputation(), np.random.default_rng(7)
     return _around(pair, pair.measured[generator.permutation(len(pair.measured))])
 
@@ -135,24 +148,24 @@ def constant_imputation() -> ImputedPair:
 
 
 def _around(pair: ImputedPair, imputed: NDArray[np.floating]) -> ImputedPair:
-    """Replace what was imputed, with intervals of a standard deviation to either side."""
+    """Replace the imputed values, with intervals of one standard deviation to either side."""
     return replace(pair, imputed=imputed, lower=imputed - pair.sd, upper=imputed + pair.sd)
 
 
 def perfect_matching() -> MatchedPair:
-    """Certain matches with the true partner, for the cells that have one."""
+    """Return certain matches with the true partner, for the cells that have one."""
     pair = perfect_embedding()
     return MatchedPair(pair.source, pair.target, pair.truth.copy(), pair.truth, pair.labels_source, pair.labels_target)
 
 
 def uniform_matching() -> MatchedPair:
-    """Return the same cells and truth, every cell being matched with all others alike."""
+    """Return the same cells and truth, with every cell matched to all others equally."""
     pair = perfect_matching()
     shape = pair.truth.shape
     return replace(pair, inferred=sparse.csr_array(np.full(shape, 1 / max(shape), np.float32)))
 
 
 def absent_matching() -> MatchedPair:
-    """Return the same cells and truth, no cell being matched."""
+    """Return the same cells and truth, with no cell matched."""
     pair = perfect_matching()
     return replace(pair, inferred=sparse.csr_array(pair.truth.shape, dtype=np.float32))

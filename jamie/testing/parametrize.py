@@ -1,4 +1,4 @@
-"""From components to pytest cases: one for each component and clause."""
+"""Pytest cases: one for each component and clause of its contract."""
 
 from __future__ import annotations
 
@@ -21,10 +21,26 @@ Parameters = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 def checks_for(component: type[Component]) -> tuple[Check, ...]:
     """Return the checks of a component's kind, those of every kind first.
 
+    Parameters
+    ----------
+    component
+        A class, such as a subclass of `jamie.Loss`.
+
+    Returns
+    -------
+    tuple
+        Functions ``check(component)``, which raise an AssertionError that names the broken clause.
+
     Raises
     ------
     ContractError
         Where the class is not of any kind.
+
+    Examples
+    --------
+    >>> from jamie.losses.latents import KL
+    >>> for check in checks_for(KL):
+    ...     check(KL)
     """
     kind = getattr(component, "kind", None)
     if kind not in KINDS:
@@ -47,12 +63,25 @@ def parametrize_with_checks(
         Classes, built with their `test_params()`; or (class, parameters), the parameters being a mapping, or a
         function that returns one and may write the files that they name.
     expected_failures
-        Reason by id (``"metric-foscttm-check_bounds"``, as pytest prints it); such a check must fail.
+        Reason by id (``"metric-foscttm-check_stays_in_bounds"``, as pytest prints it); such a check must fail.
+
+    Returns
+    -------
+    MarkDecorator
+        A pytest mark with one case for each component and check, with ids ``kind-name-check``.
 
     Raises
     ------
     ContractError
         Where something is not a component class, or an expected failure is of no component and check.
+
+    Example
+    -------
+    ::
+
+        @parametrize_with_checks([Sparsity, (PairTable, {"path": "pairs.csv"})])
+        def test_contract(component, check):
+            check(component)
     """
     import pytest
 
@@ -67,7 +96,7 @@ def parametrize_with_checks(
             cases.append(pytest.param(component, check, id=name, marks=marks))
     if reasons:
         raise ContractError(
-            f"expected failures of checks that are not run: {', '.join(reasons)}", fix="take them out, or mend the id"
+            f"expected failures of checks that are not run: {', '.join(reasons)}", fix="remove them, or correct the id"
         )
     return pytest.mark.parametrize(("component", "check"), cases)
 

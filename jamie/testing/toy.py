@@ -1,9 +1,18 @@
-"""Toy data in which every size differs, so that a transposed or mistaken axis never goes unnoticed."""
+"""Toy data in which every size differs, so that a transposed or wrong axis is always an error.
+
+Example::
+
+    from jamie.testing import toy
+
+    batch = toy.batch(n_modalities=3)
+    loss = MyLoss()(batch, toy.Model()(batch))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,21 +41,21 @@ LABEL = "cell_type"
 
 
 def latent_positions(n_cells: int = 97) -> NDArray[np.float64]:
-    """(n_cells, 2) positions of cells on a bent, lopsided curve with some width: no two ends look alike."""
+    """(n_cells, 2) positions of cells on a curved, asymmetric trajectory with noise, whose ends differ."""
     generator = np.random.default_rng(97)
     t = generator.permutation(np.linspace(0, 1, n_cells)) ** 1.5
     return np.column_stack([4 * t, np.sin(3 * t)]) + 0.15 * generator.standard_normal((n_cells, 2))
 
 
 def obs(modality: str) -> pd.DataFrame:
-    """Return the cells' annotations: names in an order of the modality's own, and a label."""
+    """(n, 1) annotations of the cells: their names as index, in a different order in each modality, and a label."""
     order = np.random.default_rng(len(modality)).permutation(np.asarray(CELLS[modality]))
     labels = np.array(["early", "middle", "late"])[np.digitize(latent_positions()[order, 0], [0.7, 2.0])]
     return pd.DataFrame({LABEL: pd.Categorical(labels)}, index=[f"cell_{i:02d}" for i in order])
 
 
 def counts(modality: str) -> NDArray[np.float32]:
-    """(n, p) counts that follow the cells' positions; no feature is constant and no cell empty."""
+    """(n, p) counts that depend on the cells' positions; no feature is constant and no cell is empty."""
     generator = np.random.default_rng(N_FEATURES[modality])
     positions = latent_positions()[[int(name[5:]) for name in obs(modality).index]]
     slopes = generator.normal(size=(2, N_FEATURES[modality]))
@@ -59,7 +68,7 @@ def features(modality: str) -> pd.Index:
 
 
 def modalities(n_modalities: int = 2) -> dict[str, ModalityData]:
-    """Return two or three modalities, which share some of their cells by name."""
+    """Return two or three modalities, which share a part of their cells by name."""
     blocks = {m: Block(counts(m), features(m)) for m in MODALITIES[:n_modalities]}
     return {m: ModalityData(m, obs(m), block, block) for m, block in blocks.items()}
 
@@ -77,7 +86,7 @@ def mudata(n_modalities: int = 2) -> MuData:
 
 
 def view(modality: str = "rna") -> View:
-    """Return a modality as an inferer or a distance sees it; the first features of all modalities are linked."""
+    """Return a modality as an inferer or a distance reads it; the first features of all modalities are linked."""
     X = counts(modality)
     centred = np.log1p(X) - np.log1p(X).mean(axis=0)
     scores = centred @ np.linalg.svd(centred, full_matrices=False)[2][: N_SCORES[modality]].T
@@ -87,21 +96,26 @@ def view(modality: str = "rna") -> View:
 
 
 def cells(n_modalities: int = 2, *, known: bool = True, labels: bool = False) -> Cells:
-    """Return cells as a method sees them; the target of atac is another matrix than its scores.
+    """Return cells as a method reads them; the target of atac is another matrix than its scores.
 
     Parameters
     ----------
     n_modalities
         Two or three.
     known
-        Whether three in four of the shared cells are known to be the same; otherwise no pair is known.
+        Whether three in four of the shared cells are known pairs; otherwise no pair is known.
     labels
-        Whether labels are told; one cell of each modality has none.
+        Whether the cells have labels; one cell of each modality has none.
+
+    Returns
+    -------
+    Cells
+        Views, targets (n_m, t_m), known pairs and labels.
     """
     names = MODALITIES[:n_modalities]
     views = {m: view(m) for m in names}
     targets = {m: v.scores for m, v in views.items()} | {"atac": np.log1p(counts("atac"))}
-    pairs = {(a, b): _known_cells(a, b) for i, a in enumerate(names) for b in names[i + 1 :]} if known else {}
+    pairs = {(a, b): _known_cells(a, b) for a, b in combinations(names, 2)} if known else {}
     return Cells(
         views,
         targets,
@@ -117,9 +131,9 @@ def _known_cells(a: str, b: str) -> Correspondence:
 
 
 def _labels(modality: str) -> NDArray[np.object_]:
-    found = obs(modality)[LABEL].to_numpy(dtype=object)
-    found[4] = None
-    return found
+    labels = obs(modality)[LABEL].to_numpy(dtype=object)
+    labels[4] = None
+    return labels
 
 
 def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True, shared: bool = False) -> Batch:
@@ -130,52 +144,55 @@ def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True,
     n_modalities
         Two or three.
     matched
-        Whether some cells have partners, one of them with a confidence below 1; otherwise no cell has one.
+        Whether four cells have partners, one of them with a confidence below 1; otherwise no cell has one.
     inferred
         Whether there is an inferred correspondence.
     shared
         Whether the decoders predict what the encoders read.
+
+    Returns
+    -------
+    Batch
+        Inputs (B_m, d_m), targets (B_m, t_m), correspondence (B_a, B_b) and size factors (B_m, 1).
     """
     names = MODALITIES[:n_modalities]
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    pairs = list(combinations(names, 2))
     generator = torch.Generator().manual_seed(0)
     x = {m: torch.randn(BATCH_SIZE[m], N_SCORES[m], generator=generator) for m in names}
     target = {m: torch.randn(BATCH_SIZE[m], N_FEATURES[m], generator=generator) for m in names}
     target = x if shared else target
-    found = {(a, b): torch.rand(BATCH_SIZE[a], BATCH_SIZE[b], generator=generator) for a, b in pairs}
+    confidences = {(a, b): torch.rand(BATCH_SIZE[a], BATCH_SIZE[b], generator=generator) for a, b in pairs}
     return Batch(
         x=x,
         target=target,
         blocks=PairBlocks({pair: _known(*pair, 4 if matched else 0) for pair in pairs}),
-        inferred=PairBlocks({pair: f / f.sum(1, keepdim=True) for pair, f in found.items()}) if inferred else None,
+        inferred=PairBlocks({pair: f / f.sum(1, keepdim=True) for pair, f in confidences.items()})
+        if inferred
+        else None,
         size_factor={m: 0.5 + torch.rand(BATCH_SIZE[m], 1, generator=generator) for m in names},
     )
 
 
 def _known(a: str, b: str, n_matched: int) -> Tensor:
-    """(B_a, B_b) with the last cells of a matched to the first of b, the first of them half-heartedly."""
+    """(B_a, B_b) with the last cells of a matched to the first of b, the first pair with confidence 0.5."""
     block = torch.zeros(BATCH_SIZE[a], BATCH_SIZE[b])
     for i in range(n_matched):
         block[BATCH_SIZE[a] - 1 - i, i] = 1.0 if i else 0.5
     return block
 
 
-def duplicated(given: Batch) -> Batch:
+def duplicated(batch: Batch) -> Batch:
     """Return a minibatch with every cell in it twice, each copy with its own partners."""
-    x = {m: torch.cat([v, v]) for m, v in given.x.items()}
-    return replace(
-        given,
-        x=x,
-        target={m: x[m] if v is given.x[m] else torch.cat([v, v]) for m, v in given.target.items()},
-        size_factor={m: torch.cat([v, v]) for m, v in given.size_factor.items()},
-        blocks=PairBlocks({p: torch.block_diag(f, f) for p, f in given.blocks.by_pair.items()}),
-        inferred=given.inferred and PairBlocks({p: torch.block_diag(f, f) for p, f in given.inferred.by_pair.items()}),
+    return _with_cells(
+        batch,
+        lambda modality, values: torch.cat([values, values]),
+        lambda blocks: PairBlocks({pair: torch.block_diag(f, f) for pair, f in blocks.by_pair.items()}),
     )
 
 
-def of_counts(given: Batch) -> Batch:
+def of_counts(batch: Batch) -> Batch:
     """Return the same minibatch with counts as targets."""
-    return replace(given, target={m: v.abs().mul(3).round() for m, v in given.target.items()})
+    return replace(batch, target={m: v.abs().mul(3).round() for m, v in batch.target.items()})
 
 
 def orders(n_modalities: int = 2) -> dict[str, Tensor]:
@@ -189,21 +206,30 @@ def reorder_blocks(blocks: PairBlocks, order: Mapping[str, Tensor]) -> PairBlock
     return PairBlocks({(a, b): f[order[a]][:, order[b]] for (a, b), f in blocks.by_pair.items()})
 
 
-def reordered(given: Batch, order: Mapping[str, Tensor]) -> Batch:
-    """Return the same minibatch with its cells in another order."""
-    x = {m: v[order[m]] for m, v in given.x.items()}
+def reordered(batch: Batch, order: Mapping[str, Tensor]) -> Batch:
+    """Return the same minibatch with the cells of each modality in another order, as from `orders`."""
+    return _with_cells(
+        batch, lambda modality, values: values[order[modality]], lambda blocks: reorder_blocks(blocks, order)
+    )
+
+
+def _with_cells(
+    batch: Batch, change: Callable[[str, Tensor], Tensor], change_blocks: Callable[[PairBlocks], PairBlocks]
+) -> Batch:
+    """Return a minibatch whose cells' values and correspondence are changed in the same way."""
+    x = {m: change(m, v) for m, v in batch.x.items()}
     return replace(
-        given,
+        batch,
         x=x,
-        target={m: x[m] if v is given.x[m] else v[order[m]] for m, v in given.target.items()},
-        size_factor={m: v[order[m]] for m, v in given.size_factor.items()},
-        blocks=reorder_blocks(given.blocks, order),
-        inferred=given.inferred and reorder_blocks(given.inferred, order),
+        target={m: x[m] if v is batch.x[m] else change(m, v) for m, v in batch.target.items()},
+        size_factor={m: change(m, v) for m, v in batch.size_factor.items()},
+        blocks=change_blocks(batch.blocks),
+        inferred=batch.inferred and change_blocks(batch.inferred),
     )
 
 
 class Model(nn.Module):
-    """A linear stand-in for the joint VAE, in which each cell's latents depend on that cell and its partners alone.
+    """A linear substitute for the joint VAE, in which each cell's latents depend on that cell and its partners alone.
 
     Parameters
     ----------
@@ -225,12 +251,12 @@ class Model(nn.Module):
         self.mean, self.logvar = weights(N_SCORES, latent), weights(N_SCORES, latent)
         self.decoder = weights(latent, N_SCORES if shared else N_FEATURES)
 
-    def forward(self, given: Batch) -> Output:
+    def forward(self, batch: Batch) -> Output:
         """Encode, sample (by a fixed function of the cell), aggregate and decode."""
-        posterior = {m: self._encode(x, m, m) for m, x in given.x.items()}
-        sd = {m: torch.exp(x @ self.logvar[m] / 2) for m, x in given.x.items()}
+        posterior = {m: self._encode(x, m, m) for m, x in batch.x.items()}
+        sd = {m: torch.exp(x @ self.logvar[m] / 2) for m, x in batch.x.items()}
         z = {m: p.mean + torch.sin(9 * p.mean) * sd[m] for m, p in posterior.items()}
-        return Output(posterior, z, aggregate(z, given.blocks), self._decode, self._encode)
+        return Output(posterior, z, aggregate(z, batch.blocks), self._decode, self._encode)
 
     def _encode(self, values: Tensor, source: str, modality: str) -> Posterior:
         return Posterior(values @ self.mean[modality], values @ self.logvar[modality])
@@ -244,8 +270,8 @@ def aggregate(z: Mapping[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:
     """Mean of each cell's latents and those of its partners, weighted by confidence."""
     aggregated = {}
     for a in z:
-        found = {b: blocks.between(a, b) for b in z if b != a}
-        known = {b: f for b, f in found.items() if f is not None}
+        candidates = {b: blocks.between(a, b) for b in z if b != a}
+        known = {b: f for b, f in candidates.items() if f is not None}
         total = z[a] + sum(f @ z[b] for b, f in known.items())
         aggregated[a] = total / (1 + sum(f.sum(1, keepdim=True) for f in known.values()))
     return aggregated

@@ -1,9 +1,10 @@
-"""The toy cells with a model of them, as explainers see it."""
+"""The toy cells with a linear model, as explainers see it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.core.data import Block, Dataset, Matrix, Split
+from jamie.core.data import Dataset, Matrix, ModalityData, Split
 from jamie.core.explanation import Explainable
 from jamie.testing import toy
 
 
 class ToySubject(Explainable):
-    """The toy cells with a linear model of them, as an explainer sees it; a third of the cells is held out.
+    """The toy cells with a linear model, as an explainer sees it; a third of the cells is held out.
 
     Parameters
     ----------
@@ -27,9 +28,13 @@ class ToySubject(Explainable):
     labels
         Whether the cells have labels.
     known
-        Whether the cells that two modalities share are known to be the same.
+        Whether the cells that two modalities share are known pairs.
     missing
-        Whether values of some features are missing, for which the model takes their mean.
+        Whether values of every third feature are missing, which the model replaces by the feature's mean.
+
+    Example
+    -------
+    ``MyExplainer().explain(ToySubject(missing=True))``
     """
 
     def __init__(
@@ -37,32 +42,29 @@ class ToySubject(Explainable):
     ) -> None:
         data = toy.modalities(n_modalities)
         if missing:
-            data = {m: replace(one, input=_holed(one.input), target=_holed(one.target)) for m, one in data.items()}
+            data = {m: _with_missing_values(cells) for m, cells in data.items()}
         if not labels:
-            data = {m: replace(one, obs=one.obs.drop(columns=toy.LABEL)) for m, one in data.items()}
-        names, sizes = list(data), {m: one.n_cells for m, one in data.items()}
-        shared = {
-            (a, b): Correspondence.from_names(data[a].cells, data[b].cells)
-            for i, a in enumerate(names if known else [])
-            for b in names[i + 1 :]
-        }
+            data = {m: replace(cells, obs=cells.obs.drop(columns=toy.LABEL)) for m, cells in data.items()}
+        sizes = {m: cells.n_cells for m, cells in data.items()}
+        ends = combinations(data, 2) if known else ()
+        shared = {(a, b): Correspondence.from_names(data[a].cells, data[b].cells) for a, b in ends}
         pairs = Correspondences(sizes, shared)
         self.dataset = Dataset(data, pairs, pairs, (toy.LABEL,) if labels else ())
         self.split = Split({m: np.arange(n) % 3 > 0 for m, n in sizes.items()})
         self._network = toy.Model()
-        self._affine = {m: _basis(m) for m in names}
+        self._affine = {m: _basis(m) for m in data}
 
     def scores(self, modality: str) -> NDArray[np.float32]:
         """(n, d) as of `Explainable`."""
         return self.preprocess(modality, self.dataset.modalities[modality].input.X)
 
     def preprocess(self, modality: str, X: Matrix, cells: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
-        """Center, scale and turn (k, p) into (k, d)."""
+        """Center, scale and rotate (k, p) into (k, d)."""
         A, b = self._affine[modality]
         return (self.complete(modality, X) @ A + b).astype(np.float32)
 
     def complete(self, modality: str, X: Matrix) -> Matrix:
-        """Put the feature's mean in the place of each missing value."""
+        """Replace each missing value by the feature's mean."""
         return np.where(np.isnan(X), toy.counts(modality).mean(axis=0), X)
 
     def affine(self, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -101,13 +103,13 @@ class ToySubject(Explainable):
         return _Affine(*weights, np.zeros(len(weights[0])) if preprocessed else toy.counts(source).mean(axis=0))
 
     def covariates(self, modality: str) -> None:
-        """None: it is told of no batches."""
+        """None, as the model has no batches."""
         return
 
     def _weights(
         self, source: str, target: str | None, names: Sequence[str] | None, *, preprocessed: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weight and bias of all that is asked for in one."""
+        """Weight and bias of the composed affine map."""
         weight = self._network.mean[source].detach().numpy().astype(np.float64)
         bias = np.zeros(toy.N_LATENT)
         if not preprocessed:
@@ -122,23 +124,24 @@ class ToySubject(Explainable):
 
 
 class _Affine(nn.Module):
-    """``x W + b``, with the usual values (p,) in the place of missing ones."""
+    """``x W + b``, with missing values replaced by the means (p,)."""
 
-    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64], usual: NDArray[np.floating]) -> None:
+    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64], means: NDArray[np.floating]) -> None:
         super().__init__()
-        self.usual = torch.as_tensor(usual, dtype=torch.float32)
+        self.means = torch.as_tensor(means, dtype=torch.float32)
         self.weight = torch.as_tensor(weight, dtype=torch.float32)
         self.bias = torch.as_tensor(bias, dtype=torch.float32)
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        return torch.where(x.isnan(), self.usual, x) @ self.weight + self.bias
+        return torch.where(x.isnan(), self.means, x) @ self.weight + self.bias
 
 
-def _holed(block: Block) -> Block:
-    """Take out every fifth value of every third feature."""
-    X = np.array(block.X)
+def _with_missing_values(cells: ModalityData) -> ModalityData:
+    """Remove every fifth value of every third feature."""
+    X = np.array(cells.input.X)
     X[::5, ::3] = np.nan
-    return replace(block, X=X)
+    block = replace(cells.input, X=X)
+    return replace(cells, input=block, target=block)
 
 
 def _basis(modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

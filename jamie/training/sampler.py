@@ -1,4 +1,4 @@
-"""Minibatches in which matched cells meet: units of matched cells are sampled, not rows."""
+"""Minibatches that hold matched cells together: units of matched cells are sampled, not rows."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ from jamie.core.correspondence import Correspondences
 
 Indices = NDArray[np.int64]
 
-FEWEST = 4  # units of a stream in a minibatch, where it has as many: BatchNorm needs more than one cell
+MIN_UNITS = 4  # of a stream in a minibatch, if it has as many: BatchNorm needs more than one cell
 
 
 class PairSampler:
     """Draws the cells of each minibatch.
 
-    Cells that are matched one to one form a unit; every other cell is a unit of its own. Units that hold the same
-    modalities make a stream, which is gone through in random order, without replacement, again and again. A cell
-    that has a partner only by a fractional or an inferred correspondence brings one along as a guest, drawn in
-    proportion to the confidence. Streams share the minibatch, so that no modality has more than about `batch_size`
-    cells in it.
+    Cells that are matched one to one form a unit; every other cell is a unit of its own. Units with cells of the same
+    modalities form a stream, which is drawn in random order without replacement, pass after pass. A cell whose partners
+    are only fractional or inferred adds one of them to the minibatch, drawn in proportion to the confidence. Streams
+    share the minibatch, so that no modality has more than about `batch_size` cells in it.
 
     Parameters
     ----------
     known
         Known pairs.
     inferred
-        Partners of cells that have no known one; none by default.
+        Partners of cells that have no known one; None if nothing is inferred.
     batch_size
-        Most cells of each modality in a minibatch.
+        Largest number of cells of each modality in a minibatch.
     generator
         Source of randomness.
     """
@@ -50,7 +49,7 @@ class PairSampler:
         self.modalities = known.modalities
         self.generator = generator
         units = matched_units(known)
-        self._guests = _guest_tables(known, inferred, units)
+        self._partners = _partner_tables(known, inferred, units)
         self._streams = [_Stream(units[rows], generator) for rows in rows_by_pattern(units)]
         self._quotas = _quotas(self._streams, self._presence(), batch_size)
 
@@ -62,88 +61,81 @@ class PairSampler:
     def draw(self) -> dict[str, Indices]:
         """Return the indices of the next minibatch's cells of each modality, without repeats."""
         units = np.concatenate([s.take(q) for s, q in zip(self._streams, self._quotas, strict=True)])
-        drawn = {m: [units[units[:, i] >= 0, i]] for i, m in enumerate(self.modalities)}
-        for (a, b), table in self._guests.items():
-            i, j = self.modalities.index(a), self.modalities.index(b)
-            anchors = units[(units[:, i] >= 0) & (units[:, j] < 0), i]
-            drawn[b].append(table.partners_of(anchors, self.generator))
-        return {m: np.unique(np.concatenate(parts)) for m, parts in drawn.items()}
+        drawn = [[column[column >= 0]] for column in units.T]
+        for (i, j), table in self._partners.items():
+            unmatched = units[(units[:, i] >= 0) & (units[:, j] < 0), i]
+            drawn[j].append(table.draw(unmatched, self.generator))
+        return {m: np.unique(np.concatenate(parts)) for m, parts in zip(self.modalities, drawn, strict=True)}
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Where each stream stands, and the generator."""
+        """Order and position of each stream, and state of the generator."""
         arrays = {f"order.{i}": s.order for i, s in enumerate(self._streams)}
-        return arrays, {"at": [s.at for s in self._streams], "generator": self.generator.bit_generator.state}
+        plain = {"position": [s.position for s in self._streams], "generator": self.generator.bit_generator.state}
+        return arrays, plain
 
     def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Continue where `state` was taken."""
         for i, stream in enumerate(self._streams):
-            stream.order, stream.at = np.array(arrays[f"order.{i}"]), plain["at"][i]
+            stream.order, stream.position = np.array(arrays[f"order.{i}"]), plain["position"][i]
         self.generator.bit_generator.state = plain["generator"]
 
     def _presence(self) -> NDArray[np.bool_]:
-        """(streams, modalities) true where a stream's units hold cells of the modality or bring guests."""
+        """(streams, modalities) true where a stream's units hold cells of the modality or add partners of it."""
         present = np.stack([s.units[0] >= 0 for s in self._streams])
         for row, stream in zip(present, self._streams, strict=True):
-            for a, b in self._guests:
-                i, j = self.modalities.index(a), self.modalities.index(b)
-                if stream.units[0, i] >= 0 and self._guests[a, b].has_partner[stream.units[:, i]].any():
+            for (i, j), table in self._partners.items():
+                if stream.units[0, i] >= 0 and table.has_partner[stream.units[:, i]].any():
                     row[j] = True
         return present
 
 
 class _Stream:
-    """Units in random order, without replacement, again and again."""
+    """Units in random order without replacement, pass after pass."""
 
     def __init__(self, units: Indices, generator: np.random.Generator) -> None:
         self.units = units
         self.generator = generator
         self.order = generator.permutation(len(units))
-        self.at = 0
+        self.position = 0
 
     def take(self, count: int) -> Indices:
         """Return the next `count` units, at most all of them."""
-        taken = self.order[self.at : self.at + count]
-        self.at += len(taken)
+        taken = self.order[self.position : self.position + count]
+        self.position += len(taken)
         if len(taken) < count:
             self.order = self.generator.permutation(len(self.units))
-            self.at = count - len(taken)
-            taken = np.concatenate([taken, self.order[: self.at]])
+            self.position = count - len(taken)
+            taken = np.concatenate([taken, self.order[: self.position]])
         return self.units[taken]
 
 
 @dataclass(frozen=True)
-class _GuestTable:
-    """Partners (in CSR form) of the cells that have no certain one, with running sums of their confidences."""
+class _PartnerTable:
+    """Possible partners (CSR) of the cells that are not matched one to one.
+
+    Parameters
+    ----------
+    partners : (n_a, n_b)
+        Confidences.
+    cumulative : (nnz + 1,)
+        Their cumulative sum.
+    """
 
     partners: sparse.csr_array
-    sums: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, partners: sparse.csr_array) -> _GuestTable:
-        return cls(partners, np.concatenate([[0.0], np.cumsum(partners.data, dtype=np.float64)]))
+    cumulative: NDArray[np.float64]
 
     @property
     def has_partner(self) -> NDArray[np.bool_]:
         return np.diff(self.partners.indptr) > 0
 
-    def partners_of(self, cells: Indices, generator: np.random.Generator) -> Indices:
-        """Draw one partner for each of the cells that have any."""
-        start, stop = self.partners.indptr[cells], self.partners.indptr[cells + 1]
-        start, stop = start[stop > start].astype(np.int64), stop[stop > start].astype(np.int64)
-        low, high = self.sums[start], self.sums[stop]
-        drawn = low + generator.random(len(low)) * (high - low)
-        return self.partners.indices[self._last_below(drawn, start, stop - 1)].astype(np.int64)
-
-    def _last_below(self, drawn: NDArray[np.float64], first: Indices, last: Indices) -> Indices:
-        """Entry from `first` to `last` in whose stretch of the sums each number lies.
-
-        Bisection within rows: `numpy.searchsorted` through all entries would miss the cache at every step.
-        """
-        while (open_ := first < last).any():
-            middle = (first + last + 1) // 2
-            beyond = self.sums[middle] <= drawn
-            first, last = np.where(open_ & beyond, middle, first), np.where(open_ & ~beyond, middle - 1, last)
-        return first
+    def draw(self, cells: Indices, generator: np.random.Generator) -> Indices:
+        """Draw one partner for each cell that has any, in proportion to the confidences."""
+        cells = cells[self.has_partner[cells]]
+        start, stop = (self.partners.indptr[at].astype(np.int64) for at in (cells, cells + 1))
+        low, high = self.cumulative[start], self.cumulative[stop]
+        value = low + generator.random(len(cells)) * (high - low)
+        entry = np.searchsorted(self.cumulative, value, side="right") - 1
+        return self.partners.indices[np.minimum(entry, stop - 1)].astype(np.int64)  # rounding may give `stop`
 
 
 def matched_units(known: Correspondences) -> Indices:
@@ -170,41 +162,42 @@ def matched_units(known: Correspondences) -> Indices:
 
 
 def _split_conflicts(group: Indices, modality: Indices, n: int) -> Indices:
-    """Take apart groups that hold two cells of one modality (tables of three modalities that contradict)."""
+    """Dissolve groups that hold two cells of one modality (tables of three modalities that contradict each other)."""
     keys, counts = np.unique(group * (modality.max() + 1) + modality, return_counts=True)
-    clashing = np.isin(group, keys[counts > 1] // (modality.max() + 1))
-    group = np.where(clashing, group.max() + 1 + np.arange(n), group)
+    conflicting = np.isin(group, keys[counts > 1] // (modality.max() + 1))
+    group = np.where(conflicting, group.max() + 1 + np.arange(n), group)
     return np.unique(group, return_inverse=True)[1]
 
 
 def rows_by_pattern(units: Indices) -> list[Indices]:
-    """Rows of the units that hold the same modalities; those that hold the most come first."""
-    patterns, which = np.unique(units >= 0, axis=0, return_inverse=True)
+    """Rows of the units with cells of the same modalities; units of the most modalities come first."""
+    patterns, pattern = np.unique(units >= 0, axis=0, return_inverse=True)
     order = np.argsort(-patterns.sum(1), kind="stable")
-    return [np.flatnonzero(which.ravel() == p) for p in order]
+    return [np.flatnonzero(pattern.ravel() == p) for p in order]
 
 
-def _guest_tables(
+def _partner_tables(
     known: Correspondences, inferred: Correspondences | None, units: Indices
-) -> dict[tuple[str, str], _GuestTable]:
-    """For each ordered pair of modalities, the possible guests of cells that are not matched one to one."""
+) -> dict[tuple[int, int], _PartnerTable]:
+    """Possible partners of cells that are not matched one to one, for each ordered pair of modalities (positions)."""
     tables = {}
-    modalities = known.modalities
-    for first, second in combinations(modalities, 2):
-        for a, b in ((first, second), (second, first)):
-            i, j = modalities.index(a), modalities.index(b)
-            certain = np.zeros(known.sizes[a], bool)
-            certain[units[(units[:, i] >= 0) & (units[:, j] >= 0), i]] = True
-            told = known.between(a, b).matrix
-            partners = _rows_where(told, ~certain)
-            if inferred is not None:
-                partners = partners + _rows_where(inferred.between(a, b).matrix, np.diff(told.indptr) == 0)
-            if partners.nnz:
-                tables[a, b] = _GuestTable.of(sparse.csr_array(partners))
+    pairs = combinations(range(len(known.modalities)), 2)
+    for i, j in (direction for pair in pairs for direction in (pair, pair[::-1])):
+        a, b = known.modalities[i], known.modalities[j]
+        matched = np.zeros(known.sizes[a], bool)
+        matched[units[(units[:, i] >= 0) & (units[:, j] >= 0), i]] = True
+        matrix = known.between(a, b).matrix
+        partners = _keep_rows(matrix, ~matched)
+        if inferred is not None:
+            partners = partners + _keep_rows(inferred.between(a, b).matrix, np.diff(matrix.indptr) == 0)
+        if partners.nnz:
+            partners = sparse.csr_array(partners)
+            cumulative = np.concatenate([[0.0], np.cumsum(partners.data, dtype=np.float64)])
+            tables[i, j] = _PartnerTable(partners, cumulative)
     return tables
 
 
-def _rows_where(matrix: sparse.csr_array, mask: NDArray[np.bool_]) -> sparse.csr_array:
+def _keep_rows(matrix: sparse.csr_array, mask: NDArray[np.bool_]) -> sparse.csr_array:
     kept = sparse.csr_array(sparse.diags_array(mask.astype(np.float32)) @ matrix)
     kept.eliminate_zeros()
     return kept
@@ -213,14 +206,14 @@ def _rows_where(matrix: sparse.csr_array, mask: NDArray[np.bool_]) -> sparse.csr
 def _quotas(streams: list[_Stream], presence: NDArray[np.bool_], batch_size: int) -> list[int]:
     """Units of each stream in a minibatch.
 
-    A stream asks for the geometric mean of its shares of the modalities that it holds: matched cells of a small
-    modality are neither drowned by a large one nor do they crowd out its other cells. Where a modality is asked for
-    more than it has room for, its streams give way in proportion.
+    The share of a stream is the geometric mean of its shares of the modalities that it holds: matched cells of a small
+    modality are not crowded out by a large one, nor do they crowd out its other cells. Where the shares exceed the
+    room of a modality, its streams are reduced in proportion.
     """
     sizes = np.array([len(s.units) for s in streams])
     load = presence.T.astype(float) @ sizes
     shares = np.where(presence, sizes[:, None] / np.maximum(load, 1), 1)
-    asked = np.exp(np.log(shares).sum(1) / presence.sum(1))
-    crowded = np.where(presence, presence.T.astype(float) @ asked, 0).max(axis=1)
-    wanted = np.rint(batch_size * asked / crowded)
-    return np.minimum(np.maximum(wanted, FEWEST), sizes).astype(int).tolist()
+    share = np.exp(np.log(shares).sum(1) / presence.sum(1))
+    excess = np.where(presence, presence.T.astype(float) @ share, 0).max(axis=1)
+    quotas = np.rint(batch_size * share / excess)
+    return np.minimum(np.maximum(quotas, MIN_UNITS), sizes).astype(int).tolist()

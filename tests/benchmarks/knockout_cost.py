@@ -23,9 +23,9 @@ import torch
 import jamie
 from jamie.core.context import Context
 from jamie.core.evaluation import EmbeddedPair
-from jamie.explain.background import background_values
 from jamie.explain.explained_model import ExplainedModel
 from jamie.explain.knockout.explainer import Knockout
+from jamie.explain.removal import background_values
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
 SETTINGS = {"modalities.rna.layer": "log1p_cpm", "modalities.ephys.layer": "raw", "evaluate.holdout": {"fraction": 0}}

@@ -53,7 +53,7 @@ def metrics_of(folder):
 
 
 def test_run_directory_is_complete(result):
-    found = {path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*") if path.is_file()}
+    found = {path.relative_to(result.path).as_posix() for path in result.path.rglob("*") if path.is_file()}
     assert found == {
         "spec.resolved.yaml",
         "manifest.json",
@@ -80,22 +80,22 @@ def test_run_directory_is_complete(result):
 
 
 def test_whoever_may_read_one_file_of_the_run_may_read_all(result):
-    modes = {path.stat().st_mode & 0o777 for path in result.folder.rglob("*") if path.is_file()}
-    assert modes == {(result.folder / "manifest.json").stat().st_mode & 0o777}
+    modes = {path.stat().st_mode & 0o777 for path in result.path.rglob("*") if path.is_file()}
+    assert modes == {(result.path / "manifest.json").stat().st_mode & 0o777}
 
 
 def test_nothing_in_the_run_directory_is_a_pickle(result):
-    for path in result.folder.rglob("*"):
+    for path in result.path.rglob("*"):
         if path.is_file():
             head = path.read_bytes()[:2]
             assert not (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"), path
-    for path in result.folder.glob("correspondence/*.npz"):
+    for path in result.path.glob("correspondence/*.npz"):
         with np.load(path, allow_pickle=False) as arrays:
             assert all(arrays[name].dtype != object for name in arrays)
 
 
 def test_manifest_tells_versions_seed_times_and_memory(result):
-    manifest = json.loads((result.folder / "manifest.json").read_text())
+    manifest = json.loads((result.path / "manifest.json").read_text())
     assert manifest["status"] == "finished"
     assert manifest["seed"] == 0
     assert manifest["versions"]["torch"]
@@ -105,7 +105,7 @@ def test_manifest_tells_versions_seed_times_and_memory(result):
 
 
 def test_events_hold_losses_and_notices(result):
-    events = [json.loads(line) for line in (result.folder / "events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (result.path / "events.jsonl").read_text().splitlines()]
     training = [event for event in events if event["event"] == "progress" and event["stage"] == "training"]
     assert set(training[-1]["values"]) == {"loss", "kl", "combination", "reconstruction", "alignment"}
     assert any(event["event"] == "notice" and event["message"].startswith("pairing") for event in events)
@@ -113,7 +113,7 @@ def test_events_hold_losses_and_notices(result):
 
 def test_result_opens_with_the_embeddings_where_scanpy_looks(result):
     with mudata_conventions():
-        mdata = mudata.read_h5mu(result.folder / "result.h5mu")
+        mdata = mudata.read_h5mu(result.path / "result.h5mu")
     assert mdata.obsm["X_jamie"].shape == (mdata.n_obs, 4)
     for modality in ("rna", "adt"):
         assert mdata[modality].obsm["X_jamie"].shape == (60, 4)
@@ -123,42 +123,42 @@ def test_result_opens_with_the_embeddings_where_scanpy_looks(result):
 
 
 def test_imputed_values_carry_names_and_units_of_the_target(result, mdata):
-    imputed = anndata.read_h5ad(result.folder / "imputed/rna-to-adt.h5ad")
+    imputed = anndata.read_h5ad(result.path / "imputed/rna-to-adt.h5ad")
     assert imputed.obs_names.equals(mdata["rna"].obs_names)
     assert imputed.var_names.equals(mdata["adt"].var_names)
     assert imputed.uns["jamie"]["units"] == "as X of adt"
 
 
 def test_correspondence_files_open_with_scipy(result):
-    known = sparse.load_npz(result.folder / "correspondence/rna--adt.npz")
+    known = sparse.load_npz(result.path / "correspondence/rna--adt.npz")
     assert known.shape == (60, 60)
     assert known.nnz == 24  # half of the 48 shared cells
-    with np.load(result.folder / "correspondence/rna--adt.inferred.npz", allow_pickle=False) as arrays:
+    with np.load(result.path / "correspondence/rna--adt.inferred.npz", allow_pickle=False) as arrays:
         assert len(arrays["cells_a"]) == arrays["shape"][0] < 60  # training cells alone
 
 
 def test_metrics_are_reported_for_every_scope(result):
-    scopes = {(record["metric"], record["scope"]) for record in metrics_of(result.folder)}
+    scopes = {(record["metric"], record["scope"]) for record in metrics_of(result.path)}
     for metric in ("label_transfer_accuracy", "foscttm"):
         assert {(metric, scope) for scope in ("all", "held_out_pairs", "held_out_cells")} <= scopes
 
 
 def test_the_headline_accuracy_is_the_plain_one_beside_the_one_without_partners(result):
-    accuracies = [r for r in metrics_of(result.folder) if r["metric"] == "label_transfer_accuracy"]
+    accuracies = [r for r in metrics_of(result.path) if r["metric"] == "label_transfer_accuracy"]
     assert {r["parameters"]["leave_partner_out"] for r in accuracies} == {False, True}
     assert {r["parameters"]["leave_partner_out"] for r in accuracies if r["headline"]} == {False}
 
 
 def test_same_seed_gives_identical_metrics(result, tmp_path):
     again = jamie.run(SPEC, out=tmp_path / "again")
-    assert metrics_of(again.folder) == metrics_of(result.folder)
+    assert metrics_of(again.path) == metrics_of(result.path)
     other = jamie.run(SPEC, out=tmp_path / "other", overrides={"seed": 1})
-    assert metrics_of(other.folder) != metrics_of(result.folder)
+    assert metrics_of(other.path) != metrics_of(result.path)
 
 
 def test_resolved_spec_runs_again_to_the_same_metrics(result, tmp_path):
-    again = jamie.run(result.folder / "spec.resolved.yaml", out=tmp_path / "again")
-    assert metrics_of(again.folder) == metrics_of(result.folder)
+    again = jamie.run(result.path / "spec.resolved.yaml", out=tmp_path / "again")
+    assert metrics_of(again.path) == metrics_of(result.path)
 
 
 @pytest.mark.parametrize("moment", ["spec", "training", "late"])
@@ -174,16 +174,16 @@ def test_killed_and_resumed_ends_in_the_same_metrics(result, tmp_path, moment):
     process.wait()
     resumed = subprocess.run([*run, "--resume"], capture_output=True, text=True, check=False)
     assert resumed.returncode == 0, resumed.stderr
-    assert metrics_of(out) == metrics_of(result.folder)
+    assert metrics_of(out) == metrics_of(result.path)
     assert json.loads((out / "manifest.json").read_text())["status"] == "finished"
     assert not list(out.rglob("*.partial*"))
 
 
 def test_saved_model_embeds_and_imputes_what_the_run_wrote(result, mdata):
-    model = jamie.load(result.folder)
+    model = jamie.load(result.path)
     model.embed(mdata)
     imputed = model.impute(mdata, source="rna", to="adt")
-    written = anndata.read_h5ad(result.folder / "imputed/rna-to-adt.h5ad")
+    written = anndata.read_h5ad(result.path / "imputed/rna-to-adt.h5ad")
     np.testing.assert_allclose(imputed.X, written.X, atol=1e-5)
     for modality in ("rna", "adt"):
         np.testing.assert_allclose(mdata[modality].obsm["X_jamie"], result.mdata[modality].obsm["X_jamie"], atol=1e-5)
@@ -192,7 +192,7 @@ def test_saved_model_embeds_and_imputes_what_the_run_wrote(result, mdata):
 def test_python_class_is_the_same_pipeline(mdata, result, tmp_path):
     before = {modality: adata.X.copy() for modality, adata in mdata.mod.items()}
     model = jamie.JAMIE({key: value for key, value in SPEC.items() if key != "data"}).fit(mdata)
-    expected = [record["value"] for record in metrics_of(result.folder)]
+    expected = [record["value"] for record in metrics_of(result.path)]
     np.testing.assert_allclose(model.metrics["value"], expected, rtol=1e-12)
     assert len(model.history) > 10
     for modality in mdata.mod:
@@ -214,25 +214,29 @@ def matched(tmp_path_factory):
 
 
 def test_a_run_until_the_correspondence_infers_and_judges_and_trains_nothing(matched, result):
-    assert matched.model is None
-    assert not (matched.folder / "model").exists()
-    assert json.loads((matched.folder / "manifest.json").read_text())["status"] == "finished"
+    with pytest.raises(OutputError, match="expected a model, found no"):
+        matched.model  # noqa: B018
+    assert not matched.mdata.mod
+    assert not (matched.path / "model").exists()
+    assert json.loads((matched.path / "manifest.json").read_text())["status"] == "finished"
     file = "correspondence/rna--adt.inferred.npz"
-    same = [sparse.load_npz(one.folder / file).toarray() for one in (matched, result)]
+    same = [sparse.load_npz(one.path / file).toarray() for one in (matched, result)]
     np.testing.assert_array_equal(*same)
-    mine = {record["part"]: record["value"] for record in metrics_of(matched.folder)}
-    assert mine == {r["part"]: r["value"] for r in metrics_of(result.folder) if r["metric"] == "matching"}
-    (pair,) = json.loads((matched.folder / "correspondence.json").read_text())
+    mine = {record["part"]: record["value"] for record in metrics_of(matched.path)}
+    assert mine == {r["part"]: r["value"] for r in metrics_of(result.path) if r["metric"] == "matching"}
+    (pair,) = json.loads((matched.path / "correspondence.json").read_text())
     assert pair["diagnostics"]["checked_pairs"] > 0
 
 
 def test_it_is_not_taken_for_a_whole_run(matched):
-    with pytest.raises(OutputError, match="expected a whole run, found one that stopped after the correspondence"):
-        evaluate_run(matched.folder)
+    with pytest.raises(
+        OutputError, match="expected a run that trained a model, found one that stopped after the correspondence"
+    ):
+        evaluate_run(matched.path)
 
 
 def test_its_table_names_every_part_beside_chance(matched):
-    (block,) = run_tables(metrics_of(matched.folder))
+    (block,) = run_tables(metrics_of(matched.path))
     assert block.title.startswith("rna and adt, inferred partners of ")
     rows = {row["partner"]: row for row in block.rows}
     assert list(rows) == ["mass ↑", "top 1 ↑", "top 10 ↑", "quantile ↓", "type accuracy ↑"]
@@ -268,7 +272,7 @@ def test_a_model_that_is_not_trained_says_so(mdata):
 
 
 def test_a_model_shows_what_it_was_trained_on(result):
-    assert repr(jamie.load(result.folder)) == "JAMIE('jamie', latent_dim=4; trained on rna, adt)"
+    assert repr(jamie.load(result.path)) == "JAMIE('jamie', latent_dim=4; trained on rna, adt)"
 
 
 @pytest.mark.parametrize("method", ["fit", "embed"])
@@ -306,7 +310,7 @@ def test_the_order_of_cells_in_the_file_changes_no_metric_beyond_seeds(fraction,
 
     def scores(name, seed):
         spec = {**settings, "data": {"mudata": {"path": str(tmp_path / f"{name}.h5mu")}}}
-        out = jamie.run(spec, out=tmp_path / f"{name}-{seed}", overrides={"seed": seed}).folder
+        out = jamie.run(spec, out=tmp_path / f"{name}-{seed}", overrides={"seed": seed}).path
         return np.array([record["value"] for record in metrics_of(out) if record["headline"]])
 
     straight = np.stack([scores("straight", seed) for seed in range(3)])

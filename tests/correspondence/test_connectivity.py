@@ -1,4 +1,4 @@
-"""Every modality must be tied to another, by known pairs or by an inference that something uses."""
+"""Every modality must be connected with another, by known pairs or an inference that is used."""
 
 import logging
 
@@ -22,7 +22,7 @@ def spec(infer=None, rho=1.0):
     return load_spec(settings, reads_data=False)
 
 
-def test_a_chain_of_pairs_ties_three_modalities():
+def test_a_chain_of_pairs_connects_three_modalities():
     require_connected_modalities(known(("rna", "atac"), ("atac", "protein")), spec())
 
 
@@ -36,7 +36,7 @@ def test_nothing_known_and_nothing_inferred():
         require_connected_modalities(known(), spec())
 
 
-def test_an_inference_that_nothing_uses_ties_nothing():
+def test_an_inference_that_nothing_uses_connects_nothing():
     with pytest.raises(DataError, match=r"used by no loss, and rho = 1 leaves it out .*; no pair is known either"):
         require_connected_modalities(known(), spec(infer="unioncom"))
 
@@ -47,5 +47,5 @@ def test_an_inference_in_vain_beside_known_pairs_is_a_warning(caplog):
     assert "the inferred correspondence is used by no loss" in caplog.text
 
 
-def test_an_inference_that_is_used_ties_every_two_modalities():
+def test_an_inference_that_is_used_connects_every_two_modalities():
     require_connected_modalities(known(), spec(infer="unioncom", rho=0.5))

@@ -49,11 +49,11 @@ def cloud(view_of):
         points = rng.gamma(1.0, 1.0, size=(n, 4)) * [4, 2, 1, 0.5]
         rows, columns = rng.permutation(n_a), n_a - n_shared + rng.permutation(n_b)
         partner = np.argsort(columns)[np.maximum(rows - (n_a - n_shared), 0)]
-        told = np.flatnonzero(rows >= n_a - n_shared)
+        shared = np.flatnonzero(rows >= n_a - n_shared)
         turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
         a = view_of("a", points[rows] @ turn + 0.01 * rng.normal(size=(n_a, 4)))
         b = view_of("b", points[columns] + 0.01 * rng.normal(size=(n_b, 4)))
-        return a, b, Correspondence.from_pairs(told, partner[told], (n_a, n_b))
+        return a, b, Correspondence.from_pairs(shared, partner[shared], (n_a, n_b))
 
     return make
 
@@ -93,25 +93,25 @@ def test_permuting_cells_permutes_the_result_closely(many, cloud, monkeypatch):
     monkeypatch.setattr(hierarchical, "ALL_PAIRS", 0 if many else 2**24)
     a, b, truth = cloud(150, 160, 150)
     order_a, order_b = np.random.default_rng(1).permutation(150), np.random.default_rng(2).permutation(160)
-    told = truth.keep(np.arange(150) % 10 == 0).subset(order_a, order_b)
-    permuted = Hierarchical().infer(a.subset(order_a), b.subset(order_b), told)
+    known = truth.keep(np.arange(150) % 10 == 0).subset(order_a, order_b)
+    permuted = Hierarchical().infer(a.subset(order_a), b.subset(order_b), known)
     # another order is another sample for the metacells: not the same numbers, but as good ones
-    quality = assess(permuted.correspondence, truth.subset(order_a, order_b).without(told))
+    quality = assess(permuted.correspondence, truth.subset(order_a, order_b).without(known))
     assert quality.mean_quantile < 0.06
     assert quality.top1 > 0.5
 
 
 def test_known_pairs_help_a_poor_inner_inferer(cloud, monkeypatch):
     a, b, truth = cloud(300, 300, 300)
-    told = truth.keep(np.arange(300) % 5 == 0)
-    rest = truth.without(told)
+    known = truth.keep(np.arange(300) % 5 == 0)
+    rest = truth.without(known)
     monkeypatch.setattr(ByFirstScore, "uses_known", True)
     quality = {
-        name: assess(Hierarchical(inner=ByFirstScore()).infer(a, b, known).correspondence, rest).mean_quantile
-        for name, known in (("told", told), ("untold", None))
+        name: assess(Hierarchical(inner=ByFirstScore()).infer(a, b, pairs).correspondence, rest).mean_quantile
+        for name, pairs in (("with", known), ("without", None))
     }
-    assert quality["told"] < 0.05
-    assert quality["told"] < quality["untold"] / 2
+    assert quality["with"] < 0.05
+    assert quality["with"] < quality["without"] / 2
 
 
 def test_it_uses_known_pairs_as_the_inner_inferer_does():
@@ -125,15 +125,15 @@ def test_cells_without_a_partner_have_less_mass_and_confidence(view_of):
     centres = rng.normal(size=(4, 6)) * 6
     types = rng.integers(0, 3, 360)
     z = centres[types] + rng.normal(size=(360, 6))
-    lonely = centres[3] + rng.normal(size=(60, 6))  # a type that only a has
-    a = view_of("a", np.concatenate([z, lonely]) @ np.linalg.qr(rng.normal(size=(6, 6)))[0])
+    unmatched = centres[3] + rng.normal(size=(60, 6))  # a type that only a has
+    a = view_of("a", np.concatenate([z, unmatched]) @ np.linalg.qr(rng.normal(size=(6, 6)))[0])
     b = view_of("b", z + 0.05 * rng.normal(size=z.shape))
-    told = Correspondence.from_pairs(np.arange(0, 360, 6), np.arange(0, 360, 6), (420, 360))
-    found = Hierarchical().infer(a, b, told)
+    known = Correspondence.from_pairs(np.arange(0, 360, 6), np.arange(0, 360, 6), (420, 360))
+    found = Hierarchical().infer(a, b, known)
     mass = np.asarray(found.correspondence.matrix.sum(axis=1)).ravel()
-    untold = np.setdiff1d(np.arange(360), np.arange(0, 360, 6))
-    assert mass[360:].mean() < 0.3 * mass[untold].mean()
-    assert found.confidence_a[360:].mean() < 0.3 * found.confidence_a[untold].mean()
+    unknown = np.setdiff1d(np.arange(360), np.arange(0, 360, 6))
+    assert mass[360:].mean() < 0.3 * mass[unknown].mean()
+    assert found.confidence_a[360:].mean() < 0.3 * found.confidence_a[unknown].mean()
 
 
 def test_nothing_found_between_metacells_is_nothing_between_cells(cloud):

@@ -26,7 +26,7 @@ INFERERS = [
 ]
 SIZES = [(200, 200), (150, 200), (200, 150)]
 each_inferer = pytest.mark.parametrize("inferer", INFERERS, ids=lambda i: i.name)
-RECOVERED = {"lowrank_gromov_wasserstein": 0.15}  # it tells groups of cells apart
+RECOVERED = {"lowrank_gromov_wasserstein": 0.15}  # it separates groups of cells
 
 
 def sides(isometric_copy, n_a, n_b, seed=0):
@@ -77,11 +77,11 @@ def test_transposing_transposes_the_result(inferer, isometric_copy):
 @each_inferer
 def test_confidence_is_high_for_matched_cells_and_low_for_cells_without_partner(inferer, isometric_copy):
     copy = isometric_copy(60, 60)
-    lonely = np.arange(60) >= 55
-    found = inferer.infer(copy.a.subset(np.flatnonzero(~lonely[np.arange(60)])), copy.b)
+    unmatched = np.arange(60) >= 55
+    found = inferer.infer(copy.a.subset(np.flatnonzero(~unmatched[np.arange(60)])), copy.b)
     assert ((found.confidence_a >= 0) & (found.confidence_a <= 1)).all()
     assert ((found.confidence_b >= 0) & (found.confidence_b <= 1)).all()
-    partners = np.isin(np.arange(60), copy.partner[~lonely])
+    partners = np.isin(np.arange(60), copy.partner[~unmatched])
     assert found.confidence_b[partners].mean() > found.confidence_b[~partners].mean()
 
 
@@ -154,8 +154,8 @@ def test_an_inferer_that_does_not_use_known_pairs_is_not_shown_any(inferer, isom
     copy = isometric_copy(20, 25)
     wrong = Correspondence.from_pairs([0], [(copy.partner[0] + 1) % 25], (20, 25))
     assert not inferer.uses_known
-    told, untold = inferer.infer(copy.a, copy.b, wrong), inferer.infer(copy.a, copy.b)
-    np.testing.assert_array_equal(told.correspondence.matrix.toarray(), untold.correspondence.matrix.toarray())
+    with_pairs, without = inferer.infer(copy.a, copy.b, wrong), inferer.infer(copy.a, copy.b)
+    np.testing.assert_array_equal(with_pairs.correspondence.matrix.toarray(), without.correspondence.matrix.toarray())
 
 
 def test_gromov_wasserstein_keeps_the_last_epsilon_that_holds(isometric_copy, caplog):

@@ -99,18 +99,18 @@ def test_cells_of_a_type_that_the_other_lacks_are_unsure_and_get_little():
     data = simulate(300, 300, seed=1, noise=0.3)
     absent = np.bincount(data.kind).argmin()
     found = MutualNearest().infer(data.a, data.b.subset(np.flatnonzero(data.kind_b != absent)))
-    lonely = data.kind == absent
+    unmatched = data.kind == absent
     mass = found.correspondence.matrix.sum(axis=1)
-    assert mass[lonely].mean() < 0.2 * mass[~lonely].mean()
-    assert found.confidence_a[lonely].mean() < 0.2 * found.confidence_a[~lonely].mean()
+    assert mass[unmatched].mean() < 0.2 * mass[~unmatched].mean()
+    assert found.confidence_a[unmatched].mean() < 0.2 * found.confidence_a[~unmatched].mean()
 
 
 def test_known_pairs_help():
     data = simulate(300, 300, noise=3)
-    told = np.arange(300) < 60
-    known = Correspondence.from_pairs(np.flatnonzero(told), data.partner[told], (300, 300))
+    is_known = np.arange(300) < 60
+    known = Correspondence.from_pairs(np.flatnonzero(is_known), data.partner[is_known], (300, 300))
     helped, alone = (MutualNearest().infer(data.a, data.b, one).correspondence for one in (known, None))
-    others = np.flatnonzero(~told)
+    others = np.flatnonzero(~is_known)
     ranks = [partner_ranks(one.matrix, others, data.partner[others]).mean_quantile for one in (helped, alone)]
     assert ranks[0] < ranks[1]
 

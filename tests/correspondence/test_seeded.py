@@ -19,12 +19,12 @@ INFERERS = [Seeded(), AnchorDistance()]
 each_inferer = pytest.mark.parametrize("inferer", INFERERS, ids=lambda i: i.name)
 
 
-def told(partner, k, shape):
+def first_pairs(partner, k, shape):
     return Correspondence.from_pairs(np.arange(k), partner[:k], shape)
 
 
 def unknown_quantile(found, rows, columns):
-    """Mean quantile of the partners among the cells that were not told theirs."""
+    """Mean quantile of the partners among the cells without a known partner."""
     inner = found.correspondence.subset(rows, columns)
     return partner_ranks(inner.matrix, np.arange(len(rows)), np.arange(len(rows))).quantile.mean()
 
@@ -54,7 +54,7 @@ def types(view_of, n_a, n_b, seed=0):
 @pytest.mark.parametrize(("n_a", "n_b"), [(120, 120), (90, 120), (120, 90)])
 def test_isometric_copy_is_recovered(inferer, n_a, n_b, isometric_copy):
     copy = isometric_copy(min(n_a, n_b), max(n_a, n_b))
-    known = told(copy.partner, 15, (copy.a.n_cells, copy.b.n_cells))
+    known = first_pairs(copy.partner, 15, (copy.a.n_cells, copy.b.n_cells))
     rows, columns = np.arange(15, len(copy.partner)), copy.partner[15:]
     if n_a <= n_b:
         found = inferer.infer(copy.a, copy.b, known)
@@ -72,7 +72,7 @@ def test_isometric_copy_is_recovered(inferer, n_a, n_b, isometric_copy):
 @each_inferer
 def test_permuting_cells_permutes_the_result(inferer, isometric_copy):
     copy = isometric_copy(60, 70)
-    known = told(copy.partner, 20, (60, 70))
+    known = first_pairs(copy.partner, 20, (60, 70))
     order_a, order_b = np.random.default_rng(1).permutation(60), np.random.default_rng(2).permutation(70)
     found = inferer.infer(copy.a, copy.b, known)
     permuted = inferer.infer(copy.a.subset(order_a), copy.b.subset(order_b), known.subset(order_a, order_b))
@@ -85,7 +85,7 @@ def test_permuting_cells_permutes_the_result(inferer, isometric_copy):
 @each_inferer
 def test_transposing_transposes_the_result(inferer, isometric_copy):
     copy = isometric_copy(60, 70)
-    known = told(copy.partner, 20, (60, 70))
+    known = first_pairs(copy.partner, 20, (60, 70))
     there, back = inferer.infer(copy.a, copy.b, known), inferer.infer(copy.b, copy.a, known.T)
     np.testing.assert_allclose(there.correspondence.matrix.toarray(), back.correspondence.T.matrix.toarray(), atol=0.05)
 
@@ -96,8 +96,8 @@ def test_fewer_than_three_pairs_are_refused(inferer, isometric_copy):
     with pytest.raises(
         DataError, match=rf"'{inferer.name}', a and b: expected at least 3 known pairs, found 2\n.*more"
     ):
-        inferer.infer(copy.a, copy.b, told(copy.partner, 2, (20, 25)))
-    assert inferer.infer(copy.a, copy.b, told(copy.partner, 3, (20, 25))).correspondence.n_pairs > 3
+        inferer.infer(copy.a, copy.b, first_pairs(copy.partner, 2, (20, 25)))
+    assert inferer.infer(copy.a, copy.b, first_pairs(copy.partner, 3, (20, 25))).correspondence.n_pairs > 3
 
 
 def test_cells_of_a_type_that_the_other_modality_lacks_get_little_mass_and_confidence(view_of):
@@ -105,31 +105,31 @@ def test_cells_of_a_type_that_the_other_modality_lacks_get_little_mass_and_confi
     rows = np.r_[0:10, 60:70]
     found = Seeded().infer(a, b, Correspondence.from_pairs(rows, rows, (a.n_cells, b.n_cells)))
     free = ~np.isin(np.arange(a.n_cells), rows)
-    lonely, matched = free & (of_a == 2), free & (of_a < 2)
+    unmatched, matched = free & (of_a == 2), free & (of_a < 2)
     mass = found.correspondence.matrix.sum(axis=1)
-    assert mass[lonely].mean() < 0.5 * mass[matched].mean()
-    assert found.confidence_a[lonely].mean() < 0.5 * found.confidence_a[matched].mean()
+    assert mass[unmatched].mean() < 0.5 * mass[matched].mean()
+    assert found.confidence_a[unmatched].mean() < 0.5 * found.confidence_a[matched].mean()
 
 
 def test_single_cells_far_from_all_others_get_little_mass(view_of):
     a, b, *_ = types(view_of, [60, 50, 40], [60, 50, 40])
     rows = np.r_[0:10, 60:70, 110:120]
-    lonely = [30, 90]
+    unmatched = [30, 90]
     scores = a.scores.copy()
     directions = np.random.default_rng(3).normal(size=(2, scores.shape[1]))
     radius = np.linalg.norm(scores, axis=1).max()
-    scores[lonely] = 3 * radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    scores[unmatched] = 3 * radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)
     found = Seeded().infer(replace(a, scores=scores), b, Correspondence.from_pairs(rows, rows, (150, 150)))
     mass = found.correspondence.matrix.sum(axis=1)
-    others = np.setdiff1d(np.arange(150), np.r_[rows, lonely])
-    assert mass[lonely].max() < 0.1 * np.median(mass[others])
-    assert found.confidence_a[lonely].max() < np.quantile(found.confidence_a[others], 0.1)
+    others = np.setdiff1d(np.arange(150), np.r_[rows, unmatched])
+    assert mass[unmatched].max() < 0.1 * np.median(mass[others])
+    assert found.confidence_a[unmatched].max() < np.quantile(found.confidence_a[others], 0.1)
 
 
 @each_inferer
 def test_memory_covers_the_measured_peak(inferer, isometric_copy):
     copy = isometric_copy(300, 400)
-    known = told(copy.partner, 30, (300, 400))
+    known = first_pairs(copy.partner, 30, (300, 400))
     inferer.infer(copy.a, copy.b, known)  # imports
     tracemalloc.start()
     inferer.infer(copy.a, copy.b, known)
@@ -156,15 +156,15 @@ def test_unequal_proportions_of_types_do_not_mix_them(view_of):
 def test_refinement_never_makes_held_out_pairs_clearly_harder_to_find(isometric_copy):
     for n_known in (5, 40):
         copy = isometric_copy(100, 110, seed=n_known)
-        told_of = Seeded().infer(copy.a, copy.b, told(copy.partner, n_known, (100, 110))).diagnostics
-        worse = told_of["held_out_quantile"] - told_of["held_out_quantile_unrefined"]
+        diagnostics = Seeded().infer(copy.a, copy.b, first_pairs(copy.partner, n_known, (100, 110))).diagnostics
+        worse = diagnostics["held_out_quantile"] - diagnostics["held_out_quantile_unrefined"]
         assert worse <= 0.02
-        assert (told_of["n_pseudo_pairs"] > 0) or worse == 0
+        assert (diagnostics["n_pseudo_pairs"] > 0) or worse == 0
 
 
 def test_mass_is_balanced_where_every_cell_has_a_partner(isometric_copy):
     copy = isometric_copy(100, 100)
-    found = Seeded().infer(copy.a, copy.b, told(copy.partner, 30, (100, 100)))
+    found = Seeded().infer(copy.a, copy.b, first_pairs(copy.partner, 30, (100, 100)))
     assert found.diagnostics["balance"] == 1
     # cells far from all known ones may keep less
     assert np.median(found.correspondence.matrix[30:].sum(axis=1)) > 0.95
@@ -173,7 +173,7 @@ def test_mass_is_balanced_where_every_cell_has_a_partner(isometric_copy):
 def test_without_refinement_no_cell_joins(isometric_copy, caplog):
     copy = isometric_copy(50, 50)
     with caplog.at_level(logging.INFO, "jamie"):
-        found = Seeded(refine=False).infer(copy.a, copy.b, told(copy.partner, 20, (50, 50)))
+        found = Seeded(refine=False).infer(copy.a, copy.b, first_pairs(copy.partner, 20, (50, 50)))
     assert found.diagnostics["n_pseudo_pairs"] == 0
     assert found.diagnostics["rounds"] == 0
     assert "with 0 pseudo-pairs" in caplog.text
@@ -192,7 +192,7 @@ def test_uncertain_pairs_teach_but_are_matched_like_others(isometric_copy):
 @each_inferer
 def test_progress_ends_at_its_total(inferer, isometric_copy):
     copy, seen = isometric_copy(30, 40), []
-    inferer.infer(copy.a, copy.b, told(copy.partner, 10, (30, 40)), Context(progress=lambda *e: seen.append(e)))
+    inferer.infer(copy.a, copy.b, first_pairs(copy.partner, 10, (30, 40)), Context(progress=lambda *e: seen.append(e)))
     assert {event[0] for event in seen} == {"correspondence"}
     assert seen[-1][1] == seen[-1][2]
 
@@ -202,7 +202,7 @@ def test_above_the_limit_only_the_nearest_cells_are_kept(isometric_copy, monkeyp
         monkeypatch.setattr(f"jamie.correspondence.{module}.ALL_PAIRS", 1000)
     monkeypatch.setattr("jamie.correspondence.couplings.matching.NEIGHBORS", 8)
     copy = isometric_copy(100, 120)
-    found = Seeded().infer(copy.a, copy.b, told(copy.partner, 30, (100, 120)))
+    found = Seeded().infer(copy.a, copy.b, first_pairs(copy.partner, 30, (100, 120)))
     assert found.correspondence.n_pairs <= 8 * 220 + 30
     matrix = found.correspondence.matrix
     assert (np.asarray(matrix[np.arange(100), copy.partner]).ravel() > 0).mean() > 0.9

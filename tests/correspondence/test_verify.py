@@ -73,7 +73,7 @@ def test_whoever_insists_is_warned_only(caplog):
     assert verify_known_pairs(measured(110, pairs=shuffled(110)), "none", Context()) == ()
 
 
-def test_without_other_evidence_random_pairs_are_told_from_weak_relations_by_nobody(caplog):
+def test_without_other_evidence_random_pairs_cannot_be_distinguished_from_weak_relations(caplog):
     (check,) = verify_known_pairs(measured(110, pairs=shuffled(110), labels=()), "refuse", Context())
     assert (check.verdict, check.evidence) == ("unclear", ())
     assert "either these modalities are hardly related, or the names agree" in caplog.text

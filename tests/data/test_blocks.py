@@ -11,9 +11,14 @@ from jamie.core import matrix
 from jamie.core.context import Context
 from jamie.core.data import Block
 from jamie.core.errors import DataError, MemoryLimitError
-from jamie.data import align_features, choose_block
+from jamie.data import choose_block
+from jamie.data.align import find_features
 from jamie.data.blocks import choose_matrix
-from jamie.data.checks.modalities import require_finite
+from jamie.data.checks.values import require_finite
+
+
+def align_features(block, features, fill, where, context, max_missing=0.2):
+    return find_features(block.features, features, fill, where, max_missing).apply(block, context)
 
 
 @pytest.fixture

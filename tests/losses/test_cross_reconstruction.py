@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Normal, Poisson
 
 from jamie.core.batch import Output, PairBlocks
-from jamie.losses.cross_reconstruction import CrossReconstruction
+from jamie.losses.reconstruction import CrossReconstruction
 from jamie.testing import toy
 
 

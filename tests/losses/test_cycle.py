@@ -9,7 +9,7 @@ import torch
 
 from jamie.core.batch import Batch, PairBlocks
 from jamie.core.errors import DataError, SpecError
-from jamie.losses.cycle import Cycle
+from jamie.losses.reconstruction import Cycle
 from jamie.model.aggregators import NoAggregator
 from jamie.model.decoders.real import LinearDecoder
 from jamie.model.encoders import LinearEncoder

@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from jamie.core.batch import PairBlocks
-from jamie.losses.alignment import Alignment
-from jamie.losses.combination import Combination
-from jamie.losses.kl import KL
+from jamie.losses.latents import KL, Alignment, Combination
 from jamie.losses.reconstruction import Reconstruction
-from jamie.losses.schedules.constant import Constant
-from jamie.losses.schedules.linear import Linear
-from jamie.losses.schedules.sigmoid import Sigmoid
+from jamie.losses.schedules import Constant, Linear, Sigmoid
 from jamie.testing import toy
 
 SIZES = [2, 3]

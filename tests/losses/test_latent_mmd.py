@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from jamie.losses.latent_mmd import LatentMMD
+from jamie.losses.latents import LatentMMD
 from jamie.testing import toy
 
 

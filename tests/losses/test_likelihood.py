@@ -8,8 +8,7 @@ import torch
 from scipy import stats
 from torch.distributions import Bernoulli, NegativeBinomial, Normal
 
-from jamie.losses.likelihood import Likelihood
-from jamie.losses.reconstruction import Reconstruction
+from jamie.losses.reconstruction import Likelihood, Reconstruction
 from jamie.testing import toy
 
 

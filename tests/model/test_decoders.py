@@ -11,8 +11,7 @@ from jamie.core.batch import Batch, PairBlocks
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.interfaces import Decoder
-from jamie.losses.likelihood import Likelihood
-from jamie.losses.reconstruction import Reconstruction
+from jamie.losses.reconstruction import Likelihood, Reconstruction
 from jamie.model.aggregators import NoAggregator
 from jamie.model.build import start_decoders
 from jamie.model.decoders.counts import (

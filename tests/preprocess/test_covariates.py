@@ -65,7 +65,7 @@ def test_a_single_batch_is_noticed_and_left_out(caplog):
     assert found.batches is None
     assert found.covariates == {}
     assert (
-        "batch_key: all training cells are of one batch (obs 'run' is 'x'), so the networks are told of none"
+        "batch_key: all training cells are of one batch (obs 'run' is 'x'), so there are no batch covariates"
         in caplog.messages
     )
 

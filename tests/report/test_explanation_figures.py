@@ -40,7 +40,7 @@ def other():
 
 def drawn(*explanations):
     found = {}
-    for one in explanation_figures(SimpleNamespace(explanations=explanations)):
+    for one in explanation_figures(SimpleNamespace(explanations=dict(enumerate(explanations)))):
         with offscreen():
             found[one.name] = get_figure(one.draw())
         assert one.section == "explanation"

@@ -39,7 +39,7 @@ def names(view, caplog):
 
 def test_every_figure_that_the_data_allow(place, caplog):
     assert place.run(few_cells(100), evaluate=EVALUATE).exit_code == 0
-    view = Run.read(place.out)
+    view = Run(place.out)
     found = names(view, caplog)
     for section, wanted in EVERY.items():
         assert wanted <= found[section]
@@ -54,7 +54,7 @@ def test_no_labels(place, caplog):
     for adata in cells.values():
         del adata.obs["cell_type"]
     assert place.run(cells, labels=[], evaluate=EVALUATE | {"metrics": ["foscttm", "pearson"]}).exit_code == 0
-    found = names(Run.read(place.out), caplog)
+    found = names(Run(place.out), caplog)
     assert found["embedding"] == {"umap_latents_modality"}
     assert found["scores"] == set()
     assert found["imputation"] == {
@@ -69,7 +69,7 @@ def test_one_modality_unlabelled(place, caplog):
     cells = few_cells(100)
     del cells["protein"].obs["cell_type"]
     assert place.run(cells, evaluate=EVALUATE).exit_code == 0
-    found = names(Run.read(place.out), caplog)
+    found = names(Run(place.out), caplog)
     assert EVERY["embedding"] == found["embedding"]
     assert {"boxes_rna_protein", "boxes_protein_rna", "similarity_protein_rna"} <= found["imputation"]
 
@@ -79,7 +79,7 @@ def test_three_modalities(place, caplog):
     cells["atac"] = cells["rna"].copy()
     cells["atac"].X += 0.1 * np.random.default_rng(1).normal(size=cells["atac"].shape)
     assert place.run(cells, evaluate=EVALUATE).exit_code == 0
-    found = names(Run.read(place.out), caplog)
+    found = names(Run(place.out), caplog)
     assert found["scores"] == {"alignment_rna_protein", "alignment_rna_atac", "alignment_protein_atac"}
     assert len({one for one in found["imputation"] if one.startswith("boxes")}) == 6
 
@@ -87,7 +87,7 @@ def test_three_modalities(place, caplog):
 def test_no_pairs(place, caplog):
     evaluate = EVALUATE | {"compare": [], "known_pairs": {"fraction": 0}}
     assert place.run(few_cells(40), evaluate=evaluate).exit_code == 0
-    found = names(Run.read(place.out), caplog)
+    found = names(Run(place.out), caplog)
     assert found["correspondence"] == {"correspondence"}
     assert EVERY["embedding"] == found["embedding"]
 
@@ -95,7 +95,7 @@ def test_no_pairs(place, caplog):
 def test_run_that_stops_after_the_correspondence(place, caplog):
     evaluate = {"known_pairs": {"fraction": 0}, "holdout": {"fraction": 0}}
     assert place.run(few_cells(40), until="correspondence", evaluate=evaluate).exit_code == 0
-    view = Run.read(place.out)
+    view = Run(place.out)
     found = names(view, caplog)
     assert found["correspondence"] == {"correspondence"}
     assert found["embedding"] == set()
@@ -115,7 +115,7 @@ def test_figure_that_fails_does_not_cost_the_others(place, caplog, monkeypatch):
 
     monkeypatch.setattr("jamie.pl.losses", fails)
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = {plan.name for plan, _ in draw_figures(Run.read(place.out))}
+        found = {plan.name for plan, _ in draw_figures(Run(place.out))}
     assert "usage" in found
     assert "losses" not in found
     assert "figure losses is left out: it failed: ZeroDivisionError: no" in caplog.text
@@ -123,12 +123,12 @@ def test_figure_that_fails_does_not_cost_the_others(place, caplog, monkeypatch):
 
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(OutputError, match=r"expected a run directory, found no manifest\.json"):
-        Run.read(tmp_path)
+        Run(tmp_path)
 
 
 def test_imputed_values_and_layouts_of_the_run_are_read(place):
     assert place.run().exit_code == 0
-    view = Run.read(place.out)
+    view = Run(place.out)
     assert view.imputed("rna", "protein").shape == (30, 8)
-    assert view.imputed("rna", "rna") is None
+    assert view.find_imputed("rna", "rna") is None
     assert list(view.mdata.uns["jamie"]["stages"]["stage"])[-1] == "results"

@@ -1,12 +1,14 @@
 """Warnings of the page: each where it is due, and only there."""
 
-from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from jamie.report.html.cautions import cautions
-from jamie.report.html.files import RunFiles
+from jamie.spec import load_spec
+
+SPEC = load_spec({"data": {"simulate_branch": {}}, "evaluate": {"intervals": {"level": 0.9}}}, reads_data=False)
 
 
 def record(metric, value, method="jamie", scope="held_out_cells", n_cells=300, higher=True, **fields):
@@ -29,16 +31,17 @@ def method(name, status="done", **fields):
 
 def files(**fields):
     given = {
-        "path": Path("run"),
-        "manifest": {"status": "finished"},
-        "spec": {"evaluate": {"intervals": {"level": 0.9}}},
+        "status": "finished",
+        "stopped_early": False,
+        "spec": SPEC,
         "pairing": {"cells": {"rna": 1000, "protein": 1000}, "pairs": [], "alone": {}, "in_all": 1000},
-        "metrics": (record("pearson", 0.6), record("foscttm", 0.05, higher=False)),
+        "metric_records": (record("pearson", 0.6), record("foscttm", 0.05, higher=False)),
         "methods": (method("jamie"),),
-        "correspondence": (),
+        "inference": (),
+        "warnings": (),
         "posterior": {"rna": {"kl": [1.0, 0.5]}, "protein": {"kl": [1.0, None]}},
     }
-    return RunFiles(**{**given, **fields})
+    return SimpleNamespace(**{**given, **fields})
 
 
 def texts(run, imputability=None):
@@ -52,24 +55,24 @@ def test_a_good_run_is_not_warned_of():
 
 CASES = {
     "The inferred correspondence of rna and protein is no better than chance.": {
-        "correspondence": (
+        "inference": (
             {"source": "rna", "target": "protein", "diagnostics": {}, "quality": {"better_than_chance": False}},
         )
     },
     "rna and protein are hardly aligned: FOSCTTM is 0.480, and 0.5 is chance.": {
-        "metrics": (record("foscttm", 0.48, higher=False),)
+        "metric_records": (record("foscttm", 0.48, higher=False),)
     },
-    "Nothing was held out: all scores are on cells that the model was trained on, which flatters any.": {
-        "metrics": (record("pearson", 0.6, scope="all"),)
+    "Nothing was held out: all scores are on training cells, and therefore too good.": {
+        "metric_records": (record("pearson", 0.6, scope="all"),)
     },
-    "The posterior of rna has collapsed: 1 of 3 latents tell cells apart.": {
+    "The posterior of rna has collapsed: 1 of 3 latents are active.": {
         "posterior": {"rna": {"kl": [0.001, 0.002, 0.7]}}
     },
     "ridge does better than the model by Pearson correlation: rna → protein 0.650 against 0.600.": {
-        "metrics": (record("pearson", 0.6), record("pearson", 0.65, "ridge"))
+        "metric_records": (record("pearson", 0.6), record("pearson", 0.65, "ridge"))
     },
-    "Intervals of protein from rna hold 80.0% of the measured values, not 90%.": {
-        "metrics": (record("interval_coverage", 0.8),)
+    "Intervals of protein from rna contain 80.0% of the measured values, not 90%.": {
+        "metric_records": (record("interval_coverage", 0.8),)
     },
     "cca has no result (refused): too many modalities": {
         "methods": (method("jamie"), method("cca", "refused", reason="too many modalities"))
@@ -77,8 +80,8 @@ CASES = {
     "There are few cells: 90 of rna.": {
         "pairing": {"cells": {"rna": 90, "protein": 900}, "pairs": [], "alone": {}, "in_all": 90}
     },
-    "Some scores rest on 20 held-out cells.": {"metrics": (record("pearson", 0.6, n_cells=20),)},
-    "The run has not finished: it was interrupted.": {"manifest": {"status": "interrupted"}},
+    "Some scores are of 20 held-out cells.": {"metric_records": (record("pearson", 0.6, n_cells=20),)},
+    "The run has not finished: it was interrupted.": {"status": "interrupted"},
     "rna: dropped 2 features": {"warnings": ("rna: dropped 2 features",)},
 }
 
@@ -89,21 +92,23 @@ def test_each_is_said_alone(text):
 
 
 def test_small_differences_and_methods_told_of_labels():
-    near = files(posterior={}, metrics=(record("pearson", 0.6), record("pearson", 0.605, "ridge")))
+    near = files(posterior={}, metric_records=(record("pearson", 0.6), record("pearson", 0.605, "ridge")))
     assert texts(near) == []
     metrics = (record("pearson", 0.6), record("pearson", 0.7, "mean_by_label"))
-    told = files(posterior={}, metrics=metrics, methods=(method("jamie"), method("mean_by_label", uses_labels=True)))
+    told = files(
+        posterior={}, metric_records=metrics, methods=(method("jamie"), method("mean_by_label", uses_labels=True))
+    )
     (one,) = cautions(told, {})
-    assert one.detail == "It uses the labels: much of what is imputed may be the type of the cell."
+    assert one.detail == "It uses the labels: imputed values may reflect the type of the cell and little else."
 
 
 def test_a_metric_of_which_less_is_better():
     lost = files(
-        posterior={}, metrics=(record("foscttm", 0.2, higher=False), record("foscttm", 0.1, "cca", higher=False))
+        posterior={}, metric_records=(record("foscttm", 0.2, higher=False), record("foscttm", 0.1, "cca", higher=False))
     )
     assert texts(lost) == ["cca does better than the model by FOSCTTM: rna and protein 0.100 against 0.200."]
     won = files(
-        posterior={}, metrics=(record("foscttm", 0.1, higher=False), record("foscttm", 0.2, "cca", higher=False))
+        posterior={}, metric_records=(record("foscttm", 0.1, higher=False), record("foscttm", 0.2, "cca", higher=False))
     )
     assert texts(won) == []
 
@@ -120,7 +125,7 @@ def test_serious_ones_come_first_and_nothing_is_said_twice():
         posterior={},
         warnings=("cca is left out: too few cells", "correspondence: NO BETTER THAN CHANCE", "another"),
         methods=(method("jamie"), method("cca", "refused", reason="too few cells")),
-        metrics=(record("foscttm", 0.5, higher=False),),
+        metric_records=(record("foscttm", 0.5, higher=False),),
     )
     assert [one.serious for one in cautions(run, {})] == [True, False, False]
     assert texts(run)[1:] == ["cca has no result (refused): too few cells", "another"]
@@ -129,4 +134,6 @@ def test_serious_ones_come_first_and_nothing_is_said_twice():
 def test_pairs_that_the_model_was_not_told():
     pairs = [{"a": "rna", "b": "protein", "shared_a": 500, "known_a": 0}]
     run = files(posterior={}, pairing={"cells": {"rna": 500, "protein": 500}, "pairs": pairs, "alone": {}, "in_all": 0})
-    assert texts(run) == ["The run was told no pair of rna and protein; 500 true pairs were hidden, to judge it by."]
+    assert texts(run) == [
+        "No pairs of rna and protein were known to the model; 500 true pairs were hidden, for evaluation."
+    ]

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from jamie.report.html.cells import sample
+from jamie.core.correspondence import Correspondence
+from jamie.report.html.cells import sample_cells
 from jamie.report.html.compare import differing
-from jamie.report.html.feature_table import feature_tables
+from jamie.report.html.features import feature_tables
 from jamie.report.html.pack import as_bytes, coordinates, packed
 
 
@@ -58,9 +59,9 @@ def test_coordinates_have_one_scale():
 
 
 def test_a_sample_keeps_partners_together_and_shares_alike():
-    pairs = {("rna", "protein", False): sparse.eye_array(200, 100, format="csr")}
+    pairs = {("rna", "protein", False): Correspondence(sparse.eye_array(200, 100, format="csr"))}
     placed = {"rna": np.ones(200, bool), "protein": np.ones(100, bool)}
-    shown = sample(placed, pairs, 150, np.random.default_rng(0))
+    shown = sample_cells(placed, pairs, 150, np.random.default_rng(0))
     assert {m: len(rows) for m, rows in shown.rows.items()} == {"rna": 100, "protein": 50}
     assert shown.total == 300
     partners = set(shown.rows["rna"][shown.rows["rna"] < 100])
@@ -70,8 +71,8 @@ def test_a_sample_keeps_partners_together_and_shares_alike():
 
 def test_a_sample_holds_no_cell_without_a_place():
     placed = {"rna": np.arange(10) % 2 == 0}
-    assert sorted(sample(placed, {}, 100, np.random.default_rng(0)).rows["rna"]) == [0, 2, 4, 6, 8]
-    assert sample(placed, {}, 100, np.random.default_rng(0)).total == 10
+    assert sorted(sample_cells(placed, {}, 100, np.random.default_rng(0)).rows["rna"]) == [0, 2, 4, 6, 8]
+    assert sample_cells(placed, {}, 100, np.random.default_rng(0)).total == 10
 
 
 def test_features_stand_in_the_most_honest_scope():

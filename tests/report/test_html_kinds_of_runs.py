@@ -143,7 +143,7 @@ def test_many_cells_are_sampled_and_it_is_said(place):
     place.works(place.run(cells(TWO, TWO)))
     page, *_ = HtmlReport(cells=30).write(place.out, Context())
     said = Outline(page.read_text(encoding="utf-8")).sections["cells"]
-    assert "30 of 80 are drawn, chosen at random." in said
+    assert "30 of 80 cells are drawn at random." in said
 
 
 def test_a_score_at_chance_is_not_shown_as_a_good_one(place):
@@ -180,5 +180,5 @@ def test_a_finished_run_that_lacks_a_file_is_refused(name, place):
 
 
 def test_it_is_refused_where_there_is_no_run(tmp_path):
-    with pytest.raises(OutputError, match=r"expected a run directory, found no manifest\.json or spec\.resolved\.yaml"):
+    with pytest.raises(OutputError, match=r"expected a run directory, found no manifest\.json"):
         HtmlReport().write(tmp_path, Context())

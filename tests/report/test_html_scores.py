@@ -1,6 +1,6 @@
 """Tiles of the page: what stands beside a score, and whether it is any good."""
 
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,7 @@ from anndata import AnnData
 from mudata import MuData
 
 from jamie.data.assemble import mudata_conventions
-from jamie.report.html.chance import commonest_share
-from jamie.report.html.files import RunFiles
-from jamie.report.html.scores import Line, tiles
+from jamie.report.html.tiles import ScoreRow, chance_level, score_tiles
 
 
 def record(metric, value, method="jamie", scope="held_out_cells", **fields):
@@ -32,13 +30,18 @@ def record(metric, value, method="jamie", scope="held_out_cells", **fields):
     }
 
 
-def files(*metrics):
-    return RunFiles(Path("run"), {"status": "finished"}, {}, {}, metrics, (), (), {})
+def row(*metrics, share=None):
+    """Row of the tile of a run with these scores, whose cells have a commonest label of this share."""
+    run = SimpleNamespace(metric_records=metrics, methods=[], stopped_early=False)
+    labels = [] if share is None else ["T"] * round(20 * share) + [f"B{i}" for i in range(20 - round(20 * share))]
+    (tile,) = score_tiles(run, cells({"cell_type": labels} if labels else {}, len(labels) or 1))
+    return tile["rows"][0]
 
 
-def line(*metrics, share=None):
-    (tile,) = tiles(files(*metrics), lambda one: share)
-    return tile.lines[0]
+def cells(obs, n):
+    obs = pd.DataFrame(obs, index=[f"cell{i}" for i in range(n)])
+    with mudata_conventions():
+        return MuData({"protein": AnnData(np.zeros((n, 1), np.float32), obs=obs)})
 
 
 @pytest.mark.parametrize(
@@ -58,33 +61,32 @@ def line(*metrics, share=None):
     ],
 )
 def test_a_score_is_held_against_chance(metric, value, at_chance):
-    assert line(record(metric, value), share=0.3).at_chance is at_chance
+    assert row(record(metric, value), share=0.3).at_chance is at_chance
 
 
 def test_the_best_of_those_at_chance_is_still_at_chance():
-    found = line(record("pearson", -0.1), record("pearson", -0.2, "ridge"))
-    assert found == Line("rna and protein", "-0.100", "ridge", "-0.200", better=True, at_chance=True)
+    found = row(record("pearson", -0.1), record("pearson", -0.2, "ridge"))
+    assert found == ScoreRow("rna and protein", "-0.100", "ridge", "-0.200", better=True, at_chance=True)
 
 
 def test_chance_stands_beside_a_score_that_no_other_method_has():
-    found = line(record("label_transfer_accuracy", 0.9), share=0.25)
-    assert found == Line("rna and protein", "0.900", "chance", "0.250")
-    assert line(record("label_transfer_accuracy", 0.9)) == Line("rna and protein", "0.900")
+    found = row(record("label_transfer_accuracy", 0.9), share=0.25)
+    assert found == ScoreRow("rna and protein", "0.900", "chance", "0.250")
+    assert row(record("label_transfer_accuracy", 0.9)) == ScoreRow("rna and protein", "0.900")
 
 
 def test_the_share_of_the_commonest_label_is_of_the_cells_that_were_scored():
     labels = ["T"] * 6 + ["B"] * 2 + [None] + ["T", "B", "B", "B"]
-    obs = pd.DataFrame({"cell_type": pd.Categorical(labels), "jamie_split": ["train"] * 9 + ["held_out"] * 4})
-    obs.index = [f"cell{i}" for i in range(len(obs))]
-    with mudata_conventions():
-        mdata = MuData({"protein": AnnData(np.zeros((len(obs), 1), np.float32), obs=obs)})
+    obs = {"cell_type": pd.Categorical(labels), "jamie_split": ["train"] * 9 + ["held_out"] * 4}
+    mdata = cells(obs, len(labels))
 
     def share(scope, **fields):
-        return commonest_share(mdata, record("label_transfer_accuracy", 0.5, scope=scope, **fields))
+        return chance_level(mdata, record("label_transfer_accuracy", 0.5, scope=scope, **fields))
 
     assert share("held_out_cells") == 3 / 4
     assert share("training_cells") == share("held_out_pairs") == 6 / 8
     assert share("all") == 7 / 12
     assert share("all", label="layer") is None
     assert share("all", target="rna") is None
-    assert commonest_share(mdata, record("pearson", 0.5)) is None
+    assert chance_level(mdata, record("pearson", 0.5)) == 0
+    assert chance_level(mdata, record("silhouette", 0.5)) is None

@@ -27,7 +27,7 @@ def test_result_carries_what_the_files_say(place):
     assert place.run(None, evaluate=COMPARED).exit_code == 0
     carried = read(place.out / "result.h5mu").uns["jamie"]
     for name in ("metrics", "features", "wins", "history"):
-        pd.testing.assert_frame_equal(carried[name], read_table(place.out / f"{name}.csv"), check_dtype=False)
+        pd.testing.assert_frame_equal(carried[name], storable(read_table(place.out / f"{name}.csv")), check_dtype=False)
         assert len(carried[name])
     assert list(carried["methods"]["method"]) == ["jamie", "ridge", "cca"]
     assert (carried["methods"]["training_seconds"] >= 0).all()
@@ -93,7 +93,6 @@ def test_tables_are_made_so_that_a_file_can_hold_them():
 def test_empty_file_is_an_empty_table(tmp_path, text):
     (tmp_path / "wins.csv").write_text(text)
     assert read_table(tmp_path / "wins.csv").empty
-    assert read_table(tmp_path / "nothing.csv").empty
 
 
 def test_text_stays_text(tmp_path):

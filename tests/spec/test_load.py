@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from jamie.core.errors import SpecError
-from jamie.spec import Ref, load_spec
+from jamie.spec import Ref, load_spec, messages
 from jamie.spec.problem import SpecProblem
 
 MINIMAL = "jamie: 1\ndata: toy\n"
@@ -79,7 +79,17 @@ def test_unknown_preset(problems):
 
 
 def test_other_formats_are_refused(problems):
-    assert "spec.yaml:1:8  jamie: expected spec format 1, found 2" in problems("jamie: 2\ndata: toy\n")
+    found = problems("jamie: 2\ndata: toy\n")
+    assert "spec.yaml:1:8  jamie: expected spec format 1, found 2" in found
+    assert "a later version reads format 2: pip install --upgrade jamie-toolkit" in found
+    assert "there is no format before 1: write `jamie: 1`" in problems("jamie: 0\ndata: toy\n")
+
+
+def test_a_key_of_an_earlier_version_names_the_new_one(problems, monkeypatch):
+    monkeypatch.setitem(messages.RENAMED_KEYS, ("training", "step_size"), "learning_rate")
+    found = problems("data: toy\ntraining: {step_size: 0.1}\n")
+    assert "training.step_size: 'step_size' is now called 'learning_rate'\n" in found
+    assert "write 'learning_rate'" in found
 
 
 def test_extends_is_relative_to_the_file_and_merges(load, write):

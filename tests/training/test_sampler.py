@@ -1,4 +1,4 @@
-"""Matched cells meet, every cell is seen, and the sampler goes on where it was."""
+"""Matched cells meet, every cell is drawn, and the sampler continues where it was."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_pass_sees_every_cell(known):
 
 
 @pytest.mark.parametrize("known", CASES.values(), ids=CASES.keys())
-def test_minibatches_are_of_the_size_asked_for_and_without_repeats(known):
+def test_minibatches_have_the_batch_size_and_no_repeats(known):
     sampler = sampler_of(known)
     for _ in range(10):
         for m, cells in sampler.draw().items():
@@ -55,17 +55,17 @@ def test_matched_cells_meet():
 @pytest.mark.parametrize(
     ("n_a", "n_b", "n_matched"), [(50, 5000, 50), (10_000, 600, 600), (10_000, 600, 500), (1000, 3000, 500)]
 )
-def test_neither_matched_nor_unmatched_cells_are_drowned(n_a, n_b, n_matched):
+def test_neither_matched_nor_unmatched_cells_are_crowded_out(n_a, n_b, n_matched):
     known = Correspondences({"a": n_a, "b": n_b}, {("a", "b"): first(n_matched, n_a, n_b)})
     sampler = sampler_of(known, batch_size=512)
     matched = len([i for i in sampler.draw()["a"] if i < n_matched])
     fair = 512 * n_matched / max(n_a, n_b)
     assert fair < matched < 512
-    # the largest modality is gone through in few more minibatches than it would be alone
+    # a pass of the largest modality takes few more minibatches than it would alone
     assert sampler.steps_per_pass <= 2 * max(n_a, n_b) / 512 + 1
 
 
-def test_mosaic_data_are_gone_through_in_few_minibatches():
+def test_a_pass_of_mosaic_data_takes_few_minibatches():
     known = Correspondences(
         {"a": 10_000, "b": 400, "c": 400},
         {
@@ -92,14 +92,14 @@ def test_inferred_partners_meet_in_proportion_to_their_confidence():
     assert met / drawn > 0.4  # by chance 20 of 300 would meet
 
 
-def test_a_fractional_known_pair_is_a_guest():
+def test_a_fractional_known_partner_is_drawn_with_the_cell():
     known = Correspondences({"a": 60, "b": 60}, {("a", "b"): first(60, 60, 60, np.full(60, 0.4))})
     assert len(matched_units(known)) == 120
     cells = sampler_of(known).draw()
     assert len(np.intersect1d(cells["a"], cells["b"])) > 10
 
 
-def test_contradicting_pairs_of_three_modalities_are_taken_apart():
+def test_contradicting_pairs_of_three_modalities_are_dissolved():
     ab, ac = first(1, 3, 3), first(1, 3, 3)
     bc = Correspondence.from_pairs([0], [2], (3, 3))
     units = matched_units(Correspondences({"a": 3, "b": 3, "c": 3}, {("a", "b"): ab, ("a", "c"): ac, ("b", "c"): bc}))
@@ -107,7 +107,7 @@ def test_contradicting_pairs_of_three_modalities_are_taken_apart():
         assert sorted(column[column >= 0].tolist()) == [0, 1, 2]
 
 
-def test_state_goes_on_in_the_very_same_way():
+def test_a_restored_state_continues_with_the_same_cells():
     known = CASES["some matched"]
     one, two = sampler_of(known), sampler_of(known)
     for _ in range(7):

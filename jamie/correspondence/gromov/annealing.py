@@ -20,7 +20,7 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
 from jamie.correspondence.couplings.plans import best_entries, inferred_from_plan
-from jamie.correspondence.gromov.distortion import GromovProblem, Iterate
+from jamie.correspondence.gromov.distortion import LEFT_OUT, GromovProblem, Iterate
 from jamie.correspondence.gromov.initialization import scaled_distances
 
 log = logging.getLogger(__name__)
@@ -136,6 +136,14 @@ class DistancePair:
     K_y: NDArray[np.float64]
     p: Tensor
     q: Tensor
+
+    def problem(self, left_out: float = LEFT_OUT) -> GromovProblem:
+        """Gromov-Wasserstein problem of the distances, without a linear term."""
+        return GromovProblem.of(self.K_x, self.K_y, str(self.p.device), left_out)
+
+    def uniform_plan(self) -> Tensor:
+        """(n_x, n_y) plan that matches every cell with all cells alike."""
+        return torch.outer(self.p, self.q)
 
 
 class _EntropicInferer(CorrespondenceInferer):

@@ -40,9 +40,7 @@ class GromovProblem:
     weight: float = 1.0
 
     @classmethod
-    def of(
-        cls, K_x: NDArray[np.float64], K_y: NDArray[np.float64], device: str, left_out: float = LEFT_OUT
-    ) -> GromovProblem:
+    def of(cls, K_x: NDArray[np.float64], K_y: NDArray[np.float64], device: str, left_out: float) -> GromovProblem:
         """Match distances (n_x, n_x) and (n_y, n_y), without a linear term.
 
         `left_out` is the fraction of the Frobenius norm that the low-rank form may leave out.

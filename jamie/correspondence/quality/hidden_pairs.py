@@ -105,13 +105,13 @@ def check_hidden_pairs(
     all_rows, all_columns = known.pairs()
     ranks = []
     for number, hidden in enumerate(_parts(len(rows), fraction, context)):
-        shown = known.keep(~(np.isin(all_rows, rows[hidden]) | np.isin(all_columns, columns[hidden])))
+        visible = known.keep(~(np.isin(all_rows, rows[hidden]) | np.isin(all_columns, columns[hidden])))
         try:
-            guess = inferer.infer(a, b, shown, context.for_stage(f"{context.stage}/check {number}")).correspondence
+            guess = inferer.infer(a, b, visible, context.for_stage(f"{context.stage}/check {number}")).correspondence
         except DataError as error:
             log.info("%s: the %d known pairs are too few to hide some (%s)", context.stage, len(rows), error.problem)
             return None
-        free_a, free_b = (np.flatnonzero(side.best_partner() < 0) for side in (shown, shown.T))
+        free_a, free_b = (np.flatnonzero(side.best_partner() < 0) for side in (visible, visible.T))
         positions = np.searchsorted(free_a, rows[hidden]), np.searchsorted(free_b, columns[hidden])
         ranks.append(partner_ranks(guess.subset(free_a, free_b).matrix, *positions))
         shape = (len(free_a), len(free_b))

@@ -78,6 +78,12 @@ def all_analyses(n_components: int) -> list[CcaSettings]:
     return [CcaSettings(*settings) for settings in product(sizes, SHRINKAGES, POWERS, range(N_LEVELS))]
 
 
+def memory_per_cell(n_components: int, *, compressed: bool) -> int:
+    """Bytes for the smoothed scores of a cell and its coordinates, of modalities of so many scores."""
+    coordinates = 0 if compressed else 2 * 4 * sum(analysis.n_components for analysis in all_analyses(n_components))
+    return 8 * (N_LEVELS * max(COMPONENTS) + DIMENSIONS) + coordinates
+
+
 def rows_of(levels: Levels, cells: Index | slice) -> Levels:
     """Scores of these cells, at each level."""
     return [level[cells] for level in levels]

@@ -15,7 +15,7 @@ from jamie.core.data import ModalityData
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Pairing
 from jamie.core.matrix import format_percent
-from jamie.data.pairings.name_rules import MANY, RULES, find_rule, match_names, require_unique
+from jamie.data.pairings.name_rules import MIN_SHARE, RULES, find_rule, match_names, require_unique
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 class ByName(Pairing):
     """A cell name that occurs in two modalities is one cell measured in both.
 
-    Where no name occurs twice that is an error: names that were meant to agree must not become a guess in silence. It
-    shows the rule that would match. A rule is applied to the names of either modality or of both, whichever matches
+    It is an error if no name is shared, so that names meant to agree are not silently ignored; the error shows the rule
+    that would match. A rule is applied to the names of either modality or of both, whichever matches
     most, and never where it would give two cells of a modality one name.
 
     Parameters
@@ -35,17 +35,17 @@ class ByName(Pairing):
     strip_spaces
         Ignore spaces around names.
     ignore_case
-        Take upper and lower case for the same.
+        Treat upper and lower case as equal.
     numbers
-        Take numbers for the same that were written in another way: 7, 007 and 7.0.
+        Treat numbers as equal however they are written: 7, 007 and 7.0.
     replace
         Text to replace, such as {'.': '-'} for names that R has changed.
     strip_prefix
-        Ignore what stands before the barcode; in names without one, the first part up to a - _ . : # | / or space.
+        Ignore the text before the barcode; in names without one, the first part up to a - _ . : # | / or space.
     strip_suffix
-        Ignore what stands behind the barcode; in names without one, the last part.
+        Ignore the text after the barcode; in names without one, the last part.
     reverse_complement
-        Take a barcode and its reverse complement for the same.
+        Treat a barcode and its reverse complement as equal.
     complement
         Positions of the barcode, the first being 1, whose bases are complemented in one modality, such as [8, 9].
     """
@@ -78,7 +78,7 @@ class ByName(Pairing):
         }
         self.rules = {rule: given[rule] for rule in RULES if given[rule]}
 
-    def named_alike(self, cells: Mapping[str, pd.Index]) -> Correspondences:
+    def match_cells(self, cells: Mapping[str, pd.Index]) -> Correspondences:
         """Pair cells by their names as far as these agree, be it none.
 
         Raises
@@ -93,13 +93,13 @@ class ByName(Pairing):
 
     def _pairs(self, modalities: Mapping[str, ModalityData]) -> dict[tuple[str, str], Correspondence]:
         cells = {name: m.cells for name, m in modalities.items()}
-        found = dict(self.named_alike(cells).items())
+        found = dict(self.match_cells(cells).items())
         if found and not any(c.n_pairs for c in found.values()):
             raise self._nothing_shared(modalities)
         for (a, b), pairs in found.items():
             self._require_overlap(modalities[a], modalities[b], pairs)
-            self._tell(modalities[a], modalities[b], pairs)
-        self._warn_of_others(cells, found)
+            self._log_matches(modalities[a], modalities[b], pairs)
+        self._suggest_rule(cells, found)
         return found
 
     def _nothing_shared(self, modalities: Mapping[str, ModalityData]) -> DataError:
@@ -108,8 +108,8 @@ class ByName(Pairing):
             f"expected names of cells that occur in two of {', '.join(modalities)}, found none (they look like "
             f"{', '.join(repr(m.cells[0]) for m in modalities.values() if m.n_cells)})",
             where="pairing 'by_name'",
-            fix=f"{f'{hint};' if hint else 'make the names of cells that were measured twice agree,'} or give their "
-            "pairs (correspondence.known: table); where none was measured twice, say so, and partners are inferred: "
+            fix=f"{f'{hint};' if hint else 'make the names of cells that were measured in two modalities agree,'} or give their "
+            "pairs (correspondence.known: table); where there are none, partners are inferred with "
             "correspondence.known: none",
         )
 
@@ -126,7 +126,7 @@ class ByName(Pairing):
                 "'known: none'; if these pairs are real, lower min_overlap",
             )
 
-    def _tell(self, a: ModalityData, b: ModalityData, found: Correspondence) -> None:
+    def _log_matches(self, a: ModalityData, b: ModalityData, found: Correspondence) -> None:
         where = f"pairing 'by_name', modalities '{a.name}' and '{b.name}'"
         if self.rules:
             alike = Correspondence.from_names(a.cells, b.cells).n_pairs
@@ -134,21 +134,21 @@ class ByName(Pairing):
                 "%s: %d cells share their names by %s; %d have equal ones",
                 *(where, found.n_pairs, ", ".join(self.rules), alike),
             )
-        if found.n_pairs and all(one.cells.astype(str).str.isdigit().all() for one in (a, b)):
+        if found.n_pairs and all(side.cells.astype(str).str.isdigit().all() for side in (a, b)):
             log.warning(
-                "%s: cells are named by numbers, such as '%s', and equal numbers are taken for one cell; where they "
+                "%s: cells are named by numbers, such as '%s', and equal numbers are regarded as one cell; where they "
                 "only count rows, name the cells or use 'known: none'",
                 *(where, a.cells[0]),
             )
 
-    def _warn_of_others(self, cells: Mapping[str, pd.Index], found: Mapping[tuple[str, str], Correspondence]) -> None:
-        """Say so where another rule would match many cells more."""
-        smaller = {pair: min(one.shape) for pair, one in found.items()}
-        if all(smaller[pair] - one.n_pairs < MANY * smaller[pair] for pair, one in found.items()):
+    def _suggest_rule(self, cells: Mapping[str, pd.Index], found: Mapping[tuple[str, str], Correspondence]) -> None:
+        """Warn where another rule would match many more cells."""
+        smaller = {pair: min(matched.shape) for pair, matched in found.items()}
+        if all(smaller[pair] - matched.n_pairs < MIN_SHARE * smaller[pair] for pair, matched in found.items()):
             return
         hint = self._hint(cells, thorough=False)
         if hint:
-            n = ", ".join(f"{one.n_pairs} of {a} and {b}" for (a, b), one in found.items())
+            n = ", ".join(f"{matched.n_pairs} of {a} and {b}" for (a, b), matched in found.items())
             log.warning("pairing 'by_name': %s share their names; more would by another rule: %s", n, hint)
 
     def _hint(self, cells: Mapping[str, pd.Index], *, thorough: bool) -> str:

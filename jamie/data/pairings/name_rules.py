@@ -1,4 +1,4 @@
-"""Rules by which two names of one cell are made to agree, and the search for one that would."""
+"""Rules that make two names of one cell agree, and the search for such a rule."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Names = Mapping[str, pd.Index]
 
 _BARCODE = re.compile("[ACGTN]{8,}")
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
-_BETWEEN = r"-_.:#|/ "  # what parts of names stand between
-_PREFIX = re.compile(rf"^(?:.*[{_BETWEEN}](?=[ACGTN]{{8}})|(?![ACGTN]{{8}})[^{_BETWEEN}]+[{_BETWEEN}]+)")
-_SUFFIX = re.compile(rf"(?:(?<=[ACGTN]{{8}})[{_BETWEEN}].*|[{_BETWEEN}](?![ACGTN]{{8}})[A-Za-z0-9]+)$")
+_SEPARATORS = r"-_.:#|/ "  # between the parts of names
+_PREFIX = re.compile(rf"^(?:.*[{_SEPARATORS}](?=[ACGTN]{{8}})|(?![ACGTN]{{8}})[^{_SEPARATORS}]+[{_SEPARATORS}]+)")
+_SUFFIX = re.compile(rf"(?:(?<=[ACGTN]{{8}})[{_SEPARATORS}].*|[{_SEPARATORS}](?![ACGTN]{{8}})[A-Za-z0-9]+)$")
 _WHOLE = re.compile(r"\d+(?:\.0*|(?:\.\d+)?[eE]\+?\d+)")
 _PADDING = re.compile(r"(?<!\d)0+(?=\d)")
 
 
-def _turned(name: str) -> str:
+def _reverse_complement(name: str) -> str:
     return _BARCODE.sub(lambda found: found[0].translate(_COMPLEMENT)[::-1], name, count=1)
 
 
@@ -61,14 +61,14 @@ RULES: Mapping[str, Callable[[Any], Rename]] = {
     "replace": _replace,
     "strip_prefix": lambda _: lambda name: _PREFIX.sub("", name),
     "strip_suffix": lambda _: lambda name: _SUFFIX.sub("", name),
-    "reverse_complement": lambda _: _turned,
+    "reverse_complement": lambda _: _reverse_complement,
     "complement": _complement,
 }
-_SIMPLE = ("strip_spaces", "ignore_case", "numbers")  # those that change a name the least, which are tried first
-MANY = 0.1  # of the smaller modality's cells; fewer may agree by chance
-CLEARLY = 1.02  # times as many matches, which a later rule must have to be preferred
-MOST_NAMES = 20_000  # of a modality; of more, a random sample is searched for rules
-_FIRST_NAMES = 200  # that say which signs stand between the parts of names
+_SIMPLE = ("strip_spaces", "ignore_case", "numbers")  # they change a name the least and are tried first
+MIN_SHARE = 0.1  # of the smaller modality's cells; fewer may agree by chance
+MIN_GAIN = 1.02  # factor by which a later rule must match more to be preferred
+MAX_NAMES = 20_000  # of a modality; of more, a random sample is searched for rules
+_FIRST_NAMES = 200  # that show which separators are used
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,12 @@ def match_names(a: pd.Index, b: pd.Index, rules: Mapping[str, Any]) -> NameMatch
         new = [_renamed(side, rules) for side in plain]
         ways += [(new[0], plain[1]), (plain[0], new[1]), (new[0], new[1])]
     usable = [way for way in ways if all(side.is_unique for side in way)]
-    found = sorted((Correspondence.from_names(*way) for way in usable), key=lambda one: -one.n_pairs)
+    found = sorted((Correspondence.from_names(*way) for way in usable), key=lambda matched: -matched.n_pairs)
     pairs = found[0]
     for other in found[1:]:
-        joined = other.updated_with(pairs)
-        if joined.n_pairs - pairs.n_pairs >= max(1, MANY * min(len(a), len(b))):
-            pairs = joined
+        combined = other.updated_with(pairs)
+        if combined.n_pairs - pairs.n_pairs >= max(1, MIN_SHARE * min(len(a), len(b))):
+            pairs = combined
     for way in ways:
         if not all(side.is_unique for side in way) and len(set(way[0]) & set(way[1])) > pairs.n_pairs:
             old, side = next((o, s) for o, s in zip(plain, way, strict=True) if not s.is_unique)
@@ -158,8 +158,8 @@ class Hint:
             for (a, b), n in self.matched.items()
             if n
         )
-        one, other = self.example
-        return f"correspondence.known: {{by_name: {{{written}}}}} matches {counts}, such as '{one}' and '{other}'"
+        first, second = self.example
+        return f"correspondence.known: {{by_name: {{{written}}}}} matches {counts}, such as '{first}' and '{second}'"
 
 
 def find_rule(cells: Names, given: Mapping[str, Any], *, thorough: bool) -> Hint | None:
@@ -177,31 +177,29 @@ def find_rule(cells: Names, given: Mapping[str, Any], *, thorough: bool) -> Hint
     rules = _most_matching(cells, given, 2 if thorough else 1)
     now, found = _matched(cells, given), _matched(cells, {**given, **rules})
     gains = {pair: found[pair].n_pairs - now[pair].n_pairs for pair in found}
-    pair = max(gains, key=lambda one: gains[one])
-    if gains[pair] < max(2, MANY * min(len(cells[m]) for m in pair)):
+    pair = max(gains, key=lambda pair: gains[pair])
+    if gains[pair] < max(2, MIN_SHARE * min(len(cells[m]) for m in pair)):
         return None
     rows, columns = found[pair].without(now[pair]).pairs()
     example = str(cells[pair[0]][rows[0]]), str(cells[pair[1]][columns[0]])
-    return Hint({**given, **rules}, {pair: one.n_pairs for pair, one in found.items()}, example)
+    return Hint({**given, **rules}, {pair: matched.n_pairs for pair, matched in found.items()}, example)
 
 
 def _most_matching(cells: Names, given: Mapping[str, Any], most_rules: int) -> dict[str, Any]:
     """Return the rules that match the most of a random sample of each modality's names; none where none helps."""
     generator = np.random.default_rng(0)
     few = {
-        m: names
-        if len(names) <= MOST_NAMES
-        else names[np.sort(generator.choice(len(names), MOST_NAMES, replace=False))]
+        m: names if len(names) <= MAX_NAMES else names[np.sort(generator.choice(len(names), MAX_NAMES, replace=False))]
         for m, names in cells.items()
     }
     share = {m: len(few[m]) / len(cells[m]) for m in cells}
     can_match = sum(share[a] * share[b] * min(len(cells[a]), len(cells[b])) for a, b in combinations(cells, 2))
     best: dict[str, Any] = {}
-    most = sum(one.n_pairs for one in _matched(few, given).values())
+    most = sum(matched.n_pairs for matched in _matched(few, given).values())
     for number in range(1, most_rules + 1):
         for rules in _candidates(few, number):
-            n = sum(one.n_pairs for one in _matched(few, {**given, **rules}).values())
-            if n > CLEARLY * most and not _only_counts(few, rules):
+            n = sum(matched.n_pairs for matched in _matched(few, {**given, **rules}).values())
+            if n > MIN_GAIN * most and not _only_counts(few, rules):
                 best, most = rules, n
         if most > can_match / 2:
             break
@@ -223,11 +221,15 @@ def _matched(cells: Names, rules: Mapping[str, Any]) -> dict[tuple[str, str], Co
 
 def _candidates(cells: Names, number: int) -> Iterator[dict[str, Any]]:
     """Yield rules that may match, those first that change names the least."""
-    used = {sign for names in cells.values() for name in names[:_FIRST_NAMES] for sign in str(name) if sign in _BETWEEN}
+    used = {
+        sign for names in cells.values() for name in names[:_FIRST_NAMES] for sign in str(name) if sign in _SEPARATORS
+    }
     single: list[dict[str, Any]] = [{name: True} for name in _SIMPLE]
-    single += [{"replace": {old: new}} for new in _BETWEEN for old in _BETWEEN if {old, new} <= used and old != new]
+    single += [
+        {"replace": {old: new}} for new in _SEPARATORS for old in _SEPARATORS if {old, new} <= used and old != new
+    ]
     single += [{"reverse_complement": True}, {"complement": [8, 9]}, {"strip_suffix": True}, {"strip_prefix": True}]
-    yield from single if number == 1 else ({**one, **other} for one, other in combinations(single, 2))
+    yield from single if number == 1 else ({**first, **second} for first, second in combinations(single, 2))
 
 
 def _renamed(names: pd.Index, rules: Mapping[str, Any]) -> pd.Index:

@@ -50,16 +50,16 @@ class JoinReader(Reader):
         return tuple(dict.fromkeys(path for reader in self.readers for path in reader.sources()))
 
     def _read(self, context: Context) -> MuData:
-        found = [reader.read(context) for reader in self.readers]
-        for i, mdata in enumerate(found):
-            _tell_of_left_out(mdata, f"readers[{i}]", {key for other in found[:i] for key in other.uns})
-        named = [_renamed(mdata, names, i) for i, (mdata, names) in enumerate(zip(found, self.rename, strict=True))]
-        self._require_names_of_their_own(named)
+        read = [reader.read(context) for reader in self.readers]
+        for i, mdata in enumerate(read):
+            _warn_of_left_out(mdata, f"readers[{i}]", {key for other in read[:i] for key in other.uns})
+        named = [_rename(mdata, names, i) for i, (mdata, names) in enumerate(zip(read, self.rename, strict=True))]
+        self._require_distinct_names(named)
         joined = assemble({name: adata for modalities in named for name, adata in modalities.items()})
-        joined.uns.update({key: value for mdata in reversed(found) for key, value in mdata.uns.items()})
+        joined.uns.update({key: value for mdata in reversed(read) for key, value in mdata.uns.items()})
         return joined
 
-    def _require_names_of_their_own(self, named: Sequence[Mapping[str, AnnData]]) -> None:
+    def _require_distinct_names(self, named: Sequence[Mapping[str, AnnData]]) -> None:
         first: dict[str, int] = {}
         for i, modalities in enumerate(named):
             for name in modalities:
@@ -74,8 +74,8 @@ class JoinReader(Reader):
                 first[name] = i
 
 
-def _renamed(mdata: MuData, names: Mapping[str, str], position: int) -> dict[str, AnnData]:
-    """Return the modalities of one reader under their new names, with what it says of the cells of all of them."""
+def _rename(mdata: MuData, names: Mapping[str, str], position: int) -> dict[str, AnnData]:
+    """Return the modalities of one reader under their new names, with the annotations that their cells share."""
     for name in names:
         if name not in mdata.mod:
             raise DataError(
@@ -89,8 +89,8 @@ def _renamed(mdata: MuData, names: Mapping[str, str], position: int) -> dict[str
     return modalities
 
 
-def _tell_of_left_out(mdata: MuData, reader: str, known: Collection[str]) -> None:
-    """Say what a reader gives for all its modalities together that has no place beside those of others."""
+def _warn_of_left_out(mdata: MuData, reader: str, known: Collection[str]) -> None:
+    """Warn of annotations that a reader gives for all its modalities together and that are not kept."""
     own = tuple(f"{name}:" for name in mdata.mod)
     left_out = [f"var '{name}'" for name in mdata.var.columns if not str(name).startswith(own)]
     for kind in ("obsm", "obsp", "varm", "varp"):

@@ -39,8 +39,8 @@ class TableReader(Reader):
     obs
         A csv or tsv table with annotations, such as labels; its first column holds cell names.
     names
-        Whether csv and tsv files have names of rows, columns, both or none; told from their first lines by default,
-        and to be said where the first is 0, 1, 2, ..., which may be names or values.
+        Whether csv and tsv files have names of rows, columns, both or none; read from their first lines by default,
+        and required where the first line is 0, 1, 2, ..., which may be names or values.
     transpose
         Whether the files hold features as rows: for all modalities, or for those named.
     """
@@ -85,7 +85,7 @@ class TableReader(Reader):
         return assemble(modalities)
 
     def _matrix(self, name: str) -> NamedMatrix:
-        """Read one modality as cells x features; files of names go before the matrix's own."""
+        """Read one modality as cells x features; files of names take precedence over names in the matrix."""
         matrix = read_matrix(self.paths[name], self.names)
         if self.transpose is True or (isinstance(self.transpose, list) and name in self.transpose):
             matrix = matrix.T
@@ -123,17 +123,17 @@ def _as_adata(name: str, matrix: NamedMatrix) -> AnnData:
 
 
 def _warn_of_features_as_rows(modalities: dict[str, AnnData], annotated: pd.Index | None) -> None:
-    """Say so where a modality's features, and not its cells, are mostly called as cells are elsewhere."""
+    """Warn where a modality's features, and not its cells, mostly have the names of other cells."""
     for name, adata in modalities.items():
         others = {f"'{other}'": modalities[other].obs_names for other in modalities if other != name}
         if annotated is not None:
             others["the obs table"] = annotated
-        for place, cells in others.items():
+        for source, cells in others.items():
             if adata.var_names.isin(cells).mean() > 0.5 and not adata.obs_names.isin(cells).any():
                 log.warning(
                     "reader 'table': the features of '%s', such as '%s', have the names of cells of %s; if the file "
-                    "has features as rows, say `transpose: [%s]`",
-                    *(name, adata.var_names[0], place, name),
+                    "has features as rows, set `transpose: [%s]`",
+                    *(name, adata.var_names[0], source, name),
                 )
                 break
 

@@ -15,12 +15,12 @@ from jamie.core.data import Dataset, Split
 from jamie.core.errors import DataError
 from jamie.data.checks.modalities import MIN_CELLS
 from jamie.data.splits.individuals import Individuals, annotation, individuals
-from jamie.data.splits.split_file import held_out_by, positions
+from jamie.data.splits.split_file import read_held_out, read_order
 from jamie.spec.evaluate_section import HoldoutSection, KnownPairsSection
 
 log = logging.getLogger(__name__)
 
-ROUNDING = 1e-9  # so that a count is not one less where the product is whole but for rounding
+ROUNDING = 1e-9  # added before rounding down, so that 0.1 * 30 is 3
 
 
 def hide_pairs(
@@ -31,7 +31,7 @@ def hide_pairs(
     Parameters
     ----------
     given
-        All that the user knows. Its mutual best pairs say which cells are one; a cell that is hidden loses all its
+        All that the user knows. Its mutual best pairs are one cell each; a cell that is hidden loses all its
         confidences, so that the pairs of ``given.mutual_best()`` are known or hidden as a whole.
     cells
         Names of each modality's cells.
@@ -50,16 +50,16 @@ def hide_pairs(
         return given
     who = individuals(given.mutual_best(), cells)
     if settings.file is None:
-        order = context.for_stage("hide_pairs").generator().permutation(who.measured_twice)
+        order = context.for_stage("hide_pairs").generator().permutation(who.multimodal)
     else:
-        order = positions(settings.file, settings.column, cells, who, "evaluate.known_pairs")
-        order = order[np.isin(order, who.measured_twice)]
+        order = read_order(settings.file, settings.column, cells, who, "evaluate.known_pairs")
+        order = order[np.isin(order, who.multimodal)]
     n_kept = int(settings.fraction * len(order) + ROUNDING)
     # without any pair to keep, the confidences of cells that are nobody's best partner go as well
     hidden = np.full(len(who.modalities), n_kept == 0)
     hidden[order[n_kept:]] = True
-    notice = log.warning if settings.fraction and len(order) and not n_kept else log.info
-    notice("%d of %d cells measured more than once keep their pairs", n_kept, len(order))
+    report = log.warning if settings.fraction and len(order) and not n_kept else log.info
+    report("%d of %d cells measured more than once keep their pairs", n_kept, len(order))
     kept = {}
     for (a, b), correspondence in given.items():
         rows, columns = correspondence.pairs()
@@ -105,7 +105,7 @@ def _held_out(dataset: Dataset, who: Individuals, settings: HoldoutSection, cont
     """(individuals,) true for those held out."""
     if settings.file is not None:
         cells = {name: m.cells for name, m in dataset.modalities.items()}
-        return held_out_by(settings.file, settings.column, settings.fraction, cells, who)
+        return read_held_out(settings.file, settings.column, settings.fraction, cells, who)
     order = context.generator().permutation(len(who.modalities))
     if settings.group is not None:
         return _groups(dataset, who, settings, order)
@@ -166,12 +166,12 @@ def _first_groups(names: pd.Series, sizes: pd.Series, wanted: float) -> list[str
 
 
 def _fold_of_groups(names: pd.Series, sizes: pd.Series, folds: int, fold: int) -> list[str]:
-    """Return the groups of one fold; the largest are dealt out first, each to the fold with the fewest cells."""
-    filled, chosen = np.zeros(folds), []
-    for name in sorted(names, key=lambda one: -sizes[one]):
-        place = int(filled.argmin())
-        filled[place] += sizes[name]
-        chosen += [name] if place == fold else []
+    """Return the groups of one fold; the largest are assigned first, each to the fold with the fewest cells."""
+    n_cells, chosen = np.zeros(folds), []
+    for name in sorted(names, key=lambda name: -sizes[name]):
+        smallest = int(n_cells.argmin())
+        n_cells[smallest] += sizes[name]
+        chosen += [name] if smallest == fold else []
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""Cells as they were in the tissue: one that was measured in several modalities is one."""
+"""Individual cells: a cell that was measured in several modalities counts once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jamie.core.data import ModalityData
 
 @dataclass(frozen=True)
 class Individuals:
-    """Cells as they were in the tissue: a cell measured in several modalities is one.
+    """Individual cells: a cell measured in several modalities counts once.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class Individuals:
     modalities: NDArray[np.bool_]
 
     @property
-    def measured_twice(self) -> NDArray[np.int64]:
-        """Numbers of those that were measured in two or more modalities."""
+    def multimodal(self) -> NDArray[np.int64]:
+        """Numbers of the individuals measured in two or more modalities."""
         return np.flatnonzero(self.modalities.sum(axis=1) > 1)
 
 
@@ -46,14 +46,14 @@ def individuals(truth: Correspondences, cells: Mapping[str, pd.Index]) -> Indivi
     columns = np.concatenate([offsets[b] + j for (a, b), (i, j) in edges])
     graph = sparse.coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(total, total))
     n, component = connected_components(graph, directed=False)
-    place = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "component": component,
             "name": np.concatenate([np.asarray(cells[m], dtype=object) for m in names]),
             "modality": np.repeat(np.arange(len(names)), list(truth.sizes.values())),
         }
     )
-    firsts = place.sort_values(["name", "modality"]).drop_duplicates("component")["component"].to_numpy()
+    firsts = table.sort_values(["name", "modality"]).drop_duplicates("component")["component"].to_numpy()
     number = np.empty(n, dtype=np.int64)
     number[firsts] = np.arange(n)
     of = {m: number[component[offsets[m] : offsets[m] + truth.sizes[m]]] for m in names}
@@ -63,11 +63,11 @@ def individuals(truth: Correspondences, cells: Mapping[str, pd.Index]) -> Indivi
     return Individuals(of, measured)
 
 
-def annotation(modalities: Mapping[str, ModalityData], who: Individuals, column: str) -> pd.Series:
+def annotation(modalities: Mapping[str, ModalityData], individuals: Individuals, column: str) -> pd.Series:
     """(individuals,) value of a column of obs in the first modality that has one, as text; NA where none has."""
-    values = pd.Series(pd.NA, index=range(len(who.modalities)), dtype=object)
+    values = pd.Series(pd.NA, index=range(len(individuals.modalities)), dtype=object)
     for name, modality in modalities.items():
         if column in modality.obs:
-            own = pd.Series(modality.labels(column), index=who.of[name], dtype=object)
+            own = pd.Series(modality.labels(column), index=individuals.of[name], dtype=object)
             values = values.fillna(own.dropna().groupby(level=0).first())
     return values

@@ -1,4 +1,4 @@
-"""A file that says which cells are held out, or in which order they are taken."""
+"""A file that lists which cells are held out, or an order of the cells."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TRAIN, HELD_OUT = ("train", "training"), ("test", "testing", "held_out")
 EXPECTED = "a table of cells (.csv or .tsv)"
 
 
-def held_out_by(
+def read_held_out(
     file: Path, column: str | None, fraction: float, cells: Mapping[str, pd.Index], who: Individuals
 ) -> NDArray[np.bool_]:
-    """(individuals,) true for those that a file holds out.
+    """(individuals,) true for the individuals that a file holds out.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def held_out_by(
     Raises
     ------
     DataError
-        Where the file does not say it of every cell, or says two things of one.
+        Where the file lacks cells, or has two values for one.
     """
     where = "evaluate.holdout"
     values = _values(file, column, cells, who, where)
@@ -47,18 +47,18 @@ def held_out_by(
     if numbers.notna().all():
         first = np.argsort(numbers.to_numpy(), kind="stable")[: int(fraction * len(numbers) + 1e-9)]
         return np.isin(np.arange(len(numbers)), first)
-    words = values.str.strip().str.lower()
-    wrong = ~words.isin([*TRAIN, *HELD_OUT])
+    roles = values.str.strip().str.lower()
+    wrong = ~roles.isin([*TRAIN, *HELD_OUT])
     if wrong.any():
         raise DataError(
             f"expected 'train' or 'test' for each cell, or its position in an order, found '{values[wrong].iloc[0]}'",
             where=f"{where}, {file}, column '{values.name}'",
             fix="write train or test, or choose another column with evaluate.holdout.column",
         )
-    return words.isin(HELD_OUT).to_numpy()
+    return roles.isin(HELD_OUT).to_numpy()
 
 
-def positions(
+def read_order(
     file: Path, column: str | None, cells: Mapping[str, pd.Index], who: Individuals, where: str
 ) -> NDArray[np.int64]:
     """(individuals,) their numbers in the order that a column of a file gives.
@@ -80,26 +80,26 @@ def positions(
 
 
 def _values(file: Path, column: str | None, cells: Mapping[str, pd.Index], who: Individuals, where: str) -> pd.Series:
-    """(individuals,) what the file says of each, as text."""
+    """(individuals,) value of each in the file, as text."""
     table = read_frame(file, EXPECTED, dtype=str, keep_default_na=False)
     chosen = _column(table, column, file, where)
-    said = pd.Series(table[chosen].to_numpy(dtype=object), index=table.iloc[:, 0])
-    if not said.index.is_unique:
-        repeated = said.index[said.index.duplicated()][0]
+    listed = pd.Series(table[chosen].to_numpy(dtype=object), index=table.iloc[:, 0])
+    if not listed.index.is_unique:
+        repeated = listed.index[listed.index.duplicated()][0]
         raise DataError(f"expected each cell once, found '{repeated}' again", where=str(file), fix="keep one row of it")
-    own = [pd.DataFrame({"who": who.of[m], "value": said.reindex(names).to_numpy()}) for m, names in cells.items()]
-    known = pd.concat(own).dropna().drop_duplicates()
-    _require_one_of_each(known, len(who.modalities), f"{where}, {file}", next(iter(cells.values())), said.index)
+    values = [pd.DataFrame({"who": who.of[m], "value": listed.reindex(names).to_numpy()}) for m, names in cells.items()]
+    known = pd.concat(values).dropna().drop_duplicates()
+    _require_one_value_each(known, len(who.modalities), f"{where}, {file}", next(iter(cells.values())), listed.index)
     return known.set_index("who")["value"].sort_index().rename(chosen)
 
 
-def _require_one_of_each(known: pd.DataFrame, n: int, where: str, cells: pd.Index, named: pd.Index) -> None:
+def _require_one_value_each(known: pd.DataFrame, n: int, where: str, cells: pd.Index, named: pd.Index) -> None:
     """Require one value for every individual."""
-    twice = known["who"].duplicated(keep=False)
-    if twice.any():
-        first, second = known.loc[known["who"] == known["who"][twice].iloc[0], "value"].iloc[:2]
+    repeated = known["who"].duplicated(keep=False)
+    if repeated.any():
+        first, second = known.loc[known["who"] == known["who"][repeated].iloc[0], "value"].iloc[:2]
         raise DataError(
-            f"expected one value for a cell that was measured twice, found '{first}' and '{second}'",
+            f"expected one value for a cell that was measured in two modalities, found '{first}' and '{second}'",
             where=where,
             fix="write the same for both of its names",
         )

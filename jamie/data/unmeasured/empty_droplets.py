@@ -1,4 +1,4 @@
-"""Empty droplets: barcodes of an unfiltered matrix that are in no other modality and hold next to nothing."""
+"""Empty droplets: barcodes of an unfiltered matrix that are in no other modality and have very few counts."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ if TYPE_CHECKING:
 
     from jamie.spec import Spec
 
-FEWEST = 20  # cells of either kind; of fewer, nothing is judged
-DEEP = 5  # percentile of the matched cells' totals; the total there is that of a cell of low but usual depth
+MIN_CELLS = 20  # matched, and unmatched, cells; with fewer, nothing is decided
+DEPTH_PERCENTILE = 5  # of the matched cells' totals: a cell of low but usual depth
 EMPTY, DOUBTFUL = 0.1, 0.5  # parts of that total
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Totals:
-    """Totals of the cells of one modality, in a matrix in which they tell how deeply a cell was sequenced.
+class CellTotals:
+    """Totals of the cells of one modality, as a measure of sequencing depth.
 
     Parameters
     ----------
     X : (n, p)
         Nothing negative.
-    of : (n,)
+    totals : (n,)
         Total of each cell.
     matched : (n,)
-        Whether it has a partner in some other modality.
+        Whether it has a partner in another modality.
     usual
         Total of a matched cell of low but usual depth.
     """
 
     X: Matrix
-    of: NDArray[np.float64]
+    totals: NDArray[np.float64]
     matched: NDArray[np.bool_]
     usual: float
 
     def below(self, part: float) -> NDArray[np.bool_]:
         """(n,) true for the unmatched cells whose total is below a part of the usual one."""
-        return ~self.matched & (self.of < part * self.usual)
+        return ~self.matched & (self.totals < part * self.usual)
 
     @property
     def typical(self) -> tuple[float, float]:
         """Median total of the unmatched and of the matched cells."""
-        return float(np.median(self.of[~self.matched])), float(np.median(self.of[self.matched]))
+        return float(np.median(self.totals[~self.matched])), float(np.median(self.totals[self.matched]))
 
     @property
     def are_ambient(self) -> bool:
-        """Whether the unmatched cells of next to no counts hold together what the matched cells are made of.
+        """Whether unmatched cells of few counts together have most features of the matched cells, as ambient RNA does.
 
-        Cells of which a part of the features was not measured do not.
+        Cells of which some features were not measured do not.
         """
         rows = np.flatnonzero(self.matched), np.flatnonzero(self.below(EMPTY))
         matched, empty = (np.asarray(self.X[index].sum(axis=0, dtype=np.float64)).ravel() for index in rows)
@@ -96,7 +96,7 @@ def without_empty_droplets(
     Raises
     ------
     DataError
-        Where droplets are to be dropped and nothing tells which are empty.
+        Where droplets are to be dropped but no counts show which are empty.
     """
     kept = {}
     for name, data in modalities.items():
@@ -106,7 +106,7 @@ def without_empty_droplets(
         if setting != "keep":
             totals = _totals(mdata.mod[name], data, _matched(name, given))
             if setting == "drop":
-                empty = _to_drop(totals, spec.where(key))
+                empty = _below_usual_depth(totals, spec.where(key))
             elif totals is not None:
                 empty = _surely_empty(totals, name, key)
         kept[name] = ~empty
@@ -121,9 +121,9 @@ def _matched(name: str, given: Correspondences) -> NDArray[np.bool_]:
     return np.any([np.diff(matrix.indptr) > 0 for matrix in others], axis=0)
 
 
-def _totals(adata: Any, data: ModalityData, matched: NDArray[np.bool_]) -> Totals | None:
+def _totals(adata: Any, data: ModalityData, matched: NDArray[np.bool_]) -> CellTotals | None:
     """Totals of raw counts, or else of other values none of which is negative; None where nothing can be judged."""
-    if matched.sum() < FEWEST or (~matched).sum() < FEWEST:
+    if matched.sum() < MIN_CELLS or (~matched).sum() < MIN_CELLS:
         return None
     candidates = [data.input.X] if data.target is data.input else [data.input.X, data.target.X]
     if not any(map(largest_count, candidates)) and "counts" in adata.layers:
@@ -132,17 +132,19 @@ def _totals(adata: Any, data: ModalityData, matched: NDArray[np.bool_]) -> Total
     if np.nanmin(stored_values(chosen), initial=0) < 0:
         return None
     chosen = fill_nan(chosen, np.zeros(chosen.shape[1])) if has_nan(chosen) else chosen
-    of = np.asarray(chosen.sum(axis=1, dtype=np.float64)).ravel()
-    some = of[matched & (of > 0)]
-    return Totals(chosen, of, matched, float(np.percentile(some, DEEP))) if len(some) >= FEWEST else None
+    totals = np.asarray(chosen.sum(axis=1, dtype=np.float64)).ravel()
+    positive = totals[matched & (totals > 0)]
+    if len(positive) < MIN_CELLS:
+        return None
+    return CellTotals(chosen, totals, matched, float(np.percentile(positive, DEPTH_PERCENTILE)))
 
 
-def _to_drop(totals: Totals | None, where: str) -> NDArray[np.bool_]:
-    """(n,) true for the unmatched cells below the usual depth, as the user asks."""
+def _below_usual_depth(totals: CellTotals | None, where: str) -> NDArray[np.bool_]:
+    """(n,) true for the unmatched cells below the usual depth."""
     if totals is None:
         raise DataError(
-            f"expected counts of at least {FEWEST} cells that are in another modality and {FEWEST} that are in none, "
-            "to tell empty droplets by, found none",
+            f"expected counts of at least {MIN_CELLS} cells that are in another modality and {MIN_CELLS} that are in none, "
+            "by which empty droplets can be recognised, found none",
             where=where,
             fix="give raw counts in X or in a layer 'counts', or leave empty_droplets out",
         )
@@ -151,22 +153,22 @@ def _to_drop(totals: Totals | None, where: str) -> NDArray[np.bool_]:
     return empty
 
 
-def _surely_empty(totals: Totals, name: str, key: str) -> NDArray[np.bool_]:
-    """(n,) true for empty droplets; where that is in doubt, none is and a warning says so."""
+def _surely_empty(totals: CellTotals, name: str, key: str) -> NDArray[np.bool_]:
+    """(n,) true for empty droplets; in doubt a warning is logged and no cell is taken for one."""
     alone, shared = totals.typical
-    n_alone, said = int((~totals.matched).sum()), "hold a median total of %.4g, those in others %.4g"
+    n_alone, depths = int((~totals.matched).sum()), "hold a median total of %.4g, those in others %.4g"
     if largest_count(totals.X) and alone < EMPTY * totals.usual and totals.are_ambient:
         empty = totals.below(DOUBTFUL)
         log.warning(
-            f"modality '%s': %d of %d cells are in no other modality; these {said}: %d are taken for empty droplets "
-            "and left out (%s: keep uses them)",
-            *(name, n_alone, len(totals.of), alone, shared, empty.sum(), key),
+            f"modality '%s': %d of %d cells are in no other modality; these {depths}: %d are regarded as empty "
+            "droplets and left out (%s: keep uses them)",
+            *(name, n_alone, len(totals.totals), alone, shared, empty.sum(), key),
         )
         return empty
     if alone < DOUBTFUL * totals.usual:
         log.warning(
-            f"modality '%s': %d of %d cells are in no other modality; these {said}: if they are empty droplets, set "
+            f"modality '%s': %d of %d cells are in no other modality; these {depths}: if they are empty droplets, set "
             "%s: drop; if they are cells, keep",
-            *(name, n_alone, len(totals.of), alone, shared, key),
+            *(name, n_alone, len(totals.totals), alone, shared, key),
         )
-    return np.zeros(len(totals.of), dtype=bool)
+    return np.zeros(len(totals.totals), dtype=bool)

@@ -1,4 +1,4 @@
-"""Zeros that can hardly be values: features that all cells of a batch lack, and nearly all other cells have."""
+"""Zeros that are hardly measurements: features that are 0 in a whole batch and in few other cells."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BATCH_NAMES = re.compile(
     r"capture|well|chip|run)",
     re.IGNORECASE,
 )
-MOST_GROUPS = 50  # of a column; more rather tell cells apart
-MOST_COLUMNS = 5
-FEWEST_CELLS = 10  # of a group whose zeros say anything
-CHANCE = 1e-6  # that all cells of a group would be 0, if they were as the others
-LEAST_SHARE = 0.02  # of the features: fewer may be those of a sex or a strain
-MOST_NEARLY = 0.1  # features that the group has in few cells, for one that it has in none: cells of another type
-SMALL = 2**24  # values of a matrix for which columns that are not called as batches are looked at as well
+MAX_GROUPS = 50  # of a column; a column of more identifies cells
+MAX_COLUMNS = 5
+MIN_CELLS = 10  # of a group whose zeros are informative
+CHANCE = 1e-6  # probability that all cells of a group are 0, if they were like the others
+MIN_SHARE = 0.02  # of the features: fewer may be specific to a sex or a strain
+MAX_RARE = 0.1  # features that few cells of the group have, for each that none has: more mean another cell type
+MAX_VALUES = 2**24  # of a matrix for which columns without a name of batches are examined too
 
 Mask = NDArray[np.bool_]
 
@@ -45,7 +45,7 @@ class GroupingColumn:
     codes : (n,)
         Number of each cell's value; -1 where there is none.
     is_batch
-        Whether it is called as batches are.
+        Whether its name is one of batches.
     """
 
     name: str
@@ -55,7 +55,7 @@ class GroupingColumn:
 
 
 @dataclass(frozen=True)
-class Found:
+class UnmeasuredFeatures:
     """Features that all cells of a batch lack.
 
     Parameters
@@ -67,7 +67,7 @@ class Found:
     features : (p,)
         True for the features.
     certain
-        Whether they can hardly have been measured; else the column may be one of types, which lack them.
+        Whether they can hardly have been measured; otherwise the groups may be cell types that lack them.
     """
 
     column: str
@@ -80,17 +80,19 @@ class Found:
 def grouping_columns(obs: pd.DataFrame, labels: Collection[str], batch_key: str | None) -> list[GroupingColumn]:
     """Return the columns of obs that divide the cells into few groups, batches first; no labels or parts of them."""
     types = [as_labels(obs[label]) for label in labels if label in obs]
-    found = []
+    columns = []
     for name in map(str, obs.columns):
-        told = name == batch_key
-        if name in labels or (not told and (obs[name].dtype.kind == "f" or not 1 < obs[name].nunique() <= MOST_GROUPS)):
+        is_key = name == batch_key
+        if name in labels or (
+            not is_key and (obs[name].dtype.kind == "f" or not 1 < obs[name].nunique() <= MAX_GROUPS)
+        ):
             continue
         codes, values = pd.factorize(as_labels(obs[name]))
-        if not told and any(_within(codes, label) for label in types):
+        if not is_key and any(_within(codes, label) for label in types):
             continue
-        is_batch = told or BATCH_NAMES.search(name) is not None
-        found.append(GroupingColumn(name, tuple(map(str, values)), codes.astype(np.int64), is_batch))
-    return sorted(found, key=lambda column: (column.name != batch_key, not column.is_batch))[:MOST_COLUMNS]
+        is_batch = is_key or BATCH_NAMES.search(name) is not None
+        columns.append(GroupingColumn(name, tuple(map(str, values)), codes.astype(np.int64), is_batch))
+    return sorted(columns, key=lambda column: (column.name != batch_key, not column.is_batch))[:MAX_COLUMNS]
 
 
 def _within(codes: NDArray[np.int64], label: NDArray[np.object_]) -> bool:
@@ -98,7 +100,7 @@ def _within(codes: NDArray[np.int64], label: NDArray[np.object_]) -> bool:
     return bool((pd.Series(label).groupby(codes).nunique(dropna=False) == 1).all())
 
 
-def unlikely_zeros(X: Any, columns: Sequence[GroupingColumn], *, every: bool = False) -> Iterator[Found]:
+def unlikely_zeros(X: Any, columns: Sequence[GroupingColumn], *, every: bool = False) -> Iterator[UnmeasuredFeatures]:
     """Find the features that batches lack; the same for the same cells only once.
 
     Parameters
@@ -111,20 +113,22 @@ def unlikely_zeros(X: Any, columns: Sequence[GroupingColumn], *, every: bool = F
         Whether to give the features of a batch that are few, or that it may lack as it is of another type.
     """
     size = X.nnz if sparse.issparse(X) else X.size
-    told: set[bytes] = set()
+    seen: set[bytes] = set()
     for column in columns:
-        if not column.is_batch and size > SMALL:
+        if not column.is_batch and size > MAX_VALUES:
             continue
         nonzero, sizes = _nonzero_cells(X, column), np.bincount(column.codes[column.codes >= 0])
         for group, n in enumerate(sizes):
             cells = column.codes == group
             key = np.packbits(cells).tobytes()
-            if key in told or not FEWEST_CELLS <= n <= sizes.sum() - FEWEST_CELLS:
+            if key in seen or not MIN_CELLS <= n <= sizes.sum() - MIN_CELLS:
                 continue
             features, certain = _lacking(X, cells, nonzero[group] / n, _elsewhere(nonzero, sizes, group))
             if features.any() and not features.all() and (certain or every):
-                told.add(key)
-                yield Found(column.name, column.values[group], cells, features, certain and column.is_batch)
+                seen.add(key)
+                yield UnmeasuredFeatures(
+                    column.name, column.values[group], cells, features, certain and column.is_batch
+                )
 
 
 def _nonzero_cells(X: Any, column: GroupingColumn) -> NDArray[np.float64]:
@@ -153,14 +157,14 @@ def _lacking(X: Any, cells: Mask, inside: NDArray[np.float64], elsewhere: NDArra
     with np.errstate(divide="ignore"):
         expected = cells.sum() * np.log1p(-np.minimum(elsewhere, 1)) < np.log(CHANCE)
     lacking = expected & (inside == 0)
-    nearly = expected & (inside > 0) & (inside < 0.1 * elsewhere)
+    rare = expected & (inside > 0) & (inside < 0.1 * elsewhere)
     lacking |= _constant(X, cells, expected & (inside == 1))
-    enough = lacking.sum() >= max(1, LEAST_SHARE * X.shape[1])
-    return lacking, bool(enough and nearly.sum() <= MOST_NEARLY * lacking.sum())
+    enough = lacking.sum() >= max(1, MIN_SHARE * X.shape[1])
+    return lacking, bool(enough and rare.sum() <= MAX_RARE * lacking.sum())
 
 
 def _constant(X: Any, cells: Mask, candidates: Mask) -> Mask:
-    """(p,) features that have one value in some cells, and others elsewhere: what a fill has become in scaling."""
+    """(p,) features that have one value in some cells and others elsewhere, as filling gives after scaling."""
     constant = np.zeros(X.shape[1], bool)
     places = np.flatnonzero(candidates)
     if sparse.issparse(X) or not len(places):

@@ -16,7 +16,7 @@ from jamie.core.interfaces import Explainer
 from jamie.explain.attribution.integrated_gradients import integrated_gradients
 from jamie.explain.attribution.markers import marker_enrichment, read_markers, require_markers
 from jamie.explain.attribution.task import LabelVote, attribution_task
-from jamie.explain.background import BackgroundValue
+from jamie.explain.removal import BackgroundValue
 from jamie.explain.selection import CellSelection, CellSubset, choose_label, choose_modality, require_known
 
 TOLERANCE = 0.05  # of the margins' standard deviation, by which the sums of contributions may be off

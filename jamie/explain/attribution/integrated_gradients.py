@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch import Tensor, nn
 
 from jamie.core.context import Context
 from jamie.core.explanation import EXPLAIN_STAGE, Floats
 from jamie.explain.attribution.soft_votes import SoftVotes
 from jamie.explain.linearized_model import LinearizedModel
+from jamie.explain.modules import tensor_on_device_of
 from jamie.explain.removal import Indices, Removal
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 _ROWS = 256  # cells at once, at every node of their paths
 
@@ -122,10 +121,6 @@ class _Paths:
             Mean gradients (k, d); log odds (k,) of the cells; their difference (k,) to those of the background; and
             whether the cell's own label wins the vote (k,).
         """
-        import torch
-
-        from jamie.explain.modules import tensor_on_device_of
-
         task, batches = self.task, self.model.covariates(rows)
         covariates = None if batches is None else tensor_on_device_of(task.module, batches)
         end = tensor_on_device_of(task.module, self.model.inputs(rows))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from jamie.explain.modules import tensor_on_device_of
 
 _BISECTIONS = 40
 _ROWS = 512
@@ -32,7 +31,6 @@ class SoftVotes:
     """
 
     def __init__(self, z: NDArray[np.floating], labels: NDArray[np.str_], k: int, module: nn.Module) -> None:
-        from jamie.explain.modules import tensor_on_device_of
 
         self.classes, codes = np.unique(labels, return_inverse=True)
         self.k, self.z = k, np.asarray(z, np.float64)
@@ -58,8 +56,6 @@ class SoftVotes:
         It falls with the squared distance to voters of the label and rises with that to others, also where the vote is
         almost unanimous and the shares of the votes hardly change.
         """
-        import torch
-
         logits = self._logits(z, bandwidth, excluded)
         own = self.one_hot[:, codes].T > 0
         for_own, for_others = (logits.masked_fill(mask, -torch.inf).logsumexp(dim=1) for mask in (~own, own))
@@ -86,8 +82,6 @@ class SoftVotes:
 
     def _logits(self, z: Tensor, bandwidth: float, excluded: sparse.csr_array) -> Tensor:
         """(n, n_v) logarithms of the weights; minus infinity for voters that are excluded."""
-        import torch
-
         squared = (z.square().sum(1)[:, None] + self.voters.square().sum(1) - 2 * z @ self.voters.T).clamp(min=0)
         mask = torch.as_tensor(excluded.toarray() > 0, device=self.voters.device)
         return (-squared / bandwidth).masked_fill(mask, -torch.inf)

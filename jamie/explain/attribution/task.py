@@ -14,8 +14,7 @@ from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable
 from jamie.explain.attribution.integrated_gradients import AttributionTask
 from jamie.explain.attribution.soft_votes import SoftVotes
-from jamie.explain.background import BackgroundValue, background_values
-from jamie.explain.removal import Indices, Removal
+from jamie.explain.removal import BackgroundValue, Indices, Removal, background_values
 from jamie.explain.selection import CellSelection, labelled_cells
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,12 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
-from jamie.explain.background import BackgroundValue, background_values
 from jamie.explain.knockout.changes import metric_changes
 from jamie.explain.knockout.feature_groups import groups_from_column, groups_from_file
 from jamie.explain.knockout.perturbed_metrics import PerturbedMetric
 from jamie.explain.knockout.plan import KnockoutPlan, MetricName, imputation_metric, latent_metric, plan_knockout
 from jamie.explain.knockout.windows import knock_out_windows
-from jamie.explain.removal import FeatureGroups, Indices, Removal
+from jamie.explain.removal import BackgroundValue, FeatureGroups, Indices, Removal, background_values
 from jamie.explain.selection import CellSelection, CellSubset
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -27,8 +28,6 @@ def soft_rank_gradient(z_a: NDArray[np.floating], z_b: NDArray[np.floating], tru
     truth : (n_a, n_b)
         Partners.
     """
-    import torch
-
     a = torch.tensor(np.asarray(z_a), dtype=torch.float64, requires_grad=True)
     b = torch.tensor(np.asarray(z_b), dtype=torch.float64)
     rows, columns = (torch.as_tensor(index.astype(np.int64)) for index in truth.nonzero())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import nn
 
 from jamie.core.evaluation import EmbeddedPair, ImputedPair
 from jamie.core.explanation import Explainable, Floats
@@ -19,9 +20,6 @@ from jamie.explain.removal import Indices
 from jamie.metrics.by_feature import by_feature, correlation
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.metrics.pearson import Pearson
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _MIN_TARGETS, _TARGET_FRACTION = 512, 3  # targets whose votes are estimated: at least 512, or a third
 _GRADIENTS = 2**25  # values in the gradients of their distances

@@ -12,10 +12,9 @@ from jamie.core.context import Context
 from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces import Explainer
 from jamie.core.matrix import to_dense
-from jamie.explain.shap.cells import background_cells, explained_cells
 from jamie.explain.shap.expected_gradients import TOLERANCE, expected_gradients
-from jamie.explain.shap.outputs import choose_outputs
 from jamie.explain.shap.package import gradient_values, kernel_values, permutation_values
+from jamie.explain.shap.selection import background_cells, choose_outputs, explained_cells
 from jamie.explain.shap.tables import additivity, top_features, values_as_anndata
 from jamie.explain.shap.task import LATENT, ShapleyValues, ShapTask
 

@@ -1,10 +1,9 @@
-"""The interactive embedding: where cells lie, what they are, and values to colour them by."""
+"""Interactive embedding: positions of cells, their partners, and columns and features to colour them by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,225 +11,184 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.core.correspondence import Correspondence
 from jamie.core.labels import as_labels, label_series
 from jamie.core.matrix import column_variances, to_dense
-from jamie.core.names import DATA_LAYOUT as OWN
-from jamie.core.names import LATENT_LAYOUT as JOINT
-from jamie.core.names import MATCH_SCORE, NOVELTY, SPLIT
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT, MATCH_SCORE, NOVELTY, SPLIT
 from jamie.data.writing.names import stored_name
-from jamie.report.html.feature_table import best_features
-from jamie.report.html.files import RunFiles
+from jamie.pl.style import label_colours
+from jamie.report.html.features import features_by_score
 from jamie.report.html.pack import array, as_bytes, coordinates
-from jamie.runs.layout import CORRESPONDENCES
+from jamie.runs.correspondence_files import load_pairs
+from jamie.runs.layout import inferred_pairs_file, known_pairs_file
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from mudata import MuData
 
-MOST_LEVELS, MOST_COLUMNS = 60, 6  # of columns that are neither labels nor written by the run
-FEW_ENOUGH = 20_000  # features of which the variance is computed
-NO_PARTNER, NOT_SHOWN, SAME_NAME = -1, -2, -3
-OURS_OBS = {SPLIT: "training or held out", MATCH_SCORE: "match score", NOVELTY: "novelty"}
+MAX_LEVELS, MAX_COLUMNS = 60, 6  # of columns that are neither labels nor written by the run
+MAX_FEATURES_RANKED = 20_000  # features whose variance is computed
+NO_PARTNER, NOT_SHOWN, SAME_NAME = -1, -2, -3  # instead of the position of a partner on the page
+RESULT_COLUMNS = {SPLIT: "training or held out", MATCH_SCORE: "match score", NOVELTY: "novelty"}
 
-Imputer = Callable[[str, str], "AnnData | None"]
-Colours = Callable[[Sequence[str]], Mapping[str, str]]
+Modalities = Mapping[str, "AnnData"]
+Pairs = Mapping[tuple[str, str, bool], Correspondence]  # by (a, b, whether they were inferred)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Cells of the page.
+class CellSample:
+    """Cells that the page draws.
 
     Parameters
     ----------
     rows
-        (k_m,) of each modality, in the order of the page.
+        Rows (k_m,) of each modality, in the order of the page.
     total
-        Cells that there are.
+        Number of cells that the run has.
     """
 
     rows: Mapping[str, NDArray[np.intp]]
     total: int
 
-    @property
-    def count(self) -> int:
-        """Cells that are shown."""
-        return sum(len(rows) for rows in self.rows.values())
-
-    def spread(self, modality: str, values: NDArray[Any], fill: Any) -> NDArray[Any]:
-        """Return values (count,) of all shown cells: those (n_m,) of one modality, `fill` for the others."""
-        parts = [
-            np.asarray(values)[rows] if m == modality else np.full(len(rows), fill) for m, rows in self.rows.items()
-        ]
-        return np.concatenate(parts)
+    def positions(self, modality: str, n_cells: int) -> NDArray[np.int64]:
+        """Return the position of each cell (n_m,) of a modality on the page, `NOT_SHOWN` if it is not drawn."""
+        sizes = {m: len(rows) for m, rows in self.rows.items()}
+        start = sum(size for m, size in sizes.items() if list(sizes).index(m) < list(sizes).index(modality))
+        positions = np.full(n_cells, NOT_SHOWN)
+        positions[self.rows[modality]] = start + np.arange(sizes[modality])
+        return positions
 
 
 def embedding_data(
-    mdata: MuData,
-    run: RunFiles,
-    imputed: Imputer,
-    colours: Colours,
-    generator: np.random.Generator,
-    *,
-    most_cells: int,
-    n_features: int,
+    run: Run, generator: np.random.Generator, *, max_cells: int, n_features: int
 ) -> dict[str, Any] | None:
-    """Return what the page draws; None where no modality has a layout.
+    """Return what the page draws; None if no modality has a UMAP.
 
     Parameters
     ----------
-    mdata
-        The cells with their layouts.
     run
-        Files of the run.
-    imputed
-        Values of a target imputed from a source, or None.
-    colours
-        Gives each of several labels a colour, in an order to show them in.
+        The run; its cells have UMAP coordinates.
     generator
-        That draws cells where there are too many.
-    most_cells
-        Of all modalities together; beyond, whole cells (with their partners) are drawn at random.
+        Samples cells if there are too many.
+    max_cells
+        Number of cells of all modalities; of more, cells are sampled together with their partners.
     n_features
-        By which cells can be coloured.
+        Number of features by which cells can be coloured.
     """
-    modalities = {m: mdata.mod[m] for m in run.modalities if m in mdata.mod and {JOINT, OWN} & set(mdata.mod[m].obsm)}
+    mods, used = run.mdata.mod, run.pairing.get("cells", {})
+    modalities = {m: mods[m] for m in used if m in mods and {LATENT_LAYOUT, DATA_LAYOUT} & set(mods[m].obsm)}
     if not modalities:
         return None
-    pairs = dict(_pairs(run.path, modalities))
-    shown = sample({m: _placed(adata) for m, adata in modalities.items()}, pairs, most_cells, generator)
+    pairs = dict(_pairs(run, modalities))
+    shown = sample_cells({m: _has_layout(adata) for m, adata in modalities.items()}, pairs, max_cells, generator)
     names = [str(name) for m, rows in shown.rows.items() for name in modalities[m].obs_names[rows]]
     return {
         "modalities": list(modalities),
         "counts": [len(rows) for rows in shown.rows.values()],
         "total": shown.total,
         "names": names,
-        "labels": _found(run.spec.get("labels") or [], modalities),
+        "labels": _stored_names(run.spec.labels, modalities),
         "layouts": list(_layouts(modalities, shown)),
         "partners": [
-            {"from": a, "to": b, "inferred": inferred, "rows": array(_partner_rows(matrix, modalities, (a, b), shown))}
-            for (a, b, inferred), matrix in pairs.items()
+            {"from": a, "to": b, "inferred": inferred, "rows": array(_partners(pair, modalities, a, b, shown))}
+            for (a, b, inferred), pair in pairs.items()
         ],
-        "columns": list(_columns(modalities, run, shown, colours)),
-        "features": list(_features(modalities, run, imputed, shown, n_features)),
+        "columns": list(_columns(modalities, run, shown)),
+        "features": list(_features(modalities, run, shown, n_features)),
     }
 
 
-def _pairs(path: Path, modalities: Mapping[str, AnnData]) -> Iterator[tuple[tuple[str, str, bool], sparse.csr_array]]:
-    """Known and inferred partners in both directions, as (n_a, n_b) in the order of the cells of `modalities`."""
+def _pairs(run: Run, modalities: Modalities) -> Iterator[tuple[tuple[str, str, bool], Correspondence]]:
+    """Yield known and inferred partners in both directions."""
     for a in modalities:
         for b in modalities:
-            for inferred, ending in ((False, ".npz"), (True, ".inferred.npz")):
-                file = path / CORRESPONDENCES / f"{a}--{b}{ending}"
-                if file.is_file():
-                    matrix = _matrix(file, modalities[a].obs_names, modalities[b].obs_names)
-                    yield (a, b, inferred), matrix
-                    yield (b, a, inferred), matrix.T.tocsr()
+            for inferred, name in ((False, known_pairs_file(a, b)), (True, inferred_pairs_file(a, b))):
+                if (run.path / name).is_file():
+                    pairs = load_pairs(run.path / name, modalities[a].obs_names, modalities[b].obs_names)
+                    yield (a, b, inferred), pairs
+                    yield (b, a, inferred), pairs.T
 
 
-def _matrix(file: Path, cells_a: pd.Index, cells_b: pd.Index) -> sparse.csr_array:
-    with np.load(file, allow_pickle=False) as arrays:
-        names_a, names_b = arrays["cells_a"], arrays["cells_b"]
-        own = sparse.csr_array(
-            (arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"])
-        ).tocoo()
-    a, b = cells_a.get_indexer(names_a)[own.coords[0]], cells_b.get_indexer(names_b)[own.coords[1]]
-    there = (a >= 0) & (b >= 0)
-    return sparse.csr_array((own.data[there], (a[there], b[there])), shape=(len(cells_a), len(cells_b)))
-
-
-def sample(
-    placed: Mapping[str, NDArray[np.bool_]],
-    pairs: Mapping[tuple[str, str, bool], sparse.csr_array],
-    most: int,
-    generator: np.random.Generator,
-) -> Shown:
-    """Choose cells at random, with the same share of every modality, and known partners together.
+def sample_cells(
+    available: Mapping[str, NDArray[np.bool_]], pairs: Pairs, max_cells: int, generator: np.random.Generator
+) -> CellSample:
+    """Sample the same fraction of each modality, known partners together.
 
     Parameters
     ----------
-    placed
-        (n_m,) whether a cell has a place in a layout; others are not chosen.
+    available
+        Whether each cell (n_m,) can be drawn.
     pairs
-        Known and inferred partners (n_a, n_b) by (a, b, inferred).
-    most
-        Cells of all modalities together.
+        Known and inferred partners (n_a, n_b).
+    max_cells
+        Number of cells of all modalities.
     generator
-        That draws them.
+        Samples the cells.
     """
-    keys = {m: generator.random(len(there)) for m, there in placed.items()}
-    for (a, b, inferred), matrix in pairs.items():
-        if not inferred and list(placed).index(a) < list(placed).index(b):
-            rows, columns = matrix.nonzero()
+    order = list(available)
+    keys = {m: generator.random(len(cells)) for m, cells in available.items()}
+    for (a, b, inferred), pair in pairs.items():
+        if not inferred and order.index(a) < order.index(b):
+            rows, columns = pair.pairs()
             keys[b][columns] = keys[a][rows]
-    available = sum(int(there.sum()) for there in placed.values())
-    share = min(1.0, most / max(1, available))
-    chosen = {
-        m: np.argsort(np.where(there, keys[m], np.inf), kind="stable")[: int(there.sum() * share)]
-        for m, there in placed.items()
+    fraction = min(1.0, max_cells / max(1, sum(int(cells.sum()) for cells in available.values())))
+    sample = {
+        m: np.argsort(np.where(cells, keys[m], np.inf), kind="stable")[: int(cells.sum() * fraction)]
+        for m, cells in available.items()
     }
-    return Shown(chosen, sum(map(len, placed.values())))
+    return CellSample(sample, sum(map(len, available.values())))
 
 
-def _placed(adata: AnnData) -> NDArray[np.bool_]:
-    layouts = [np.isfinite(np.asarray(adata.obsm[key])).all(axis=1) for key in (JOINT, OWN) if key in adata.obsm]
-    return np.logical_or.reduce(layouts)
+def _has_layout(adata: AnnData) -> NDArray[np.bool_]:
+    layouts = [adata.obsm[key] for key in (LATENT_LAYOUT, DATA_LAYOUT) if key in adata.obsm]
+    return np.logical_or.reduce([np.isfinite(np.asarray(layout)).all(axis=1) for layout in layouts])
 
 
-def _partner_rows(
-    matrix: sparse.csr_array, modalities: Mapping[str, AnnData], ends: tuple[str, str], shown: Shown
-) -> NDArray[np.int32]:
-    """Place (k_a,) on the page of each cell's likeliest partner; below 0 where there is none, or it is not shown."""
-    a, b = ends
-    best = np.full(matrix.shape[0], NO_PARTNER)
-    filled = np.flatnonzero(np.diff(matrix.indptr))
-    if len(filled):
-        best[filled] = np.asarray(matrix[filled].argmax(axis=1)).ravel()
-    place = np.full(matrix.shape[1], NOT_SHOWN)
-    names = list(shown.rows)
-    place[shown.rows[b]] = sum(len(shown.rows[m]) for m in names[: names.index(b)]) + np.arange(len(shown.rows[b]))
-    found = np.where(best < 0, NO_PARTNER, place[best])
-    same = modalities[a].obs_names.to_numpy() == modalities[b].obs_names.to_numpy()[best]
-    return np.where((found == NOT_SHOWN) & same, SAME_NAME, found)[shown.rows[a]].astype(np.int32)
+def _partners(pairs: Correspondence, modalities: Modalities, a: str, b: str, shown: CellSample) -> NDArray[np.int32]:
+    """Return the position on the page of the best partner of each drawn cell (k_a,), negative if it is not drawn."""
+    best = pairs.best_partner()
+    positions = np.where(best < 0, NO_PARTNER, shown.positions(b, pairs.shape[1])[best])
+    names_a, names_b = (modalities[m].obs_names.to_numpy() for m in (a, b))
+    positions = np.where((positions == NOT_SHOWN) & (names_a == names_b[best]), SAME_NAME, positions)
+    return positions[shown.rows[a]].astype(np.int32)
 
 
-def _layouts(modalities: Mapping[str, AnnData], shown: Shown) -> Iterator[dict[str, Any]]:
-    joint = [m for m, adata in modalities.items() if JOINT in adata.obsm]
-    if joint:
-        yield {"title": "latent space, all modalities", "modalities": joint, **_places(modalities, joint, JOINT, shown)}
-    for m, adata in modalities.items():
-        if OWN in adata.obsm:
-            yield {"title": f"{m} alone, before integration", "modalities": [m], **_places(modalities, [m], OWN, shown)}
+def _layouts(modalities: Modalities, shown: CellSample) -> Iterator[dict[str, Any]]:
+    """Yield the UMAP of the latents of all modalities, then that of each modality's data."""
+    groups = [("latent space, all modalities", [m for m in modalities if LATENT_LAYOUT in modalities[m].obsm])]
+    groups += [(f"{m} alone, before integration", [m]) for m in modalities if DATA_LAYOUT in modalities[m].obsm]
+    for i, (title, members) in enumerate(groups):
+        key = DATA_LAYOUT if i else LATENT_LAYOUT
+        points = [
+            np.asarray(modalities[m].obsm[key])[rows, :2] if m in members else np.full((len(rows), 2), np.nan)
+            for m, rows in shown.rows.items()
+        ]
+        if members:
+            yield {"title": title, "modalities": members, **coordinates(np.concatenate(points))}
 
 
-def _places(modalities: Mapping[str, AnnData], which: Sequence[str], key: str, shown: Shown) -> dict[str, Any]:
-    places = [
-        np.asarray(modalities[m].obsm[key])[rows, :2] if m in which else np.full((len(rows), 2), np.nan)
-        for m, rows in shown.rows.items()
-    ]
-    return coordinates(np.concatenate(places))
-
-
-def _columns(
-    modalities: Mapping[str, AnnData], run: RunFiles, shown: Shown, colours: Colours
-) -> Iterator[dict[str, Any]]:
-    """Columns of obs to colour by: labels, what the run adds, then some others that divide cells into groups."""
+def _columns(modalities: Modalities, run: Run, shown: CellSample) -> Iterator[dict[str, Any]]:
+    """Yield the columns of obs to colour by: labels, those that the run adds, then others with a few groups."""
     present = list(dict.fromkeys(name for adata in modalities.values() for name in adata.obs.columns))
-    labels = _found([*(run.spec.get("labels") or []), *filter(None, [run.spec.get("batch_key")])], modalities)
-    first = [name for name in (*labels, *OURS_OBS) if name in present]
-    others = [name for name in present if name not in first and _groups(modalities, name)]
-    for name in (*first, *others[:MOST_COLUMNS]):
-        every = {m: _column(adata.obs, name) for m, adata in modalities.items()}
-        values = pd.concat([every[m].iloc[rows] for m, rows in shown.rows.items()], ignore_index=True)
-        title = OURS_OBS.get(name, name)
+    labels = _stored_names([*run.spec.labels, *filter(None, [run.spec.batch_key])], modalities)
+    first = [name for name in (*labels, *RESULT_COLUMNS) if name in present]
+    others = [name for name in present if name not in first and _has_few_groups(modalities, name)]
+    for name in (*first, *others[:MAX_COLUMNS]):
+        columns = {m: _column(adata.obs, name) for m, adata in modalities.items()}
+        values = pd.concat([columns[m].iloc[rows] for m, rows in shown.rows.items()], ignore_index=True)
+        title = RESULT_COLUMNS.get(name, name)
         if name not in labels and pd.api.types.is_float_dtype(values):
             yield {"name": title, "kind": "number", **as_bytes(values.to_numpy(np.float64))}
         else:
-            by_level = colours([one for column in every.values() for one in _levels(column)])
-            yield {"name": title, "kind": "group", **_coded(values, by_level)}
+            colours = label_colours([level for column in columns.values() for level in _levels(column)])
+            codes = pd.Categorical(as_labels(values), categories=list(colours)).codes
+            codes = np.where(codes < 0, len(colours), codes).astype(np.uint16)  # one more than there are: no label
+            group = {"levels": list(colours), "colours": list(colours.values()), "values": array(codes)}
+            yield {"name": title, "kind": "group", **group}
 
 
-def _found(names: Iterable[str], modalities: Mapping[str, AnnData]) -> list[str]:
-    """Names of columns of obs as the result has them."""
+def _stored_names(names: Iterable[str], modalities: Modalities) -> list[str]:
+    """Return names of columns of obs as they are in the result."""
     present = {name for adata in modalities.values() for name in adata.obs.columns}
     return [stored_name(name, present) for name in names]
 
@@ -246,61 +204,50 @@ def _levels(column: pd.Series) -> Iterable[str]:
     return pd.unique(label_series(column).dropna())
 
 
-def _groups(modalities: Mapping[str, AnnData], name: str) -> bool:
-    """Whether a column divides cells into a few groups."""
+def _has_few_groups(modalities: Modalities, name: str) -> bool:
     columns = [adata.obs[name] for adata in modalities.values() if name in adata.obs]
     if any(pd.api.types.is_float_dtype(column) for column in columns):
         return False
-    distinct = set().union(*(_levels(column) for column in columns))
-    return 1 < len(distinct) <= MOST_LEVELS
+    return 1 < len(set().union(*(_levels(column) for column in columns))) <= MAX_LEVELS
 
 
-def _coded(values: pd.Series, colours: Mapping[str, str]) -> dict[str, Any]:
-    """Code groups by their place among all; one more is none."""
-    codes = pd.Categorical(as_labels(values), categories=list(colours)).codes
-    found = np.where(codes < 0, len(colours), codes).astype(np.uint16)
-    return {"levels": list(colours), "colours": list(colours.values()), "values": array(found)}
-
-
-def _features(
-    modalities: Mapping[str, AnnData], run: RunFiles, imputed: Imputer, shown: Shown, n_features: int
-) -> Iterator[dict[str, Any]]:
-    """Measured values in the feature's own modality, imputed ones in the others."""
-    each = max(1, n_features // len(modalities))
+def _features(modalities: Modalities, run: Run, shown: CellSample, n_features: int) -> Iterator[dict[str, Any]]:
+    """Yield measured values in the feature's own modality, imputed ones in the others."""
+    scores, records = run.features, run.metric_records
     for target, adata in modalities.items():
-        values = _values(adata, (run.spec.get("modalities") or {}).get(target) or {})
+        values = _predicted_values(run, target, adata)
         if values is None or not adata.var_names.is_unique:
             continue
-        names = _chosen(adata, values, best_features(run, target), each)
+        ranked = features_by_score(scores, records, target)
+        names = _select_features(adata, values, ranked, max(1, n_features // len(modalities)))
         columns = {target: to_dense(values[:, adata.var_names.get_indexer(names)])}
         for source in modalities:
-            found = imputed(source, target) if source != target else None
-            if found is not None and pd.Index(names).isin(found.var_names).all():
-                rows = found.obs_names.get_indexer(modalities[source].obs_names)
-                some = to_dense(found.X[:, found.var_names.get_indexer(names)]).astype(np.float32)
-                columns[source] = np.where((rows >= 0)[:, None], some[rows], np.nan)
-        for position, name in enumerate(names):
+            imputed = run.find_imputed(source, target) if source != target else None
+            if imputed is not None and pd.Index(names).isin(imputed.var_names).all():
+                rows = imputed.obs_names.get_indexer(modalities[source].obs_names)
+                X = to_dense(imputed.X[:, imputed.var_names.get_indexer(names)]).astype(np.float32)
+                columns[source] = np.where((rows >= 0)[:, None], X[rows], np.nan)
+        for j, name in enumerate(names):
             parts = [
-                columns[m][rows, position] if m in columns else np.full(len(rows), np.nan)
-                for m, rows in shown.rows.items()
+                columns[m][rows, j] if m in columns else np.full(len(rows), np.nan) for m, rows in shown.rows.items()
             ]
-            told = {"name": name, "of": target, "imputed": [m for m in columns if m != target]}
-            yield {**told, **as_bytes(np.concatenate(parts))}
+            imputed_in = [m for m in columns if m != target]
+            yield {"name": name, "of": target, "imputed": imputed_in, **as_bytes(np.concatenate(parts))}
 
 
-def _values(adata: AnnData, settings: Mapping[str, Any]) -> Any:
-    """Values of a modality's features as the model predicts them; None where they are not in X or a layer."""
-    section = settings.get("target") or settings
-    if section.get("obsm"):
+def _predicted_values(run: Run, modality: str, adata: AnnData) -> Any:
+    """Return the values of the features that the model predicts; None unless they are in X or a layer."""
+    settings = run.spec.modality(modality)
+    block = settings.target or settings
+    if block.obsm:
         return None
-    layer = section.get("layer")
-    return adata.layers.get(layer) if layer else adata.X
+    return adata.layers.get(block.layer) if block.layer else adata.X
 
 
-def _chosen(adata: AnnData, values: Any, best: Sequence[str], n: int) -> list[str]:
-    """Features that are imputed best; where none is, those that vary most."""
-    known = [name for name in best if name in adata.var_names][:n]
-    if known or adata.n_vars > FEW_ENOUGH:
-        return known or list(adata.var_names[:n])
+def _select_features(adata: AnnData, values: Any, ranked: Sequence[str], n: int) -> list[str]:
+    """Return the features that are imputed best; if none are imputed, those with the largest variance."""
+    best = [name for name in ranked if name in adata.var_names][:n]
+    if best or adata.n_vars > MAX_FEATURES_RANKED:
+        return best or list(adata.var_names[:n])
     variance = column_variances(sparse.csr_array(values) if sparse.issparse(values) else np.asarray(values))
     return list(adata.var_names[np.argsort(-np.nan_to_num(variance), kind="stable")[:n]])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,38 +13,19 @@ import pandas as pd
 
 from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
-from jamie.report.html.feature_table import feature_tables
-from jamie.report.html.files import Record, RunFiles
+from jamie.report.html.features import feature_tables
 from jamie.report.html.guide import guides
 from jamie.report.html.page import write_page
-from jamie.report.html.scores import headlines, score_tables
-from jamie.report.html.summary import Fact, facts
+from jamie.report.html.scores import Record, headlines, score_tables
+from jamie.report.html.summary import plain_spec, run_details
 from jamie.report.tables import SCOPE_TITLES
-from jamie.runs import layout
+from jamie.runs.layout import PAGE as REPORT
+from jamie.runs.run import Run
 
 PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
 ACROSS, UP = "foscttm", "label_transfer_accuracy"
 CONTENTS = {"summary": "Runs", "scores": "Scores", "features-section": "Features", "specs": "Differences of the specs"}
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A run as the page names it.
-
-    Parameters
-    ----------
-    name
-        As in the tables.
-    link
-        Its own page, from where this one lies; empty where it has none.
-    facts
-        What was run.
-    """
-
-    name: str
-    link: str
-    facts: tuple[Fact, ...]
 
 
 def write_comparison_page(
@@ -70,16 +50,16 @@ def write_comparison_page(
     Raises
     ------
     OutputError
-        Where a file of a run cannot be read, or the place cannot be written.
+        Where a file of a run cannot be read, or the page cannot be written.
     """
-    runs = {name: RunFiles.read(path) for name, path in paths.items()}
+    runs = {name: Run(path) for name, path in paths.items()}
     features = feature_tables(_features(runs), records, {})
     headline_records = headlines(records)
     points = list(_points(headline_records))
     shown: dict[str, Any] = {
         "title": f"{len(runs)} runs" if len(runs) > 1 else next(iter(runs)),
-        "what": "comparison of runs",
-        "runs": [Compared(name, _link(run.path, folder), tuple(facts(run))) for name, run in runs.items()],
+        "kind": "comparison of runs",
+        "runs": [(name, _link(run.path, folder), run_details(run)) for name, run in runs.items()],
         "differences": list(differences.items()),
         "score_groups": score_tables(headline_records),
         "compared": len(runs) > 1,
@@ -87,7 +67,7 @@ def write_comparison_page(
         "points": bool(points),
         "features": bool(features),
         "names": list(runs),
-        "settings": differing({name: run.spec for name, run in runs.items()}),
+        "settings": differing({name: plain_spec(run) for name, run in runs.items()}),
     }
     there = {"scores": shown["score_groups"], "features-section": features}
     shown["contents"] = [(section, name) for section, name in CONTENTS.items() if there.get(section, True)]
@@ -95,7 +75,7 @@ def write_comparison_page(
     return write_page(folder / PAGE, "compare", ["page", "features", "compare"], data, **shown)
 
 
-def _features(runs: Mapping[str, RunFiles]) -> pd.DataFrame:
+def _features(runs: Mapping[str, Run]) -> pd.DataFrame:
     """Scores of features of all runs, with a method of each run as one method."""
     tables = {name: run.features for name, run in runs.items() if not run.features.empty}
     if sum(table["method"].nunique() for table in tables.values()) > MOST_SERIES:
@@ -109,25 +89,28 @@ def _features(runs: Mapping[str, RunFiles]) -> pd.DataFrame:
 
 def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     """Label transfer accuracy and FOSCTTM of every method of every run that has both."""
-    found: dict[tuple[Any, ...], dict[str, float]] = {}
-    for one in records:
-        if one["metric"] in (ACROSS, UP):
-            ends = tuple(sorted((one["source"], one["target"])))
-            found.setdefault((one["scope"], ends, one["run"], one["method"]), {})[one["metric"]] = one["value"]
+    scores: dict[tuple[Any, ...], dict[str, float]] = {}
+    for record in records:
+        if record["metric"] in (ACROSS, UP):
+            ends = tuple(sorted((record["source"], record["target"])))
+            key = (record["scope"], ends, record["run"], record["method"])
+            scores.setdefault(key, {})[record["metric"]] = record["value"]
     ranks = {scope: rank for rank, scope in enumerate(PREFERRED)}
-    for (scope, ends, run, method), values in sorted(found.items(), key=lambda one: ranks.get(one[0][0], len(ranks))):
+    for (scope, ends, run, method), values in sorted(
+        scores.items(), key=lambda item: ranks.get(item[0][0], len(ranks))
+    ):
         if len(values) == 2:
             place = f"{' and '.join(ends)}, {SCOPE_TITLES.get(scope, scope)}"
             yield {"place": place, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
 
 
 def _link(run: Path, folder: Path) -> str:
-    page = run / layout.PAGE
+    page = run / REPORT
     return os.path.relpath(page.resolve(), folder.resolve()) if page.is_file() else ""
 
 
 def differing(specs: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return the dotted keys in which specs differ, with the value of each; what is not there is empty."""
+    """Return the dotted keys in which specs differ, with the value of each; an absent key is empty."""
     flat = {name: dict(_flat(spec)) for name, spec in specs.items()}
     keys = dict.fromkeys(chain.from_iterable(flat.values()))
     rows = [(key, [values.get(key, "") for values in flat.values()]) for key in keys]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from itertools import permutations
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
@@ -13,20 +12,20 @@ from pydantic import Field
 
 from jamie.core.context import Context
 from jamie.core.interfaces import Report
-from jamie.core.names import IMPUTABILITY
-from jamie.pl.style import label_colours
+from jamie.core.names import imputability_key
 from jamie.report.figures import draw_figures
-from jamie.report.html import details, scores, summary, tables
 from jamie.report.html.cautions import cautions
 from jamie.report.html.cells import embedding_data
-from jamie.report.html.chance import commonest_share
-from jamie.report.html.feature_table import feature_tables
+from jamie.report.html.correspondence import inference_summaries
+from jamie.report.html.features import feature_tables
 from jamie.report.html.figures import page_figures
-from jamie.report.html.files import RunFiles
 from jamie.report.html.guide import guides
-from jamie.report.html.matching import matchings
 from jamie.report.html.page import write_page
-from jamie.runs.directory import OutputDirectory
+from jamie.report.html.reproduction import software_versions, used_components
+from jamie.report.html.scores import headlines, score_tables
+from jamie.report.html.summary import pairing_table, run_description, run_details
+from jamie.report.html.tables import cost_tables, explanation_tables
+from jamie.report.html.tiles import score_tiles
 from jamie.runs.layout import PAGE, RESOLVED_SPEC
 from jamie.runs.layouts import add_missing_layouts
 from jamie.runs.run import Run
@@ -37,25 +36,25 @@ CONTENTS = {
     "scores": "Scores",
     "imputation": "Imputation",
     "uncertainty": "Uncertainty",
-    "explanation": "What drives it",
-    "correspondence": "Inferred partners",
+    "explanation": "Explanations",
+    "correspondence": "Inferred correspondence",
     "training": "Time and memory",
-    "details": "To repeat it",
+    "reproduction": "Reproduction",
 }
 
 
 class HtmlReport(Report):
-    """One page that opens offline: summary, warnings, figures, cells to explore, scores of features, spec, references.
+    """One page that opens offline: summary, cautions, figures, interactive cells and features, spec and references.
 
-    It is ``report.html`` in the run directory, a single file that loads nothing from elsewhere. The figures stand in
+    It is ``report.html`` in the run directory, a single file that loads nothing from elsewhere. Its figures are in
     ``figures/`` as well.
 
     Parameters
     ----------
     cells
-        Most cells of all modalities together that are drawn; of more, a random sample, which the page says.
+        Maximal number of cells of all modalities that are drawn; of more, a random sample, which the page says.
     features
-        Features by which cells can be coloured: of each modality those that are imputed best.
+        Number of features by which cells can be coloured: of each modality those that are imputed best.
     """
 
     name: ClassVar[str] = "html"
@@ -67,99 +66,90 @@ class HtmlReport(Report):
         self.features = features
 
     def _write(self, run: Path, context: Context) -> Iterable[Path]:
-        files, view = RunFiles.read(run), Run(run)
-        view.require_whole()
-        add_missing_layouts(view)
-        told = _imputability(view)
-        cells = embedding_data(
-            view.mdata,
-            files,
-            view.find_imputed,
-            label_colours,
-            context.generator(),
-            most_cells=self.cells,
-            n_features=self.features,
+        result = Run(run)
+        result.require_whole()
+        add_missing_layouts(result)
+        cells = embedding_data(result, context.generator(), max_cells=self.cells, n_features=self.features)
+        imputability = _imputability(result)
+        features = feature_tables(result.features, result.metric_records, imputability)
+        figures = page_figures(draw_figures(result), result)
+        sections = _sections(result, cells, features, imputability, figures)
+        page = write_page(
+            result.path / PAGE,
+            "run",
+            ["page", *(["explorer"] if cells else []), *(["features"] if features else [])],
+            {"cells": cells, "features": features} if cells or features else None,
+            title=result.manifest.get("name") or result.path.resolve().name,
+            kind="report of a run",
+            contents=[(section, CONTENTS[section]) for section, content in sections.items() if content],
+            **sections,
         )
-        features = feature_tables(files.features, files.metrics, told)
-        shown = self._shown(files, view, cells, bool(features)) | {"cautions": cautions(files, told)}
-        shown["contents"] = [(section, name) for section, name in CONTENTS.items() if _is_there(section, shown)]
-        data = {"cells": cells, "features": features} if cells or features else None
-        scripts = ["page", *(["explorer"] if cells else []), *(["features"] if features else [])]
-        figures = [file for section in shown["figures"].values() for one in section for file in one.files]
-        return [write_page(run / PAGE, "run", scripts, data, **shown), *figures]
+        return [page, *(file for section in figures.values() for figure in section for file in figure.files)]
 
-    def _shown(self, files: RunFiles, view: Run, cells: Mapping[str, Any] | None, features: bool) -> dict[str, Any]:
-        """Return what the template shows."""
-        sizes = {m: n for m, n in _n_features(view).items() if m in files.modalities}
-        records = scores.headlines(files.metrics)
-        stages, methods = details.stages(files), details.method_costs(files)
-        return {
-            "title": files.manifest.get("name") or files.path.resolve().name,
-            "what": "report of a run",
-            "lead": summary.lead(files, sizes),
-            "facts": summary.facts(files),
-            "pairing": summary.pairing(files, sizes),
-            "tiles": scores.tiles(files, partial(commonest_share, view.mdata)),
-            "compared": len({one["method"] for one in records}) > 1,
-            "score_groups": scores.score_tables(records),
+
+def _sections(
+    run: Run,
+    cells: Mapping[str, Any] | None,
+    features: Iterable[Mapping[str, Any]],
+    imputability: Mapping[tuple[str, str], pd.Series],
+    figures: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Return the content of each section of the page; it is empty if the run has nothing for the section."""
+    records, mdata = headlines(run.metric_records), run.mdata
+    n_features = {m: n for m, n in _n_features(run).items() if m in run.pairing.get("cells", {})}
+    data_files = [(PurePath(file).name, digest) for file, digest in (run.manifest.get("data") or {}).items()]
+    sections: dict[str, dict[str, Any]] = {
+        "summary": {
+            "description": run_description(run, n_features),
+            "cautions": cautions(run, imputability),
+            "tiles": score_tiles(run, mdata),
+            "details": run_details(run),
+            "pairing": pairing_table(run, n_features),
+        },
+        "cells": {"n_drawn": _n_drawn(cells), "figures": figures["embedding"]},
+        "scores": {
+            "groups": score_tables(records),
+            "several_methods": len({one["method"] for one in records}) > 1,
             "guide": guides(one["metric"] for one in records),
-            "explorer": _said(cells),
-            "features": features,
-            "figures": page_figures(draw_figures(view), OutputDirectory(view.path)),
-            "explanations": tables.explained(tuple(view.explanations.values())),
-            "matching": matchings(files),
-            "stages": stages,
-            "costs": tables.cost_tables(stages, methods),
-            "spec": (files.path / RESOLVED_SPEC).read_text(encoding="utf-8"),
-            "components": details.components(view.spec),
-            "doi_url": details.DOI,
-            "versions": details.versions(files),
-            "data_files": [
-                (PurePath(file).name, digest) for file, digest in (files.manifest.get("data") or {}).items()
-            ],
-        }
+            "figures": figures["scores"],
+        },
+        "imputation": {"has_table": bool(features), "figures": figures["imputation"]},
+        "uncertainty": {"figures": figures["uncertainty"]},
+        "explanation": {
+            "explanations": [(one, explanation_tables(one)) for one in run.explanations.values()],
+            "figures": figures["explanation"],
+        },
+        "correspondence": {"inferred": inference_summaries(run.inference), "figures": figures["correspondence"]},
+        "training": {
+            "tables": cost_tables(run.manifest.get("stages", {}), run.methods),
+            "figures": figures["training"],
+        },
+        "reproduction": {
+            "spec": (run.path / RESOLVED_SPEC).read_text(encoding="utf-8"),
+            "components": used_components(run.spec),
+            "versions": software_versions(run.manifest) + data_files,
+        },
+    }
+    return {name: section if any(section.values()) else {} for name, section in sections.items()}
 
 
-def _n_features(view: Run) -> dict[str, int]:
-    """Features that the model read of each modality, those of its obsm where they came from there."""
-    found = {}
-    for m, adata in view.mdata.mod.items():
-        key = view.spec.modality(m).obsm
-        if key is None:
-            found[m] = adata.n_vars
-        elif key in adata.obsm:
-            found[m] = adata.obsm[key].shape[1]
-    return found
+def _n_features(run: Run) -> dict[str, int]:
+    """Return the number of features of each modality that the model read, in its matrix or in obsm."""
+    keys = {m: run.spec.modality(m).obsm for m in run.mdata.mod}
+    sizes = {m: adata.n_vars for m, adata in run.mdata.mod.items() if keys[m] is None}
+    obsm = {m: adata.obsm for m, adata in run.mdata.mod.items() if keys[m] in adata.obsm}
+    return sizes | {m: arrays[keys[m]].shape[1] for m, arrays in obsm.items()}
 
 
-def _said(cells: Mapping[str, Any] | None) -> str:
-    """Say how many cells are drawn; empty where none are."""
+def _n_drawn(cells: Mapping[str, Any] | None) -> str:
+    """Return a sentence that says how many cells are drawn; empty if none are."""
     if cells is None:
         return ""
     drawn, total = len(cells["names"]), cells["total"]
-    return f"All {total:,} are drawn." if drawn == total else f"{drawn:,} of {total:,} are drawn, chosen at random."
+    return f"All {total:,} cells are drawn." if drawn == total else f"{drawn:,} of {total:,} cells are drawn at random."
 
 
-def _is_there(section: str, shown: Mapping[str, Any]) -> bool:
-    """Whether a section of the page has anything in it, as the template decides."""
-    also = {
-        "cells": ("explorer",),
-        "scores": ("score_groups",),
-        "imputation": ("features",),
-        "explanation": ("explanations",),
-        "correspondence": ("matching",),
-        "training": ("stages",),
-    }
-    figures = {"cells": "embedding"}.get(section, section)
-    always = section in ("summary", "details")
-    return always or bool(shown["figures"].get(figures)) or any(shown[key] for key in also.get(section, ()))
-
-
-def _imputability(view: Run) -> dict[tuple[str, str], pd.Series]:
-    """Estimated correlation of imputed and measured values (p_t,) by direction, where the run has it."""
-    found = {}
-    for source, target in permutations(view.mdata.mod, 2):
-        column = f"{IMPUTABILITY}_from_{source}"
-        if column in view.mdata.mod[target].var:
-            found[source, target] = view.mdata.mod[target].var[column]
-    return found
+def _imputability(run: Run) -> dict[tuple[str, str], pd.Series]:
+    """Return the imputability (p_t,) of the features by direction, if the run has estimated it."""
+    columns = {(a, b): (run.mdata.mod[b].var, imputability_key(a)) for a, b in permutations(run.mdata.mod, 2)}
+    return {direction: var[key] for direction, (var, key) in columns.items() if key in var}

@@ -1,4 +1,4 @@
-"""Pages from templates: everything that they need is within them."""
+"""Pages from templates, each a single file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jamie.report.html.pack import packed, plotly_script
-from jamie.report.html.scores import marked
+from jamie.report.html.scores import split_mark
 from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
@@ -25,20 +25,20 @@ def write_page(path: Path, template: str, scripts: Sequence[str], data: Any = No
     Parameters
     ----------
     path
-        What to write; it is there whole or not at all.
+        File to write; it is complete or absent.
     template
-        Its name.
+        Name of the template.
     scripts
-        Names of the .js files that it runs.
+        Names of the .js files that the page runs.
     data
-        Plain values for these; None for none.
+        Plain values for the scripts; None for none.
     **values
-        What the template shows.
+        Variables of the template.
 
     Raises
     ------
     OutputError
-        Where the place cannot be written.
+        If the file cannot be written.
     """
     text = (
         _environment()
@@ -65,12 +65,17 @@ def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"columns": _columns, "marked": marked, "spaced": _spaced, "grouped": _grouped}
+    made.filters |= {
+        "columns": _columns,
+        "split_mark": split_mark,
+        "one_line": _one_line,
+        "count_or_dash": _count_or_dash,
+    }
     return made
 
 
 def _part(name: str) -> Any:
-    """Return a file of this folder, which belongs to the page as it is."""
+    """Return a file of this folder, which is inserted without escaping."""
     from markupsafe import Markup
 
     return Markup((HERE / name).read_text(encoding="utf-8"))
@@ -80,10 +85,9 @@ def _columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
-def _spaced(heading: str) -> str:
-    """Give a heading of several lines in one."""
-    return " ".join(heading.split("\n"))
+def _one_line(heading: str) -> str:
+    return heading.replace("\n", " ")
 
 
-def _grouped(number: int | None) -> str:
+def _count_or_dash(number: int | None) -> str:
     return "—" if number is None else f"{number:,}"

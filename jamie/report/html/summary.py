@@ -1,146 +1,107 @@
-"""What was run and on which data, in words and small tables."""
+"""Summary: what was run, on which data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+import yaml
+
 from jamie.core.names import HELD_OUT_CELLS, MODEL_NAME
-from jamie.report.html.files import Record, RunFiles
+from jamie.runs.layout import RESOLVED_SPEC
+from jamie.runs.run import Run
 
-HASH = 12  # digits of a file's hash that tell it from any other
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A line of the summary."""
-
-    name: str
-    text: str
+HASH_DIGITS = 12
 
 
-@dataclass(frozen=True)
-class Pairing:
-    """The pairing table.
-
-    Parameters
-    ----------
-    cells
-        Modality, cells, features, cells that no other modality holds.
-    pairs
-        Two modalities, shared cells, pairs that the model knew, cells only in either.
-    in_all
-        Cells measured in all modalities.
-    """
-
-    cells: tuple[tuple[str, int, int | None, int], ...]
-    pairs: tuple[Record, ...]
-    in_all: int
-
-    @property
-    def features_known(self) -> bool:
-        """Whether the features of any modality were counted."""
-        return any(features is not None for _, _, features, _ in self.cells)
-
-
-def pairing(run: RunFiles, n_features: Mapping[str, int]) -> Pairing | None:
-    """Return the pairing table; None where the run has not come so far."""
-    if not run.pairing:
-        return None
-    cells = run.pairing["cells"]
-    rows = tuple((m, n, n_features.get(m), run.pairing["alone"].get(m, 0)) for m, n in cells.items())
-    return Pairing(rows, tuple(run.pairing.get("pairs", [])), run.pairing.get("in_all", 0))
-
-
-def lead(run: RunFiles, n_features: Mapping[str, int]) -> str:
-    """Return a sentence or two that say what this run is."""
-    listed = [f"{n:,} cells of {m}" + _features(m, n_features) for m, n in run.pairing.get("cells", {}).items()]
+def run_description(run: Run, n_features: Mapping[str, int]) -> str:
+    """Return a few sentences that say what the run did."""
+    cells = [
+        f"{n:,} cells of {m}" + (f" ({n_features[m]:,} features)" if m in n_features else "")
+        for m, n in run.pairing.get("cells", {}).items()
+    ]
     if run.stopped_early:
-        return f"Partners were inferred between {_joined(listed)}. The run stops there: no model was trained."
-    text = f"A model was trained on {_joined(listed)}." if listed else "A model was trained."
-    held_out = [one["n_cells"] for one in run.metrics if one["scope"] == HELD_OUT_CELLS]
+        return f"A correspondence was inferred between {_enumerate(cells)}. The run stops there: no model was trained."
+    text = f"A model was trained on {_enumerate(cells)}." if cells else "A model was trained."
+    held_out = [record["n_cells"] for record in run.metric_records if record["scope"] == HELD_OUT_CELLS]
     if held_out:
         text += f" {max(held_out):,} cells of each were held out: nothing was fitted on them."
     others = [one["method"] for one in run.methods if one["method"] != MODEL_NAME and one["status"] == "done"]
-    if others:
-        text += f" It stands beside {_joined(others)}."
-    return text
+    return f"{text} It is compared with {_enumerate(others)}." if others else text
 
 
-def facts(run: RunFiles) -> list[Fact]:
-    """Return what else is worth knowing at the first glance."""
-    return [Fact(name, text) for name, text in _facts(run) if text]
+def plain_spec(run: Run) -> dict[str, Any]:
+    """Return the resolved spec as plain values, which needs none of its plugins."""
+    spec: dict[str, Any] = yaml.safe_load((run.path / RESOLVED_SPEC).read_text(encoding="utf-8"))
+    return spec
 
 
-def _facts(run: RunFiles) -> Iterator[tuple[str, str]]:
-    spec, manifest = run.spec, run.manifest
-    yield "Data", "; ".join(f"{PurePath(file).name} (SHA-256 {digest[:HASH]})" for file, digest in _data(run).items())
-    if not _data(run):
-        yield "Data", ", ".join(_names(spec.get("data")))
+def run_details(run: Run) -> list[tuple[str, str]]:
+    """Return names and values of what else identifies the run."""
+    return [(name, text) for name, text in _details(run) if text]
+
+
+def _details(run: Run) -> Iterator[tuple[str, str]]:
+    spec, manifest = plain_spec(run), run.manifest
+    hashes = manifest.get("data") or {}
+    files = [f"{PurePath(file).name} (SHA-256 {digest[:HASH_DIGITS]})" for file, digest in hashes.items()]
+    yield "Data", "; ".join(files) or _component(spec.get("data"))
     yield "Labels", ", ".join(spec.get("labels") or [])
     yield "Batches", spec.get("batch_key") or ""
-    yield "Partners", _partners(run)
+    yield "Correspondence", _correspondence(run, spec.get("correspondence") or {})
     if not run.stopped_early:
-        yield "Model", _model(spec)
-    yield "Started", _when(manifest.get("started", ""))
-    seconds = sum(stage["seconds"] or 0 for stage in manifest.get("stages", {}).values())
-    yield "Time", duration(seconds)
+        n = spec["training"].get("ensemble", 1)
+        networks = f"{n} networks" if n > 1 else "1 network"
+        encoders = dict.fromkeys(_component((one or {}).get("encoder")) for one in (spec["modalities"] or {}).values())
+        latents, epochs = spec["model"]["latent_dim"], spec["training"]["max_epochs"]
+        yield (
+            "Model",
+            f"{networks} with {latents} latents, encoder {_enumerate(list(encoders))}, at most {epochs} epochs",
+        )
+    if manifest.get("started"):
+        yield "Started", f"{datetime.fromisoformat(manifest['started']):%-d %B %Y, %H:%M} UTC"
+    yield "Time", duration(sum(stage["seconds"] or 0 for stage in manifest.get("stages", {}).values()))
     memory = manifest.get("peak_memory_mib")
-    yield "Memory", f"{memory / 1024:.1f} GiB at most" if memory else ""
+    yield "Peak memory", f"{memory / 1024:.1f} GiB" if memory else ""
     yield "Seed, device", f"{manifest.get('seed', '')}, {manifest.get('device', '')}"
 
 
-def _data(run: RunFiles) -> Mapping[str, str]:
-    return run.manifest.get("data") or {}
-
-
-def _partners(run: RunFiles) -> str:
-    section = run.spec.get("correspondence") or {}
-    text = f"known {', '.join(_names(section.get('known'))).replace('_', ' ')}"
-    picked = [(one.get("diagnostics") or {}).get("picked") for one in run.correspondence]
-    inferers = [name for name in dict.fromkeys(picked) if name] or _names(section.get("infer"))
+def _correspondence(run: Run, section: Mapping[str, Any]) -> str:
+    text = f"known pairs {_component(section.get('known')).replace('_', ' ')}"
+    picked = [(record.get("diagnostics") or {}).get("picked") for record in run.inference]
+    inferers = [name for name in dict.fromkeys(picked) if name] or [_component(section.get("infer"))]
     if inferers == ["nothing"]:
-        return f"{text}; nothing was left to infer"
-    return f"{text}, others inferred by {_joined(inferers)}" if run.correspondence and inferers else text
+        return f"{text}; no cell is left whose partner is unknown"
+    return f"{text}; others inferred by {_enumerate(inferers)}" if run.inference and any(inferers) else text
 
 
-def _model(spec: Mapping[str, Any]) -> str:
-    training, modalities = spec.get("training") or {}, spec.get("modalities") or {}
-    encoders = list(dict.fromkeys(name for one in modalities.values() for name in _names((one or {}).get("encoder"))))
-    n = training.get("ensemble", 1)
-    networks = f"{n} networks" if n > 1 else "1 network"
-    latents = (spec.get("model") or {}).get("latent_dim")
-    return (
-        f"{networks} with {latents} latents, encoder {_joined(encoders)}, at most {training.get('max_epochs')} epochs"
-    )
+def _component(plain: Any) -> str:
+    """Return the name of a component in a plain spec, where it is a name or a mapping of it to its parameters."""
+    return plain if isinstance(plain, str) else ", ".join(plain or ())
 
 
-def _names(component: Any) -> list[str]:
-    """Name of a component as a resolved spec writes it."""
-    if isinstance(component, str):
-        return [component]
-    return list(component) if isinstance(component, Mapping) else []
-
-
-def _features(modality: str, n_features: Mapping[str, int]) -> str:
-    return f" ({n_features[modality]:,} features)" if modality in n_features else ""
-
-
-def _joined(parts: list[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def _when(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%-d %B %Y, %H:%M} UTC" if text else ""
+def pairing_table(run: Run, n_features: Mapping[str, int]) -> dict[str, Any] | None:
+    """Return the tables of cells and of pairs; None if the run stopped before it read the data."""
+    if not run.pairing:
+        return None
+    only_here = run.pairing["alone"]
+    cells = [(m, n, n_features.get(m), only_here.get(m, 0)) for m, n in run.pairing["cells"].items()]
+    pairs = [
+        (f"{pair['a']} and {pair['b']}", pair["shared_a"], pair["known_a"]) for pair in run.pairing.get("pairs", [])
+    ]
+    return {"cells": cells, "pairs": pairs, "has_features": any(features is not None for _, _, features, _ in cells)}
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as a person would say them."""
+    """Return seconds as text, in hours and minutes if they are many."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _enumerate(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -1,132 +1,88 @@
-"""Tables of the page that are written whole: of explanations, of time and memory."""
+"""Sortable tables of the page: explanations, time and memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jamie.core.explanation import Explanation
-from jamie.report.html.details import Stage
+from jamie.report.html.scores import Record
 from jamie.report.html.summary import duration
 
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 TITLES = {
     (
         "shap",
         "top",
-    ): "Features that matter most, by mean absolute SHAP value; direction: its correlation with the feature",
-    (
-        "shap",
-        "additivity",
-    ): "How far SHAP values are from adding up to the prediction (error, in its standard deviations)",
-    ("knockout", "features"): "The metric, and its change, as a feature is replaced by its background",
+    ): "Top features by mean absolute Shapley value; direction: correlation of the value with the feature",
+    ("shap", "additivity"): "Error of the sum of Shapley values, in standard deviations of the prediction",
+    ("knockout", "features"): "Metric, and its change, with a feature replaced by its background",
     ("knockout", "windows"): "The same by distance from the target gene",
     ("knockout", "tests"): "Whether one window changes the metric more than another: one-tailed t-tests",
-    ("attribution", "features"): "Features by which cells of a label are told from the others",
-    ("attribution", "markers"): "Where known markers rank among all features",
+    ("attribution", "features"): "Features that distinguish the cells of a label",
+    ("attribution", "markers"): "Rank of known markers among all features",
 }
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its heading, and whether it holds numbers."""
-
-    name: str
-    number: bool
+Cell = tuple[str, str]  # text, and the number by which the column is sorted, empty for text
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What stands in a table, and what it is sorted by where that is a number."""
-
-    text: str
-    value: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that can be sorted.
-
-    Parameters
-    ----------
-    title
-        What it shows.
-    columns, rows
-        Its content.
-    left_out
-        Further rows, which are only in the file of the run.
-    """
-
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    left_out: int = 0
+def explanation_tables(explanation: Explanation) -> list[dict[str, Any]]:
+    """Lay out the tables of an explanation that have rows."""
+    return [
+        _frame_table(frame, TITLES.get((explanation.explainer, name), name.replace("_", " ")))
+        for name, frame in explanation.tables.items()
+        if len(frame)
+    ]
 
 
-@dataclass(frozen=True)
-class Explained:
-    """An explanation as the page shows it."""
+def cost_tables(stages: Mapping[str, Any], methods: Sequence[Record]) -> list[dict[str, Any]]:
+    """Lay out time and peak memory of the stages of a run, and of fitting each method if there are several."""
+    stage_rows = [
+        (name, used["seconds"], used.get("peak_memory_mib"))
+        for name, used in stages.items()
+        if used.get("seconds") is not None
+    ]
+    method_rows = []
+    for one in methods:
+        phases = [one[phase] for phase in ("preparation", "training") if one.get(phase)]
+        if phases:
+            seconds = sum(phase.get("seconds") or 0 for phase in phases)
+            memory = max(phase.get("peak_memory_mib") or 0 for phase in phases)
+            method_rows.append((one["method"], seconds, memory or None))
+    tables = [_cost_table("Stages of the run", stage_rows)] if stage_rows else []
+    return [*tables, _cost_table("Methods, preparation and training", method_rows)] if len(method_rows) > 1 else tables
 
-    title: str
-    explainer: str
-    notes: tuple[str, ...]
-    tables: tuple[Table, ...]
+
+def _cost_table(title: str, rows: Iterable[tuple[str, float, float | None]]) -> dict[str, Any]:
+    cells = [
+        [(name, ""), (duration(seconds), repr(seconds)), ("—", "") if mib is None else (f"{mib:,.0f} MiB", repr(mib))]
+        for name, seconds, mib in rows
+    ]
+    return _table(title, [("name", False), ("time", True), ("peak memory", True)], cells)
 
 
-def table_of(frame: pd.DataFrame, title: str) -> Table:
-    """Lay out the first rows of a data frame."""
-    numeric = [pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) for dtype in frame.dtypes]
-    columns = [Column(str(name).replace("_", " "), number) for name, number in zip(frame.columns, numeric, strict=True)]
-    first = frame.head(MOST_ROWS)
-    rows = tuple(tuple(_cell(value) for value in row) for row in first.itertuples(index=False, name=None))
-    return Table(title, tuple(columns), rows, len(frame) - len(first))
+def _frame_table(frame: pd.DataFrame, title: str) -> dict[str, Any]:
+    is_number = [pd.api.types.is_numeric_dtype(t) and not pd.api.types.is_bool_dtype(t) for t in frame.dtypes]
+    columns = [(str(name).replace("_", " "), number) for name, number in zip(frame, is_number, strict=True)]
+    rows = [[_cell(value) for value in row] for row in frame.head(MAX_ROWS).itertuples(index=False, name=None)]
+    return _table(title, columns, rows, len(frame) - len(rows))
+
+
+def _table(
+    title: str, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Cell]], n_omitted: int = 0
+) -> dict[str, Any]:
+    """Return a table: names of columns and whether they hold numbers, cells, and how many rows are left out."""
+    return {"title": title, "columns": columns, "rows": rows, "n_omitted": n_omitted}
 
 
 def _cell(value: Any) -> Cell:
     if isinstance(value, bool | np.bool_):
-        return Cell("yes" if value else "no")
+        return "yes" if value else "no", ""
     if isinstance(value, int | np.integer):
-        return Cell(f"{value:,}", str(value))
+        return f"{value:,}", str(value)
     if isinstance(value, float | np.floating):
-        return Cell(f"{value:.4g}", repr(float(value))) if np.isfinite(value) else Cell("—")
-    return Cell("" if value is None else str(value))
-
-
-def explained(explanations: Sequence[Explanation]) -> list[Explained]:
-    """Lay out what drives the model."""
-    return [
-        Explained(
-            one.title,
-            one.explainer,
-            tuple(one.notes),
-            tuple(
-                table_of(table, TITLES.get((one.explainer, name), name.replace("_", " ")))
-                for name, table in one.tables.items()
-                if len(table)
-            ),
-        )
-        for one in explanations
-    ]
-
-
-def cost_tables(stages: Sequence[Stage], methods: Sequence[Stage]) -> list[Table]:
-    """Lay out time and memory."""
-    columns = (Column("name", False), Column("time", True), Column("peak memory", True))
-    given = {"Stages of the run": stages, "Methods, preparation and training": methods if len(methods) > 1 else ()}
-    return [
-        Table(title, columns, tuple((Cell(one.name), _seconds(one.seconds), _mib(one.mib)) for one in rows))
-        for title, rows in given.items()
-        if rows
-    ]
-
-
-def _seconds(value: float) -> Cell:
-    return Cell(duration(value), repr(value))
-
-
-def _mib(value: float | None) -> Cell:
-    return Cell("—") if value is None else Cell(f"{value:,.0f} MiB", repr(value))
+        return (f"{value:.4g}", repr(float(value))) if np.isfinite(value) else ("—", "")
+    return "" if value is None else str(value), ""

@@ -55,7 +55,7 @@ def test_nearest_are_those_of_all_pairs(metric, precision, monkeypatch):
     assert (index.dtype, lengths.dtype) == (np.int64, np.float32)
 
 
-def test_small_groups_far_from_each_other_are_told_apart():
+def test_small_groups_far_from_each_other_are_separated():
     centres = 1e4 * points(5, seed=1)
     targets = (centres[:, None] + 1e-1 * points(100, seed=2).reshape(5, 20, 6)).reshape(100, 6)
     index, _ = nearest(targets, targets, 4)

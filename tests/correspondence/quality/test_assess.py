@@ -93,7 +93,7 @@ def test_labels_of_few_cells_tell_that_all_is_right():
     assert assess(identity(7), Correspondence.empty((7, 7)), labels=(labels, labels)).better_than_chance
 
 
-def test_labels_do_not_contradict_known_pairs_that_have_told(caplog):
+def test_labels_do_not_overrule_hidden_pairs(caplog):
     labels = np.repeat(["x", "y", "z"], 20)
     shifted = Correspondence.from_pairs(np.arange(60), np.roll(np.arange(60), 20), (60, 60))
     with caplog.at_level(logging.WARNING, "jamie"):

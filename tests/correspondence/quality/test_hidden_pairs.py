@@ -14,21 +14,21 @@ from jamie.correspondence.quality.hidden_pairs import check_hidden_pairs
 
 
 class ByScore(CorrespondenceInferer):
-    """Matches cells whose first score is alike; with `noise`, cells drawn at random."""
+    """Matches cells with similar first scores; with `noise`, cells drawn at random."""
 
     name = "by_score"
 
     def __init__(self, *, noise: bool = False, uses_known: bool = True, fewest: int = 0) -> None:
         self.noise, self.uses_known, self.fewest = noise, uses_known, fewest
-        self.told = []
+        self.n_known = []
 
     def _infer(self, a, b, known, context):
         if known.n_pairs < self.fewest:
             raise DataError("expected more known pairs", where="by_score")
-        self.told.append(known.n_pairs)
-        apart = np.abs(a.scores[:, :1] - b.scores[:, :1].T)
-        values = context.generator().random(apart.shape) if self.noise else np.exp(-apart)
-        ones = (np.ones(n) for n in apart.shape)
+        self.n_known.append(known.n_pairs)
+        distances = np.abs(a.scores[:, :1] - b.scores[:, :1].T)
+        values = context.generator().random(distances.shape) if self.noise else np.exp(-distances)
+        ones = (np.ones(n) for n in distances.shape)
         return Inferred(Correspondence(values / values.max()), *ones)
 
 
@@ -48,40 +48,40 @@ def checked(inferer, sides, fraction=0.2):
     )
 
 
-def test_hidden_pairs_are_found_by_what_is_right_and_ranked_among_cells_that_were_not_told(sides):
+def test_hidden_pairs_are_found_and_ranked_among_cells_without_a_known_partner(sides):
     inferer = ByScore()
-    trust = checked(inferer, sides)
-    assert (trust.checked_quantile, trust.checked_top1) == (0, 1)
-    assert trust.better_than_chance
-    # 8 of the 40 at a time, until 30 or more have been hidden: the other 32 are told, 60 - 32 and 80 - 32 are not
-    assert inferer.told == [40, 32, 32, 32, 32]
-    assert trust.checked_pairs == 32
-    assert trust.checked_top1_chance == pytest.approx((1 / 28 + 1 / 48) / 2)
+    check = checked(inferer, sides)
+    assert (check.checked_quantile, check.checked_top1) == (0, 1)
+    assert check.better_than_chance
+    # 8 of the 40 at a time, until 30 or more have been hidden: 32 are known, 28 and 48 cells have no partner
+    assert inferer.n_known == [40, 32, 32, 32, 32]
+    assert check.checked_pairs == 32
+    assert check.checked_top1_chance == pytest.approx((1 / 28 + 1 / 48) / 2)
 
 
 @pytest.mark.parametrize("uses_known", [True, False])
 def test_noise_is_no_better_than_chance(sides, uses_known):
-    trust = checked(ByScore(noise=True, uses_known=uses_known), sides)
-    assert not trust.better_than_chance
-    assert trust.checked_quantile == pytest.approx(0.5, abs=4 * trust.checked_quantile_error)
+    check = checked(ByScore(noise=True, uses_known=uses_known), sides)
+    assert not check.better_than_chance
+    assert check.checked_quantile == pytest.approx(0.5, abs=4 * check.checked_quantile_error)
 
 
-def test_an_inferer_that_uses_no_pairs_is_judged_by_all_and_not_asked_again(sides):
+def test_an_inferer_that_uses_no_pairs_is_judged_by_all_and_not_run_again(sides):
     inferer = ByScore(uses_known=False)
     assert checked(inferer, sides).checked_pairs == 40
-    assert inferer.told == [0]
+    assert inferer.n_known == [0]
 
 
 def test_of_many_cells_a_sample_is_checked_in_which_pairs_stay_together(sides, monkeypatch, caplog):
     monkeypatch.setattr("jamie.correspondence.quality.hidden_pairs.MOST_CELLS", 40)
     inferer = ByScore()
     with caplog.at_level(logging.INFO, "jamie"):
-        trust = checked(inferer, sides)
-    assert (trust.checked_quantile, trust.checked_top1) == (0, 1)
+        check = checked(inferer, sides)
+    assert (check.checked_quantile, check.checked_top1) == (0, 1)
     # half of 60, 80 and 40, but for chance
-    assert 10 <= trust.checked_pairs <= 30
-    assert inferer.told[0] == 40
-    assert max(inferer.told[1:]) <= 30
+    assert 10 <= check.checked_pairs <= 30
+    assert inferer.n_known[0] == 40
+    assert max(inferer.n_known[1:]) <= 30
     assert "here: the check takes a sample of" in caplog.text
 
 
@@ -147,7 +147,7 @@ def test_where_every_cell_has_its_partner_nothing_is_inferred(sides):
     every = Correspondence.from_pairs(np.arange(60), np.arange(60), (60, 80))
     inferer = ByScore()
     found = inference(inferer, (a, b, every), check_fraction=0.2)
-    assert inferer.told == []
+    assert inferer.n_known == []
     assert found.correspondences.n_pairs == 0
     assert found.inferred["a", "b"].diagnostics["picked"] == "nothing"
     blind = inference(ByScore(uses_known=False), (a, b, every))

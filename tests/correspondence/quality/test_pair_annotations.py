@@ -50,7 +50,7 @@ def test_few_labels_tell_nothing(n):
     assert random.independence(np.ones(n, dtype=bool), np.random.default_rng(0)) == ""
 
 
-def test_labels_that_are_missing_or_all_alike_tell_nothing():
+def test_labels_that_are_missing_or_all_equal_are_no_evidence():
     every = np.ones(60, dtype=bool)
     assert column(["T"] * 60, ["T", "B"] * 30).independence(every, SOME) == ""
     assert column([None] * 60, ["T", "B"] * 30).independence(every, SOME) == ""

@@ -38,7 +38,7 @@ def test_names_that_may_only_count_rows_are_noted(make, caplog):
     modalities = {"a": make.modality("a", "0123"), "b": make.modality("b", "012")}
     with caplog.at_level(logging.WARNING, "jamie"):
         assert ByName().pairs(modalities).n_pairs == 3
-    assert "'a' and 'b': cells are named by numbers, such as '0', and equal numbers are taken for one" in caplog.text
+    assert "'a' and 'b': cells are named by numbers, such as '0', and equal numbers are regarded as one" in caplog.text
 
 
 def test_none_knows_nothing(make):

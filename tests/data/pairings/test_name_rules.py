@@ -70,7 +70,7 @@ def test_numbers_are_the_same_in_any_notation(a, b):
 
 def test_a_rule_holds_for_any_number_of_modalities():
     cells = {"rna": index("{}-1"), "atac": index("{}-1", map(turned, BARCODES)), "adt": index("{}-1", BARCODES[:30])}
-    pairs = ByName(reverse_complement=True).named_alike(cells)
+    pairs = ByName(reverse_complement=True).match_cells(cells)
     assert [found.n_pairs for _, found in pairs.items()] == [40, 30, 30]
     assert "40 of 40 of 'atac'; 30 of 40 cells of 'rna' and 30 of 30 of 'adt'; 30 of 40 cells of 'atac'" in written(
         cells
@@ -111,5 +111,5 @@ def test_names_that_merely_count_rows_are_not_proposed():
 
 
 def test_of_many_names_a_sample_is_searched_and_all_are_counted(monkeypatch):
-    monkeypatch.setattr(name_rules, "MOST_NAMES", 20)
+    monkeypatch.setattr(name_rules, "MAX_NAMES", 20)
     assert "matches 40 of 40 cells" in written({"rna": index("{}-1"), "atac": index("{}")})

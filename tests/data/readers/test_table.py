@@ -180,7 +180,7 @@ def test_features_with_the_names_of_another_modalitys_cells_are_noticed(tmp_path
     TableReader(paths=paths).read()
     assert (
         "reader 'table': the features of 'rna', such as 'c1', have the names of cells of 'atac'; if the file has "
-        "features as rows, say `transpose: [rna]`"
+        "features as rows, set `transpose: [rna]`"
     ) in caplog.messages
     caplog.clear()
     TableReader(paths=paths, transpose=["rna"]).read()
@@ -192,7 +192,7 @@ def test_features_with_the_names_of_annotated_cells_are_noticed(tmp_path, caplog
     (tmp_path / "obs.csv").write_text("cell,type\nc1,x\nc2,y\nc3,z\n")
     with pytest.raises(DataError, match="such as 'g1', found none of them; the first row is 'c1'"):
         TableReader(paths={"rna": tmp_path / "a.csv"}, obs=tmp_path / "obs.csv").read()
-    assert "have the names of cells of the obs table; if the file has features as rows, say `transpose: [rna]`" in (
+    assert "have the names of cells of the obs table; if the file has features as rows, set `transpose: [rna]`" in (
         caplog.text
     )
 

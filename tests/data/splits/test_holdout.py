@@ -254,7 +254,7 @@ def test_a_file_may_name_a_matched_cell_by_either_name_but_say_one_thing(make, f
     split = split_cells(data, HoldoutSection(file=file(text)), Context())
     assert [list(np.flatnonzero(split.held_out[m])) for m in "ab"] == [[2], [2]]
     partner = data.modalities["a"].cells[2]
-    with pytest.raises(DataError, match="expected one value for a cell that was measured twice"):
+    with pytest.raises(DataError, match="expected one value for a cell that was measured in two modalities"):
         split_cells(data, HoldoutSection(file=file(f"{text}{partner},train\n")), Context())
 
 

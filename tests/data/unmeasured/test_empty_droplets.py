@@ -53,7 +53,7 @@ def test_empty_droplets_are_left_out_and_counted(loaded, caplog):
     cells = np.median(counts(N_CELLS, 1.0, seed=1).sum(axis=1))
     assert told(caplog) == [
         "modality 'protein': 60 of 100 cells are in no other modality; these hold a median total of "
-        f"{np.median(empty.sum(axis=1)):.4g}, those in others {cells:.4g}: 60 are taken for empty droplets and left "
+        f"{np.median(empty.sum(axis=1)):.4g}, those in others {cells:.4g}: 60 are regarded as empty droplets and left "
         "out (modalities.protein.empty_droplets: keep uses them)"
     ]
 

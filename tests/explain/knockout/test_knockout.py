@@ -8,8 +8,8 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.evaluation import EmbeddedPair, ImputedPair
-from jamie.explain.background import background_values
 from jamie.explain.knockout.explainer import Knockout
+from jamie.explain.removal import background_values
 from jamie.metrics.foscttm import FOSCTTM
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 from jamie.metrics.pearson import Pearson

@@ -11,8 +11,7 @@ from jamie.core.data import Block
 from jamie.core.errors import DataError
 from jamie.data.readers.simulate_regulatory import SimulateRegulatory
 from jamie.explain.knockout.explainer import Knockout
-from jamie.explain.knockout.genome import WINDOWS, genomic_coordinates, windows_around
-from jamie.explain.knockout.windows import window_tests
+from jamie.explain.knockout.windows import WINDOWS, genomic_coordinates, window_tests, windows_around
 
 GENE = {"chrom": "1", "start": 2_000_000, "end": 2_050_000}
 

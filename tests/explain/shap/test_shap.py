@@ -16,10 +16,10 @@ from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.core.explanation import Explainable
 from jamie.explain.explained_model import ExplainedModel
-from jamie.explain.shap.cells import background_cells, explained_cells
 from jamie.explain.shap.expected_gradients import expected_gradients
 from jamie.explain.shap.explainer import Shap
 from jamie.explain.shap.package import gradient_values
+from jamie.explain.shap.selection import background_cells, explained_cells
 from jamie.explain.shap.task import BackgroundCells, ExplainedOutputs, ShapTask, additivity_error
 from jamie.testing import toy
 from jamie.testing.toy_subject import ToySubject

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from jamie.core.errors import DataError
-from jamie.data.align import find_features
-from jamie.data.naming import other_naming
+from jamie.data.align import find_features, other_naming
 
 MODEL = pd.Index(["ENSG01", "ENSG02", "ENSG03", "ENSG04"])
 
@@ -34,7 +33,7 @@ def test_names_that_differ_a_little(given, words):
 def test_names_that_stand_in_another_column():
     var = pd.DataFrame({"length": [1, 2, 3], "gene_ids": pd.Categorical(["ENSG02", "ENSG01", "ENSG03"])})
     assert other_naming(pd.Index(["Actb", "Gapdh", "Cd4"]), MODEL, var) == (
-        "the model's names stand in var column 'gene_ids': set adata.var_names = adata.var['gene_ids']"
+        "var column 'gene_ids' holds the model's names: set adata.var_names = adata.var['gene_ids']"
     )
 
 

@@ -70,8 +70,8 @@ def test_held_out_values_change_nothing_of_the_model(result, place, tmp_path):
     write(changed, tmp_path / "cells.h5mu")
     other = run(tmp_path, "two")
     for file in ("model/network.safetensors", "model/preprocessing.safetensors"):
-        assert (result.folder / file).read_bytes() == (other.folder / file).read_bytes()
-    before, after = (np.load(r.folder / "correspondence/rna--adt.inferred.npz") for r in (result, other))
+        assert (result.path / file).read_bytes() == (other.path / file).read_bytes()
+    before, after = (np.load(r.path / "correspondence/rna--adt.inferred.npz") for r in (result, other))
     np.testing.assert_array_equal(before["data"], after["data"])
     for m in ("rna", "adt"):  # the methods beside it learn nothing of them either
         train = (result.mdata[m].obs["jamie_split"] == "train").to_numpy()
@@ -81,7 +81,7 @@ def test_held_out_values_change_nothing_of_the_model(result, place, tmp_path):
 
 
 def test_every_method_stands_in_the_same_tables(result):
-    table = pd.read_csv(result.folder / "metrics.csv", keep_default_na=False)
+    table = pd.read_csv(result.path / "metrics.csv", keep_default_na=False)
     cca = ["cca(n_components=3)", "cca(n_components=2)"]
     assert set(table["method"]) == {"jamie", "knn", "ridge", "nlma", *cca}
     foscttm = table[table["metric"] == "foscttm"].groupby("scope")["method"].agg(set)
@@ -94,10 +94,10 @@ def test_every_method_stands_in_the_same_tables(result):
 
 
 def test_the_features_table_is_what_the_records_are_means_of(result):
-    features = pd.read_csv(result.folder / "features.csv")
+    features = pd.read_csv(result.path / "features.csv")
     assert list(features.columns) == ["method", "source", "target", "scope", "feature", "pearson"]
     means = features.groupby(["method", "source", "target"])["pearson"].mean()
-    for record in result.metrics:
+    for record in result.metrics.itertuples():
         if record.metric == "pearson":
             assert record.value == pytest.approx(means[record.method, record.source, record.target], abs=1e-12)
             assert (
@@ -107,20 +107,20 @@ def test_the_features_table_is_what_the_records_are_means_of(result):
 
 
 def test_wins_are_counted_for_every_two_methods(result):
-    wins = pd.read_csv(result.folder / "wins.csv")
+    wins = pd.read_csv(result.path / "wins.csv")
     assert {tuple(sorted(pair)) for pair in zip(wins["method_a"], wins["method_b"], strict=True)} == {
         ("jamie", "knn"),
         ("jamie", "ridge"),
         ("knn", "ridge"),
     }
-    features = pd.read_csv(result.folder / "features.csv")
+    features = pd.read_csv(result.path / "features.csv")
     row = wins[(wins["method_a"] == "jamie") & (wins["method_b"] == "knn") & (wins["target"] == "adt")].iloc[0]
     of = features[features["target"] == "adt"].pivot(index="feature", columns="method", values="pearson")
     assert (row["wins_a"], row["wins_b"]) == ((of["jamie"] > of["knn"]).sum(), (of["knn"] > of["jamie"]).sum())
 
 
 def test_methods_tell_their_time_and_memory(result):
-    methods = json.loads((result.folder / "methods.json").read_text())
+    methods = json.loads((result.path / "methods.json").read_text())
     assert [one["method"] for one in methods][:2] == ["jamie", "knn"]
     for one in methods:
         assert one["status"] == "done"
@@ -133,7 +133,7 @@ def test_embeddings_and_imputed_values_of_all_methods_are_kept(result):
     import anndata
 
     assert np.isnan(result.mdata["rna"].obsm["X_nlma"]).any(axis=1).sum() == 12
-    imputed = anndata.read_h5ad(result.folder / "imputed/rna-to-adt.h5ad")
+    imputed = anndata.read_h5ad(result.path / "imputed/rna-to-adt.h5ad")
     assert set(layer_names(imputed)) == {"knn", "ridge"}
     assert imputed.shape == (60, 30)
 
@@ -145,7 +145,7 @@ def test_a_method_that_cannot_be_used_is_told_and_stops_nothing(place):
     assert by_name["knn"]["status"] == by_name["nlma"]["status"] == "refused"
     assert "method 'knn': expected known pairs, found none" in by_name["knn"]["reason"]
     assert by_name["jamie(training.min_epochs=2, training.max_epochs=4)"]["status"] == "done"
-    events = (done.folder / "events.jsonl").read_text()
+    events = (done.path / "events.jsonl").read_text()
     assert "knn is left out: method 'knn': expected known pairs, found none" in events
 
 
@@ -157,7 +157,7 @@ def test_a_method_that_breaks_is_told_and_stops_nothing(place):
     )
     done = run(place, "broken", plugins=[str(plugin)], **{"evaluate.compare": ["broken"]})
     assert (done.methods[1]["status"], done.methods[1]["reason"]) == ("failed", "ZeroDivisionError: division by zero")
-    assert {record.method for record in done.metrics} == {"jamie"}
+    assert {record.method for record in done.metrics.itertuples()} == {"jamie"}
 
 
 def test_imputed_values_that_are_no_numbers_in_units_cost_the_method_only(place):
@@ -178,17 +178,19 @@ def test_imputed_values_that_are_no_numbers_in_units_cost_the_method_only(place)
     done = run(counted, "run", **own)
     assert done.methods[1]["status"] == "refused"
     assert "method 'wild': expected finite values of adt imputed from rna, in units" in done.methods[1]["reason"]
-    assert {record.method for record in done.metrics} == {"jamie"}
+    assert {record.method for record in done.metrics.itertuples()} == {"jamie"}
 
 
 def test_methods_may_have_preprocessing_of_their_own(result, place):
     own = {"evaluate.compare": ["ridge"], "evaluate.compare_preprocess": ["standardize", {"pca": {"n_components": 2}}]}
     done = run(place, "own", **own)
-    values = {one.folder: {} for one in (result, done)}
+    values = {one.path: {} for one in (result, done)}
     for one in (result, done):
-        values[one.folder] = {r.method: r.value for r in one.metrics if r.metric == "pearson" and r.target == "adt"}
-    assert values[done.folder]["jamie"] == values[result.folder]["jamie"]
-    assert values[done.folder]["ridge"] != values[result.folder]["ridge"]
+        values[one.path] = {
+            r.method: r.value for r in one.metrics.itertuples() if r.metric == "pearson" and r.target == "adt"
+        }
+    assert values[done.path]["jamie"] == values[result.path]["jamie"]
+    assert values[done.path]["ridge"] != values[result.path]["ridge"]
 
 
 def test_preprocessing_that_does_not_suit_the_data_costs_the_methods_only(place):
@@ -196,26 +198,26 @@ def test_preprocessing_that_does_not_suit_the_data_costs_the_methods_only(place)
     done = run(place, "unsuited", **own)
     assert [one["status"] for one in done.methods] == ["done", "refused", "refused"]
     assert "preprocessor 'log_normalize': expected counts" in done.methods[1]["reason"]
-    assert {record.method for record in done.metrics} == {"jamie"}
+    assert {record.method for record in done.metrics.itertuples()} == {"jamie"}
 
 
 def test_refit_delivers_a_model_of_all_cells_and_scores_of_the_one_that_was_evaluated(result, place):
     again = run(place, "refit", **{"evaluate.refit": True})
     assert set(again.mdata["rna"].obs["jamie_split"]) == {"train"}
-    assert [r.value for r in again.metrics] == [r.value for r in result.metrics]
+    assert [r.value for r in again.metrics.itertuples()] == [r.value for r in result.metrics.itertuples()]
     one, two = (r.model.modalities["rna"].fill for r in (result, again))
     np.testing.assert_allclose(two, cells()["rna"].X.mean(axis=0), rtol=1e-5)
     assert not np.allclose(one, two)
-    stages = json.loads((again.folder / "manifest.json").read_text())["stages"]
+    stages = json.loads((again.path / "manifest.json").read_text())["stages"]
     assert again.methods[0]["training"] == stages["training"] != stages["refit training"]
     with pytest.raises(OutputError, match="fitted again on all cells"):
-        evaluate_run(again.folder)
+        evaluate_run(again.path)
 
 
 def test_a_finished_run_is_scored_again(result):
-    before = json.loads((result.folder / "metrics.json").read_text())
-    found = evaluate_run(result.folder)
-    after = json.loads((result.folder / "metrics.json").read_text())
+    before = json.loads((result.path / "metrics.json").read_text())
+    found = evaluate_run(result.path)
+    after = json.loads((result.path / "metrics.json").read_text())
     assert [one | {"value": 0} for one in after] == [one | {"value": 0} for one in before]
     np.testing.assert_allclose([one["value"] for one in after], [one["value"] for one in before], atol=1e-5)
     assert len(found.records) == len(after)
@@ -223,10 +225,10 @@ def test_a_finished_run_is_scored_again(result):
 
 def test_a_finished_run_is_scored_by_other_metrics(place):
     done = run(place, "other", **{"evaluate.compare": ["ridge"]})
-    found = evaluate_run(done.folder, ["evaluate.metrics=[r2, {foscttm: {}}]"])
+    found = evaluate_run(done.path, ["evaluate.metrics=[r2, {foscttm: {}}]"])
     assert {record.metric for record in found.records} == {"r2", "foscttm"}
     with pytest.raises(DataError, match=r"expected evaluate\.metrics or labels, found 'seed'"):
-        evaluate_run(done.folder, {"seed": 1})
+        evaluate_run(done.path, {"seed": 1})
 
 
 def test_an_embedding_that_the_data_brought_is_not_taken_for_that_of_a_method(tmp_path):
@@ -235,15 +237,15 @@ def test_an_embedding_that_the_data_brought_is_not_taken_for_that_of_a_method(tm
         mdata[m].obsm["X_ridge"] = np.zeros((60, 2))
     write(mdata, tmp_path / "cells.h5mu")
     done = run(tmp_path, "run", **{"evaluate.compare": ["ridge"]})
-    found = evaluate_run(done.folder).records
-    for records in (done.metrics, found):
+    found = evaluate_run(done.path).records
+    for records in (list(done.metrics.itertuples()), found):
         assert {r.metric for r in records if r.method == "ridge"} == {"pearson"}
 
 
 def test_a_finished_run_is_scored_by_another_label_on_the_cells_that_it_held_out(place):
     done = run(place, "label", **{"evaluate.compare": []})
-    before = {(r.metric, r.scope): r.value for r in done.metrics if r.headline and r.metric == "foscttm"}
-    found = evaluate_run(done.folder, ["labels=[side]"]).records
+    before = {(r.metric, r.scope): r.value for r in done.metrics.itertuples() if r.headline and r.metric == "foscttm"}
+    found = evaluate_run(done.path, ["labels=[side]"]).records
     assert {r.label for r in found} == {"", "side"}
     after = {(r.metric, r.scope): r.value for r in found if r.headline and r.metric == "foscttm"}
     assert after == pytest.approx(before, abs=1e-5)
@@ -252,8 +254,8 @@ def test_a_finished_run_is_scored_by_another_label_on_the_cells_that_it_held_out
 def test_where_nothing_is_held_out_no_model_is_fitted_again(place):
     settings = {"evaluate.compare": [], "evaluate.refit": True, "evaluate.holdout.fraction": 0}
     done = run(place, "nothing_held_out", **settings)
-    values = [r.value for r in evaluate_run(done.folder).records]
-    np.testing.assert_allclose(values, [r.value for r in done.metrics], atol=1e-5)
+    values = [r.value for r in evaluate_run(done.path).records]
+    np.testing.assert_allclose(values, [r.value for r in done.metrics.itertuples()], atol=1e-5)
 
 
 def test_a_run_whose_data_have_changed_is_not_scored_again(tmp_path):
@@ -264,7 +266,7 @@ def test_a_run_whose_data_have_changed_is_not_scored_again(tmp_path):
         tmp_path / "cells.h5mu",
     )
     with pytest.raises(DataError, match="expected the file that the run has read, found another content"):
-        evaluate_run(done.folder)
+        evaluate_run(done.path)
 
 
 def test_a_metric_that_breaks_is_told_and_costs_nothing(place):
@@ -274,8 +276,8 @@ def test_a_metric_that_breaks_is_told_and_costs_nothing(place):
         "    higher_is_better = True\n\n    def _score(self, pair):\n        return 1 / 0\n"
     )
     done = run(place, "wrong", plugins=[str(plugin)], **{"evaluate.compare": [], "evaluate.metrics": ["wrong", "r2"]})
-    assert {record.metric for record in done.metrics} == {"r2"}
-    events = (done.folder / "events.jsonl").read_text()
+    assert {record.metric for record in done.metrics.itertuples()} == {"r2"}
+    events = (done.path / "events.jsonl").read_text()
     assert "jamie, rna and adt, all: wrong is left out: it failed: ZeroDivisionError: division by zero" in events
 
 

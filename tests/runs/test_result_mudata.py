@@ -12,7 +12,7 @@ from scipy import sparse
 import jamie
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.pl.results import results
+from jamie.runs import imputed_results
 
 SETTINGS = {
     "modalities": {"rna": {"preprocess": ["standardize"]}, "protein": {"preprocess": ["standardize"]}},
@@ -91,7 +91,7 @@ def test_the_file_of_a_run_holds_everything_too(mdata, tmp_path):
     with mudata_conventions():
         mdata.write_h5mu(tmp_path / "cells.h5mu")
     spec = SETTINGS | {"data": {"mudata": {"path": str(tmp_path / "cells.h5mu")}}}
-    out = jamie.run(spec, out=tmp_path / "out").folder
+    out = jamie.run(spec, out=tmp_path / "out").path
     with mudata_conventions():
         require_everything(mudata.read_h5mu(out / "result.h5mu"), mdata)
     imputed = anndata.read_h5ad(out / "imputed/protein-to-rna.h5ad")
@@ -103,7 +103,7 @@ def test_a_target_in_obsm_has_names_alone(mdata, tmp_path):
     with mudata_conventions():
         mdata.write_h5mu(tmp_path / "cells.h5mu")
     spec = SETTINGS | {"data": {"mudata": {"path": str(tmp_path / "cells.h5mu")}}}
-    out = jamie.run(spec, out=tmp_path / "out", overrides={"modalities.rna.target": {"obsm": "X_pca"}}).folder
+    out = jamie.run(spec, out=tmp_path / "out", overrides={"modalities.rna.target": {"obsm": "X_pca"}}).path
     imputed = anndata.read_h5ad(out / "imputed/protein-to-rna.h5ad")
     assert list(imputed.var_names) == ["X_pca_1", "X_pca_2", "X_pca_3", "X_pca_4"]
     assert imputed.var.shape == (4, 0)
@@ -177,8 +177,8 @@ def test_a_spec_runs_on_the_result_of_an_earlier_run(mdata, tmp_path):
     spec["data"] = {"mudata": {"path": str(tmp_path / "first/result.h5mu")}}
     second = jamie.run(spec, out=tmp_path / "second", overrides={"evaluate.holdout.fraction": 0.5})
     with mudata_conventions():
-        written = mudata.read_h5mu(second.folder / "result.h5mu")
-    for obs in (written["rna"].obs, anndata.read_h5ad(second.folder / "imputed/rna-to-protein.h5ad").obs):
+        written = mudata.read_h5mu(second.path / "result.h5mu")
+    for obs in (written["rna"].obs, anndata.read_h5ad(second.path / "imputed/rna-to-protein.h5ad").obs):
         assert (obs["jamie_split"] == "held_out").sum() == 15
         assert "jamie_match_score" not in obs  # of the first run
     assert "imputability_from_protein" not in written["rna"].var
@@ -187,9 +187,9 @@ def test_a_spec_runs_on_the_result_of_an_earlier_run(mdata, tmp_path):
 def test_a_run_leaves_out_what_would_be_too_large(mdata, tmp_path, monkeypatch, caplog):
     with mudata_conventions():
         mdata.write_h5mu(tmp_path / "cells.h5mu")
-    monkeypatch.setattr(results, "LARGEST_IMPUTED", 4 * 30 * 10)
+    monkeypatch.setattr(imputed_results, "LARGEST_IMPUTED", 4 * 30 * 10)
     spec = SETTINGS | {"data": {"mudata": {"path": str(tmp_path / "cells.h5mu")}}}
-    out = jamie.run(spec, out=tmp_path / "out", overrides={"evaluate.compare": ["knn"]}).folder
+    out = jamie.run(spec, out=tmp_path / "out", overrides={"evaluate.compare": ["knn"]}).path
     assert [path.name for path in (out / "imputed").iterdir()] == ["rna-to-protein.h5ad"]
     assert not anndata.read_h5ad(
         out / "imputed/rna-to-protein.h5ad"

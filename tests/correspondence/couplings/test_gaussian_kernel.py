@@ -37,13 +37,13 @@ def test_nearer_cells_have_more_of_a_cell(entries):
     squared = cdist(x, y) ** 2
     typical = min(np.median(np.sqrt(squared).min(axis=axis)) for axis in (0, 1))
 
-    def alike(d2):
+    def kernel(d2):
         scaled = d2 / (2 * (0.75 * typical) ** 2)
         return np.exp(-scaled) + 1e-6 / (1 + scaled)
 
-    nobody = alike((2 * typical) ** 2)
-    rows, columns = (alike(squared).sum(axis=axis, keepdims=True) + nobody for axis in (1, 0))
-    expected = alike(squared) / np.maximum(rows, columns)
+    no_partner = kernel((2 * typical) ** 2)
+    rows, columns = (kernel(squared).sum(axis=axis, keepdims=True) + no_partner for axis in (1, 0))
+    expected = kernel(squared) / np.maximum(rows, columns)
     kept = found > 0
     assert kept.all() if entries == "all" else kept.sum(axis=1).min() >= 40
     np.testing.assert_allclose(found[kept], expected[kept], rtol=0.02, atol=1e-5)
@@ -64,6 +64,6 @@ def test_cells_far_from_all_others_get_little(entries):
     assert mass[:50].mean() > 0.5
 
 
-def test_equal_cells_share_alike(entries):
+def test_equal_cells_have_equal_shares(entries):
     found = soft_matches(np.zeros((4, 2)), np.zeros((3, 2)))
     np.testing.assert_allclose(found.toarray(), found.toarray()[0, 0])

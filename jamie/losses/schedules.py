@@ -1,4 +1,4 @@
-"""Sigmoid annealing."""
+"""Schedules of the weights of loss terms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,28 @@ import math
 from typing import ClassVar
 
 from jamie.core.interfaces import Schedule
+
+
+class Constant(Schedule):
+    """The full weight from the first epoch on."""
+
+    name: ClassVar[str] = "constant"
+
+    def __call__(self, step: int, horizon: int) -> float:
+        return 1.0
+
+
+class Linear(Schedule):
+    r"""Linear annealing from 0 to 1 over the horizon, 1 from then on.
+
+    .. math:: \kappa = \min(1, \tau / \tau_\min)
+    """
+
+    name: ClassVar[str] = "linear"
+    references: ClassVar[tuple[str, ...]] = ("10.18653/v1/K16-1002",)
+
+    def __call__(self, step: int, horizon: int) -> float:
+        return min(1.0, step / max(horizon, 1))
 
 
 class Sigmoid(Schedule):

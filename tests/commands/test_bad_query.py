@@ -103,7 +103,7 @@ CELLS = {
     ),
     "names of features in another column": (
         names_in_a_column,
-        "reads\n  the model's names stand in var column 'symbol': set adata.var_names = adata.var['symbol'], or raise",
+        "reads\n  var column 'symbol' holds the model's names: set adata.var_names = adata.var['symbol'], or raise",
     ),
     "names of features in another case": (
         upper_case,

@@ -1,0 +1,119 @@
+"""Loss terms of the latents: prior, aggregation, alignment."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from jamie.core.batch import Batch, Output
+from jamie.core.interfaces import Loss
+from jamie.losses.errors import sum_terms
+
+
+class KL(Loss):
+    r"""Kullback-Leibler divergence of the posterior from the standard normal (eqs. 4 and 5, without annealing).
+
+    .. math:: \sum_m \frac{-1}{2 n_m g} \sum_{i,k} \left(1 + \log \sigma_{ik}^2 - \mu_{ik}^2 - \sigma_{ik}^2\right)
+    """
+
+    name: ClassVar[str] = "kl"
+    references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z", "10.48550/arXiv.1312.6114")
+    regularizes: ClassVar[bool] = True
+
+    def forward(self, batch: Batch, output: Output) -> Tensor:
+        terms = (
+            -0.5 * (1 + q.logvar - q.mean.square() - torch.exp(q.logvar)).mean()
+            for q in output.posterior.values()
+            if q.logvar is not None
+        )
+        return sum_terms(terms, output)
+
+
+class Combination(Loss):
+    r"""Squared distance of each cell's latents from the aggregated ones (eq. 6).
+
+    .. math:: \sum_m \frac{1}{g n_m} \lVert L^m - M^m \rVert_F^2
+    """
+
+    name: ClassVar[str] = "combination"
+    references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+
+    def forward(self, batch: Batch, output: Output) -> Tensor:
+        return sum_terms((mse_loss(z, output.aggregated[m]) for m, z in output.z.items()), output)
+
+
+class Alignment(Loss):
+    r"""Squared distance of aggregated latents from those of the inferred partners (eq. 9).
+
+    .. math:: \sum_{a < b} \frac{1}{g n_a} \lVert M^a - \tilde{F}_{ab} M^b \rVert_F^2
+
+    The sum runs over unordered pairs of modalities in the order of the spec; in each the mean is over the rows of
+    :math:`\tilde{F}_{ab}` that have mass in the minibatch.
+
+    Parameters
+    ----------
+    normalize
+        ``unit`` divides each row that has mass by its sum, so that a minibatch that holds part of a cell's mass
+        does not shrink its latents; ``paper`` divides the columns by their sums, as Algorithm 1, line 11.
+    """
+
+    name: ClassVar[str] = "alignment"
+    references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    requires: ClassVar[frozenset[str]] = frozenset({"inferred"})
+
+    def __init__(self, *, normalize: Literal["unit", "paper"] = "unit") -> None:
+        super().__init__()
+        self.normalize: Literal["unit", "paper"] = normalize
+
+    def forward(self, batch: Batch, output: Output) -> Tensor:
+        m, terms = output.aggregated, []
+        for a, b in combinations(m, 2):
+            weights = None if batch.inferred is None else batch.inferred.weights(a, b, self.normalize)
+            if weights is not None:
+                has_mass = weights.sum(1) > 0
+                squared = (m[a] - weights @ m[b]).square().mean(1)
+                terms.append((squared * has_mass).sum() / has_mass.sum().clamp(min=1))
+        return sum_terms(terms, output)
+
+
+class LatentMMD(Loss):
+    r"""Squared maximum mean discrepancy of the latents of every two modalities: of their distributions, not of pairs.
+
+    .. math::
+
+        \sum_{a < b} \frac{1}{n_a^2} \sum_{i,i'} k(z^a_i, z^a_{i'}) + \frac{1}{n_b^2} \sum_{j,j'} k(z^b_j, z^b_{j'})
+        - \frac{2}{n_a n_b} \sum_{i,j} k(z^a_i, z^b_j), \quad
+        k(u, v) = \frac{1}{|S|} \sum_{s \in S} \exp\left(-\frac{\lVert u - v \rVert^2}{2 s^2 \sigma^2}\right)
+
+    The biased estimator (eq. 5 of the reference), which is never negative. sigma^2, half the mean squared distance of
+    the cells of both modalities in the minibatch, has no gradient, so that the loss is not reduced by wider kernels.
+
+    Parameters
+    ----------
+    bandwidths
+        The factors s; kernels of several widths detect differences of several scales. Null for 1/4, 1/2, 1, 2 and 4.
+    """
+
+    name: ClassVar[str] = "latent_mmd"
+    references: ClassVar[tuple[str, ...]] = ("10.5555/2188385.2188410",)
+
+    def __init__(self, *, bandwidths: list[Annotated[float, Field(gt=0)]] | None = None) -> None:
+        super().__init__()
+        self.bandwidths = tuple((0.25, 0.5, 1.0, 2.0, 4.0) if bandwidths is None else bandwidths)
+
+    def forward(self, batch: Batch, output: Output) -> Tensor:
+        return sum_terms((self._discrepancy(*pair) for pair in combinations(output.z.values(), 2)), output)
+
+    def _discrepancy(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        z = torch.cat([z_a, z_b])
+        squared = torch.cdist(z, z).square()
+        unit = squared.detach().mean().clamp(min=1e-12)  # 2 sigma^2
+        kernel = sum((torch.exp(-squared / (s**2 * unit)) for s in self.bandwidths), start=squared.new_zeros(()))
+        n = len(z_a)
+        within = kernel[:n, :n].mean() + kernel[n:, n:].mean()
+        return (within - 2 * kernel[:n, n:].mean()) / len(self.bandwidths)

@@ -1,0 +1,34 @@
+"""What is needed to reproduce a run: the components of its spec with their references, and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from jamie.spec import Spec
+from jamie.spec.ref import Ref
+
+
+def used_components(spec: Spec) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """Return kind, name, summary and references (DOIs) of each component of a spec, including nested ones."""
+    refs = {(ref.kind, ref.name): ref.cls for ref in _refs(spec)}
+    return [(*key, refs[key].summary(), tuple(refs[key].references)) for key in sorted(refs)]
+
+
+def _refs(value: Any) -> Iterator[Ref[Any]]:
+    if isinstance(value, Ref):
+        yield value
+        value = value.params
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    for part in value if isinstance(value, list | tuple) else ():
+        yield from _refs(part)
+
+
+def software_versions(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the versions of the software that a run used."""
+    versions = {"Python": manifest.get("python"), **manifest.get("versions", {}), "system": manifest.get("platform")}
+    return [(name, version) for name, version in versions.items() if version]
