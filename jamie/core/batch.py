@@ -22,6 +22,12 @@ class Posterior:
     mean : (B, L)
     logvar : (B, L)
         Logarithm of the variance; None for a deterministic encoder.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Posterior(torch.zeros(3, 2), torch.zeros(3, 2)).logvar.exp().mean()  # standard normal
+    tensor(1.)
     """
 
     mean: Tensor
@@ -36,6 +42,15 @@ class PairBlocks:
     ----------
     by_pair
         (B_a, B_b) for pairs (a, b); a pair that is absent has no correspondence.
+
+    Examples
+    --------
+    >>> import torch
+    >>> blocks = PairBlocks({("rna", "atac"): torch.eye(2)})
+    >>> blocks.between("atac", "rna").shape
+    torch.Size([2, 2])
+    >>> blocks.between("rna", "protein") is None
+    True
     """
 
     by_pair: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
@@ -128,6 +143,13 @@ class Batch:
         (B_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured
         Which part of each cell's target was measured, of modalities of several panels; the rest must count in no loss.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = {"rna": torch.ones(4, 3)}
+    >>> Batch(x, x, PairBlocks()).inferred is None
+    True
     """
 
     x: Mapping[str, Tensor]
@@ -169,6 +191,13 @@ class Output:
     encoder
         ``encoder(values, source, modality)`` gives the posterior of values of `modality`, preprocessed, for the cells
         of `source`.
+
+    Examples
+    --------
+    >>> from jamie.testing import toy
+    >>> output = toy.Model()(toy.batch())
+    >>> sorted(output.z) == sorted(output.posterior)
+    True
     """
 
     posterior: Mapping[str, Posterior]

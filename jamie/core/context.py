@@ -45,6 +45,14 @@ class Context:
         Called as ``progress(stage, done, total, values)`` while work goes on.
     memory_limit
         Bytes that one piece of work may take; half of the machine's memory by default.
+
+    Examples
+    --------
+    >>> context = Context(seed=1, stage="training")
+    >>> bool(context.generator().integers(100) == context.generator().integers(100))
+    True
+    >>> context.for_stage("data").stage
+    'data'
     """
 
     seed: int = 0

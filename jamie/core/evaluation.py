@@ -29,6 +29,12 @@ class EmbeddedPair:
         Which cells are truly the same, where that is known.
     labels_source, labels_target
         (n_s,) and (n_t,) label of each cell, None where there is none.
+
+    Examples
+    --------
+    >>> pair = EmbeddedPair("rna", "atac", np.zeros((2, 1)), np.zeros((2, 1)), sparse.csr_array(np.eye(2)))
+    >>> pair.labels_source is None
+    True
     """
 
     source: str
@@ -58,6 +64,13 @@ class ImputedPair:
         Label of each cell, None where there is none.
     lower, upper : (n, p)
         Intervals of the imputed values, None where the method gives none.
+
+    Examples
+    --------
+    >>> values = np.ones((2, 3))
+    >>> pair = ImputedPair("rna", "atac", pd.Index(["a", "b", "c"]), values, values, values[0], values[0])
+    >>> pair.lower is None
+    True
     """
 
     source: str
@@ -86,6 +99,12 @@ class MatchedPair:
         Which cells are truly the same; pairs that the inferer was told are left out.
     labels_source, labels_target
         (n_s,) and (n_t,) label of each cell, None where there is none.
+
+    Examples
+    --------
+    >>> same = sparse.csr_array(np.eye(2))
+    >>> MatchedPair("rna", "atac", inferred=same, truth=same).source
+    'rna'
     """
 
     source: str
@@ -108,6 +127,11 @@ class Score:
         Further numbers by name, such as ``{"sd": 0.1}``.
     per_feature
         (p,) values by group of cells, ``""`` for all cells; NaN for a feature that cannot be scored.
+
+    Examples
+    --------
+    >>> Score(0.5, {"sd": 0.1}).parts["sd"]
+    0.1
     """
 
     value: float

@@ -40,6 +40,12 @@ class Explanation:
         Values of single cells: those of the cells that were explained in ``X``, by their features, with layers beside.
     notes
         What a reader must know, in plain words, such as an error of the method.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"feature": ["gene1"], "value": [0.5]})
+    >>> Explanation("shap", "protein, from rna", tables={"features": table}).notes
+    ()
     """
 
     explainer: str
@@ -60,6 +66,13 @@ class Explainable(ABC):
         order.
     split
         Which of them the model was trained on.
+
+    Examples
+    --------
+    >>> from jamie.testing import toy
+    >>> from jamie.testing.toy_subject import ToySubject
+    >>> isinstance(ToySubject(), Explainable)
+    True
     """
 
     dataset: Dataset

@@ -28,6 +28,21 @@ class Method(Component):
 
     The cells of each modality are shuffled before a method sees them and put back afterwards, so that none can profit
     from the order of a file.
+
+    Examples
+    --------
+    >>> class Mean(Method):
+    ...     '''Imputes every cell by the mean of the training cells.'''
+    ...
+    ...     name = "mean"
+    ...
+    ...     def _fit(self, cells, context):
+    ...         self.means = {m: target.mean(axis=0) for m, target in cells.targets.items()}
+    ...
+    ...     def _impute(self, scores, source, target):
+    ...         return np.tile(self.means[target], (len(scores), 1))
+    >>> Mean.imputes(), Mean.embeds()
+    (True, False)
     """
 
     kind: ClassVar[str] = "method"
