@@ -17,6 +17,7 @@ from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData
 from jamie.data.pairing_table import PairingTable, pairing_table
+from jamie.data.writing.mudata_copies import without_cells
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known_pairs
@@ -25,7 +26,6 @@ from jamie.runs.finishing import FileFailures
 from jamie.runs.imputed_results import write_imputed
 from jamie.runs.layout import HISTORY, IMPUTED, INFERENCE, METHODS, METRIC_RECORDS, PAIRING, POSTERIOR, RESULT
 from jamie.runs.layouts import Layouts, layouts_of
-from jamie.runs.mudata_copies import without_cells
 from jamie.runs.result_mudata import cell_columns, embedded_mudata, feature_columns
 from jamie.runs.run import Run
 from jamie.runs.tables import evaluation_tables, history_table, method_table, stage_table, storable

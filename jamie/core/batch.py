@@ -1,4 +1,4 @@
-"""What losses see: a minibatch and what the model makes of it."""
+"""Input of a loss: a minibatch and the output of the model for it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ class Posterior:
     mean : (B, L)
     logvar : (B, L)
         Logarithm of the variance; None for a deterministic encoder.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Posterior(torch.zeros(3, 2), torch.zeros(3, 2)).logvar.exp().mean()  # standard normal
+    tensor(1.)
     """
 
     mean: Tensor
@@ -36,6 +42,15 @@ class PairBlocks:
     ----------
     by_pair
         (B_a, B_b) for pairs (a, b); a pair that is absent has no correspondence.
+
+    Examples
+    --------
+    >>> import torch
+    >>> blocks = PairBlocks({("rna", "atac"): torch.eye(2)})
+    >>> blocks.between("atac", "rna").shape
+    torch.Size([2, 2])
+    >>> blocks.between("rna", "protein") is None
+    True
     """
 
     by_pair: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
@@ -123,11 +138,18 @@ class Batch:
     inferred
         The inferred correspondence, rows not normalised; None where nothing is inferred.
     covariates
-        (B_m, C) one-hot batch of each cell; empty where batches are not told apart.
+        (B_m, C) one-hot batch of each cell; empty without batch_key.
     size_factor
         (B_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured
         Which part of each cell's target was measured, of modalities of several panels; the rest must count in no loss.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = {"rna": torch.ones(4, 3)}
+    >>> Batch(x, x, PairBlocks()).inferred is None
+    True
     """
 
     x: Mapping[str, Tensor]
@@ -153,7 +175,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Output:
-    """What the model makes of a `Batch`.
+    """Output of the model for a `Batch`.
 
     Parameters
     ----------
@@ -169,6 +191,13 @@ class Output:
     encoder
         ``encoder(values, source, modality)`` gives the posterior of values of `modality`, preprocessed, for the cells
         of `source`.
+
+    Examples
+    --------
+    >>> from jamie.testing import toy
+    >>> output = toy.Model()(toy.batch())
+    >>> sorted(output.z) == sorted(output.posterior)
+    True
     """
 
     posterior: Mapping[str, Posterior]

@@ -28,6 +28,14 @@ class Correspondence:
     ------
     DataError
         Where an entry is negative, above 1 or not finite.
+
+    Examples
+    --------
+    >>> pairs = Correspondence.from_pairs([0, 1], [1, 0], shape=(2, 3))
+    >>> pairs.n_pairs, pairs.T.shape
+    (2, (3, 2))
+    >>> pairs.best_partner().tolist()
+    [1, 0]
     """
 
     matrix: sparse.csr_array
@@ -183,6 +191,13 @@ class Correspondences:
     ------
     DataError
         Where a shape does not fit the sizes, or two modalities are given in both orders.
+
+    Examples
+    --------
+    >>> pairs = Correspondence.from_pairs([0, 1], [1, 0], shape=(2, 3))
+    >>> known = Correspondences({"rna": 2, "atac": 3}, {("rna", "atac"): pairs})
+    >>> known.between("atac", "rna").shape
+    (3, 2)
     """
 
     sizes: Mapping[str, int]
@@ -269,7 +284,7 @@ class Correspondences:
 
 @dataclass(frozen=True)
 class Inferred:
-    """What a correspondence inferer found.
+    """Result of a correspondence inferer.
 
     Parameters
     ----------
@@ -280,6 +295,12 @@ class Inferred:
     diagnostics
         Plain numbers, flags and words: at least ``converged``, ``objective`` and ``residual`` (largest violation
         of the constraints) where the method has them.
+
+    Examples
+    --------
+    >>> pairs = Correspondence.from_pairs([0, 1], [1, 0], shape=(2, 2))
+    >>> Inferred(pairs, np.ones(2), np.ones(2), {"converged": True}).correspondence.n_pairs
+    2
     """
 
     correspondence: Correspondence

@@ -37,6 +37,11 @@ class Block:
     panels : (k, p)
         Sets of features that some cells were measured for, as in `jamie.core.panels`: X is NaN where a cell's panel
         lacks the feature. None where all cells were measured for all.
+
+    Examples
+    --------
+    >>> Block(np.ones((2, 3), np.float32), pd.Index(["a", "b", "c"])).origin
+    'X'
     """
 
     X: Matrix
@@ -60,6 +65,13 @@ class ModalityData:
         What the encoder reads, before preprocessing.
     target
         What the decoder predicts; the very same object as `input` unless the spec chooses another.
+
+    Examples
+    --------
+    >>> block = Block(np.ones((2, 3), np.float32), pd.Index(["a", "b", "c"]))
+    >>> rna = ModalityData("rna", pd.DataFrame(index=["cell1", "cell2"]), block, block)
+    >>> rna.subset([1]).cells.tolist()
+    ['cell2']
     """
 
     name: str
@@ -132,7 +144,7 @@ class Dataset:
         For each modality and each other that it has linked features with, their weights (p, p_other).
     batch_key
         Name of the obs column that holds the cells' batches, which every modality then has without gaps; None where
-        batches are not told apart.
+        the networks read no batches.
     absent
         For each modality, names of cells that the data list there and that were not measured.
     """
@@ -175,6 +187,12 @@ class View:
     links
         For another modality (p, p_other) weights of the features that are linked, such as a gene and its activity;
         a modality that is absent has no linked features.
+
+    Examples
+    --------
+    >>> block = Block(np.ones((2, 3), np.float32), pd.Index(["a", "b", "c"]))
+    >>> View("rna", block, scores=np.zeros((2, 1), np.float32)).n_cells
+    2
     """
 
     modality: str
@@ -207,15 +225,22 @@ class Cells:
     known
         Pairs that a method may use.
     labels
-        (n_m,) label of each cell, None where there is none; empty for methods that are not told labels.
+        (n_m,) label of each cell, None where there is none; empty for methods that do not use labels.
     covariates
-        (n_m, C) one-hot batch of each cell, a row of zeros where the batch is unknown; empty where batches are not
-        told apart.
+        (n_m, C) one-hot batch of each cell, a row of zeros where the batch is unknown; empty without
+        batch_key.
     size_factor
         (n_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured
         Which part of each cell's target was measured, of modalities of several panels. The other part of `targets` is
         estimated from it.
+
+    Examples
+    --------
+    >>> block = Block(np.ones((2, 3), np.float32), pd.Index(["a", "b", "c"]))
+    >>> views = {"rna": View("rna", block, scores=np.zeros((2, 1), np.float32))}
+    >>> Cells(views, {"rna": views["rna"].scores}, Correspondences({"rna": 2})).modalities
+    ('rna',)
     """
 
     views: Mapping[str, View]
@@ -272,6 +297,12 @@ class Imputation:
         The prediction.
     sd, lower, upper : (n, t)
         Standard deviation and interval, where the method gives them.
+
+    Examples
+    --------
+    >>> imputed = Imputation(mean=np.zeros((2, 3)), sd=np.ones((2, 3)))
+    >>> sorted(imputed.uncertainty)
+    ['sd']
     """
 
     mean: NDArray[np.floating]

@@ -7,7 +7,13 @@ from typing import Any, ClassVar
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the command `jamie`; 0 is success."""
+    """Exit codes of the command `jamie`; 0 is success.
+
+    Examples
+    --------
+    >>> int(ExitCode.USER_ERROR)
+    2
+    """
 
     UNEXPECTED = 1  # a fault of jamie or of a plugin
     USER_ERROR = 2  # a `JamieError`; also a run of a sweep that failed, and options that typer refuses

@@ -1,4 +1,4 @@
-"""What a metric reads, and what it gives."""
+"""Results as metrics read them, and the score that a metric returns."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ class EmbeddedPair:
         Which cells are truly the same, where that is known.
     labels_source, labels_target
         (n_s,) and (n_t,) label of each cell, None where there is none.
+
+    Examples
+    --------
+    >>> pair = EmbeddedPair("rna", "atac", np.zeros((2, 1)), np.zeros((2, 1)), sparse.csr_array(np.eye(2)))
+    >>> pair.labels_source is None
+    True
     """
 
     source: str
@@ -58,6 +64,13 @@ class ImputedPair:
         Label of each cell, None where there is none.
     lower, upper : (n, p)
         Intervals of the imputed values, None where the method gives none.
+
+    Examples
+    --------
+    >>> values = np.ones((2, 3))
+    >>> pair = ImputedPair("rna", "atac", pd.Index(["a", "b", "c"]), values, values, values[0], values[0])
+    >>> pair.lower is None
+    True
     """
 
     source: str
@@ -83,9 +96,15 @@ class MatchedPair:
     inferred : (n_s, n_t)
         Confidences.
     truth : (n_s, n_t)
-        Which cells are truly the same; pairs that the inferer was told are left out.
+        True pairs, without those that the inferer was given.
     labels_source, labels_target
         (n_s,) and (n_t,) label of each cell, None where there is none.
+
+    Examples
+    --------
+    >>> same = sparse.csr_array(np.eye(2))
+    >>> MatchedPair("rna", "atac", inferred=same, truth=same).source
+    'rna'
     """
 
     source: str
@@ -98,7 +117,7 @@ class MatchedPair:
 
 @dataclass(frozen=True)
 class Score:
-    """What a metric gives.
+    """Score of a result by a metric.
 
     Parameters
     ----------
@@ -108,6 +127,11 @@ class Score:
         Further numbers by name, such as ``{"sd": 0.1}``.
     per_feature
         (p,) values by group of cells, ``""`` for all cells; NaN for a feature that cannot be scored.
+
+    Examples
+    --------
+    >>> Score(0.5, {"sd": 0.1}).parts["sd"]
+    0.1
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""What an explainer sees, and what it finds."""
+"""The model as an explainer reads it, and the explanation that it returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Floats = NDArray[np.float32]
-EXPLAIN_STAGE = "explain"  # under which explainers tell of their progress
+EXPLAIN_STAGE = "explain"  # stage under which explainers report progress
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class Explanation:
         Values of single cells: those of the cells that were explained in ``X``, by their features, with layers beside.
     notes
         What a reader must know, in plain words, such as an error of the method.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"feature": ["gene1"], "value": [0.5]})
+    >>> Explanation("shap", "protein, from rna", tables={"features": table}).notes
+    ()
     """
 
     explainer: str
@@ -60,6 +66,13 @@ class Explainable(ABC):
         order.
     split
         Which of them the model was trained on.
+
+    Examples
+    --------
+    >>> from jamie.testing import toy
+    >>> from jamie.testing.toy_subject import ToySubject
+    >>> isinstance(ToySubject(), Explainable)
+    True
     """
 
     dataset: Dataset
@@ -124,4 +137,4 @@ class Explainable(ABC):
 
     @abstractmethod
     def covariates(self, modality: str) -> Floats | None:
-        """(n, C) one-hot batches of all cells; None where the model tells no batches apart."""
+        """(n, C) one-hot batches of all cells; None for a model without batch_key."""

@@ -80,7 +80,19 @@ class Provider:
 
 @dataclass
 class Registry:
-    """All components by kind and name; made anew for each run (`jamie.builtins.load_registry`)."""
+    """All components by kind and name; made anew for each run (`jamie.builtins.load_registry`).
+
+    Parameters
+    ----------
+    providers
+        Where components come from, in the order of their registration.
+
+    Examples
+    --------
+    >>> from jamie.builtins import load_registry
+    >>> "unioncom" in load_registry().names("correspondence")
+    True
+    """
 
     providers: list[Provider] = field(default_factory=list)
     _components: dict[str, dict[str, type[Component]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})

@@ -27,13 +27,13 @@ class JointVAE(nn.Module):
     n_targets
         Features that each decoder predicts.
     batch_frequencies
-        (C,) of each modality: frequencies of the batches among the cells that its networks are trained on. They stand
-        for a batch that is unknown, or that the modality's networks have not seen. None without covariates.
+        (C,) of each modality: frequencies of the batches among the training cells. They replace the one-hot batch of
+        cells whose batch is unknown, or was not among the modality's training cells. None without covariates.
 
     Raises
     ------
     ContractError
-        On use, where a part returns what its kind does not allow.
+        On use, if a component returns an object of wrong type or shape.
     """
 
     batch_frequencies: Tensor | None
@@ -57,10 +57,10 @@ class JointVAE(nn.Module):
         self._index = {m: i for i, m in enumerate(self.modalities)}
         frequencies = torch.stack([batch_frequencies[m] for m in self.modalities]) if batch_frequencies else None
         self.register_buffer("batch_frequencies", frequencies)
-        self.precision: torch.dtype | None = None  # that encoders and decoders compute in, where not their weights'
+        self.precision: torch.dtype | None = None  # of encoders and decoders; None for that of their weights
 
     def forward(self, batch: Batch) -> Output:
-        """Encode, sample (in training), and aggregate; decoding waits until a loss asks for it."""
+        """Encode, sample (in training), and aggregate; losses decode on demand."""
         posterior = {m: self.encode(m, x, batch.covariates.get(m)) for m, x in batch.x.items()}
         z = {m: self._sample(p) for m, p in posterior.items()}
         return Output(posterior, z, self.aggregate(z, batch.blocks), self._decoder_of(batch), self._encoder_of(batch))
@@ -120,7 +120,7 @@ class JointVAE(nn.Module):
         return torch.autocast(like.device.type, self.precision, enabled=self.precision is not None)
 
     def _completed(self, modality: str, covariates: Tensor | None, n_cells: int) -> Tensor | None:
-        """Covariates (B, C) in which the modality's frequencies stand for batches that are unknown or new to it."""
+        """Covariates (B, C) in which the modality's frequencies replace batches that are unknown or new to it."""
         if self.batch_frequencies is None:
             return None
         usual = self.batch_frequencies[self._index[modality]]

@@ -12,9 +12,9 @@ import pandas as pd
 from jamie.core.errors import JamieError, OutputError
 from jamie.core.files import remove_path
 from jamie.data.assemble import mudata_conventions
+from jamie.data.writing.mudata_copies import writable_mudata
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.layout import RESOLVED_SPEC, WRITING_TEST
-from jamie.runs.mudata_copies import writable_mudata
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -16,10 +16,10 @@ from jamie.core.errors import DataError
 from jamie.core.names import HELD_OUT, MATCH_SCORE, NOVELTY, SPLIT, TRAIN, UNS_KEY, imputability_key
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
+from jamie.data.writing.mudata_copies import writable_mudata
 from jamie.model.imputation import novelty_column
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
-from jamie.runs.mudata_copies import writable_mudata
 
 if TYPE_CHECKING:
     from mudata import MuData

@@ -72,7 +72,7 @@ class Run(OutputDirectory):
     >>> run.status
     'finished'
     >>> run.metrics.columns[:3].tolist()
-    ['metric', 'part', 'scope']
+    ['metric', 'part', 'value']
     >>> run.mdata.mod["rna"].obsm["X_jamie"].shape
     (60, 4)
     """

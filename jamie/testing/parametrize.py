@@ -36,9 +36,11 @@ def checks_for(component: type[Component]) -> tuple[Check, ...]:
     ContractError
         Where the class is not of any kind.
 
-    Example
-    -------
-    ``for check in checks_for(Sparsity): check(Sparsity)``
+    Examples
+    --------
+    >>> from jamie.losses.latents import KL
+    >>> for check in checks_for(KL):
+    ...     check(KL)
     """
     kind = getattr(component, "kind", None)
     if kind not in KINDS:

@@ -131,9 +131,9 @@ def _known_cells(a: str, b: str) -> Correspondence:
 
 
 def _labels(modality: str) -> NDArray[np.object_]:
-    found = obs(modality)[LABEL].to_numpy(dtype=object)
-    found[4] = None
-    return found
+    labels = obs(modality)[LABEL].to_numpy(dtype=object)
+    labels[4] = None
+    return labels
 
 
 def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True, shared: bool = False) -> Batch:
@@ -161,12 +161,14 @@ def batch(n_modalities: int = 2, *, matched: bool = True, inferred: bool = True,
     x = {m: torch.randn(BATCH_SIZE[m], N_SCORES[m], generator=generator) for m in names}
     target = {m: torch.randn(BATCH_SIZE[m], N_FEATURES[m], generator=generator) for m in names}
     target = x if shared else target
-    found = {(a, b): torch.rand(BATCH_SIZE[a], BATCH_SIZE[b], generator=generator) for a, b in pairs}
+    confidences = {(a, b): torch.rand(BATCH_SIZE[a], BATCH_SIZE[b], generator=generator) for a, b in pairs}
     return Batch(
         x=x,
         target=target,
         blocks=PairBlocks({pair: _known(*pair, 4 if matched else 0) for pair in pairs}),
-        inferred=PairBlocks({pair: f / f.sum(1, keepdim=True) for pair, f in found.items()}) if inferred else None,
+        inferred=PairBlocks({pair: f / f.sum(1, keepdim=True) for pair, f in confidences.items()})
+        if inferred
+        else None,
         size_factor={m: 0.5 + torch.rand(BATCH_SIZE[m], 1, generator=generator) for m in names},
     )
 
@@ -268,8 +270,8 @@ def aggregate(z: Mapping[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:
     """Mean of each cell's latents and those of its partners, weighted by confidence."""
     aggregated = {}
     for a in z:
-        found = {b: blocks.between(a, b) for b in z if b != a}
-        known = {b: f for b, f in found.items() if f is not None}
+        candidates = {b: blocks.between(a, b) for b in z if b != a}
+        known = {b: f for b, f in candidates.items() if f is not None}
         total = z[a] + sum(f @ z[b] for b, f in known.items())
         aggregated[a] = total / (1 + sum(f.sum(1, keepdim=True) for f in known.values()))
     return aggregated

@@ -124,16 +124,16 @@ class ToySubject(Explainable):
 
 
 class _Affine(nn.Module):
-    """``x W + b``, with the usual values (p,) in the place of missing ones."""
+    """``x W + b``, with missing values replaced by the means (p,)."""
 
-    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64], usual: NDArray[np.floating]) -> None:
+    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64], means: NDArray[np.floating]) -> None:
         super().__init__()
-        self.usual = torch.as_tensor(usual, dtype=torch.float32)
+        self.means = torch.as_tensor(means, dtype=torch.float32)
         self.weight = torch.as_tensor(weight, dtype=torch.float32)
         self.bias = torch.as_tensor(bias, dtype=torch.float32)
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        return torch.where(x.isnan(), self.usual, x) @ self.weight + self.bias
+        return torch.where(x.isnan(), self.means, x) @ self.weight + self.bias
 
 
 def _with_missing_values(cells: ModalityData) -> ModalityData:

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The device that computes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from jamie.core.errors import DataError
 
 
 def device_for(name: str) -> str:
-    """Resolve ``auto`` to the fastest device there is.
+    """Resolve ``auto`` to the fastest available device.
 
     Raises
     ------
     DataError
-        Where the named device is not there.
+        If the named device is not available.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from jamie.training.sampler import PairSampler
 
 @dataclass
 class History:
-    """What happened in training.
+    """Course of a training.
 
     Parameters
     ----------
@@ -82,7 +83,8 @@ class Trainer:
         self.settings, self.context, self.validation = settings, context, validation
         self.parameters = [p for p in self.trained.parameters() if p.requires_grad]
         self.optimizer = self._optimizer()
-        model.precision = _precision(settings.precision, context.device)
+        self._on_gpu = torch.device(context.device).type == "cuda"
+        model.precision = self._precision()
         self.history = History((*objective.terms, *(["validation"] if validation else [])))
         self.best_loss, self.lapses = float("inf"), 0
         self.best: dict[str, Tensor] = {}
@@ -116,12 +118,22 @@ class Trainer:
         return self.history
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        """Return the optimizer; vectors (biases, scales of normalisation, weights of modalities) do not decay."""
+        """Return the optimizer; vectors (biases, scales of normalization, weights of modalities) do not decay."""
         settings = self.settings
         matrices, vectors = ([p for p in self.parameters if (p.ndim > 1) is many] for many in (True, False))
         groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         of = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         return of([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
+
+    def _precision(self) -> torch.dtype | None:
+        """Type that encoders and decoders compute in; None for that of their weights.
+
+        On a processor that has it, bfloat16 gains at layers of some hundred units and loses at narrower ones
+        (``tests/benchmarks/step_cost.py``): `auto` does not use it there.
+        """
+        if self.settings.precision == "auto":
+            return torch.bfloat16 if self._on_gpu and torch.cuda.is_bf16_supported() else None
+        return torch.bfloat16 if self.settings.precision == "bfloat16" else None
 
     def _epoch(self, epoch: int) -> list[float]:
         weights = self.objective.weights(epoch)
@@ -140,7 +152,7 @@ class Trainer:
         self.history.steps += 1
         names = ("total", *values)
         numbers = dict(zip(names, torch.stack([total, *values.values()]).tolist(), strict=True))
-        if not all(map(_is_finite, numbers.values())):
+        if not all(map(math.isfinite, numbers.values())):
             raise explain_not_finite(self.history.steps, batch, output, values)
         self._set_rate()
         self.optimizer.zero_grad(set_to_none=True)
@@ -158,7 +170,7 @@ class Trainer:
         return min(at_least, settings.max_steps_per_epoch or at_least)
 
     def _set_rate(self) -> None:
-        """Set the step size of the step that is about to be made."""
+        """Set the learning rate of the next step."""
         settings = self.settings
         if settings.rate_schedule != "constant":
             done = (self.history.steps - 1) / (self._steps_per_epoch * settings.max_epochs)
@@ -198,7 +210,9 @@ class Trainer:
             tensors |= {f"optimizer.{i}.{k}": v for k, v in slots.items()}
         tensors |= {f"sampler.{k}": torch.from_numpy(v) for k, v in arrays.items()}
         tensors["history"] = torch.tensor(self.history.epochs, dtype=torch.float64)
-        tensors |= {f"random.{k}": v for k, v in _random_state(self.context.device).items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self._on_gpu:
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.context.device)
         plain = {
             "sampler": sampler,
             "best_loss": self.best_loss,
@@ -222,33 +236,6 @@ class Trainer:
         self.history.epochs = saved.tensors["history"].tolist()
         self.best_loss, self.lapses = saved.plain["best_loss"], saved.plain["lapses"]
         self.history.best_epoch, self.history.steps = saved.plain["best_epoch"], saved.plain["steps"]
-        _set_random_state(saved.part("random"), device)
-
-
-def _precision(wanted: Literal["auto", "float32", "bfloat16"], device: str) -> torch.dtype | None:
-    """Type that encoders and decoders compute in; None for that of their weights.
-
-    On a processor that has it, bfloat16 gains at layers of some hundred units and loses at narrower ones
-    (``tests/benchmarks/step_cost.py``): `auto` leaves it out there.
-    """
-    if wanted == "auto":
-        on_gpu = torch.device(device).type == "cuda"
-        return torch.bfloat16 if on_gpu and torch.cuda.is_bf16_supported() else None
-    return torch.bfloat16 if wanted == "bfloat16" else None
-
-
-def _is_finite(value: float) -> bool:
-    return value - value == 0
-
-
-def _random_state(device: str) -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.device(device).type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _set_random_state(states: Mapping[str, Tensor], device: str) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"], device)
+        torch.set_rng_state(saved.tensors["random.cpu"])
+        if "random.cuda" in saved.tensors:
+            torch.cuda.set_rng_state(saved.tensors["random.cuda"], device)

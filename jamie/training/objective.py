@@ -92,9 +92,9 @@ class Objective(nn.Module):
 
 
 def explain_not_finite(step: int, batch: Batch, output: Output, values: Mapping[str, Tensor]) -> TrainingError:
-    """Say which term and which modality a loss that is NaN or infinite comes from."""
+    """Return an error that names the term and the modality of a loss that is NaN or infinite."""
     terms = [name for name, value in values.items() if not torch.isfinite(value)]
-    # A modality's own latents come first: aggregation carries what is wrong in one into the others.
+    # A modality's own latents are checked first: aggregation spreads NaN to the other modalities.
     modalities = [m for m, p in output.posterior.items() if not _finite(p.mean, p.logvar, output.z[m])]
     modalities += [m for m in batch.target if not _finite(output.reconstruct(m).mean)]
     where = f"modality '{modalities[0]}'" if modalities else "no single modality: latents and decoded values are finite"

@@ -1,4 +1,4 @@
-"""torch's own generator, seeded and left as it was."""
+"""Seeding of torch's global generator."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from jamie.core.context import Context
 
 @contextmanager
 def seeded(context: Context) -> Iterator[None]:
-    """Let torch draw from the context's seed, and leave the caller's generator as it was.
+    """Seed torch's global generator from the context, and restore its state afterwards.
 
-    Dropout and the first weights can be drawn from no other generator.
+    Dropout and the initialization of weights use no other generator.
     """
     devices = [context.device] if torch.device(context.device).type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

@@ -1,4 +1,4 @@
-"""Step sizes over the course of training."""
+"""Schedules of the learning rate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 RateSchedule: TypeAlias = Literal["constant", "cosine", "one_cycle"]
 
-WARM_UP, FIRST = 0.3, 0.04  # part of the steps over which one_cycle rises, and where it starts
+WARM_UP, FIRST = 0.3, 0.04  # fraction of the steps over which one_cycle rises, and the factor at its start
 
 
 def rate_factor(schedule: RateSchedule, done: float) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,9 +14,9 @@ from jamie.core.data import Matrix
 from jamie.core.matrix import column_range, row_chunks, stored_values
 from jamie.trust.calibration import Calibration, expected_residual
 
-SHRINKAGE = 20  # the slope that n residuals suggest counts n / (n + 20) of itself
-GAIN = 0.05  # part of the width that an uneven split must save: the least of many widths is project_measured chance
-_SPLITS = 10  # ways in which what may lie outside an interval is divided among its two sides
+SHRINKAGE = 20  # the slope of n residuals is multiplied by n / (n + 20)
+GAIN = 0.05  # fraction of the width that an asymmetric interval must save: the smallest of many widths is partly chance
+_SPLITS = 10  # steps in which the residuals outside an interval are divided between its two sides
 _ENTRIES = 2**20  # of a block of features; in double precision 8 MiB, some ten of which are held at a time
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -25,8 +25,8 @@ Doubles: TypeAlias = NDArray[np.float64]
 def support_of(X: Matrix) -> tuple[float, float]:
     """Bounds that the values (n, p) of a whole modality suggest.
 
-    From 0 where none is negative, such as counts and their logarithms; from 0 to 1 where there are only these two;
-    else none.
+    From 0 if no value is negative, such as counts and their logarithms; from 0 to 1 if there are only these two values;
+    otherwise none.
     """
     low, high = (float(f(bound)) for f, bound in zip((np.nanmin, np.nanmax), column_range(X), strict=True))
     if low < 0:
@@ -48,23 +48,23 @@ def calibrate(
 ) -> Calibration:
     """Calibrate predictions on cells that the predictor was not fitted on (split conformal prediction, [1]_).
 
-    Of the n residuals of a feature, in units of the residual that is to be expected at the prediction ([2]_), those
-    between the l-th from below and the u-th from above make the interval, ``l + u = floor((n + 1) (1 - level))``. A new
-    value then lies inside with probability ``1 - (l + u) / (n + 1)``, or more where values are tied. Of eleven ways to
-    divide the outside among the two sides the one is taken that gives the least mean width once intervals are cut to
-    the support, unless that saves little: the intervals of skewed features become shorter. Where fewer than two may lie
-    outside, and there is no support to stand in for a bound, absolute residuals are taken.
+    The residuals of a feature are divided by the expected residual at the prediction ([2]_). The interval extends from
+    the l-th of these n values from below to the u-th from above, with ``l + u = floor((n + 1) (1 - level))``. A new
+    value then lies inside with probability ``1 - (l + u) / (n + 1)``, or more where values are tied. Eleven ways to
+    divide l + u between the two sides are compared, and the one with the smallest mean width, after intervals are cut
+    to the support, is chosen, unless it saves little: the intervals of skewed features become shorter. If fewer than
+    two values may lie outside, and the support gives no bound, absolute residuals are used.
 
     Parameters
     ----------
     predicted, measured : (n, p)
         Of the calibration cells, in units; a measured NaN is a value that was not measured.
     level
-        Part of the values that the intervals are to hold.
+        Nominal coverage.
     support
-        Lowest and highest value that there can be, as `support_of`.
+        Lowest and highest possible value, as `support_of`.
     variance : (n, p)
-        Of the predictions of all members and posterior samples; none where there is but one prediction.
+        Of the predictions over all members and posterior samples; None for a single prediction.
 
     References
     ----------
@@ -72,10 +72,13 @@ def calibrate(
     .. [2] Lei et al. (2018), Distribution-free predictive inference for regression. 10.1080/01621459.2017.1307116
     """
     parts = []
-    for at in _feature_blocks(*predicted.shape):
-        y = _dense(measured[:, at])
-        v = np.zeros_like(y) if variance is None else variance[:, at].astype(np.float64)
-        parts.append(_calibrated(_Residuals.of(predicted[:, at].astype(np.float64), y, support), v, level))
+    n_cells, n_features = predicted.shape
+    width = max(1, _ENTRIES // max(n_cells, 1))
+    for start in range(0, n_features, width):
+        columns = slice(start, start + width)
+        y = _to_double(measured[:, columns])
+        v = np.zeros_like(y) if variance is None else _to_double(variance[:, columns])
+        parts.append(_calibrate_features(_Residuals(_to_double(predicted[:, columns]), y, support), v, level))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     n = joined.pop("n").astype(np.int32)
     return Calibration(level, support, n, **{name: values.astype(np.float32) for name, values in joined.items()})
@@ -83,29 +86,34 @@ def calibrate(
 
 @dataclass(frozen=True)
 class _Residuals:
-    """Residuals of some features, NaN where a value was not measured.
+    """Residuals of a chunk of features, NaN where a value was not measured.
 
     Parameters
     ----------
-    predicted, measured, x, residual : (n, w)
-        `x` is the prediction cut to the support; the residual is the measured value less that.
-    n : (w,)
-        Values measured.
+    predicted, measured : (n, w)
+        Values.
     support
         Lowest and highest value.
     """
 
     predicted: Doubles
     measured: Doubles
-    x: Doubles
-    residual: Doubles
-    n: NDArray[np.int64]
     support: tuple[float, float]
 
-    @classmethod
-    def of(cls, predicted: Doubles, measured: Doubles, support: tuple[float, float]) -> _Residuals:
-        x = np.clip(predicted, *support)
-        return cls(predicted, measured, x, measured - x, np.isfinite(measured).sum(axis=0), support)
+    @cached_property
+    def x(self) -> Doubles:
+        """Prediction (n, w) cut to the support."""
+        return np.clip(self.predicted, *self.support)
+
+    @cached_property
+    def residual(self) -> Doubles:
+        """Measured value (n, w) less `x`."""
+        return self.measured - self.x
+
+    @cached_property
+    def n(self) -> NDArray[np.int64]:
+        """Number (w,) of measured values."""
+        return np.isfinite(self.measured).sum(axis=0)
 
     def mean(self, values: Doubles) -> Doubles:
         """Mean over the values measured; 0 where there are none."""
@@ -113,7 +121,7 @@ class _Residuals:
         return np.asarray(total / np.maximum(self.n, 1))
 
 
-def _calibrated(given: _Residuals, variance: Doubles, level: float) -> dict[str, NDArray[Any]]:
+def _calibrate_features(given: _Residuals, variance: Doubles, level: float) -> dict[str, NDArray[Any]]:
     size = np.abs(given.residual)
     center, scale = given.mean(given.x), given.mean(size)
     spread = given.mean((given.x - center) ** 2)
@@ -137,11 +145,11 @@ def _calibrated(given: _Residuals, variance: Doubles, level: float) -> dict[str,
 
 
 def _bounds(given: _Residuals, s: Doubles, outside: NDArray[np.int64]) -> tuple[Doubles, Doubles]:
-    """Bounds (w,) in units of s (n, w), outside of which so many (w,) of the residuals may lie."""
+    """Bounds (w,) in units of s (n, w); `outside` (w,) is the number of residuals that may lie outside of them."""
     low, high = given.support
     units = np.sort(given.residual / s, axis=0)  # NaN comes last
     size = np.sort(np.abs(given.residual / s), axis=0)
-    # to begin with, bounds alike on both sides
+    # first, symmetric bounds
     upper = _order_statistic(size, given.n + 1 - outside, given.n)
     lower, least = -upper, np.full(len(outside), np.inf)
     even_first = sorted(range(_SPLITS + 1), key=lambda i: abs(2 * i - _SPLITS))
@@ -160,10 +168,10 @@ def _bounds(given: _Residuals, s: Doubles, outside: NDArray[np.int64]) -> tuple[
 
 
 def _order_statistic(ordered: Doubles, rank: NDArray[np.int64], n: NDArray[np.int64]) -> Doubles:
-    """Value (w,) of each column of that rank, counted from 1; infinite where there is none of it."""
+    """Value (w,) of each column of that rank, counted from 1; infinite where the column has no such rank."""
     rows = np.clip(rank - 1, 0, len(ordered) - 1)
-    found = np.take_along_axis(ordered, rows[None, :], axis=0)[0]
-    return np.where(rank < 1, -np.inf, np.where(rank > n, np.inf, found))
+    values = np.take_along_axis(ordered, rows[None, :], axis=0)[0]
+    return np.where(rank < 1, -np.inf, np.where(rank > n, np.inf, values))
 
 
 def _correlation(given: _Residuals) -> Doubles:
@@ -173,19 +181,14 @@ def _correlation(given: _Residuals) -> Doubles:
     squares = [np.einsum("ij,ij->j", values, values) for values in (a, b)]
     low, high = np.fmin.reduce(given.measured, axis=0), np.fmax.reduce(given.measured, axis=0)
     varies = (high > low) & (given.n > 1)
-    found = _ratio(np.einsum("ij,ij->j", a, b), np.sqrt(squares[0]) * np.sqrt(squares[1]))
-    return np.where(varies, np.clip(found, -1, 1), np.nan)
+    correlation = _ratio(np.einsum("ij,ij->j", a, b), np.sqrt(squares[0]) * np.sqrt(squares[1]))
+    return np.where(varies, np.clip(correlation, -1, 1), np.nan)
 
 
-def _ratio(above: Doubles, below: Doubles) -> Doubles:
-    """Quotient; 0 where it is of 0."""
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+def _ratio(numerator: Doubles, denominator: Doubles) -> Doubles:
+    """Quotient; 0 where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def _feature_blocks(n: int, p: int) -> Iterator[slice]:
-    width = max(1, _ENTRIES // max(n, 1))
-    return (slice(start, start + width) for start in range(0, p, width))
-
-
-def _dense(X: Any) -> Doubles:
+def _to_double(X: Any) -> Doubles:
     return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)

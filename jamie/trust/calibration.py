@@ -9,28 +9,28 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_SPREAD = 0.2  # of a feature's mean absolute residual: no prediction is taken for much surer than the others
+LEAST_SPREAD = 0.2  # of a feature's mean absolute residual: lower bound of the expected residual of any prediction
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    r"""What residuals say of the predictions of p features of one modality from another, in units of the target.
+    r"""Calibration of the predictions of p features of one modality from another, in units of the target.
 
     With x a predicted value, cut to the support, a value is expected in
 
     .. math:: [x + lower \cdot s(x),\; x + upper \cdot s(x)], \quad s(x) = \max(scale + slope (x - center), 0.2\, scale)
 
-    where s is the absolute residual to be expected, `lower` and `upper` order statistics of the residuals in units of
+    where s is the expected absolute residual, `lower` and `upper` are order statistics of the residuals in units of
     s. The interval is cut to the support as well.
 
     Parameters
     ----------
     level
-        Part of the values that the intervals of each feature are to hold.
+        Nominal coverage of the intervals of each feature.
     support
-        Lowest and highest value that there can be; infinite where there is no bound.
+        Lowest and highest possible value; infinite where there is no bound.
     n : (p,)
         Residuals of each feature.
     center, scale, slope : (p,)
@@ -38,9 +38,9 @@ class Calibration:
     lower, upper : (p,)
         Bounds in units of s, infinite where there are too few residuals, or where the support is the bound.
     noise : (p,)
-        Standard deviation, in units of s, of what the spread of the predictions does not explain.
+        Standard deviation, in units of s, that the variance of the predictions does not explain.
     share : (p,)
-        Part of the variance of the predictions that residuals bear out, at most 1.
+        Fraction of the variance of the predictions that agrees with the residuals, at most 1.
     imputability : (p,)
         Correlation of predicted and measured values; NaN where these are constant.
     """
@@ -79,13 +79,13 @@ class Calibration:
         return replace(self, **{name: getattr(self, name)[features] for name in _ARRAYS})
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Arrays from which `from_state` restores it."""
+        """Arrays for `from_state`."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         return arrays | {"level": np.array([self.level]), "support": np.array(self.support)}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Restore what `state` gave."""
+        """Restore the result of `state`."""
         low, high = arrays["support"].tolist()
         return cls(arrays["level"].item(), (low, high), **{name: arrays[name] for name in _ARRAYS})
 
@@ -97,6 +97,6 @@ _ARRAYS = tuple(field.name for field in fields(Calibration) if field.name not in
 
 
 def expected_residual(x: NDArray[Any], center: NDArray[Any], scale: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
-    """s(x) of `Calibration` (n, p); above 0 even for a feature without residuals, so that infinite bounds stay so."""
+    """s(x) of `Calibration` (n, p); above 0 also for a feature without residuals, whose bounds stay infinite."""
     least = np.maximum(LEAST_SPREAD * scale, np.finfo(np.float32).tiny)
     return np.maximum(scale + slope * (x - center), least)

@@ -26,6 +26,31 @@ class Preprocessor(Component):
     A fitted preprocessor holds arrays and plain values only (`state`, `from_state`). The public methods check
     their input and output once; authors write `_fit`, `_transform`, `_inverse_transform`, `_feature_names_out`,
     `_state` and `_set_state`. Inputs are never modified.
+
+    Examples
+    --------
+    >>> class Halve(Preprocessor):
+    ...     '''Divides all values by 2.'''
+    ...
+    ...     name = "halve"
+    ...
+    ...     def _fit(self, X, cells):
+    ...         pass
+    ...
+    ...     def _transform(self, X, cells):
+    ...         return X / 2
+    ...
+    ...     def _inverse_transform(self, Z, cells):
+    ...         return Z * 2
+    ...
+    ...     def _state(self):
+    ...         return {}, {}
+    ...
+    ...     def _set_state(self, arrays, plain):
+    ...         pass
+    >>> X, cells = np.ones((2, 3), np.float32), pd.DataFrame(index=["cell1", "cell2"])
+    >>> Halve().fit(X, cells).transform(X, cells)[0].tolist()
+    [0.5, 0.5, 0.5]
     """
 
     kind: ClassVar[str] = "preprocessor"

@@ -1,4 +1,4 @@
-"""Distributions of counts, in the parameters in which networks are stable."""
+"""Distributions of counts, parameterized so that networks are numerically stable."""
 
 from __future__ import annotations
 
