@@ -37,7 +37,7 @@ def command(name: str | None = None, *, quiet: bool = True) -> Callable[[Callabl
     """
 
     def register(function: Callable[..., Output]) -> Callable[..., Output]:
-        parameters = dict(inspect.signature(function).parameters)
+        parameters = dict(inspect.signature(function, eval_str=True).parameters)
         shows_progress = parameters.pop("progress", None) is not None
         shared = [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option])

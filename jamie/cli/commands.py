@@ -1,9 +1,9 @@
 """The commands, in the order in which `jamie --help` lists them."""
 
-# Annotations stay objects, which typer reads; what they return is imported for type checkers alone.
+from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,37 +19,37 @@ from jamie.cli.options import (
     Sets,
     SpecFile,
     argument,
+    flag,
     option,
 )
-
-if TYPE_CHECKING:
-    from jamie.console.output import Output
+from jamie.console import output
+from jamie.console.output import Output
 
 
 @command()
 def run(
-    spec: SpecFile,
+    source: SpecFile,
     out: Annotated[Path | None, option("DIR", "Run directory [runs/NAME-TIME].")] = None,
-    sets: Sets = None,
-    resume: Annotated[bool, option(None, "Go on with the run in --out after it was stopped.", "--resume")] = False,
+    overrides: Sets = None,
+    resume: Annotated[bool, flag("--resume", "Go on with the run in --out after it was stopped.")] = False,
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> "Output":
+) -> Output:
     """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
+    arguments = locals() | {"overrides": overrides or []}
     from jamie.spec import is_sweep
 
-    settings: dict[str, Any] = {"out": out, "overrides": sets or [], "resume": resume, "overwrite": overwrite}
-    if is_sweep(spec, sets or []):
+    if is_sweep(source, arguments["overrides"]):
         from jamie.commands.sweep import sweep
         from jamie.console.sweep_output import sweep_output
 
-        return sweep_output(sweep(spec, jobs=jobs, progress=progress, **settings))
+        return sweep_output(sweep(**arguments))
     from jamie.commands.run import run as run_once
-    from jamie.console.output import run_output
 
-    result = run_once(spec, progress=progress, **settings)
-    return run_output(result.path, result.metric_records, result.methods)
+    del arguments["jobs"]
+    result = run_once(**arguments)
+    return output.run_output(result.path, result.metric_records, result.methods)
 
 
 @command()
@@ -58,12 +58,11 @@ def evaluate(
     sets: Annotated[
         list[str] | None, option("KEY=VALUE", "Change evaluate.metrics or labels; repeatable.", "--set")
     ] = None,
-) -> "Output":
+) -> Output:
     """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
     from jamie.commands.evaluate import evaluate_run
-    from jamie.console.output import run_output
 
-    return run_output(folder, [record.as_dict() for record in evaluate_run(folder, sets or []).records])
+    return output.run_output(folder, [record.as_dict() for record in evaluate_run(folder, sets or []).records])
 
 
 @command()
@@ -74,14 +73,13 @@ def explain(
         list[str] | None, option("KEY=VALUE", "A parameter of the explainer, such as features=3; repeatable.", "--set")
     ] = None,
     progress: Any = None,
-) -> "Output":
+) -> Output:
     """Find the features that drive the model of a finished run; nothing is fitted."""
     from jamie.commands.explain import explain_run
-    from jamie.console.output import explain_output
     from jamie.runs.layout import EXPLANATIONS
 
     explanations = explain_run(folder, explainers or [], sets or [], progress=progress)
-    return explain_output(folder, explanations, [folder / EXPLANATIONS / name for name in explanations])
+    return output.explain_output(folder, explanations, [folder / EXPLANATIONS / name for name in explanations])
 
 
 @command()
@@ -90,55 +88,42 @@ def report(
     out: Annotated[Path | None, option("FILE", "The page (.html) [report.html in the run directory].")] = None,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> "Output":
+) -> Output:
     """Write the page of a finished run, from its files alone."""
     from jamie.commands.report import report_run
-    from jamie.console.output import report_output
 
-    return report_output(folder, report_run(folder, out, overwrite=overwrite, progress=progress))
+    return output.report_output(folder, report_run(folder, out, overwrite=overwrite, progress=progress))
 
 
 @command()
 def bench(
-    spec: SpecFile,
+    source: SpecFile,
     out: Annotated[Path | None, option("DIR", "Folder of the runs [runs/NAME-TIME].")] = None,
-    sets: Sets = None,
+    overrides: Sets = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each run is done.")] = 3,
-    resume: Annotated[bool, option(None, "Go on in --out; finished runs are kept.", "--resume")] = False,
+    resume: Annotated[bool, flag("--resume", "Go on in --out; finished runs are kept.")] = False,
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> "Output":
+) -> Output:
     """Measure the time and memory of a spec or a sweep, each run in a process of its own."""
+    arguments = locals() | {"overrides": overrides or []}
     from jamie.commands.bench import bench as bench_spec
     from jamie.console.sweep_output import bench_output
 
-    result = bench_spec(
-        spec,
-        out=out,
-        overrides=sets or [],
-        repeats=repeats,
-        jobs=jobs,
-        resume=resume,
-        overwrite=overwrite,
-        progress=progress,
-    )
-    return bench_output(result)
+    return bench_output(bench_spec(**arguments))
 
 
 @command(quiet=False)
 def validate(
     spec: SpecFile,
-    sets: Sets = None,
-    without_files: Annotated[
-        bool, option(None, "Also where the files that it names are not here.", "--without-files")
-    ] = False,
-) -> "Output":
+    overrides: Sets = None,
+    without_files: Annotated[bool, flag("--without-files", "Also where the files that it names are not here.")] = False,
+) -> Output:
     """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
-    from jamie.console.output import Output
     from jamie.spec import expand
 
-    expanded = expand(spec, sets or [], reads_data=not without_files)
+    expanded = expand(spec, overrides or [], reads_data=not without_files)
     if expanded.spec.is_sweep:
         typer.echo(f"a sweep of {len(expanded.runs)} runs", err=True)
     return Output(expanded.spec.to_plain(), text=expanded.spec.to_yaml())
@@ -148,13 +133,12 @@ def validate(
 def list_components(
     kind: Annotated[str | None, argument("[KIND]", "Such as loss; all kinds by default.")] = None,
     plugin: Plugins = None,
-) -> "Output":
+) -> Output:
     """List the components that a spec may name."""
     from jamie.builtins import load_registry
-    from jamie.console.output import rows_output
     from jamie.spec import describe
 
-    return rows_output(describe.list_components(load_registry(plugin or ()), kind))
+    return output.rows_output(describe.list_components(load_registry(plugin or ()), kind))
 
 
 @command(quiet=False)
@@ -162,23 +146,21 @@ def show(
     kind: Annotated[str, argument("KIND", "Such as loss.")],
     name: Annotated[str, argument("NAME", "Such as kl.")],
     plugin: Plugins = None,
-) -> "Output":
+) -> Output:
     """Show a component: what it does, its parameters, its reference."""
     from jamie.builtins import load_registry
-    from jamie.console.output import component_output
     from jamie.spec.describe import describe_component
 
-    return component_output(describe_component(load_registry(plugin or ()), kind, name))
+    return output.component_output(describe_component(load_registry(plugin or ()), kind, name))
 
 
 @command(quiet=False)
-def plugins(plugin: Plugins = None) -> "Output":
+def plugins(plugin: Plugins = None) -> Output:
     """List what provides components: the built-ins, installed distributions and files."""
     from jamie.builtins import load_registry
-    from jamie.console.output import rows_output
     from jamie.spec.describe import describe_providers
 
-    return rows_output(describe_providers(load_registry(plugin or ())))
+    return output.rows_output(describe_providers(load_registry(plugin or ())))
 
 
 @command()
@@ -189,18 +171,17 @@ def embed(
     modality: Annotated[str | None, option("MODALITY", "The modality that AnnData (.h5ad, .zarr) holds.")] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
-) -> "Output":
+) -> Output:
     """Embed cells, known or new, with a trained model."""
     from jamie.commands.embed import embed_file
-    from jamie.console.output import file_output
 
     embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
-    return file_output(out)
+    return output.file_output(out)
 
 
 @command()
 def impute(
-    model: Model,
+    path: Model,
     data: Data,
     out: Annotated[Path, option("FILE", "The imputed values (.h5ad or .zarr).")],
     source: Annotated[str | None, option("MODALITY", "The modality that is measured [the one that DATA has].")] = None,
@@ -210,45 +191,32 @@ def impute(
     ] = None,
     intervals: Annotated[
         bool | None,
-        option(
-            None,
-            "Layers sd, lower and upper [where the model has them, up to 2 GiB of values].",
-            "--intervals/--no-intervals",
+        flag(
+            "--intervals/--no-intervals", "Layers sd, lower and upper [if the model has them, up to 2 GiB of values]."
         ),
     ] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> "Output":
+) -> Output:
     """Impute one modality from another with a trained model."""
+    arguments = locals()
     from jamie.commands.impute import impute_file
-    from jamie.console.output import file_output
 
-    impute_file(
-        model,
-        data,
-        out,
-        source=source,
-        to=to,
-        features=features,
-        intervals=intervals,
-        max_missing=max_missing,
-        overwrite=overwrite,
-        progress=progress,
-    )
-    return file_output(out)
+    impute_file(**arguments)
+    return output.file_output(out)
 
 
 @command()
 def transfer(
-    run: RunDirectory,
+    path: RunDirectory,
     label: Annotated[str, option("COLUMN", "The column of obs to predict.")],
     source: Annotated[str | None, option("MODALITY", "The modality whose cells have labels [the second].")] = None,
     to: Annotated[str | None, option("MODALITY", "The modality to predict [the other].")] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Nearest labelled cells that vote.")] = 5,
     method: Annotated[str, option("METHOD", "Whose latent space: a method of the run.")] = "jamie",
     keep_partner: Annotated[
-        bool, option(None, "Let the cell itself, in the other modality, vote on its label.", "--keep-partner")
+        bool, flag("--keep-partner", "Let the cell itself, in the other modality, vote on its label.")
     ] = False,
     data: Annotated[
         Path | None, option("FILE", "New cells to predict (.h5mu, .h5ad of one modality, or .zarr).")
@@ -256,25 +224,13 @@ def transfer(
     max_missing: MaxMissing = 0.2,
     out: Annotated[Path | None, option("FILE", "The predictions (.csv).")] = None,
     overwrite: Overwrite = False,
-) -> "Output":
+) -> Output:
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
+    arguments = locals()
     from jamie.commands.transfer import transfer_run
-    from jamie.console.output import transfer_output
 
-    predictions = transfer_run(
-        run,
-        label,
-        source=source,
-        to=to,
-        k=k,
-        method=method,
-        keep_partner=keep_partner,
-        data=data,
-        max_missing=max_missing,
-        out=out,
-        overwrite=overwrite,
-    )
-    return transfer_output(predictions, method, label, out)
+    predictions = transfer_run(**arguments)
+    return output.transfer_output(predictions, method, label, out)
 
 
 @command()
@@ -282,12 +238,11 @@ def compare(
     runs: Annotated[list[Path], argument("RUN...", "Finished runs, or folders that hold some.")],
     out: Annotated[Path | None, option("DIR", "Where to write the tables and a page.")] = None,
     overwrite: Overwrite = False,
-) -> "Output":
+) -> Output:
     """Join finished runs into one table, and count at how many features each wins."""
     from jamie.commands.compare import compare_runs
-    from jamie.console.output import compare_output
 
-    return compare_output(compare_runs(runs, out, overwrite=overwrite), out)
+    return output.compare_output(compare_runs(runs, out, overwrite=overwrite), out)
 
 
 @command(quiet=False)
@@ -308,20 +263,10 @@ def simulate(
     overlap: Annotated[float, option(None, "Fraction of the cells that are in every modality.")] = 1.0,
     seed: Annotated[int, option(None, "Seed of the simulation.")] = 0,
     overwrite: Overwrite = False,
-) -> "Output":
+) -> Output:
     """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
+    arguments = locals() | {"n_features": n_features or ()}
     from jamie.commands.simulate import simulate_file
-    from jamie.console.output import file_output
 
-    simulate_file(
-        out,
-        kind,
-        n_cells=n_cells,
-        n_features=n_features or (),
-        noise=noise,
-        dropout=dropout,
-        overlap=overlap,
-        seed=seed,
-        overwrite=overwrite,
-    )
-    return file_output(out)
+    simulate_file(**arguments)
+    return output.file_output(out)

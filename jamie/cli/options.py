@@ -13,6 +13,11 @@ def option(metavar: str | None, description: str, *names: str, **limits: float) 
     return typer.Option(*names, metavar=metavar, help=description, **limits)  # type: ignore[arg-type]
 
 
+def flag(names: str, description: str) -> Any:
+    """Describe an option that is given without a value."""
+    return typer.Option(names, help=description)
+
+
 def argument(metavar: str, description: str) -> Any:
     """Describe an argument."""
     return typer.Argument(metavar=metavar, help=description)
@@ -28,5 +33,5 @@ Sets = Annotated[
 ]
 Plugins = Annotated[list[Path] | None, option("FILE", "A Python file with components; repeatable.", "--plugin")]
 MaxMissing = Annotated[float, option("FRACTION", "Largest fraction of the features that may be absent.", min=0, max=1)]
-Overwrite = Annotated[bool, option(None, "Replace a result that exists already.", "--overwrite")]
+Overwrite = Annotated[bool, flag("--overwrite", "Replace a result that exists already.")]
 Jobs = Annotated[int, option(None, "Runs of a sweep at a time; -1 for one on each core.")]

@@ -15,7 +15,6 @@ from jamie.commands.multirun.plan import RUNS, open_sweep, plan_runs, record_swe
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.runs.directory import OutputDirectory
 from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
 
@@ -52,6 +51,12 @@ class BenchResult:
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of a benchmark, by their names in JSON."""
         return {"bench": self.medians, "growth": self.growth, "quality": self.quality}
+
+    @property
+    def files(self) -> dict[str, pd.DataFrame]:
+        """The tables of a benchmark, by the names of their files."""
+        summaries = {"summary": self.medians, "growth": self.growth, "quality": self.quality}
+        return {"bench": self.costs, **{f"bench_{name}": table for name, table in summaries.items()}}
 
 
 def bench(
@@ -94,7 +99,10 @@ def bench(
             result = collect_results(folder.path, planned, runs)
             write_results(folder, planned, result)
             measured = _collect_costs(planned, result)
-            _write(folder, measured)
+            write_tables(folder, measured.files, as_json=["bench_summary"])
+            whole = measured.stage == TOTAL
+            drawn = measured.medians if whole else measured.medians[measured.medians["stage"] == measured.stage]
+            write_growth_figures(folder, drawn, planned.grid_keys)
     return measured
 
 
@@ -104,16 +112,3 @@ def _collect_costs(planned: Sweep, result: SweepResult) -> BenchResult:
     medians = median_table(costs, planned.grid_keys)
     growth = growth_table(medians, planned.grid_keys, stage)
     return BenchResult(result, costs, medians, growth, quality_table(result.finished, planned.keys), stage)
-
-
-def _write(folder: OutputDirectory, measured: BenchResult) -> None:
-    tables = {
-        "bench": measured.costs,
-        "bench_summary": measured.medians,
-        "bench_growth": measured.growth,
-        "bench_quality": measured.quality,
-    }
-    write_tables(folder, tables, as_json=["bench_summary"])
-    medians = measured.medians
-    drawn = medians if measured.stage == TOTAL else medians[medians["stage"] == measured.stage]
-    write_growth_figures(folder, drawn, measured.sweep.grid_keys)

@@ -23,6 +23,8 @@ from jamie.runs.run import Run
 
 log = logging.getLogger(__name__)
 
+SIDES = ("run_a", "method_a", "run_b", "method_b")
+WIN_COLUMNS = ["metric", "source", "target", "scope", *SIDES, "wins_a", "wins_b", "ties", "p_value"]
 DIFFERENCES = {"data": "other data", "held_out": "other held-out cells", "known": "other known pairs"}
 
 
@@ -69,13 +71,7 @@ class Comparison:
         out = OutputDirectory(folder)
         out.write_json("compare.json", self.as_dict())
         out.write_text("compare.csv", self.table.to_csv(index=False))
-        out.write_text("wins.csv", pd.DataFrame(self.wins, columns=_WINS).to_csv(index=False))
-
-
-_WINS = [
-    *("metric", "source", "target", "scope", "run_a", "method_a", "run_b", "method_b"),
-    *("wins_a", "wins_b", "ties", "p_value"),
-]
+        out.write_text("wins.csv", pd.DataFrame(self.wins, columns=WIN_COLUMNS).to_csv(index=False))
 
 
 def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
@@ -94,22 +90,19 @@ def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
         Where a folder is no finished run and holds none, or a file cannot be read.
     """
     several = [paths] if isinstance(paths, str | Path) else paths
-    runs = _named(_found([Path(path) for path in several]))
+    runs = _name_runs(_find_runs([Path(path) for path in several]))
     differences = _differences(runs)
     for kind, groups in differences.items():
-        log.warning(
-            "runs have %s, so that their figures cannot be compared: %s",
-            *(DIFFERENCES[kind], "; ".join(", ".join(group) for group in groups)),
-        )
+        listed = "; ".join(", ".join(group) for group in groups)
+        log.warning("runs have %s, so that their figures cannot be compared: %s", DIFFERENCES[kind], listed)
     records = [{"run": name, **record} for name, run in runs.items() for record in run.metric_records]
+    tables = [_metrics_as_text(run).assign(run=name) for name, run in runs.items()]
     return Comparison(
         runs={name: run.path for name, run in runs.items()},
         records=records,
         methods=[{"run": name, **method} for name, run in runs.items() for method in run.methods],
         wins=_wins(runs, {record["metric"]: record["higher_is_better"] for record in records}),
-        table=pd.concat([_metrics_as_text(run).assign(run=name) for name, run in runs.items()])[
-            ["run", *_metrics_as_text(next(iter(runs.values()))).columns]
-        ],
+        table=pd.concat(tables)[["run", *tables[0].columns.drop("run")]],
         differences=differences,
     )
 
@@ -127,23 +120,19 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
     if out is not None and (out / MANIFEST).exists():
         problem = "is a run directory, whose files would be replaced"
         raise OutputError(problem, where=str(out), fix="give another --out")
-    found = compare(paths)
+    comparison = compare(paths)
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot be made ({error.strerror})", where=str(out), fix="give another --out") from error
-        found.write(out)
-        write_comparison_page(
-            out,
-            found.runs,
-            found.records,
-            {DIFFERENCES[kind]: groups for kind, groups in found.differences.items()},
-        )
-    return found
+        comparison.write(out)
+        differences = {DIFFERENCES[kind]: groups for kind, groups in comparison.differences.items()}
+        write_comparison_page(out, comparison.runs, comparison.records, differences)
+    return comparison
 
 
-def _found(paths: Sequence[Path]) -> list[Run]:
+def _find_runs(paths: Sequence[Path]) -> list[Run]:
     """Read the runs that are named, and the finished ones below other folders."""
     found: dict[Path, Run] = {}
     wrong = []
@@ -181,8 +170,8 @@ def _is_run(path: Path) -> bool:
     return (path / MANIFEST).is_file() and "sweep" not in OutputDirectory(path).manifest
 
 
-def _named(runs: Sequence[Run]) -> dict[str, Run]:
-    """Name each run by as many of the last folders of its path as tell it from the others."""
+def _name_runs(runs: Sequence[Run]) -> dict[str, Run]:
+    """Name each run by as many of the last folders of its path as distinguish it."""
     parts = [run.path.resolve().parts for run in runs]
     names = {}
     for own, run in zip(parts, runs, strict=True):
@@ -194,27 +183,22 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _differences(runs: Mapping[str, Run]) -> dict[str, list[list[str]]]:
-    """Group the runs by what they rest on, where that is not the same for all."""
-    marks = {
-        "data": {name: _data(run) for name, run in runs.items()},
-        "held_out": {name: _held_out(run) for name, run in runs.items()},
-        "known": {name: _known(run) for name, run in runs.items()},
-    }
-    found = {}
-    for kind, by_run in marks.items():
+    """Group the runs by their data, held-out cells and known pairs, where these are not the same for all."""
+    differences = {}
+    for kind, fingerprint in (("data", _data), ("held_out", _held_out), ("known", _known)):
         groups: dict[str, list[str]] = {}
-        for name, mark in by_run.items():
-            groups.setdefault(mark, []).append(name)
+        for name, run in runs.items():
+            groups.setdefault(fingerprint(run), []).append(name)
         if len(groups) > 1:
-            found[kind] = list(groups.values())
-    return found
+            differences[kind] = list(groups.values())
+    return differences
 
 
 def _data(run: Run) -> str:
-    """Tell what was read, but for the files that say who is held out: that is compared by itself."""
+    """Return hashes of the data; files of held-out cells and known pairs are compared by themselves."""
     evaluated = yaml.safe_load((run.path / RESOLVED_SPEC).read_text())["evaluate"]
-    apart = {str(section.get("file")) for section in (evaluated["holdout"], evaluated["known_pairs"])}
-    return str(sorted(value for file, value in run.manifest.get("data", {}).items() if file not in apart))
+    excluded = {str(section.get("file")) for section in (evaluated["holdout"], evaluated["known_pairs"])}
+    return str(sorted(value for file, value in run.manifest.get("data", {}).items() if file not in excluded))
 
 
 def _metrics_as_text(run: Run) -> pd.DataFrame:
@@ -223,7 +207,7 @@ def _metrics_as_text(run: Run) -> pd.DataFrame:
 
 
 def _held_out(run: Run) -> str:
-    """Tell which cells of each modality were held out."""
+    """Return a hash of the held-out cells of each modality."""
     lines = [
         f"{modality}\t{cell}"
         for modality, obs in run.obs.items()
@@ -234,7 +218,7 @@ def _held_out(run: Run) -> str:
 
 
 def _known(run: Run) -> str:
-    """Tell which pairs the methods knew."""
+    """Return a hash of the pairs that the methods knew."""
     digest = hashlib.sha256()
     for path in sorted((run.path / CORRESPONDENCES).glob("*.npz")):
         if path.name.endswith(".inferred.npz"):
@@ -251,14 +235,13 @@ def _wins(runs: Mapping[str, Run], higher_is_better: Mapping[str, bool]) -> list
     """Compare every two methods of all runs over the features that both have."""
     tables = [run.features.assign(run=name) for name, run in runs.items()]
     joined = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
-    who = joined[["run", "method"]].drop_duplicates()
+    owners = joined[["run", "method"]].drop_duplicates()
     joined["method"] = joined.groupby(["run", "method"], sort=False).ngroup().astype(str)
     compared = {metric: higher for metric, higher in higher_is_better.items() if metric in joined}
-    wins = []
-    for one in sign_tests(joined, compared):
-        fields = asdict(one)
+    rows = []
+    for test in sign_tests(joined, compared):
+        row = asdict(test)
         for side in ("a", "b"):
-            place = int(fields[f"method_{side}"])
-            fields[f"run_{side}"], fields[f"method_{side}"] = who.iloc[place]
-        wins.append({key: fields[key] for key in _WINS})
-    return wins
+            row[f"run_{side}"], row[f"method_{side}"] = owners.iloc[int(row[f"method_{side}"])]
+        rows.append({column: row[column] for column in WIN_COLUMNS})
+    return rows

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jamie.report.figure_files import FIGURES
 from jamie.report.metric_tables import metric_tables
 from jamie.report.tables import SCOPE_TITLES, ConsoleTable, arrow
+from jamie.runs.layout import FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,18 +8,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from rich import progress
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Column
 from rich.text import Text
 
@@ -89,14 +80,14 @@ class _Bars(ProgressDisplay):
 
     def __init__(self, console: Console) -> None:
         columns = (
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
-            MofNCompleteColumn(table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            progress.TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            progress.BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
+            progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            progress.TimeRemainingColumn(table_column=Column(no_wrap=True)),
             _Numbers(),
         )
-        self._progress = Progress(*columns, console=console, transient=True)
-        self._tasks: dict[str, TaskID] = {}
+        self._progress = progress.Progress(*columns, console=console, transient=True)
+        self._tasks: dict[str, progress.TaskID] = {}
 
     def __call__(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         if stage not in self._tasks:
@@ -108,10 +99,10 @@ class _Bars(ProgressDisplay):
         self._progress.stop()
 
 
-class _Numbers(ProgressColumn):
+class _Numbers(progress.ProgressColumn):
     """The losses, on one line; where a terminal is narrow, they give way to all else."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: progress.Task) -> Text:
         return Text(task.fields["numbers"], no_wrap=True, overflow="ellipsis")
 
 

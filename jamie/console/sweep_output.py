@@ -17,7 +17,6 @@ from jamie.report.tables import (
     BEST,
     SCOPE_TITLES,
     TIED,
-    WIDTH,
     ConsoleTable,
     arrow,
     fit_width,
@@ -45,6 +44,8 @@ QUALITY_HEADERS = {
     "top_1": "top-1 ↑",
     "type_accuracy": "type\naccuracy ↑",
 }
+
+REASON_WIDTH = 40  # characters of a line, why a run failed
 
 Row = Mapping[Any, Any]
 Cell = tuple[Row, str, str]  # the row that it is in, its header, its text
@@ -85,18 +86,17 @@ def setting_tables(
     title: str,
     cells: Iterable[Cell],
     keys: Sequence[str],
-    width: int = WIDTH,
     name_rows: Callable[[pd.DataFrame, Sequence[str]], Names] = row_names,
 ) -> list[ConsoleTable]:
-    """Lay out cells in rows that differ by the values of `keys`, divided to fit the width."""
+    """Lay out cells in rows that differ by the values of `keys`, divided to fit a terminal."""
     columns: dict[str, dict[tuple[Any, ...], str]] = {}
     for row, header, text in cells:
         columns.setdefault(header, {})[row_key(row, keys)] = text
     rows = dict.fromkeys(key for texts in columns.values() for key in texts)
-    return fit_width(title, columns, name_rows(pd.DataFrame(list(rows), columns=list(keys)), keys), width)
+    return fit_width(title, columns, name_rows(pd.DataFrame(list(rows), columns=list(keys)), keys))
 
 
-def summary_tables(summary: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[ConsoleTable]:
+def summary_tables(summary: pd.DataFrame, grid_keys: Sequence[str]) -> list[ConsoleTable]:
     """Lay out the headline metrics: settings and methods as rows, metrics as columns, ``mean ± sd``.
 
     There is a table for each scope and two modalities. Of an inferred correspondence, some parts are shown beside the
@@ -108,8 +108,6 @@ def summary_tables(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
         As `jamie.commands.multirun.tables.summary_table` gives it.
     grid_keys
         The swept keys in it.
-    width
-        Characters of a line.
     """
     shown_parts = (summary["metric"] == MATCHING) & summary["part"].isin(MATCHING_PARTS)
     headlines = summary[(summary["headline"] & (summary["part"] == "")) | shown_parts]
@@ -124,7 +122,7 @@ def summary_tables(summary: pd.DataFrame, grid_keys: Sequence[str], width: int =
             header += f"\nto {row['target']}"
         tables.setdefault(title, []).append((row, header, mean_and_sd(row["mean"], row["sd"])))
     keys = [*grid_keys, "method"]
-    return [table for title, cells in tables.items() for table in setting_tables(title, cells, keys, width)]
+    return [table for title, cells in tables.items() for table in setting_tables(title, cells, keys)]
 
 
 def mean_and_sd(mean: float, sd: float) -> str:
@@ -135,7 +133,7 @@ def mean_and_sd(mean: float, sd: float) -> str:
     return f"{mean:.3f} ± {sd:.3f}" if rounded else f"{number(mean)} ± {number(sd)}"
 
 
-def score_tables(scores: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[ConsoleTable]:
+def score_tables(scores: pd.DataFrame, grid_keys: Sequence[str]) -> list[ConsoleTable]:
     """Lay out how the methods impute: a table for each metric, directions as rows and methods as columns."""
     tables = []
     for (metric, parameters), group in with_direction(scores).groupby(["metric", "parameters"], sort=False):
@@ -148,11 +146,11 @@ def score_tables(scores: pd.DataFrame, grid_keys: Sequence[str], width: int = WI
             tied = f"\n{BEST} best, {TIED} not behind it by more than a standard error"
             title += tied if several else f"; {BEST} best"
         cells = ((row, _method_header(row["method"]), _score(row)) for row in group.to_dict(orient="records"))
-        tables += setting_tables(title, cells, [*grid_keys, "direction"], width, _direction_names)
+        tables += setting_tables(title, cells, [*grid_keys, "direction"], _direction_names)
     return tables
 
 
-def win_tables(wins: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[ConsoleTable]:
+def win_tables(wins: pd.DataFrame, grid_keys: Sequence[str]) -> list[ConsoleTable]:
     """Lay out at how many features the model imputes better than each other method, by the first metric."""
     if wins.empty:
         return []
@@ -161,7 +159,7 @@ def win_tables(wins: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH)
     title = f"features that the model imputes better than ... ({shown['metric'].iloc[0]}{over_runs})"
     title += f"\nof those that differ, with p of the binomial test; {BEST} more, p < {SIGNIFICANT:g}"
     cells = ((row, _method_header(row["method"]), _wins(row)) for row in shown.to_dict(orient="records"))
-    return setting_tables(title, cells, [*grid_keys, "direction"], width, _direction_names)
+    return setting_tables(title, cells, [*grid_keys, "direction"], _direction_names)
 
 
 def _direction_names(table: pd.DataFrame, keys: Sequence[str]) -> Names:
@@ -192,9 +190,7 @@ def _range(n: pd.Series) -> str:
     return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
-def cost_tables(
-    medians: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH, *, stage: str
-) -> list[ConsoleTable]:
+def cost_tables(medians: pd.DataFrame, grid_keys: Sequence[str], *, stage: str) -> list[ConsoleTable]:
     """Lay out medians of time and memory: settings as rows and stages as columns, then the methods.
 
     Parameters
@@ -203,8 +199,6 @@ def cost_tables(
         As `jamie.commands.multirun.costs.median_table` gives it.
     grid_keys
         The swept keys in it.
-    width
-        Characters of a line.
     stage
         The one that is measured, which comes first, with its memory and its ratios.
     """
@@ -223,42 +217,42 @@ def cost_tables(
     title = f"medians of {n_runs} run{'' if n_runs == 1 else 's'}"
     size = compared_size(medians, grid_keys)
     same_size = "" if size is None else f"; ratios to the first at the same {size.rpartition('.')[2]}"
-    tables = setting_tables(f"stages, {title}{same_size}", cells, keys, width)
+    tables = setting_tables(f"stages, {title}{same_size}", cells, keys)
     cells = []
     for row in methods.to_dict(orient="records"):
         cells.append((row, f"{row['stage']}\nseconds", f"{row[SECONDS]:.1f}"))
         cells.append((row, f"{row['stage']}\nMiB", f"{row[MEMORY]:.0f}"))
         if row["stage"] == PHASES[-1]:
             cells.append((row, "training\nto first", _ratio(row["seconds_to_first_method"])))
-    return tables + setting_tables(f"methods, {title}", cells, [*keys, "method"], width) if cells else tables
+    return tables + setting_tables(f"methods, {title}", cells, [*keys, "method"]) if cells else tables
 
 
 def _ratio(value: float) -> str:
     return "" if pd.isna(value) else f"{value:.2f}x"
 
 
-def growth_tables(growth: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[ConsoleTable]:
+def growth_tables(growth: pd.DataFrame, grid_keys: Sequence[str]) -> list[ConsoleTable]:
     """Lay out the slopes of `jamie.commands.multirun.costs.growth_table` by setting."""
     table = growth[growth["slope"].notna()].assign(of="all runs")
     title = "growth of time with the number (log-log; 1 is linear)"
-    return _column_tables(title, table, [key for key in grid_keys if key in growth] or ["of"], GROWTH_HEADERS, width)
+    return _column_tables(title, table, [key for key in grid_keys if key in growth] or ["of"], GROWTH_HEADERS)
 
 
-def quality_tables(quality: pd.DataFrame, grid_keys: Sequence[str], width: int = WIDTH) -> list[ConsoleTable]:
+def quality_tables(quality: pd.DataFrame, grid_keys: Sequence[str]) -> list[ConsoleTable]:
     """Lay out the quality of inferred correspondences, a mean over repetitions, as far as it was measured."""
     keys = [*grid_keys, "source", "target"]
     means = quality.groupby(keys, sort=False, dropna=False)[list(QUALITY_HEADERS)].mean().reset_index()
     headers = {name: header for name, header in QUALITY_HEADERS.items() if means[name].notna().any()}
-    return _column_tables("quality of inferred correspondences", means, keys, headers, width)
+    return _column_tables("quality of inferred correspondences", means, keys, headers)
 
 
 def _column_tables(
-    title: str, table: pd.DataFrame, keys: Sequence[str], headers: Mapping[str, str], width: int
+    title: str, table: pd.DataFrame, keys: Sequence[str], headers: Mapping[str, str]
 ) -> list[ConsoleTable]:
     """Lay out columns of numbers under their headers; no table where there is nothing."""
     rows = table.to_dict(orient="records")
     cells = [(row, header, _number(row[name])) for name, header in headers.items() for row in rows]
-    return setting_tables(title, cells, keys, width) if cells else []
+    return setting_tables(title, cells, keys) if cells else []
 
 
 def _number(value: Any) -> str:
@@ -267,15 +261,14 @@ def _number(value: Any) -> str:
     return f"{value:g}" if float(value) >= 100 else number(float(value))
 
 
-def failure_tables(runs: Sequence[RunStatus], keys: Sequence[str], width: int = WIDTH) -> list[ConsoleTable]:
+def failure_tables(runs: Sequence[RunStatus], keys: Sequence[str]) -> list[ConsoleTable]:
     """Lay out the runs that failed or were refused, such as for memory: their values, and why."""
     if not (runs and keys):
         return []
     values = [{key: short_value(run.values[key]) if key in run.values else "" for key in keys} for run in runs]
     names = row_names(pd.DataFrame(values, index=range(len(runs))), keys)
-    wrap = max(width // 2, 20)
     rows = [
-        {**names[row_key(row, keys)], "why": textwrap.fill(run.error.partition("\n")[0], wrap)}
+        {**names[row_key(row, keys)], "why": textwrap.fill(run.error.partition("\n")[0], REASON_WIDTH)}
         for run, row in zip(runs, values, strict=True)
     ]
     return [ConsoleTable("not done", rows)]

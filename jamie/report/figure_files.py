@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from jamie.pl.style import ignore_missing_glyphs
 from jamie.runs.directory import OutputDirectory
+from jamie.runs.layout import FIGURES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES, SUFFIXES = "figures", ("png", "svg")
+SUFFIXES = ("png", "svg")
 
 
 def write_figure(folder: OutputDirectory, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import jamie
+from jamie.runs.directory import FORMAT
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_runs_that_cannot_be_compared_are_named(finished, place, caplog):
 def test_a_folder_stands_for_the_runs_below_it(finished, twice, tmp_path, caplog):
     shutil.copytree(finished.out, tmp_path / "again" / "failed")
     edit(tmp_path / "again" / "failed" / "manifest.json", lambda manifest: manifest | {"status": "failed"})
-    sweep = {"status": "finished", "sweep": {"keys": []}}
+    sweep = {"format": FORMAT, "status": "finished", "sweep": {"keys": []}}
     (tmp_path / "again" / "manifest.json").write_text(json.dumps(sweep))
     found = jamie.compare([tmp_path / "again", twice[1]])
     assert found.runs == {"out": twice[1]}

@@ -10,25 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jamie.commands.multirun import plots, settings
 from jamie.commands.multirun.costs import MEMORY, SECONDS, TOTAL, slope
-from jamie.commands.multirun.plots import (
-    Style,
-    add_legend,
-    draw_line,
-    draw_points,
-    panel_figure,
-    series_styles,
-    set_x_ticks,
-)
-from jamie.commands.multirun.settings import (
-    UNCHANGED,
-    distinguishing_keys,
-    numeric_key,
-    row_key,
-    row_names,
-    setting_labels,
-    short_names,
-)
 from jamie.core.interfaces import Metric
 from jamie.report.figure_files import write_figure
 from jamie.report.tables import SCOPE_TITLES, fold_name, is_ranked
@@ -71,31 +54,38 @@ def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Me
     ends = list(zip(table["source"], table["target"], strict=True))
     between = [" → ".join(pair) if pair[::-1] in ends else " and ".join(sorted(pair)) for pair in ends]
     scopes = [SCOPE_TITLES.get(scope, scope) for scope in table["scope"]]
-    x = numeric_key(table, grid_keys)
-    keys = distinguishing_keys(table, grid_keys)
-    others = distinguishing_keys(table, [key for key in grid_keys if key != x]) if x else []
-    series = list(zip(table["method"], setting_labels(table, others, with_key=True), strict=True))
+    x = settings.numeric_key(table, grid_keys)
+    keys = settings.distinguishing_keys(table, grid_keys)
+    others = settings.distinguishing_keys(table, [key for key in grid_keys if key != x]) if x else []
+    series = list(zip(table["method"], settings.setting_labels(table, others, with_key=True), strict=True))
     columns = {"_panel": list(zip(between, scopes, strict=True)), "_series": series}
     table = table.assign(**{name: pd.Series(keys, table.index, dtype=object) for name, keys in columns.items()})
-    styles = series_styles(series)
+    styles = plots.series_styles(series)
     figure, panels = _grid(list(dict.fromkeys(between)), list(dict.fromkeys(scopes)))
     for panel, axes in panels.items():
         points = table[table["_panel"] == panel]
         if x:
             for name, style in styles.items():
-                draw_line(axes, points[points["_series"] == name], x, style, metric.bounds)
-            set_x_ticks(axes, table[x])
+                plots.draw_line(axes, points[points["_series"] == name], x, style, metric.bounds)
+            plots.set_x_ticks(axes, table[x])
         else:
-            _draw_categories(axes, points, setting_labels(table, keys), setting_labels(points, keys), styles, metric)
-    categories = set() if x else set(setting_labels(table, keys))
+            _draw_categories(
+                axes,
+                points,
+                settings.setting_labels(table, keys),
+                settings.setting_labels(points, keys),
+                styles,
+                metric,
+            )
+    categories = set() if x else set(settings.setting_labels(table, keys))
     if len(categories) > MAX_HORIZONTAL:
         figure.set_figheight(figure.get_figheight() + INCHES_PER_LETTER * max(map(len, categories)))
-    short = short_names(grid_keys)
+    short = settings.short_names(grid_keys)
     figure.supxlabel(short[x] if x else short[keys[0]] if len(keys) == 1 else "", fontsize=10)
     figure.supylabel(axis_label(metric), fontsize=10)
     several_methods = table["method"].nunique() > 1
     names = {name: ", ".join(filter(None, name if several_methods else name[1:])) for name in styles}
-    add_legend(figure, {fold_name(names[name]): style for name, style in styles.items()}, lines=x is not None)
+    plots.add_legend(figure, {fold_name(names[name]): style for name, style in styles.items()}, lines=x is not None)
     return figure
 
 
@@ -105,7 +95,7 @@ def _grid(rows: Sequence[str], columns: Sequence[str]) -> tuple[Figure, dict[tup
     titles = {key: "\n".join(filter(None, key if several else key[1:])) for key in product(rows, columns)}
     width = len(columns) if several or len(columns) <= MAX_COLUMNS else math.ceil(len(columns) / 2)
     size = (2.2 + 3.2 * width, 0.4 + 2.8 * math.ceil(len(titles) / width))
-    return panel_figure(titles, width, size, sharex=True, sharey="row" if several else "all")
+    return plots.panel_figure(titles, width, size, sharex=True, sharey="row" if several else "all")
 
 
 def axis_label(metric: type[Metric]) -> str:
@@ -123,7 +113,7 @@ def _draw_categories(
     points: pd.DataFrame,
     categories: Sequence[str],
     own: Sequence[str],
-    styles: Mapping[tuple[str, str], Style],
+    styles: Mapping[tuple[str, str], plots.Style],
     metric: type[Metric],
 ) -> None:
     """Draw the points of each category side by side; `own` are those of the points, `categories` of all panels."""
@@ -133,9 +123,9 @@ def _draw_categories(
         chosen = (points["_series"] == series).to_numpy()
         offset = (index - (len(styles) - 1) / 2) * step
         positions = [centers[name] + offset for name, is_chosen in zip(own, chosen, strict=True) if is_chosen]
-        draw_points(axes, points[chosen], positions, style, metric.bounds)
+        plots.draw_points(axes, points[chosen], positions, style, metric.bounds)
     turned = len(centers) > MAX_HORIZONTAL
-    labels = [name or (UNCHANGED if len(centers) > 1 else "") for name in centers]
+    labels = [name or (settings.UNCHANGED if len(centers) > 1 else "") for name in centers]
     axes.set_xticks(list(centers.values()), labels if turned else [fold_name(label) for label in labels])
     axes.set_xlim(-0.5, len(centers) - 0.5)
     if turned:
@@ -165,17 +155,19 @@ def imputation_figure(scores: pd.DataFrame, grid_keys: Sequence[str], level: flo
     """
     scores = with_direction(scores)
     keys = [*grid_keys, "direction"]
-    titles = {key: "\n".join(name.values()) for key, name in row_names(scores, keys).items()}
-    styles = {method: style for (method, _), style in series_styles((name, "") for name in scores["method"]).items()}
+    titles = {key: "\n".join(name.values()) for key, name in settings.row_names(scores, keys).items()}
+    styles = {
+        method: style for (method, _), style in plots.series_styles((name, "") for name in scores["method"]).items()
+    }
     width = min(len(titles), MAX_DIRECTIONS)
     if len(titles) > MAX_DIRECTIONS and len(titles) % 2 == 0:  # the two directions of a dataset stay side by side
         width -= width % 2
     size = (1.6 + 2.3 * width, 0.7 + (0.6 + 0.26 * len(styles)) * math.ceil(len(titles) / width))
-    figure, panels = panel_figure(titles, width, size, fontsize=9, sharey=True)
+    figure, panels = plots.panel_figure(titles, width, size, fontsize=9, sharey=True)
     metric = str(scores["metric"].iloc[0])
     rows = scores.to_dict(orient="records")
     for key, axes in panels.items():
-        _draw_methods(axes, [row for row in rows if row_key(row, keys) == key], styles)
+        _draw_methods(axes, [row for row in rows if settings.row_key(row, keys) == key], styles)
         if level is not None and not is_ranked(metric):
             axes.axvline(level, color="black", linestyle=":", linewidth=1, zorder=0)
     label = f"{metric.replace('_', ' ')} in held-out cells, mean ± standard error"
@@ -193,7 +185,7 @@ def with_direction(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(direction=[f"{a} → {b}" for a, b in zip(table["source"], table["target"], strict=True)])
 
 
-def _draw_methods(axes: Axes, rows: Sequence[Mapping[Any, Any]], styles: Mapping[str, Style]) -> None:
+def _draw_methods(axes: Axes, rows: Sequence[Mapping[Any, Any]], styles: Mapping[str, plots.Style]) -> None:
     """Draw the methods of one direction from top to bottom."""
     lines = {method: -position for position, method in enumerate(styles)}
     for row in rows:
@@ -211,7 +203,7 @@ def _draw_methods(axes: Axes, rows: Sequence[Mapping[Any, Any]], styles: Mapping
 
 def write_growth_figures(folder: OutputDirectory, medians: pd.DataFrame, grid_keys: Sequence[str]) -> None:
     """Write ``figures/bench_seconds`` and ``figures/bench_memory``, where a number was swept."""
-    x = numeric_key(medians, grid_keys)
+    x = settings.numeric_key(medians, grid_keys)
     if x is None or (medians[x] <= 0).any():
         return
     for measure, (name, label) in GROWTH_FIGURES.items():
@@ -228,7 +220,7 @@ def growth_figure(medians: pd.DataFrame, grid_keys: Sequence[str], x: str, measu
     for (_, kind), axes in panels.items():
         part = kinds[kind]
         only_stage = kind == "stages" and part["stage"].nunique() == 1
-        labels = setting_labels(part, others, with_key=not only_stage)
+        labels = settings.setting_labels(part, others, with_key=not only_stage)
         if kind == "stages":
             series = list(zip(part["stage"], labels, strict=True))
         else:
@@ -237,15 +229,15 @@ def growth_figure(medians: pd.DataFrame, grid_keys: Sequence[str], x: str, measu
         if only_stage:
             axes.set_title(part["stage"].iloc[0], fontsize=10)
         legend = {}
-        for names, style in series_styles(series).items():
+        for names, style in plots.series_styles(series).items():
             points = part[[other == names for other in series]]
-            draw_line(axes, points, x, {**style, "linewidth": 2.5 if names[0] == TOTAL else 1.5}, UNBOUNDED)
+            plots.draw_line(axes, points, x, {**style, "linewidth": 2.5 if names[0] == TOTAL else 1.5}, UNBOUNDED)
             name = ", ".join(filter(None, names[1:] if only_stage and names[1] else names))
             growth = slope(points[x], points["mean"])
             legend[fold_name(name if np.isnan(growth) else f"{name} ({growth:.2f})")] = style
         _set_logarithmic(axes, medians[x])
-        add_legend(axes, legend)
-    figure.supxlabel(short_names(grid_keys)[x], fontsize=10)
+        plots.add_legend(axes, legend)
+    figure.supxlabel(settings.short_names(grid_keys)[x], fontsize=10)
     figure.supylabel(f"{label}; slopes in brackets", fontsize=10)
     return figure
 
@@ -258,4 +250,4 @@ def _set_logarithmic(axes: Axes, sizes: pd.Series) -> None:
     axes.set_xscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
-    set_x_ticks(axes, sizes)
+    plots.set_x_ticks(axes, sizes)

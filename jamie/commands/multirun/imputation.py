@@ -119,12 +119,18 @@ def score_table(records: pd.DataFrame, grid_keys: Sequence[str], using_labels: I
         best = (competing.idxmax() if higher else competing.idxmin()) if ranked else None
         for method in values:
             gap = pd.Series(dtype=float) if best is None else (values[best] - values[method]).dropna()
-            behind, behind_se = (gap if higher else -gap).mean(), float(np.asarray(gap.sem()))
+            behind, behind_se = (gap if higher else -gap).mean(), _standard_error(gap)
             scores = values[method].dropna()
             tied = method in competing and behind <= behind_se
             standing = BEST_STANDING if method == best else TIED_STANDING if tied else ""
-            rows.append([*case, higher, method, scores.mean(), scores.sem(), len(scores), behind, behind_se, standing])
+            numbers = (scores.mean(), _standard_error(scores), len(scores), behind, behind_se)
+            rows.append([*case, higher, method, *numbers, standing])
     return pd.DataFrame(rows, columns=[*by, *SCORE_COLUMNS])
+
+
+def _standard_error(values: pd.Series) -> float:
+    """Return the standard error of a mean; NaN of fewer than two values."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
 
 
 def win_table(

@@ -30,19 +30,16 @@ def series_styles(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], St
     three.
     """
     series = list(dict.fromkeys(series))
-    first, second = (list(dict.fromkeys(names[i] for names in series)) for i in (0, 1))
+    first, second = (list(dict.fromkeys(column)) for column in zip(*series, strict=True))
     styles: dict[tuple[str, str], Style] = {}
     for names in series:
-        colour, stroke = first.index(names[0]), second.index(names[1])
-        marker = stroke + len(second) * (colour // len(COLOURS))
+        colour, line = first.index(names[0]), second.index(names[1])
+        marker = line + len(second) * (colour // len(COLOURS))
         if len(first) == 1 or len(second) == 1:
-            colour = marker = colour + stroke
-            stroke = colour // len(COLOURS)
-        styles[names] = {
-            "color": COLOURS[colour % len(COLOURS)],
-            "linestyle": LINE_STYLES[stroke % len(LINE_STYLES)],
-            "marker": MARKERS[marker % len(MARKERS)],
-        }
+            colour = marker = colour + line
+            line = colour // len(COLOURS)
+        looks = {"color": (COLOURS, colour), "linestyle": (LINE_STYLES, line), "marker": (MARKERS, marker)}
+        styles[names] = {name: choices[index % len(choices)] for name, (choices, index) in looks.items()}
     return styles
 
 
@@ -125,9 +122,7 @@ def add_legend(target: Figure | Axes, styles: Mapping[str, Style], *, lines: boo
     if len(styles) < 2:
         return
     handles = [Line2D([], [], **(style if lines else {**style, "linestyle": "none"})) for style in styles.values()]
-    place: dict[str, Any] = (
-        {"loc": "outside right upper"}
-        if isinstance(target, Figure)
-        else {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-    )
-    target.legend(handles, list(styles), frameon=False, fontsize=9, handlelength=3, **place)
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+    if isinstance(target, Figure):
+        beside = {"loc": "outside right upper"}
+    target.legend(handles, list(styles), frameon=False, fontsize=9, handlelength=3, **beside)

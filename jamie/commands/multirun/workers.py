@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from logging.handlers import BufferingHandler
 from typing import Any
 
 import joblib
@@ -119,7 +120,7 @@ def run_task(task: RunTask, threads: int | None = None, *, progress: Progress | 
             error = str(problem)
         except Exception as problem:  # a fault, here or in a plugin: the other runs go on
             error = f"unexpected {type(problem).__name__}: {problem}"
-        return RunOutcome(task.name, error, tuple(dict.fromkeys(warnings)))
+        return RunOutcome(task.name, error, tuple(dict.fromkeys(warning.getMessage() for warning in warnings.buffer)))
 
 
 def run_in_process(task: RunTask, threads: int | None = None) -> RunOutcome:
@@ -156,25 +157,15 @@ def _limit_threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _WarningCollector(logging.Handler):
-    """Collects warnings and shows nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
 @contextmanager
-def _collect_warnings() -> Iterator[list[str]]:
+def _collect_warnings() -> Iterator[BufferingHandler]:
     """Keep what a run logs from the console and from the folder of the sweep; its own folder has it."""
     logger = logging.getLogger("jamie")
     before, propagate = list(logger.handlers), logger.propagate
-    collector = _WarningCollector()
+    collector = BufferingHandler(sys.maxsize)
+    collector.setLevel(logging.WARNING)
     logger.handlers, logger.propagate = [collector], False
     try:
-        yield collector.messages
+        yield collector
     finally:
         logger.handlers, logger.propagate = before, propagate

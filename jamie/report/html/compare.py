@@ -50,7 +50,7 @@ def write_comparison_page(
     Raises
     ------
     OutputError
-        Where a file of a run cannot be read, or the place cannot be written.
+        Where a file of a run cannot be read, or the page cannot be written.
     """
     runs = {name: Run(path) for name, path in paths.items()}
     features = feature_tables(_features(runs), records, {})
@@ -89,13 +89,16 @@ def _features(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     """Label transfer accuracy and FOSCTTM of every method of every run that has both."""
-    found: dict[tuple[Any, ...], dict[str, float]] = {}
-    for one in records:
-        if one["metric"] in (ACROSS, UP):
-            ends = tuple(sorted((one["source"], one["target"])))
-            found.setdefault((one["scope"], ends, one["run"], one["method"]), {})[one["metric"]] = one["value"]
+    scores: dict[tuple[Any, ...], dict[str, float]] = {}
+    for record in records:
+        if record["metric"] in (ACROSS, UP):
+            ends = tuple(sorted((record["source"], record["target"])))
+            key = (record["scope"], ends, record["run"], record["method"])
+            scores.setdefault(key, {})[record["metric"]] = record["value"]
     ranks = {scope: rank for rank, scope in enumerate(PREFERRED)}
-    for (scope, ends, run, method), values in sorted(found.items(), key=lambda one: ranks.get(one[0][0], len(ranks))):
+    for (scope, ends, run, method), values in sorted(
+        scores.items(), key=lambda item: ranks.get(item[0][0], len(ranks))
+    ):
         if len(values) == 2:
             place = f"{' and '.join(ends)}, {SCOPE_TITLES.get(scope, scope)}"
             yield {"place": place, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
@@ -107,7 +110,7 @@ def _link(run: Path, folder: Path) -> str:
 
 
 def differing(specs: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return the dotted keys in which specs differ, with the value of each; what is not there is empty."""
+    """Return the dotted keys in which specs differ, with the value of each; an absent key is empty."""
     flat = {name: dict(_flat(spec)) for name, spec in specs.items()}
     keys = dict.fromkeys(chain.from_iterable(flat.values()))
     rows = [(key, [values.get(key, "") for values in flat.values()]) for key in keys]
