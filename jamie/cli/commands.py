@@ -37,10 +37,11 @@ def run(
     progress: Any = None,
 ) -> Output:
     """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
-    arguments = locals() | {"overrides": overrides or []}
-    from jamie.spec import is_sweep
+    arguments = locals()
+    from jamie.spec import draft_spec
 
-    if is_sweep(source, arguments["overrides"]):
+    arguments["source"] = draft = draft_spec(source, arguments.pop("overrides") or [])
+    if draft.sweep_keys():
         from jamie.commands.sweep import sweep
         from jamie.console.sweep_output import sweep_output
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from jamie.builtins import load_registry
 from jamie.commands.inputs import require_same_data
 from jamie.commands.report import message_of, renew_page
 from jamie.core.context import Context, Progress
@@ -93,11 +92,13 @@ def _spec_with_explainers(run: Run, explainers: Sequence[str], sets: Sequence[st
         raise DataError(
             "expected an explainer, found none in its spec",
             where=str(run.path),
-            fix=f"name one of {', '.join(load_registry().names('explainer'))}",
+            fix=f"name one of {', '.join(run.spec.registry.names('explainer'))}",
         )
-    spec = load_spec(run.path / RESOLVED_SPEC, {"explain": chosen})
+    registry = run.spec.registry
+    spec = load_spec(run.path / RESOLVED_SPEC, {"explain": chosen}, registry=registry)
     names = [ref.name for ref in spec.explain]
-    return load_spec(spec.to_plain(), [key for text in sets for key in _overrides(text, names)]) if sets else spec
+    settings = [key for text in sets for key in _overrides(text, names)]
+    return load_spec(spec.to_plain(), settings, registry=registry) if sets else spec
 
 
 def _overrides(text: str, names: Sequence[str]) -> list[str]:

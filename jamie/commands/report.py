@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from jamie.core.context import Context, Progress
@@ -15,7 +14,7 @@ from jamie.core.files import write_atomically
 from jamie.core.interfaces.results import Report
 from jamie.runs.layout import FIGURES, PAGE
 from jamie.runs.run import Run
-from jamie.spec import Ref, Spec, load_spec
+from jamie.spec import Ref, Spec, default_component
 from jamie.training.device import device_for
 
 DEFAULT = "html"
@@ -56,7 +55,8 @@ def report_run(
             return _write(reports_of(run.spec), run.path, context)
     with write_atomically(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as copy:
         _link_files(run.path, Path(copy))
-        (page, *_) = _write([_page(run.spec)], Path(copy), context)
+        listed = [ref for ref in run.spec.report if ref.name == DEFAULT]
+        (page, *_) = _write([*listed, _default_page(run.spec)][:1], Path(copy), context)
         partial.write_bytes(page.read_bytes())
     return (Path(out),)
 
@@ -82,7 +82,7 @@ def renew_page(run: Run, spec: Spec, context: Context) -> None:
 
 def reports_of(spec: Spec) -> list[Ref[Report]]:
     """Return the reports of a run: those of its spec, or the page."""
-    return spec.report or load_spec({"report": [DEFAULT]}, reads_data=False).report
+    return spec.report or [_default_page(spec)]
 
 
 def message_of(error: Exception) -> str:
@@ -90,10 +90,8 @@ def message_of(error: Exception) -> str:
     return str(error) if isinstance(error, JamieError) else f"unexpected {type(error).__name__}: {error}"
 
 
-def _page(spec: Spec) -> Ref[Report]:
-    """Return the page as the spec lists it, or with its defaults."""
-    listed = [ref for ref in spec.report if ref.name == DEFAULT]
-    return listed[0] if listed else reports_of(replace(spec, report=[]))[0]
+def _default_page(spec: Spec) -> Ref[Report]:
+    return default_component(spec.registry, "report", DEFAULT)
 
 
 def _write(refs: Sequence[Ref[Report]], path: Path, context: Context) -> tuple[Path, ...]:

@@ -21,14 +21,14 @@ from jamie.runs.directory import file_hash
 from jamie.runs.finishing import ensure_writable
 from jamie.runs.layout import SWEEP_RUNS
 from jamie.runs.run import Run
-from jamie.spec import Spec, load_single
+from jamie.spec import Spec, SpecSource, load_single
 from jamie.training.device import device_for
 
 log = logging.getLogger(__name__)
 
 
 def run(
-    source: str | Path | Mapping[str, Any],
+    source: SpecSource,
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | tuple[str, ...] | list[str] = (),

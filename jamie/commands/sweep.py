@@ -9,11 +9,11 @@ from typing import Any
 from jamie.commands.multirun.plan import RUNS, open_sweep, plan_runs, record_sweep, require_jobs
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results
 from jamie.core.context import Progress
-from jamie.spec import expand
+from jamie.spec import SpecSource, expand
 
 
 def sweep(
-    source: str | Path | Mapping[str, Any],
+    source: SpecSource,
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | tuple[str, ...] | list[str] = (),

@@ -97,6 +97,7 @@ class Registry:
     providers: list[Provider] = field(default_factory=list)
     _components: dict[str, dict[str, type[Component]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     _provider_of: dict[type[Component], Provider] = field(default_factory=dict)
+    _contents: dict[Path, bytes] = field(default_factory=dict)  # of plugin files
 
     def register(self, plugin: object, *, name: str, version: str = "") -> None:
         """Register what one plugin provides; all or nothing."""
@@ -140,6 +141,7 @@ class Registry:
             Where it is absent, cannot be imported, or provides no component.
         """
         module = import_file(path)
+        self._contents[path] = path.read_bytes()
         try:
             self.register(module, name=str(path))
         except JamieError:
@@ -179,6 +181,10 @@ class Registry:
         """Every component, of one kind or of all, sorted by name within each kind."""
         for one in KINDS if kind is None else (kind,):
             yield from (self._components[one][name] for name in self.names(one))
+
+    def is_current(self) -> bool:
+        """Whether its plugin files are as they were when they were registered."""
+        return all(path.is_file() and path.read_bytes() == content for path, content in self._contents.items())
 
     def provider(self, component: type[Component]) -> Provider:
         """Where a component comes from."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from jamie.core.data import Block, ModalityData
@@ -20,7 +19,7 @@ from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
 from jamie.data.writing.names import stored_name
 from jamie.metrics.scopes import PREFERRED
-from jamie.spec import Spec, load_spec
+from jamie.spec import Spec, load_resolved
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -59,7 +58,7 @@ def results_table(mdata: MuData, name: str, fix: str = GIVE_RESULT) -> pd.DataFr
 
 @lru_cache(maxsize=8)
 def _parse_spec(text: str) -> Spec:
-    return load_spec(yaml.safe_load(text), reads_data=False)
+    return load_resolved(text)
 
 
 def run_spec(mdata: MuData) -> Spec:

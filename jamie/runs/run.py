@@ -40,7 +40,7 @@ from jamie.runs.layout import (
     imputed_file,
 )
 from jamie.runs.tables import method_table, read_table, stage_table, storable
-from jamie.spec import Spec, load_spec
+from jamie.spec import Spec, load_resolved
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -140,7 +140,9 @@ class Run(OutputDirectory):
     @cached_property
     def spec(self) -> Spec:
         """The spec with all defaults filled in."""
-        return load_spec(self.path / RESOLVED_SPEC, reads_data=False)
+        self._require_file(RESOLVED_SPEC)
+        path = self.path / RESOLVED_SPEC
+        return load_resolved(path.read_text(), path)
 
     @cached_property
     def model(self) -> TrainedModel:

@@ -1,20 +1,24 @@
 """Stage 1: YAML -> validated spec, with line numbers."""
 
 from jamie.spec.documents import preset_names
-from jamie.spec.load import load_spec
+from jamie.spec.load import SpecSource, draft_spec, load_resolved, load_spec
 from jamie.spec.ref import Ref
+from jamie.spec.resolve import default_component
 from jamie.spec.sections import Modality, Spec, Target
-from jamie.spec.sweep import Sweep, SweepRun, expand, is_sweep, load_single
+from jamie.spec.sweep import Sweep, SweepRun, expand, load_single
 
 __all__ = [
     "Modality",
     "Ref",
     "Spec",
+    "SpecSource",
     "Sweep",
     "SweepRun",
     "Target",
+    "default_component",
+    "draft_spec",
     "expand",
-    "is_sweep",
+    "load_resolved",
     "load_single",
     "load_spec",
     "preset_names",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import yaml
 
 from jamie.builtins import load_registry
 from jamie.core.errors import JamieError
@@ -20,8 +22,9 @@ from jamie.spec.overrides import Override, apply_overrides, parse_overrides
 from jamie.spec.problem import SpecProblem, spec_error
 from jamie.spec.ref import Ref
 from jamie.spec.resolve import Resolver
-from jamie.spec.sections import Spec
+from jamie.spec.sections import SPECS_IN_USE, Spec
 
+SWEEP_KEYS = (("sweep",), ("evaluate", "seeds"), ("evaluate", "holdout", "folds"))  # keys that make several runs
 NO_DATA: Ref[Any] = Ref("reader", "", Reader)
 
 
@@ -49,9 +52,19 @@ class Draft:
     reads_data: bool
     problems: tuple[SpecProblem, ...] = ()
 
+    def sweeping(self) -> dict[str, Node]:
+        """Return what makes several runs of the spec, by its key; empty for a single run."""
+        paths = {".".join(keys): self.tree.below(*keys) for keys in SWEEP_KEYS}
+        if self.tree.below("evaluate", "holdout", "fold") is not None:
+            del paths["evaluate.holdout.folds"]
+        return {key: node for key, node in paths.items() if node is not None and node.value}
+
+
+SpecSource: TypeAlias = str | Path | Mapping[str, Any] | Draft
+
 
 def load_spec(
-    source: str | Path | Mapping[str, Any],
+    source: SpecSource,
     overrides: Iterable[str] | Mapping[str, Any] = (),
     base: Path | None = None,
     *,
@@ -63,9 +76,9 @@ def load_spec(
     Parameters
     ----------
     source
-        A YAML file, the name of a preset, or a mapping.
+        A YAML file, the name of a preset, a mapping, or what `draft_spec` read.
     overrides
-        ``"a.b=value"`` strings as given to ``--set``, or a mapping of dotted keys.
+        ``"a.b=value"`` strings as given to ``--set``, or a mapping of dotted keys; part of a draft already.
     base
         Folder that relative paths of a mapping refer to; the working directory by default.
     registry
@@ -82,8 +95,19 @@ def load_spec(
     return check(draft_spec(source, overrides, base, registry=registry, reads_data=reads_data))
 
 
+def load_resolved(text: str, path: Path | None = None) -> Spec:
+    """Return the spec that `Spec.to_yaml` wrote as `text`, into the file `path` if it is given; no data are needed.
+
+    A spec that is in use is returned itself, unless a plugin file has changed since it was read.
+    """
+    spec = SPECS_IN_USE.get(text)
+    if spec is None or not spec.registry.is_current():
+        spec = SPECS_IN_USE[text] = load_spec(path or yaml.safe_load(text), reads_data=False)
+    return spec
+
+
 def draft_spec(
-    source: str | Path | Mapping[str, Any],
+    source: SpecSource,
     overrides: Iterable[str] | Mapping[str, Any] = (),
     base: Path | None = None,
     *,
@@ -91,6 +115,8 @@ def draft_spec(
     reads_data: bool = True,
 ) -> Draft:
     """Read a spec as `load_spec` does, without checking it."""
+    if isinstance(source, Draft):
+        return source
     folder = Path(base or Path.cwd()).resolve()
     overrides = overrides if isinstance(overrides, str | Mapping) else list(overrides)
     presets = [one.value for one in parse_overrides(overrides, (folder,)) if one.path == (PRESET,)]

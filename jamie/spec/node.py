@@ -46,6 +46,13 @@ class Node:
         values = {**old, **{key: node for key, (node, _) in items.items()}}
         return Node(values, self.mark, {**self.keys, **{key: mark for key, (_, mark) in items.items()}})
 
+    def below(self, *keys: str) -> Node | None:
+        """Follow keys to a value; None if there is none, or null."""
+        node: Node | None = self
+        for key in keys:
+            node = node.value.get(key) if node is not None and isinstance(node.value, dict) else None
+        return None if node is None or node.value is None else node
+
     def without(self, key: str) -> Node:
         """Return this mapping without a key."""
         return Node({k: v for k, v in self.value.items() if k != key}, self.mark, self.keys)

@@ -226,6 +226,13 @@ class Resolver:
             return None
 
 
+def default_component(registry: Registry, kind: str, name: str) -> Ref[Any]:
+    """Return a component with the defaults of all parameters."""
+    cls = registry.get(kind, name)
+    assert cls is not None
+    return Resolver(registry)._ref(cls, Node({}), name, alias=name)
+
+
 def _is_given(f: Field, node: Node) -> bool:
     """Whether a key is there; null stands for the default unless it is a value of the key's type."""
     return f.name in node.value and (node.value[f.name].value is not None or allows_null(f.annotation))

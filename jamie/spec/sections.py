@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from weakref import WeakValueDictionary
 
 import yaml
 from pydantic import Field
@@ -320,11 +321,11 @@ class Spec:
     until: Literal["correspondence"] | None = None
     sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)
     _marks: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
-    _registry: Registry | None = field(default=None, repr=False, compare=False)
+    _registry: Registry = field(repr=False, compare=False)
 
     @property
-    def registry(self) -> Registry | None:
-        """Components that the spec was read with, for reading others with the same; None for one built in Python."""
+    def registry(self) -> Registry:
+        """Components that the spec was read with; `load_spec` takes them to read others with the same."""
         return self._registry
 
     def modality(self, name: str) -> Modality:
@@ -344,7 +345,9 @@ class Spec:
 
     def to_yaml(self) -> str:
         """Write every setting, defaults filled in; reads again as the same spec."""
-        return yaml.dump(self.to_plain(), Dumper=SpecDumper, sort_keys=False, default_flow_style=None, width=120)
+        text = yaml.dump(self.to_plain(), Dumper=SpecDumper, sort_keys=False, default_flow_style=None, width=120)
+        SPECS_IN_USE[text] = self
+        return text
 
     def to_plain(self) -> dict[str, Any]:
         """Return the spec as a mapping that `load_spec` reads again."""
@@ -353,6 +356,10 @@ class Spec:
             del settings["data"]
         # every default stands in it, so a preset would only bring back what this spec removed
         return {"jamie": FORMAT, "preset": None, **settings}
+
+
+# Resolved specs by their text: a report reads the spec that its run has just written, and need not parse it again.
+SPECS_IN_USE: WeakValueDictionary[str, Spec] = WeakValueDictionary()
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from jamie.core.errors import SpecError
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
 from jamie.spec.evaluate_section import EvaluateSection
-from jamie.spec.load import Draft, check, draft_spec
+from jamie.spec.load import Draft, SpecSource, check, draft_spec
 from jamie.spec.node import Node, at
 from jamie.spec.overrides import Override, path_of
 from jamie.spec.problem import Mark, SpecProblem, spec_error
@@ -124,7 +124,7 @@ class _Problems:
 
 
 def expand(
-    source: str | Path | Mapping[str, Any],
+    source: SpecSource,
     overrides: Iterable[str] | Mapping[str, Any] = (),
     base: Path | None = None,
     *,
@@ -184,18 +184,8 @@ def _checked(single: Draft, axes: Sequence[_Axis]) -> tuple[list[tuple[tuple[Ove
     return found, list(problems.located(axes))
 
 
-def is_sweep(
-    source: str | Path | Mapping[str, Any],
-    overrides: Iterable[str] | Mapping[str, Any] = (),
-    *,
-    registry: Registry | None = None,
-) -> bool:
-    """Whether a spec describes several runs; it is not checked otherwise."""
-    return bool(_sweeping(draft_spec(source, overrides, registry=registry).tree))
-
-
 def load_single(
-    source: str | Path | Mapping[str, Any],
+    source: SpecSource,
     overrides: Iterable[str] | Mapping[str, Any] = (),
     *,
     registry: Registry | None = None,
@@ -211,30 +201,11 @@ def load_single(
     draft = draft_spec(source, overrides, registry=registry, reads_data=reads_data)
     several = [
         SpecProblem(node.mark, key, "expected one run, found a sweep", ("run it with jamie.sweep, or leave this out",))
-        for key, node in _sweeping(draft.tree).items()
+        for key, node in draft.sweep_keys().items()
     ]
     if several:
         raise spec_error(several)
     return check(draft)
-
-
-def _sweeping(tree: Node) -> dict[str, Node]:
-    """Return what makes several runs of a spec, by its key."""
-    holdout = _below(tree, "evaluate", "holdout")
-    swept, folds = _below(tree, SWEEP), _below(holdout, "folds")
-    found = {
-        SWEEP: swept if swept is not None and swept.value else None,
-        SEEDS: _below(tree, "evaluate", "seeds"),
-        "evaluate.holdout.folds": folds if _below(holdout, "fold") is None else None,
-    }
-    return {key: node for key, node in found.items() if node is not None}
-
-
-def _below(node: Node | None, *keys: str) -> Node | None:
-    """Follow keys to a value that is not null."""
-    for key in keys:
-        node = node.value.get(key) if node is not None and isinstance(node.value, dict) else None
-    return None if node is None or node.value is None else node
 
 
 def _grids(draft: Draft) -> tuple[list[list[_Axis]], list[int] | None, Draft]:
@@ -247,7 +218,7 @@ def _grids(draft: Draft) -> tuple[list[list[_Axis]], list[int] | None, Draft]:
     """
     resolver = Resolver(draft.registry)
     tree = draft.tree
-    swept, seeds = _below(tree, SWEEP), _below(tree, "evaluate", "seeds")
+    swept, seeds = tree.below(SWEEP), tree.below("evaluate", "seeds")
     if swept is not None:
         resolver.value(fields_of(Spec)[SWEEP].annotation, swept, SWEEP)
         tree = tree.without(SWEEP)
@@ -306,7 +277,7 @@ def _removes_nothing(one: Override, tree: Node) -> bool:
     """Whether it is null for a loss or modality that is not there: the run without it, among others with it."""
     section = one.path[0]
     removes = one.value.value is None and len(one.path) == 2 and section in ("losses", "modalities")
-    return removes and _below(tree, *one.path) is None
+    return removes and tree.below(*one.path) is None
 
 
 def _repetitions(spec: Spec, seeds: list[int] | None) -> Iterator[tuple[dict[str, int], Spec]]:

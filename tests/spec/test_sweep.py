@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from jamie.core.errors import SpecError
-from jamie.spec import expand, is_sweep, load_spec
+from jamie.spec import draft_spec, expand, load_spec
 
 BASE = {"data": {"simulate_branch": {"n_cells": 30}}, "evaluate": {"metrics": ["foscttm"], "holdout": {"fraction": 0}}}
 
@@ -156,7 +156,7 @@ def test_a_spec_of_one_run_gives_that_run():
     ],
 )
 def test_is_sweep(settings, expected):
-    assert is_sweep(BASE, settings) is expected
+    assert bool(draft_spec(BASE, settings).sweep_keys()) is expected
     assert load_spec(BASE, settings).is_sweep is expected
 
 
