@@ -29,7 +29,7 @@ from jamie.metrics.records import to_table
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.store import save_model_folder
 from jamie.model.trained import TrainedModel
-from jamie.runs.layouts import layouts_of
+from jamie.runs.layouts import compute_layouts
 from jamie.runs.tables import history_table
 from jamie.spec import Spec, load_single
 from jamie.spec.short import to_dotted_keys
@@ -316,7 +316,7 @@ class JAMIE:
         if self._fitted is None:
             raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
         fitted = self._fitted
-        coordinates = layouts_of(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
+        coordinates = compute_layouts(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
         return to_mudata(mdata, fitted, layouts=coordinates)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:

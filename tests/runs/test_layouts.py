@@ -11,7 +11,7 @@ from jamie.core.context import Context
 from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
 from jamie.runs import layouts
-from jamie.runs.layouts import flat, layouts_of
+from jamie.runs.layouts import compute_layouts, flat
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_of_many_cells_a_sample_is_placed(groups, monkeypatch, caplog):
 def test_modalities_lie_apart_in_values_and_together_in_latents(groups):
     scores = {"a": groups[:40, :2], "b": groups[40:, :2]}
     latents = {"a": groups[:40, 2:4], "b": groups[40:, 2:4]}
-    found = layouts_of(scores, latents, Context())
+    found = compute_layouts(scores, latents, Context())
     for m in ("a", "b"):
         np.testing.assert_array_equal(found[DATA_LAYOUT][m], scores[m])
         np.testing.assert_array_equal(found[LATENT_LAYOUT][m], latents[m])
