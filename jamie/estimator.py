@@ -219,8 +219,8 @@ class JAMIE:
     ) -> pd.DataFrame:
         """Predict a label of one modality's cells from labelled cells of another, in the latent space.
 
-        The k nearest labelled training cells vote, weighted by inverse distance. Training cells are those of the fit, or
-        those with ``obs["jamie_split"] == "train"``; all cells of the source if neither is known.
+        The k nearest labelled training cells vote, weighted by inverse distance. Training cells are those of the fit,
+        or those with ``obs["jamie_split"] == "train"``; all cells of the source if neither is known.
 
         Parameters
         ----------
@@ -258,8 +258,8 @@ class JAMIE:
         ----------
         mdata
             With features named as in training, in any order. Modalities that the explainer does not need may be
-            absent. Training cells are those of the fit, or those with ``obs["jamie_split"] == "train"``; all cells if there are
-            none.
+            absent. Training cells are those of the fit, or those with ``obs["jamie_split"] == "train"``; all cells if
+            there are none.
         explainer
             Name of a component (``jamie list explainer``), or an explainer.
         max_missing

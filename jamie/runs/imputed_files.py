@@ -41,7 +41,7 @@ def imputed_anndata(imputed: LazyImputation, context: Context) -> AnnData:
     context.for_stage(STAGE).require_memory(
         imputed.n_bytes,
         f"{n} cells x {p} features" + (f" with {', '.join(imputed.layers)}" if imputed.layers else ""),
-        "choose features, or write them a chunk of cells at a time: impute(..., out='FILE.h5ad'), or jamie impute --out",
+        "choose features, or write chunk by chunk: impute(..., out='FILE.h5ad'), or jamie impute --out",
     )
     matrices = {name: np.empty((n, p), np.float32) for name in ("X", *imputed.layers)}
     obs = _fill(imputed, matrices, context)

@@ -60,7 +60,7 @@ def compute_layouts(
 
 
 def place_in_two_dimensions(X: NDArray[np.floating], context: Context, what: str = "the values") -> NDArray[np.float32]:
-    """Return (n, 2) coordinates: the values (n, d) themselves if d is 1 or 2, else UMAP; of few cells two components.
+    """Return (n, 2) coordinates: the values (n, d) themselves if d < 3, components of few cells, else UMAP.
 
     Parameters
     ----------
