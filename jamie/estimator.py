@@ -49,18 +49,21 @@ class JAMIE:
         A preset (``"default"``, ``"fast"``, ``"integration"``, ``"paper"``), a spec file, or the same as a mapping; its
         `data` are not read.
     overrides
-        Settings to change by their dotted key: ``{"modalities.rna.layer": "counts"}``.
+        Settings to change, by dotted key: ``{"modalities.rna.layer": "counts"}``.
     progress
         Called as ``progress(stage, done, total, values)`` while fitting.
     **settings
-        The settings that are changed most, by their short name: `latent_dim`, `max_epochs`, `batch_size`, `seed`,
+        Frequent settings by their short name: `latent_dim`, `max_epochs`, `batch_size`, `seed`,
         `labels`, `infer`, ...
 
     Examples
     --------
-    >>> model = jamie.JAMIE("default", latent_dim=16).fit(mdata)
+    >>> model = jamie.JAMIE("fast", latent_dim=4, max_epochs=2).fit(mdata)
     >>> model.embed(mdata)
-    >>> ephys = model.impute(mdata, source="rna", to="ephys")
+    >>> mdata.obsm["X_jamie"].shape
+    (60, 4)
+    >>> model.impute(mdata, source="rna", to="protein").shape
+    (60, 5)
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class JAMIE:
         Raises
         ------
         JamieError
-            Where the data do not fit the spec, or training goes wrong.
+            If the data do not fit the spec, or training fails.
         """
         require_class(mdata, "fit", "MuData")
         context = self._context()
@@ -109,12 +112,12 @@ class JAMIE:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """Metrics of the fit, one row each; empty for a model that was loaded."""
+        """Scores of the fit, one row each, as `Run.metrics`; empty for a loaded model."""
         return to_table(self._fitted.evaluation.records if self._fitted else ())
 
     @property
     def history(self) -> pd.DataFrame:
-        """Losses by epoch of each member of the ensemble, as ``history.csv``; empty for a model that was loaded."""
+        """Losses by epoch and member of the ensemble, as `Run.history`; empty for a loaded model."""
         return history_table(self._fitted.histories if self._fitted else (), self.spec)
 
     def embed(
@@ -122,14 +125,14 @@ class JAMIE:
     ) -> MuData | None:
         """Embed cells, those of the training or new ones, in the latent space.
 
-        Fills ``mdata[m].obsm[key_added]`` (n_m, L) of every modality of the model that `mdata` has, and
+        Fills ``mdata[m].obsm[key_added]`` (n_m, L) for every modality of the model in `mdata`, and
         ``mdata.obsm[key_added]`` (n, L), in which cells of the same name in several modalities are aggregated; NaN
-        for cells that are in none of them, or measured in none, which is said.
+        for cells that are measured in none of them, with a warning.
 
         Parameters
         ----------
         mdata
-            With features of the same names as in training, in any order.
+            With features named as in training, in any order.
         key_added
             Key of `obsm`.
         copy
@@ -161,33 +164,33 @@ class JAMIE:
         Parameters
         ----------
         data
-            Holds the source's cells: MuData, or the AnnData of the source itself, which may be backed by a file.
+            The source's cells: MuData, or the AnnData of the source, which may be backed by a file.
         source, to
             Modalities of the model; by default the only one of them in `data`, and the only other one of the model.
         features
             Features of `to` to impute; all by default.
         intervals
-            Whether layers ``sd``, ``lower`` and ``upper`` come with the values; by default where the model has them and
-            the values take no more than 2 GiB.
+            Whether to add the layers ``sd``, ``lower`` and ``upper``; by default if the model has them and the values
+            take at most 2 GiB.
         max_missing
             Largest fraction of the source's features that may be absent.
         out
-            An .h5ad file or .zarr folder to write the values into, a block of cells at a time, where they would not
-            fit in memory.
+            An .h5ad file or .zarr folder for the values, written a chunk of cells at a time, for values that do not fit
+            in memory.
         overwrite
-            Replace `out` where it exists.
+            Replace an existing `out`.
 
         Returns
         -------
         AnnData or None
             (n, p) values in the units of the target; cells of the source, features of the target. How well each feature
             is imputed in the calibration cells is in ``var["imputability"]``, the novelty of each cell (its distance to
-            the training cells, ranked from 0 to 1) in ``obs["jamie_novelty"]``. None where they are written to `out`.
+            the training cells, ranked from 0 to 1) in ``obs["jamie_novelty"]``. None if they are written to `out`.
 
         Raises
         ------
         MemoryLimitError
-            Where the values would not fit in memory, and no `out` is given.
+            If the values would not fit in memory, and no `out` is given.
         """
         require_class(data, "impute", "MuData", "AnnData")
         return impute_cells(
@@ -216,30 +219,29 @@ class JAMIE:
     ) -> pd.DataFrame:
         """Predict a label of one modality's cells from labelled cells of another, in the latent space.
 
-        The k nearest labelled training cells vote, each with one over its distance. Training cells are those that the
-        model was fitted on here, or those whose ``obs["jamie_split"]`` says so; where neither is known, all cells of
-        the source.
+        The k nearest labelled training cells vote, weighted by inverse distance. Training cells are those of the fit, or
+        those with ``obs["jamie_split"] == "train"``; all cells of the source if neither is known.
 
         Parameters
         ----------
         mdata
-            Holds the cells of both modalities.
+            The cells of both modalities.
         label
             Column of obs of the source.
         source, to
             Modalities of the model.
         k
-            Neighbours that vote.
+            Neighbors that vote.
         keep_partner
-            Let a cell's own partner, by the pairing of the spec, vote on it.
+            Whether a cell's own partner, by the pairing of the spec, votes on it.
         max_missing
             Largest fraction of a modality's features that may be absent.
 
         Returns
         -------
         DataFrame
-            One row for each cell of `to`: `cell`, `predicted`, `confidence` (the share of the votes), `truth` (None
-            where it is not known), `split`.
+            One row for each cell of `to`: `cell`, `predicted`, `confidence` (the share of the votes), `truth` (None if
+            unknown), `split`.
         """
         require_class(mdata, "transfer", "MuData")
         cells = {m: self._embedded_cells(mdata, m, max_missing) for m in (source, to)}
@@ -255,9 +257,9 @@ class JAMIE:
         Parameters
         ----------
         mdata
-            With features of the same names as in training, in any order; modalities may be absent that the explainer
-            does not need. Training cells are those of the fit, or those that ``obs["jamie_split"]`` calls so; all
-            where there is none of them.
+            With features named as in training, in any order. Modalities that the explainer does not need may be
+            absent. Training cells are those of the fit, or those with ``obs["jamie_split"] == "train"``; all cells if there are
+            none.
         explainer
             Name of a component (``jamie list explainer``), or an explainer.
         max_missing
@@ -268,14 +270,14 @@ class JAMIE:
         Returns
         -------
         Explanation
-            Tables, and values of single cells where the explainer gives some; `jamie.pl` draws them.
+            Tables, and values of single cells from some explainers; `jamie.pl` draws them.
 
         Raises
         ------
         SpecError
-            Where there is no such explainer or parameter.
+            If there is no such explainer or parameter.
         DataError
-            Where the cells do not fit the model, or lack what the explainer needs.
+            If the cells do not fit the model, or lack what the explainer needs.
         """
         require_class(mdata, "explain", "MuData")
         chosen, context = build_explainer(explainer, params, self.spec.plugins), self._context()
@@ -289,7 +291,7 @@ class JAMIE:
         return EmbeddedCells.from_mudata(mdata, modality, z, self._split(mdata, modality))
 
     def _split(self, mdata: MuData, modality: str) -> NDArray[np.object_]:
-        """(n,) ``train``, ``held_out`` or ``new`` of the cells of a modality."""
+        """Return (n,) ``train``, ``held_out`` or ``new`` for the cells of a modality."""
         train = None
         if self._fitted is not None:
             prepared = self._fitted.prepared
@@ -297,19 +299,19 @@ class JAMIE:
         return split_of(mdata.mod[modality], modality, train)
 
     def to_mudata(self, mdata: MuData, *, layouts: bool = False) -> MuData:
-        """Return the MuData that was fitted with embeddings, split, provenance and scores, as ``result.h5mu``.
+        """Return the fitted data with embeddings, split, provenance and scores, as in ``result.h5mu``.
 
         Parameters
         ----------
         mdata
-            Holds the cells that were fitted, in any order; it is not modified.
+            The fitted cells, in any order; not modified.
         layouts
-            Lay out the cells in two dimensions by UMAP as well, which `jamie.pl.umap` draws.
+            Whether to add UMAP coordinates, which `jamie.pl.umap` draws.
 
         Raises
         ------
         DataError
-            Where its cells are others.
+            If it has other cells.
         """
         if self._fitted is None:
             raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
@@ -323,7 +325,7 @@ class JAMIE:
         Raises
         ------
         OutputError
-            Where the folder exists already, unless it holds a model and is to be overwritten.
+            If the folder exists already, unless it holds a model and `overwrite` is true.
         """
         save_model_folder(self.model, Path(folder), overwrite=overwrite)
 

@@ -149,7 +149,7 @@ def unchanged(m):
 
 
 NO_PAIRS = (
-    "and none is to be inferred, so nothing would tie the modalities together\n"
+    "and none is to be inferred, so nothing would connect the modalities\n"
     "  set correspondence.infer (such as auto) and add the loss alignment, or give pairs: names that occur in both "
     "modalities, known: table, or known: matrix"
 )

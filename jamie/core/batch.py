@@ -1,4 +1,4 @@
-"""What losses see: a minibatch and what the model makes of it."""
+"""Input of a loss: a minibatch and the output of the model for it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Batch:
     inferred
         The inferred correspondence, rows not normalised; None where nothing is inferred.
     covariates
-        (B_m, C) one-hot batch of each cell; empty where batches are not told apart.
+        (B_m, C) one-hot batch of each cell; empty without batch_key.
     size_factor
         (B_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured
@@ -175,7 +175,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Output:
-    """What the model makes of a `Batch`.
+    """Output of the model for a `Batch`.
 
     Parameters
     ----------

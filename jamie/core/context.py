@@ -1,4 +1,4 @@
-"""What a stage is given beside its data: randomness, a device, a way to report progress, a memory limit."""
+"""Context of a computation: randomness, device, progress and memory limit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def physical_memory() -> int:
 
 @dataclass(frozen=True)
 class Context:
-    """Surroundings of a computation.
+    """Randomness, device, progress and memory limit of a computation.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ class Context:
     memory_limit: int = field(default_factory=lambda: physical_memory() // 2)
 
     def for_stage(self, stage: str) -> Context:
-        """Return the same surroundings for another stage."""
+        """Return the same context for another stage."""
         return replace(self, stage=stage)
 
     def with_progress(self, progress: Progress | None) -> Context:
-        """Return the same surroundings with another to tell of progress; the same where there is none."""
+        """Return the same context that reports progress to `progress`; itself if that is None."""
         return self if progress is None else replace(self, progress=progress)
 
     def generator(self) -> np.random.Generator:

@@ -284,7 +284,7 @@ class Correspondences:
 
 @dataclass(frozen=True)
 class Inferred:
-    """What a correspondence inferer found.
+    """Result of a correspondence inferer.
 
     Parameters
     ----------

@@ -144,7 +144,7 @@ class Dataset:
         For each modality and each other that it has linked features with, their weights (p, p_other).
     batch_key
         Name of the obs column that holds the cells' batches, which every modality then has without gaps; None where
-        batches are not told apart.
+        the networks read no batches.
     absent
         For each modality, names of cells that the data list there and that were not measured.
     """
@@ -225,10 +225,10 @@ class Cells:
     known
         Pairs that a method may use.
     labels
-        (n_m,) label of each cell, None where there is none; empty for methods that are not told labels.
+        (n_m,) label of each cell, None where there is none; empty for methods that do not use labels.
     covariates
-        (n_m, C) one-hot batch of each cell, a row of zeros where the batch is unknown; empty where batches are not
-        told apart.
+        (n_m, C) one-hot batch of each cell, a row of zeros where the batch is unknown; empty without
+        batch_key.
     size_factor
         (n_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured

@@ -1,4 +1,4 @@
-"""What a metric reads, and what it gives."""
+"""Results as metrics read them, and the score that a metric returns."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class MatchedPair:
     inferred : (n_s, n_t)
         Confidences.
     truth : (n_s, n_t)
-        Which cells are truly the same; pairs that the inferer was told are left out.
+        True pairs, without those that the inferer was given.
     labels_source, labels_target
         (n_s,) and (n_t,) label of each cell, None where there is none.
 
@@ -117,7 +117,7 @@ class MatchedPair:
 
 @dataclass(frozen=True)
 class Score:
-    """What a metric gives.
+    """Score of a result by a metric.
 
     Parameters
     ----------

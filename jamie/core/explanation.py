@@ -1,4 +1,4 @@
-"""What an explainer sees, and what it finds."""
+"""The model as an explainer reads it, and the explanation that it returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Floats = NDArray[np.float32]
-EXPLAIN_STAGE = "explain"  # under which explainers tell of their progress
+EXPLAIN_STAGE = "explain"  # stage under which explainers report progress
 
 
 @dataclass(frozen=True)
@@ -137,4 +137,4 @@ class Explainable(ABC):
 
     @abstractmethod
     def covariates(self, modality: str) -> Floats | None:
-        """(n, C) one-hot batches of all cells; None where the model tells no batches apart."""
+        """(n, C) one-hot batches of all cells; None for a model without batch_key."""

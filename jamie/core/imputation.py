@@ -46,7 +46,7 @@ class ImputedChunk:
 
 @dataclass(frozen=True)
 class LazyImputation:
-    """Imputed values that are computed when they are asked for.
+    """Imputed values that are computed chunk by chunk, when they are read.
 
     Parameters
     ----------

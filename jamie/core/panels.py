@@ -125,7 +125,7 @@ class MeasuredTarget:
 class SubstituteBatches:
     """Batches that lack features of a target, and the batches from which their decoding is borrowed.
 
-    A decoder is told each cell's batch, but no cell teaches it what a batch does to features that are not measured
+    A decoder reads each cell's batch, but cannot learn the effect of a batch on features that are not measured
     there. These are decoded as if measured in the batches that have them.
 
     Parameters

@@ -42,7 +42,7 @@ class JointGraph:
 
 
 def neighbor_graph(scores: NDArray[np.floating], n_neighbors: int) -> sparse.csr_array:
-    """(n, n) 1 where either of two cells is among the nearest neighbours of the other, never on the diagonal."""
+    """(n, n) 1 where either of two cells is among the nearest neighbors of the other, never on the diagonal."""
     from sklearn.neighbors import kneighbors_graph
 
     graph = sparse.csr_array(kneighbors_graph(scores.astype(np.float64), min(n_neighbors, len(scores) - 1)))

@@ -25,9 +25,9 @@ from jamie.methods.linear_projection import (
 
 @dataclass(kw_only=True, eq=False)
 class LMA(Method):
-    """Linear manifold alignment: linear maps of all modalities that keep neighbours and known pairs together.
+    """Linear manifold alignment: linear maps of all modalities that keep neighbors and known pairs together.
 
-    With X the scores of all modalities, centred, as blocks of a diagonal (N, d), and L the Laplacian of all neighbour
+    With X the scores of all modalities, centred, as blocks of a diagonal (N, d), and L the Laplacian of all neighbor
     graphs joined by known pairs (as for `nlma`), the maps P (d, L) minimise tr(P^T X^T L X P) with P^T X^T X P = I,
     by the eigenvectors of a dense problem of size d, or of as many dimensions as the cells span; no (N, N) array is
     made. Nothing forbids a dimension in which one modality is all 0: where a modality has few features the last
@@ -43,9 +43,9 @@ class LMA(Method):
     n_components
         Dimensions L of the latent space; fewer, with a notice, where the features span fewer.
     n_neighbors
-        Nearest neighbours of each cell; all other cells where there are no more.
+        Nearest neighbors of each cell; all other cells where there are no more.
     mu
-        Weight of the known pairs, relative to that of the neighbours.
+        Weight of the known pairs, relative to that of the neighbors.
     problem
         ``standard`` as above, or ``generalized``, with P^T X^T D X P = I for the degrees D, in which a cell counts by
         the weight of its edges.

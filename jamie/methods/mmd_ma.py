@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -17,11 +16,10 @@ from jamie.core.interfaces import Method
 from jamie.methods.linear_projection import limit_components, require_more
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Tensor
 
-log = logging.getLogger(__name__)
+    from jamie.methods.mmd import KernelFactor
 
-CHUNK = 1024  # cells at a time where the discrepancy of all is computed
 PROGRESS_EVERY = 50  # steps
 
 
@@ -82,142 +80,57 @@ class MMDMA(Method):
     def _fit(self, cells: Cells, context: Context) -> None:
         import torch
 
-        kernels = [self._kernel(scores, m, context) for m, scores in cells.scores.items()]
-        n_components = limit_components(self.n_components, min(k.factor.shape[1] for k in kernels), self.name)
+        from jamie.methods.mmd import KernelFactor, median_distance
+
+        factors = [self._factor(scores, m, context) for m, scores in cells.scores.items()]
+        kernels = [KernelFactor(torch.as_tensor(S, dtype=torch.float32, device=context.device)) for S in factors]
+        n_components = limit_components(self.n_components, min(S.shape[1] for S in factors), self.name)
         generator = torch.Generator().manual_seed(int(context.generator().integers(2**63)))
-        maps = [kernel.starts(n_components, self.restarts, generator) for kernel in kernels]
-        bandwidth = self.bandwidth * _median_distance(kernels, maps)
-        self._minimize(kernels, maps, bandwidth, generator, context)
-        self.objectives = self._objectives(kernels, maps, bandwidth)
-        best = int(np.argmin(self.objectives))
-        self._latents = {
-            m: (kernel.factor @ W[best]).cpu().numpy()
-            for m, kernel, W in zip(cells.modalities, kernels, maps, strict=True)
-        }
-
-    def _kernel(self, scores: NDArray[np.float32], modality: str, context: Context) -> _Kernel:
-        import torch
-
-        n, d = scores.shape
-        require_more(n, self.n_components, f"cells of {modality}", self.name)
-        size = n if self.kernel == "gaussian" else min(n, d)
-        context.require_memory(24 * n * size, f"mmd_ma's kernel of {n} cells", "set kernel: linear")
-        factor = _linear_factor(scores) if self.kernel == "linear" else _gaussian_factor(scores)
-        return _Kernel(torch.as_tensor(factor, dtype=torch.float32, device=context.device))
-
-    def _minimize(
-        self, kernels: list[_Kernel], maps: list[Tensor], bandwidth: float, generator: Generator, context: Context
-    ) -> None:
-        """Follow the gradient from every start at once; the maps (restarts, r, p) are overwritten."""
-        import torch
-
-        variables = [W.requires_grad_() for W in maps]
-        optimizer = torch.optim.Adam(variables, lr=self.learning_rate)
+        maps = [kernel.starts(n_components, self.restarts, generator).requires_grad_() for kernel in kernels]
+        bandwidth = self.bandwidth * median_distance(kernels, [W.detach() for W in maps])
+        optimizer = torch.optim.Adam(maps, lr=self.learning_rate)
         for step in range(self.max_iterations):
             optimizer.zero_grad()
-            Z_x, Z_y = (s.batch(self.batch_size, generator) @ W for s, W in zip(kernels, variables, strict=True))
-            values = discrepancy(Z_x, Z_y, bandwidth) + self._regularization(kernels, variables)
+            samples = [kernel.sample(self.batch_size, generator) for kernel in kernels]
+            values = self._objective(kernels, samples, maps, bandwidth)
             # the starts share no variable: each has the gradient of its own objective
             values.sum().backward()
             optimizer.step()
             if step % PROGRESS_EVERY == 0:
                 context.progress("alignment", step, self.max_iterations, {"objective": float(values.detach().min())})
-        for W in variables:
-            W.requires_grad_(False)
+        with torch.no_grad():
+            all_cells = [kernel.factor for kernel in kernels]
+            self.objectives = [
+                float(self._objective(kernels, all_cells, pair, bandwidth)) for pair in zip(*maps, strict=True)
+            ]
+            best = int(np.argmin(self.objectives))
+            self._latents = {
+                m: (S @ W[best]).cpu().numpy() for m, S, W in zip(cells.modalities, all_cells, maps, strict=True)
+            }
 
-    def _objectives(self, kernels: list[_Kernel], maps: list[Tensor], bandwidth: float) -> list[float]:
-        """Objective over all cells, of each start."""
-        x, y = kernels
-        return [
-            float(discrepancy(x.factor @ W_x, y.factor @ W_y, bandwidth) + self._regularization(kernels, [W_x, W_y]))
-            for W_x, W_y in zip(*maps, strict=True)
-        ]
+    def _factor(self, scores: NDArray[np.float32], modality: str, context: Context) -> NDArray[np.float64]:
+        """Factor S (n, r) of the kernel of a modality."""
+        n, d = scores.shape
+        require_more(n, self.n_components, f"cells of {modality}", self.name)
+        size = n if self.kernel == "gaussian" else min(n, d)
+        context.require_memory(24 * n * size, f"mmd_ma's kernel of {n} cells", "set kernel: linear")
+        return _linear_factor(scores) if self.kernel == "linear" else _gaussian_factor(scores)
 
-    def _regularization(self, kernels: list[_Kernel], maps: list[Tensor]) -> Tensor:
-        """Distortion and penalty of both modalities, weighted, of maps (..., r, p)."""
-        terms = [
-            self.distortion * s.distortion(W) + self.penalty * orthogonality_penalty(W)
-            for s, W in zip(kernels, maps, strict=True)
-        ]
-        return terms[0] + terms[1]
+    def _objective(
+        self, kernels: Sequence[KernelFactor], rows: Sequence[Tensor], maps: Sequence[Tensor], bandwidth: float
+    ) -> Tensor:
+        """Objective of maps (..., r, p), whose discrepancy is that of the given rows of the factors."""
+        from jamie.methods.mmd import discrepancy, orthogonality_penalty
+
+        Z_x, Z_y = (S @ W for S, W in zip(rows, maps, strict=True))
+        x, y = (
+            self.distortion * kernel.distortion(W) + self.penalty * orthogonality_penalty(W)
+            for kernel, W in zip(kernels, maps, strict=True)
+        )
+        return discrepancy(Z_x, Z_y, bandwidth) + (x + y)
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
         return self._latents
-
-
-class _Kernel:
-    """Kernel of one modality: its factor S (n, r), with K = S S^T, and S^T S, which every step uses."""
-
-    def __init__(self, factor: Tensor) -> None:
-        self.factor = factor
-        self.gram = factor.T @ factor
-
-    def starts(self, n_components: int, number: int, generator: Generator) -> Tensor:
-        """Return (number, r, p): the leading components, each time in another random rotation.
-
-        A component's sign, which is arbitrary, is that of its cells' skewness: no order of cells changes the starts.
-        """
-        import torch
-
-        leading = torch.linalg.eigh(self.gram).eigenvectors[:, -n_components:]
-        leading = torch.where((self.factor @ leading).pow(3).sum(0) < 0, -leading, leading)
-        rotations = torch.linalg.qr(torch.randn(number, n_components, n_components, generator=generator))[0]
-        return leading @ rotations.to(leading.device)
-
-    def batch(self, size: int, generator: Generator) -> Tensor:
-        """Rows of the factor: all, or a sample."""
-        import torch
-
-        if len(self.factor) <= size:
-            return self.factor
-        return self.factor[torch.randperm(len(self.factor), generator=generator)[:size].to(self.factor.device)]
-
-    def distortion(self, W: Tensor) -> Tensor:
-        """``|S S^T - S W W^T S^T|^2 / |S S^T|^2`` of maps (..., r, p), by matrices of r x r."""
-        product, norm = self.gram @ W, self.gram.square().sum()
-        return (norm - 2 * product.square().sum((-2, -1)) + (W.mT @ product).square().sum((-2, -1))) / norm
-
-
-def orthogonality_penalty(W: Tensor) -> Tensor:
-    """``|W^T W - I|^2 / p`` of maps (..., r, p)."""
-    import torch
-
-    return (W.mT @ W - torch.eye(W.shape[-1], device=W.device)).square().sum((-2, -1)) / W.shape[-1]
-
-
-def discrepancy(Z_x: Tensor, Z_y: Tensor, bandwidth: float) -> Tensor:
-    """Squared maximum mean discrepancy of two samples, for the kernel ``exp(-|z - z'|^2 / (2 bandwidth^2))``.
-
-    Parameters
-    ----------
-    Z_x : (..., n_x, p)
-    Z_y : (..., n_y, p)
-    """
-    within = _mean_kernel(Z_x, Z_x, bandwidth) + _mean_kernel(Z_y, Z_y, bandwidth)
-    return within - 2 * _mean_kernel(Z_x, Z_y, bandwidth)
-
-
-def _mean_kernel(a: Tensor, b: Tensor, bandwidth: float) -> Tensor:
-    import torch
-
-    sums = [
-        torch.exp(-_squared_distances(part, b) / (2 * bandwidth**2)).sum((-2, -1)) for part in a.split(CHUNK, dim=-2)
-    ]
-    return torch.stack(sums).sum(0) / (a.shape[-2] * b.shape[-2])
-
-
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    squares = a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :]
-    return (squares - 2 * a @ b.mT).clamp_min(0)
-
-
-def _median_distance(kernels: list[_Kernel], maps: list[Tensor]) -> float:
-    """Median distance within a modality at the start, the mean of both; no rotation changes it."""
-    import torch
-
-    # a sample of evenly spaced cells: their order is random
-    embedded = [side.factor[:: -(-len(side.factor) // CHUNK)] @ W[0] for side, W in zip(kernels, maps, strict=True)]
-    return float(sum(torch.pdist(Z).median() for Z in embedded)) / len(embedded)
 
 
 def _linear_factor(scores: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True, eq=False)
 class NLMA(Method):
-    """Nonlinear manifold alignment: eigenvectors of the Laplacian of all neighbour graphs, joined by known pairs.
+    """Nonlinear manifold alignment: eigenvectors of the Laplacian of all neighbor graphs, joined by known pairs.
 
     The latents F (N, L) of the N cells of all modalities minimise tr(F^T L F), that is, half the sum of
     W_ij |f_i - f_j|^2, with F^T D F = I for the degrees D of W and orthogonal to the constant. W is 1 for nearest
-    neighbours in one modality; known pairs have the weight that makes their sum `mu` times that of all neighbours. As
+    neighbors in one modality; known pairs have the weight that makes their sum `mu` times that of all neighbors. As
     ManiNetCluster does it.
 
     With all pairs known, label transfer accuracy and FOSCTTM are 0.927 / 0.0005 on all standardised features of motor
@@ -41,9 +41,9 @@ class NLMA(Method):
     n_components
         Dimensions L of the latent space.
     n_neighbors
-        Nearest neighbours of each cell; all other cells where there are no more.
+        Nearest neighbors of each cell; all other cells where there are no more.
     mu
-        Weight of the known pairs, relative to that of the neighbours.
+        Weight of the known pairs, relative to that of the neighbors.
     problem
         ``generalized`` as above, in which a cell counts by the weight of its edges, or ``standard``, with F^T F = I.
     """

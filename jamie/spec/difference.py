@@ -1,4 +1,4 @@
-"""What tells one resolved spec from another."""
+"""Differences of two resolved specs."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def read_layers(source: str | Path | Mapping[str, Any], folder: Path, preset: No
     folder
         Where relative paths are looked up.
     preset
-        The preset to take in place of the one that they name; None where none is asked for.
+        The preset to take in place of the one that they name; None to keep theirs.
     """
     chosen = None if preset is None else _document(Node({PRESET: preset}, preset.mark)).header.preset
     if isinstance(source, Mapping):

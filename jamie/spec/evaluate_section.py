@@ -52,12 +52,12 @@ class HoldoutSection:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownPairsSection:
-    """Pairs that the model is told of.
+    """Known pairs that the model may use.
 
     Parameters
     ----------
     fraction
-        Fraction of the cells measured more than once whose pairs the model is told of; the pairs of the others are
+        Fraction of the cells measured more than once whose pairs the model may use; the pairs of the others are
         hidden and used for honest evaluation.
     file
         Table of cells that gives an order, of which the first keep their pairs; drawn at random where null.
@@ -72,15 +72,15 @@ class KnownPairsSection:
 
 @dataclass(frozen=True, kw_only=True)
 class IntervalsSection:
-    """Intervals of imputed values, calibrated on training cells that are set aside (`training.calibration`).
+    """Intervals of imputed values, calibrated on calibration cells (`training.calibration`).
 
     Parameters
     ----------
     level
         Part of the values of each feature that its intervals are to hold.
     methods
-        Methods of `compare`, by component, that get intervals in the same way; each is fitted again without the cells
-        set aside, as often as the ensemble has members.
+        Methods of `compare`, by component, that get intervals in the same way; each is fitted again without the
+        calibration cells, as often as the ensemble has members.
     """
 
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
@@ -96,7 +96,7 @@ class EvaluateSection:
     holdout
         Cells that nothing is fitted on.
     known_pairs
-        Pairs that the model is told of.
+        Known pairs that the model may use.
     metrics
         Metrics; the first of a name is the headline.
     compare

@@ -98,7 +98,7 @@ class Modality:
     decoder
         Maps the latents to the target.
     empty_droplets
-        What becomes of barcodes that are in no other modality and hold next to nothing beside those that are: `auto`
+        What to do with barcodes that are in no other modality and have far smaller counts than those that are: `auto`
         leaves them out where they surely are empty, and warns where they may be; `drop` leaves out all that are less
         deep than the others; `keep` uses them.
     """
@@ -122,7 +122,7 @@ class CorrespondenceSection:
     known
         How the known pairs are found.
     verify
-        What becomes of known pairs that are false by all that the data tell, as where names agree but cells do not:
+        What to do with known pairs that the data contradict, such as equal names of different cells:
         `refuse`, or `warn` to go on; `none` does not look.
     infer
         How unknown pairs are inferred; null to infer none.
@@ -135,7 +135,7 @@ class CorrespondenceSection:
     check
         Part of the known pairs that is hidden from the inferer, to see how well it finds them; 0 for no check.
     at_chance
-        What becomes of an inferred correspondence that the check finds no better than chance: `drop` leaves it out of
+        What to do with an inferred correspondence that the check finds no better than chance: `drop` leaves it out of
         training, `keep` uses it all the same.
     """
 
@@ -206,7 +206,7 @@ class TrainingSection:
     calibration
         A further part that the weights are not fitted on, and that calibrates intervals of imputed values.
     ensemble
-        Models that are trained, each with other cells set aside and other first weights. Imputed values are the mean
+        Models that are trained, each with other validation cells and other initial weights. Imputed values are the mean
         over all; the embedding is that of the first.
     optimizer
         `adam`, or `adamw`, whose weight decay is apart from the gradient.
@@ -277,8 +277,8 @@ class Spec:
     labels
         Columns of cell annotations with cell types or the like, used in evaluation.
     batch_key
-        Column of cell annotations with the batch, such as a donor or a sequencing run, which encoders and decoders are
-        told; null where batches are not told apart.
+        Column of cell annotations with the batch, such as a donor or a sequencing run, which encoders and decoders
+        read; null for none.
     modalities
         Settings by modality; `"*"` holds for every modality. Where others are named, only those are used, in order.
     correspondence

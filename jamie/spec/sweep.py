@@ -37,12 +37,12 @@ UNSWEPT = {
 
 @dataclass(frozen=True)
 class SweepRun:
-    """One run.
+    """One planned run of a sweep.
 
     Parameters
     ----------
     values
-        What tells it from the others, by dotted key, as written.
+        Settings in which it differs from the others, by dotted key, as written.
     spec
         Of this run alone.
     """
@@ -134,7 +134,7 @@ def expand(
     """Read a spec of several runs and check each of them; a spec of one run gives that one.
 
     Every combination of the values under `sweep` is a run, of each grid where that is a list of grids. It is repeated
-    for each of `evaluate.seeds`, and for each fold where `evaluate.holdout.folds` are asked for and no `fold` is named.
+    for each of `evaluate.seeds`, and for each fold where `evaluate.holdout.folds` is set and `fold` is not.
     The parameters are those of `load_spec`; a
     relative path among the values is looked up beside the spec.
 
@@ -262,7 +262,7 @@ def _grids(draft: Draft) -> tuple[list[list[_Axis]], list[int] | None, Draft]:
         problems += _twice(SEEDS, seeds.value)
     single = replace(draft, tree=tree)
     kept = [[axis for axis in axes if axis.key not in UNSWEPT] for axes in grids] or [[]]
-    if problems:  # what is wrong with the runs is told with it
+    if problems:  # problems of the runs are reported with it
         raise spec_error([*problems, *(problem for axes in kept for problem in _checked(single, axes)[1])])
     return kept, _plain_seeds(seeds), single
 

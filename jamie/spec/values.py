@@ -39,7 +39,7 @@ class ValueMismatchError(Exception):
 
 
 def validate_value(annotation: Any, value: Any) -> Any:
-    """Return a plain value as the type that is asked for.
+    """Return a plain value as the type of an annotation.
 
     Raises
     ------

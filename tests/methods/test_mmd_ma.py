@@ -8,7 +8,8 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError, MemoryLimitError
-from jamie.methods.mmd_ma import MMDMA, _gaussian_factor, _Kernel, _linear_factor, discrepancy, orthogonality_penalty
+from jamie.methods.mmd import KernelFactor, discrepancy, orthogonality_penalty
+from jamie.methods.mmd_ma import MMDMA, _gaussian_factor, _linear_factor
 from jamie.metrics.closer_fractions import closer_fractions
 from jamie.testing.controls import isometric_copy
 
@@ -55,7 +56,7 @@ def test_distortion_and_penalty_equal_their_definitions(rng):
     S, W = rng.normal(size=(30, 6)), rng.normal(size=(6, 2))
     K, Z = S @ S.T, S @ W
     expected = np.linalg.norm(K - Z @ Z.T) ** 2 / np.linalg.norm(K) ** 2
-    assert float(_Kernel(torch.tensor(S)).distortion(torch.tensor(W))) == pytest.approx(expected)
+    assert float(KernelFactor(torch.tensor(S)).distortion(torch.tensor(W))) == pytest.approx(expected)
     # with alpha such that S^T alpha = W, alpha^T K alpha is W^T W
     alpha = np.linalg.pinv(S.T) @ W
     expected = np.linalg.norm(alpha.T @ K @ alpha - np.eye(2)) ** 2 / 2
@@ -64,9 +65,9 @@ def test_distortion_and_penalty_equal_their_definitions(rng):
 
 def test_a_start_has_the_least_distortion_of_its_width(rng):
     S = torch.tensor(rng.normal(size=(30, 6)) * [3, 2, 1, 0.5, 0.3, 0.1], dtype=torch.float32)
-    W = _Kernel(S).starts(2, 3, torch.Generator().manual_seed(0))[1]
+    W = KernelFactor(S).starts(2, 3, torch.Generator().manual_seed(0))[1]
     values = np.linalg.svd(S.numpy(), compute_uv=False) ** 2
-    assert float(_Kernel(S).distortion(W)) == pytest.approx((values[2:] ** 2).sum() / (values**2).sum(), rel=1e-4)
+    assert float(KernelFactor(S).distortion(W)) == pytest.approx((values[2:] ** 2).sum() / (values**2).sum(), rel=1e-4)
     assert float(orthogonality_penalty(W)) == pytest.approx(0, abs=1e-6)
 
 
@@ -98,6 +99,6 @@ def test_fewer_cells_than_components():
         MMDMA(n_components=30).fit(cells_of(isometric_copy(25)))
 
 
-def test_memory_is_asked_for_first():
+def test_memory_is_checked_first():
     with pytest.raises(MemoryLimitError, match="kernel of 60 cells would need"):
         MMDMA(kernel="gaussian").fit(cells_of(isometric_copy()), Context(memory_limit=1000))

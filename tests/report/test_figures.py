@@ -7,6 +7,7 @@ import pytest
 
 from jamie.core.errors import OutputError
 from jamie.report.figures import SECTIONS, draw_figures
+from jamie.runs.layouts import add_missing_layouts
 from jamie.runs.run import Run
 from tests.conftest import few_cells
 
@@ -26,6 +27,13 @@ def no_umap(monkeypatch):
     monkeypatch.setattr("jamie.runs.layouts._umap", lambda values, seed: values[:, :2])
 
 
+def open_run(path):
+    """Open a run as the page does, with UMAP coordinates."""
+    run = Run(path)
+    add_missing_layouts(run)
+    return run
+
+
 def names(view, caplog):
     """Names of all figures by section; none may have failed."""
     caplog.clear()
@@ -39,7 +47,7 @@ def names(view, caplog):
 
 def test_every_figure_that_the_data_allow(place, caplog):
     assert place.run(few_cells(100), evaluate=EVALUATE).exit_code == 0
-    view = Run(place.out)
+    view = open_run(place.out)
     found = names(view, caplog)
     for section, wanted in EVERY.items():
         assert wanted <= found[section]
@@ -54,7 +62,7 @@ def test_no_labels(place, caplog):
     for adata in cells.values():
         del adata.obs["cell_type"]
     assert place.run(cells, labels=[], evaluate=EVALUATE | {"metrics": ["foscttm", "pearson"]}).exit_code == 0
-    found = names(Run(place.out), caplog)
+    found = names(open_run(place.out), caplog)
     assert found["embedding"] == {"umap_latents_modality"}
     assert found["scores"] == set()
     assert found["imputation"] == {
@@ -69,7 +77,7 @@ def test_one_modality_unlabelled(place, caplog):
     cells = few_cells(100)
     del cells["protein"].obs["cell_type"]
     assert place.run(cells, evaluate=EVALUATE).exit_code == 0
-    found = names(Run(place.out), caplog)
+    found = names(open_run(place.out), caplog)
     assert EVERY["embedding"] == found["embedding"]
     assert {"boxes_rna_protein", "boxes_protein_rna", "similarity_protein_rna"} <= found["imputation"]
 
@@ -79,7 +87,7 @@ def test_three_modalities(place, caplog):
     cells["atac"] = cells["rna"].copy()
     cells["atac"].X += 0.1 * np.random.default_rng(1).normal(size=cells["atac"].shape)
     assert place.run(cells, evaluate=EVALUATE).exit_code == 0
-    found = names(Run(place.out), caplog)
+    found = names(open_run(place.out), caplog)
     assert found["scores"] == {"alignment_rna_protein", "alignment_rna_atac", "alignment_protein_atac"}
     assert len({one for one in found["imputation"] if one.startswith("boxes")}) == 6
 
@@ -87,7 +95,7 @@ def test_three_modalities(place, caplog):
 def test_no_pairs(place, caplog):
     evaluate = EVALUATE | {"compare": [], "known_pairs": {"fraction": 0}}
     assert place.run(few_cells(40), evaluate=evaluate).exit_code == 0
-    found = names(Run(place.out), caplog)
+    found = names(open_run(place.out), caplog)
     assert found["correspondence"] == {"correspondence"}
     assert EVERY["embedding"] == found["embedding"]
 
@@ -95,7 +103,7 @@ def test_no_pairs(place, caplog):
 def test_run_that_stops_after_the_correspondence(place, caplog):
     evaluate = {"known_pairs": {"fraction": 0}, "holdout": {"fraction": 0}}
     assert place.run(few_cells(40), until="correspondence", evaluate=evaluate).exit_code == 0
-    view = Run(place.out)
+    view = open_run(place.out)
     found = names(view, caplog)
     assert found["correspondence"] == {"correspondence"}
     assert found["embedding"] == set()
@@ -115,7 +123,7 @@ def test_figure_that_fails_does_not_cost_the_others(place, caplog, monkeypatch):
 
     monkeypatch.setattr("jamie.pl.losses", fails)
     with caplog.at_level(logging.WARNING, "jamie"):
-        found = {plan.name for plan, _ in draw_figures(Run(place.out))}
+        found = {plan.name for plan, _ in draw_figures(open_run(place.out))}
     assert "usage" in found
     assert "losses" not in found
     assert "figure losses is left out: it failed: ZeroDivisionError: no" in caplog.text
@@ -128,7 +136,7 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 def test_imputed_values_and_layouts_of_the_run_are_read(place):
     assert place.run().exit_code == 0
-    view = Run(place.out)
+    view = open_run(place.out)
     assert view.imputed("rna", "protein").shape == (30, 8)
     assert view.find_imputed("rna", "rna") is None
     assert list(view.mdata.uns["jamie"]["stages"]["stage"])[-1] == "results"

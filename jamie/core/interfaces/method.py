@@ -21,7 +21,7 @@ class Method(Component):
 
     Authors write `_fit`, and `_embed` or `_impute` or both; `_prepare` where something is computed before, such as a
     correspondence, whose cost is reported apart. What a method needs stands in class attributes: `needs`
-    (``"pairs"``: known pairs; ``"labels"``: it is told the cells' labels, a control), `max_modalities`. A method that
+    (``"pairs"``: known pairs; ``"labels"``: the cells' labels, for a control), `max_modalities`. A method that
     is not `inductive` embeds the very cells that it was fitted on and no others. One that imputes by the labels of
     the query cells writes `_impute_with_labels` instead of `_impute`; one that reads the cells' batches
     (`Cells.covariates`) writes `_embed_with_covariates` and `_impute_with_covariates`.

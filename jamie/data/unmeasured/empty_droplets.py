@@ -143,8 +143,8 @@ def _below_usual_depth(totals: CellTotals | None, where: str) -> NDArray[np.bool
     """(n,) true for the unmatched cells below the usual depth."""
     if totals is None:
         raise DataError(
-            f"expected counts of at least {MIN_CELLS} cells that are in another modality and {MIN_CELLS} that are in none, "
-            "by which empty droplets can be recognised, found none",
+            f"expected counts of at least {MIN_CELLS} cells that are in another modality and {MIN_CELLS} that are in "
+            "none, by which empty droplets can be recognised, found none",
             where=where,
             fix="give raw counts in X or in a layer 'counts', or leave empty_droplets out",
         )
@@ -160,8 +160,8 @@ def _surely_empty(totals: CellTotals, name: str, key: str) -> NDArray[np.bool_]:
     if largest_count(totals.X) and alone < EMPTY * totals.usual and totals.are_ambient:
         empty = totals.below(DOUBTFUL)
         log.warning(
-            f"modality '%s': %d of %d cells are in no other modality; these {depths}: %d are regarded as empty droplets "
-            "and left out (%s: keep uses them)",
+            f"modality '%s': %d of %d cells are in no other modality; these {depths}: %d are regarded as empty "
+            "droplets and left out (%s: keep uses them)",
             *(name, n_alone, len(totals.totals), alone, shared, empty.sum(), key),
         )
         return empty
