@@ -134,12 +134,12 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
 
 def _find_runs(paths: Sequence[Path]) -> list[Run]:
     """Read the runs that are named, and the finished ones below other folders."""
-    found: dict[Path, Run] = {}
+    by_path: dict[Path, Run] = {}
     wrong = []
     for path in paths:
         try:
             runs = [Run.finished(path)] if _is_run(path) else _below(path)
-            found |= {run.path.resolve(): run for run in runs}
+            by_path |= {run.path.resolve(): run for run in runs}
         except OutputError as error:
             wrong.append(f"{path} ({error.problem})")
     if wrong:
@@ -148,7 +148,7 @@ def _find_runs(paths: Sequence[Path]) -> list[Run]:
             where="compare",
             fix="give folders that `jamie run` wrote, or folders that hold such",
         )
-    return list(found.values())
+    return list(by_path.values())
 
 
 def _below(path: Path) -> list[Run]:
