@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from jamie.commands.embed import embed_mudata, open_model
 from jamie.commands.fit import Fitted, fit
 from jamie.commands.impute import impute_cells
-from jamie.commands.results import to_mudata
 from jamie.commands.transfer import EmbeddedCells, choose_modalities, pairs_between, split_of, transfer_cells
+from jamie.commands.write_results import to_mudata
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
@@ -29,8 +29,8 @@ from jamie.metrics.records import to_table
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.store import save_model_folder
 from jamie.model.trained import TrainedModel
-from jamie.runs.layouts import compute_layouts
 from jamie.runs.tables import history_table
+from jamie.runs.umap_coordinates import compute_layouts
 from jamie.spec import Spec, load_single
 from jamie.spec.short import to_dotted_keys
 from jamie.training.device import device_for

@@ -20,7 +20,7 @@ import jamie.errors
 import jamie.pl
 import jamie.testing
 from jamie.data.assemble import mudata_conventions
-from jamie.runs import layout
+from jamie.runs import file_names as file_names_module
 
 PACKAGE = Path(jamie.__file__).parent
 
@@ -83,8 +83,8 @@ def test_core_imports_nothing_else_of_jamie():
 
 
 def file_names() -> set[str]:
-    """Names of files and folders that `jamie.runs.layout` gives, less those that are words of other things too."""
-    values = [value for name, value in vars(layout).items() if name.isupper() and isinstance(value, str)]
+    """Names of files and folders that `jamie.runs.file_names` gives, less those that are words of other things too."""
+    values = [value for name, value in vars(file_names_module).items() if name.isupper() and isinstance(value, str)]
     return {value for value in values if "." in value}
 
 

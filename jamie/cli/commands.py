@@ -76,7 +76,7 @@ def explain(
 ) -> CommandOutput:
     """Find the features that drive the model of a finished run; nothing is fitted."""
     from jamie.commands.explain import explain_run
-    from jamie.runs.layout import EXPLANATIONS
+    from jamie.runs.file_names import EXPLANATIONS
 
     explanations = explain_run(folder, explainers or [], sets or [], progress=progress)
     return output.explain_output(folder, explanations, [folder / EXPLANATIONS / name for name in explanations])

@@ -15,7 +15,7 @@ from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep, re
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
-from jamie.runs.layout import SWEEP_RUNS
+from jamie.runs.file_names import RUNS_FOLDER
 from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
 
@@ -94,7 +94,7 @@ def bench(
     repeated = [SweepRun({**run.values, REPEAT: i}, run.spec) for run in single.runs for i in range(repeats)]
     planned = Sweep(single.spec, tuple(repeated))
     with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
-        plan = plan_runs(folder.path / SWEEP_RUNS, planned, resume=resume, restart=True)
+        plan = plan_runs(folder.path / RUNS_FOLDER, planned, resume=resume, restart=True)
         with record_sweep(folder, planned, command="bench"):
             runs = do_runs(plan, jobs=jobs, own_process=True, progress=progress)
             result = collect_results(folder.path, planned, runs)

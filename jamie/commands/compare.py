@@ -18,7 +18,15 @@ from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.compare import write_comparison_page
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.layout import COMPARISON, COMPARISON_RECORDS, CORRESPONDENCES, MANIFEST, METRICS, RESOLVED_SPEC, WINS
+from jamie.runs.file_names import (
+    COMPARISON,
+    COMPARISON_RECORDS,
+    CORRESPONDENCES,
+    MANIFEST,
+    METRICS,
+    RESOLVED_SPEC,
+    WINS,
+)
 from jamie.runs.run import Run
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.report.metric_tables import metric_tables
 from jamie.report.tables import SCOPE_TITLES, ConsoleTable, arrow
-from jamie.runs.layout import FIGURES
+from jamie.runs.file_names import FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jamie.pl.style import ignore_missing_glyphs
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.layout import FIGURES
+from jamie.runs.file_names import FIGURES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -20,8 +20,8 @@ from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
 from jamie.pl.results import all_labels, methods_using_labels, run_modalities
 from jamie.pl.style import add_legend, apply_style, label_colours, panels, sort_labels
-from jamie.runs.layouts import MOST_CELLS
 from jamie.runs.run import Run
+from jamie.runs.umap_coordinates import MOST_CELLS
 
 if TYPE_CHECKING:
     from anndata import AnnData

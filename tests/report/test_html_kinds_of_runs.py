@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
-from jamie.runs import layouts
+from jamie.runs import umap_coordinates
 
 VOID = {"meta", "link", "img", "input", "br"}
 FULL = {"td", "dd", "li", "h1", "h2", "h3", "dl", "ul", "tbody", "p"}  # elements that must hold text
@@ -98,7 +98,7 @@ KINDS = {
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     """Figures have tests of their own; UMAP is compiled for long."""
-    monkeypatch.setattr(layouts, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
+    monkeypatch.setattr(umap_coordinates, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
     monkeypatch.setattr(html, "draw_figures", lambda view: ())
 
 

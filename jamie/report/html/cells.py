@@ -20,7 +20,7 @@ from jamie.pl.style import label_colours
 from jamie.report.html.features import features_by_score
 from jamie.report.html.pack import array, as_bytes, coordinates
 from jamie.runs.correspondence_files import load_pairs
-from jamie.runs.layout import inferred_pairs_file, known_pairs_file
+from jamie.runs.file_names import inferred_pairs_file, known_pairs_file
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:

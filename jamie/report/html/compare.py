@@ -19,7 +19,7 @@ from jamie.report.html.page import write_page
 from jamie.report.html.scores import Record, headlines, score_tables
 from jamie.report.html.summary import plain_spec, run_details
 from jamie.report.tables import SCOPE_TITLES
-from jamie.runs.layout import COMPARISON_PAGE, PAGE
+from jamie.runs.file_names import COMPARISON_PAGE, PAGE
 from jamie.runs.run import Run
 
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run

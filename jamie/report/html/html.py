@@ -26,9 +26,9 @@ from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import pairing_table, run_description, run_details
 from jamie.report.html.tables import cost_tables, explanation_tables
 from jamie.report.html.tiles import score_tiles
-from jamie.runs.layout import PAGE, RESOLVED_SPEC
-from jamie.runs.layouts import add_missing_layouts
+from jamie.runs.file_names import PAGE, RESOLVED_SPEC
 from jamie.runs.run import Run
+from jamie.runs.umap_coordinates import add_missing_layouts
 
 CONTENTS = {
     "summary": "Summary",

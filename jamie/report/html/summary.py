@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from jamie.core.names import HELD_OUT_CELLS, MODEL_NAME
-from jamie.runs.layout import RESOLVED_SPEC
+from jamie.runs.file_names import RESOLVED_SPEC
 from jamie.runs.run import Run
 
 HASH_DIGITS = 12

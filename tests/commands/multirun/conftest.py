@@ -7,7 +7,7 @@ import pytest
 from jamie.commands.multirun.plan import RunStatus
 from jamie.commands.multirun.tables import record_table
 from jamie.runs.directory import FORMAT
-from jamie.runs.layout import RESOLVED_SPEC
+from jamie.runs.file_names import RESOLVED_SPEC
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ WRITING_TEST = ".trial.h5mu"
 WHOLE_RUN = (RESULT, METRICS, METRIC_RECORDS)  # which every finished run has that trained a model
 
 # of a sweep, a benchmark and a comparison
-SWEEP_RUNS = "runs"
+RUNS_FOLDER = "runs"
 COMPARISON, COMPARISON_RECORDS, COMPARISON_PAGE = "compare.csv", "compare.json", "compare.html"
 
 IMPUTED, CORRESPONDENCES = "imputed", "correspondence"

@@ -10,8 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 from jamie.core.context import Context
 from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
-from jamie.runs import layouts
-from jamie.runs.layouts import compute_layouts, place_in_two_dimensions
+from jamie.runs import umap_coordinates
+from jamie.runs.umap_coordinates import compute_layouts, place_in_two_dimensions
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_cells_without_values_have_none(groups):
 
 
 def test_of_many_cells_a_sample_is_placed(groups, monkeypatch, caplog):
-    monkeypatch.setattr(layouts, "MOST_CELLS", 40)
+    monkeypatch.setattr(umap_coordinates, "MOST_CELLS", 40)
     with caplog.at_level(logging.INFO, "jamie"):
         placed = place_in_two_dimensions(groups, Context())
     assert np.isfinite(placed).all(axis=1).sum() == 40
@@ -73,7 +73,7 @@ def test_modalities_lie_apart_in_values_and_together_in_latents(groups):
 
 def test_run_with_a_report_lays_its_cells_out_and_one_without_does_not(place, reports, monkeypatch):
     monkeypatch.setattr("jamie.commands.run.write_reports", lambda folder, spec, context: None)
-    monkeypatch.setattr(layouts, "_umap", lambda values, seed: values[:, :2])
+    monkeypatch.setattr(umap_coordinates, "_umap", lambda values, seed: values[:, :2])
     for report, wanted in ((["html"], True), ([], False)):
         assert place.run(None, "--overwrite", report=report).exit_code == 0
         with mudata_conventions():
