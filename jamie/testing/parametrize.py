@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Check = Callable[[type[Component]], None]
 Parameters = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+_SHARED = {"encoder": ("network",), "decoder": ("network",)}  # checks of several kinds
 
 
 def checks_for(component: type[Component]) -> tuple[Check, ...]:
@@ -47,7 +48,8 @@ def checks_for(component: type[Component]) -> tuple[Check, ...]:
         raise ContractError(
             f"expected a component class, found {component!r}", fix="subclass an interface, such as jamie.Loss"
         )
-    return (*_checks_in("general"), *_checks_in(kind))
+    modules = ("general", *_SHARED.get(kind, ()), kind)
+    return tuple(check for module in modules for check in _checks_in(module))
 
 
 def parametrize_with_checks(
