@@ -35,7 +35,7 @@ def checks_for(component: type[Component]) -> tuple[Check, ...]:
     Raises
     ------
     ContractError
-        Where the class is not of any kind.
+        If the class is not of any kind.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def parametrize_with_checks(
     Raises
     ------
     ContractError
-        Where something is not a component class, or an expected failure is of no component and check.
+        If something is not a component class, or an expected failure is of no component and check.
 
     Example
     -------

@@ -66,12 +66,12 @@ def plan_knockout(
     direction: tuple[str | None, str | None],
     label: str | None,
 ) -> KnockoutPlan:
-    """Choose what the user left open. Parameters are those of the explainer, None where not given.
+    """Choose what the user left open. Parameters are those of the explainer, None if not given.
 
     Raises
     ------
     DataError
-        Where modalities are unknown or do not fit together, or labels are absent.
+        If modalities are unknown or do not fit together, or labels are absent.
     """
     modality = choose_modality(subject, modality, f"{where}, modality")
     ends = _direction(subject, where, modality, *direction)

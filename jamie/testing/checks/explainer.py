@@ -50,7 +50,7 @@ def check_can_be_saved(component: type[Explainer]) -> None:
 
 
 def check_numbers_are_finite(component: type[Explainer]) -> None:
-    """No value is infinite; NaN stands in tables where there is none, and values of single cells are finite."""
+    """No value is infinite; tables may have NaN, and values of single cells are finite."""
     explanation = _explanation(component)
     for name, table in explanation.tables.items():
         for column, values in table.select_dtypes("number").items():

@@ -87,7 +87,7 @@ def _report(component: type[Report]) -> _WrittenReport:
 
 
 def _write(component: type[Report], folder: Path) -> tuple[str, ...]:
-    """Write the report; names of its files, relative to the folder where they are in it."""
+    """Write the report; names of its files, relative to the folder if they are in it."""
     paths = build(component).write(folder, Context(seed=3))
     return tuple(str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths)
 
