@@ -81,13 +81,13 @@ def train(
     """
     spec = set_size_defaults(spec, {m: view.n_cells for m, view in cells.views.items()})
     section = spec.training
-    terms = _usable_terms(spec, inferred is not None)
+    usable = replace(spec, losses=_usable_losses(spec, inferred is not None))
     splits = split_training_cells(cells.known, section.validation, section.calibration, context, section.ensemble)
     networks, histories = [], []
     for member, split in enumerate(splits):
         member_context = _member_context(context, member, spec)
         with seeded(member_context):
-            trainer = _trainer(cells, inferred, split, spec, terms, member_context)
+            trainer = _trainer(cells, inferred, split, usable, member_context)
             if checkpoints and (saved := checkpoints.load(member)):
                 trainer.set_state(saved)
             histories.append(trainer.fit(partial(checkpoints.save, member) if checkpoints else None))
@@ -108,12 +108,7 @@ def _member_context(context: Context, member: int, spec: Spec) -> Context:
 
 
 def _trainer(
-    cells: Cells,
-    inferred: Correspondences | None,
-    split: ValidationSplit,
-    spec: Spec,
-    terms: Mapping[str, LossTerm],
-    context: Context,
+    cells: Cells, inferred: Correspondences | None, split: ValidationSplit, spec: Spec, context: Context
 ) -> Trainer:
     factor = _regularization_factor(spec, split)
     section = replace(spec.training, weight_decay=factor * spec.training.weight_decay)
@@ -121,11 +116,11 @@ def _trainer(
     frequencies = {m: values[split.training[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
     start_decoders(model, cells, split.training)
-    built = {}
-    for name, term in terms.items():
+    terms = {}
+    for name, term in spec.losses.items():
         loss = term.component.build()
-        built[name] = Term(loss, term.weight * (factor if loss.regularizes else 1), term.schedule.build())
-    objective = Objective(built, horizon=section.resolved_min_epochs)
+        terms[name] = Term(loss, term.weight * (factor if loss.regularizes else 1), term.schedule.build())
+    objective = Objective(terms, horizon=section.resolved_min_epochs)
     sampling = context.for_stage(context.stage.replace("training", "sampling"))
     minibatches = _minibatches(cells, inferred, split.training, spec, section.batch_size, sampling)
     validation = []
@@ -155,7 +150,7 @@ def _minibatches(
     return Minibatches(cells, inferred, batch_size, context.generator(), rho=rho, device=context.device)
 
 
-def _usable_terms(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:
+def _usable_losses(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:
     """Return the terms of positive weight, without those that need an inferred correspondence if there is none."""
     weighted = {name: term for name, term in spec.losses.items() if term.weight > 0}
     unusable = [n for n, t in weighted.items() if "inferred" in t.component.cls.requires and not has_inferred]
