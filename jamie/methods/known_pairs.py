@@ -33,7 +33,7 @@ def known_pairs(
     Raises
     ------
     DataError
-        Where fewer are known.
+        If fewer are known.
     """
     rows, columns = cells.pairs(source, target)
     if len(rows) < at_least:
@@ -54,7 +54,7 @@ def regression_pairs(
     Raises
     ------
     DataError
-        Where two modalities have fewer known pairs than `at_least`.
+        If two modalities have fewer known pairs than `at_least`.
     """
     for source, target in permutations(cells.modalities, 2):
         rows, columns = known_pairs(cells, source, target, method=method, at_least=at_least)

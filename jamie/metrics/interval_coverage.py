@@ -19,14 +19,14 @@ class IntervalCoverage(Metric[ImputedPair]):
     """Part of the measured values, pooled over cells and features, that lie within the imputed intervals.
 
     It should be the level of the intervals, no less and not much more. A feature that is constant where measured is
-    left out. Where one value is more frequent than the level, as 0 is in sparse counts, an interval holds it or does
+    left out. If one value is more frequent than the level, as 0 is in sparse counts, an interval holds it or does
     not, and covers more than the level: the part `untied` is over the other features alone. `sd` is the standard
     deviation of the features' coverage.
 
     Parameters
     ----------
     most_frequent : float
-        Part of a feature's measured values from which one value is too frequent for `untied`.
+        Part of a feature's measured values above which one value is too frequent for `untied`.
     """
 
     name: ClassVar[str] = "interval_coverage"

@@ -61,14 +61,14 @@ class JSDistance(Metric[ImputedPair]):
 def _distances(
     measured: NDArray[np.float64], imputed: NDArray[np.float64], known: NDArray[np.bool_], bins: int
 ) -> NDArray[np.float64]:
-    """Distance (w,) of the columns (n, w); NaN where no cell is known."""
+    """Distance (w,) of the columns (n, w); NaN if no cell is known."""
     from scipy.spatial.distance import jensenshannon
 
     both = np.stack([measured, imputed])
     low = both.min(axis=(0, 1), where=known, initial=np.inf)
     high = both.max(axis=(0, 1), where=known, initial=-np.inf)
     histograms = [_histograms(values, known, low, high, bins) for values in both]
-    with np.errstate(invalid="ignore"):  # 0 / 0 where no cell is known
+    with np.errstate(invalid="ignore"):  # 0 / 0 if no cell is known
         distances = jensenshannon(*histograms, base=2, axis=1)
     return np.minimum(distances, 1)
 

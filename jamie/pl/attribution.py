@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jamie.core.explanation import Explanation
+from jamie.core.labels import sort_labels
 from jamie.pl.explanations import explanation_table, select_rows
-from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, shorten, sort_labels
+from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

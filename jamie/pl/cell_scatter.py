@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jamie.core.compat import layer_names
 from jamie.core.errors import MissingResultError
-from jamie.core.labels import label_series
+from jamie.core.labels import label_series, sort_labels
 from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
 from jamie.metrics.by_feature import correlation
@@ -156,4 +156,4 @@ def _label_colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> 
     colours = style.label_colours(all_labels(mdata, labels[0]))
     if not colours:
         raise MissingResultError(f"expected values of '{labels[0]}'", fix=suggest_names(labels[0], []))
-    return {name: colours[name] for name in style.sort_labels(values)}, values.where(values.notna(), "").to_numpy()
+    return {name: colours[name] for name in sort_labels(values)}, values.where(values.notna(), "").to_numpy()

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.errors import MissingResultError
-from jamie.core.labels import label_series
+from jamie.core.labels import label_series, sort_labels
 from jamie.core.names import HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT
 from jamie.pl.results import all_labels, obs_column, results_table, run_spec, select_scope
-from jamie.pl.style import COLOURS, GREY, LEGEND_ROWS, add_legend, apply_style, label_colours, panels, sort_labels
+from jamie.pl.style import COLOURS, GREY, LEGEND_ROWS, add_legend, apply_style, label_colours, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

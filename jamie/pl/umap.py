@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError, MissingResultError
-from jamie.core.labels import label_series
+from jamie.core.labels import label_series, sort_labels
 from jamie.core.matrix import to_dense
 from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.core.suggest import suggest_names
@@ -195,7 +195,7 @@ def _draw_labels(
     names = {name: name for name in colours}
     numbers: dict[str, str] = {}
     if len(colours) > _MAX_UNNUMBERED:
-        numbers = {name: str(i + 1) for i, name in enumerate(style.sort_labels(colours))}
+        numbers = {name: str(i + 1) for i, name in enumerate(sort_labels(colours))}
         names = {name: f"{numbers[name]}  {name}" for name in colours}
     present = set(pd.concat(values).fillna(_UNKNOWN))
     legend = {names[name]: colour for name, colour in colours.items() if name in present}

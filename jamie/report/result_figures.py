@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jamie import pl
 from jamie.core.errors import MissingResultError
+from jamie.core.labels import sort_labels
 from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
@@ -19,7 +20,7 @@ from jamie.pl.evaluation_cells import evaluation_cells
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
 from jamie.pl.results import all_labels, methods_using_labels, run_modalities
-from jamie.pl.style import add_legend, apply_style, label_colours, panels, sort_labels
+from jamie.pl.style import add_legend, apply_style, label_colours, panels
 from jamie.runs.layouts import MOST_CELLS
 from jamie.runs.run import Run
 

@@ -85,7 +85,7 @@ def test_a_stored_zero_is_no_match(pair):
 
 
 def test_without_true_pairs_there_is_nothing_to_match(pair):
-    with pytest.raises(DataError, match=r"'matching' of rna and atac: expected true pairs .* was not told, found none"):
+    with pytest.raises(DataError, match=r"'matching' of rna and atac: expected true pairs .* did not know, found none"):
         Matching().score(replace(pair, truth=sparse.csr_array((N_A, N_B))))
 
 
