@@ -20,8 +20,7 @@ WHOLE_RUN = (RESULT, METRICS, METRIC_RECORDS)  # which every finished run has th
 
 # of a sweep, a benchmark and a comparison
 SWEEP_RUNS = "runs"
-SWEEP, SUMMARY, SUMMARY_RECORDS = "sweep.csv", "summary.csv", "summary.json"
-COMPARISON, COMPARISON_RECORDS = "compare.csv", "compare.json"
+COMPARISON, COMPARISON_RECORDS, COMPARISON_PAGE = "compare.csv", "compare.json", "compare.html"
 
 IMPUTED, CORRESPONDENCES = "imputed", "correspondence"
 

@@ -19,10 +19,9 @@ from jamie.report.html.page import write_page
 from jamie.report.html.scores import Record, headlines, score_tables
 from jamie.report.html.summary import plain_spec, run_details
 from jamie.report.tables import SCOPE_TITLES
-from jamie.runs.layout import PAGE as REPORT
+from jamie.runs.layout import COMPARISON_PAGE, PAGE
 from jamie.runs.run import Run
 
-PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
 ACROSS, UP = "foscttm", "label_transfer_accuracy"
 CONTENTS = {"summary": "Runs", "scores": "Scores", "features-section": "Features", "specs": "Differences of the specs"}
@@ -72,7 +71,7 @@ def write_comparison_page(
     there = {"scores": shown["score_groups"], "features-section": features}
     shown["contents"] = [(section, name) for section, name in CONTENTS.items() if there.get(section, True)]
     data = {"features": features, "points": points}
-    return write_page(folder / PAGE, "compare", ["page", "features", "compare"], data, **shown)
+    return write_page(folder / COMPARISON_PAGE, "compare", ["page", "features", "compare"], data, **shown)
 
 
 def _features(runs: Mapping[str, Run]) -> pd.DataFrame:
@@ -105,7 +104,7 @@ def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
 
 
 def _link(run: Path, folder: Path) -> str:
-    page = run / REPORT
+    page = run / PAGE
     return os.path.relpath(page.resolve(), folder.resolve()) if page.is_file() else ""
 
 
