@@ -47,7 +47,7 @@ class BABEL(Method):
         Of Adam.
     weight_decay : float
         Penalty on the squares of the weights; the paper has more cells and none. With 0.01 instead of 0.0001 the mean
-        correlation on snareseq_cortex rose from 0.020 / 0.082 to 0.037 / 0.129, and nowhere fell.
+        correlation on snareseq_cortex rose from 0.020 / 0.082 to 0.037 / 0.129, and fell on no data set.
     batch_size : int
         Pairs in a minibatch.
     max_epochs : int

@@ -30,15 +30,14 @@ class CCA(Method):
     S_x^(-1/2) S_xy S_y^(-1/2). With regularization g each covariance is shrunk, S = (1 - g) X^T X / n + g t I, and
     t is the mean variance of the features.
 
-    If there are as many features as pairs, every correlation is 1 and the classical analysis (g = 0) means nothing:
-    a warning says so, as it does if both modalities have the same feature. On motor Patch-seq with all 1,286
-    standardized genes of 1,208 cells scikit-learn's, whose weights have norm 1, gives label transfer accuracy and
-    FOSCTTM of 0.239 / 0.237 (Cohen Kalafut et al. 2023 print 0.273 / 0.366). Expression lies in nearly one point there,
-    so that all its cells get one label. Which directions of correlation 1 come first is arbitrary: in the order of the
-    features, as here, figures are 0.239 / 0.243; in other orders accuracy was from 0.08 to 0.24 and FOSCTTM from 0.23
-    to 0.25.
+    If there are as many features as pairs, every correlation is 1 and the classical analysis (g = 0) means nothing: a
+    warning says so, as it does if both modalities have the same feature. On motor Patch-seq with all 1,286 standardized
+    genes of 1,208 cells scikit-learn's, whose weights have norm 1, gives label transfer accuracy and FOSCTTM of 0.239 /
+    0.237 (Cohen Kalafut et al. 2023 print 0.273 / 0.366). There, all cells of expression have nearly the same latents,
+    and get one label. Which directions of correlation 1 come first is arbitrary: in the order of the features, as here,
+    figures are 0.239 / 0.243; in other orders accuracy was from 0.08 to 0.24 and FOSCTTM from 0.23 to 0.25.
 
-    Elsewhere nothing is arbitrary: 0.647 / 0.287 on 50 principal components (scikit-learn the same), 0.727 / 0.077 on
+    Otherwise nothing is arbitrary: 0.647 / 0.287 on 50 principal components (scikit-learn the same), 0.727 / 0.077 on
     the 512 of the preset, and with ``regularization: 0.1`` 0.826 / 0.035 on all features.
 
     Parameters

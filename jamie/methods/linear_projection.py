@@ -1,4 +1,4 @@
-"""Linear maps from the scores of a modality to the latent space, and what fitting them requires."""
+"""Linear maps from the scores of a modality to the latent space, and checks before they are fitted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LinearProjection:
     Parameters
     ----------
     mean : (d,)
-        What is subtracted from the scores.
+        Subtracted from the scores.
     weights : (d, L)
         W, one column for each latent dimension.
     """

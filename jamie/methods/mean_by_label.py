@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class MeanByLabel(Method):
     """Control that uses the labels: imputes the mean of the training cells of the same label.
 
-    A method that imputes no better has learned the type of a cell, and nothing of the cell itself. It needs no pairs. A
-    cell without a label, or with one that no training cell of the target has, gets the mean of all training cells.
+    A method that imputes no better has learned the type of a cell, but nothing specific to the cell. It needs no pairs.
+    A cell without a label, or with one that no training cell of the target has, gets the mean of all training cells.
     """
 
     name: ClassVar[str] = "mean_by_label"

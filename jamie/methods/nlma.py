@@ -32,9 +32,9 @@ class NLMA(Method):
 
     With all pairs known, label transfer accuracy and FOSCTTM are 0.927 / 0.0005 on all standardized features of motor
     Patch-seq; another implementation gives 0.925 / 0.0008. On the components of sc-GEM they are 0.904 / 0.0000 (0.848 /
-    0.0000, 10 cells of 177 apart). With F^T F = I (``problem: standard``) they are 0.921 / 0.0008 and 0.881 / 0.0000;
-    but if only half of the pairs are known, eigenvectors then single out cells without a partner, whose edges weigh
-    little (FOSCTTM of all cells 0.20 instead of 0.14 on Patch-seq, 0.32 instead of 0.14 on sc-GEM).
+    0.0000, a difference of 10 of 177 cells). With F^T F = I (``problem: standard``) they are 0.921 / 0.0008 and 0.881 /
+    0.0000; but if only half of the pairs are known, eigenvectors then single out cells without a partner, whose edges
+    weigh little (FOSCTTM of all cells 0.20 instead of 0.14 on Patch-seq, 0.32 instead of 0.14 on sc-GEM).
 
     Parameters
     ----------

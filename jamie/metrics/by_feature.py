@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.evaluation import ImputedPair
 
-ENTRIES = 2**21  # of a block; in double precision 16 MiB, some ten of which are held at a time
+ENTRIES = 2**21  # of a block; in double precision 16 MiB, about ten of which are held at a time
 
 Doubles: TypeAlias = NDArray[np.float64]
 FeatureScore: TypeAlias = Callable[[Doubles, Doubles], Doubles]
@@ -25,7 +25,7 @@ def by_feature(pair: ImputedPair, score: FeatureScore) -> Doubles:
     pair
         Measured and imputed values; a measured NaN is a value that was not measured.
     score
-        From measured and imputed values (n, w) of some features, none of them constant where measured, to (w,).
+        From measured and imputed values (n, w) of features whose measured values vary, to (w,).
     """
     values = np.full(len(pair.features), np.nan)
     for at, measured, imputed in blocks(pair):

@@ -16,10 +16,10 @@ class CellPearson(Metric[ImputedPair]):
     """Pearson correlation of measured and imputed values over the features, for each cell; the mean over cells.
 
     Features are first standardized by their mean and standard deviation over the training cells, measured and imputed
-    values alike. Otherwise the features' levels, which differ far more than the cells do, would rule: imputing the
-    training mean for every cell would come close to 1. So it scores 0. Features that are constant in the training
-    cells or were not measured in all cells are left out, as are cells whose standardized features are all alike. The
-    part `sd` is over cells.
+    values alike. Otherwise differences between features, which are much larger than those between cells, would decide:
+    imputing the training mean for every cell would come close to 1. With standardization it scores 0. Features that are
+    constant in the training cells or were not measured in all cells are left out, as are cells whose standardized
+    features are all alike. The part `sd` is over cells.
     """
 
     name: ClassVar[str] = "cell_pearson"

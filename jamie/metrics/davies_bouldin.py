@@ -16,8 +16,8 @@ class DaviesBouldin(Metric[EmbeddedPair]):
 
     .. math:: \frac{1}{K} \sum_k \max_{l \ne k} \frac{s_k + s_l}{d_{kl}}
 
-    with s_k the mean distance of the cells of label k to their centroid, d_kl that of two centroids. It is infinite
-    if two centroids coincide, as in a collapsed embedding. Cells without a label are left out.
+    with s_k the mean distance of the cells of label k to their centroid, d_kl that of two centroids. It is infinite if
+    two centroids coincide, as in a collapsed embedding. Cells without a label are left out.
     """
 
     name: ClassVar[str] = "davies_bouldin"

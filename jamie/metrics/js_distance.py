@@ -23,9 +23,9 @@ class JSDistance(Metric[ImputedPair]):
 
     to base 2, with P and Q the histograms of a feature's measured and imputed values in the cells of one label, in
     equal bins over the joint range of the two. The value is the mean over labels of the mean over features, the part
-    `sd` the standard deviation of the latter over labels, and the part `similarity` 1 - the value. Each feature has
-    its mean over labels, and its distance for every label. A feature that is constant where measured, over all labels,
-    is left out; one that is constant within a label is not. Cells without a label, or a measured value, are left out.
+    `sd` the standard deviation of the latter over labels, and the part `similarity` 1 - the value. Each feature has its
+    mean over labels, and its distance for every label. A feature whose measured values are constant over all labels is
+    left out; one that is constant within a label is not. Cells without a label, or a measured value, are left out.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well an inferred correspondence finds true partners."""
+"""Agreement of an inferred correspondence with true partners."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jamie.correspondence.quality.partner_ranks import chance_of_top, label_agre
 
 
 class Matching(Metric[MatchedPair]):
-    """Part of a cell's inferred confidence that its true partner has: 1 is perfect, 1 / n chance.
+    """Fraction of a cell's inferred confidence that its true partner has: 1 is perfect, 1 / n chance.
 
     All numbers are means over the true pairs and both directions; a cell without inferred partners gives its
     partner 0. Parts: `top_1` and `top_10`, how often the true partner is the best match or among the ten best, ties

@@ -30,8 +30,8 @@ class ModalityMixing(Metric[EmbeddedPair]):
     whose width gives the weights the chosen perplexity. A mean above 1, which only unequal modalities can have, counts
     as 1. Modalities of one size that are mixed at random score about 0.93 at perplexity 30, since neighborhoods vary.
 
-    It knows neither labels nor pairs: mixing wrong cells is as good. A cell whose neighbors all have its very own
-    position has no nearest ones and counts as not mixed, so that a collapsed embedding scores 0.
+    It uses neither labels nor pairs, so mixing wrong cells scores as well. A cell whose neighbors all have the same
+    position as itself counts as not mixed, so that a collapsed embedding scores 0.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def weights_of_perplexity(distances: NDArray[np.float64], perplexity: float) -> 
     distances : (n, k)
         Of each cell to its neighbors, ascending.
     perplexity
-        Exponential of the weights' entropy; at k and above all weights are alike.
+        Exponential of the weights' entropy; at k and above all weights are equal.
     """
     squares = distances**2
     squares -= squares[:, :1]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; their yellow is too pale for a line
+# Okabe and Ito's colours, which colour-blind people can distinguish; their yellow is too pale for a line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # black is left to means; wine, olive and indigo are of Tol's muted scheme
 LABEL_COLOURS = (*COLOURS[:-1], "#882255", "#999933", "#332288")

@@ -79,7 +79,7 @@ def _correspondence(run: Run, section: Mapping[str, Any]) -> str:
 
 
 def _component(plain: Any) -> str:
-    """Return the name of a component in a plain spec, where it is a name or a mapping of it to its parameters."""
+    """Return the name of a component in a plain spec: a name, or a mapping of it to its parameters."""
     return plain if isinstance(plain, str) else ", ".join(plain or ())
 
 
