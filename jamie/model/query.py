@@ -66,7 +66,7 @@ class QueryCells:
 class Query:
     """New cells of one modality for a trained model, read and preprocessed a block of rows at a time.
 
-    Cells that are NaN in all features, or 0 where no training cell was, were not measured: their latents and imputed
+    Cells that are NaN in all features, or 0 in all features if no training cell was, were not measured: their latents and imputed
     values are NaN.
 
     Parameters
@@ -130,13 +130,13 @@ class Query:
         return cls(model, modality, mdata.mod[modality], context, max_missing, cell_annotations(mdata, modality))
 
     def read(self, rows: slice = _ALL) -> QueryCells:
-        """Read and preprocess the cells of some rows; all by default."""
+        """Read and preprocess cells, all by default."""
         scores = self.model.scores(self.modality, self.block(rows), self.obs.iloc[rows], self.context)
         covariates, absent = self._covariates, self.absent[rows]
         return QueryCells(scores, None if covariates is None else covariates[rows], absent if absent.any() else None)
 
     def block(self, rows: slice = _ALL) -> Block:
-        """Read the cells of some rows, all by default, with the features of the model in its order."""
+        """Read cells, all by default, with the features of the model in its order."""
         known = self._known
         if rows != _ALL:
             self._matrix = self._matrix.by_rows()

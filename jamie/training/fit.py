@@ -132,7 +132,7 @@ def _trainer(
 
 
 def _regularization_factor(spec: Spec, split: ValidationSplit) -> float:
-    """Factor of weight decay and of regularizing losses: larger where there are fewer cells."""
+    """Factor of weight decay and of regularizing losses: larger for fewer cells."""
     if spec.training.reference_cells is None:
         return 1.0
     n_cells = sum(map(len, split.training.values())) / len(split.training)

@@ -127,12 +127,11 @@ class Trainer:
     def _precision(self) -> torch.dtype | None:
         """Type that encoders and decoders compute in; None for that of their weights.
 
-        On a processor that has it, bfloat16 gains at layers of some hundred units and loses at narrower ones
+        On a processor that has it, bfloat16 gains at layers of a few hundred units and loses at narrower ones
         (``tests/benchmarks/step_cost.py``): `auto` does not use it there.
         """
-        if self.settings.precision == "auto":
-            return torch.bfloat16 if self._on_gpu and torch.cuda.is_bf16_supported() else None
-        return torch.bfloat16 if self.settings.precision == "bfloat16" else None
+        automatic = self.settings.precision == "auto" and self._on_gpu and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if automatic or self.settings.precision == "bfloat16" else None
 
     def _epoch(self, epoch: int) -> list[float]:
         weights = self.objective.weights(epoch)
@@ -212,7 +211,7 @@ class Trainer:
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, plain)
 
     def set_state(self, saved: Checkpoint) -> None:
-        """Continue where a checkpoint was taken."""
+        """Continue from a checkpoint."""
         device = self.context.device
         self.trained.load_state_dict(saved.part("trained"))
         self.best = {k: v.to(device) for k, v in saved.part("best").items()}

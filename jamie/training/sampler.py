@@ -75,13 +75,13 @@ class PairSampler:
         return arrays, plain
 
     def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
-        """Continue where `state` was taken."""
+        """Continue from a `state`."""
         for i, stream in enumerate(self._streams):
             stream.order, stream.position = np.array(arrays[f"order.{i}"]), plain["position"][i]
         self.generator.bit_generator.state = plain["generator"]
 
     def _presence(self) -> NDArray[np.bool_]:
-        """(streams, modalities) true where a stream's units hold cells of the modality or add partners of it."""
+        """(streams, modalities) true if a stream's units hold cells of the modality or add partners of it."""
         present = np.stack([s.units[0] >= 0 for s in self._streams])
         for row, stream in zip(present, self._streams, strict=True):
             for (i, j), table in self._partners.items():
