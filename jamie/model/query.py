@@ -66,8 +66,8 @@ class QueryCells:
 class Query:
     """New cells of one modality for a trained model, read and preprocessed a block of rows at a time.
 
-    Cells that are NaN in all features, or 0 in all features if no training cell was, were not measured: their latents and imputed
-    values are NaN.
+    Cells that are NaN in all features, or 0 in all features if no training cell was, were not measured: their latents
+    and imputed values are NaN.
 
     Parameters
     ----------
