@@ -25,7 +25,7 @@ from jamie.runs.directory import json_text
 from jamie.runs.finishing import FileFailures
 from jamie.runs.imputed_results import write_imputed
 from jamie.runs.layout import HISTORY, IMPUTED, INFERENCE, METHODS, METRIC_RECORDS, PAIRING, POSTERIOR, RESULT
-from jamie.runs.layouts import Layouts, layouts_of
+from jamie.runs.layouts import Layouts, compute_layouts
 from jamie.runs.result_mudata import cell_columns, embedded_mudata, feature_columns
 from jamie.runs.run import Run
 from jamie.runs.tables import evaluation_tables, history_table, method_table, stage_table, storable
@@ -77,7 +77,7 @@ def write_evaluation(run: Run, evaluation: Evaluation) -> None:
 
 def _layouts_or_warn(fitted: Fitted, context: Context) -> Layouts:
     try:
-        return layouts_of(fitted.prepared.scores, fitted.latents, context)
+        return compute_layouts(fitted.prepared.scores, fitted.latents, context)
     except Exception as error:  # of another package: the result must not be lost for it
         log.warning("layouts failed, and the run is without them: %s: %s", type(error).__name__, error)
         return {}

@@ -19,11 +19,11 @@ from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
 from jamie.runs.directory import OutputDirectory, file_hash
 from jamie.runs.explanation_files import save_explanation
-from jamie.runs.layout import MANIFEST, RESULT
+from jamie.runs.layout import EXPLANATIONS, HISTORY, IMPUTED, MANIFEST, RESULT
 from jamie.testing import toy
 from jamie.testing.assertions import build, must_raise, require, require_is
 
-OPTIONAL = ("history.csv", "explain", "imputed")  # which not every run has
+OPTIONAL = (HISTORY, EXPLANATIONS, IMPUTED)  # absent from large runs, or from those without explainers
 
 
 def check_writes_into_the_run(component: type[Report]) -> None:
