@@ -131,7 +131,7 @@ class Removal:
             yield at, np.concatenate([self.scores_without(groups[i]) for i in at]), np.tile(self.cells, len(at))
 
     def _values_without(self, columns: Indices) -> Matrix:
-        """Return the values with the background values in the place of these features."""
+        """Return the values with the background values of these features instead."""
         values: Any = self.X.copy()
         if not sparse.issparse(self.X):
             values[:, columns] = self.background[columns]

@@ -53,6 +53,12 @@ def choose_modality(subject: Explainable, name: str | None, where: str, other_th
     return name
 
 
+def default_label(subject: Explainable, modalities: tuple[str, ...]) -> str | None:
+    """Return the first of the spec's labels that all these modalities have; None if there is none."""
+    tables = [subject.dataset.modalities[m].obs for m in modalities]
+    return next((label for label in subject.dataset.labels if all(label in obs for obs in tables)), None)
+
+
 def choose_label(subject: Explainable, label: str | None, modalities: tuple[str, ...], where: str) -> str:
     """Return a column of obs that all these modalities have, the first of the spec's labels by default.
 
@@ -61,16 +67,15 @@ def choose_label(subject: Explainable, label: str | None, modalities: tuple[str,
     DataError
         If there is none.
     """
+    label = default_label(subject, modalities) if label is None else label
+    if label is None:
+        raise DataError(
+            f"expected labels of {' and '.join(modalities)}, found none",
+            where=where,
+            fix="name a column of obs under labels of the spec, or as the label of the explainer",
+        )
     columns = {m: subject.dataset.modalities[m].obs.columns for m in modalities}
     shared = [str(c) for c in columns[modalities[0]] if all(c in available for available in columns.values())]
-    if label is None:
-        label = next((name for name in subject.dataset.labels if name in shared), None)
-        if label is None:
-            raise DataError(
-                f"expected labels of {' and '.join(modalities)}, found none",
-                where=where,
-                fix="name a column of obs under labels of the spec, or as the label of the explainer",
-            )
     if label not in shared:
         absent = ", ".join(m for m, available in columns.items() if label not in available)
         raise DataError(

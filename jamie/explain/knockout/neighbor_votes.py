@@ -1,8 +1,8 @@
 """Accuracy of a vote among nearest neighbors, computed again and again while one side's cells move a little.
 
 The result is exact. If the cells move by at most delta, no distance changes by more. The majority of most targets'
-neighbors has a larger margin than that, so that their winners stay. For the others the votes are counted among the
-listed neighbors, or among all cells if one from outside the list may have become a neighbor.
+neighbors has a larger margin than that, so their winners stay. For the others the votes are counted among the listed
+neighbors, or among all cells if a cell outside the list may have become a neighbor.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class NeighborLists:
     next_distance : (n_t,)
         Distance of the nearest source that is not in the list.
     margin : (n_t,)
-        Distance of the last source of another label that could bring the winner below a majority, less that of the last
-        source of its own that it needs for one. Negative if the winner has no majority.
+        Distance of the last source of another label that could take the winner's majority away, less that of the last
+        source of its own label that completes the majority. Negative if the winner has no majority.
     winners : (n_t,)
         Codes of the labels with most votes.
     """

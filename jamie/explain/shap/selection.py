@@ -12,7 +12,7 @@ from jamie.core.errors import DataError
 from jamie.core.evaluation import ImputedPair
 from jamie.core.explanation import Explainable
 from jamie.core.matrix import column_means, to_dense
-from jamie.explain.selection import choose_features, require_features, require_known
+from jamie.explain.selection import choose_features, default_label, require_features, require_known
 from jamie.explain.shap.task import LATENT, BackgroundCells, ExplainedOutputs
 from jamie.metrics.by_feature import by_feature, correlation
 
@@ -118,7 +118,7 @@ def _best_imputed(subject: Explainable, source: str, target: str) -> NDArray[np.
 def explained_cells(subject: Explainable, modality: str, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Sorted positions of up to `n` cells: held-out cells first, each label in proportion if there is one."""
     data, train = subject.dataset.modalities[modality], subject.split.train[modality]
-    label = next((name for name in subject.dataset.labels if name in data.obs), None)
+    label = default_label(subject, (modality,))
     labels = np.full(data.n_cells, None, dtype=object) if label is None else data.labels(label)
     chosen: NDArray[np.int64] = np.empty(0, np.int64)
     for cells in (np.flatnonzero(~train), np.flatnonzero(train)):

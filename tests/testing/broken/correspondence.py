@@ -36,14 +36,14 @@ class Transposed(Sound):
 
 
 class FindsNothing(Sound):
-    """Finds nobody a partner."""
+    """Finds no partners."""
 
     def _infer(self, a, b, known, context):
         return matched(a, b, [], [])
 
 
 class Overconfident(Sound):
-    """Is twice as sure as one can be."""
+    """Has confidences above 1."""
 
     confidence = 2.0
 
@@ -55,7 +55,7 @@ class Unsure(Sound):
 
 
 class InfiniteResidual(Sound):
-    """Reports what is no number."""
+    """Reports a residual that is NaN."""
 
     residual = float("nan")
 
@@ -67,7 +67,7 @@ class NegativeResidual(Sound):
 
 
 class GlobalRandomness(Sound):
-    """Draws from somewhere else than the context."""
+    """Draws from another generator than the context's."""
 
     def _infer(self, a, b, known, context):
         rows = np.arange(min(a.n_cells, b.n_cells))

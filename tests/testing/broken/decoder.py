@@ -112,7 +112,7 @@ class CallsItReal(Sound):
         return Poisson(self.location(z, covariates).exp())
 
 
-class Unheard(Sound):
+class UnknownSupport(Sound):
     """Has a support that nothing knows how to check."""
 
     support = "positive"
@@ -148,13 +148,13 @@ class Wild(Sound):
         return StudentT(0.5, self.location(z, covariates))
 
 
-class IgnoresDepth(Sound):
+class IgnoresSizeFactor(Sound):
     """Says that it uses size factors, and does not."""
 
     uses_size_factor = True
 
 
-class SecretlyDeep(Sound):
+class UndeclaredSizeFactor(Sound):
     """Uses size factors without saying so."""
 
     def forward(self, z, covariates=None, size_factor=None):
@@ -164,15 +164,15 @@ class SecretlyDeep(Sound):
 BROKEN = {
     "check_support_is_that_of_the_distribution": [
         (CallsItReal, r"the distribution's support: expected Real\(\), found IntegerGreaterThan\(lower_bound=0\)"),
-        (Unheard, "`support`: expected one of real, counts, binary, found positive"),
+        (UnknownSupport, "`support`: expected one of real, counts, binary, found positive"),
     ],
     "check_mean_and_variance_match_samples": [
         (DrawsOthers, "the mean is that of many samples: expected no more than chance apart, found"),
         (Wild, "the variance: expected none below 0"),
     ],
     "check_uses_size_factors_as_declared": [
-        (IgnoresDepth, "a size factor of 2 multiplies the mean by 2"),
-        (SecretlyDeep, "a size factor of 2 multiplies the mean by 1"),
+        (IgnoresSizeFactor, "a size factor of 2 multiplies the mean by 2"),
+        (UndeclaredSizeFactor, "a size factor of 2 multiplies the mean by 1"),
     ],
     "check_gives_a_distribution_of_each_feature": [
         (Bare, "decoder 'bare': forward: expected a Distribution, found Tensor"),

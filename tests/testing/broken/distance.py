@@ -35,7 +35,7 @@ class FirstColumns(jamie.Distance):
 
 
 class Wrong(jamie.Distance):
-    """Ignores which columns are asked for."""
+    """Ignores the chosen columns."""
 
     def _pairwise(self, view, to):
         return cdist(view.scores, view.scores)

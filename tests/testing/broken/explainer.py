@@ -29,7 +29,7 @@ class Sound(jamie.Explainer):
 
 
 class Changed(Sound):
-    """Gives the explanation of the sound one with something else in it."""
+    """Changes fields of the sound explanation."""
 
     def _explain(self, subject, context):
         return replace(super()._explain(subject, context), **{"explainer": self.name, **self.changes()})
@@ -134,7 +134,7 @@ class SpreadsWithoutAdvice(Sound):
 
 
 class NeverDone(Sound):
-    """Stops telling of its progress before the end."""
+    """Stops reporting its progress before the end."""
 
     def _explain(self, subject, context):
         found = super()._explain(subject, context)

@@ -19,7 +19,7 @@ class Abstract(jamie.Loss):
 
 
 class Undescribed(Sound):
-    """A parameter that nobody explains."""
+    """A parameter without a description."""
 
     def __init__(self, *, level: float = 1.0) -> None:
         self.level = level
@@ -40,7 +40,7 @@ class StrayParameter(Sound):
 
 
 class Bypass(jamie.Metric):
-    """A metric whose public method nobody validates."""
+    """A metric that replaces the public method, which validates."""
 
     higher_is_better = True
     bounds = (0.0, 1.0)

@@ -54,7 +54,7 @@ class TwoSpaces(Sound):
 
 
 class FirstTwoOnly(Sound):
-    """Takes it that there are two modalities."""
+    """Assumes two modalities."""
 
     def _embed(self, scores):
         return {m: x[:, :3] for m, x in list(scores.items())[:2]}
@@ -79,7 +79,7 @@ class ScoresForTargets(Sound):
 
 
 class MissingValues(Sound):
-    """Knows nothing of some cells."""
+    """Imputes NaN for some values."""
 
     def _impute(self, scores, source, target):
         found = super()._impute(scores, source, target)
@@ -103,7 +103,7 @@ class TurnedInterval(Sound):
 
 
 class GlobalRandomness(Sound):
-    """Draws its map from somewhere else than the context."""
+    """Draws its map from another generator than the context's."""
 
     def _fit(self, cells, context):
         super()._fit(cells, context)
@@ -128,41 +128,41 @@ class SortsItsCells(Transductive):
         return {m: z[np.argsort(z[:, 0])] for m, z in self.z.items()}
 
 
-class CentersWhoIsThere(Sound):
-    """Centers the cells that it happens to embed."""
+class CentersTheQuery(Sound):
+    """Centers the cells that are embedded together."""
 
     def _embed(self, scores):
         return {m: z - z.mean(axis=0) for m, z in super()._embed(scores).items()}
 
 
 class ImputesTheMean(Sound):
-    """Scales by the cells that it happens to impute from."""
+    """Centers the cells that it imputes from."""
 
     def _impute(self, scores, source, target):
         return super()._impute(scores - scores.mean(axis=0), source, target)
 
 
-class FewPairsWillDo(Sound):
-    """Needs pairs, and goes on without."""
+class IgnoresMissingPairs(Sound):
+    """Needs pairs, and does not refuse to work without."""
 
     def require(self, cells):
         pass
 
 
-class NotToldOfLabels(FewPairsWillDo):
-    """Needs labels, and goes on without."""
+class IgnoresMissingLabels(IgnoresMissingPairs):
+    """Needs labels, and does not refuse to work without."""
 
     needs = frozenset({"labels"})
 
 
-class TwoWillDo(FewPairsWillDo):
+class IgnoresThirdModality(IgnoresMissingPairs):
     """Takes two modalities, and leaves out the third."""
 
     needs = frozenset()
     max_modalities = 2
 
 
-class SecretNeed(Sound):
+class UndeclaredNeed(Sound):
     """Needs pairs, and does not say so."""
 
     needs = frozenset()
@@ -172,8 +172,8 @@ class SecretNeed(Sound):
             raise jamie.DataError("expected known pairs, found none")
 
 
-class FitsOtherwise(Sound):
-    """Fits in the public method, which nobody measures."""
+class FitsInThePublicMethod(Sound):
+    """Fits in the public method, whose time is not measured."""
 
     def fit(self, cells, context=None):
         self._fit(cells, context)
@@ -219,18 +219,20 @@ BROKEN = {
         (SortsItsCells, "a cell of rna keeps its distances to the others when the cells come in another order, at")
     ],
     "check_a_cell_does_not_depend_on_the_others": [
-        (CentersWhoIsThere, "the latents of a new cell of rna are its own, at"),
+        (CentersTheQuery, "the latents of a new cell of rna are its own, at"),
         (ImputesTheMean, "atac imputed from a new cell of rna is its own, at"),
     ],
     "check_refuses_missing_requirements": [
-        (FewPairsWillDo, "it needs known pairs: expected DataError, found none"),
-        (NotToldOfLabels, "it needs labels: expected DataError, found none"),
-        (TwoWillDo, "it needs no more than 2 modalities: expected DataError, found none"),
+        (IgnoresMissingPairs, "it needs known pairs: expected DataError, found none"),
+        (IgnoresMissingLabels, "it needs labels: expected DataError, found none"),
+        (IgnoresThirdModality, "it needs no more than 2 modalities: expected DataError, found none"),
     ],
     "check_declares_what_it_needs": [
-        (SecretNeed, "expected fitted with neither pairs nor labels, found expected known pairs")
+        (UndeclaredNeed, "expected fitted with neither pairs nor labels, found expected known pairs")
     ],
-    "check_reports_resource_usage": [(FitsOtherwise, r"usage: expected that of preparation and training, found \{\}")],
+    "check_reports_resource_usage": [
+        (FitsInThePublicMethod, r"usage: expected that of preparation and training, found \{\}")
+    ],
     "check_leaves_inputs_alone": [
         (Standardizes, r"inputs are never modified \(cells\.views\.atac\.scores\)"),
         (ScalesTheQuery, r"inputs are never modified \(cells\.views\.rna\.scores\)"),

@@ -72,7 +72,7 @@ class Normalises(Sound):
 
 
 class ReadsSomethingElse(Sound):
-    """Asks for what nobody gives."""
+    """Reads something that is no result."""
 
     reads = jamie.Score
 
@@ -146,7 +146,7 @@ class CountsEntries(jamie.Metric):
         return pair.inferred.nnz / np.prod(pair.inferred.shape)
 
 
-class LikesSilence(CountsEntries):
+class PrefersNoMatches(CountsEntries):
     """Is best where nothing is matched."""
 
     def _score(self, pair):
@@ -170,7 +170,7 @@ BROKEN = {
     "check_perfect_is_better_than_collapsed": [
         (FooledByCollapse, "higher_is_better = True: a perfect embedding scores better than a collapsed embedding"),
         (FooledByTheMean, "a perfect imputation scores better than the training mean for every cell"),
-        (LikesSilence, "a perfect matching scores better than no matching"),
+        (PrefersNoMatches, "a perfect matching scores better than no matching"),
     ],
     "check_ignores_the_order_of_cells": [
         (ByRow, "metric 'by_row': the order of cells means nothing"),

@@ -83,10 +83,10 @@ class Forgets(Sound):
 
 
 class Pickles(Sound):
-    """Keeps words in an array."""
+    """Keeps text in an array."""
 
     def _state(self):
-        return {"scale": self.scale, "words": np.array(["a", None], dtype=object)}, {}
+        return {"scale": self.scale, "text": np.array(["a", None], dtype=object)}, {}
 
 
 class WrongAffine(Sound):
@@ -118,7 +118,7 @@ class SparseDiffers(Sound):
 
 
 class NarrowsWrongly(Sound):
-    """Forgets to choose the scales of the features that are asked for."""
+    """Takes the scales of other features than the chosen ones."""
 
     def restrict_inverse(self, columns):
         return self._copy_of(len(columns), scale=self.scale[: len(columns)]), columns
@@ -161,7 +161,7 @@ BROKEN = {
     "check_cells_do_not_mix": [(Mixes, "a cell's transform is its own, at")],
     "check_state_can_be_restored": [
         (Forgets, r"state\(\) restores it \(transform\)"),
-        (Pickles, r"arrays of numbers: expected none other, found \['words'\]"),
+        (Pickles, r"arrays of numbers: expected none other, found \['text'\]"),
     ],
     "check_affine_equals_the_transform": [(WrongAffine, "X A \\+ b is the transform, at")],
     "check_module_equals_the_transform": [

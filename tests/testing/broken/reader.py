@@ -38,7 +38,7 @@ class Empty(jamie.Reader):
             return MuData({"rna": mdata["rna"].copy(), "atac": mdata["atac"][:, :0].copy()})
 
 
-class Restless(jamie.Reader):
+class ChangingValues(jamie.Reader):
     """Gives other values every time."""
 
     def _read(self, context):
@@ -70,7 +70,7 @@ BROKEN = {
         (Empty, r"'atac' has cells and features: expected > 0, found \(53, 0\)"),
     ],
     "check_reading_is_repeatable": [
-        (Restless, r"reads the same twice \(rna\.X\)"),
+        (ChangingValues, r"reads the same twice \(rna\.X\)"),
         (Renames, r"reads the same twice \(rna\.obs_names\)"),
     ],
     "check_sources_exist": [(Elsewhere, r"expected existing files, found \['nowhere.h5mu'\]")],
