@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
-from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
+from jamie.core.names import ALL_CELLS, MODEL_FOLDER, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
 from jamie.correspondence.connectivity import require_connected_modalities
 from jamie.correspondence.infer import Inference, infer_all
@@ -32,7 +32,7 @@ from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.runs.correspondence_files import load_inference, save_inference
-from jamie.runs.file_names import CHECKPOINT, MODEL, REFIT_CHECKPOINT
+from jamie.runs.file_names import CHECKPOINT, REFIT_CHECKPOINT
 from jamie.runs.run import Run
 from jamie.spec import Spec
 from jamie.training.batches import mix
@@ -214,7 +214,7 @@ def _fit_on_split(
 def _save(model: TrainedModel, run: Run | None) -> None:
     """Write the model as soon as it exists, so that no later error loses it."""
     if run is not None:
-        with run.writing(MODEL) as path:
+        with run.writing(MODEL_FOLDER) as path:
             path.mkdir()
             save_model(model, path)
 

@@ -32,13 +32,13 @@ class Outline(HTMLParser):
         return any(one["tag"] in names or one["id"] in names for one in self.open)
 
     def handle_starttag(self, tag, attrs):
-        told = dict(attrs)
+        attributes = dict(attrs)
         if tag == "a" and self.within("nav"):
-            self.links.append(told["href"].removeprefix("#"))
+            self.links.append(attributes["href"].removeprefix("#"))
         if tag == "section":
-            self.sections[told["id"]] = ""
+            self.sections[attributes["id"]] = ""
         if tag not in VOID:
-            self.open.append({"tag": tag, "id": told.get("id"), "text": ""})
+            self.open.append({"tag": tag, "id": attributes.get("id"), "text": ""})
 
     def handle_data(self, data):
         for one in self.open:

@@ -109,14 +109,14 @@ def _sections(
         "cells": {"n_drawn": _n_drawn(cells), "figures": figures["embedding"]},
         "scores": {
             "groups": score_tables(records),
-            "several_methods": len({one["method"] for one in records}) > 1,
-            "guide": guides(one["metric"] for one in records),
+            "several_methods": len({record["method"] for record in records}) > 1,
+            "guide": guides(record["metric"] for record in records),
             "figures": figures["scores"],
         },
         "imputation": {"has_table": bool(features), "figures": figures["imputation"]},
         "uncertainty": {"figures": figures["uncertainty"]},
         "explanation": {
-            "explanations": [(one, explanation_tables(one)) for one in run.explanations.values()],
+            "explanations": [(e, explanation_tables(e)) for e in run.explanations.values()],
             "figures": figures["explanation"],
         },
         "correspondence": {"inferred": inference_summaries(run.inference), "figures": figures["correspondence"]},
