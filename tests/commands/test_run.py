@@ -250,7 +250,7 @@ def test_to_stop_after_what_is_not_done_is_refused():
 
 def test_public_names_are_not_shadowed_by_modules():
     modules = {name for name in jamie.__all__ if isinstance(getattr(jamie, name), type(jamie))}
-    assert modules == set(jamie._ROOMS)
+    assert modules == set(jamie._SUBMODULES)
 
 
 def test_type_checkers_see_the_public_names():
