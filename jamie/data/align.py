@@ -15,16 +15,16 @@ from jamie.core.context import Context
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.matrix import format_percent, row_chunks
+from jamie.data.checks.messages import first_names
 
 log = logging.getLogger(__name__)
 
 _MIN_RENAMED = 0.5  # share of the missing features that other names must explain
 _BYTES_PER_FILLED = 16  # a float32 and an index, in the blocks and once more in the matrix made of them
 
-_VERSION = r"\.\d+$"  # of Ensembl ids
 _DIFFERENCES: dict[str, Callable[[pd.Index], pd.Index]] = {
     "in case": lambda names: names.str.casefold(),
-    "by version suffixes": lambda names: names.str.replace(_VERSION, "", regex=True),
+    "by version suffixes": lambda names: names.str.replace(r"\.\d+$", "", regex=True),  # of Ensembl ids
     "by spaces": lambda names: names.str.strip(),
 }
 
@@ -59,12 +59,12 @@ class FeatureAlignment:
         return self.source < 0
 
     def apply(self, block: Block, context: Context) -> Block:
-        """Bring the features of cells (n, q) to the order of the model (n, p); the block itself where they are in it.
+        """Bring the features of cells (n, q) to the order of the model (n, p); the block itself if they are in it.
 
         Raises
         ------
         MemoryLimitError
-            Where the cells are sparse and the filled features would not fit in memory.
+            If the cells are sparse and the filled features would not fit in memory.
         """
         if self.n_given == len(self.source) and np.array_equal(self.source, np.arange(self.n_given)):
             return block
@@ -75,12 +75,11 @@ class FeatureAlignment:
                 f"{self.where}: filling {int(self.missing.sum())} missing features of {block.X.shape[0]} sparse cells",
                 "add the missing features, or embed fewer cells at a time",
             )
-        var = None if block.var is None else self._ordered_var(block.var)
+        var = block.var
+        if var is not None:  # of missing features, annotations are missing as well
+            order = np.where(self.missing, len(var), self.source)
+            var = var.reset_index(drop=True).reindex(order).set_axis(self.features)
         return replace(block, X=_gather(block.X, self.source, self.fill), features=self.features, var=var)
-
-    def _ordered_var(self, var: pd.DataFrame) -> pd.DataFrame:
-        """(p, ...) annotations in the order of the model, missing for the features that are."""
-        return var.reset_index(drop=True).reindex(np.where(self.missing, len(var), self.source)).set_axis(self.features)
 
 
 def find_features(
@@ -114,7 +113,7 @@ def find_features(
     Raises
     ------
     DataError
-        Where more are absent.
+        If more are absent.
     """
     alignment = FeatureAlignment(features, given.get_indexer(features), np.asarray(fill, np.float32), where, len(given))
     n_extra = len(given) - int((~alignment.missing).sum())
@@ -132,10 +131,10 @@ def _report_missing(
     shares: NDArray[np.floating] | None,
     var: pd.DataFrame | None,
 ) -> None:
-    """Warn of missing features, or refuse where they are too many."""
+    """Warn of missing features, or refuse too many."""
     missing = alignment.missing
     absent = alignment.features[missing]
-    first = ", ".join(f"'{name}'" for name in absent[:3]) + (", ..." if len(absent) > 3 else "")
+    first = first_names(absent, 3, quoted=True)
     problem = f"{len(absent)} of {len(missing)} features ({100 * missing.mean():.3g} %) are missing: {first}"
     if shares is not None:
         problem += f"; they carry {format_percent(shares[missing].sum(), 1)} of the variance that the model reads"
@@ -155,7 +154,7 @@ def _report_missing(
 
 
 def _gather(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) -> Matrix:
-    """Columns `source` of X; where that is -1, a column of its fill value."""
+    """Columns `source` of X; for -1, a column of the fill value."""
     missing = source < 0
     if not sparse.issparse(X):
         gathered = X[:, source]  # a copy; column -1 is overwritten
@@ -173,7 +172,7 @@ def _gather(X: Matrix, source: NDArray[np.intp], fill: NDArray[np.float32]) -> M
 
 
 def other_naming(given: pd.Index, features: pd.Index, var: pd.DataFrame | None = None) -> str:
-    """Say how the names of most missing features differ from those in the data; empty where they do not occur there.
+    """Say how the names of most missing features differ from those in the data; empty if they do not occur there.
 
     Parameters
     ----------
@@ -194,6 +193,6 @@ def other_naming(given: pd.Index, features: pd.Index, var: pd.DataFrame | None =
         matches = normalize(missing).isin(known)
         if matches.mean() > _MIN_RENAMED:
             wanted = missing[matches][0]
-            there = data[known == normalize(pd.Index([wanted]))[0]][0]
-            return f"the names differ {difference}: '{there}' in the data is '{wanted}' in the model; rename them"
+            given_name = data[known == normalize(pd.Index([wanted]))[0]][0]
+            return f"the names differ {difference}: '{given_name}' in the data is '{wanted}' in the model; rename them"
     return ""

@@ -37,7 +37,7 @@ def join_annotations(own: pd.DataFrame, shared: pd.DataFrame, modalities: Iterab
 def share_labels(
     modalities: Mapping[str, ModalityData], truth: Correspondences, labels: Sequence[str], where: str
 ) -> dict[str, ModalityData]:
-    """Give matched cells the label of their true partner where their own modality lacks the column.
+    """Give matched cells the label of their true partner if their own modality lacks the column.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def share_labels(
     labels
         Columns of obs.
     where
-        Of the labels in the spec, for messages.
+        Key of the labels in the spec, for messages.
     """
     shared = dict(modalities)
     for label in labels:

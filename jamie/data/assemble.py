@@ -52,7 +52,7 @@ def unique_names(names: pd.Index, where: str) -> pd.Index:
 
 
 def require_unique_cells(names: pd.Index, where: str) -> None:
-    """Refuse a modality in which two cells have one name."""
+    """Refuse a modality in which two cells have the same name."""
     if not names.is_unique:
         repeated = names[names.duplicated()]
         raise DataError(
@@ -66,7 +66,7 @@ def require_unique_cells(names: pd.Index, where: str) -> None:
 
 def require_usable_names(adata: AnnData, where: str) -> None:
     """Refuse repeated names of cells, and make those of features unique, in data that the caller owns."""
-    adata.obs_names = adata.obs_names.astype(str)  # where pandas has several types of text, they differ
+    adata.obs_names = adata.obs_names.astype(str)  # equal names of different text types of pandas would differ
     require_unique_cells(adata.obs_names, where)
     adata.var_names = unique_names(adata.var_names, where)
 

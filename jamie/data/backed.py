@@ -31,17 +31,16 @@ def names_modalities(path: Path) -> bool:
 
 def read_modalities(path: Path, modality: str) -> MuData:
     """Read a file or folder of MuData, or one of AnnData that holds `modality`."""
-    reader = MuDataReader(path=path) if names_modalities(path) else AnnDataReader(paths={modality: path})
-    return reader.read()
+    return (MuDataReader(path=path) if names_modalities(path) else AnnDataReader(paths={modality: path})).read()
 
 
 def stored_modalities(path: Path) -> tuple[str, ...]:
-    """Names of the modalities in a file or folder of MuData, in its order; none where it is AnnData.
+    """Names of the modalities in a file or folder of MuData, in its order; none if it is AnnData.
 
     Raises
     ------
     DataError
-        Where the file is absent or of another format.
+        If the file is absent or of another format.
     """
     with open_store(path, _format(path)) as store, translated_errors(path, _format(path).expected):
         return modality_names(store, path) if names_modalities(path) else ()
@@ -56,14 +55,14 @@ def backed_cells(path: Path, modality: str | None) -> Iterator[AnnData]:
     Parameters
     ----------
     path
-        Of the file or folder.
+        The file or folder.
     modality
-        Its name, which AnnData does not hold; None where it is not known.
+        Its name, which AnnData does not hold; None if it is not known.
 
     Raises
     ------
     DataError
-        Where the file is absent or of another format, has no such modality, or two of its cells share a name.
+        If the file is absent or of another format, has no such modality, or two of its cells share a name.
     """
     with open_store(path, _format(path)) as store:
         if is_encoded(store):
@@ -79,11 +78,8 @@ def _open_modality(store: Any, path: Path, modality: str | None) -> AnnData:
 
     names = modality_names(store, path) if names_modalities(path) else ()
     if names and modality not in names:
-        raise DataError(
-            f"expected the modality '{modality}', found {', '.join(names)}",
-            where=str(path),
-            fix=suggest_names(str(modality), names),
-        )
+        problem = f"expected the modality '{modality}', found {', '.join(names)}"
+        raise DataError(problem, where=str(path), fix=suggest_names(str(modality), names))
     where = str(path) if modality is None else f"{path}, modality '{modality}'"
     with translated_errors(path, _format(path).expected), mudata_conventions():
         adata = _backed_anndata(store["mod"][modality] if names else store)

@@ -53,16 +53,16 @@ class RowBlocks:
         Raises
         ------
         DataError
-            Where they are not numbers, or the file is damaged.
+            If they are not numbers, or the file is damaged.
         """
         try:
-            values = self._values_of(rows)
+            values = self._read_rows(rows)
         except OSError as error:
             fix = "the file may be damaged: copy or write it again"
             raise DataError(f"{self.origin} cannot be read ({error})", where=self.where, fix=fix) from error
         return Block(_as_matrix(values, self.where, self.origin), self.features, self.origin, self.var)
 
-    def _values_of(self, rows: slice | None) -> Any:
+    def _read_rows(self, rows: slice | None) -> Any:
         if rows is None:
             return self.values.to_memory() if hasattr(self.values, "to_memory") else self.values
         if isinstance(self.values, pd.DataFrame):
@@ -85,7 +85,7 @@ def choose_block(adata: AnnData, layer: str | None = None, obsm: str | None = No
     Returns
     -------
     Block
-        float32, dense or CSR; shares memory with `adata` where that already is.
+        float32, dense or CSR; shares memory with `adata` if the matrix there is so already.
     """
     return choose_matrix(adata, layer, obsm, where).read()
 
@@ -98,14 +98,14 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
     adata
         One modality; never modified.
     layer, obsm
-        Which matrix; X where both are None. A layer ``raw`` is ``adata.raw`` with its own features.
+        Which matrix; X if both are None. A layer ``raw`` is ``adata.raw`` with its own features.
     where
         Position in the spec or modality, for messages.
 
     Raises
     ------
     DataError
-        Where the matrix is absent or has no features.
+        If the matrix is absent or has no features.
     """
     if layer is not None and obsm is not None:
         raise DataError("expected a layer or an obsm key, found both", where=where, fix="keep one of the two")
@@ -116,12 +116,11 @@ def choose_matrix(adata: AnnData, layer: str | None = None, obsm: str | None = N
     elif reads_raw(adata, layer):
         values, names, origin = adata.raw.X, adata.raw.var_names, RAW
     else:
-        values = (
-            readable_X(adata, where)
-            if layer is None
-            else _look_up(adata.layers, layer_names(adata), layer, "layer", where)
-        )
         names, origin = adata.var_names, "X" if layer is None else f"layer '{layer}'"
+        if layer is None:
+            values = readable_X(adata, where)
+        else:
+            values = _look_up(adata.layers, layer_names(adata), layer, "layer", where)
     if values is None:
         layers = ", ".join(layer_names(adata)) or "there are none"
         raise DataError("expected a matrix in X, found none", where=where, fix=f"choose a layer: {layers}")
@@ -151,49 +150,43 @@ def _as_matrix(values: Any, where: str, origin: str) -> Matrix:
     if not sparse.issparse(values):
         values = np.asarray(values)
     if values.dtype.kind not in "fiub":
-        raise DataError(
-            f"expected numbers in {origin}, found {values.dtype}",
-            where=where,
-            fix="move columns that are not numbers to obs",
-        )
+        problem = f"expected numbers in {origin}, found {values.dtype}"
+        raise DataError(problem, where=where, fix="move columns that are not numbers to obs")
     return as_float32(values)
 
 
 def as_float32(values: Any) -> Matrix:
     """Bring an array or a sparse matrix to float32, dense or CSR; copies only what must change."""
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused with its place
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused later
         if sparse.issparse(values):
             return sparse.csr_array(values).astype(np.float32, copy=False)
         return values.astype(np.float32, copy=False)
 
 
 def load_into_memory(values: Any, where: str, origin: str) -> Any:
-    """Return values for numpy and scipy: dask arrays computed, masked ones with NaN in source of masked values.
+    """Return values for numpy and scipy: dask arrays computed, masked ones with NaN in place of masked values.
 
     Raises
     ------
     DataError
-        Where they are on a GPU.
+        If they are on a GPU.
     """
     if hasattr(values, "compute"):  # dask, which need not be installed
         values = values.compute()
     if hasattr(values, "__cuda_array_interface__") or type(values).__module__.startswith("cupyx"):
         source = f"adata.{origin}" if origin == "X" else "adata.layers[...]" if "layer" in origin else "adata.obsm[...]"
-        raise DataError(
-            f"expected {origin} in main memory, found it on a GPU ({type(values).__name__})",
-            where=where,
-            fix=f"call {source} = {source}.get() before",
-        )
+        problem = f"expected {origin} in main memory, found it on a GPU ({type(values).__name__})"
+        raise DataError(problem, where=where, fix=f"call {source} = {source}.get() before")
     return masked_to_nan(values)
 
 
 def readable_X(adata: AnnData, where: str) -> Any:
-    """Return X of an AnnData; that of a view of a file only where anndata reads it correctly.
+    """Return X of an AnnData; that of a view of a file only if anndata reads it correctly.
 
     Raises
     ------
     DataError
-        Where it is such a view in backward order, whose rows anndata mixes up, or that it cannot read.
+        If it is such a view in backward order, whose rows anndata mixes up, or that it cannot read.
     """
     if not (adata.isbacked and adata.is_view):
         return adata.X

@@ -29,18 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class _ModalityPrefix(logging.Filter):
-    """Puts a modality before every message."""
-
-    def __init__(self, modality: str) -> None:
-        super().__init__()
-        self.modality = modality
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = f"{self.modality}: {record.getMessage()}", ()
-        return True
-
-
 class Chain:
     """Preprocessors in order, after dropping the features that are constant over the training cells.
 
@@ -167,13 +155,9 @@ class Chain:
         if not sparse.issparse(Z):
             return np.asarray(Z)
         n, q = Z.shape
-        context.require_memory(
-            4 * n * q,
-            f"{self.name}: a dense matrix of {n} cells x {q} features",
-            f"add pca to preprocess of {self.name}",
-        )
-        sparse_scores: Any = Z
-        return sparse_scores.toarray()
+        what, fix = f"{self.name}: a dense matrix of {n} cells x {q} features", f"add pca to preprocess of {self.name}"
+        context.require_memory(4 * n * q, what, fix)
+        return to_dense(Z)
 
     def complete(self, X: Matrix) -> Matrix:
         """Return values (n, p) with estimates in place of NaN, dense if there are any."""
@@ -267,11 +251,7 @@ class Chain:
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays, those of step i under ``i.name``, and plain values from which `set_state` restores the chain."""
-        arrays: dict[str, NDArray[Any]] = {
-            "kept": self._fitted(),
-            "constants": self.constants,
-            "shares": self.shares,
-        }
+        arrays: dict[str, NDArray[Any]] = {"kept": self._fitted(), "constants": self.constants, "shares": self.shares}
         if self.panels is not None and self.typical is not None:
             arrays |= {"panels": self.panels, "typical": self.typical}
         plain = []
@@ -294,14 +274,19 @@ class Chain:
     @contextmanager
     def _with_modality_in_messages(self, step: Preprocessor) -> Iterator[None]:
         """Add the modality to the messages of a step."""
-        logger, prefix = logging.getLogger(type(step).__module__), _ModalityPrefix(self.name)
-        logger.addFilter(prefix)
+
+        def add_modality(record: logging.LogRecord) -> bool:
+            record.msg, record.args = f"{self.name}: {record.getMessage()}", ()
+            return True
+
+        logger = logging.getLogger(type(step).__module__)
+        logger.addFilter(add_modality)
         try:
             yield
         except (DataError, ContractError) as error:
             raise type(error)(error.problem, where=f"{self.name}, {error.where}", fix=error.fix) from error
         finally:
-            logger.removeFilter(prefix)
+            logger.removeFilter(add_modality)
 
     def _find_constant(self, X: Matrix, features: pd.Index) -> None:
         low, high = column_range(X)

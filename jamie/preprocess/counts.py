@@ -16,6 +16,7 @@ from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.matrix import format_percent, missing_counts, stored_position, stored_values
 from jamie.core.panels import fill_nan, has_nan
+from jamie.preprocess.rows import map_rows
 
 
 class CountsOfLogs(nn.Module):
@@ -101,6 +102,22 @@ def depth_normalized(X: Matrix, unit: float, counted: NDArray[np.int64] | None =
     totals = totals_of(X, counted)
     factors = np.divide(unit, totals, out=np.zeros_like(totals), where=totals > 0)
     return sparse.csr_array(X * factors[:, None]) if sparse.issparse(X) else X * factors[:, None]
+
+
+def log_of_counts(
+    X: Matrix, unit: float, counted: NDArray[np.int64] | None, weight: float | NDArray[np.float64] = 1.0
+) -> Matrix:
+    """Return log(1 + weight * unit * x / total) of counts (n, p); sparse stays sparse."""
+    if sparse.issparse(X):
+        return sparse.csr_array(depth_normalized(X, unit, counted) * weight).log1p()
+    return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, unit, counted) * weight))
+
+
+def counts_of_logs(Z: Matrix, unit: float | NDArray[np.float64]) -> Matrix:
+    """Return max(exp(z) - 1, 0) * unit of logarithms (n, p); sparse stays sparse."""
+    if sparse.issparse(Z):
+        return sparse.csr_array(sparse.csr_array(Z).expm1().maximum(0) * unit)
+    return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * unit)
 
 
 def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:

@@ -23,10 +23,8 @@ def training_batches(dataset: Dataset, split: Split) -> BatchKey | None:
         return None
     batches = BatchKey.of(column, (data.labels(column)[split.train[m]] for m, data in dataset.modalities.items()))
     if len(batches.categories) < 2:
-        log.info(
-            "batch_key: all training cells are of one batch (obs '%s' is '%s'), so there are no batch covariates",
-            *(column, batches.categories[0]),
-        )
+        message = "batch_key: all training cells are of one batch (obs '%s' is '%s'), so there are no batch covariates"
+        log.info(message, column, batches.categories[0])
         return None
     return batches
 

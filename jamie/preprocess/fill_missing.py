@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
 from jamie.core.matrix import row_chunks
+from jamie.core.panels import fill_nan
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +58,7 @@ class FillMissing(Preprocessor):
         return average(values.astype(np.float64), axis=0)
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
-        if sparse.issparse(X):
-            entries: Any = X.copy()
-            entries.data = np.where(np.isnan(entries.data), self.fill[entries.indices], entries.data)
-            return entries
-        return np.where(np.isnan(X), self.fill, X)
+        return fill_nan(X, self.fill)
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         return Z

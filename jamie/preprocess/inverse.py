@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
+from jamie.preprocess.selection import PlaceColumns, SelectColumns, place_columns
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,10 +49,9 @@ class Inverse:
         self.whole: tuple[Preprocessor, ...] = tuple(steps)
         self.narrow: tuple[Preprocessor, ...] = ()
         if features is not None:
-            position = np.full(len(constants), -1)
-            position[kept] = np.arange(len(kept))
-            self.varying = np.flatnonzero(position[features] >= 0)
-            self._narrow(position[features[self.varying]])
+            position = pd.Index(kept).get_indexer(features)
+            self.varying = np.flatnonzero(position >= 0)
+            self._narrow(position[self.varying])
 
     def _narrow(self, columns: NDArray[np.int64]) -> None:
         """Narrow as many steps as can be, and find which columns of what the others give are read."""
@@ -72,12 +71,7 @@ class Inverse:
             Z = Z[:, self.reads]
         for step in reversed(self.narrow):
             Z = step.inverse_transform(Z, cells)
-        if len(self.varying) == len(self.constants):
-            return Z
-        full = np.tile(self.constants, (Z.shape[0], 1))
-        values: Any = Z
-        full[:, self.varying] = values.toarray() if sparse.issparse(Z) else values
-        return full
+        return Z if len(self.varying) == len(self.constants) else place_columns(Z, self.varying, self.constants)
 
     def as_module(self) -> nn.Module:
         """Return the same as a differentiable module over dense tensors (n, q) -> (n, c).
@@ -88,8 +82,6 @@ class Inverse:
             Where a step has none.
         """
         from torch import nn
-
-        from jamie.preprocess.selection import PlaceColumns, SelectColumns
 
         steps = [_inverse_module(step) for step in reversed(self.whole)]
         if self.reads is not None:
@@ -103,9 +95,7 @@ class Inverse:
 def _inverse_module(step: Preprocessor) -> nn.Module:
     module = step.inverse_as_module()
     if module is None:
-        raise DataError(
-            "expected an inverse that can be differentiated, found none",
-            where=f"preprocessor '{step.name}'",
-            fix="choose an explanation without gradients (algorithm: permutation), or write its inverse_as_module",
-        )
+        fix = "choose an explanation without gradients (algorithm: permutation), or write its inverse_as_module"
+        problem = "expected an inverse that can be differentiated, found none"
+        raise DataError(problem, where=f"preprocessor '{step.name}'", fix=fix)
     return module

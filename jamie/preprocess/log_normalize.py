@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
-from scipy import sparse
 from torch import Tensor, nn
 
 from jamie.core.data import Matrix
@@ -21,11 +20,11 @@ from jamie.preprocess.counts import (
     TotalCount,
     checked_features,
     counted_state,
-    depth_normalized,
+    counts_of_logs,
+    log_of_counts,
     require_counts,
     typical_total,
 )
-from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +32,9 @@ log = logging.getLogger(__name__)
 class LogNormalize(Preprocessor):
     """Counts divided by the cell's total, times a common total, and log(1 + x) of that.
 
-    A cell without counts stays zero; sparse stays sparse. Where features were not measured in all cells, totals are of
-    those that were. The inverse takes the exponential and scales it to the
-    median total of the training cells: its unit is the count in a typical cell. It is therefore the original only
-    for cells of that total, and never negative.
+    A cell without counts stays zero; sparse stays sparse. If some features were not measured in all cells, totals are
+    of the others. The inverse takes the exponential and scales it to the median total of the training cells: its unit
+    is the count in a typical cell. It is therefore the original only for cells of that total, and never negative.
 
     Parameters
     ----------
@@ -58,15 +56,10 @@ class LogNormalize(Preprocessor):
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         require_counts(X, cells, self.name)
-        if sparse.issparse(X):
-            return sparse.csr_array(depth_normalized(X, self.target_sum, self.counted)).log1p()
-        return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, self.target_sum, self.counted)))
+        return log_of_counts(X, self.target_sum, self.counted)
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
-        unit = self.median_total / self.target_sum
-        if sparse.issparse(Z):
-            return sparse.csr_array(Z).expm1().maximum(0) * unit
-        return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * unit)
+        return counts_of_logs(Z, self.median_total / self.target_sum)
 
     def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[LogNormalize, NDArray[np.int64]]:
         return self._copy_of(len(columns)), columns

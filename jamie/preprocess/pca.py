@@ -99,11 +99,9 @@ class PCA(Preprocessor):
             log.info("pca: at most %d components for %d training cells", wanted, n)
         if kept < wanted:
             # fewer cells or features than components are expected; linearly dependent values are not
-            log.log(
-                logging.WARNING if kept < possible else logging.INFO,
-                "pca: %d components instead of %d, as many as %d training cells with %d features span",
-                *(kept, wanted, n, p),
-            )
+            level = logging.WARNING if kept < possible else logging.INFO
+            message = "pca: %d components instead of %d, as many as %d training cells with %d features span"
+            log.log(level, message, kept, wanted, n, p)
         self.components = np.ascontiguousarray(components[:kept])
         sd = singular_values[:kept] / np.sqrt(n)
         self.factor = sd**self.whitening
@@ -112,7 +110,7 @@ class PCA(Preprocessor):
             self.factor = self.factor * spread
 
     def _wanted(self, n_cells: int) -> int:
-        """Components for so many training cells."""
+        """Return the number of components for a number of training cells."""
         if self.cells_per_component is None:
             return self.n_components
         at_least = max(min(self.min_components, n_cells // _MIN_CELLS_PER_COMPONENT), 2)
@@ -122,18 +120,19 @@ class PCA(Preprocessor):
         A, b = self.affine()
         if self.low_rank is not None:
             X = self.low_rank.complete(X)
-        if sparse.issparse(X):
-            scores = np.empty((X.shape[0], len(b)), np.float32)
-            for rows in row_chunks(*scores.shape):
-                scores[rows] = X[rows] @ A + b
-            return scores
-        return map_rows(X, len(b), lambda block: block @ A + b)
+        if not sparse.issparse(X):
+            return map_rows(X, len(b), lambda block: block @ A + b)
+        scores = np.empty((X.shape[0], len(b)), np.float32)
+        for rows in row_chunks(*scores.shape):  # never dense, however many features there are
+            scores[rows] = X[rows] @ A + b
+        return scores
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         scores: Any = Z
         scores = (scores.toarray() if sparse.issparse(Z) else scores) * self.factor.astype(np.float32)
-        components = self.components.astype(np.float32)  # in the precision of Z: twice as fast
-        values: NDArray[np.float32] = scores @ components
+        values: NDArray[np.float32] = scores @ self.components.astype(
+            np.float32
+        )  # in the precision of Z: twice as fast
         values += self.mean.astype(np.float32)
         return values
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
 from jamie.preprocess.rows import moments
-from jamie.preprocess.selection import PlaceColumns, SelectColumns, selection_matrix
+from jamie.preprocess.selection import PlaceColumns, SelectColumns, place_columns, selection_matrix
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,16 +60,12 @@ class SelectFeatures(Preprocessor):
         return X[:, self.index]
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
-        full = np.tile(self.mean.astype(np.float32), (Z.shape[0], 1))
-        values: Any = Z
-        full[:, self.index] = values.toarray() if sparse.issparse(Z) else values
-        return full
+        return place_columns(Z, self.index, self.mean)
 
     def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[SelectFeatures, NDArray[np.int64]]:
-        position = np.full(len(self.mean), -1)
-        position[self.index] = np.arange(len(self.index))
-        chosen = np.flatnonzero(position[columns] >= 0)
-        return self._copy_of(len(columns), index=chosen, mean=self.mean[columns]), position[columns[chosen]]
+        position = pd.Index(self.index).get_indexer(columns)
+        chosen = np.flatnonzero(position >= 0)
+        return self._copy_of(len(columns), index=chosen, mean=self.mean[columns]), position[chosen]
 
     def _feature_names_out(self, features: pd.Index) -> pd.Index:
         return features[self.index]

@@ -1,4 +1,4 @@
-"""Choosing features: as a matrix and as a torch module."""
+"""Choosing features and putting them back: as a matrix, as an array and as torch modules."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
+from jamie.core.data import Matrix
+from jamie.core.matrix import to_dense
+
 
 def selection_matrix(index: NDArray[np.int64], p: int) -> sparse.csr_array:
     """S (p, q) such that X S are the features `index` (q,) of X (n, p)."""
     q = len(index)
     return sparse.csr_array((np.ones(q), (index, np.arange(q))), shape=(p, q))
+
+
+def place_columns(Z: Matrix, index: NDArray[np.int64], constants: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(n, p) values with Z (n, q) in the columns `index` (q,), and `constants` (p,) in the others."""
+    full = np.tile(constants.astype(np.float32), (Z.shape[0], 1))
+    full[:, index] = to_dense(Z)
+    return full
 
 
 class SelectColumns(nn.Module):

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
-from scipy import sparse
 from torch import Tensor, nn
 
 from jamie.core.data import Matrix
@@ -22,11 +21,11 @@ from jamie.preprocess.counts import (
     TotalCount,
     checked_features,
     counted_state,
-    depth_normalized,
+    counts_of_logs,
+    log_of_counts,
     require_counts,
     typical_total,
 )
-from jamie.preprocess.rows import map_rows
 
 log = logging.getLogger(__name__)
 
@@ -62,19 +61,10 @@ class TFIDF(Preprocessor):
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         require_counts(X, cells, self.name)
-        if sparse.issparse(X):
-            return sparse.csr_array(depth_normalized(X, self.scale, self.counted) * self.idf).log1p()
-
-        def weighed(block: NDArray[Any]) -> NDArray[Any]:
-            return np.log1p(depth_normalized(block, self.scale, self.counted) * self.idf)
-
-        return map_rows(X, X.shape[1], weighed)
+        return log_of_counts(X, self.scale, self.counted, self.idf)
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
-        units = self.median_total / (self.scale * self.idf)
-        if sparse.issparse(Z):
-            return sparse.csr_array(sparse.csr_array(Z).expm1().maximum(0) * units)
-        return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * units)
+        return counts_of_logs(Z, self.median_total / (self.scale * self.idf))
 
     def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[TFIDF, NDArray[np.int64]]:
         return self._copy_of(len(columns), idf=self.idf[columns]), columns

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jamie.core.context import Context
-from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble, mudata_conventions
@@ -35,7 +34,7 @@ class AnnDataReader(Reader):
 
     def _read(self, context: Context) -> MuData:
         if not self.paths:
-            raise DataError("expected a file for each modality, found none", where="reader 'anndata', paths")
+            raise self._data_error("expected a file for each modality, found none", of="paths")
         return assemble({name: _read_one(path) for name, path in self.paths.items()})
 
 

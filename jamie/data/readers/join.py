@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jamie.core.context import Context
-from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.annotations import cell_annotations
 from jamie.data.assemble import assemble
@@ -36,13 +35,10 @@ class JoinReader(Reader):
 
     def __init__(self, *, readers: list[Reader], rename: list[dict[str, str]] | None = None) -> None:
         if not readers:
-            raise DataError("expected readers, found none", where="reader 'join', readers", fix="name two or more")
+            raise self._data_error("expected readers, found none", "name two or more", of="readers")
         if rename is not None and len(rename) != len(readers):
-            raise DataError(
-                f"expected a mapping for each of {len(readers)} readers, found {len(rename)}",
-                where="reader 'join', rename",
-                fix="write {} for a reader whose modalities keep their names",
-            )
+            problem = f"expected a mapping for each of {len(readers)} readers, found {len(rename)}"
+            raise self._data_error(problem, "write {} for a reader whose modalities keep their names", of="rename")
         self.readers = tuple(readers)
         self.rename = tuple(rename or [{} for _ in readers])
 
@@ -53,40 +49,29 @@ class JoinReader(Reader):
         read = [reader.read(context) for reader in self.readers]
         for i, mdata in enumerate(read):
             _warn_of_left_out(mdata, f"readers[{i}]", {key for other in read[:i] for key in other.uns})
-        named = [_rename(mdata, names, i) for i, (mdata, names) in enumerate(zip(read, self.rename, strict=True))]
-        self._require_distinct_names(named)
-        joined = assemble({name: adata for modalities in named for name, adata in modalities.items()})
+        joined = assemble(self._rename_modalities(read))
         joined.uns.update({key: value for mdata in reversed(read) for key, value in mdata.uns.items()})
         return joined
 
-    def _require_distinct_names(self, named: Sequence[Mapping[str, AnnData]]) -> None:
-        first: dict[str, int] = {}
-        for i, modalities in enumerate(named):
-            for name in modalities:
-                if name in first:
-                    renamed = ["{}"] * len(named)
-                    renamed[i] = f"{{{name}: {name}_{i + 1}}}"
-                    raise DataError(
-                        f"expected each modality once, found '{name}' in readers[{first[name]}] and readers[{i}]",
-                        where="reader 'join'",
-                        fix=f"rename one: rename: [{', '.join(renamed)}]",
-                    )
-                first[name] = i
-
-
-def _rename(mdata: MuData, names: Mapping[str, str], position: int) -> dict[str, AnnData]:
-    """Return the modalities of one reader under their new names, with the annotations that their cells share."""
-    for name in names:
-        if name not in mdata.mod:
-            raise DataError(
-                f"expected a modality of readers[{position}], found '{name}'",
-                where="reader 'join', rename",
-                fix=f"it has {', '.join(mdata.mod)}",
-            )
-    modalities = {names.get(name, name): adata for name, adata in mdata.mod.items()}
-    for name, adata in mdata.mod.items():
-        adata.obs = cell_annotations(mdata, name)
-    return modalities
+    def _rename_modalities(self, read: Sequence[MuData]) -> dict[str, AnnData]:
+        """Return all modalities under their new names, each with the annotations that the cells of its reader share."""
+        modalities: dict[str, AnnData] = {}
+        origin: dict[str, int] = {}
+        for i, (mdata, names) in enumerate(zip(read, self.rename, strict=True)):
+            for name in names:
+                if name not in mdata.mod:
+                    problem = f"expected a modality of readers[{i}], found '{name}'"
+                    raise self._data_error(problem, f"it has {', '.join(mdata.mod)}", of="rename")
+            for old, adata in mdata.mod.items():
+                name = names.get(old, old)
+                if name in modalities:
+                    other_names = ["{}"] * len(read)
+                    other_names[i] = f"{{{name}: {name}_{i + 1}}}"
+                    problem = f"expected each modality once, found '{name}' in readers[{origin[name]}] and readers[{i}]"
+                    raise self._data_error(problem, f"rename one: rename: [{', '.join(other_names)}]")
+                adata.obs = cell_annotations(mdata, old)
+                modalities[name], origin[name] = adata, i
+        return modalities
 
 
 def _warn_of_left_out(mdata: MuData, reader: str, known: Collection[str]) -> None:

@@ -72,15 +72,15 @@ class TableReader(Reader):
             log.warning(
                 "reader 'table': the cells of %s have no names and are called %s_0, %s_1, ...; which cell is which "
                 "must be given by `known: table` or `known: matrix`, or by naming the cells (`cells`)",
-                ", ".join(nameless),
-                nameless[0],
-                nameless[0],
+                *(", ".join(nameless), nameless[0], nameless[0]),
             )
         with mudata_conventions():
             modalities = {name: _as_adata(name, matrix) for name, matrix in matrices.items()}
-        table = None if self.obs is None else _annotations(self.obs)
-        _warn_of_features_as_rows(modalities, None if table is None else table.index)
-        if self.obs is not None and table is not None:
+        if self.obs is None:
+            _warn_of_features_as_rows(modalities)
+        else:
+            table = _read_annotations(self.obs)
+            _warn_of_features_as_rows(modalities, table.index)
             _annotate(modalities, table, self.obs)
         return assemble(modalities)
 
@@ -99,16 +99,13 @@ class TableReader(Reader):
 
     def _check(self) -> None:
         if not self.paths:
-            raise DataError("expected a file for each modality, found none", where="reader 'table', paths")
+            raise self._data_error("expected a file for each modality, found none", of="paths")
         transposed = self.transpose if isinstance(self.transpose, list) else []
         for key, named in (("cells", self.cells), ("features", self.features), ("transpose", transposed)):
             for name in named:
                 if name not in self.paths:
-                    raise DataError(
-                        f"expected a modality of paths, found '{name}'",
-                        where=f"reader 'table', {key}",
-                        fix=suggest_names(name, self.paths),
-                    )
+                    problem = f"expected a modality of paths, found '{name}'"
+                    raise self._data_error(problem, suggest_names(name, self.paths), of=key)
 
 
 def _as_adata(name: str, matrix: NamedMatrix) -> AnnData:
@@ -122,7 +119,7 @@ def _as_adata(name: str, matrix: NamedMatrix) -> AnnData:
     return AnnData(matrix.X, obs=obs, var=var)
 
 
-def _warn_of_features_as_rows(modalities: dict[str, AnnData], annotated: pd.Index | None) -> None:
+def _warn_of_features_as_rows(modalities: dict[str, AnnData], annotated: pd.Index | None = None) -> None:
     """Warn where a modality's features, and not its cells, mostly have the names of other cells."""
     for name, adata in modalities.items():
         others = {f"'{other}'": modalities[other].obs_names for other in modalities if other != name}
@@ -138,7 +135,7 @@ def _warn_of_features_as_rows(modalities: dict[str, AnnData], annotated: pd.Inde
                 break
 
 
-def _annotations(path: Path) -> pd.DataFrame:
+def _read_annotations(path: Path) -> pd.DataFrame:
     """Read a table whose first column holds cell names."""
     table = read_frame(path, "a table of annotations (.csv or .tsv)", dtype={0: str})
     table = table.set_index(table.columns[0])

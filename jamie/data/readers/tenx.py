@@ -13,7 +13,7 @@ from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble, mudata_conventions
-from jamie.data.storage.tenx import find_parts, read_counts
+from jamie.data.storage.tenx import EXPRESSION, find_parts, read_counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MODALITIES = {"Gene Expression": "rna", "Peaks": "atac", "Antibody Capture": "prot"}  # as muon calls them
+MODALITIES = {EXPRESSION: "rna", "Peaks": "atac", "Antibody Capture": "prot"}  # as muon calls them
 
 
 class TenxReader(Reader):
@@ -35,7 +35,7 @@ class TenxReader(Reader):
         Cell Ranger 2) and `barcodes.tsv`, each also compressed (.gz).
     modalities
         Name of the modality for each feature type. By default Gene Expression is `rna`, Peaks is `atac` and Antibody
-        Capture is `prot`; where there is none of these, others have their own names, such as `crispr_guide_capture`.
+        Capture is `prot`; if a file has none of these, its types have their own names, such as `crispr_guide_capture`.
         Features of other types are dropped with a notice.
     genome
         The only genome whose features are read; all by default.
@@ -62,12 +62,10 @@ class TenxReader(Reader):
         names = _default_names(present) if self.modalities is None else self.modalities
         wanted = dict.fromkeys(name for kind, name in names.items() if kind in present)
         if not wanted:
-            raise DataError(
-                f"expected features of type {', '.join(names) or 'Gene Expression'}, found "
-                f"{', '.join(present) or 'none'}",
-                where=str(self.path),
-                fix=f"name a modality for each type: modalities: {_yaml(_default_names(present))}",
-            )
+            types_expected = ", ".join(names) or EXPRESSION
+            problem = f"expected features of type {types_expected}, found {', '.join(present) or 'none'}"
+            fix = f"name a modality for each type: modalities: {_yaml(_default_names(present))}"
+            raise DataError(problem, where=str(self.path), fix=fix)
         dropped = [kind for kind in present if kind not in names]
         if dropped:
             every = {**{kind: names[kind] for kind in present if kind in names}, **_own_names(dropped)}
