@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from jamie.commands.embed import embed_mudata, open_model
 from jamie.commands.fit import Fitted, fit
 from jamie.commands.impute import impute_cells
-from jamie.commands.results import to_mudata
 from jamie.commands.transfer import EmbeddedCells, choose_modalities, pairs_between, split_of, transfer_cells
+from jamie.commands.write_results import to_mudata
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
@@ -29,8 +29,8 @@ from jamie.metrics.records import to_table
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.store import save_model_folder
 from jamie.model.trained import TrainedModel
-from jamie.runs.layouts import layouts_of
 from jamie.runs.tables import history_table
+from jamie.runs.umap_coordinates import compute_layouts
 from jamie.spec import Spec, load_single
 from jamie.spec.short import to_dotted_keys
 from jamie.training.device import device_for
@@ -219,8 +219,8 @@ class JAMIE:
     ) -> pd.DataFrame:
         """Predict a label of one modality's cells from labelled cells of another, in the latent space.
 
-        The k nearest labelled training cells vote, weighted by inverse distance. Training cells are those of the fit, or
-        those with ``obs["jamie_split"] == "train"``; all cells of the source if neither is known.
+        The k nearest labelled training cells vote, weighted by inverse distance. Training cells are those of the fit,
+        or those with ``obs["jamie_split"] == "train"``; all cells of the source if neither is known.
 
         Parameters
         ----------
@@ -258,8 +258,8 @@ class JAMIE:
         ----------
         mdata
             With features named as in training, in any order. Modalities that the explainer does not need may be
-            absent. Training cells are those of the fit, or those with ``obs["jamie_split"] == "train"``; all cells if there are
-            none.
+            absent. Training cells are those of the fit, or those with ``obs["jamie_split"] == "train"``; all cells if
+            there are none.
         explainer
             Name of a component (``jamie list explainer``), or an explainer.
         max_missing
@@ -316,7 +316,7 @@ class JAMIE:
         if self._fitted is None:
             raise DataError("the model was not fitted here", where="JAMIE", fix="use embed(mdata)")
         fitted = self._fitted
-        coordinates = layouts_of(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
+        coordinates = compute_layouts(fitted.prepared.scores, fitted.latents, self._context()) if layouts else {}
         return to_mudata(mdata, fitted, layouts=coordinates)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:

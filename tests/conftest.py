@@ -118,12 +118,12 @@ def plain_layouts(scores, latents, context):
 @pytest.fixture(scope="session", autouse=True)
 def reports_switch():
     """No run of the suite writes a report or makes a UMAP, which takes longer than all else that it does."""
-    from jamie.commands import results, run
+    from jamie.commands import run, write_results
 
-    real = {"run.write_reports": run.write_reports, "results.layouts_of": results.layouts_of}
+    real = {"run.write_reports": run.write_reports, "write_results.compute_layouts": write_results.compute_layouts}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "write_reports", lambda run, refs, context: None)
-        patch.setattr(results, "layouts_of", plain_layouts)
+        patch.setattr(write_results, "compute_layouts", plain_layouts)
         yield real
 
 

@@ -86,7 +86,7 @@ def reader(tmp_path_factory, reports_switch) -> Iterator[Path]:
     """A folder with the data and the files of the page, as the working directory; runs lay out cells, for figures."""
     folder = tmp_path_factory.mktemp("reader")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jamie.commands.results.layouts_of", reports_switch["layouts_of"])
+        patch.setattr("jamie.commands.write_results.compute_layouts", reports_switch["write_results.compute_layouts"])
         patch.chdir(folder)
         patch.syspath_prepend(folder)
         patch.delenv("JAMIE_DATA", raising=False)

@@ -20,13 +20,14 @@ import jamie.errors
 import jamie.pl
 import jamie.testing
 from jamie.data.assemble import mudata_conventions
+from jamie.runs import file_names as file_names_module
 
 PACKAGE = Path(jamie.__file__).parent
 
 # Names of two public classes, with the reason why both keep it.
 SAME_NAME = {"UnionCom": "the inferer, and the method of a comparison that is made of it"}
 # To be emptied: names that still belong to two public classes.
-TWO_CLASSES = {"Output", "ShapleyValues"}
+TWO_CLASSES = {"ShapleyValues"}
 # To be emptied: public objects whose docstring lacks a section.
 UNDOCUMENTED = {"jamie.bench", "jamie.compare", "jamie.sweep", "jamie.testing.parametrize_with_checks"}
 # To be emptied: public objects whose examples start from other names than `example_names` has.
@@ -79,6 +80,26 @@ def test_core_imports_nothing_else_of_jamie():
             imported += [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
             others = [name for name in imported if re.match(r"jamie\b(?!\.core\b)", name)]
             assert others == [], module
+
+
+def file_names() -> set[str]:
+    """Names of files and folders that `jamie.runs.file_names` gives, less those that are words of other things too."""
+    values = [value for name, value in vars(file_names_module).items() if name.isupper() and isinstance(value, str)]
+    return {value for value in values if "." in value}
+
+
+def string_literals(tree: ast.Module) -> list[str]:
+    """All strings of a module but docstrings."""
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [node.value for node in strings if id(node) not in docs]
+
+
+def test_every_file_name_of_a_run_stands_in_one_place():
+    assert len(file_names()) > 12
+    for module, tree in modules():
+        if not module.startswith(("jamie.runs.", "jamie.core.names")):
+            assert file_names().intersection(string_literals(tree)) == set(), module
 
 
 def missing_sections(value: object) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from jamie.console.output import Output
+    from jamie.console.output import CommandOutput
 
 HELP = "Joint variational autoencoders for single-cell multimodal integration and imputation."
 
@@ -29,14 +29,16 @@ SHARED_OPTIONS = {
 }
 
 
-def command(name: str | None = None, *, quiet: bool = True) -> Callable[[Callable[..., Output]], Callable[..., Output]]:
+def command(
+    name: str | None = None, *, quiet: bool = True
+) -> Callable[[Callable[..., CommandOutput]], Callable[..., CommandOutput]]:
     """Register a function that returns what its command shows.
 
     Its parameters are the arguments and options of the command, which also has ``--json``, ``--debug`` and, with
     `quiet`, ``--quiet``. A parameter `progress` is no option: it is given what shows the progress.
     """
 
-    def register(function: Callable[..., Output]) -> Callable[..., Output]:
+    def register(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
         parameters = dict(inspect.signature(function, eval_str=True).parameters)
         shows_progress = parameters.pop("progress", None) is not None
         shared = [
@@ -48,7 +50,7 @@ def command(name: str | None = None, *, quiet: bool = True) -> Callable[[Callabl
         def run(*, json: bool, debug: bool, quiet: bool = False, **arguments: Any) -> None:
             from jamie.console.session import run_command
 
-            def call(progress: Any) -> Output:
+            def call(progress: Any) -> CommandOutput:
                 return function(**arguments, **({"progress": progress} if shows_progress else {}))
 
             run_command(call, as_json=json, debug=debug, quiet=quiet)

@@ -23,7 +23,7 @@ from jamie.cli.options import (
     option,
 )
 from jamie.console import output
-from jamie.console.output import Output
+from jamie.console.output import CommandOutput
 
 
 @command()
@@ -35,7 +35,7 @@ def run(
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> CommandOutput:
     """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
     arguments = locals() | {"overrides": overrides or []}
     from jamie.spec import is_sweep
@@ -58,7 +58,7 @@ def evaluate(
     sets: Annotated[
         list[str] | None, option("KEY=VALUE", "Change evaluate.metrics or labels; repeatable.", "--set")
     ] = None,
-) -> Output:
+) -> CommandOutput:
     """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
     from jamie.commands.evaluate import evaluate_run
 
@@ -73,10 +73,10 @@ def explain(
         list[str] | None, option("KEY=VALUE", "A parameter of the explainer, such as features=3; repeatable.", "--set")
     ] = None,
     progress: Any = None,
-) -> Output:
+) -> CommandOutput:
     """Find the features that drive the model of a finished run; nothing is fitted."""
     from jamie.commands.explain import explain_run
-    from jamie.runs.layout import EXPLANATIONS
+    from jamie.runs.file_names import EXPLANATIONS
 
     explanations = explain_run(folder, explainers or [], sets or [], progress=progress)
     return output.explain_output(folder, explanations, [folder / EXPLANATIONS / name for name in explanations])
@@ -88,7 +88,7 @@ def report(
     out: Annotated[Path | None, option("FILE", "The page (.html) [report.html in the run directory].")] = None,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> CommandOutput:
     """Write the page of a finished run, from its files alone."""
     from jamie.commands.report import report_run
 
@@ -105,7 +105,7 @@ def bench(
     jobs: Jobs = 1,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> CommandOutput:
     """Measure the time and memory of a spec or a sweep, each run in a process of its own."""
     arguments = locals() | {"overrides": overrides or []}
     from jamie.commands.bench import bench as bench_spec
@@ -119,21 +119,21 @@ def validate(
     spec: SpecFile,
     overrides: Sets = None,
     without_files: Annotated[bool, flag("--without-files", "Also where the files that it names are not here.")] = False,
-) -> Output:
+) -> CommandOutput:
     """Check a spec, and every run of a sweep, without reading data; prints it with all defaults filled in."""
     from jamie.spec import expand
 
     expanded = expand(spec, overrides or [], reads_data=not without_files)
     if expanded.spec.is_sweep:
         typer.echo(f"a sweep of {len(expanded.runs)} runs", err=True)
-    return Output(expanded.spec.to_plain(), text=expanded.spec.to_yaml())
+    return CommandOutput(expanded.spec.to_plain(), text=expanded.spec.to_yaml())
 
 
 @command("list", quiet=False)
 def list_components(
     kind: Annotated[str | None, argument("[KIND]", "Such as loss; all kinds by default.")] = None,
     plugin: Plugins = None,
-) -> Output:
+) -> CommandOutput:
     """List the components that a spec may name."""
     from jamie.builtins import load_registry
     from jamie.spec import describe
@@ -146,7 +146,7 @@ def show(
     kind: Annotated[str, argument("KIND", "Such as loss.")],
     name: Annotated[str, argument("NAME", "Such as kl.")],
     plugin: Plugins = None,
-) -> Output:
+) -> CommandOutput:
     """Show a component: what it does, its parameters, its reference."""
     from jamie.builtins import load_registry
     from jamie.spec.describe import describe_component
@@ -155,7 +155,7 @@ def show(
 
 
 @command(quiet=False)
-def plugins(plugin: Plugins = None) -> Output:
+def plugins(plugin: Plugins = None) -> CommandOutput:
     """List what provides components: the built-ins, installed distributions and files."""
     from jamie.builtins import load_registry
     from jamie.spec.describe import describe_providers
@@ -171,7 +171,7 @@ def embed(
     modality: Annotated[str | None, option("MODALITY", "The modality that AnnData (.h5ad, .zarr) holds.")] = None,
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
-) -> Output:
+) -> CommandOutput:
     """Embed cells, known or new, with a trained model."""
     from jamie.commands.embed import embed_file
 
@@ -198,7 +198,7 @@ def impute(
     max_missing: MaxMissing = 0.2,
     overwrite: Overwrite = False,
     progress: Any = None,
-) -> Output:
+) -> CommandOutput:
     """Impute one modality from another with a trained model."""
     arguments = locals()
     from jamie.commands.impute import impute_file
@@ -224,7 +224,7 @@ def transfer(
     max_missing: MaxMissing = 0.2,
     out: Annotated[Path | None, option("FILE", "The predictions (.csv).")] = None,
     overwrite: Overwrite = False,
-) -> Output:
+) -> CommandOutput:
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
     arguments = locals()
     from jamie.commands.transfer import transfer_run
@@ -238,7 +238,7 @@ def compare(
     runs: Annotated[list[Path], argument("RUN...", "Finished runs, or folders that hold some.")],
     out: Annotated[Path | None, option("DIR", "Where to write the tables and a page.")] = None,
     overwrite: Overwrite = False,
-) -> Output:
+) -> CommandOutput:
     """Join finished runs into one table, and count at how many features each wins."""
     from jamie.commands.compare import compare_runs
 
@@ -263,7 +263,7 @@ def simulate(
     overlap: Annotated[float, option(None, "Fraction of the cells that are in every modality.")] = 1.0,
     seed: Annotated[int, option(None, "Seed of the simulation.")] = 0,
     overwrite: Overwrite = False,
-) -> Output:
+) -> CommandOutput:
     """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
     arguments = locals() | {"n_features": n_features or ()}
     from jamie.commands.simulate import simulate_file

@@ -11,10 +11,11 @@ import pandas as pd
 
 from jamie.commands.multirun.costs import TOTAL, cost_table, growth_table, median_table, quality_table
 from jamie.commands.multirun.figures import write_growth_figures
-from jamie.commands.multirun.plan import RUNS, open_sweep, plan_runs, record_sweep, require_jobs
+from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep, require_jobs
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
+from jamie.runs.file_names import RUNS_FOLDER
 from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
 
@@ -93,7 +94,7 @@ def bench(
     repeated = [SweepRun({**run.values, REPEAT: i}, run.spec) for run in single.runs for i in range(repeats)]
     planned = Sweep(single.spec, tuple(repeated))
     with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
-        plan = plan_runs(folder.path / RUNS, planned, resume=resume, restart=True)
+        plan = plan_runs(folder.path / RUNS_FOLDER, planned, resume=resume, restart=True)
         with record_sweep(folder, planned, command="bench"):
             runs = do_runs(plan, jobs=jobs, own_process=True, progress=progress)
             result = collect_results(folder.path, planned, runs)

@@ -18,7 +18,15 @@ from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.compare import write_comparison_page
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.layout import CORRESPONDENCES, MANIFEST, METRICS, RESOLVED_SPEC
+from jamie.runs.file_names import (
+    COMPARISON,
+    COMPARISON_RECORDS,
+    CORRESPONDENCES,
+    MANIFEST,
+    METRICS,
+    RESOLVED_SPEC,
+    WINS,
+)
 from jamie.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -69,9 +77,9 @@ class Comparison:
     def write(self, folder: Path) -> None:
         """Write ``compare.json``, ``compare.csv`` and ``wins.csv``."""
         out = OutputDirectory(folder)
-        out.write_json("compare.json", self.as_dict())
-        out.write_text("compare.csv", self.table.to_csv(index=False))
-        out.write_text("wins.csv", pd.DataFrame(self.wins, columns=WIN_COLUMNS).to_csv(index=False))
+        out.write_json(COMPARISON_RECORDS, self.as_dict())
+        out.write_table(COMPARISON, self.table)
+        out.write_table(WINS, pd.DataFrame(self.wins, columns=WIN_COLUMNS))
 
 
 def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
@@ -115,7 +123,7 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
     JamieError
         Where a folder is no finished run, or `out` holds a comparison already.
     """
-    if out is not None and (out / "compare.json").exists() and not overwrite:
+    if out is not None and (out / COMPARISON_RECORDS).exists() and not overwrite:
         raise OutputError("holds a comparison already", where=str(out), fix="give another --out, or --overwrite")
     if out is not None and (out / MANIFEST).exists():
         problem = "is a run directory, whose files would be replaced"
@@ -134,12 +142,12 @@ def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: b
 
 def _find_runs(paths: Sequence[Path]) -> list[Run]:
     """Read the runs that are named, and the finished ones below other folders."""
-    found: dict[Path, Run] = {}
+    by_path: dict[Path, Run] = {}
     wrong = []
     for path in paths:
         try:
             runs = [Run.finished(path)] if _is_run(path) else _below(path)
-            found |= {run.path.resolve(): run for run in runs}
+            by_path |= {run.path.resolve(): run for run in runs}
         except OutputError as error:
             wrong.append(f"{path} ({error.problem})")
     if wrong:
@@ -148,7 +156,7 @@ def _find_runs(paths: Sequence[Path]) -> list[Run]:
             where="compare",
             fix="give folders that `jamie run` wrote, or folders that hold such",
         )
-    return list(found.values())
+    return list(by_path.values())
 
 
 def _below(path: Path) -> list[Run]:

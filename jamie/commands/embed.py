@@ -18,7 +18,7 @@ from jamie.model.direction import known_modalities
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.store import load_model
 from jamie.model.trained import TrainedModel
-from jamie.runs.result_mudata import joint_embedding
+from jamie.runs.annotated_mudata import joint_embedding
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jamie.commands.fit import REFIT, evaluate_all
 from jamie.commands.inputs import require_same_data
 from jamie.commands.report import renew_page
-from jamie.commands.results import write_evaluation
+from jamie.commands.write_results import write_evaluation
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix
 from jamie.core.errors import DataError, OutputError
@@ -22,9 +22,9 @@ from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS, embedding_key
 from jamie.data.load import load_dataset
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
+from jamie.runs.annotated_mudata import bound_layers
 from jamie.runs.correspondence_files import load_inference
-from jamie.runs.layout import RESOLVED_SPEC, imputed_file
-from jamie.runs.result_mudata import bound_layers
+from jamie.runs.file_names import RESOLVED_SPEC, imputed_file
 from jamie.runs.run import Run
 from jamie.runs.tables import evaluation_tables, replace_result_tables
 from jamie.spec import load_spec

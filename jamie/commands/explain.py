@@ -17,7 +17,7 @@ from jamie.data.load import load_dataset
 from jamie.explain.explained_model import ExplainedModel
 from jamie.model.store import load_model
 from jamie.runs.explanation_files import save_explanation
-from jamie.runs.layout import RESOLVED_SPEC
+from jamie.runs.file_names import RESOLVED_SPEC
 from jamie.runs.run import Run
 from jamie.spec import Ref, Spec, load_spec
 from jamie.training.device import device_for

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
-from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
+from jamie.core.names import ALL_CELLS, MODEL_FOLDER, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
 from jamie.correspondence.connectivity import require_connected_modalities
 from jamie.correspondence.infer import Inference, infer_all
@@ -32,7 +32,7 @@ from jamie.model.store import save_model
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.runs.correspondence_files import load_inference, save_inference
-from jamie.runs.layout import CHECKPOINT, MODEL, REFIT_CHECKPOINT
+from jamie.runs.file_names import CHECKPOINT, REFIT_CHECKPOINT
 from jamie.runs.run import Run
 from jamie.spec import Spec
 from jamie.training.batches import mix
@@ -50,7 +50,7 @@ REFIT = "refit "  # before the names of stages in which the model is fitted agai
 
 
 @dataclass(frozen=True)
-class Inferences:
+class AssessedCorrespondence:
     """Inferred correspondence, and what is known about its quality.
 
     Parameters
@@ -76,8 +76,8 @@ class Fitted:
     ----------
     prepared
         All cells, preprocessed.
-    inferred
-        Inferred correspondence.
+    correspondence
+        Known and inferred pairs, assessed.
     model
         The trained model.
     histories
@@ -95,7 +95,7 @@ class Fitted:
     """
 
     prepared: Prepared
-    inferred: Inferences
+    correspondence: AssessedCorrespondence
     model: TrainedModel
     histories: tuple[History, ...]
     results: tuple[MethodResult, ...]
@@ -110,15 +110,15 @@ class Fitted:
         return self.results[0].latents
 
 
-def infer_only(loaded: LoadedData, spec: Spec, context: Context, run: Run) -> tuple[Inferences, Evaluation]:
+def infer_only(loaded: LoadedData, spec: Spec, context: Context, run: Run) -> tuple[AssessedCorrespondence, Evaluation]:
     """Preprocess, infer and evaluate the inferred correspondence; `run` stores times and inferred pairs."""
     split = split_cells(loaded.dataset, spec.evaluate.holdout, context)
     with run.stage("preprocess"):
         prepared = prepare(loaded.dataset, split, spec, context)
     with run.stage("correspondence"):
-        inferred = _infer(prepared, spec, context, run)
+        correspondence = _infer(prepared, spec, context, run)
     with run.stage("evaluation"):
-        return inferred, evaluate_all((), loaded.dataset, split, inferred.inference, spec)
+        return correspondence, evaluate_all((), loaded.dataset, split, correspondence.inference, spec)
 
 
 def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None) -> Fitted:
@@ -138,27 +138,27 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None
     dataset = loaded.dataset
     require_connected_modalities(dataset.known, spec)
     split = split_cells(dataset, spec.evaluate.holdout, context)
-    fitted = _fit(dataset, split, spec, context, run)
+    fitted = _fit_on_split(dataset, split, spec, context, run)
     if not (spec.evaluate.refit and split.any_held_out):
         return fitted
     log.info("the evaluated model is followed by one that is trained on all cells")
-    again = replace(spec, evaluate=replace(spec.evaluate, compare=[], metrics=[]))
+    refit_spec = replace(spec, evaluate=replace(spec.evaluate, compare=[], metrics=[]))
     all_cells = Split({m: np.ones_like(train) for m, train in split.train.items()})
-    final = _fit(dataset, all_cells, again, context, run, refit=True)
+    final = _fit_on_split(dataset, all_cells, refit_spec, context, run, refit=True)
     model = replace(final.model, spec=replace(spec, modalities=final.model.spec.modalities))
     evaluated = fitted.results[0]  # its times are shown beside those of the methods
     result = replace(final.results[0], preparation=evaluated.preparation, training=evaluated.training)
     _save(model, run)
     return replace(
         final,
-        inferred=replace(final.inferred, pair_checks=fitted.inferred.pair_checks),
+        correspondence=replace(final.correspondence, pair_checks=fitted.correspondence.pair_checks),
         model=model,
         results=(result, *fitted.results[1:]),
         evaluation=fitted.evaluation,
     )
 
 
-def _fit(
+def _fit_on_split(
     dataset: Dataset, split: Split, spec: Spec, context: Context, run: Run | None, *, refit: bool = False
 ) -> Fitted:
     """Fit on the training cells of a split, and evaluate."""
@@ -166,55 +166,55 @@ def _fit(
     def stage(name: str) -> AbstractContextManager[ResourceMeter]:
         return run.stage(REFIT + name if refit else name) if run else measure_resources()
 
-    saved_in = None if refit else run  # the model that is trained again replaces no file before it is complete
-    with stage("preprocess") as preprocess:
+    save_to = None if refit else run  # the model that is trained again replaces no file before it is complete
+    with stage("preprocess") as preprocess_meter:
         prepared = prepare(dataset, split, spec, context)
     if not refit:
         warn_of_few_cells(prepared, spec, context)
-    with stage("correspondence") if spec.correspondence.infer else measure_resources() as correspondence:
-        inferred = _infer(prepared, spec, context, saved_in, verify=not refit)
-        partners = _partners_for_training(inferred.inference, spec)
-    with stage("training") as training:
+    with stage("correspondence") if spec.correspondence.infer else measure_resources() as correspondence_meter:
+        correspondence = _infer(prepared, spec, context, save_to, verify=not refit)
+        partners = _partners_for_training(correspondence.inference, spec)
+    with stage("training") as training_meter:
         checkpoints = CheckpointFiles(run.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if run else None
         training_cells = prepared.subset(split.train)
         ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
-        _save(model, saved_in)
+        _save(model, save_to)
     with stage("calibration"):
         uncertainty = fit_uncertainty(model, training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
         model = replace(model, uncertainty=uncertainty)
-        _save(model, saved_in)
-    preparation = add_usage(preprocess.usage, correspondence.usage)
-    results = [_result_of_model(model, prepared, preparation, training.usage)]
+        _save(model, save_to)
+    preparation = add_usage(preprocess_meter.usage, correspondence_meter.usage)
+    results = [_result_of_model(model, prepared, preparation, training_meter.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
         intervals = spec.evaluate.intervals
         calibration_cells = [cells.calibration for cells in ensemble.splits]
         plan = IntervalPlan(frozenset(intervals.methods), intervals.level, calibration_cells)
-        results += _compare(dataset, split, spec, context, prepared, preprocess.usage, plan)
+        results += _compare(dataset, split, spec, context, prepared, preprocess_meter.usage, plan)
     if not any(result.intervals for result in results):
-        _warn_of_intervals(spec)
+        _warn_of_missing_intervals(spec)
     with stage("evaluation"):
-        correspondences = _for_all_cells(prepared, partners, spec.correspondence.rho)
+        correspondences = _correspondences_of_all_cells(prepared, partners, spec.correspondence.rho)
         covariates = prepared.covariates
         posterior = {m: model.posterior_summary(m, x, covariates.get(m)) for m, x in prepared.scores.items()}
         _warn_of_collapse(posterior)
         return Fitted(
             prepared=prepared,
-            inferred=inferred,
+            correspondence=correspondence,
             model=model,
             histories=ensemble.histories,
             results=tuple(results),
             aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            evaluation=evaluate_all(results, dataset, split, inferred.inference, spec),
+            evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec),
         )
 
 
 def _save(model: TrainedModel, run: Run | None) -> None:
     """Write the model as soon as it exists, so that no later error loses it."""
     if run is not None:
-        with run.writing(MODEL) as path:
+        with run.writing(MODEL_FOLDER) as path:
             path.mkdir()
             save_model(model, path)
 
@@ -232,10 +232,10 @@ def _compare(
     methods = name_methods(spec.evaluate.compare, taken=[MODEL_NAME])
     steps = spec.evaluate.compare_preprocess
     if methods and steps is not None:
-        own = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
+        compared = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
         try:
             with measure_resources() as meter:
-                prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **own}), context)
+                prepared = prepare(dataset, split, replace(spec, modalities={**spec.modalities, **compared}), context)
         except Exception as error:  # as where a method breaks: the model is trained already, and must not be lost
             yield from (failed_method(name, ref, error) for name, ref in methods.items())
             return
@@ -266,40 +266,40 @@ def _result_of_model(
 def evaluate_all(
     results: Sequence[MethodResult], dataset: Dataset, split: Split, inference: Inference | None, spec: Spec
 ) -> Evaluation:
-    """Score what all methods made of the cells, and what was inferred for the training cells."""
+    """Score the results of all methods, and the correspondence inferred for the training cells."""
     metrics = [ref.build() for ref in spec.evaluate.metrics]
     if results and not dataset.labels:
-        _warn_of_labels(spec)
-    found = evaluate(results, dataset, split, metrics)
+        _warn_of_missing_labels(spec)
+    evaluation = evaluate(results, dataset, split, metrics)
     inferer = spec.correspondence.infer
     if inference is None or inferer is None:
-        return found
+        return evaluation
     cells, uses_known = dataset.subset(split.train), inferer.build().uses_known
     scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
     matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, uses_known=uses_known, scope=scope)
-    return replace(found, records=(*found.records, *matched))
+    return replace(evaluation, records=(*evaluation.records, *matched))
 
 
-def _warn_of_labels(spec: Spec) -> None:
-    """Say which metrics were asked for that no cell has a label for."""
+def _warn_of_missing_labels(spec: Spec) -> None:
+    """Warn of requested metrics that need labels, of which there are none."""
     names = dict.fromkeys(ref.name for ref in spec.evaluate.explicit_metrics if "labels" in ref.cls.requires)
     if names:
         log.warning("not scored for lack of labels: %s; name columns of obs under labels", ", ".join(names))
 
 
-def _warn_of_intervals(spec: Spec) -> None:
-    """Say which metrics were asked for that no method has intervals for."""
+def _warn_of_missing_intervals(spec: Spec) -> None:
+    """Warn of requested metrics that need intervals, which no method has."""
     names = dict.fromkeys(ref.name for ref in spec.evaluate.explicit_metrics if "intervals" in ref.cls.requires)
     if names:
         log.warning(
-            "not scored for lack of intervals: %s; set training.calibration so high that each network does without "
-            "%d matched cells or more",
+            "not scored for lack of intervals: %s; raise training.calibration, so that each network has at least "
+            "%d matched calibration cells",
             *(", ".join(names), MIN_CELLS),
         )
 
 
 def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> None:
-    """Say so where no latent of a modality tells its cells apart."""
+    """Warn of a modality whose cells all have nearly the same latents."""
     for m, summary in posterior.items():
         if max(summary["sd_of_mean"]) < COLLAPSED:
             log.warning(
@@ -309,11 +309,13 @@ def _warn_of_collapse(posterior: Mapping[str, Mapping[str, list[float]]]) -> Non
             )
 
 
-def _infer(prepared: Prepared, spec: Spec, context: Context, run: Run | None, *, verify: bool = True) -> Inferences:
+def _infer(
+    prepared: Prepared, spec: Spec, context: Context, run: Run | None, *, verify: bool = True
+) -> AssessedCorrespondence:
     """Check the known pairs, infer partners among the training cells, and assess them."""
     checks = verify_known_pairs(prepared, spec.correspondence.verify, context) if verify else ()
     if spec.correspondence.infer is None:
-        return Inferences(None, {}, checks)
+        return AssessedCorrespondence(None, {}, checks)
     inferer = spec.correspondence.infer.build()
     cells = prepared.subset(prepared.split.train)
     inference = load_inference(run.path, cells.dataset.sizes) if run else None
@@ -322,7 +324,9 @@ def _infer(prepared: Prepared, spec: Spec, context: Context, run: Run | None, *,
         inference = infer_all(views, cells.dataset.known, inferer, context, check_fraction=spec.correspondence.check)
         if run:
             save_inference(run, inference, {m: d.cells for m, d in cells.dataset.modalities.items()})
-    return Inferences(inference, assess_all(inference, cells.dataset, uses_known=inferer.uses_known), checks)
+    return AssessedCorrespondence(
+        inference, assess_all(inference, cells.dataset, uses_known=inferer.uses_known), checks
+    )
 
 
 def _partners_for_training(inference: Inference | None, spec: Spec) -> Correspondences | None:
@@ -337,7 +341,7 @@ def _partners_for_training(inference: Inference | None, spec: Spec) -> Correspon
     return partners if partners.n_pairs else None
 
 
-def _for_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:
+def _correspondences_of_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:
     """Correspondence of all cells: the known pairs, mixed with what was inferred for the training cells."""
     known = prepared.dataset.known
     if inferred is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jamie.core.errors import DataError, OutputError
 from jamie.runs.directory import file_hash
-from jamie.runs.layout import RESOLVED_SPEC
+from jamie.runs.file_names import RESOLVED_SPEC
 from jamie.runs.run import Run
 from jamie.spec import Spec
 from jamie.spec.difference import describe_changes

@@ -13,7 +13,7 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import JamieError
 from jamie.core.files import write_atomically
 from jamie.core.interfaces.results import Report
-from jamie.runs.layout import FIGURES, PAGE
+from jamie.runs.file_names import FIGURES, PAGE
 from jamie.runs.run import Run
 from jamie.spec import Ref, Spec, load_spec
 from jamie.training.device import device_for

@@ -13,14 +13,14 @@ from jamie.commands.explain import explain_or_warn
 from jamie.commands.fit import Fitted, fit, infer_only
 from jamie.commands.inputs import input_files, require_same_inputs
 from jamie.commands.report import write_reports
-from jamie.commands.results import write_fitted, write_inferred
+from jamie.commands.write_results import write_correspondence, write_fitted
 from jamie.core.context import Context, Progress
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import ExplainedModel
 from jamie.runs.directory import file_hash
-from jamie.runs.finishing import ensure_writable
-from jamie.runs.layout import SWEEP_RUNS
+from jamie.runs.file_names import RUNS_FOLDER
 from jamie.runs.run import Run
+from jamie.runs.write_guards import to_writable
 from jamie.spec import Spec, load_single
 from jamie.training.device import device_for
 
@@ -47,7 +47,7 @@ def run(
     overrides
         Settings to change: ``{"training.batch_size": 256}`` or ``["training.batch_size=256"]``.
     resume
-        Continue in `out` from the last checkpoint, to the same numbers as an undisturbed run.
+        Continue in `out` from the last checkpoint, to the same numbers as an uninterrupted run.
     overwrite
         Replace an existing run directory.
     progress
@@ -71,51 +71,54 @@ def run(
     """
     spec = load_single(source, overrides)
     device = device_for(spec.training.device)
-    hashes = {str(path): file_hash(path) for path in input_files(spec)}
-    with Run.create(out or default_directory(spec.name), resume=resume, overwrite=overwrite) as directory:
-        context = Context(seed=spec.seed, device=device, progress=_both(directory.progress, progress))
+    input_hashes = {str(path): file_hash(path) for path in input_files(spec)}
+    with Run.create(out or default_directory(spec.name), resume=resume, overwrite=overwrite) as run_directory:
+        progress = _combine_progress(run_directory.progress, progress)
+        context = Context(seed=spec.seed, device=device, progress=progress)
         if resume:
-            require_same_inputs(directory, spec, hashes)
-        with directory.recording(name=spec.name, seed=spec.seed, device=device, data=hashes, until=spec.until):
-            log.info("run directory: %s", directory.path)
-            directory.write_spec(spec)
-            with directory.stage("data"):
+            require_same_inputs(run_directory, spec, input_hashes)
+        with run_directory.recording(
+            name=spec.name, seed=spec.seed, device=device, data=input_hashes, until=spec.until
+        ):
+            log.info("run directory: %s", run_directory.path)
+            run_directory.write_spec(spec)
+            with run_directory.stage("data"):
                 loaded = load_dataset(spec, context)
             if spec.until == "correspondence":
-                inferred, evaluation = infer_only(loaded, spec, context, directory)
-                write_inferred(directory, loaded, inferred, evaluation)
+                correspondence, evaluation = infer_only(loaded, spec, context, run_directory)
+                write_correspondence(run_directory, loaded, correspondence, evaluation)
             else:
-                loaded = replace(loaded, mdata=ensure_writable(loaded.mdata, directory))
-                fitted = fit(loaded, spec, context, directory)
-                with directory.stage("results"):
-                    write_fitted(directory, loaded, fitted, context)
-                _explain(directory, fitted, context)
-            _report(directory, spec, context)
-    return Run(directory.path)
+                loaded = replace(loaded, mdata=to_writable(loaded.mdata, run_directory))
+                fitted = fit(loaded, spec, context, run_directory)
+                with run_directory.stage("results"):
+                    write_fitted(run_directory, loaded, fitted, context)
+                _explain(run_directory, fitted, context)
+            _report(run_directory, spec, context)
+    return Run(run_directory.path)
 
 
 def default_directory(name: str) -> Path:
     """Return ``runs/<name>-<time>``."""
-    return Path(SWEEP_RUNS) / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return Path(RUNS_FOLDER) / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _explain(directory: Run, fitted: Fitted, context: Context) -> None:
+def _explain(run_directory: Run, fitted: Fitted, context: Context) -> None:
     spec, prepared = fitted.model.spec, fitted.prepared
     if spec.explain:
-        with directory.stage("explanation"):
+        with run_directory.stage("explanation"):
             model = ExplainedModel(fitted.model, prepared.dataset, prepared.split, context)
-            explain_or_warn(directory, spec.explain, model, context)
+            explain_or_warn(run_directory, spec.explain, model, context)
 
 
-def _report(directory: Run, spec: Spec, context: Context) -> None:
+def _report(run_directory: Run, spec: Spec, context: Context) -> None:
     """Write the reports, which read the files of the run: its manifest must list the stages by then."""
     if spec.report:
-        directory.write_manifest()
-        with directory.stage("report"):
-            write_reports(directory, spec.report, context)
+        run_directory.write_manifest()
+        with run_directory.stage("report"):
+            write_reports(run_directory, spec.report, context)
 
 
-def _both(first: Progress, second: Progress | None) -> Progress:
+def _combine_progress(first: Progress, second: Progress | None) -> Progress:
     if second is None:
         return first
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jamie.commands.multirun.plan import RUNS, open_sweep, plan_runs, record_sweep, require_jobs
+from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep, require_jobs
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results
 from jamie.core.context import Progress
+from jamie.runs.file_names import RUNS_FOLDER
 from jamie.spec import expand
 
 
@@ -55,7 +56,7 @@ def sweep(
     require_jobs(jobs)
     planned = expand(source, overrides)
     with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
-        plan = plan_runs(folder.path / RUNS, planned, resume=resume)
+        plan = plan_runs(folder.path / RUNS_FOLDER, planned, resume=resume)
         with record_sweep(folder, planned):
             runs = do_runs(plan, jobs=jobs, progress=progress)
             result = collect_results(folder.path, planned, runs)

@@ -28,7 +28,7 @@ from jamie.data.pairings.by_name import ByName
 from jamie.data.writing.names import stored_name
 from jamie.metrics.label_transfer import NEW, LabelTransfer, LatentCells, transfer_labels
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
-from jamie.runs.layout import RESULT
+from jamie.runs.file_names import RESULT
 from jamie.runs.run import Run
 from jamie.spec.ref import Ref
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jamie.report.metric_tables import metric_tables
 from jamie.report.tables import SCOPE_TITLES, ConsoleTable, arrow
-from jamie.runs.layout import FIGURES
+from jamie.runs.file_names import FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ MAX_ROWS, MAX_RANKS = 15, 5  # of a table of an explanation; of each target or l
 
 
 @dataclass(frozen=True)
-class Output:
+class CommandOutput:
     """What a command shows.
 
     Parameters
@@ -59,19 +59,19 @@ class Output:
     failures: Sequence[str] = ()
 
 
-def file_output(path: Path) -> Output:
+def file_output(path: Path) -> CommandOutput:
     """Show which file a command wrote."""
-    return Output({"file": str(path)}, written=[path])
+    return CommandOutput({"file": str(path)}, written=[path])
 
 
-def rows_output(rows: Sequence[Record]) -> Output:
+def rows_output(rows: Sequence[Record]) -> CommandOutput:
     """Show a table whose columns are the keys of the rows."""
-    return Output(rows, [ConsoleTable("", rows)])
+    return CommandOutput(rows, [ConsoleTable("", rows)])
 
 
-def run_output(folder: Path, records: Sequence[Record], methods: Sequence[Record] = ()) -> Output:
+def run_output(folder: Path, records: Sequence[Record], methods: Sequence[Record] = ()) -> CommandOutput:
     """Show the metrics of a run, and the time and memory of its methods."""
-    return Output({"folder": str(folder), "metrics": records}, [*run_tables(records, methods)], written=[folder])
+    return CommandOutput({"folder": str(folder), "metrics": records}, [*run_tables(records, methods)], written=[folder])
 
 
 def run_tables(records: Sequence[Record], methods: Sequence[Record] = ()) -> list[ConsoleTable]:
@@ -103,20 +103,20 @@ def _matching_tables(records: Sequence[Record]) -> Iterator[ConsoleTable]:
         yield ConsoleTable(title, rows)
 
 
-def compare_output(comparison: Comparison, out: Path | None) -> Output:
+def compare_output(comparison: Comparison, out: Path | None) -> CommandOutput:
     """Show the metrics of all runs."""
-    return Output(
+    return CommandOutput(
         comparison.as_dict(), metric_tables(comparison.records, comparison.methods), written=[out] if out else []
     )
 
 
-def report_output(folder: Path, files: Sequence[Path]) -> Output:
+def report_output(folder: Path, files: Sequence[Path]) -> CommandOutput:
     """Show which page was written, and the folder of its figures."""
     written = dict.fromkeys(path.parent if path.parent.name == FIGURES else path for path in files)
-    return Output({"folder": str(folder), "files": [str(path) for path in files]}, written=[*written])
+    return CommandOutput({"folder": str(folder), "files": [str(path) for path in files]}, written=[*written])
 
 
-def explain_output(folder: Path, explanations: Mapping[str, Explanation], written: Iterable[Path]) -> Output:
+def explain_output(folder: Path, explanations: Mapping[str, Explanation], written: Iterable[Path]) -> CommandOutput:
     """Show the first rows of the tables of explanations, which are named as in the run directory."""
     records = {
         name: {
@@ -134,7 +134,7 @@ def explain_output(folder: Path, explanations: Mapping[str, Explanation], writte
         for table, frame in explanation.tables.items()
         if len(frame)
     ]
-    return Output({"folder": str(folder), "explanations": records}, tables, written=[*written])
+    return CommandOutput({"folder": str(folder), "explanations": records}, tables, written=[*written])
 
 
 def _explanation_table(title: str, frame: pd.DataFrame) -> ConsoleTable:
@@ -145,7 +145,7 @@ def _explanation_table(title: str, frame: pd.DataFrame) -> ConsoleTable:
     return ConsoleTable(title + left_out, top.to_dict(orient="records"))
 
 
-def transfer_output(transfer: LabelTransfer, method: str, label: str, out: Path | None) -> Output:
+def transfer_output(transfer: LabelTransfer, method: str, label: str, out: Path | None) -> CommandOutput:
     """Show the predicted labels and, where labels are known, how good the predictions are."""
     predictions = transfer.table.astype(object).where(transfer.table.notna(), None)
     record = {
@@ -160,7 +160,7 @@ def transfer_output(transfer: LabelTransfer, method: str, label: str, out: Path 
         "reports": [report.as_dict() for report in transfer.reports],
         "predictions": predictions.to_dict("records"),
     }
-    return Output(record, transfer_tables(transfer), written=[out] if out else [])
+    return CommandOutput(record, transfer_tables(transfer), written=[out] if out else [])
 
 
 def transfer_tables(transfer: LabelTransfer) -> list[ConsoleTable]:
@@ -198,7 +198,7 @@ def _group_table(
     return ConsoleTable(title, [rows[key] for key in sorted(rows)])
 
 
-def component_output(component: Record) -> Output:
+def component_output(component: Record) -> CommandOutput:
     """Show a component: what it does, its parameters, its references."""
     lines = [f"{component['kind']} {component['name']} ({component['provider']})", component["summary"]]
     if component["description"]:
@@ -211,4 +211,4 @@ def component_output(component: Record) -> Output:
             lines.append(f"      {parameter['description']}")
     if component["references"]:
         lines += ["", "References", *(f"  {reference}" for reference in component["references"])]
-    return Output(component, text="\n".join(lines) + "\n")
+    return CommandOutput(component, text="\n".join(lines) + "\n")

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import typer
 
 from jamie.console.errors import exit_on_error
-from jamie.console.output import Output
+from jamie.console.output import CommandOutput
 from jamie.console.progress import ProgressDisplay, display_progress
 from jamie.console.tables import print_json, print_tables
 from jamie.core.errors import ExitCode
 
 
-def run_command(call: Callable[[ProgressDisplay], Output], *, as_json: bool, debug: bool, quiet: bool) -> None:
+def run_command(call: Callable[[ProgressDisplay], CommandOutput], *, as_json: bool, debug: bool, quiet: bool) -> None:
     """Call what a command does and show its output.
 
     Raises
@@ -29,7 +29,7 @@ def run_command(call: Callable[[ProgressDisplay], Output], *, as_json: bool, deb
         raise typer.Exit(ExitCode.USER_ERROR)
 
 
-def _print(output: Output, *, as_json: bool, quiet: bool) -> None:
+def _print(output: CommandOutput, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(output.record)
         return

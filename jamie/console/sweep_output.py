@@ -12,7 +12,7 @@ from jamie.commands.multirun.costs import MEMORY, PHASES, SECONDS, compared_size
 from jamie.commands.multirun.figures import with_direction
 from jamie.commands.multirun.imputation import BEST_STANDING, SIGNIFICANT, TIED_STANDING
 from jamie.commands.multirun.settings import row_key, row_names, short_value
-from jamie.console.output import MATCHING, Output
+from jamie.console.output import MATCHING, CommandOutput
 from jamie.report.tables import (
     BEST,
     SCOPE_TITLES,
@@ -52,7 +52,7 @@ Cell = tuple[Row, str, str]  # the row that it is in, its header, its text
 Names = dict[tuple[Any, ...], dict[str, str]]
 
 
-def sweep_output(result: SweepResult) -> Output:
+def sweep_output(result: SweepResult) -> CommandOutput:
     """Show the headline metrics of a sweep, then how the methods impute."""
     keys = result.grid_keys
     tables = [
@@ -63,7 +63,7 @@ def sweep_output(result: SweepResult) -> Output:
     return _output(result, result.tables, tables)
 
 
-def bench_output(result: BenchResult) -> Output:
+def bench_output(result: BenchResult) -> CommandOutput:
     """Show the time and memory of a benchmark, their growth, and the runs that failed."""
     keys = result.sweep.grid_keys
     tables = [
@@ -75,11 +75,11 @@ def bench_output(result: BenchResult) -> Output:
     return _output(result.sweep, {"summary": result.sweep.summary, **result.tables, **result.sweep.tables}, tables)
 
 
-def _output(result: SweepResult, data: Mapping[str, pd.DataFrame], tables: Sequence[ConsoleTable]) -> Output:
+def _output(result: SweepResult, data: Mapping[str, pd.DataFrame], tables: Sequence[ConsoleTable]) -> CommandOutput:
     runs = [{"run": run.name, "values": run.values, "error": run.error or None} for run in result.runs]
     records = {name: table.to_dict(orient="records") for name, table in data.items()}
     failures = [f"{run.name} failed: {run.error}" for run in result.failed]
-    return Output({"folder": str(result.folder), "runs": runs, **records}, tables, "", [result.folder], failures)
+    return CommandOutput({"folder": str(result.folder), "runs": runs, **records}, tables, "", [result.folder], failures)
 
 
 def setting_tables(

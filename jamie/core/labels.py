@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,15 @@ def as_labels(values: pd.Series) -> NDArray[np.object_]:
 def label_series(values: pd.Series) -> pd.Series:
     """(n,) the same, under the names of the cells."""
     return pd.Series(as_labels(values), index=values.index, name=values.name, dtype=object)
+
+
+def sort_labels(labels: Iterable[Any]) -> list[str]:
+    """Return the distinct labels in natural order (T2 before T10), without missing ones."""
+    distinct = {str(label) for label in pd.unique(pd.Series(list(labels), dtype=object).dropna())}
+    parts = {label: [part for part in re.split(r"(\d+)", label) if part] for label in distinct}
+    return sorted(
+        distinct, key=lambda label: [(not s.isdigit(), int(s) if s.isdigit() else 0, s) for s in parts[label]]
+    )
 
 
 def is_continuous(values: pd.Series) -> bool:

@@ -1,4 +1,4 @@
-"""Names of what jamie writes into AnnData and MuData, and of scopes and methods in its tables."""
+"""Names of what jamie writes into AnnData and MuData, of scopes and methods in its tables, and of a model's files."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ SD, LOWER, UPPER = UNCERTAINTY_LAYERS = "sd", "lower", "upper"
 
 ALL_CELLS, TRAINING_CELLS, HELD_OUT_PAIRS, HELD_OUT_CELLS = "all", "training_cells", "held_out_pairs", "held_out_cells"
 """Scopes of metrics: the cells that a value is computed from."""
+
+MODEL_FOLDER, MODEL_FILE = "model", "model.json"
+WEIGHTS_FILE, PREPROCESSING_FILE = "network.safetensors", "preprocessing.safetensors"
+"""Folder of a model in a run directory; its description, the networks' weights, and the arrays of preprocessing."""
 
 
 def embedding_key(method: str) -> str:

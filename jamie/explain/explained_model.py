@@ -97,7 +97,7 @@ class ExplainedModel(Explainable):
         return covariates if covariates is None or cells is None else covariates[cells]
 
     def _inverse_module(self, target: str, features: Sequence[str] | None) -> nn.Module:
-        """Return the target's inverse preprocessing; the error names the modality where it cannot be differentiated."""
+        """Return the target's inverse preprocessing; the error names the modality if it cannot be differentiated."""
         columns = None if features is None else target_columns(self.model, target, features)
         try:
             return self.model.require(target).target_chain.inverse(columns).as_module()

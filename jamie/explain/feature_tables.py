@@ -28,7 +28,7 @@ def read_text_columns(file: Path, columns: Sequence[str], expected: str, where: 
     Raises
     ------
     DataError
-        Where the file is absent or no table, or lacks a column.
+        If the file is absent or no table, or lacks a column.
     """
     table = read_frame(file, expected, dtype=str)
     if not set(columns) <= set(table.columns):

@@ -39,9 +39,9 @@ def build_explainer(explainer: str | Explainer, params: Mapping[str, Any], plugi
     Raises
     ------
     SpecError
-        Where there is no such explainer or parameter.
+        If there is no such explainer or parameter.
     DataError
-        Where it is neither a name nor an explainer, or an instance is given with parameters.
+        If it is neither a name nor an explainer, or an instance is given with parameters.
     """
     if isinstance(explainer, str):
         spec = {"plugins": list(plugins), "explain": [{explainer: dict(params)}]}
@@ -66,7 +66,7 @@ def explained_model(
 ) -> ExplainedModel:
     """Return a model with the cells of `mdata`, with the features of the model in its order.
 
-    Labels are the spec's labels that the cells have. Known pairs follow the spec; where it pairs cells by name, any
+    Labels are the spec's labels that the cells have. Known pairs follow the spec; if it pairs cells by name, any
     number of them may share their names.
 
     Parameters
@@ -76,7 +76,7 @@ def explained_model(
     mdata
         With at least one of its modalities.
     split_of
-        Returns the split (n,) of a modality's cells: ``train`` or another value; where no cell is of the training set,
+        Returns the split (n,) of a modality's cells: ``train`` or another value; if no cell is of the training set,
         all count as training cells.
     context
         For its memory limit.
@@ -86,7 +86,7 @@ def explained_model(
     Raises
     ------
     DataError
-        Where `mdata` has no modality of the model, or lacks a layer or too many features of one.
+        If `mdata` has no modality of the model, or lacks a layer or too many features of one.
     """
     modalities, train = {}, {}
     for m in known_modalities(model, mdata.mod, "explain"):
@@ -107,7 +107,7 @@ def explained_model(
 
 
 def _training_cells(split: NDArray[np.object_], modality: str) -> NDArray[np.bool_]:
-    """(n,) whether a cell is of the training set; True for all where none is, as a background is needed."""
+    """(n,) whether a cell is of the training set; True for all if none is, as a background is needed."""
     train = split == TRAIN
     if train.any():
         return train
@@ -127,7 +127,7 @@ def _read_modality(
 
 
 def _read_target(model: TrainedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:
-    """Read what the decoder predicts, where the encoder reads something else; NaN for features that are absent."""
+    """Read what the decoder predicts, if the encoder reads something else; NaN for features that are absent."""
     settings, features = model.spec.modality(name).target, model.require(name).target_features
     where = f"modality '{name}', target"
     matrix = choose_matrix(adata, settings.layer if settings else None, settings.obsm if settings else None, where)

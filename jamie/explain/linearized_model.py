@@ -24,7 +24,7 @@ class LinearizedModel:
     """A model linearized about cells: how its outputs change, to first order, when features are removed.
 
     A gradient g with respect to a cell's latents or imputed values is propagated back to its scores as ``J' g``, in one
-    backward pass. Where preprocessing is ``x A + b``, removing feature j then changes the output by
+    backward pass. If preprocessing is ``x A + b``, removing feature j then changes the output by
     ``-(x_j - m_j) A_j . J' g``; otherwise the backward pass includes preprocessing.
 
     Parameters
@@ -32,7 +32,7 @@ class LinearizedModel:
     removal
         Cells and the background values of their features.
     module
-        From preprocessed values of the cells, or from their values where preprocessing is not affine.
+        From preprocessed values of the cells, or from their values if preprocessing is not affine.
     """
 
     def __init__(self, removal: Removal, module: nn.Module) -> None:
@@ -78,12 +78,13 @@ class LinearizedModel:
         gradients : (k, d)
             With respect to the inputs of the module.
         """
+        A: Any = self.removal.A
         sizes = np.array([len(columns) for columns in groups])
         step = max(1, int(_VALUES // (max(len(rows), 1) * max(sizes.mean(), 1))))
         for start in range(0, len(groups), step):
             at = slice(start, min(start + step, len(groups)))
             columns = np.concatenate(groups[at])
-            slope = gradients[:, columns] if self.removal.A is None else self._to_features(gradients, columns)
+            slope = gradients[:, columns] if A is None else feature_gradients(A[columns].astype(np.float32), gradients)
             single = -self.removal.deviations(columns)[rows] * slope
             first = np.concatenate([[0], np.cumsum(sizes[at])[:-1]])
             yield at, single if len(columns) == at.stop - at.start else np.add.reduceat(single, first, axis=1)
@@ -94,7 +95,7 @@ class LinearizedModel:
         gradients = self.backpropagate(rows, gradient)
         return np.concatenate([effects.sum(axis=0) for _, effects in self.effects(groups, rows, gradients)])
 
-    def _to_features(self, gradients: Floats, columns: Indices) -> NDArray[np.float32]:
-        A: Any = self.removal.A
-        loadings = A[columns].astype(np.float32)
-        return np.asarray((loadings @ gradients.T).T if sparse.issparse(loadings) else gradients @ loadings.T)
+
+def feature_gradients(loadings: Any, gradients: Floats) -> Floats:
+    """Gradients (k, c) with respect to features, from those (k, d) with respect to scores with loadings (c, d)."""
+    return np.asarray((loadings @ gradients.T).T if sparse.issparse(loadings) else gradients @ loadings.T)

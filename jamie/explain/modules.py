@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class LatentModule(nn.Module):
         self.preprocessing, self.network, self.source = preprocessing, network, source
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        """Embed cells. Their batches are unknown where no covariates (n, C) are given."""
+        """Embed cells. Their batches are unknown if no covariates (n, C) are given."""
         return self.network.encode(self.source, self.preprocessing(x), covariates).mean
 
 
@@ -58,16 +58,13 @@ class ImputationModule(nn.Module):
         self.source, self.target = source, target
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        """Impute cells. Their batches are unknown where no covariates (n, C) are given."""
-        scores = self.preprocessing(x)
-        decoded = [self._decode(network, scores, covariates) for network in self.networks]
-        values: Tensor = self.inverse(torch.stack(decoded).mean(0))
+        """Impute cells. Their batches are unknown if no covariates (n, C) are given."""
+        scores, networks = self.preprocessing(x), cast("list[JointVAE]", self.networks)
+        latents = [network.encode(self.source, scores, covariates).mean for network in networks]
+        decoded = zip(networks, latents, strict=True)
+        means = [network.decode(self.target, z, covariates).mean for network, z in decoded]
+        values: Tensor = self.inverse(torch.stack(means).mean(0))
         return values
-
-    def _decode(self, network: Any, scores: Tensor, covariates: Tensor | None) -> Tensor:
-        z = network.encode(self.source, scores, covariates).mean
-        decoded: Tensor = network.decode(self.target, z, covariates).mean
-        return decoded
 
 
 def tensor_on_device_of(module: nn.Module, values: NDArray[np.floating]) -> Tensor:

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from jamie.core.data import Matrix
 from jamie.core.explanation import Explainable, Floats
-from jamie.core.matrix import column_means, column_range
+from jamie.core.matrix import column_means, column_range, to_dense
 
 ROWS_AT_ONCE = 16384  # perturbed cells that go through the encoder together
 _BYTES = 2**28  # of these cells and their outputs
@@ -56,7 +56,7 @@ class FeatureGroups:
 class Removal:
     """Cells of one modality, whose features can be replaced by their background values.
 
-    Where preprocessing is ``x A + b``, removing feature j turns the scores s into ``s - (x_j - m_j) A_j``, a change of
+    If preprocessing is ``x A + b``, removing feature j turns the scores s into ``s - (x_j - m_j) A_j``, a change of
     rank one, with m_j its background value. Otherwise the cells are preprocessed again. Missing values are first
     completed by the model.
 
@@ -81,6 +81,12 @@ class Removal:
         self.A = None if affine is None else affine[0]
         self._by_column: Any = sparse.csc_array(self.X) if sparse.issparse(self.X) else self.X
 
+    @classmethod
+    def to_background(cls, subject: Explainable, modality: str, cells: Indices, value: BackgroundValue) -> Removal:
+        """Replace features by a value over the training cells."""
+        train = subject.dataset.modalities[modality].input.X[subject.split.train[modality]]
+        return cls(subject, modality, cells, background_values(train, value))
+
     @property
     def n_cells(self) -> int:
         """Number of cells."""
@@ -88,9 +94,7 @@ class Removal:
 
     def deviations(self, columns: Indices) -> NDArray[np.float64]:
         """(n, c) values of features less their background values."""
-        values = self._by_column[:, columns]
-        values = values.toarray() if sparse.issparse(values) else values
-        return values.astype(np.float64) - self.background[columns]
+        return to_dense(self._by_column[:, columns]).astype(np.float64) - self.background[columns]
 
     def scores_without(self, columns: Indices) -> Floats:
         """(n, d) preprocessed values of the cells without these features."""
@@ -127,7 +131,7 @@ class Removal:
             yield at, np.concatenate([self.scores_without(groups[i]) for i in at]), np.tile(self.cells, len(at))
 
     def _values_without(self, columns: Indices) -> Matrix:
-        """Return the values with the background values in the place of these features."""
+        """Return the values with the background values of these features instead."""
         values: Any = self.X.copy()
         if not sparse.issparse(self.X):
             values[:, columns] = self.background[columns]
@@ -158,8 +162,7 @@ def _column_medians(X: Matrix) -> NDArray[np.float64]:
     medians = np.zeros(p)
     width = max(1, _MEDIAN_VALUES // max(n, 1))
     for start in range(0, p, width):
-        block = columns[:, start : start + width]
-        values = np.asarray(block.toarray() if sparse.issparse(block) else block, np.float64)
+        values = to_dense(columns[:, start : start + width]).astype(np.float64)
         empty = np.isnan(values).all(axis=0)
         medians[start : start + width] = np.nanmedian(np.where(empty, 0, values), axis=0)
     return medians

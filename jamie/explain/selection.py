@@ -25,7 +25,7 @@ def require_known(names: Iterable[object], known: Collection[str], expected: str
     Raises
     ------
     DataError
-        Where a name is unknown.
+        If a name is unknown.
     """
     unknown = [str(name) for name in names if name not in known]
     if unknown:
@@ -40,7 +40,7 @@ def choose_modality(subject: Explainable, name: str | None, where: str, other_th
     Raises
     ------
     DataError
-        Where the model has no modality of that name, or it is `other_than`.
+        If the model has no modality of that name, or it is `other_than`.
     """
     names = [m for m in subject.dataset.modalities if m != other_than]
     if not names:
@@ -53,24 +53,29 @@ def choose_modality(subject: Explainable, name: str | None, where: str, other_th
     return name
 
 
+def default_label(subject: Explainable, modalities: tuple[str, ...]) -> str | None:
+    """Return the first of the spec's labels that all these modalities have; None if there is none."""
+    tables = [subject.dataset.modalities[m].obs for m in modalities]
+    return next((label for label in subject.dataset.labels if all(label in obs for obs in tables)), None)
+
+
 def choose_label(subject: Explainable, label: str | None, modalities: tuple[str, ...], where: str) -> str:
     """Return a column of obs that all these modalities have, the first of the spec's labels by default.
 
     Raises
     ------
     DataError
-        Where there is none.
+        If there is none.
     """
+    label = default_label(subject, modalities) if label is None else label
+    if label is None:
+        raise DataError(
+            f"expected labels of {' and '.join(modalities)}, found none",
+            where=where,
+            fix="name a column of obs under labels of the spec, or as the label of the explainer",
+        )
     columns = {m: subject.dataset.modalities[m].obs.columns for m in modalities}
     shared = [str(c) for c in columns[modalities[0]] if all(c in available for available in columns.values())]
-    if label is None:
-        label = next((name for name in subject.dataset.labels if name in shared), None)
-        if label is None:
-            raise DataError(
-                f"expected labels of {' and '.join(modalities)}, found none",
-                where=where,
-                fix="name a column of obs under labels of the spec, or as the label of the explainer",
-            )
     if label not in shared:
         absent = ", ".join(m for m, available in columns.items() if label not in available)
         raise DataError(
@@ -87,7 +92,7 @@ def choose_features(features: pd.Index, names: Sequence[str] | None, where: str)
     Raises
     ------
     DataError
-        Where a name is unknown, or the list is empty.
+        If a name is unknown, or the list is empty.
     """
     if names is None:
         return features
@@ -110,7 +115,7 @@ def labelled_cells(subject: Explainable, modality: str, label: str, cells: Indic
     Raises
     ------
     DataError
-        Where none has one.
+        If none has one.
     """
     labelled = pd.notna(subject.dataset.modalities[modality].labels(label)[cells])
     if not labelled.any():
@@ -129,7 +134,7 @@ class CellSelection:
     Parameters
     ----------
     subset
-        ``all``, ``held_out`` or ``train``; by default the held-out cells where there are any, otherwise all.
+        ``all``, ``held_out`` or ``train``; by default the held-out cells if there are any, otherwise all.
     max_cells
         Largest number of cells of a modality, drawn at random; None for all.
     context
@@ -146,17 +151,13 @@ class CellSelection:
         Raises
         ------
         DataError
-            Where a modality has no such cell.
+            If a modality has no such cell.
         """
         split, sizes = subject.split, subject.dataset.sizes
         held_out = all(split.held_out[m].any() for m in modalities)
         subset = self.subset or ("held_out" if held_out else "all")
-        masks: Mapping[str, Mapping[str, NDArray[np.bool_]]] = {
-            "train": split.train,
-            "held_out": split.held_out,
-            "all": {m: np.ones(sizes[m], bool) for m in modalities},
-        }
-        cells = {m: np.flatnonzero(masks[subset][m]) for m in modalities}
+        masks = {"train": split.train, "held_out": split.held_out}
+        cells = {m: np.arange(sizes[m]) if subset == "all" else np.flatnonzero(masks[subset][m]) for m in modalities}
         for m, positions in cells.items():
             if not len(positions):
                 raise DataError(

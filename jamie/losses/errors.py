@@ -61,7 +61,7 @@ def errors_of_cells(
     partners : (B, C)
         Weights of the cells of the other modality; those of a cell add up to 1, or are 0.
     target : (C, t)
-        Measured values of those.
+        Measured values of these cells.
     measure, measured
         As of `mean_error`.
     """

@@ -47,7 +47,7 @@ class BABEL(Method):
         Of Adam.
     weight_decay : float
         Penalty on the squares of the weights; the paper has more cells and none. With 0.01 instead of 0.0001 the mean
-        correlation on snareseq_cortex rose from 0.020 / 0.082 to 0.037 / 0.129, and nowhere fell.
+        correlation on snareseq_cortex rose from 0.020 / 0.082 to 0.037 / 0.129, and fell on no data set.
     batch_size : int
         Pairs in a minibatch.
     max_epochs : int
@@ -86,15 +86,15 @@ class BABEL(Method):
             self._decoders = {m: self._decoder(y.shape[1]) for m, y in cells.targets.items()}
             network = nn.ModuleList([*self._encoders.values(), *self._decoders.values()]).to(context.device)
             index = {
-                (a, b): dict(
-                    zip((a, b), known_pairs(cells, a, b, method=self.name, at_least=FEWEST_PAIRS), strict=True)
-                )
-                for a, b in combinations(cells.modalities, 2)
+                pair: known_pairs(cells, *pair, method=self.name, at_least=FEWEST_PAIRS)
+                for pair in combinations(cells.modalities, 2)
             }
             scores, targets = (
                 {
-                    pair: {m: torch.as_tensor(values[m][rows], device=context.device) for m, rows in found.items()}
-                    for pair, found in index.items()
+                    pair: {
+                        m: torch.as_tensor(values[m][i], device=context.device) for m, i in zip(pair, rows, strict=True)
+                    }
+                    for pair, rows in index.items()
                 }
                 for values in (cells.scores, cells.targets)
             )
@@ -106,7 +106,7 @@ class BABEL(Method):
             training = NetworkTraining(
                 self.learning_rate, self.weight_decay, self.batch_size, self.max_epochs, self.patience
             )
-            training.fit(network, loss, {(a, b): len(rows[a]) for (a, b), rows in index.items()}, context)
+            training.fit(network, loss, {pair: len(rows) for pair, (rows, _) in index.items()}, context)
 
     def _four_paths(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> Tensor:
         """Weighted sum of the errors of the paths from either modality to either."""

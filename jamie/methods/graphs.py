@@ -12,7 +12,7 @@ from scipy import sparse
 from jamie.core.data import Cells
 from jamie.core.errors import DataError
 
-_SHIFT = 1e-6  # of the mean diagonal: the factorised matrix must not be singular
+_SHIFT = 1e-6  # of the mean diagonal: the factorized matrix must not be singular
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class JointGraph:
 
 
 def neighbor_graph(scores: NDArray[np.floating], n_neighbors: int) -> sparse.csr_array:
-    """(n, n) 1 where either of two cells is among the nearest neighbors of the other, never on the diagonal."""
+    """(n, n) 1 if either of two cells is among the nearest neighbors of the other, never on the diagonal."""
     from sklearn.neighbors import kneighbors_graph
 
     graph = sparse.csr_array(kneighbors_graph(scores.astype(np.float64), min(n_neighbors, len(scores) - 1)))
@@ -55,7 +55,7 @@ def joint_graph(cells: Cells, n_neighbors: int, mu: float, method: str) -> Joint
     Raises
     ------
     DataError
-        Where known pairs do not connect all modalities, directly or through others.
+        If known pairs do not connect all modalities, directly or through others.
     """
     from scipy.sparse.csgraph import laplacian
 
@@ -74,7 +74,7 @@ def joint_graph(cells: Cells, n_neighbors: int, mu: float, method: str) -> Joint
 
 
 def consecutive_slices(sizes: Mapping[str, int]) -> dict[str, slice]:
-    """Return the rows of each modality where all are stacked in order."""
+    """Return the rows of each modality if all are stacked in order."""
     ends = np.cumsum(list(sizes.values())).tolist()
     return {m: slice(end - size, end) for (m, size), end in zip(sizes.items(), ends, strict=True)}
 
@@ -99,7 +99,7 @@ def smallest_eigenvectors(
 ) -> NDArray[np.float64]:
     """Eigenvectors (N, n_vectors) of the smallest eigenvalues, in ascending order, orthogonal to `null`.
 
-    By inverse Lanczos iteration on a sparse factorisation: no (N, N) array is made.
+    By inverse Lanczos iteration on a sparse factorization: no (N, N) array is made.
 
     Parameters
     ----------

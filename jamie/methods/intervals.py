@@ -1,4 +1,4 @@
-"""Intervals of methods that give none themselves, by the same conformal prediction as the model's."""
+"""Intervals of methods that have none of their own, by conformal prediction as for the model."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from jamie.trust.calibration import Calibration
 
 @dataclass(frozen=True)
 class IntervalPlan:
-    """How methods get intervals.
+    """Which methods get intervals, and how.
 
     Parameters
     ----------
     components
-        Names of the methods that do.
+        Names of the methods that get intervals.
     level
         Fraction of the values that intervals should cover.
     left_out

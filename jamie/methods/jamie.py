@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Jamie(Method):
-    """The joint VAE with the settings of another preset than the run's own.
+    """The joint VAE with the settings of another preset.
 
     Data, split, preprocessing, batches and known pairs are the run's; correspondence, model, losses and training are
     those of the preset.

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 class KNN(Method):
     """Imputes the mean of the k nearest training cells' partners: the baseline of the paper.
 
-    Nearest are those of the training cells with a known partner whose scores are closest to the cell's. The more
-    components the scores have, the more of the distance is noise: on citeseq_pbmc the mean correlation of imputed
-    protein is 0.49 on standardized features, 0.59 on 512 components and 0.85 on 50.
+    The nearest cells are chosen among the training cells with a known partner, by their scores. The more components the
+    scores have, the more of the distance is noise: on citeseq_pbmc the mean correlation of imputed protein is 0.49 on
+    standardized features, 0.59 on 512 components and 0.85 on 50.
 
     Parameters
     ----------
     k : int
-        How many.
+        Number of neighbors.
     distance : str
         ``cosine`` compares the direction of the scores only, which a cell's depth does not change.
     n_components : int
-        How many of the scores count, the first ones: after PCA, the leading components. All by default.
+        Number of scores that are used, the first ones: after PCA, the leading components. All by default.
     """
 
     name: ClassVar[str] = "knn"

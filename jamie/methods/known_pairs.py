@@ -1,4 +1,4 @@
-"""Known pairs as regressions need them: scores of one modality beside targets of another."""
+"""Known pairs for regression: scores of one modality and targets of another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Direction = tuple[str, str]
 def known_pairs(
     cells: Cells, source: str, target: str, *, method: str, at_least: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return indices (n,) of the cells of two modalities that are known to be the same.
+    """Return indices (n,) of the cells of two modalities that are known pairs.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def known_pairs(
     Raises
     ------
     DataError
-        Where fewer are known.
+        If fewer are known.
     """
     rows, columns = cells.pairs(source, target)
     if len(rows) < at_least:
@@ -54,7 +54,7 @@ def regression_pairs(
     Raises
     ------
     DataError
-        Where two modalities have fewer known pairs than `at_least`.
+        If two modalities have fewer known pairs than `at_least`.
     """
     for source, target in permutations(cells.modalities, 2):
         rows, columns = known_pairs(cells, source, target, method=method, at_least=at_least)

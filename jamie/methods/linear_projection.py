@@ -1,4 +1,4 @@
-"""Linear maps from the scores of a modality to the latent space, and what fitting them requires."""
+"""Linear maps from the scores of a modality to the latent space, and checks before they are fitted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LinearProjection:
     Parameters
     ----------
     mean : (d,)
-        What is subtracted from the scores.
+        Subtracted from the scores.
     weights : (d, L)
         W, one column for each latent dimension.
     """
@@ -45,8 +45,8 @@ def project(
 
 
 @dataclass(frozen=True)
-class CentredSVD:
-    """Singular value decomposition of centred scores, ``scores - mean = U diag(s) V^T``, of numerical rank r.
+class CenteredSVD:
+    """Singular value decomposition of centered scores, ``scores - mean = U diag(s) V^T``, of numerical rank r.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class CentredSVD:
     V: NDArray[np.float64]
 
     @classmethod
-    def of(cls, scores: NDArray[np.float32]) -> CentredSVD:
+    def of(cls, scores: NDArray[np.float32]) -> CenteredSVD:
         """Decompose scores (n, d)."""
         from scipy.linalg import svd
 
@@ -77,7 +77,7 @@ class CentredSVD:
 
 
 def limit_components(n_components: int, n_available: int, method: str) -> int:
-    """Return the smaller number, and log where it is not the one that the user chose."""
+    """Return the smaller number, and log if it is not the one that the user chose."""
     if n_available < n_components:
         log.info("%s: %d components instead of %d, as many as the features span", method, n_available, n_components)
     return min(n_components, n_available)
@@ -89,7 +89,7 @@ def require_more(n_found: int, n_components: int, what: str, method: str) -> Non
     Raises
     ------
     DataError
-        Where `n_found` does not exceed `n_components`.
+        If `n_found` does not exceed `n_components`.
     """
     if n_found > n_components:
         return
@@ -107,7 +107,7 @@ def require_more_cells(views: Iterable[View], n_components: int, method: str) ->
     Raises
     ------
     DataError
-        Where a modality has too few cells.
+        If a modality has too few cells.
     """
     for view in views:
         require_more(view.n_cells, n_components, f"cells of {view.modality}", method)

@@ -15,7 +15,7 @@ from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.methods.graphs import JointGraph, consecutive_slices, joint_graph
 from jamie.methods.linear_projection import (
-    CentredSVD,
+    CenteredSVD,
     LinearProjection,
     limit_components,
     project,
@@ -27,23 +27,23 @@ from jamie.methods.linear_projection import (
 class LMA(Method):
     """Linear manifold alignment: linear maps of all modalities that keep neighbors and known pairs together.
 
-    With X the scores of all modalities, centred, as blocks of a diagonal (N, d), and L the Laplacian of all neighbor
-    graphs joined by known pairs (as for `nlma`), the maps P (d, L) minimise tr(P^T X^T L X P) with P^T X^T X P = I,
+    With X the scores of all modalities, centered, as blocks of a diagonal (N, d), and L the Laplacian of all neighbor
+    graphs joined by known pairs (as for `nlma`), the maps P (d, L) minimize tr(P^T X^T L X P) with P^T X^T X P = I,
     by the eigenvectors of a dense problem of size d, or of as many dimensions as the cells span; no (N, N) array is
-    made. Nothing forbids a dimension in which one modality is all 0: where a modality has few features the last
+    made. Nothing forbids a dimension in which one modality is all 0: if a modality has few features the last
     dimensions are of that kind.
 
     On motor Patch-seq, all pairs known, label transfer accuracy and FOSCTTM are 0.897 / 0.044, as Cohen Kalafut et al.
-    (2023) print them, on all standardised features (``preprocess: [standardize]``), where genes outnumber cells. On the
+    (2023) print them, on all standardized features (``preprocess: [standardize]``), where genes outnumber cells. On the
     512 components of the preset they are 0.829 / 0.104: maps of expression then have too few dimensions to follow all
     1,208 cells. On a branching simulation they are 0.990 / 0.001 (another implementation: 0.970 / 0.001).
 
     Parameters
     ----------
     n_components
-        Dimensions L of the latent space; fewer, with a notice, where the features span fewer.
+        Dimensions L of the latent space; fewer, with a notice, if the features span fewer.
     n_neighbors
-        Nearest neighbors of each cell; all other cells where there are no more.
+        Nearest neighbors of each cell; all other cells if there are no more.
     mu
         Weight of the known pairs, relative to that of the neighbors.
     problem
@@ -71,7 +71,7 @@ class LMA(Method):
     def _fit(self, cells: Cells, context: Context) -> None:
         require_more_cells(cells.views.values(), self.n_components, self.name)
         self._require_memory(cells, context)
-        svds = {m: CentredSVD.of(scores) for m, scores in cells.scores.items()}
+        svds = {m: CenteredSVD.of(scores) for m, scores in cells.scores.items()}
         graph = joint_graph(cells, self.n_neighbors, self.mu, self.name)
         blocks = consecutive_slices({m: len(svd.s) for m, svd in svds.items()})
         vectors = self._eigenvectors(svds, blocks, graph)
@@ -93,7 +93,7 @@ class LMA(Method):
         )
 
     def _eigenvectors(
-        self, svds: Mapping[str, CentredSVD], blocks: Mapping[str, slice], graph: JointGraph
+        self, svds: Mapping[str, CenteredSVD], blocks: Mapping[str, slice], graph: JointGraph
     ) -> NDArray[np.float64]:
         """Return eigenvectors (r, L) in the basis U of all modalities, in which P^T X^T X P = I is orthonormality.
 

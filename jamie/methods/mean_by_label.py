@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.data import Cells
-from jamie.core.errors import DataError
 from jamie.core.interfaces import Method
 
 log = logging.getLogger(__name__)
@@ -19,8 +18,8 @@ log = logging.getLogger(__name__)
 class MeanByLabel(Method):
     """Control that uses the labels: imputes the mean of the training cells of the same label.
 
-    A method that imputes no better has learned the type of a cell, and nothing of the cell itself. It needs no pairs. A
-    cell without a label, or with one that no training cell of the target has, gets the mean of all training cells.
+    A method that imputes no better has learned the type of a cell, but nothing specific to the cell. It needs no pairs.
+    A cell without a label, or with one that no training cell of the target has, gets the mean of all training cells.
     """
 
     name: ClassVar[str] = "mean_by_label"
@@ -31,11 +30,10 @@ class MeanByLabel(Method):
         for m, labels in cells.labels.items():
             names = {label for label in labels if label is not None}
             if len(names) < 2:
-                raise DataError(
+                raise self._data_error(
                     f"expected at least 2 labels among the {len(labels)} training cells of {m}, "
                     f"found {len(names)}{''.join(f': {name}' for name in names)}",
-                    where=f"method '{self.name}'",
-                    fix="name another column of obs under labels, or leave the method out",
+                    "name another column of obs under labels, or leave the method out",
                 )
             self._means[m] = {name: cells.targets[m][labels == name].mean(axis=0) for name in names}
             self._means[m][None] = cells.targets[m].mean(axis=0)

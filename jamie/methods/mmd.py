@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-CHUNK = 1024  # cells at a time where the discrepancy of all is computed
+CHUNK = 1024  # cells at a time, for the discrepancy of all cells
 
 
 class KernelFactor:
@@ -26,7 +26,7 @@ class KernelFactor:
         return leading @ rotations.to(leading.device)
 
     def sample(self, size: int, generator: Generator) -> Tensor:
-        """Rows of the factor: a random sample where there are more than `size`."""
+        """Rows of the factor: a random sample if there are more than `size`."""
         if len(self.factor) <= size:
             return self.factor
         return self.factor[torch.randperm(len(self.factor), generator=generator)[:size].to(self.factor.device)]

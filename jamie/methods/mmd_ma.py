@@ -27,10 +27,10 @@ PROGRESS_EVERY = 50  # steps
 class MMDMA(Method):
     """Maps both modalities so that their distributions agree, from the least maximum mean discrepancy (MMD-MA).
 
-    With kernels K of unit mean diagonal between the cells of a modality and embeddings ``Z = K alpha``, minimises
+    With kernels K of unit mean diagonal between the cells of a modality and embeddings ``Z = K alpha``, minimizes
     ``MMD^2(Z_x, Z_y) + sum_m distortion |K - Z Z^T|^2 / |K|^2 + penalty |alpha^T K alpha - I|^2 / p``. A kernel is
     written as ``K = S S^T``, so that ``Z = S W`` and the penalty is ``|W^T W - I|^2 / p``: no term but the first needs
-    an n x n matrix, and that is computed on minibatches where there are more cells than `batch_size`. Distortion and
+    an n x n matrix, and that is computed on minibatches if there are more cells than `batch_size`. Distortion and
     penalty are relative here, so that their weights need not be chosen anew for each data set; the paper's are not.
 
     Any rotation of the leading components has the same distortion: the discrepancy alone decides which, and has many
@@ -134,12 +134,12 @@ class MMDMA(Method):
 
 
 def _linear_factor(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """S with ``S S^T`` the inner products of centred scores, with mean diagonal 1."""
-    centred = scores.astype(np.float64) - scores.mean(axis=0, dtype=np.float64)
-    if len(centred) < centred.shape[1]:
-        u, s, _ = np.linalg.svd(centred, full_matrices=False)
-        centred = u * s
-    return centred / max(np.sqrt((centred**2).sum() / len(centred)), np.finfo(np.float64).tiny)
+    """S with ``S S^T`` the inner products of centered scores, with mean diagonal 1."""
+    centered = scores.astype(np.float64) - scores.mean(axis=0, dtype=np.float64)
+    if len(centered) < centered.shape[1]:
+        u, s, _ = np.linalg.svd(centered, full_matrices=False)
+        centered = u * s
+    return centered / max(np.sqrt((centered**2).sum() / len(centered)), np.finfo(np.float64).tiny)
 
 
 def _gaussian_factor(scores: NDArray[np.float32]) -> NDArray[np.float64]:

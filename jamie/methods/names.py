@@ -11,14 +11,14 @@ from jamie.spec.ref import Ref
 
 
 def name_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict[str, Ref[Method]]:
-    """Name methods by their component, and by their parameters as well where components alone are not unique.
+    """Name methods by their component, and by their parameters as well if components alone are not unique.
 
     Parameters
     ----------
     refs
         In the order of the spec.
     taken
-        Names that are not free.
+        Names that are in use.
     """
     named: dict[str, Ref[Method]] = {}
     components = [ref.name for ref in refs]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.errors import TrainingError
+from jamie.methods.known_pairs import Direction
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FEWEST_PAIRS = 5  # one of which is for validation
-Modalities = tuple[str, str]
-PairIndices = Mapping[Modalities, NDArray[np.int64]]
-Loss = Callable[[Modalities, NDArray[np.int64]], "Tensor"]  # mean over these pairs of two modalities
+PairIndices = Mapping[Direction, NDArray[np.int64]]
+Loss = Callable[[Direction, NDArray[np.int64]], "Tensor"]  # mean over these pairs of two modalities
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class NetworkTraining:
     patience: int
     validation: float = 0.1
 
-    def fit(self, network: nn.Module, loss: Loss, n_pairs: Mapping[Modalities, int], context: Context) -> None:
+    def fit(self, network: nn.Module, loss: Loss, n_pairs: Mapping[Direction, int], context: Context) -> None:
         """Train a network, and leave it at its best state, in evaluation mode.
 
         Parameters
@@ -68,7 +68,7 @@ class NetworkTraining:
         Raises
         ------
         TrainingError
-            Where the loss is not finite.
+            If the loss is not finite.
         """
         import torch
 
@@ -109,7 +109,7 @@ def _require_finite(loss: float, epoch: int, stage: str) -> None:
 
 def _minibatches(
     pairs: PairIndices, size: int, generator: np.random.Generator
-) -> Iterator[tuple[Modalities, NDArray[np.int64]]]:
+) -> Iterator[tuple[Direction, NDArray[np.int64]]]:
     """All pairs once, in minibatches of about one size: never of a single pair, which has no spread."""
     batches = [
         (modalities, batch)

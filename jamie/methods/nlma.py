@@ -25,23 +25,23 @@ log = logging.getLogger(__name__)
 class NLMA(Method):
     """Nonlinear manifold alignment: eigenvectors of the Laplacian of all neighbor graphs, joined by known pairs.
 
-    The latents F (N, L) of the N cells of all modalities minimise tr(F^T L F), that is, half the sum of
+    The latents F (N, L) of the N cells of all modalities minimize tr(F^T L F), that is, half the sum of
     W_ij |f_i - f_j|^2, with F^T D F = I for the degrees D of W and orthogonal to the constant. W is 1 for nearest
     neighbors in one modality; known pairs have the weight that makes their sum `mu` times that of all neighbors. As
     ManiNetCluster does it.
 
-    With all pairs known, label transfer accuracy and FOSCTTM are 0.927 / 0.0005 on all standardised features of motor
+    With all pairs known, label transfer accuracy and FOSCTTM are 0.927 / 0.0005 on all standardized features of motor
     Patch-seq; another implementation gives 0.925 / 0.0008. On the components of sc-GEM they are 0.904 / 0.0000 (0.848 /
-    0.0000, 10 cells of 177 apart). With F^T F = I (``problem: standard``) they are 0.921 / 0.0008 and 0.881 / 0.0000;
-    but where only half of the pairs are known, eigenvectors then single out cells without a partner, whose edges weigh
-    little (FOSCTTM of all cells 0.20 in place of 0.14 on Patch-seq, 0.32 in place of 0.14 on sc-GEM).
+    0.0000, a difference of 10 of 177 cells). With F^T F = I (``problem: standard``) they are 0.921 / 0.0008 and 0.881 /
+    0.0000; but if only half of the pairs are known, eigenvectors then single out cells without a partner, whose edges
+    weigh little (FOSCTTM of all cells 0.20 instead of 0.14 on Patch-seq, 0.32 instead of 0.14 on sc-GEM).
 
     Parameters
     ----------
     n_components
         Dimensions L of the latent space.
     n_neighbors
-        Nearest neighbors of each cell; all other cells where there are no more.
+        Nearest neighbors of each cell; all other cells if there are no more.
     mu
         Weight of the known pairs, relative to that of the neighbors.
     problem

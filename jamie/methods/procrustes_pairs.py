@@ -26,14 +26,14 @@ from jamie.methods.linear_projection import (
 class ProcrustesPairs(Method):
     """Principal components of each modality, rotated onto each other by orthogonal Procrustes on the known pairs.
 
-    With A and B (n_pairs, L) the components of the paired cells, centred and divided by their Frobenius norm, the
+    With A and B (n_pairs, L) the components of the paired cells, centered and divided by their Frobenius norm, the
     second modality is rotated by R = argmin |A - B R| with R^T R = I, which is U V^T of the singular value
     decomposition of B^T A.
 
     Parameters
     ----------
     n_components
-        Principal components L of each modality; as many as the smaller one has, with a notice, where it has fewer.
+        Principal components L of each modality; as many as the smaller one has, with a notice, if it has fewer.
     """
 
     name: ClassVar[str] = "procrustes_pairs"

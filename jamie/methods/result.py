@@ -1,4 +1,4 @@
-"""What a method makes of the cells of a run."""
+"""Latents and imputed values of one method."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from jamie.core.data import Matrix, Split
 from jamie.core.resources import ResourceUsage
+from jamie.methods.known_pairs import Direction
 
-Direction: TypeAlias = tuple[str, str]
 Rows: TypeAlias = "NDArray[np.int64] | slice"
 Values = Callable[[Rows], Matrix]
 Bounds = Callable[[Rows], tuple[NDArray[np.floating], NDArray[np.floating]] | None]
@@ -31,7 +31,7 @@ class MethodResult:
     parameters
         Of the component.
     status
-        ``done``; ``refused`` where the method cannot be used on these cells; ``failed`` where it broke.
+        ``done``; ``refused`` if the method cannot be used on these cells; ``failed`` if it broke.
     reason
         Why there is no result.
     inductive
@@ -41,9 +41,9 @@ class MethodResult:
     preparation, training
         Time and memory of each. The preprocessing, which all methods share, is part of every preparation.
     latents
-        (n_m, L) of each modality, rows of NaN for cells that were not embedded; empty where it does not embed.
+        (n_m, L) of each modality, rows of NaN for cells that were not embedded; empty if it does not embed.
     imputed
-        For source and target, values (k, p) in the target's units for given cells of the source; empty where it does
+        For source and target, values (k, p) in the target's units for given cells of the source; empty if it does
         not impute.
     intervals
         For source and target, lower and upper bounds (k, p) of the imputed values.

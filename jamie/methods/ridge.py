@@ -28,7 +28,7 @@ class Ridge(Method):
     of X'X over the number of scores, so that the units of the scores mean nothing. All of them come from one
     decomposition of X.
 
-    A penalty for each target is right where targets are principal components: the last of them, which are noise, are
+    A penalty for each target is right if targets are principal components: the last of them, which are noise, are
     then hardly predicted, while the first are. With 512 components on either side, patchseq_motor (log1p CPM) is
     imputed with a mean correlation of 0.546 / 0.254 and snareseq_cortex with 0.038 / 0.116; with one penalty for all
     targets it is 0.545 / 0.242 and 0.033 / 0.083.

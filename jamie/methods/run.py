@@ -52,7 +52,7 @@ def run_method(
     preprocessing
         Time and memory of the preprocessing that all methods share.
     plan
-        Which methods get intervals, and how; None where no method does.
+        Which methods get intervals, and how; None if no method does.
     """
     log.info("%s: fitting", name)
     try:
@@ -115,7 +115,7 @@ def bounds_in_units(
     imputed: Mapping[Direction, Values], calibrations: Mapping[Direction, Calibration]
 ) -> dict[Direction, Bounds]:
     """Return the intervals of imputed values for the directions that were calibrated."""
-    return {direction: partial(_bounds, imputed[direction], one) for direction, one in calibrations.items()}
+    return {direction: partial(_bounds, imputed[direction], fit) for direction, fit in calibrations.items()}
 
 
 def _bounds(imputed: Values, calibration: Calibration, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -139,21 +139,19 @@ def _latents(
     """Return the latents (n_m, L) of all cells; rows of NaN for cells that the method cannot embed."""
     if not method.embeds():
         return {}
-    scores = cells.scores
-    if method.inductive:
-        latents = method.embed(scores, cells.covariates)
-        _require_finite(method.name, "latents", latents.values())
-        return latents
-    trained = method.embed({m: scores[m][rows] for m, rows in train.items()})
-    _require_finite(method.name, "latents", trained.values())
-    latents = {m: np.full((len(scores[m]), z.shape[1]), np.nan, z.dtype) for m, z in trained.items()}
-    for m, z in trained.items():
+    embeds_any = method.inductive
+    fitted = method.embed(cells.scores, cells.covariates) if embeds_any else method.embed(cells.subset(train).scores)
+    _require_finite(method.name, "latents", fitted.values())
+    if embeds_any:
+        return fitted
+    latents = {m: np.full((cells.views[m].n_cells, z.shape[1]), np.nan, z.dtype) for m, z in fitted.items()}
+    for m, z in fitted.items():
         latents[m][train[m]] = z
     return latents
 
 
 def _impute(method: Method, cells: Cells) -> dict[Direction, NDArray[np.floating]]:
-    """Return preprocessed values (n_s, t) for every source and target; none where the method does not impute."""
+    """Return preprocessed values (n_s, t) for every source and target; none if the method does not impute."""
     if not method.imputes():
         return {}
     imputed = {
@@ -165,7 +163,7 @@ def _impute(method: Method, cells: Cells) -> dict[Direction, NDArray[np.floating
 
 
 def _require_finite(method: str, what: str, values: Iterable[NDArray[np.floating]]) -> None:
-    if not all(np.isfinite(one).all() for one in values):
+    if not all(np.isfinite(array).all() for array in values):
         raise _not_finite(method, what)
 
 

@@ -46,9 +46,9 @@ class Scot(Method):
     epsilon : float
         Weight of the entropy, for distances up to 1; smaller is sharper and slower.
     marginals : {"balanced", "unbalanced"}
-        Whether every cell has the same mass, or may have less or more where the modalities hold other cells.
+        Whether every cell has the same mass, or may have less or more if the modalities hold other cells.
     rho : float
-        Weight of the marginals where they are unbalanced; the larger, the closer to balanced.
+        Weight of the marginals if they are unbalanced; the larger, the closer to balanced.
     max_iterations : int
         Largest number of steps of the outer iteration.
     """

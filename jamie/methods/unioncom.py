@@ -16,7 +16,7 @@ from jamie.core.data import Cells
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer, Method
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.unioncom import UnionCom as Matching
+from jamie.correspondence.unioncom import UnionCom as UnionComInferer
 from jamie.methods.linear_projection import limit_components
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ WINDOW = 20  # iterations between two checks of convergence
 class UnionCom(Method):
     """Matches cells by their distances to other cells, then embeds both modalities as t-SNE does (UnionCom).
 
-    With F from `correspondence`, minimises over the embeddings ``sum_m KL(P_m || Q_m) + coupling ||Y_x - F Y_y||^2``:
+    With F from `correspondence`, minimizes over the embeddings ``sum_m KL(P_m || Q_m) + coupling ||Y_x - F Y_y||^2``:
     P_m are t-SNE's joint probabilities of a modality's scores, Q_m those of its embedding, X is the modality with
     fewer cells. Solved by L-BFGS over Y_y and ``Y_x - F Y_y`` from the principal components of y, so that there is
     nothing random in it.
 
     The matching reads distances within each modality, no pairs. By default its distances are paths
-    over the nearest fifth of the cells, at most 50, as paths over few neighbors follow noise: a rule that was kept
-    after looking at label transfer accuracies on scgem (10 neighbors 0.46, 20 0.63, 30 and 40 0.67, by this rule 0.69
+    over the nearest fifth of the cells, at most 50, as paths over few neighbors follow noise: a rule that was chosen
+    by label transfer accuracies on scgem (10 neighbors 0.46, 20 0.63, 30 and 40 0.67, by this rule 0.69
     with a FOSCTTM of 0.22; published package 0.65 and 0.21). On patchseq_motor, with log counts per million, it gives
     0.50 and 0.30 (0.25 and 0.45 published, on scaled counts); on snareseq_cortex it is at chance.
 
@@ -90,7 +90,7 @@ class UnionCom(Method):
             f"the projection of unioncom on {a.n_cells} and {b.n_cells} cells",
             "use fewer cells, or leave the method out",
         )
-        inferer = self.correspondence or Matching(distance=Geodesic(k="auto"), use_known=False)
+        inferer = self.correspondence or UnionComInferer(distance=Geodesic(k="auto"), use_known=False)
         known = cells.known.between(a.modality, b.modality)
         self._inference = inferer.infer(a, b, known, context.for_stage(f"{context.stage}/correspondence"))
 
@@ -99,14 +99,13 @@ class UnionCom(Method):
         matrix = self._inference.correspondence.matrix
         transposed = matrix.shape[0] > matrix.shape[1]
         x, y, F = (b, a, matrix.T) if transposed else (a, b, matrix)
-        self._latents = dict(
-            zip((x, y), self._project(cells.scores[x], cells.scores[y], F.toarray(), context), strict=True)
-        )
+        Z_x, Z_y = self._project(cells.scores[x], cells.scores[y], F.toarray(), context)
+        self._latents = {x: Z_x, y: Z_y}
 
     def _start(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Principal components (n, L), scaled so that the first has standard deviation `START`."""
-        centred = scores.astype(np.float64) - scores.mean(axis=0, dtype=np.float64)
-        u, s, _ = np.linalg.svd(centred, full_matrices=False)
+        centered = scores.astype(np.float64) - scores.mean(axis=0, dtype=np.float64)
+        u, s, _ = np.linalg.svd(centered, full_matrices=False)
         n_components = limit_components(self.n_components, len(s), self.name)
         return START * np.sqrt(len(u)) * u[:, :n_components] * s[:n_components] / s[0]
 
@@ -129,11 +128,11 @@ class UnionCom(Method):
             # no coupling term for a cell without mass
             return divergence(P_x, Z_x) + divergence(P_y, Z_y) + self.coupling * (mass * offset).square().sum()
 
-        self._minimise(objective, [offset, Z_y], context)
+        self._minimize(objective, [offset, Z_y], context)
         with torch.no_grad():
             return (offset + coupling @ Z_y).cpu().numpy(), Z_y.detach().cpu().numpy()
 
-    def _minimise(self, objective: Any, variables: list[Tensor], context: Context) -> None:
+    def _minimize(self, objective: Any, variables: list[Tensor], context: Context) -> None:
         import torch
 
         optimizer = torch.optim.LBFGS(

@@ -15,9 +15,9 @@ from jamie.metrics.by_feature import by_feature
 class AUROC(Metric[ImputedPair]):
     """Area under the ROC curve of imputed values for measured ones above the feature's median; the mean over features.
 
-    The probability that a cell whose measured value is above the feature's median has a higher imputed value than one
-    whose measured value is not, ties one half: 0.5 is chance. A feature that no cell exceeds the median of, such as
-    one that is constant where measured, is left out; one that is constant where imputed scores 0.5.
+    The probability that a cell whose measured value is above the feature's median has a higher imputed value than a
+    cell whose measured value is not. Ties count one half; 0.5 is chance. A feature without values above its median,
+    such as a constant one, is left out; one whose imputed values are constant scores 0.5.
     """
 
     name: ClassVar[str] = "auroc"

@@ -34,7 +34,7 @@ class ClassificationReport:
     chance_accuracy
         Expected accuracy of labels drawn with their frequencies among the source's cells.
     mean_confidence
-        Of the scored cells; it equals the accuracy where confidences are calibrated.
+        Of the scored cells; it equals the accuracy if confidences are calibrated.
     calibration_error
         Expected calibration error: mean of |accuracy - mean confidence| over the bins of `by_confidence`, weighted by
         their cells.
@@ -64,7 +64,7 @@ class ClassificationReport:
 def classification_report(
     table: pd.DataFrame, source_labels: NDArray[np.str_], scope: str = ALL_CELLS
 ) -> ClassificationReport | None:
-    """Compare predictions with known labels; None where no cell has both.
+    """Compare predictions with known labels; None if no cell has both.
 
     Parameters
     ----------
@@ -84,13 +84,13 @@ def classification_report(
     classes, counts = np.unique(source_labels, return_counts=True)
     frequency = scored["truth"].value_counts(normalize=True)
     source_frequency = pd.Series(counts / counts.sum(), index=classes)
-    gaps = [one["n_cells"] * abs(one["accuracy"] - one["mean_confidence"]) for one in by_confidence]
+    gaps = [row["n_cells"] * abs(row["accuracy"] - row["mean_confidence"]) for row in by_confidence]
     return ClassificationReport(
         scope=scope,
         n_cells=len(table),
         n_scored=len(scored),
         accuracy=float(correct.mean()),
-        balanced_accuracy=float(np.mean([label["recall"] for label in by_label])),
+        balanced_accuracy=float(np.mean([row["recall"] for row in by_label])),
         majority_accuracy=float(frequency.get(classes[counts.argmax()], 0.0)),
         chance_accuracy=float((source_frequency * frequency).sum()),
         mean_confidence=float(confidence.mean()),

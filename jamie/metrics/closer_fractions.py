@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 CHUNK_A, CHUNK_B = 512, 2048  # cells
 _PAIRS_AT_ONCE = 2**15
 _UNIT_ROUNDOFF = 2.0**-24
+_FEW = 0.02  # of the entries of a chunk
 
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -59,9 +60,16 @@ class _Counts:
 
     def count(self, excess: NDArray[np.float32], bound: np.float32) -> Indices:
         """Count the entries of a chunk that are below 0 for certain; return the flat indices of undecided ones."""
-        closer, maybe_closer = excess < -bound, excess <= bound
+        maybe_closer = excess <= bound
+        if np.count_nonzero(maybe_closer) < _FEW * len(excess):  # as in a good embedding: these are looked at alone
+            index = np.flatnonzero(maybe_closer)
+            closer = excess[index] < -bound
+            undecided = index[~closer]
+        else:
+            closer = excess < -bound
+            undecided = np.flatnonzero(closer != maybe_closer)
         self.closer += int(np.count_nonzero(closer))
-        return np.flatnonzero(closer != maybe_closer)
+        return undecided
 
     def decide(self, own: Indices, others: Indices, other: _Counts) -> None:
         """Count undecided entries, by their distances in double precision."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jamie.core.evaluation import EmbeddedPair
 from jamie.core.interfaces import Metric
@@ -17,8 +16,8 @@ class DaviesBouldin(Metric[EmbeddedPair]):
 
     .. math:: \frac{1}{K} \sum_k \max_{l \ne k} \frac{s_k + s_l}{d_{kl}}
 
-    with s_k the mean distance of the cells of label k to their centroid, d_kl that of two centroids. It is infinite
-    where two centroids coincide, as in a collapsed embedding. Cells without a label are left out.
+    with s_k the mean distance of the cells of label k to their centroid, d_kl that of two centroids. It is infinite if
+    two centroids coincide, as in a collapsed embedding. Cells without a label are left out.
     """
 
     name: ClassVar[str] = "davies_bouldin"
@@ -28,20 +27,12 @@ class DaviesBouldin(Metric[EmbeddedPair]):
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
 
     def _score(self, pair: EmbeddedPair) -> float:
+        from scipy.spatial.distance import pdist
         from sklearn.metrics import davies_bouldin_score
 
         z, labels = labeled_latents(self.name, pair)
         z = z - z.mean(axis=0)
-        scale = np.abs(z).max()
+        z /= np.abs(z).max() or 1
+        centroids = [z[labels == label].mean(axis=0) for label in np.unique(labels)]
         # scikit-learn gives the best value, 0, to centroids that coincide, and to all that is small
-        if scale == 0 or _coincide(z / scale, labels):
-            return float("inf")
-        return float(davies_bouldin_score(z / scale, labels))
-
-
-def _coincide(z: NDArray[np.float64], labels: NDArray[np.str_]) -> bool:
-    """Whether two labels have the same centroid, but for rounding."""
-    from scipy.spatial.distance import pdist
-
-    centroids = np.array([z[labels == label].mean(axis=0) for label in np.unique(labels)])
-    return bool(pdist(centroids).min() < 1e-12)
+        return float("inf") if pdist(centroids).min() < 1e-12 else float(davies_bouldin_score(z, labels))

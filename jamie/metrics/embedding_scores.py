@@ -61,7 +61,7 @@ def _calls(
 
 
 def _n_scored(metric: Metric[Any], pair: EmbeddedPair) -> int:
-    """Cells that the value is a mean over; 0 where the metric cannot be computed."""
+    """Cells that the value is a mean over; 0 if the metric cannot be computed."""
     if "pairs" in metric.requires and pair.truth.nnz < _FEWEST_PAIRS:
         return 0
     if "labels" in metric.requires:

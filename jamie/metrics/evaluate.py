@@ -62,10 +62,11 @@ def evaluate(
     Raises
     ------
     DataError
-        Where latents or imputed values are not finite.
+        If latents or imputed values are not finite.
     """
-    of = {kind: [metric for metric in metrics if metric.reads is kind] for kind in (EmbeddedPair, ImputedPair)}
-    reads_labels = any("labels" in metric.requires for metric in of[EmbeddedPair])
+    of_embeddings = [metric for metric in metrics if metric.reads is EmbeddedPair]
+    of_imputed = [metric for metric in metrics if metric.reads is ImputedPair]
+    reads_labels = any("labels" in metric.requires for metric in of_embeddings)
     records: list[Record] = []
     tables: list[pd.DataFrame] = []
     for a, b in combinations(dataset.modalities, 2):
@@ -73,13 +74,13 @@ def evaluate(
         scopes = find_scopes(dataset, split, a, b)
         for scope, result in product(scopes, results):
             if result.embeds_all(scope.cells, split):
-                records += score_embedding(result, dataset, scope, of[EmbeddedPair], labels)
-        for measured in measured_pairs(dataset, split, scopes) if of[ImputedPair] else ():
+                records += score_embedding(result, dataset, scope, of_embeddings, labels)
+        for measured in measured_pairs(dataset, split, scopes) if of_imputed else ():
             for result in results:
                 if (measured.pair.source, measured.pair.target) in result.imputed:
-                    found, table = score_imputation(result, measured, dataset, of[ImputedPair])
-                    records += found
+                    scores, table = score_imputation(result, measured, dataset, of_imputed)
+                    records += scores
                     tables.append(table)
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))
-    better = {metric.name: metric.higher_is_better for metric in of[ImputedPair] if metric.name in features}
+    better = {metric.name: metric.higher_is_better for metric in of_imputed if metric.name in features}
     return Evaluation(tuple(records), features, tuple(sign_tests(features, better)))

@@ -14,7 +14,7 @@ from jamie.metrics.closer_fractions import closer_fractions
 class FOSCTTM(Metric[EmbeddedPair]):
     """Fraction of samples closer than the true match: 0 is perfect, 0.5 is chance.
 
-    For each cell with a true partner, the fraction of the n cells of the other modality that are strictly nearer
+    For each cell with a true partner, the fraction of the n cells of the other modality that are strictly closer
     (euclidean) than that partner, averaged over the cells and then over both directions. Cells at exactly the
     partner's distance count one half each, the partner among them, so that a collapsed embedding scores 0.5; a partner
     that no other cell ties with counts nothing, so that a perfect embedding scores 0. Of several true partners the

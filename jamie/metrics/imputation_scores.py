@@ -49,9 +49,9 @@ class Measured:
 
 
 def measured_pairs(dataset: Dataset, split: Split, scopes: Sequence[Scope]) -> Iterator[Measured]:
-    """Yield what is to be imputed of two modalities, in every scope that is scored and in both directions.
+    """Yield the measured values of two modalities, in every scope that is scored and in both directions.
 
-    Training cells are scored only where none are held out: for a nearest-neighbor regression they are their own
+    Training cells are scored only if none are held out: for a nearest-neighbor regression they are their own
     neighbors. Directions with too few true pairs are left out.
     """
     any_held_out = any(scope.name == TRAINING_CELLS for scope in scopes)
@@ -64,7 +64,7 @@ def measured_pairs(dataset: Dataset, split: Split, scopes: Sequence[Scope]) -> I
 
 
 def _measured(dataset: Dataset, split: Split, scope: Scope, source: str, target: str) -> Measured | None:
-    """Where there are very many values, evenly spaced cells are scored in place of all, with a warning."""
+    """Return None with too few pairs; of very many values, only those of evenly spaced cells, with a warning."""
     truth = scope.truth if source == next(iter(scope.cells)) else scope.truth.T
     partner = truth.best_partner()
     rows = np.flatnonzero(partner >= 0)
@@ -109,8 +109,7 @@ def score_imputation(
     if direction in result.intervals and any("intervals" in metric.requires for metric in metrics):
         lower, upper = result.intervals[direction](measured.rows) or (None, None)
         pair = replace(pair, lower=lower, upper=upper)
-    missing = {"labels"} if pair.labels is None else set()
-    missing |= {"intervals"} if pair.lower is None else set()
+    missing = {name for name, values in (("labels", pair.labels), ("intervals", pair.lower)) if values is None}
     calls = [
         MetricCall(metric, pair, first_label(dataset) if "labels" in metric.requires else "", len(measured.rows))
         for metric in metrics
@@ -118,9 +117,9 @@ def score_imputation(
     ]
     records: list[Record] = []
     columns: dict[str, Any] = {}
-    for score, found in compute_metrics(calls, result.method, measured.scope):
-        records += found
-        columns |= _columns(found[0].metric, score.per_feature, columns)
+    for score, new in compute_metrics(calls, result.method, measured.scope):
+        records += new
+        columns |= _columns(new[0].metric, score.per_feature, columns)
     described = {"method": result.method, "source": pair.source, "target": pair.target, "scope": measured.scope}
     table = pd.DataFrame({**described, "feature": pair.features, **columns})
     return records, table if columns else table.iloc[:0]
@@ -134,9 +133,9 @@ def _columns(metric: str, per_feature: Mapping[str, NDArray[Any]], taken: Mappin
 
 
 def _mean_and_sd(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(p,) mean and standard deviation of each feature, without missing values; 0 exactly where it is constant."""
+    """(p,) mean and standard deviation of each feature, without missing values; 0 exactly if it is constant."""
     mean, (low, high) = column_means(X), column_range(X)
-    # deviations first: the mean square less the squared mean is rounding alone where the mean is large
+    # deviations first: the mean square less the squared mean is rounding alone if the mean is large
     squares: Any = X.astype(np.float64)
     if sparse.issparse(squares):
         n_absent = X.shape[0] - np.bincount(squares.indices, minlength=len(mean))

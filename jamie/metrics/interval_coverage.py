@@ -1,4 +1,4 @@
-"""How many measured values lie within the intervals that were imputed."""
+"""Coverage of prediction intervals."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from jamie.metrics.by_feature import interval_blocks
 
 @dataclass(kw_only=True, eq=False)
 class IntervalCoverage(Metric[ImputedPair]):
-    """Part of the measured values, pooled over cells and features, that lie within the imputed intervals.
+    """Fraction of the measured values, pooled over cells and features, within the prediction intervals.
 
-    It should be the level of the intervals, no less and not much more. A feature that is constant where measured is
-    left out. Where one value is more frequent than the level, as 0 is in sparse counts, an interval holds it or does
-    not, and covers more than the level: the part `untied` is over the other features alone. `sd` is the standard
-    deviation of the features' coverage.
+    It should equal the nominal level of the intervals. A feature whose measured values are constant is left out. If one
+    value is more frequent than the level, as 0 is in sparse counts, an interval holds it or does not, and covers more
+    than the level: the part `untied` is over the other features alone. `sd` is the standard deviation of the features'
+    coverage.
 
     Parameters
     ----------
     most_frequent : float
-        Part of a feature's measured values from which one value is too frequent for `untied`.
+        Fraction of a feature's measured values above which one value is too frequent for `untied`.
     """
 
     name: ClassVar[str] = "interval_coverage"
@@ -38,22 +38,22 @@ class IntervalCoverage(Metric[ImputedPair]):
     most_frequent: Annotated[float, Field(gt=0, le=1)] = 0.9
 
     def _score(self, pair: ImputedPair) -> Score:
-        n_inside, n_measured, most = (np.zeros(len(pair.features)) for _ in range(3))
+        n_inside, n_measured, most = np.zeros((3, len(pair.features)))
         for at, measured, lower, upper in interval_blocks(pair):
             inside = (measured >= lower) & (measured <= upper)
             n_inside[at] = inside.sum(axis=0)
             n_measured[at], most[at] = _counts(measured)
         varies = most < n_measured
         untied = varies & (most < self.most_frequent * n_measured)
-        parts = {"untied": _part(n_inside[untied], n_measured[untied])}
+        parts = {"untied": _fraction(n_inside[untied], n_measured[untied])}
         if varies.any():
             parts["sd"] = float(np.std(n_inside[varies] / n_measured[varies]))
         parts = {name: value for name, value in parts.items() if np.isfinite(value)}
-        return Score(_part(n_inside[varies], n_measured[varies]), parts)
+        return Score(_fraction(n_inside[varies], n_measured[varies]), parts)
 
 
 def _counts(measured: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Values (w,) that were measured of each feature, and how often its most frequent value was."""
+    """Return the number (w,) of measured values of each feature, and that of its most frequent value."""
     ordered = np.sort(measured, axis=0)  # NaN comes last
     rows = np.arange(len(ordered))[:, None]
     starts = np.ones(ordered.shape, bool)
@@ -63,5 +63,5 @@ def _counts(measured: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[n
     return known.sum(axis=0), np.where(known, run, 0).max(axis=0, initial=0)
 
 
-def _part(part: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
+def _fraction(part: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
     return float(part.sum() / whole.sum()) if whole.sum() else float("nan")

@@ -1,4 +1,4 @@
-"""How wide imputed intervals are."""
+"""Width of prediction intervals."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from jamie.metrics.by_feature import interval_blocks
 
 
 class IntervalWidth(Metric[ImputedPair]):
-    """Mean width of the imputed intervals in standard deviations of the training cells, for each feature; the mean.
+    """Mean width of the prediction intervals in standard deviations of the training cells, for each feature; the mean.
 
-    Of intervals that cover as much, narrower ones are better: 90 % of a normal distribution about its mean takes 3.29.
-    A feature that is constant where measured, or in the training cells, is left out.
+    Of intervals with equal coverage, narrower ones are better. The central 90 % of a normal distribution is 3.29 wide.
+    A feature whose measured values are constant, or constant in the training cells, is left out.
     """
 
     name: ClassVar[str] = "interval_width"

@@ -23,9 +23,9 @@ class JSDistance(Metric[ImputedPair]):
 
     to base 2, with P and Q the histograms of a feature's measured and imputed values in the cells of one label, in
     equal bins over the joint range of the two. The value is the mean over labels of the mean over features, the part
-    `sd` the standard deviation of the latter over labels, and the part `similarity` 1 - the value. Each feature has
-    its mean over labels, and its distance for every label. A feature that is constant where measured, over all labels,
-    is left out; one that is constant within a label is not. Cells without a label, or a measured value, are left out.
+    `sd` the standard deviation of the latter over labels, and the part `similarity` 1 - the value. Each feature has its
+    mean over labels, and its distance for every label. A feature whose measured values are constant over all labels is
+    left out; one that is constant within a label is not. Cells without a label, or a measured value, are left out.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ class JSDistance(Metric[ImputedPair]):
 def _distances(
     measured: NDArray[np.float64], imputed: NDArray[np.float64], known: NDArray[np.bool_], bins: int
 ) -> NDArray[np.float64]:
-    """Distance (w,) of the columns (n, w); NaN where no cell is known."""
+    """Distance (w,) of the columns (n, w); NaN if no cell is known."""
     from scipy.spatial.distance import jensenshannon
 
     both = np.stack([measured, imputed])
     low = both.min(axis=(0, 1), where=known, initial=np.inf)
     high = both.max(axis=(0, 1), where=known, initial=-np.inf)
     histograms = [_histograms(values, known, low, high, bins) for values in both]
-    with np.errstate(invalid="ignore"):  # 0 / 0 where no cell is known
+    with np.errstate(invalid="ignore"):  # 0 / 0 if no cell is known
         distances = jensenshannon(*histograms, base=2, axis=1)
     return np.minimum(distances, 1)
 

@@ -36,7 +36,7 @@ class LatentCells:
     z : (n, L)
         Latents; NaN for a cell that was not embedded.
     labels : (n,)
-        None where there is none.
+        None for a cell without one.
     split : (n,)
         ``train``, ``held_out`` or ``new``.
     """
@@ -63,7 +63,7 @@ class LabelTransfer:
     k
         Number of neighbors that voted.
     reports
-        In each scope where labels are known.
+        For each scope in which labels are known.
     unseen
         Labels of the target that no voting cell has, with the number of cells: these cannot be predicted.
     """
@@ -93,14 +93,14 @@ def transfer_labels(
     target
         Its labels are used for the classification reports alone.
     k
-        Number of neighbors; as many as there are, where they are fewer.
+        Number of neighbors; all of them if they are fewer.
     partners : (n_t, n_s)
         Cells of the source that have no vote on a cell of the target, as it is the same cell.
 
     Raises
     ------
     DataError
-        Where the source has no labeled training cell.
+        If the source has no labeled training cell.
     """
     voting = np.flatnonzero((source.split == TRAIN) & pd.notna(source.labels) & np.isfinite(source.z).all(axis=1))
     if not len(voting):
@@ -111,10 +111,10 @@ def transfer_labels(
             fix="choose another label, or another modality as the source",
         )
     labels = source.labels[voting].astype(str)
-    _warn_of_votes(source.modality, labels, k)
+    _warn_of_few_votes(source.modality, labels, k)
     k = min(k, len(voting))
     predicted, confidence = _predict(source.z[voting], labels, target.z, k, partners, voting)
-    truth = np.array([None if pd.isna(label) else str(label) for label in target.labels], dtype=object)
+    truth = [None if pd.isna(label) else str(label) for label in target.labels]
     table = pd.DataFrame(
         {
             "cell": target.cells.astype(str),
@@ -137,7 +137,7 @@ def transfer_labels(
     return LabelTransfer(source.modality, target.modality, table, len(voting), k, scored, unseen)
 
 
-def _warn_of_votes(modality: str, labels: NDArray[np.str_], k: int) -> None:
+def _warn_of_few_votes(modality: str, labels: NDArray[np.str_], k: int) -> None:
     """Warn of fewer votes than neighbors, and of labels that hardly any two cells share."""
     n_labels = len(np.unique(labels))
     if len(labels) < k:

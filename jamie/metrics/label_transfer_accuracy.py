@@ -20,7 +20,7 @@ from jamie.metrics.neighbors import label_probabilities, nearest_neighbors
 class LabelTransferAccuracy(Metric[EmbeddedPair]):
     """Accuracy of a k-nearest-neighbor classifier fitted on the source's latents and scored on the target's.
 
-    Distances are euclidean. Where labels tie, the first in alphabetical order is predicted, as in scikit-learn.
+    Distances are euclidean. If labels tie, the first in alphabetical order is predicted, as in scikit-learn.
     Cells without a label are left out.
 
     Parameters

@@ -25,7 +25,7 @@ def labeled_cells(metric: str, modality: str, labels: Labels | None) -> tuple[ND
     Raises
     ------
     DataError
-        Where no cell has one.
+        If no cell has one.
     """
     index = np.flatnonzero(pd.notna(labels)) if labels is not None else np.empty(0, np.int64)
     if labels is None or not len(index):
@@ -43,7 +43,7 @@ def labeled_latents(metric: str, pair: EmbeddedPair) -> tuple[NDArray[np.float64
     Raises
     ------
     DataError
-        Where no cell of a modality has a label, or the labels make no groups: there is one only, or every cell has
+        If no cell of a modality has a label, or the labels make no groups: there is one only, or every cell has
         its own.
     """
     source, labels_source = labeled_cells(metric, pair.source, pair.labels_source)
@@ -60,12 +60,12 @@ def labeled_latents(metric: str, pair: EmbeddedPair) -> tuple[NDArray[np.float64
 
 
 def first_label(dataset: Dataset) -> str:
-    """Column of obs with the label by which imputation and matching are scored; empty where there is none."""
+    """Column of obs with the label by which imputation and matching are scored; empty if there is none."""
     return dataset.labels[0] if dataset.labels else ""
 
 
 def cell_labels(dataset: Dataset, modality: str, label: str, cells: NDArray[np.int64]) -> Labels | None:
-    """(n,) labels of the given cells; None where the modality has no such column."""
+    """(n,) labels of the given cells; None if the modality has no such column."""
     data = dataset.modalities[modality]
     return data.labels(label)[cells] if label in data.obs else None
 
@@ -86,7 +86,7 @@ def usable_labels(dataset: Dataset, a: str, b: str) -> list[str]:
 
 
 def _why_unusable(values: Mapping[str, pd.Series]) -> str:
-    """Return why labels cannot be compared between modalities; empty where they can."""
+    """Return why labels cannot be compared between modalities; empty if they can."""
     for m, column in values.items():
         if column.empty:
             return f"no cell of {m} has one"

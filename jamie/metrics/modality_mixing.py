@@ -15,12 +15,12 @@ from jamie.core.interfaces import Metric
 
 _BISECTIONS = 60
 _FEWEST_CELLS = 3
-_SAME_PLACE = 1e-6  # distances from a matrix product are no more precise, relative to the largest coordinate
+_SAME_POSITION = 1e-6  # distances from a matrix product are no more precise, relative to the largest coordinate
 
 
 @dataclass(kw_only=True, eq=False)
 class ModalityMixing(Metric[EmbeddedPair]):
-    r"""Local inverse Simpson's index of the modality (iLISI): 1 where modalities are mixed everywhere, 0 where apart.
+    r"""Local inverse Simpson's index of the modality (iLISI): 1 is mixed everywhere, 0 separate.
 
     .. math:: \frac{\overline{L} - 1}{L_0 - 1}, \quad L_i = \Big(\sum_m p_{im}^2\Big)^{-1}, \quad
               L_0 = \Big(\sum_m q_m^2\Big)^{-1}
@@ -30,8 +30,8 @@ class ModalityMixing(Metric[EmbeddedPair]):
     whose width gives the weights the chosen perplexity. A mean above 1, which only unequal modalities can have, counts
     as 1. Modalities of one size that are mixed at random score about 0.93 at perplexity 30, since neighborhoods vary.
 
-    It knows neither labels nor pairs: mixing wrong cells is as good. A cell whose neighbors are all in its very own
-    place has no nearest ones and counts as not mixed, so that a collapsed embedding scores 0.
+    It uses neither labels nor pairs, so mixing wrong cells scores as well. A cell whose neighbors all have the same
+    position as itself counts as not mixed, so that a collapsed embedding scores 0.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class ModalityMixing(Metric[EmbeddedPair]):
         distances, neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(z).kneighbors()
         in_target = (weights_of_perplexity(distances, perplexity) * (neighbors >= sizes[0])).sum(axis=1)
         lisi = 1 / (in_target**2 + (1 - in_target) ** 2)
-        lisi[distances[:, -1] <= _SAME_PLACE * np.abs(z).max()] = 1
+        lisi[distances[:, -1] <= _SAME_POSITION * np.abs(z).max()] = 1
         share = sizes / sizes.sum()
         return float(np.clip((lisi.mean() - 1) / (1 / (share**2).sum() - 1), 0, 1))
 
@@ -78,7 +78,7 @@ def weights_of_perplexity(distances: NDArray[np.float64], perplexity: float) -> 
     distances : (n, k)
         Of each cell to its neighbors, ascending.
     perplexity
-        Exponential of the weights' entropy; at k and above all weights are alike.
+        Exponential of the weights' entropy; at k and above all weights are equal.
     """
     squares = distances**2
     squares -= squares[:, :1]

@@ -15,8 +15,8 @@ from jamie.metrics.by_feature import by_feature
 class MSE(Metric[ImputedPair]):
     """Mean squared error over the cells, for each feature, in its own units squared; the mean over features.
 
-    Features of large values rule the mean where units differ: `r2` is free of units. A feature that is constant where
-    measured is left out.
+    If units differ, features of large values dominate the mean: `r2` is free of units. A feature whose measured values
+    are constant is left out.
     """
 
     name: ClassVar[str] = "mse"

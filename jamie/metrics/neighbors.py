@@ -57,7 +57,7 @@ def nearest_neighbors(
 def label_probabilities(
     neighbors: Neighbors, labels: NDArray[np.str_], *, by_distance: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Fraction of each label in the votes of the neighbors; 0 where none votes.
+    """Fraction of each label in the votes of the neighbors; 0 if none votes.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def label_probabilities(
     labels : (n_s,)
         Of the source's cells.
     by_distance
-        Weight a vote by one over the distance; where neighbors are at distance 0, only these vote.
+        Weight a vote by one over the distance; if neighbors are at distance 0, only these vote.
 
     Returns
     -------

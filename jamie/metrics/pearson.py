@@ -15,7 +15,7 @@ from jamie.metrics.by_feature import by_feature, correlation
 class Pearson(Metric[ImputedPair]):
     """Pearson correlation of measured and imputed values over the cells, for each feature; the mean over features.
 
-    A feature that is constant where measured is left out; one that is constant where imputed scores 0.
+    A feature whose measured values are constant is left out; one whose imputed values are constant scores 0.
     """
 
     name: ClassVar[str] = "pearson"

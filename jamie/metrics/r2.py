@@ -17,8 +17,8 @@ class R2(Metric[ImputedPair]):
 
     .. math:: 1 - \frac{\sum_i (x_i - \hat{x}_i)^2}{\sum_i (x_i - \overline{x})^2}
 
-    1 is perfect, 0 as good as the mean of the scored cells; there is no lower bound. A feature that is constant where
-    measured is left out.
+    1 is perfect, 0 as good as the mean of the scored cells; there is no lower bound. A feature whose measured values
+    are constant is left out.
     """
 
     name: ClassVar[str] = "r2"

@@ -33,15 +33,15 @@ class Record:
     value
         The score.
     scope
-        ``all`` cells, ``training_cells`` (where others are held out), ``held_out_pairs`` (training cells of pairs that
+        ``all`` cells, ``training_cells`` (if others are held out), ``held_out_pairs`` (training cells of pairs that
         are hidden from all methods, among such cells only) or ``held_out_cells`` (cells that nothing was fitted on,
         among such cells only).
     method
         Name of the method that was scored.
     source, target
-        Modalities; from source to target where the metric has a direction.
+        Modalities; from source to target if the metric has a direction.
     label
-        Column of obs, where the metric reads one.
+        Column of obs, if the metric reads one.
     n_cells
         Cells that were scored: cells of the target with a label, or cells of the source with a true partner.
     n_features, n_excluded
@@ -76,12 +76,16 @@ class Record:
 
 
 class MetricCall(NamedTuple):
-    """A metric, the pair of modalities that it scores, the label that it reads, and how many cells that has."""
+    """A metric, the pair of modalities that it scores, the label that it reads, and how many cells that has.
+
+    It `may_be_headline` of its name; the first one that can be computed is.
+    """
 
     metric: Metric[Any]
     pair: EmbeddedPair | ImputedPair | MatchedPair
     label: str
     n_cells: int
+    may_be_headline: bool = True
 
 
 def compute_metrics(calls: Iterable[MetricCall], method: str, scope: str) -> Iterator[tuple[Score, list[Record]]]:
@@ -95,13 +99,14 @@ def compute_metrics(calls: Iterable[MetricCall], method: str, scope: str) -> Ite
     Raises
     ------
     DataError
-        Where a latent or an imputed value is not finite.
+        If a latent or an imputed value is not finite.
     """
     computed: set[str] = set()
     for call in calls:
         score = _try_score(call, f"{method}, {call.pair.source} and {call.pair.target}, {scope}")
         if score is not None:
-            yield score, list(_to_records(call, score, method, scope, headline=call.metric.name not in computed))
+            headline = call.may_be_headline and call.metric.name not in computed
+            yield score, list(_to_records(call, score, method, scope, headline=headline))
             computed.add(call.metric.name)
 
 
@@ -127,7 +132,7 @@ def _try_score(call: MetricCall, where: str) -> Score | None:
 
 
 def _to_records(call: MetricCall, score: Score, method: str, scope: str, *, headline: bool) -> Iterator[Record]:
-    metric, pair, label, n_cells = call
+    metric, pair, label, n_cells, _ = call
     features = score.per_feature.get("", np.empty(0))
     n_features = int((~np.isnan(features)).sum())
     parameters = {name: getattr(metric, name) for name in fields_of(type(metric)) if hasattr(metric, name)}

@@ -38,17 +38,16 @@ class Scope:
 def find_scopes(dataset: Dataset, split: Split, a: str, b: str) -> list[Scope]:
     """Return the scopes of two modalities that hold cells of both."""
     truth = dataset.truth.between(a, b)
-    every = {m: np.arange(dataset.sizes[m]) for m in (a, b)}
-    found = {ALL_CELLS: (every, truth)}
+    candidates = {ALL_CELLS: ({m: np.arange(dataset.sizes[m]) for m in (a, b)}, truth)}
     if split.any_held_out:
-        found[TRAINING_CELLS] = ({m: np.flatnonzero(split.train[m]) for m in (a, b)}, truth)
-        found[HELD_OUT_CELLS] = ({m: np.flatnonzero(split.held_out[m]) for m in (a, b)}, truth)
+        candidates[TRAINING_CELLS] = ({m: np.flatnonzero(split.train[m]) for m in (a, b)}, truth)
+        candidates[HELD_OUT_CELLS] = ({m: np.flatnonzero(split.held_out[m]) for m in (a, b)}, truth)
     hidden = truth.without(dataset.known.between(a, b))
     rows, columns = hidden.pairs()
     trained = split.train[a][rows] & split.train[b][columns]
-    found[HELD_OUT_PAIRS] = ({a: np.unique(rows[trained]), b: np.unique(columns[trained])}, hidden)
+    candidates[HELD_OUT_PAIRS] = ({a: np.unique(rows[trained]), b: np.unique(columns[trained])}, hidden)
     return [
         Scope(name, cells, pairs.subset(cells[a], cells[b]))
-        for name, (cells, pairs) in found.items()
+        for name, (cells, pairs) in candidates.items()
         if all(len(index) for index in cells.values())
     ]

@@ -9,8 +9,6 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-CASE = ("source", "target", "scope")
-
 
 @dataclass(frozen=True)
 class SignTest:
@@ -27,7 +25,7 @@ class SignTest:
     wins_a, wins_b, ties
         Numbers of features at which either is better, and at which they are equal.
     p_value
-        Of the two-sided binomial test that either is as likely to be better, ties left out; 1 where all tie.
+        Of the two-sided binomial test that either is as likely to be better, ties left out; 1 if all tie.
     """
 
     metric: str
@@ -49,7 +47,7 @@ def sign_tests(table: pd.DataFrame, higher_is_better: Mapping[str, bool]) -> lis
     ----------
     table
         One row for each method, source, target, scope and feature, in columns of these names, and a column of scores
-        for each metric, NaN where a feature could not be scored.
+        for each metric, NaN if a feature could not be scored.
     higher_is_better
         For each metric, by its column, in the order of the result.
 
@@ -62,7 +60,7 @@ def sign_tests(table: pd.DataFrame, higher_is_better: Mapping[str, bool]) -> lis
     from scipy.stats import binomtest
 
     tests = []
-    for case, rows in table.groupby(list(CASE), sort=False):
+    for case, rows in table.groupby(["source", "target", "scope"], sort=False):
         source, target, scope = map(str, case)
         for metric, higher in higher_is_better.items():
             scores = rows.pivot(index="feature", columns="method", values=metric)

@@ -16,7 +16,7 @@ class Silhouette(Metric[EmbeddedPair]):
 
     with a_i the mean distance of cell i to the cells of its label, b_i that to the cells of the nearest other label.
     1 is compact and well separated, 0 overlapping; a collapsed embedding scores 0. As both modalities are taken
-    together, cells of one label that lie apart by modality lower it. Cells without a label are left out. Distances
+    together, cells of one label that are separated by modality lower it. Cells without a label are left out. Distances
     are euclidean, computed in blocks; time grows with the square of the number of cells.
     """
 

@@ -15,8 +15,8 @@ from jamie.metrics.by_feature import by_feature, correlation
 class Spearman(Metric[ImputedPair]):
     """Spearman's rank correlation of measured and imputed values, for each feature; the mean over features.
 
-    It is the Pearson correlation of ranks over the cells, ties sharing their mean rank. A feature that is constant
-    where measured is left out; one that is constant where imputed scores 0.
+    It is the Pearson correlation of ranks over the cells, ties sharing their mean rank. A feature whose measured values
+    are constant is left out; one whose imputed values are constant scores 0.
     """
 
     name: ClassVar[str] = "spearman"

@@ -32,10 +32,9 @@ def summarize(table: pd.DataFrame, by: Sequence[str], value: str = "value") -> p
     from scipy.stats import t
 
     groups = table.groupby(list(by), sort=False, dropna=False)[value]
-    found = groups.agg(["mean", "std", "count"]).reset_index()
-    found = found.rename(columns={"std": "sd", "count": "n"})
-    n: NDArray[np.float64] = found["n"].to_numpy(np.float64)
+    summary = groups.agg(mean="mean", sd="std", n="count").reset_index()
+    n: NDArray[np.float64] = summary["n"].to_numpy(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        half = t.ppf((1 + _LEVEL) / 2, n - 1) * found["sd"].to_numpy(np.float64) / np.sqrt(n)
-    found["lower"], found["upper"] = found["mean"] - half, found["mean"] + half
-    return found[[*by, "mean", "sd", "lower", "upper", "n"]]
+        half = t.ppf((1 + _LEVEL) / 2, n - 1) * summary["sd"].to_numpy(np.float64) / np.sqrt(n)
+    summary["lower"], summary["upper"] = summary["mean"] - half, summary["mean"] + half
+    return summary[[*by, "mean", "sd", "lower", "upper", "n"]]

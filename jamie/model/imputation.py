@@ -1,4 +1,4 @@
-"""Imputing one modality of new cells from another, with uncertainty and novelty, a block of rows at a time."""
+"""Imputing a modality of new cells from another, with uncertainty and novelty, a block of rows at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jamie.model.query import Query
 from jamie.model.trained import TrainedModel
 from jamie.trust.novelty import OUT_OF_DISTRIBUTION
 
-MAX_BYTES_WITH_INTERVALS = 2 * 2**30  # of one matrix of imputed values, beside which there are three others
+MAX_BYTES_WITH_INTERVALS = 2 * 2**30  # of one matrix of imputed values, beside three others of its size
 _WARNING_FRACTION = 0.1  # of out-of-distribution cells, where 0.01 are expected
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -61,9 +61,16 @@ class JointVAE(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Encode, sample (in training), and aggregate; losses decode on demand."""
+
+        def decoder(latent: Tensor, source: str, target: str) -> Distribution:
+            return self.decode(target, latent, batch.covariates.get(source), batch.size_factor_for(source, target))
+
+        def encoder(values: Tensor, source: str, modality: str) -> Posterior:
+            return self.encode(modality, values, batch.covariates.get(source))
+
         posterior = {m: self.encode(m, x, batch.covariates.get(m)) for m, x in batch.x.items()}
         z = {m: self._sample(p) for m, p in posterior.items()}
-        return Output(posterior, z, self.aggregate(z, batch.blocks), self._decoder_of(batch), self._encoder_of(batch))
+        return Output(posterior, z, self.aggregate(z, batch.blocks), decoder, encoder)
 
     def encode(self, modality: str, x: Tensor, covariates: Tensor | None = None) -> Posterior:
         """Posterior of the latents of cells x (B, d) of one modality, in batches given by covariates (B, C)."""
@@ -103,18 +110,6 @@ class JointVAE(nn.Module):
         if distribution.batch_shape != expected:
             raise _broken(decoder, f"a torch Distribution over {expected}", tuple(distribution.batch_shape))
         return distribution
-
-    def _decoder_of(self, batch: Batch) -> Callable[[Tensor, str, str], Distribution]:
-        def decoder(latent: Tensor, source: str, target: str) -> Distribution:
-            return self.decode(target, latent, batch.covariates.get(source), batch.size_factor_for(source, target))
-
-        return decoder
-
-    def _encoder_of(self, batch: Batch) -> Callable[[Tensor, str, str], Posterior]:
-        def encoder(values: Tensor, source: str, modality: str) -> Posterior:
-            return self.encode(modality, values, batch.covariates.get(source))
-
-        return encoder
 
     def _autocast(self, like: Tensor) -> torch.autocast:
         return torch.autocast(like.device.type, self.precision, enabled=self.precision is not None)

@@ -25,7 +25,7 @@ def batch_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
 def layer_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
     """Linear layers from each width to the next, each followed by LayerNorm, GELU and dropout.
 
-    LayerNorm normalizes each cell by itself: with some hundred cells, statistics of minibatches are noise.
+    LayerNorm normalizes each cell by itself: with a few hundred cells, statistics of minibatches are noise.
     """
     return _layers(widths, nn.LayerNorm, nn.GELU, dropout)
 

@@ -1,6 +1,6 @@
 """Latents and imputed values of arrays of cells, computed by trained networks a few thousand cells at a time.
 
-Covariates (n, C) are the one-hot batches of the cells; where none are given, the batches count as unknown.
+Covariates (n, C) are the one-hot batches of the cells; if none are given, the batches count as unknown.
 """
 
 from __future__ import annotations
@@ -80,27 +80,21 @@ def impute(
     return reduce(np.add, members) / np.float32(len(networks))
 
 
-def sample_imputed(
-    networks: Sequence[JointVAE],
-    source: str,
-    target: str,
-    scores: Floats,
-    covariates: Floats | None,
-    generator: np.random.Generator,
-    borrowing: SubstituteBatches | None = None,
-) -> Iterator[Floats]:
-    """Yield values (n, t) decoded from samples of each member's posterior, at least `POSTERIOR_SAMPLES` in all.
+def sample_latents(
+    networks: Sequence[JointVAE], modality: str, scores: Floats, covariates: Floats | None, rng: np.random.Generator
+) -> Iterator[tuple[JointVAE, Floats]]:
+    """Yield samples (n, L) of each member's posterior with the member, at least `POSTERIOR_SAMPLES` in all.
 
     A member whose encoder is deterministic gives one.
     """
     for network in networks:
-        z = posterior(network, source, scores, covariates)
-        for _ in range(1 if z.logvar is None else -(-POSTERIOR_SAMPLES // len(networks))):
-            sample = z.mean
-            if z.logvar is not None:
-                noise = to_device(network, generator.standard_normal(z.mean.shape, dtype=np.float32))
-                sample = z.mean + torch.exp(0.5 * z.logvar) * noise
-            yield decode(network, target, sample.cpu().numpy(), covariates, borrowing)
+        q = posterior(network, modality, scores, covariates)
+        if q.logvar is None:
+            yield network, q.mean.cpu().numpy()
+            continue
+        for _ in range(-(-POSTERIOR_SAMPLES // len(networks))):
+            noise = to_device(network, rng.standard_normal(q.mean.shape, dtype=np.float32))
+            yield network, (q.mean + torch.exp(0.5 * q.logvar) * noise).cpu().numpy()
 
 
 def running_variance(samples: Iterable[Floats]) -> Floats | None:
@@ -110,12 +104,10 @@ def running_variance(samples: Iterable[Floats]) -> Floats | None:
     ----------
     Welford (1962), 10.1080/00401706.1962.10490022
     """
-    mean, squares, count = np.zeros(1, np.float32), np.zeros(1, np.float32), 0
-    for sample in samples:
-        count += 1
-        if count == 1:
-            mean, squares = sample.astype(np.float32), np.zeros(sample.shape, np.float32)
-            continue
+    iterator, count = iter(samples), 1
+    mean = next(iterator).astype(np.float32)
+    squares = np.zeros_like(mean)
+    for count, sample in enumerate(iterator, start=2):
         change = sample - mean
         mean += change / np.float32(count)
         squares += change * (sample - mean)

@@ -53,7 +53,7 @@ class QueryCells:
     scores : (n, d)
         Preprocessed values.
     covariates : (n, C)
-        One-hot batches, a row of zeros where the batch is unknown; None if the model has no batch key.
+        One-hot batches, a row of zeros if the batch is unknown; None if the model has no batch key.
     absent : (n,)
         True for cells that were not measured in this modality, whose scores are meaningless; None if all were measured.
     """
@@ -66,8 +66,8 @@ class QueryCells:
 class Query:
     """New cells of one modality for a trained model, read and preprocessed a block of rows at a time.
 
-    Cells that are NaN in all features, or 0 where no training cell was, were not measured: their latents and imputed
-    values are NaN.
+    Cells that are NaN in all features, or 0 in all features if no training cell was, were not measured: their latents
+    and imputed values are NaN.
 
     Parameters
     ----------
@@ -130,25 +130,24 @@ class Query:
         return cls(model, modality, mdata.mod[modality], context, max_missing, cell_annotations(mdata, modality))
 
     def read(self, rows: slice = _ALL) -> QueryCells:
-        """Read and preprocess the cells of some rows; all by default."""
+        """Read and preprocess cells, all by default."""
         scores = self.model.scores(self.modality, self.block(rows), self.obs.iloc[rows], self.context)
         covariates, absent = self._covariates, self.absent[rows]
         return QueryCells(scores, None if covariates is None else covariates[rows], absent if absent.any() else None)
 
     def block(self, rows: slice = _ALL) -> Block:
-        """Read the cells of some rows, all by default, with the features of the model in its order."""
+        """Read cells, all by default, with the features of the model in its order."""
         known = self._known
-        if rows == _ALL:
-            block = self._matrix.read()
-        else:
+        if rows != _ALL:
             self._matrix = self._matrix.by_rows()
-            block = self._matrix.read(rows)
+        block = self._matrix.read(None if rows == _ALL else rows)
         block = self._fill_absent(self._alignment.apply(block, self.context), rows)
         allowed = nan_allowed(known.chain.steps) or known.chain.panels is not None
         require_finite(block, self.obs.index[rows], self.where, allowed, fix=_NO_NAN)
         if not self._scale_is_checked:  # by the first block, so that a warning comes early
-            _warn_of_scale(block, ~self._alignment.missing, known.counts, known.fill, self.where)
             self._scale_is_checked = True
+            if problem := _scale_problem(block, ~self._alignment.missing, known.counts, known.fill):
+                log.warning("%s: %s", self.where, problem)
         return block
 
     def _fill_absent(self, block: Block, rows: slice) -> Block:
@@ -178,10 +177,8 @@ class Query:
         return latents
 
 
-def _warn_of_scale(
-    block: Block, given: NDArray[np.bool_], counts: bool, fill: NDArray[np.floating], where: str
-) -> None:
-    """Warn if the values seem to be on another scale than those of the training cells.
+def _scale_problem(block: Block, given: NDArray[np.bool_], counts: bool, fill: NDArray[np.floating]) -> str | None:
+    """Describe how the scale of the values seems to differ from that of the training cells; None if it does not.
 
     Parameters
     ----------
@@ -193,37 +190,31 @@ def _warn_of_scale(
         Whether the model was trained on counts.
     fill : (p,)
         Mean of each feature over the training cells.
-    where
-        Names the modality.
     """
     X = block.X if given.all() else block.X[:, given]
     largest = largest_count(X)
     if largest > LARGEST_LEVEL and not counts:
-        log.warning(
-            "%s: %s looks like raw counts (whole numbers up to %d), and the training cells' values did not; give "
-            "values like those that the model was trained on, such as logarithms",
-            *(where, block.origin, largest),
+        return (
+            f"{block.origin} looks like raw counts (whole numbers up to {largest}), and the training cells' values did "
+            "not; give values like those that the model was trained on, such as logarithms"
         )
-        return
     if counts and not largest and stored_values(X).any():
-        log.warning(
-            "%s: the model was trained on counts, and %s holds values that are negative or not whole; give the layer "
-            "of counts",
-            *(where, block.origin),
+        return (
+            f"the model was trained on counts, and {block.origin} holds values that are negative or not whole; give "
+            "the layer of counts"
         )
-        return
     low, high = (bound[given] for bound in column_range(block.X))
     if not given.any() or np.mean((low == high) | np.isnan(low)) > 0.5:
-        return  # too few values, or too few cells, for a comparison of means
+        return None  # too few values, or too few cells, for a comparison of means
     if np.nanmin(low) < 0 and fill[given].min() < 0:
-        return  # centred values have means near 0 on any scale
+        return None  # centred values have means near 0 on any scale
     query_mean, training_mean = (float(np.abs(means[given]).mean()) for means in (column_means(block.X), fill))
-    if max(query_mean, training_mean) > _MAX_RATIO * min(query_mean, training_mean):
-        log.warning(
-            "%s: the features' mean is %.3g in these cells and was %.3g in the training cells; give %s on the scale "
-            "that the model was trained on",
-            *(where, query_mean, training_mean, block.origin),
-        )
+    if max(query_mean, training_mean) <= _MAX_RATIO * min(query_mean, training_mean):
+        return None
+    return (
+        f"the features' mean is {query_mean:.3g} in these cells and was {training_mean:.3g} in the training cells; "
+        f"give {block.origin} on the scale that the model was trained on"
+    )
 
 
 def pairs_by_name(known: Ref[Pairing], cells: Mapping[str, pd.Index]) -> Correspondences:

@@ -23,7 +23,16 @@ from jamie.core.labels import as_labels
 from jamie.core.matrix import to_dense
 from jamie.core.panels import SubstituteBatches
 from jamie.model.joint_vae import JointVAE
-from jamie.model.prediction import chunks, encode, impute, posterior, running_variance, sample_imputed, to_device
+from jamie.model.prediction import (
+    chunks,
+    decode,
+    encode,
+    impute,
+    posterior,
+    running_variance,
+    sample_latents,
+    to_device,
+)
 from jamie.model.trained_modality import TrainedModality
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
@@ -75,7 +84,7 @@ class TrainedModel:
         Raises
         ------
         DataError
-            Where the model has none of that name.
+            If the model has none of that name.
         """
         if modality not in self.modalities:
             raise DataError(
@@ -106,7 +115,7 @@ class TrainedModel:
         return self.batches.unknown(len(obs))
 
     def encode(self, modality: str, scores: Floats, covariates: Floats | None = None) -> Floats:
-        """Latent means (n, L) of preprocessed cells (n, d), whose batches are unknown where no covariates are given."""
+        """Latent means (n, L) of preprocessed cells (n, d), whose batches are unknown if no covariates are given."""
         return encode(self.network, modality, scores, covariates)
 
     def posterior_summary(
@@ -126,7 +135,7 @@ class TrainedModel:
     def impute_scores(self, source: str, target: str, scores: Floats, covariates: Floats | None = None) -> Floats:
         """Preprocessed values (n, t) of a modality, from preprocessed cells (n, d) of another: a mean over members.
 
-        They are imputed as if measured in the cells' own batches (n, C), unknown where none are given, and counts at
+        They are imputed as if measured in the cells' own batches (n, C), unknown if none are given, and counts at
         the training cells' median depth.
         """
         return impute(self.networks, source, target, scores, covariates, self.borrowing.get(target))
@@ -140,10 +149,11 @@ class TrainedModel:
         generator: np.random.Generator,
         columns: NDArray[np.int64] | None = None,
     ) -> Floats | None:
-        """Variance (n, p) of imputed values over members and posterior samples, in units; None of a single sample."""
+        """Variance (n, p) of imputed values over members and posterior samples, in units; None if there is only one."""
         to_units, borrowing = self.require(target).target_chain.inverse(columns), self.borrowing.get(target)
-        samples = sample_imputed(self.networks, source, target, scores, covariates, generator, borrowing)
-        return running_variance(to_dense(to_units(sample)) for sample in samples)
+        samples = sample_latents(self.networks, source, scores, covariates, generator)
+        decoded = (decode(network, target, z, covariates, borrowing) for network, z in samples)
+        return running_variance(to_dense(to_units(values)) for values in decoded)
 
     def impute(
         self,
@@ -182,7 +192,7 @@ class TrainedModel:
 
     @cached_property
     def borrowing(self) -> Mapping[str, SubstituteBatches]:
-        """Of the modalities of which a batch lacks features."""
+        """Substitute batches of the modalities in which a batch lacks features."""
         return {m: b for m, known in self.modalities.items() if (b := known.borrowing()) is not None}
 
     @torch.no_grad()

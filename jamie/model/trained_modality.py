@@ -38,8 +38,8 @@ class TrainedModality:
     counts
         Whether the encoder's values are counts (non-negative whole numbers) before preprocessing.
     measured_in : (C, p_t)
-        Features of the target that were measured in each batch of the training cells; None where every feature was in
-        every batch, or where there is no batch key.
+        Features of the target that were measured in each batch of the training cells; None if every feature was in
+        every batch, or if there is no batch key.
     zeros_absent
         Whether a cell that is 0 in all features was not measured, since every training cell is far from 0.
     """
@@ -73,7 +73,7 @@ class TrainedModality:
     def borrowing(self) -> SubstituteBatches | None:
         """Return which batches lack features of the target, and the mixture of batches to decode these as.
 
-        None where no batch lacks any.
+        None if no batch lacks any.
         """
         if self.measured_in is None:
             return None

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jamie.core.explanation import Explanation
+from jamie.core.labels import sort_labels
 from jamie.pl.explanations import explanation_table, select_rows
-from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, shorten, sort_labels
+from jamie.pl.style import COLOURS, LINE_COLOUR, apply_style, panels, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +66,7 @@ def attribution(
     names = sort_labels(table["label"]) if labels is None else list(labels)
     known = explanation.settings.get("markers", {}) if markers is None else markers
     parts = {name: select_rows(table, "label", name).head(n_features) for name in names}
-    columns = min((4, 3), key=lambda n: -len(names) % n)  # as few empty places as can be
+    columns = min((4, 3), key=lambda n: -len(names) % n)  # with the fewest empty panels
     tests = explanation.tables.get("markers")
     letters = max(len(shorten(feature, _LONGEST_NAME)) for part in parts.values() for feature in part["feature"])
     width, header = max(2.2, 1.65 + 0.057 * letters), 0.85 if tests is None else 1.1

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from jamie.core.compat import layer_names
 from jamie.core.errors import MissingResultError
-from jamie.core.labels import label_series
+from jamie.core.labels import label_series, sort_labels
 from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
-from jamie.metrics.by_feature import correlation
+from jamie.metrics.cell_pearson import cell_correlations
 from jamie.metrics.sign_test import sign_tests
 from jamie.pl import style
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from mudata import MuData
-
-_CHUNK = 2**22  # values that are correlated at once
 
 
 @style.apply_style
@@ -80,14 +78,14 @@ def cell_scatter(
     cells = evaluation_cells(mdata, imputed, None if feature is None else [feature])
     if feature is None:
         against = _other_method(imputed, against)
-        points = pd.DataFrame({name: cell_correlations(mdata, cells, name) for name in (against, MODEL_NAME)})
+        points = pd.DataFrame({name: correlations_by(name, mdata, cells) for name in (against, MODEL_NAME)})
         title = _wins_title(points, against)
         axis_labels = [f"{name}: correlation of a cell" for name in points]
     else:
         points = pd.DataFrame({"measured": cells.measured([feature])[:, 0], "imputed": cells.values([feature])[:, 0]})
         r, n = float(points.corr().to_numpy()[0, 1]), points.notna().all(axis=1).sum()
         title = f"{style.shorten(feature)}\nr = {r:.2f}, n = {n}"
-        axis_labels = list(points)
+        axis_labels = ["measured", "imputed"]
     colours, labels = _label_colours(mdata, cells, label)
     below = ax is None
     ax = style.panels(1, ax, width=2.9, height=2.9, names=colours if legend else ())[0]
@@ -95,7 +93,8 @@ def cell_scatter(
     order = np.random.default_rng(0).permutation(known)
     drawn = points.to_numpy()[order]
     default = style.UNLABELLED if colours else style.COLOURS[0]
-    ax.scatter(*drawn.T, c=[colours.get(name, default) for name in labels[order]], **style.point_style(len(order)))
+    point_colours = [colours.get(name, default) for name in labels[order]]
+    ax.scatter(drawn[:, 0], drawn[:, 1], c=point_colours, **style.point_style(len(order)))
     low, high = float(np.min(drawn)), float(np.max(drawn))
     ax.plot((low, high), (low, high), color=style.GREY if feature else "black", linewidth=0.8, linestyle="--")
     ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1], title=title)
@@ -104,23 +103,13 @@ def cell_scatter(
     return ax
 
 
-def cell_correlations(mdata: MuData, cells: EvaluationCells, method: str) -> NDArray[np.float64]:
+def correlations_by(method: str, mdata: MuData, cells: EvaluationCells) -> NDArray[np.float64]:
     """Return the correlation of measured and imputed values of each cell (k,) over the features that vary, or NaN."""
     features = list(cells.block.features)
     mean, sd = cells.training_moments(mdata, features)
-    varies = np.isfinite(sd) & (sd > 0)
-    names = [name for name, used in zip(features, varies, strict=True) if used]
-    measured = (cells.measured(names) - mean[varies]) / sd[varies]
-    imputed = (cells.values(names, None if method == MODEL_NAME else method) - mean[varies]) / sd[varies]
-    complete = np.isfinite(measured).all(axis=0)
-    measured, imputed = measured[:, complete], imputed[:, complete]
-    correlations = np.full(len(measured), np.nan)
-    step = max(_CHUNK // max(measured.shape[1], 1), 1)
-    for start in range(0, len(correlations) if measured.shape[1] > 1 else 0, step):
-        a, b = measured[start : start + step], imputed[start : start + step]
-        rows = np.flatnonzero(np.ptp(a, axis=1) > 0)
-        correlations[start + rows] = correlation(a[rows].T, b[rows].T)
-    return correlations
+    names = [name for name, spread in zip(features, sd, strict=True) if spread > 0]
+    imputed = cells.values(names, None if method == MODEL_NAME else method)
+    return cell_correlations(cells.measured(names), imputed, mean[sd > 0], sd[sd > 0])
 
 
 def _other_method(imputed: AnnData, name: str | None) -> str:
@@ -156,4 +145,4 @@ def _label_colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> 
     colours = style.label_colours(all_labels(mdata, labels[0]))
     if not colours:
         raise MissingResultError(f"expected values of '{labels[0]}'", fix=suggest_names(labels[0], []))
-    return {name: colours[name] for name in style.sort_labels(values)}, values.where(values.notna(), "").to_numpy()
+    return {name: colours[name] for name in sort_labels(values)}, values.where(values.notna(), "").to_numpy()

@@ -79,7 +79,7 @@ def correspondence_panels(mdata: MuData) -> dict[str, Callable[[Axes], None]]:
     qualities = {name: record["quality"] for name, record in records.items() if record.get("quality")}
     ranked = {name: quality for name, quality in qualities.items() if quality.get("quantile_curve")}
     measured = {name: quality for name, quality in qualities.items() if quality.keys() & _MEASURES}
-    plots = {
+    plots: dict[str, tuple[Callable[..., None], Mapping[str, Any]]] = {
         CONFIDENCE: (_plot_confidence, scores),
         TRUE_PARTNERS: (_plot_quantiles, ranked),
         CHANCE: (_plot_measures, measured),

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import MissingResultError
-from jamie.core.labels import label_series
+from jamie.core.labels import label_series, sort_labels
 from jamie.core.names import MODEL_NAME
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
 from jamie.pl.results import all_labels, obs_column, run_results, run_spec, select_scope
-from jamie.pl.style import COLOURS, apply_style, label_colours, panels, shorten, sort_labels
+from jamie.pl.style import COLOURS, apply_style, label_colours, panels, shorten
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -53,7 +53,7 @@ def shap_heatmap(
     """
     targets = explained_targets(explanation)[:n_targets]
     shapley = [shapley_values(explanation, target) for target in targets]
-    effects = np.array([_signed_effects(one) for one in shapley])
+    effects = np.array(list(map(_signed_effects, shapley)))
     features = _top_features(np.abs(effects), n_features)
     ax = panels(1, ax, width=1.9 + 0.21 * len(features), height=1.1 + 0.24 * len(targets))[0]
     limit = float(np.abs(effects[:, features]).max()) or 1.0

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.errors import MissingResultError
-from jamie.core.labels import label_series
+from jamie.core.labels import label_series, sort_labels
 from jamie.core.names import HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT
 from jamie.pl.results import all_labels, obs_column, results_table, run_spec, select_scope
-from jamie.pl.style import COLOURS, GREY, LEGEND_ROWS, add_legend, apply_style, label_colours, panels, sort_labels
+from jamie.pl.style import COLOURS, GREY, LEGEND_ROWS, add_legend, apply_style, label_colours, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,8 @@ def similarity(
     known_colours = label_colours(all_labels(mdata, run_spec(mdata).labels[0]))
     colours = {name: known_colours.get(name, COLOURS[0]) for name in sort_labels(values)}
     legend = colours | {MEAN: "black"}
-    lines = [(values[name], colours[name], 1.0, "-") for name in values] + [(values.mean(axis=1), "black", 2.2, "-")]
+    lines = [(values[name], colours[str(name)], 1.0, "-") for name in values]
+    lines.append((values.mean(axis=1), "black", 2.2, "-"))
     if against is not None:
         others = similarities(mdata, source, target, against, scope, min_cells)
         lines.append((others.mean(axis=1), GREY, 1.6, "--"))
@@ -109,8 +110,8 @@ def similarities(
     if scope == HELD_OUT_CELLS and split is not None:
         labels = labels[split.to_numpy() == HELD_OUT]
     counts = labels.value_counts()
-    columns = {f"{_METRIC}:{name.replace('/', '_')}": name for name in counts.index[counts >= min_cells]}
-    columns = {column: name for column, name in columns.items() if column in by_label}
+    frequent = {f"{_METRIC}:{name.replace('/', '_')}": name for name in counts.index[counts >= min_cells]}
+    columns = {column: name for column, name in frequent.items() if column in by_label}
     if not columns:
         problem = f"expected labels with at least {min_cells} cells, found none"
         raise MissingResultError(problem, fix="lower min_cells, or hold out more cells")

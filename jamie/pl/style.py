@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from jamie.core.errors import DataError
+from jamie.core.labels import sort_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; their yellow is too pale for a line
+# Okabe and Ito's colours, which colour-blind people can distinguish; their yellow is too pale for a line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # black is left to means; wine, olive and indigo are of Tol's muted scheme
 LABEL_COLOURS = (*COLOURS[:-1], "#882255", "#999933", "#332288")
@@ -146,17 +147,6 @@ def _new_figure(width: float, height: float) -> Figure:
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
     make = Figure if _offscreen.get() else pyplot.figure
     return make(figsize=(width, height), layout=layout)
-
-
-def sort_labels(labels: Iterable[Any]) -> list[str]:
-    """Return the distinct labels in natural order (T2 before T10), without missing ones."""
-    import pandas as pd
-
-    distinct = {str(label) for label in pd.unique(pd.Series(list(labels), dtype=object).dropna())}
-    parts = {label: [part for part in re.split(r"(\d+)", label) if part] for label in distinct}
-    return sorted(
-        distinct, key=lambda label: [(not s.isdigit(), int(s) if s.isdigit() else 0, s) for s in parts[label]]
-    )
 
 
 def label_colours(labels: Iterable[Any]) -> dict[str, str]:

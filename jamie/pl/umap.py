@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError, MissingResultError
-from jamie.core.labels import label_series
+from jamie.core.labels import label_series, sort_labels
 from jamie.core.matrix import to_dense
 from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.core.suggest import suggest_names
@@ -132,12 +132,12 @@ def _draw_panels(
         raise MissingResultError("expected modalities with latents, found none", fix=GIVE_RESULT)
     points = [np.concatenate([_layout(mdata, m, _KEYS[basis]) for m in names]) for names in groups]
     values = [pd.concat([_values(mdata, m, color) for m in names]) for names in groups]
-    if all(_is_number(one) for one in values):
+    if all(map(_is_number, values)):
         axes = style.panels(len(groups), ax, width=2.6, height=2.5)
-        for panel, place, value in zip(axes, points, values, strict=True):
-            _draw_numbers(panel, place, value.to_numpy(float), color)
+        for panel, positions, numbers in zip(axes, points, values, strict=True):
+            _draw_numbers(panel, positions, numbers.to_numpy(float), color)
     else:
-        axes = _draw_labels(mdata, color, points, [label_series(one) for one in values], ax)
+        axes = _draw_labels(mdata, color, points, list(map(label_series, values)), ax)
     for panel, names in zip(axes, groups, strict=True):
         title = names[0] if len(names) == 1 else "all modalities"
         panel.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2", title=title)
@@ -195,7 +195,7 @@ def _draw_labels(
     names = {name: name for name in colours}
     numbers: dict[str, str] = {}
     if len(colours) > _MAX_UNNUMBERED:
-        numbers = {name: str(i + 1) for i, name in enumerate(style.sort_labels(colours))}
+        numbers = {name: str(i + 1) for i, name in enumerate(sort_labels(colours))}
         names = {name: f"{numbers[name]}  {name}" for name in colours}
     present = set(pd.concat(values).fillna(_UNKNOWN))
     legend = {names[name]: colour for name, colour in colours.items() if name in present}
@@ -203,10 +203,10 @@ def _draw_labels(
         legend[_UNKNOWN] = style.UNLABELLED
     size = 3.5 if numbers else 2.6
     axes = style.panels(len(points), ax, width=size, height=size - 0.1, names=legend)
-    for panel, place, labels in zip(axes, points, values, strict=True):
-        _draw_groups(panel, place, labels, colours, markers)
+    for panel, positions, labels in zip(axes, points, values, strict=True):
+        _draw_groups(panel, positions, labels, colours, markers)
         if numbers:
-            _write_numbers(panel, place, labels, numbers)
+            _write_numbers(panel, positions, labels, numbers)
     style.add_legend(axes[-1], legend, {names[name]: marker for name, marker in markers.items()}, below=ax is None)
     return axes
 
@@ -220,13 +220,13 @@ def _draw_groups(
     codes, names = pd.factorize(labels)  # a million cells have few labels
     look = style.point_style(len(points))
     if (codes < 0).any():
-        ax.scatter(*points[codes < 0].T, c=style.UNLABELLED, **look)
+        ax.scatter(points[codes < 0, 0], points[codes < 0, 1], c=style.UNLABELLED, **look)
     rgba = to_rgba_array([colours[name] for name in names])
     shapes = [markers.get(name, "o") for name in names]
     for shape in dict.fromkeys(shapes):
         same = np.isin(codes, [code for code, other in enumerate(shapes) if other == shape])
         rows = np.random.default_rng(0).permutation(np.flatnonzero(same))
-        ax.scatter(*points[rows].T, c=rgba[codes[rows]], marker=shape, **look)
+        ax.scatter(points[rows, 0], points[rows, 1], c=rgba[codes[rows]], marker=shape, **look)
 
 
 def _write_numbers(ax: Axes, points: NDArray[np.float32], labels: pd.Series, numbers: dict[str, str]) -> None:
@@ -239,7 +239,7 @@ def _write_numbers(ax: Axes, points: NDArray[np.float32], labels: pd.Series, num
     taken: list[NDArray[np.float64]] = []
     for code in np.argsort(-np.bincount(codes[codes >= 0], minlength=len(names)), kind="stable"):
         middle = np.nanmedian(points[codes == code], axis=0)
-        if not np.isfinite(middle).all() or any((abs(middle - one) < room).all() for one in taken):
+        if not np.isfinite(middle).all() or any((abs(middle - other) < room).all() for other in taken):
             continue
         taken.append(middle)
         number = numbers[names[code]]

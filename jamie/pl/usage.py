@@ -75,9 +75,9 @@ def _draw_phases(ax: Axes, methods: pd.DataFrame) -> None:
     start = pd.Series(0.0, index=methods.index)
     for phase, colour in (("preparation", GREY), ("training", COLOURS[0])):
         seconds = methods[f"{phase}_seconds"].fillna(0)
-        ax.barh(range(len(methods)), seconds, left=start, color=colour, height=0.7, label=phase)
+        bars = ax.barh(range(len(methods)), seconds, left=start, color=colour, height=0.7, label=phase)
         start = start + seconds
-    ax.bar_label(ax.containers[-1], [f"{total:.3g}" for total in start], padding=2, fontsize=7)
+    ax.bar_label(bars, [f"{total:.3g}" for total in start], padding=2, fontsize=7)
 
 
 def _label_rows(ax: Axes, names: pd.Series, unit: str, title: str) -> None:

@@ -1,1 +1,1 @@
-"""Stage 8: what a run leaves behind."""
+"""Stage 8: the page of a run, its figures and tables."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from jamie import pl
 from jamie.core.explanation import Explanation
+from jamie.core.labels import sort_labels
 from jamie.pl.explanations import explained_targets
-from jamie.pl.style import apply_style, panels, sort_labels
+from jamie.pl.style import apply_style, panels
 from jamie.report.result_figures import FigurePlan
 from jamie.runs.run import Run
 

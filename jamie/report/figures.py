@@ -1,21 +1,25 @@
-"""All figures of a run that its results allow."""
+"""All figures of a run that its results allow, and their files."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jamie.core.errors import MissingResultError
 from jamie.pl.style import get_figure, ignore_missing_glyphs, offscreen
 from jamie.report.explanation_figures import explanation_figures
 from jamie.report.result_figures import FigurePlan, result_figures
+from jamie.runs.directory import OutputDirectory
+from jamie.runs.file_names import FIGURES
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECTIONS = ("embedding", "scores", "imputation", "uncertainty", "explanation", "correspondence", "training")
+SUFFIXES = ("png", "svg")
 
 log = logging.getLogger(__name__)
 
@@ -45,3 +49,12 @@ def _fix_layout(figure: Figure) -> None:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine("none")
+
+
+def write_figure(folder: OutputDirectory, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
+    """Write a figure into `FIGURES` as pixels (`dpi` an inch) and as lines; return the files in this order."""
+    files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
+    for file in files:
+        with folder.writing(file) as path, ignore_missing_glyphs():
+            figure.savefig(path, dpi=dpi, facecolor="white")
+    return tuple(folder.path / file for file in files)

@@ -31,7 +31,7 @@ Row = tuple[str, str]  # run and method
 def metric_tables(records: Iterable[Record], methods: Iterable[Record] = (), width: int = WIDTH) -> list[ConsoleTable]:
     """Lay out the headline metrics of methods and runs, then their time and memory.
 
-    There is a table for each scope and two modalities, and for each direction where a metric has a headline in both.
+    There is a table for each scope and two modalities, and for each direction if a metric has a headline in both.
     An arrow says which values are better, ``*`` marks the best of several; methods that use the labels do not
     compete. A metric that should be near a level has neither. A table that would be wider than `width` is divided. One
     method of one run has metrics as rows and scopes as columns.
@@ -39,7 +39,7 @@ def metric_tables(records: Iterable[Record], methods: Iterable[Record] = (), wid
     Parameters
     ----------
     records
-        As in ``metrics.json``, with a `run` where they are of several.
+        As in ``metrics.json``, with a `run` if they are of several.
     methods
         As in ``methods.json``, likewise.
     width
@@ -108,7 +108,7 @@ def _opposite(record: Record) -> tuple[str, ...]:
 def _columns(chosen: Sequence[Record], records: Sequence[Record]) -> dict[str, dict[Row, float | None]]:
     """Values by header and row.
 
-    The label, the parameters and the target are in the header only where it would be ambiguous without.
+    The label, the parameters and the target are in the header only if it would be ambiguous without.
     """
     directions = {_direction(record) for record in records if not record["headline"]}
     several_labels = len({record["label"] for record in chosen} - {""}) > 1

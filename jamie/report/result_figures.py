@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from jamie import pl
 from jamie.core.errors import MissingResultError
+from jamie.core.labels import sort_labels
 from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
@@ -19,14 +20,16 @@ from jamie.pl.evaluation_cells import evaluation_cells
 from jamie.pl.feature_scatter import feature_scores, higher_is_better
 from jamie.pl.measured_and_imputed import best_features
 from jamie.pl.results import all_labels, methods_using_labels, run_modalities
-from jamie.pl.style import add_legend, apply_style, label_colours, panels, sort_labels
-from jamie.runs.layouts import MOST_CELLS
+from jamie.pl.style import add_legend, apply_style, label_colours, panels
 from jamie.runs.run import Run
+from jamie.runs.umap_coordinates import MOST_CELLS
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from mudata import MuData
+
+    Draw: TypeAlias = Callable[[], Axes | Sequence[Axes]]
 
 MAX_MODALITIES = 6
 MAX_DIRECTIONS = 12  # between four modalities
@@ -61,7 +64,7 @@ class FigurePlan:
     section: str
     title: str
     caption: str
-    draw: Callable[[], Axes | Sequence[Axes]]
+    draw: Draw
 
 
 def result_figures(run: Run) -> Iterator[FigurePlan]:
@@ -107,7 +110,7 @@ def _embedding(run: Run, modalities: Sequence[str]) -> Iterator[FigurePlan]:
 
 
 def _imputation(run: Run, source: str, target: str, read: Callable[[], AnnData]) -> Iterator[FigurePlan]:
-    def plan(kind: str, section: str, title: str, caption: str, draw: Callable[[], Axes | list[Axes]]) -> FigurePlan:
+    def plan(kind: str, section: str, title: str, caption: str, draw: Draw) -> FigurePlan:
         return FigurePlan(_name(kind, source, target), section, title, caption, draw)
 
     what = f"{target} from {source}"
@@ -116,7 +119,7 @@ def _imputation(run: Run, source: str, target: str, read: Callable[[], AnnData])
         "label with at least 10 scored cells; black: mean of the labels; dashed: that of the best other method. "
         "Further right is better."
     )
-    draw = partial(_draw_similarity, run, source, target)
+    draw: Draw = partial(_draw_similarity, run, source, target)
     yield plan("similarity", "imputation", f"Similarity of imputed {what}", caption, draw)
     caption = (
         "Score of each feature by jamie against other methods; the dashed line is equality. The numbers count the "

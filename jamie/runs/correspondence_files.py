@@ -19,7 +19,7 @@ from jamie.core.suggest import suggest_names
 from jamie.correspondence.infer import Inference
 from jamie.correspondence.quality.assess import Quality
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.layout import inferred_pairs_file, known_pairs_file
+from jamie.runs.file_names import inferred_pairs_file, known_pairs_file
 
 
 def save_known_pairs(run: OutputDirectory, dataset: Dataset) -> None:

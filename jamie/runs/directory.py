@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jamie.core.errors import JamieError, OutputError
 from jamie.core.files import remove_path, replace_atomically
 from jamie.core.resources import ResourceMeter, measure_resources
-from jamie.runs.layout import EVENTS, MANIFEST, RESOLVED_SPEC
+from jamie.runs.file_names import EVENTS, MANIFEST, RESOLVED_SPEC
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +137,7 @@ class OutputDirectory:
         except BlockingIOError as error:
             self.__exit__()
             fix = "wait for it, or give another --out"
-            raise OutputError("another run is writing here", where=str(self.path), fix=fix) from error
+            raise OutputError("another command is writing here", where=str(self.path), fix=fix) from error
         except OSError as error:  # some file systems of clusters have no locks
             log.info("%s cannot be locked (%s): start no second run in it", self.path, error.strerror)
 

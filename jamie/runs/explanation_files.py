@@ -11,9 +11,9 @@ import pandas as pd
 
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
-from jamie.pl.style import sort_labels
+from jamie.core.labels import sort_labels
 from jamie.runs.directory import OutputDirectory, json_text
-from jamie.runs.layout import CELL_VALUES, EXPLANATION, EXPLANATIONS
+from jamie.runs.file_names import CELL_VALUES, EXPLANATION, EXPLANATIONS
 
 _AGAIN = "remove this folder, and make it again with `jamie explain RUN`"
 

@@ -16,6 +16,7 @@ from jamie.core.compat import consolidate_zarr, zarr_format
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.imputation import LazyImputation
+from jamie.core.names import UNS_KEY
 from jamie.data.writing.writable import Adjustments, writable_frame
 
 if TYPE_CHECKING:
@@ -34,40 +35,40 @@ def imputed_anndata(imputed: LazyImputation, context: Context) -> AnnData:
     Raises
     ------
     MemoryLimitError
-        Where they would not fit in memory.
+        If they would not fit in memory.
     """
     n, p = imputed.shape
     context.for_stage(STAGE).require_memory(
         imputed.n_bytes,
         f"{n} cells x {p} features" + (f" with {', '.join(imputed.layers)}" if imputed.layers else ""),
-        "choose features, or have them written a block at a time: impute(..., out='FILE.h5ad'), or jamie impute --out",
+        "choose features, or write chunk by chunk: impute(..., out='FILE.h5ad'), or jamie impute --out",
     )
     matrices = {name: np.empty((n, p), np.float32) for name in ("X", *imputed.layers)}
     obs = _fill(imputed, matrices, context)
-    adata = _described(imputed, obs)
+    adata = _without_values(imputed, obs)
     adata.X = matrices.pop("X")
     adata.layers.update(matrices)
     return adata
 
 
 def save_imputed(imputed: LazyImputation, path: Path, context: Context, compression: str | None = None) -> None:
-    """Compute imputed values and write them into a new .h5ad file or .zarr folder, a block of rows at a time.
+    """Compute imputed values and write them into a new .h5ad file or .zarr folder, a chunk of rows at a time.
 
     Parameters
     ----------
     imputed
-        What to write.
+        Values to compute.
     path
-        Its ending says the format.
+        The file; its suffix gives the format.
     context
-        For its progress.
+        Receives progress.
     compression
-        Of an .h5ad file, such as ``gzip``; .zarr is compressed in any case.
+        Of an .h5ad file, such as ``gzip``; .zarr is always compressed.
 
     Raises
     ------
     OutputError
-        Where the place cannot be written, or has too little room.
+        If the file cannot be written, or the disk has too little room.
     """
     _require_room(imputed, path)
     n_blocks = len(imputed.blocks())
@@ -79,12 +80,12 @@ def save_imputed(imputed: LazyImputation, path: Path, context: Context, compress
     from anndata.io import write_elem
 
     with _new_store(path) as store:
-        described = _described(imputed, imputed.obs)
+        described = _without_values(imputed, imputed.obs)
         described.strings_to_categoricals()
         write_elem(store, "/", described)
         store.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        places = {name: "X" if name == "X" else f"layers/{name}" for name in ("X", *imputed.layers)}
-        matrices = {name: _new_matrix(store, place, imputed, compression) for name, place in places.items()}
+        keys = {name: "X" if name == "X" else f"layers/{name}" for name in ("X", *imputed.layers)}
+        matrices = {name: _new_matrix(store, key, imputed, compression) for name, key in keys.items()}
         obs = _fill(imputed, matrices, context)
         if len(obs.columns) > len(described.obs.columns):
             computed = obs.columns.difference(described.obs.columns)
@@ -92,7 +93,7 @@ def save_imputed(imputed: LazyImputation, path: Path, context: Context, compress
 
 
 def _fill(imputed: LazyImputation, matrices: dict[str, Any], context: Context) -> pd.DataFrame:
-    """Compute block by block into arrays or datasets; returns obs with the columns that were computed."""
+    """Compute chunk by chunk into arrays or datasets, and return obs with the computed columns."""
     n, columns = len(imputed.obs), dict[str, list[Any]]()
     for rows in imputed.blocks():
         block = imputed.rows(rows)
@@ -104,31 +105,31 @@ def _fill(imputed: LazyImputation, matrices: dict[str, Any], context: Context) -
     return imputed.obs.assign(**{name: np.concatenate(parts) for name, parts in columns.items()})
 
 
-def _described(imputed: LazyImputation, obs: pd.DataFrame) -> AnnData:
-    """All but the values, in a form that can be written."""
+def _without_values(imputed: LazyImputation, obs: pd.DataFrame) -> AnnData:
+    """Return annotations and provenance, in a form that can be written."""
     from anndata import AnnData
 
-    told = Adjustments()
-    frames = {"obs": writable_frame(obs, "obs", told), "var": writable_frame(imputed.var, "var", told)}
-    told.log()
-    return AnnData(**frames, uns={"jamie": dict(imputed.provenance)})
+    adjustments = Adjustments()
+    obs, var = writable_frame(obs, "obs", adjustments), writable_frame(imputed.var, "var", adjustments)
+    adjustments.log()
+    return AnnData(obs=obs, var=var, uns={UNS_KEY: dict(imputed.provenance)})
 
 
-def _new_matrix(store: Any, place: str, imputed: LazyImputation, compression: str | None) -> Any:
+def _new_matrix(store: Any, key: str, imputed: LazyImputation, compression: str | None) -> Any:
     import h5py
 
     shape, chunks = imputed.shape, imputed.chunks
     if isinstance(store, h5py.File):
-        matrix = store.create_dataset(place, shape, np.float32, chunks=chunks, compression=compression)
+        matrix = store.create_dataset(key, shape, np.float32, chunks=chunks, compression=compression)
     else:
-        matrix = store.create_array(place, shape=shape, dtype=np.float32, chunks=chunks)
+        matrix = store.create_array(key, shape=shape, dtype=np.float32, chunks=chunks)
     matrix.attrs.update(ARRAY)
     return matrix
 
 
 @contextmanager
 def _new_store(path: Path) -> Iterator[Any]:
-    """Open a new file or folder; what the system says of its writing is told as an error of its place."""
+    """Open a new file or folder for writing; an error of the system names it."""
     import h5py
     import zarr
 

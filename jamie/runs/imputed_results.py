@@ -21,11 +21,11 @@ from jamie.methods.result import MethodResult
 from jamie.model.imputation import add_imputability, provenance, uncertainty_layers
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
+from jamie.runs.annotated_mudata import bound_layers, cell_columns, drop_imputability, replace_run_columns
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.finishing import FileFailures
+from jamie.runs.file_names import imputed_file
 from jamie.runs.imputed_files import save_imputed
-from jamie.runs.layout import imputed_file
-from jamie.runs.result_mudata import bound_layers, cell_columns, drop_imputability, replace_run_columns
+from jamie.runs.write_guards import FileFailures
 
 if TYPE_CHECKING:
     from mudata import MuData

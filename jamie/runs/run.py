@@ -21,7 +21,7 @@ from jamie.model.trained import TrainedModel
 from jamie.runs.correspondence_files import correspondence_of_cells
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations
-from jamie.runs.layout import (
+from jamie.runs.file_names import (
     EVENTS,
     FEATURES,
     HISTORY,
@@ -34,7 +34,7 @@ from jamie.runs.layout import (
     POSTERIOR,
     RESOLVED_SPEC,
     RESULT,
-    SWEEP_RUNS,
+    RUNS_FOLDER,
     WHOLE_RUN,
     WINS,
     imputed_file,
@@ -104,7 +104,7 @@ class Run(OutputDirectory):
                 fix="go on with `jamie run SPEC --out DIR --resume`",
             )
         if "sweep" in run.manifest:
-            fix = f"give one of the runs below it, such as {next((run.path / SWEEP_RUNS).glob('*'), SWEEP_RUNS)}"
+            fix = f"give one of the runs below it, such as {next((run.path / RUNS_FOLDER).glob('*'), RUNS_FOLDER)}"
             raise OutputError("expected the directory of one run, found that of a sweep", where=str(path), fix=fix)
         if trained and run.stopped_early:
             raise OutputError(

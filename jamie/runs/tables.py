@@ -15,7 +15,7 @@ from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
 from jamie.metrics.sign_test import SignTest
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.layout import FEATURES, METRICS, RESULT, WINS
+from jamie.runs.file_names import FEATURES, METRICS, RESULT, WINS
 from jamie.spec import Spec
 from jamie.training.loop import History
 

@@ -33,7 +33,7 @@ def build(component: type[C], *args: Any, **reserved: Any) -> C:
     Raises
     ------
     AssertionError
-        Where `test_params` lacks a required parameter.
+        If `test_params` lacks a required parameter.
     """
     params = component.test_params()
     missing = [f.name for f in fields_of(component).values() if f.required and f.name not in params]
@@ -80,14 +80,14 @@ def require_equal(
 
 
 def require_finite(component: type[Component], clause: str, found: Any) -> None:
-    """Fail where a value of an array, or of a result that holds arrays, is NaN or infinite."""
+    """Fail if a value of an array, or of a result that holds arrays, is NaN or infinite."""
     n_wrong = sum(int((~np.isfinite(values)).sum()) for values in arrays_in(found).values())
     require(n_wrong == 0, component, clause, expected="finite values", found=f"{n_wrong} that are not")
 
 
 @contextmanager
 def unmodified(component: type[Component], **inputs: Any) -> Iterator[None]:
-    """Fail where the code inside changes one of the inputs: arrays, tables, or objects that hold them."""
+    """Fail if the code inside changes one of the inputs: arrays, tables, or objects that hold them."""
     before = {path: values.copy() for path, values in arrays_in(inputs).items()}
     yield
     require_equal(component, "inputs are never modified", inputs, before, tolerance=0)
@@ -95,7 +95,7 @@ def unmodified(component: type[Component], **inputs: Any) -> Iterator[None]:
 
 @contextmanager
 def may_refuse(component: type[Component], case: str) -> Iterator[None]:
-    """Let the code inside raise a `DataError` that says a fix; fail where it raises another error."""
+    """Let the code inside raise a `DataError` that says a fix; fail if it raises another error."""
     try:
         yield
     except DataError as error:
@@ -138,7 +138,7 @@ def arrays_in(value: Any, path: str = "") -> dict[str, NDArray[Any]]:
 
 
 def dense(values: Any) -> NDArray[Any]:
-    """Return any array as a dense numpy array, and values that are not numbers as text, empty where missing."""
+    """Return any array as a dense numpy array, and values that are not numbers as text, empty if missing."""
     if isinstance(values, torch.Tensor):
         return values.detach().cpu().numpy()
     array = values.toarray() if sparse.issparse(values) else np.asarray(values)

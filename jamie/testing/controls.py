@@ -21,6 +21,8 @@ from jamie.core.data import Block, View
 from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair
 from jamie.testing import toy
 
+_LABELS = np.array(["alpha", "beta", "gamma"], dtype=object)
+
 
 @dataclass(frozen=True)
 class ViewPair:
@@ -89,8 +91,7 @@ def perfect_embedding() -> EmbeddedPair:
     z = 10 * np.eye(toy.N_LATENT)[labels] + generator.normal(size=(n_cells, toy.N_LATENT))
     source, target = (generator.permutation(np.asarray(toy.CELLS[m])) for m in ("rna", "atac"))
     truth = sparse.csr_array((source[:, None] == target[None, :]).astype(np.float32))
-    names = np.array(["alpha", "beta", "gamma"], dtype=object)[labels]
-    return EmbeddedPair("rna", "atac", z[source], z[target], truth, names[source], names[target])
+    return EmbeddedPair("rna", "atac", z[source], z[target], truth, _LABELS[labels[source]], _LABELS[labels[target]])
 
 
 def independent_noise() -> EmbeddedPair:
@@ -124,14 +125,12 @@ def perfect_imputation() -> ImputedPair:
     level, spread = 10 * generator.random(n_features), 0.5 + generator.random(n_features)
     measured = level + spread * (z @ generator.normal(size=(5, n_features)))
     measured[:, -1] = level[-1]
-    names = np.array(["alpha", "beta", "gamma"], dtype=object)[labels]
     mean, sd = measured.mean(axis=0), measured.std(axis=0)
     sd = np.where(sd > 1e-9, sd, 0)
-    near = 0.01 * sd
     return ImputedPair(
-        *("atac", "protein", toy.features("protein"), measured, measured.copy(), mean, sd, names),
-        lower=measured - near,
-        upper=measured + near,
+        *("atac", "protein", toy.features("protein"), measured, measured.copy(), mean, sd, _LABELS[labels]),
+        lower=measured - 0.01 * sd,
+        upper=measured + 0.01 * sd,
     )
 
 

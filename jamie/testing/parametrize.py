@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Check = Callable[[type[Component]], None]
 Parameters = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+_SHARED = {"encoder": ("network",), "decoder": ("network",)}  # checks of several kinds
 
 
 def checks_for(component: type[Component]) -> tuple[Check, ...]:
@@ -34,7 +35,7 @@ def checks_for(component: type[Component]) -> tuple[Check, ...]:
     Raises
     ------
     ContractError
-        Where the class is not of any kind.
+        If the class is not of any kind.
 
     Examples
     --------
@@ -47,7 +48,8 @@ def checks_for(component: type[Component]) -> tuple[Check, ...]:
         raise ContractError(
             f"expected a component class, found {component!r}", fix="subclass an interface, such as jamie.Loss"
         )
-    return (*_checks_in("general"), *_checks_in(kind))
+    modules = ("general", *_SHARED.get(kind, ()), kind)
+    return tuple(check for module in modules for check in _checks_in(module))
 
 
 def parametrize_with_checks(
@@ -73,7 +75,7 @@ def parametrize_with_checks(
     Raises
     ------
     ContractError
-        Where something is not a component class, or an expected failure is of no component and check.
+        If something is not a component class, or an expected failure is of no component and check.
 
     Example
     -------

@@ -181,7 +181,7 @@ def _known(a: str, b: str, n_matched: int) -> Tensor:
     return block
 
 
-def duplicated(batch: Batch) -> Batch:
+def duplicate_cells(batch: Batch) -> Batch:
     """Return a minibatch with every cell in it twice, each copy with its own partners."""
     return _with_cells(
         batch,
@@ -190,12 +190,12 @@ def duplicated(batch: Batch) -> Batch:
     )
 
 
-def of_counts(batch: Batch) -> Batch:
+def with_count_targets(batch: Batch) -> Batch:
     """Return the same minibatch with counts as targets."""
     return replace(batch, target={m: v.abs().mul(3).round() for m, v in batch.target.items()})
 
 
-def orders(n_modalities: int = 2) -> dict[str, Tensor]:
+def random_orders(n_modalities: int = 2) -> dict[str, Tensor]:
     """Return another order of each modality's cells in a minibatch."""
     generator = torch.Generator().manual_seed(1)
     return {m: torch.randperm(BATCH_SIZE[m], generator=generator) for m in MODALITIES[:n_modalities]}
@@ -206,8 +206,8 @@ def reorder_blocks(blocks: PairBlocks, order: Mapping[str, Tensor]) -> PairBlock
     return PairBlocks({(a, b): f[order[a]][:, order[b]] for (a, b), f in blocks.by_pair.items()})
 
 
-def reordered(batch: Batch, order: Mapping[str, Tensor]) -> Batch:
-    """Return the same minibatch with the cells of each modality in another order, as from `orders`."""
+def reorder_cells(batch: Batch, order: Mapping[str, Tensor]) -> Batch:
+    """Return the same minibatch with the cells of each modality in another order, as from `random_orders`."""
     return _with_cells(
         batch, lambda modality, values: values[order[modality]], lambda blocks: reorder_blocks(blocks, order)
     )

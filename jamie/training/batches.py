@@ -1,4 +1,4 @@
-"""From indices of cells to minibatches of tensors."""
+"""Minibatches of tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from jamie.core.batch import Batch, MeasuredCells, PairBlocks
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.core.panels import MeasuredTarget
+from jamie.core.data import Cells
+from jamie.training.sampler import PairSampler
 
 MAX_DENSE_ENTRIES = 2**24  # of an n_a x n_b correspondence that is kept as a dense tensor
 MIN_DENSE_FRACTION = 0.02  # of its entries that are not 0
@@ -21,56 +22,57 @@ MIN_DENSE_FRACTION = 0.02  # of its entries that are not 0
 Indices = Mapping[str, NDArray[np.int64]]
 
 
-class BatchMaker:
-    """Holds the training cells on the device, and makes minibatches of them.
+class Minibatches:
+    """Holds training cells on the device, and draws minibatches of them.
 
     Parameters
     ----------
-    x, target
-        (n_m, d_m) and (n_m, t_m) of each modality; the same array where the target is the input.
-    known
-        Known pairs of these cells.
+    cells
+        Training cells.
     inferred
-        Inferred correspondence; None if nothing is inferred.
+        Their inferred correspondence; None if nothing is inferred.
+    batch_size
+        Largest number of cells of each modality in a minibatch.
+    generator
+        Draws the cells.
     rho
         Weight of the known pairs in the aggregation; that of the inferred ones is 1 - rho.
     device
         Of the minibatches.
-    covariates, size_factor
-        (n_m, C) and (n_m, 1) of each modality that has them.
-    measured
-        Which part of each cell's target was measured, of modalities of several panels.
     """
 
     def __init__(
         self,
-        x: Mapping[str, NDArray[np.float32]],
-        target: Mapping[str, NDArray[np.float32]],
-        known: Correspondences,
-        inferred: Correspondences | None = None,
+        cells: Cells,
+        inferred: Correspondences | None,
+        batch_size: int,
+        generator: np.random.Generator,
         *,
         rho: float = 1.0,
         device: str = "cpu",
-        covariates: Mapping[str, NDArray[np.float32]] | None = None,
-        size_factor: Mapping[str, NDArray[np.float32]] | None = None,
-        measured: Mapping[str, MeasuredTarget] | None = None,
     ) -> None:
         def on_device(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
             return {m: torch.as_tensor(values, device=device) for m, values in arrays.items()}
 
+        self.sampler = PairSampler(cells.known, inferred, batch_size, generator)
         self.device = device
+        x = cells.scores
         self._x = on_device(x)
-        self._target = self._x | on_device({m: values for m, values in target.items() if values is not x[m]})
-        self._covariates, self._size_factor = on_device(covariates or {}), on_device(size_factor or {})
+        self._target = self._x | on_device({m: values for m, values in cells.targets.items() if values is not x[m]})
+        self._covariates, self._size_factor = on_device(cells.covariates), on_device(cells.size_factor)
         self._measured = {
             m: MeasuredCells(
                 torch.as_tensor(part.panel, device=device),
                 tuple(torch.as_tensor(projection, device=device) for projection in part.parts),
             )
-            for m, part in (measured or {}).items()
+            for m, part in cells.measured.items()
         }
-        self._blocks = _BlockMaker(mix(known, inferred, rho), device)
+        self._blocks = _BlockMaker(mix(cells.known, inferred, rho), device)
         self._inferred = None if inferred is None else _BlockMaker(inferred, device)
+
+    def draw(self) -> Batch:
+        """Return the next minibatch."""
+        return self.make(self.sampler.draw())
 
     def make(self, cells: Indices) -> Batch:
         """Return the minibatch of the given cells of each modality."""

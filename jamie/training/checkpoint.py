@@ -1,4 +1,4 @@
-"""Checkpoints of training: what one holds, the interface of their store, and a store of safetensors files."""
+"""Checkpoints of training, in safetensors files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from jamie.core.errors import OutputError
 from jamie.core.files import replace_atomically, set_default_permissions
+from jamie.core.prefixes import select_prefix
 
 
 @dataclass(frozen=True)
@@ -60,22 +61,12 @@ class Checkpoint:
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Tensors whose name starts with ``prefix.``, without it."""
-        return {k.removeprefix(f"{prefix}."): v for k, v in self.tensors.items() if k.startswith(f"{prefix}.")}
-
-
-class CheckpointStore(Protocol):
-    """Keeps the latest checkpoint of each member of an ensemble; `train` calls it and knows nothing of files."""
-
-    def load(self, member: int) -> Checkpoint | None:
-        """Return the checkpoint of a member; None where there is none yet."""
-
-    def save(self, member: int, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint of a member."""
+        return select_prefix(prefix, self.tensors)
 
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """A `CheckpointStore` of one file per member.
+    """The latest checkpoint of each member of an ensemble, a file for each.
 
     Parameters
     ----------
@@ -86,12 +77,12 @@ class CheckpointFiles:
     path: Path
 
     def load(self, member: int) -> Checkpoint | None:
-        """Read the file of a member, if there is one."""
+        """Read the checkpoint of a member; None if there is none yet."""
         path = self._file(member)
         return Checkpoint.load(path) if path.is_file() else None
 
     def save(self, member: int, checkpoint: Checkpoint) -> None:
-        """Write the file of a member."""
+        """Replace the checkpoint of a member."""
         checkpoint.save(self._file(member))
 
     def _file(self, member: int) -> Path:

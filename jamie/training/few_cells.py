@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def warn_of_few_cells(prepared: Prepared, spec: Spec, context: Context) -> None:
-    """Warn where a modality has few training cells: how many, the precision of scores, and the cells for intervals.
+    """Warn if a modality has few training cells: how many, the precision of scores, and the cells for intervals.
 
     Parameters
     ----------

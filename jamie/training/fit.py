@@ -16,12 +16,11 @@ from jamie.model.build import build_model, set_size_defaults, start_decoders
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
 from jamie.spec.sections import LossTerm
-from jamie.training.batches import BatchMaker
-from jamie.training.checkpoint import CheckpointStore
+from jamie.training.batches import Minibatches
+from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.loop import History, Trainer
 from jamie.training.objective import Objective, Term
 from jamie.training.randomness import seeded
-from jamie.training.sampler import PairSampler
 from jamie.training.validation_split import Indices, ValidationSplit, split_training_cells
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ def train(
     inferred: Correspondences | None,
     spec: Spec,
     context: Context,
-    checkpoints: CheckpointStore | None = None,
+    checkpoints: CheckpointFiles | None = None,
 ) -> Ensemble:
     """Train the networks of a spec, one after the other.
 
@@ -65,7 +64,7 @@ def train(
     cells
         Training cells.
     inferred
-        Their inferred correspondence; None where nothing is inferred.
+        Their inferred correspondence; None if nothing is inferred.
     spec
         Names the components of the model and of the objective.
     context
@@ -82,13 +81,13 @@ def train(
     """
     spec = set_size_defaults(spec, {m: view.n_cells for m, view in cells.views.items()})
     section = spec.training
-    terms = _usable_terms(spec, inferred is not None)
+    usable = replace(spec, losses=_usable_losses(spec, inferred is not None))
     splits = split_training_cells(cells.known, section.validation, section.calibration, context, section.ensemble)
     networks, histories = [], []
     for member, split in enumerate(splits):
         member_context = _member_context(context, member, spec)
         with seeded(member_context):
-            trainer = _trainer(cells, inferred, split, spec, terms, member_context)
+            trainer = _trainer(cells, inferred, split, usable, member_context)
             if checkpoints and (saved := checkpoints.load(member)):
                 trainer.set_state(saved)
             histories.append(trainer.fit(partial(checkpoints.save, member) if checkpoints else None))
@@ -109,12 +108,7 @@ def _member_context(context: Context, member: int, spec: Spec) -> Context:
 
 
 def _trainer(
-    cells: Cells,
-    inferred: Correspondences | None,
-    split: ValidationSplit,
-    spec: Spec,
-    terms: Mapping[str, LossTerm],
-    context: Context,
+    cells: Cells, inferred: Correspondences | None, split: ValidationSplit, spec: Spec, context: Context
 ) -> Trainer:
     factor = _regularization_factor(spec, split)
     section = replace(spec.training, weight_decay=factor * spec.training.weight_decay)
@@ -122,59 +116,44 @@ def _trainer(
     frequencies = {m: values[split.training[m]].mean(axis=0) for m, values in cells.covariates.items()}
     model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
     start_decoders(model, cells, split.training)
-    objective = Objective(
-        {name: _term(term, factor) for name, term in terms.items()}, horizon=section.resolved_min_epochs
-    )
+    terms = {}
+    for name, term in spec.losses.items():
+        loss = term.component.build()
+        terms[name] = Term(loss, term.weight * (factor if loss.regularizes else 1), term.schedule.build())
+    objective = Objective(terms, horizon=section.resolved_min_epochs)
     sampling = context.for_stage(context.stage.replace("training", "sampling"))
-    sampler, batches = _minibatches(cells, inferred, split.training, spec, section.batch_size, sampling)
+    minibatches = _minibatches(cells, inferred, split.training, spec, section.batch_size, sampling)
     validation = []
     if all(map(len, split.validation.values())):
-        drawn, made = _minibatches(cells, inferred, split.validation, spec, VALIDATION_BATCH_SIZE, sampling)
-        validation = [made.make(drawn.draw()) for _ in range(min(drawn.steps_per_pass, MAX_VALIDATION_BATCHES))]
-    return Trainer(model, objective, sampler, batches, section, context, validation)
+        validating = _minibatches(cells, inferred, split.validation, spec, VALIDATION_BATCH_SIZE, sampling)
+        steps = min(validating.sampler.steps_per_pass, MAX_VALIDATION_BATCHES)
+        validation = [validating.draw() for _ in range(steps)]
+    return Trainer(model, objective, minibatches, section, context, validation)
 
 
 def _regularization_factor(spec: Spec, split: ValidationSplit) -> float:
-    """Factor of weight decay and of regularizing losses: larger where there are fewer cells."""
+    """Factor of weight decay and of regularizing losses: larger for fewer cells."""
     if spec.training.reference_cells is None:
         return 1.0
     n_cells = sum(map(len, split.training.values())) / len(split.training)
     return math.sqrt(spec.training.reference_cells / n_cells)
 
 
-def _term(term: LossTerm, factor: float) -> Term:
-    loss = term.component.build()
-    return Term(loss, term.weight * (factor if loss.regularizes else 1), term.schedule.build())
-
-
 def _minibatches(
     cells: Cells, inferred: Correspondences | None, index: Indices, spec: Spec, batch_size: int, context: Context
-) -> tuple[PairSampler, BatchMaker]:
-    """Sampler and maker of minibatches of the cells at `index`."""
+) -> Minibatches:
+    """Return minibatches of the cells at `index`."""
     if any(len(index[m]) < view.n_cells for m, view in cells.views.items()):
         cells = cells.subset(index)
         inferred = inferred.subset(index) if inferred else None
-    sampler = PairSampler(cells.known, inferred, batch_size, context.generator())
-    batches = BatchMaker(
-        cells.scores,
-        cells.targets,
-        cells.known,
-        inferred,
-        rho=spec.correspondence.rho,
-        device=context.device,
-        covariates=cells.covariates,
-        size_factor=cells.size_factor,
-        measured=cells.measured,
-    )
-    return sampler, batches
+    rho = spec.correspondence.rho
+    return Minibatches(cells, inferred, batch_size, context.generator(), rho=rho, device=context.device)
 
 
-def _usable_terms(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:
-    """Return the terms of positive weight, without those that need an inferred correspondence where there is none."""
+def _usable_losses(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:
+    """Return the terms of positive weight, without those that need an inferred correspondence if there is none."""
     weighted = {name: term for name, term in spec.losses.items() if term.weight > 0}
-    unusable = [
-        name for name, term in weighted.items() if "inferred" in term.component.cls.requires and not has_inferred
-    ]
+    unusable = [n for n, t in weighted.items() if "inferred" in t.component.cls.requires and not has_inferred]
     for name in unusable:
         log.info("training: loss '%s' is left out, since it needs an inferred correspondence", name)
     if len(unusable) == len(weighted):

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from jamie.core.batch import Batch
 from jamie.core.context import Context
+from jamie.core.prefixes import add_prefix
 from jamie.model.joint_vae import JointVAE
 from jamie.spec.sections import TrainingSection
-from jamie.training.batches import BatchMaker
+from jamie.training.batches import Minibatches
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.objective import Objective, explain_not_finite
 from jamie.training.rates import rate_factor
-from jamie.training.sampler import PairSampler
 
 
 @dataclass
@@ -29,7 +29,7 @@ class History:
     Parameters
     ----------
     names
-        Of the loss terms; `validation` comes last where there are validation cells.
+        Of the loss terms; `validation` comes last if there are validation cells.
     epochs
         For each epoch the weighted total, then each term unweighted: means over its minibatches. A term of weight 0
         is not computed and stands as 0.
@@ -58,28 +58,27 @@ class Trainer:
     ----------
     model, objective
         What is trained, and the loss.
-    sampler, batches
-        Draw the cells of a minibatch, and make its tensors.
+    minibatches
+        Of the training cells.
     settings
         `training` of the spec.
     context
         Device and progress.
     validation
-        Minibatches whose loss decides when to stop and which state is kept; where empty, the training loss does.
+        Minibatches whose loss decides when to stop and which state is kept; if there are none, the training loss does.
     """
 
     def __init__(
         self,
         model: JointVAE,
         objective: Objective,
-        sampler: PairSampler,
-        batches: BatchMaker,
+        minibatches: Minibatches,
         settings: TrainingSection,
         context: Context,
         validation: Sequence[Batch] = (),
     ) -> None:
         self.trained = nn.ModuleDict({"model": model, "objective": objective}).to(context.device)
-        self.model, self.objective, self.sampler, self.batches = model, objective, sampler, batches
+        self.model, self.objective, self.minibatches = model, objective, minibatches
         self.settings, self.context, self.validation = settings, context, validation
         self.parameters = [p for p in self.trained.parameters() if p.requires_grad]
         self.optimizer = self._optimizer()
@@ -122,18 +121,17 @@ class Trainer:
         settings = self.settings
         matrices, vectors = ([p for p in self.parameters if (p.ndim > 1) is many] for many in (True, False))
         groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        of = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-        return of([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
+        optimizer = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        return optimizer([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
 
     def _precision(self) -> torch.dtype | None:
         """Type that encoders and decoders compute in; None for that of their weights.
 
-        On a processor that has it, bfloat16 gains at layers of some hundred units and loses at narrower ones
+        On a processor that has it, bfloat16 gains at layers of a few hundred units and loses at narrower ones
         (``tests/benchmarks/step_cost.py``): `auto` does not use it there.
         """
-        if self.settings.precision == "auto":
-            return torch.bfloat16 if self._on_gpu and torch.cuda.is_bf16_supported() else None
-        return torch.bfloat16 if self.settings.precision == "bfloat16" else None
+        automatic = self.settings.precision == "auto" and self._on_gpu and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if automatic or self.settings.precision == "bfloat16" else None
 
     def _epoch(self, epoch: int) -> list[float]:
         weights = self.objective.weights(epoch)
@@ -146,7 +144,7 @@ class Trainer:
         return [value / steps for value in sums.values()]
 
     def _step(self, weights: Mapping[str, float]) -> dict[str, float]:
-        batch = self.batches.make(self.sampler.draw())
+        batch = self.minibatches.draw()
         output = self.model(batch)
         total, values = self.objective(batch, output, weights)
         self.history.steps += 1
@@ -154,7 +152,9 @@ class Trainer:
         numbers = dict(zip(names, torch.stack([total, *values.values()]).tolist(), strict=True))
         if not all(map(math.isfinite, numbers.values())):
             raise explain_not_finite(self.history.steps, batch, output, values)
-        self._set_rate()
+        done = (self.history.steps - 1) / (self._steps_per_epoch * self.settings.max_epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * rate_factor(self.settings.rate_schedule, done)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
@@ -163,19 +163,11 @@ class Trainer:
 
     @property
     def _steps_per_epoch(self) -> int:
-        settings, one_pass = self.settings, self.sampler.steps_per_pass
+        settings, one_pass = self.settings, self.minibatches.sampler.steps_per_pass
         if settings.steps_per_epoch != "auto":
             return settings.steps_per_epoch
         at_least = max(one_pass, settings.min_steps_per_epoch or 1)
         return min(at_least, settings.max_steps_per_epoch or at_least)
-
-    def _set_rate(self) -> None:
-        """Set the learning rate of the next step."""
-        settings = self.settings
-        if settings.rate_schedule != "constant":
-            done = (self.history.steps - 1) / (self._steps_per_epoch * settings.max_epochs)
-            for group in self.optimizer.param_groups:
-                group["lr"] = settings.learning_rate * rate_factor(settings.rate_schedule, done)
 
     @torch.no_grad()
     def _validate(self) -> float:
@@ -189,11 +181,7 @@ class Trainer:
             return
         if loss < self.best_loss - self.settings.min_change:
             self.best_loss, self.lapses, self.history.best_epoch = loss, 0, epoch
-            if not self.best:
-                self.best = {k: v.detach().clone() for k, v in self.trained.state_dict().items()}
-            else:
-                for name, tensor in self.trained.state_dict().items():
-                    self.best[name].copy_(tensor)
+            self.best = {k: v.detach().clone() for k, v in self.trained.state_dict().items()}
         else:
             self.lapses += 1
 
@@ -203,12 +191,12 @@ class Trainer:
 
     def state(self) -> Checkpoint:
         """Everything that `set_state` needs to continue with the same numbers."""
-        arrays, sampler = self.sampler.state()
-        tensors = {f"trained.{k}": v for k, v in self.trained.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        arrays, sampler = self.minibatches.sampler.state()
+        tensors = add_prefix("trained", self.trained.state_dict())
+        tensors |= add_prefix("best", self.best)
         for i, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{k}": v for k, v in slots.items()}
-        tensors |= {f"sampler.{k}": torch.from_numpy(v) for k, v in arrays.items()}
+            tensors |= add_prefix(f"optimizer.{i}", slots)
+        tensors |= add_prefix("sampler", {k: torch.from_numpy(v) for k, v in arrays.items()})
         tensors["history"] = torch.tensor(self.history.epochs, dtype=torch.float64)
         tensors["random.cpu"] = torch.get_rng_state()
         if self._on_gpu:
@@ -223,7 +211,7 @@ class Trainer:
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, plain)
 
     def set_state(self, saved: Checkpoint) -> None:
-        """Continue where a checkpoint was taken."""
+        """Continue from a checkpoint."""
         device = self.context.device
         self.trained.load_state_dict(saved.part("trained"))
         self.best = {k: v.to(device) for k, v in saved.part("best").items()}
@@ -232,7 +220,8 @@ class Trainer:
             index, name = key.split(".", 1)
             slots.setdefault(int(index), {})[name] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        self.sampler.set_state({k: v.numpy() for k, v in saved.part("sampler").items()}, saved.plain["sampler"])
+        order = {k: v.numpy() for k, v in saved.part("sampler").items()}
+        self.minibatches.sampler.set_state(order, saved.plain["sampler"])
         self.history.epochs = saved.tensors["history"].tolist()
         self.best_loss, self.lapses = saved.plain["best_loss"], saved.plain["lapses"]
         self.history.best_epoch, self.history.steps = saved.plain["best_epoch"], saved.plain["steps"]

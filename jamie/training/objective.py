@@ -71,7 +71,7 @@ class Objective(nn.Module):
         Raises
         ------
         ContractError
-            Where a term is not a scalar tensor.
+            If a term is not a scalar tensor.
         """
         values = {name: term.loss(batch, output) for name, term in self.terms.items() if weights[name] != 0}
         for name, value in values.items():
@@ -86,7 +86,7 @@ class Objective(nn.Module):
         return torch.as_tensor(total), values
 
     def validation(self, batch: Batch, output: Output) -> Tensor:
-        """Weighted sum of the terms that measure prediction, of all terms where none does; without schedules."""
+        """Weighted sum of the terms that measure prediction, of all terms if none does; without schedules."""
         measuring = [t for t in self.terms.values() if t.loss.validates] or list(self.terms.values())
         return torch.as_tensor(sum(t.weight * t.loss(batch, output) for t in measuring))
 

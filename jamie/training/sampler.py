@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -74,13 +75,13 @@ class PairSampler:
         return arrays, plain
 
     def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
-        """Continue where `state` was taken."""
+        """Continue from a `state`."""
         for i, stream in enumerate(self._streams):
             stream.order, stream.position = np.array(arrays[f"order.{i}"]), plain["position"][i]
         self.generator.bit_generator.state = plain["generator"]
 
     def _presence(self) -> NDArray[np.bool_]:
-        """(streams, modalities) true where a stream's units hold cells of the modality or add partners of it."""
+        """(streams, modalities) true if a stream's units hold cells of the modality or add partners of it."""
         present = np.stack([s.units[0] >= 0 for s in self._streams])
         for row, stream in zip(present, self._streams, strict=True):
             for (i, j), table in self._partners.items():
@@ -117,16 +118,19 @@ class _PartnerTable:
     ----------
     partners : (n_a, n_b)
         Confidences.
-    cumulative : (nnz + 1,)
-        Their cumulative sum.
     """
 
     partners: sparse.csr_array
-    cumulative: NDArray[np.float64]
 
-    @property
+    @cached_property
     def has_partner(self) -> NDArray[np.bool_]:
+        """(n_a,)."""
         return np.diff(self.partners.indptr) > 0
+
+    @cached_property
+    def cumulative(self) -> NDArray[np.float64]:
+        """Cumulative sum (nnz + 1,) of the confidences."""
+        return np.concatenate([[0.0], np.cumsum(self.partners.data, dtype=np.float64)])
 
     def draw(self, cells: Indices, generator: np.random.Generator) -> Indices:
         """Draw one partner for each cell that has any, in proportion to the confidences."""
@@ -143,13 +147,13 @@ def matched_units(known: Correspondences) -> Indices:
 
     Returns
     -------
-    (units, modalities) array of cell indices, -1 where a unit has no cell of the modality; every cell is in
+    (units, modalities) array of cell indices, -1 if a unit has no cell of the modality; every cell is in
     exactly one unit.
     """
     sizes = list(known.sizes.values())
-    offsets = dict(zip(known.modalities, np.concatenate([[0], np.cumsum(sizes)[:-1]]), strict=True))
+    offsets = dict(zip(known.modalities, np.cumsum([0, *sizes[:-1]]), strict=True))
     edges = [(offsets[a] + r, offsets[b] + c) for (a, b), k in known.items() for r, c in [k.one_to_one().pairs()]]
-    rows, columns = (np.concatenate([e[side] for e in edges] or [np.empty(0, int)]) for side in (0, 1))
+    rows, columns = np.concatenate([np.empty((2, 0), int), *edges], axis=1)
     n = sum(sizes)
     graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
     group = connected_components(graph, directed=False)[1]
@@ -191,9 +195,7 @@ def _partner_tables(
         if inferred is not None:
             partners = partners + _keep_rows(inferred.between(a, b).matrix, np.diff(matrix.indptr) == 0)
         if partners.nnz:
-            partners = sparse.csr_array(partners)
-            cumulative = np.concatenate([[0.0], np.cumsum(partners.data, dtype=np.float64)])
-            tables[i, j] = _PartnerTable(partners, cumulative)
+            tables[i, j] = _PartnerTable(sparse.csr_array(partners))
     return tables
 
 
@@ -207,7 +209,7 @@ def _quotas(streams: list[_Stream], presence: NDArray[np.bool_], batch_size: int
     """Units of each stream in a minibatch.
 
     The share of a stream is the geometric mean of its shares of the modalities that it holds: matched cells of a small
-    modality are not crowded out by a large one, nor do they crowd out its other cells. Where the shares exceed the
+    modality are not crowded out by a large one, nor do they crowd out its other cells. If the shares exceed the
     room of a modality, its streams are reduced in proportion.
     """
     sizes = np.array([len(s.units) for s in streams])

@@ -93,9 +93,9 @@ def calibrate_direction(
     level: float,
     variance: Callable[[Indices], Floats | None] | None = None,
 ) -> Calibration | None:
-    """Calibrate a direction by cross-conformal prediction; None where there are too few held-out cells.
+    """Calibrate a direction by cross-conformal prediction; None if there are too few held-out cells.
 
-    A cell is predicted by the members that were fitted without it, by their mean where there are several.
+    A cell is predicted by the members that were fitted without it, by their mean if there are several.
 
     Parameters
     ----------

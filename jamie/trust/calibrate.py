@@ -17,7 +17,7 @@ from jamie.trust.calibration import Calibration, expected_residual
 SHRINKAGE = 20  # the slope of n residuals is multiplied by n / (n + 20)
 GAIN = 0.05  # fraction of the width that an asymmetric interval must save: the smallest of many widths is partly chance
 _SPLITS = 10  # steps in which the residuals outside an interval are divided between its two sides
-_ENTRIES = 2**20  # of a block of features; in double precision 8 MiB, some ten of which are held at a time
+_ENTRIES = 2**20  # of a block of features; in double precision 8 MiB, about ten of which are held at a time
 
 Doubles: TypeAlias = NDArray[np.float64]
 
@@ -116,7 +116,7 @@ class _Residuals:
         return np.isfinite(self.measured).sum(axis=0)
 
     def mean(self, values: Doubles) -> Doubles:
-        """Mean over the values measured; 0 where there are none."""
+        """Mean over the measured values; 0 if there are none."""
         total = np.where(np.isfinite(self.residual), values, 0).sum(axis=0)
         return np.asarray(total / np.maximum(self.n, 1))
 
@@ -168,7 +168,7 @@ def _bounds(given: _Residuals, s: Doubles, outside: NDArray[np.int64]) -> tuple[
 
 
 def _order_statistic(ordered: Doubles, rank: NDArray[np.int64], n: NDArray[np.int64]) -> Doubles:
-    """Value (w,) of each column of that rank, counted from 1; infinite where the column has no such rank."""
+    """Value (w,) of each column of that rank, counted from 1; infinite if the column has no such rank."""
     rows = np.clip(rank - 1, 0, len(ordered) - 1)
     values = np.take_along_axis(ordered, rows[None, :], axis=0)[0]
     return np.where(rank < 1, -np.inf, np.where(rank > n, np.inf, values))
@@ -186,7 +186,7 @@ def _correlation(given: _Residuals) -> Doubles:
 
 
 def _ratio(numerator: Doubles, denominator: Doubles) -> Doubles:
-    """Quotient; 0 where the denominator is 0."""
+    """Quotient; 0 if the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 

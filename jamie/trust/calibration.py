@@ -30,13 +30,13 @@ class Calibration:
     level
         Nominal coverage of the intervals of each feature.
     support
-        Lowest and highest possible value; infinite where there is no bound.
+        Lowest and highest possible value; infinite if there is no bound.
     n : (p,)
         Residuals of each feature.
     center, scale, slope : (p,)
         Of s.
     lower, upper : (p,)
-        Bounds in units of s, infinite where there are too few residuals, or where the support is the bound.
+        Bounds in units of s, infinite if there are too few residuals, or if the support is the bound.
     noise : (p,)
         Standard deviation, in units of s, that the variance of the predictions does not explain.
     share : (p,)

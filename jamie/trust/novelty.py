@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,55 +35,27 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Projection:
-    """Leading principal components of the training cells' scores, each divided by the root of its standard deviation.
+class NoveltyScore:
+    """Rank of a cell's mean distance to its nearest training cells among the distances of held-out training cells.
 
-    That is a compromise: unscaled, the first component would dominate the distances; whitened, noise would count as
-    much as signal. A common factor of all components is divided out.
+    Distances are those of leading principal components, each divided by the root of its standard deviation. That is a
+    compromise: unscaled, the first component would dominate the distances; whitened, noise would count as much as
+    signal. A common factor of all components is divided out.
 
     Parameters
     ----------
     center : (d,)
-        Mean score.
+        Mean score of the training cells.
     axes : (d, k)
         Scaled components.
+    reference : (m, k)
+        Training cells, projected on the axes.
+    held_out : (r,)
+        Distances, sorted, of training cells that preprocessing, axes and reference were fitted without.
     """
 
     center: Floats
     axes: Floats
-
-    @classmethod
-    def fit(cls, scores: NDArray[np.floating], n_components: int, weights: Floats | None = None) -> _Projection:
-        """Fit at most `n_components` to scores (n, d), each column multiplied by its weight (d,) first."""
-        from sklearn.utils.extmath import randomized_svd
-
-        center = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-        weights = np.ones(len(center), np.float32) if weights is None else weights
-        k = min(n_components, *scores.shape)
-        _, roots, components = randomized_svd((scores - center) * weights, k, random_state=0)
-        sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(scores))
-        axes = weights[:, None] * components.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
-        return cls(center, axes.astype(np.float32))
-
-    def __call__(self, scores: NDArray[np.floating]) -> Floats:
-        return np.asarray((scores - self.center) @ self.axes, dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class NoveltyScore:
-    """Rank of a cell's mean distance to its nearest training cells among the distances of held-out training cells.
-
-    Parameters
-    ----------
-    projection
-        Space in which distances are computed.
-    reference : (m, k)
-        Training cells in it.
-    held_out : (r,)
-        Distances, sorted, of training cells that preprocessing, projection and reference were fitted without.
-    """
-
-    projection: _Projection
     reference: Floats
     held_out: Floats
 
@@ -94,7 +66,7 @@ class NoveltyScore:
         A training cell is compared with the other training cells, and ranked among their distances: preprocessing is
         fitted to its noise as well, which moves it further from them than a new cell would be.
         """
-        distances, is_reference = _distances(self.projection(scores), self.reference)
+        distances, is_reference = _distances(_project(scores, self.center, self.axes), self.reference)
         return np.where(is_reference, _rank(distances, self.among_reference), _rank(distances, self.held_out))
 
     @cached_property
@@ -103,30 +75,19 @@ class NoveltyScore:
         return np.sort(_distances(self.reference, self.reference)[0])
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Arrays for `from_state`."""
-        projection = self.projection
-        return {
-            "center": projection.center,
-            "axes": projection.axes,
-            "reference": self.reference,
-            "held_out": self.held_out,
-        }
-
-    @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Restore the result of `state`."""
-        return cls(_Projection(arrays["center"], arrays["axes"]), arrays["reference"], arrays["held_out"])
+        """Arrays for the constructor."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def fit_novelty_score(
     chain: Chain, X: Matrix, obs: pd.DataFrame, features: pd.Index, scores: NDArray[np.floating], context: Context
 ) -> NoveltyScore | None:
-    """Fit the novelty score of a modality by cross-validation; None where there are too few training cells.
+    """Fit the novelty score of a modality by cross-validation; None if there are too few training cells.
 
     Principal components are fitted to the noise of the training cells too, so that new cells have smaller scores and
     seem nearer to the training cells than these are to each other. So folds of the training cells are held out in turn,
     preprocessing is fitted again on the others, and distances are those of the held-out cells. A `pca` that comes last
-    is replaced by the projection, whose directions are then the leading components.
+    is left out: the axes are then the leading components themselves.
 
     Parameters
     ----------
@@ -152,12 +113,14 @@ def fit_novelty_score(
         refitted = Chain(deepcopy(steps), chain.name)
         with _no_notices():
             refitted.fit(X[rest], obs.iloc[rest], features, chain.panels)
-        projection, reference = _reference(refitted.scores(X[rest], obs.iloc[rest], context), n_components, context)
+        training = refitted.scores(X[rest], obs.iloc[rest], context)
+        center, axes, reference = _fit_reference(training, n_components, context)
         fold = fold[:MAX_REFERENCE_CELLS]
-        held_out.append(_distances(projection(refitted.scores(X[fold], obs.iloc[fold], context)), reference)[0])
+        z = _project(refitted.scores(X[fold], obs.iloc[fold], context), center, axes)
+        held_out.append(_distances(z, reference)[0])
         if sum(map(len, held_out)) >= ENOUGH_DISTANCES:
             break
-    return NoveltyScore(*_reference(scores, n_components, context, weights), np.sort(np.concatenate(held_out)))
+    return NoveltyScore(*_fit_reference(scores, n_components, context, weights), np.sort(np.concatenate(held_out)))
 
 
 def _without_pca(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
@@ -168,13 +131,29 @@ def _without_pca(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
     return chain.steps[:-1], (1 / lengths).astype(np.float32)
 
 
-def _reference(
+def _fit_reference(
     scores: NDArray[np.floating], n_components: int, context: Context, weights: Floats | None = None
-) -> tuple[_Projection, Floats]:
-    """Fit the projection on a random sample of training cells, and return it with the reference cells in it."""
+) -> tuple[Floats, Floats, Floats]:
+    """Return center, axes and reference of a `NoveltyScore`, of a random sample of the training cells' scores (n, d).
+
+    Each column is multiplied by its weight (d,) first.
+    """
+    from sklearn.utils.extmath import randomized_svd
+
     order = context.generator().permutation(len(scores))
-    projection = _Projection.fit(scores[np.sort(order[:_MAX_CELLS])], n_components, weights)
-    return projection, projection(scores[np.sort(order[:MAX_REFERENCE_CELLS])])
+    sample = scores[np.sort(order[:_MAX_CELLS])]
+    center = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    weights = np.ones(len(center), np.float32) if weights is None else weights
+    k = min(n_components, *sample.shape)
+    _, roots, components = randomized_svd((sample - center) * weights, k, random_state=0)
+    sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(sample))
+    axes = weights[:, None] * components.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
+    axes = axes.astype(np.float32)
+    return center, axes, _project(scores[np.sort(order[:MAX_REFERENCE_CELLS])], center, axes)
+
+
+def _project(scores: NDArray[np.floating], center: Floats, axes: Floats) -> Floats:
+    return np.asarray((scores - center) @ axes, dtype=np.float32)
 
 
 def _distances(z: Floats, reference: Floats) -> tuple[Floats, NDArray[np.bool_]]:

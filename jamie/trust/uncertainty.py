@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
+from jamie.core.prefixes import add_prefix, select_prefix
 from jamie.trust.calibration import Calibration
 from jamie.trust.novelty import NoveltyScore
 
@@ -33,19 +34,20 @@ class Uncertainty:
     def state(self, modalities: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Arrays for `from_state`, named by positions of modalities: ``0.1.lower``, ``0.novelty.axes``."""
         index = {m: str(i) for i, m in enumerate(modalities)}
-        states = {f"{index[a]}.{index[b]}": part.state() for (a, b), part in self.calibrations.items()}
-        states |= {f"{index[m]}.{_NOVELTY}": part.state() for m, part in self.novelty.items()}
-        return {f"{prefix}.{name}": array for prefix, arrays in states.items() for name, array in arrays.items()}
+        arrays: dict[str, NDArray[Any]] = {}
+        for (a, b), calibration in self.calibrations.items():
+            arrays |= add_prefix(f"{index[a]}.{index[b]}", calibration.state())
+        for m, score in self.novelty.items():
+            arrays |= add_prefix(f"{index[m]}.{_NOVELTY}", score.state())
+        return arrays
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], modalities: Sequence[str]) -> Self:
         """Restore the result of `state` for the same modalities."""
-        states: dict[tuple[str, str], dict[str, NDArray[np.generic]]] = {}
-        for key, array in arrays.items():
-            source, target, name = key.split(".")
-            states.setdefault((source, target), {})[name] = array
-        name_of = {str(i): m for i, m in enumerate(modalities)}
+        numbered = list(enumerate(modalities))
+        calibrations = {(a, b): select_prefix(f"{i}.{j}", arrays) for (i, a), (j, b) in permutations(numbered, 2)}
+        novelty = {m: select_prefix(f"{i}.{_NOVELTY}", arrays) for i, m in numbered}
         return cls(
-            {(name_of[a], name_of[b]): Calibration.from_state(s) for (a, b), s in states.items() if b != _NOVELTY},
-            {name_of[a]: NoveltyScore.from_state(s) for (a, b), s in states.items() if b == _NOVELTY},
+            {direction: Calibration.from_state(state) for direction, state in calibrations.items() if state},
+            {m: NoveltyScore(**state) for m, state in novelty.items() if state},
         )

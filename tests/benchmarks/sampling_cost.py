@@ -12,11 +12,12 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.training.batches import BatchMaker
-from jamie.training.sampler import PairSampler
+from jamie.core.data import Block, Cells, View
+from jamie.training.batches import Minibatches
 
 CELLS = (2_000, 20_000, 200_000, 1_000_000)
 FEATURES, PARTNERS, DRAWS = 32, 10, 200
@@ -38,11 +39,12 @@ def cost(n: int) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     known, inferred = correspondences(n, rng)
     x = {m: rng.normal(size=(n, FEATURES)).astype(np.float32) for m in known.sizes}
-    sampler, maker = PairSampler(known, inferred, 512, rng), BatchMaker(x, x, known, inferred)
+    views = {m: View(m, Block(v, pd.RangeIndex(FEATURES)), v) for m, v in x.items()}
+    minibatches = Minibatches(Cells(views, x, known), inferred, 512, rng)
     seconds, matched = [], []
     for _ in range(DRAWS):
         started = time.perf_counter()
-        batch = maker.make(sampler.draw())
+        batch = minibatches.draw()
         seconds.append(time.perf_counter() - started)
         assert batch.inferred is not None
         block = batch.inferred.between("a", "b")

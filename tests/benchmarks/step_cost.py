@@ -18,17 +18,18 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Block, Cells, View
 from jamie.model.build import build_model
 from jamie.spec import load_spec
-from jamie.training.batches import BatchMaker
+from jamie.training.batches import Minibatches
 from jamie.training.loop import Trainer
 from jamie.training.objective import Objective, Term
-from jamie.training.sampler import PairSampler
 
 N_CELLS, BATCH, LATENT, ROUNDS = 1208, 512, 32, 40
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -54,10 +55,10 @@ def jamie_trainer(
     spec = load_spec("paper", {"training.precision": precision}, reads_data=False)
     n_features = {m: v.shape[1] for m, v in x.items()}
     terms = {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in spec.losses.items()}
-    sampler = PairSampler(known, inferred, BATCH, np.random.default_rng(0))
     model = build_model(spec, n_features, n_features)
-    maker = BatchMaker(x, x, known, inferred)
-    trainer = Trainer(model, Objective(terms, 1), sampler, maker, spec.training, Context())
+    views = {m: View(m, Block(v, pd.RangeIndex(v.shape[1])), v) for m, v in x.items()}
+    minibatches = Minibatches(Cells(views, x, known), inferred, BATCH, np.random.default_rng(0))
+    trainer = Trainer(model, Objective(terms, 1), minibatches, spec.training, Context())
     trainer.trained.train()
     return trainer
 

@@ -137,7 +137,7 @@ def trained(prepared: Prepared, spec: Spec, context: Context) -> Course:
                     course.seconds.append(now)
                     course.qualities.append(judge.quality([*done, self.model]))
 
-        def fit(self) -> History:
+        def fit(self, save: object = None) -> History:
             history = super().fit()
             done.append(self.model)
             course.steps += history.steps

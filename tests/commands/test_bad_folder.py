@@ -115,7 +115,7 @@ class TestInUse:
     @pytest.mark.parametrize("option", ["--resume", "--overwrite"])
     def test_another_run_is_refused_and_changes_nothing(self, finished, option):
         before = {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()}
-        message = "{folder}/out: another run is writing here\n  wait for it, or give another --out"
+        message = "{folder}/out: another command is writing here\n  wait for it, or give another --out"
         with OutputDirectory.create(finished.out, resume=True):
             finished.refused(finished.run(None, option), message)
         assert {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()} == before

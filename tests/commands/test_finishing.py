@@ -93,7 +93,7 @@ def test_layouts_that_fail_cost_no_run(place, monkeypatch, caplog):
     def broken(*_):
         raise ValueError("no neighbours")
 
-    monkeypatch.setattr("jamie.commands.results.layouts_of", broken)
+    monkeypatch.setattr("jamie.commands.write_results.compute_layouts", broken)
     place.works(place.run(report=["html"]), "layouts failed, and the run is without them: ValueError: no neighbours")
     assert (place.out / "result.h5mu").is_file()
 

@@ -250,13 +250,13 @@ def test_to_stop_after_what_is_not_done_is_refused():
 
 def test_public_names_are_not_shadowed_by_modules():
     modules = {name for name in jamie.__all__ if isinstance(getattr(jamie, name), type(jamie))}
-    assert modules == set(jamie._ROOMS)
+    assert modules == set(jamie._SUBMODULES)
 
 
 def test_type_checkers_see_the_public_names():
     (block,) = (node for node in ast.parse(Path(jamie.__file__).read_text()).body if isinstance(node, ast.If))
     seen = {alias.asname: (node.module, alias.name) for node in block.body for alias in node.names}
-    public = jamie._PUBLIC | dict.fromkeys(jamie._ROOMS, "jamie")
+    public = jamie._MODULE_OF | dict.fromkeys(jamie._SUBMODULES, "jamie")
     assert seen == {name: (module, name) for name, module in public.items()}
 
 

@@ -82,7 +82,7 @@ class TestResults:
         )
         folder = place.out / "runs" / "003-latent_dim=3-seed=1"
         for name in ("spec.resolved.yaml", "metrics.json", "features.csv"):
-            assert (folder / name).read_text() == (alone.folder / name).read_text()
+            assert (folder / name).read_text() == (alone.path / name).read_text()
         assert np.array_equal(
             jamie.load(folder).model.encode("rna", np.ones((1, 12), np.float32)),
             alone.model.encode("rna", np.ones((1, 12), np.float32)),

@@ -42,15 +42,15 @@ def test_it_is_what_imputes_and_embeds(chains, cells, train):
     subject = train(modalities, **chains)
     for source, target in (("rna", "adt"), ("adt", "rna")):
         scores, x = subject.scores(source), torch.as_tensor(to_dense(subject.dataset.modalities[source].input.X))
-        covariates = subject.covariates(source)
-        told = None if covariates is None else torch.as_tensor(covariates)
+        batches = subject.covariates(source)
+        covariates = None if batches is None else torch.as_tensor(batches)
         few = [f"{target}{j}" for j in (5, 4, 0)]
         for features in (None, few):
             expected = subject.impute(source, target, scores, features=features)
             for given, preprocessed in ((x, False), (torch.as_tensor(scores), True)):
-                found = subject.module(source, target, features, preprocessed=preprocessed)(given, told)
+                found = subject.module(source, target, features, preprocessed=preprocessed)(given, covariates)
                 np.testing.assert_allclose(found.detach(), expected, rtol=1e-4, atol=1e-4)
-        found = subject.module(source)(x, told).detach()
+        found = subject.module(source)(x, covariates).detach()
         np.testing.assert_allclose(found, subject.embed(source, scores), rtol=1e-4, atol=1e-4)
 
 
@@ -84,6 +84,6 @@ def test_networks_are_left_as_they_were(subject):
 
 def test_a_step_without_gradient_is_named(subject, monkeypatch):
     monkeypatch.setattr("jamie.preprocess.pca.PCA.inverse_as_module", lambda step: None)
-    words = r"adt, preprocessor 'pca': expected an inverse that can be differentiated.*\n.*algorithm: permutation"
-    with pytest.raises(DataError, match=words):
+    message = r"adt, preprocessor 'pca': expected an inverse that can be differentiated.*\n.*algorithm: permutation"
+    with pytest.raises(DataError, match=message):
         subject.module("rna", "adt")

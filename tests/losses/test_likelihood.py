@@ -47,7 +47,7 @@ def test_each_modality_has_a_distribution_of_its_own():
 
 
 def test_reconstruction_takes_the_likelihood_of_counts_unless_squared_error_is_asked_for():
-    batch, model = toy.of_counts(toy.batch(3)), toy.Model(counts=True)
+    batch, model = toy.with_count_targets(toy.batch(3)), toy.Model(counts=True)
     output = model(batch)
     expected = {
         "auto": -np.sum([output.reconstruct(m).log_prob(t).mean().item() for m, t in batch.target.items()]),

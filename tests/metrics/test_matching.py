@@ -85,7 +85,7 @@ def test_a_stored_zero_is_no_match(pair):
 
 
 def test_without_true_pairs_there_is_nothing_to_match(pair):
-    with pytest.raises(DataError, match=r"'matching' of rna and atac: expected true pairs .* was not told, found none"):
+    with pytest.raises(DataError, match=r"'matching' of rna and atac: expected true pairs .* did not know, found none"):
         Matching().score(replace(pair, truth=sparse.csr_array((N_A, N_B))))
 
 
@@ -104,3 +104,22 @@ def test_each_two_modalities_are_scored_in_the_scope_of_their_own_pairs():
     found = score_matching("inferer", inferred, dataset, [Matching()], uses_known=True, scope="training_cells")
     scopes = {(record.source, record.target): (record.scope, record.n_cells) for record in found}
     assert scopes == {first: ("held_out_pairs", 6), second: ("training_cells", n)}
+
+
+def test_the_first_metric_of_a_name_is_the_headline_even_if_it_fails(caplog):
+    class Broken(Matching):
+        def _score(self, pair):
+            raise RuntimeError("broken")
+
+    n, block = 4, Block(np.zeros((4, 1), np.float32), pd.Index(["f"]))
+    obs = pd.DataFrame(index=[f"c{i}" for i in range(n)])
+    pairs = Correspondences(dict.fromkeys("ab", n), {("a", "b"): Correspondence.from_pairs(range(n), range(n), (n, n))})
+    dataset = Dataset(
+        {m: ModalityData(m, obs, block, block) for m in "ab"}, truth=pairs, known=Correspondences(pairs.sizes, {})
+    )
+    headlines = [
+        [r.part for r in score_matching("inferer", pairs, dataset, metrics, uses_known=False) if r.headline]
+        for metrics in ([Matching(), Matching()], [Broken(), Matching()])
+    ]
+    assert headlines == [[""], []]
+    assert "matching is left out: it failed: RuntimeError: broken" in caplog.text

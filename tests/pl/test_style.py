@@ -6,7 +6,8 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 
-from jamie.pl.style import label_colours, label_markers, offscreen, panels, point_style, sort_labels
+from jamie.core.labels import sort_labels
+from jamie.pl.style import label_colours, label_markers, offscreen, panels, point_style
 
 
 def test_a_type_has_the_same_colour_whichever_cells_are_drawn():

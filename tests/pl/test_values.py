@@ -10,7 +10,7 @@ from scipy.stats import norm
 import jamie
 from jamie.core.errors import DataError, MissingResultError
 from jamie.pl.calibration import coverage_by_level, interval_scores
-from jamie.pl.cell_scatter import cell_correlations
+from jamie.pl.cell_scatter import correlations_by
 from jamie.pl.evaluation_cells import evaluation_cells
 
 
@@ -72,7 +72,7 @@ def test_cells_without_partners_cannot_be_judged(mdata, imputed):
 
 def test_correlation_of_each_cell(mdata, imputed):
     cells = evaluation_cells(mdata, imputed)
-    found = cell_correlations(mdata, cells, "knn")
+    found = correlations_by("knn", mdata, cells)
     train = mdata["protein"].layers["scaled"][:30].astype(float)
     mean, sd = train.mean(axis=0), train.std(axis=0)
     knn = imputed.layers["knn"][imputed.obs_names.get_indexer(cells.cells)]

@@ -7,8 +7,8 @@ import pytest
 
 from jamie.core.errors import OutputError
 from jamie.report.figures import SECTIONS, draw_figures
-from jamie.runs.layouts import add_missing_layouts
 from jamie.runs.run import Run
+from jamie.runs.umap_coordinates import add_missing_layouts
 from tests.conftest import few_cells
 
 EVALUATE = {"holdout": {"fraction": 0.4}, "compare": ["knn"]}
@@ -24,7 +24,7 @@ EVERY = {
 @pytest.fixture(autouse=True)
 def no_umap(monkeypatch):
     """UMAP takes seconds to compile; where cells lie does not matter here."""
-    monkeypatch.setattr("jamie.runs.layouts._umap", lambda values, seed: values[:, :2])
+    monkeypatch.setattr("jamie.runs.umap_coordinates._umap", lambda values, seed: values[:, :2])
 
 
 def open_run(path):

@@ -13,9 +13,9 @@ SPEC = load_spec({"data": {"simulate_branch": {}}, "evaluate": {"intervals": {"l
 
 def record(metric, value, method="jamie", scope="held_out_cells", n_cells=300, higher=True, **fields):
     imputed = metric in ("pearson", "interval_coverage")
-    told = {"metric": metric, "part": "", "value": value, "scope": scope, "method": method, "source": "rna"}
+    common = {"metric": metric, "part": "", "value": value, "scope": scope, "method": method, "source": "rna"}
     return {
-        **told,
+        **common,
         "target": "protein",
         "n_cells": n_cells,
         "n_features": 20 if imputed else 0,
@@ -91,14 +91,14 @@ def test_each_is_said_alone(text):
     assert texts(files(**{"posterior": {}, **CASES[text]})) == [text]
 
 
-def test_small_differences_and_methods_told_of_labels():
+def test_small_differences_and_methods_that_use_labels():
     near = files(posterior={}, metric_records=(record("pearson", 0.6), record("pearson", 0.605, "ridge")))
     assert texts(near) == []
     metrics = (record("pearson", 0.6), record("pearson", 0.7, "mean_by_label"))
-    told = files(
+    run = files(
         posterior={}, metric_records=metrics, methods=(method("jamie"), method("mean_by_label", uses_labels=True))
     )
-    (one,) = cautions(told, {})
+    (one,) = cautions(run, {})
     assert one.detail == "It uses the labels: imputed values may reflect the type of the cell and little else."
 
 
@@ -131,7 +131,7 @@ def test_serious_ones_come_first_and_nothing_is_said_twice():
     assert texts(run)[1:] == ["cca has no result (refused): too few cells", "another"]
 
 
-def test_pairs_that_the_model_was_not_told():
+def test_pairs_unknown_to_the_model():
     pairs = [{"a": "rna", "b": "protein", "shared_a": 500, "known_a": 0}]
     run = files(posterior={}, pairing={"cells": {"rna": 500, "protein": 500}, "pairs": pairs, "alone": {}, "in_all": 0})
     assert texts(run) == [

@@ -32,28 +32,28 @@ def test_packed_values_are_letters_and_come_back():
 def test_bytes_are_within_half_a_step():
     values = np.random.default_rng(0).normal(size=2000)
     values[7] = np.nan
-    told = as_bytes(values)
-    codes = unpacked(told["values"])
+    packed_values = as_bytes(values)
+    codes = unpacked(packed_values["values"])
     assert codes[7] == 255
-    assert [told["low"], told["high"]] == pytest.approx(np.nanpercentile(values, [1, 99]).tolist())
-    shown = told["low"] + codes / 254 * (told["high"] - told["low"])
-    inside = (values >= told["low"]) & (values <= told["high"])
-    assert np.abs(shown - values)[inside].max() <= (told["high"] - told["low"]) / 254 / 2 * 1.0001
+    assert [packed_values["low"], packed_values["high"]] == pytest.approx(np.nanpercentile(values, [1, 99]).tolist())
+    shown = packed_values["low"] + codes / 254 * (packed_values["high"] - packed_values["low"])
+    inside = (values >= packed_values["low"]) & (values <= packed_values["high"])
+    assert np.abs(shown - values)[inside].max() <= (packed_values["high"] - packed_values["low"]) / 254 / 2 * 1.0001
 
 
 @pytest.mark.parametrize("values", [[3.0, 3.0], [np.nan, np.nan], [], [0.0] * 999 + [5.0]])
 def test_bytes_of_values_that_hardly_differ(values):
-    told = as_bytes(np.array(values))
-    codes = unpacked(told["values"])
+    packed_values = as_bytes(np.array(values))
+    codes = unpacked(packed_values["values"])
     assert [code == 255 for code in codes] == [np.isnan(value) for value in values]
     if values and values[-1] == 5.0:
-        assert (told["low"], told["high"], codes[-1]) == (0.0, 5.0, 254)
+        assert (packed_values["low"], packed_values["high"], codes[-1]) == (0.0, 5.0, 254)
 
 
 def test_coordinates_have_one_scale():
     layout = np.array([[0.0, 0.0], [4.0, 2.0], [np.nan, 1.0]])
-    told = coordinates(layout)
-    x, y = unpacked(told["x"]), unpacked(told["y"])
+    packed_values = coordinates(layout)
+    x, y = unpacked(packed_values["x"]), unpacked(packed_values["y"])
     assert x.tolist() == [0, 65534, 65535]
     assert y.tolist() == [0, 32767, 65535]
 
@@ -82,8 +82,8 @@ def test_features_stand_in_the_most_honest_scope():
         for feature, value in (("a", 0.1 + shift), ("b", np.nan))
     ]
     table = pd.DataFrame(rows, columns=["method", "source", "target", "scope", "feature", "pearson"])
-    told = {("rna", "adt"): pd.Series({"b": 0.4, "a": 0.3})}
-    (found,) = feature_tables(table, [{"metric": "pearson", "higher_is_better": True}], told)
+    packed_values = {("rna", "adt"): pd.Series({"b": 0.4, "a": 0.3})}
+    (found,) = feature_tables(table, [{"metric": "pearson", "higher_is_better": True}], packed_values)
     assert (found["scope"], found["features"], found["imputability"]) == ("held out cells", ["a", "b"], [0.3, 0.4])
     assert found["metrics"] == [
         {"title": "Pearson correlation", "name": "pearson", "higher": True, "values": {"jamie": [0.1, None]}}

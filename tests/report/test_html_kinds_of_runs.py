@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
-from jamie.runs import layouts
+from jamie.runs import umap_coordinates
 
 VOID = {"meta", "link", "img", "input", "br"}
 FULL = {"td", "dd", "li", "h1", "h2", "h3", "dl", "ul", "tbody", "p"}  # elements that must hold text
@@ -32,13 +32,13 @@ class Outline(HTMLParser):
         return any(one["tag"] in names or one["id"] in names for one in self.open)
 
     def handle_starttag(self, tag, attrs):
-        told = dict(attrs)
+        attributes = dict(attrs)
         if tag == "a" and self.within("nav"):
-            self.links.append(told["href"].removeprefix("#"))
+            self.links.append(attributes["href"].removeprefix("#"))
         if tag == "section":
-            self.sections[told["id"]] = ""
+            self.sections[attributes["id"]] = ""
         if tag not in VOID:
-            self.open.append({"tag": tag, "id": told.get("id"), "text": ""})
+            self.open.append({"tag": tag, "id": attributes.get("id"), "text": ""})
 
     def handle_data(self, data):
         for one in self.open:
@@ -98,7 +98,7 @@ KINDS = {
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     """Figures have tests of their own; UMAP is compiled for long."""
-    monkeypatch.setattr(layouts, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
+    monkeypatch.setattr(umap_coordinates, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
     monkeypatch.setattr(html, "draw_figures", lambda view: ())
 
 

@@ -10,7 +10,7 @@ from jamie.core.context import Context
 from jamie.core.explanation import Explanation
 from jamie.report.html import html
 from jamie.report.html.html import HtmlReport
-from jamie.runs import layouts
+from jamie.runs import umap_coordinates
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import save_explanation
 
@@ -50,7 +50,7 @@ def run(tmp_path_factory, place_in):
     place = place_in(tmp_path_factory.mktemp("page"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place.folder)
-        patch.setattr(layouts, "_umap", without_umap)
+        patch.setattr(umap_coordinates, "_umap", without_umap)
         done = place.run(
             odd_cells(),
             evaluate={

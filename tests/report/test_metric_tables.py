@@ -76,7 +76,7 @@ def test_values_that_read_the_same_are_equally_good_and_those_without_a_value_do
     assert [row["r2 ↑"] for row in block.rows] == ["0.500*", "0.500*", "none", "none", "0.200"]
 
 
-def test_a_method_that_is_told_the_labels_does_not_compete():
+def test_a_method_that_uses_the_labels_does_not_compete():
     records = [record("r2", value, method) for method, value in (("knn", 0.1), ("ridge", 0.2), ("control", 0.9))]
     block, _, notes = metric_tables(records, [cost("knn"), cost("ridge"), cost("control", uses_labels=True)])
     assert [row["r2 ↑"] for row in block.rows] == ["0.100", "0.200*", "0.900"]

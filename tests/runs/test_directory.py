@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.layout import EVENTS
+from jamie.runs.file_names import EVENTS
 
 
 def test_numbers_that_json_does_not_know_are_null(tmp_path):

@@ -49,14 +49,14 @@ def test_some_cells_of_a_batch_are_matched_and_some_are_not():
 
 
 def test_a_batch_twice_has_no_pairs_between_the_copies():
-    block = toy.duplicated(toy.batch(2)).blocks.between("rna", "atac")
+    block = toy.duplicate_cells(toy.batch(2)).blocks.between("rna", "atac")
     assert block.shape == (2 * toy.BATCH_SIZE["rna"], 2 * toy.BATCH_SIZE["atac"])
     assert block[: toy.BATCH_SIZE["rna"], toy.BATCH_SIZE["atac"] :].sum() == 0
 
 
 def test_the_toy_model_treats_cells_alike_in_any_order():
-    given, order, model = toy.batch(3), toy.orders(3), toy.Model()
-    moved, still = model(toy.reordered(given, order)), model(given)
+    given, order, model = toy.batch(3), toy.random_orders(3), toy.Model()
+    moved, still = model(toy.reorder_cells(given, order)), model(given)
     for m in toy.MODALITIES:
         torch.testing.assert_close(moved.aggregated[m], still.aggregated[m][order[m]])
 

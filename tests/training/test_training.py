@@ -3,18 +3,20 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from jamie.core.batch import Batch, Output
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.data import Block, Cells, View
 from jamie.core.errors import ContractError, OutputError, TrainingError
 from jamie.core.interfaces import Loss
 from jamie.model.prediction import encode, impute
 from jamie.spec import Ref, load_spec
 from jamie.spec.sections import LossTerm
-from jamie.training.batches import BatchMaker, mix
+from jamie.training.batches import Minibatches, mix
 from jamie.training.checkpoint import Checkpoint, CheckpointFiles
 from jamie.training.fit import train as train_network
 
@@ -156,6 +158,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         Checkpoint.load(path)
 
 
+def minibatches(x, known, **more):
+    views = {m: View(m, Block(scores, pd.Index(range(3))), scores) for m, scores in x.items()}
+    return Minibatches(Cells(views, x, known, **more), None, 4, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("density", [0.01, 0.9])
 def test_blocks_are_cut_out_of_any_correspondence(density):
     generator = np.random.default_rng(0)
@@ -164,7 +171,7 @@ def test_blocks_are_cut_out_of_any_correspondence(density):
     known = Correspondences(sizes, {("a", "b"): Correspondence(matrix)})
     x = {m: generator.random((n, 3), dtype=np.float32) for m, n in sizes.items()}
     cells = {"a": np.array([3, 0, 39]), "b": np.array([49, 7])}
-    batch = BatchMaker(x, x, known).make(cells)
+    batch = minibatches(x, known).make(cells)
     np.testing.assert_array_equal(batch.blocks.between("a", "b"), matrix[[3, 0, 39]][:, [49, 7]])
     np.testing.assert_array_equal(batch.blocks.between("b", "a"), matrix.T[[49, 7]][:, [3, 0, 39]])
     np.testing.assert_array_equal(batch.x["a"], x["a"][cells["a"]])
@@ -176,8 +183,10 @@ def test_minibatches_carry_covariates_and_size_factors_of_their_cells():
     x = {m: generator.random((6, 3), dtype=np.float32) for m in ("a", "b")}
     one_hot = {m: np.eye(2, dtype=np.float32)[[0, 1, 1, 0, 1, 0]] for m in x}
     sizes = {"b": np.arange(1, 7, dtype=np.float32)[:, None]}
-    maker = BatchMaker(x, x, Correspondences({"a": 6, "b": 6}), covariates=one_hot, size_factor=sizes)
-    batch = maker.make({"a": np.array([5, 1]), "b": np.array([2, 0, 3])})
+    known = Correspondences({"a": 6, "b": 6})
+    batch = minibatches(x, known, covariates=one_hot, size_factor=sizes).make(
+        {"a": np.array([5, 1]), "b": np.array([2, 0, 3])}
+    )
     np.testing.assert_array_equal(batch.covariates["a"], [[1, 0], [0, 1]])
     np.testing.assert_array_equal(batch.covariates["b"], [[0, 1], [1, 0], [1, 0]])
     np.testing.assert_array_equal(batch.size_factor["b"], [[3], [1], [4]])

@@ -96,7 +96,7 @@ def test_sparse_cells_and_state(trained):
     novelty, scores = fitted(X, sparse.csr_array)
     dense, _ = fitted(X)
     np.testing.assert_allclose(novelty.held_out, dense.held_out, rtol=1e-3)
-    restored = NoveltyScore.from_state(novelty.state())
+    restored = NoveltyScore(**novelty.state())
     np.testing.assert_array_equal(restored(scores(X)), novelty(scores(X)))
     assert len(novelty.held_out) == 60  # few cells are all held out once
 

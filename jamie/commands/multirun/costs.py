@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from jamie.commands.multirun.settings import numeric_key
-from jamie.commands.multirun.tables import read_records, run_rows
-from jamie.runs.layout import MANIFEST
+from jamie.commands.multirun.tables import run_rows
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from jamie.commands.multirun.plan import RunStatus
@@ -33,14 +31,13 @@ def cost_table(runs: Sequence[RunStatus], keys: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(run_rows(runs, keys, _costs), columns=["run", *keys, "method", "stage", SECONDS, MEMORY])
 
 
-def _costs(folder: Path) -> Iterator[dict[str, Any]]:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    stages = manifest["stages"]
+def _costs(run: Run) -> Iterator[dict[str, Any]]:
+    stages = run.manifest["stages"]
     for stage, cost in stages.items():
         yield {"method": "", "stage": stage, **cost}
     seconds = round(sum(cost[SECONDS] for cost in stages.values()), 3)
-    yield {"method": "", "stage": TOTAL, SECONDS: seconds, MEMORY: manifest[MEMORY]}
-    for method in read_records(folder / "methods.json"):
+    yield {"method": "", "stage": TOTAL, SECONDS: seconds, MEMORY: run.manifest[MEMORY]}
+    for method in run.methods:
         for phase in PHASES:
             if method.get(phase):
                 yield {"method": method["method"], "stage": phase, **method[phase]}
@@ -119,15 +116,12 @@ def quality_table(runs: Sequence[RunStatus], keys: Sequence[str]) -> pd.DataFram
     return pd.DataFrame(run_rows(runs, keys, _qualities), columns=["run", *keys, "source", "target", *QUALITY])
 
 
-def _qualities(folder: Path) -> Iterator[dict[str, Any]]:
-    path = folder / "correspondence.json"
-    if not path.is_file():
-        return
+def _qualities(run: Run) -> Iterator[dict[str, Any]]:
     parts: dict[tuple[str, str], dict[str, float]] = {}
-    for record in read_records(folder / "metrics.json"):
+    for record in run.metric_records:
         if record["metric"] == "matching":
             parts.setdefault((record["source"], record["target"]), {})[record["part"]] = record["value"]
-    for inferred in read_records(path):
+    for inferred in run.inference:
         between = inferred["source"], inferred["target"]
         values = {"objective": inferred["diagnostics"].get("objective"), **parts.get(between, {})}
         yield {"source": between[0], "target": between[1], **{name: values.get(name) for name in QUALITY}}

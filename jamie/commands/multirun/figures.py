@@ -13,7 +13,7 @@ import pandas as pd
 from jamie.commands.multirun import plots, settings
 from jamie.commands.multirun.costs import MEMORY, SECONDS, TOTAL, slope
 from jamie.core.interfaces import Metric
-from jamie.report.figure_files import write_figure
+from jamie.report.figures import write_figure
 from jamie.report.tables import SCOPE_TITLES, fold_name, is_ranked
 from jamie.runs.directory import OutputDirectory
 

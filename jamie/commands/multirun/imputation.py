@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from jamie.commands.multirun.tables import read_records, run_rows
+from jamie.commands.multirun.tables import run_rows
 from jamie.core.names import HELD_OUT_CELLS
 from jamie.metrics.sign_test import SignTest, sign_tests
 from jamie.report.tables import is_ranked
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from jamie.commands.multirun.plan import RunStatus
@@ -73,12 +73,14 @@ def imputation_tables(
         The swept keys, with and without repetitions.
     """
     chosen = _imputation_records(records)
-    methods = [method for run in runs for method in read_records(run.folder / "methods.json")]
+    methods = [method for run in runs for method in Run(run.folder).methods]
     scores = score_table(chosen, grid_keys, {method["method"] for method in methods if method["uses_labels"]})
     if scores["method"].nunique() < 2:
         return ImputationTables(scores.head(0), pd.DataFrame(columns=[*grid_keys, *WIN_CASE, *WIN_COLUMNS]))
     higher = dict(zip(chosen["metric"], chosen["higher_is_better"].astype(bool), strict=True))
-    features, counted = (_held_out_table(runs, keys, name) for name in ("features.csv", "wins.csv"))
+    features, counted = (
+        _held_out_table(runs, keys, table) for table in (lambda run: run.features, lambda run: run.wins)
+    )
     return ImputationTables(scores, win_table(features, counted, grid_keys, higher))
 
 
@@ -98,11 +100,13 @@ def _imputation_records(records: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([chosen, parts.assign(metric=parts["metric"] + " " + parts["part"])]) if len(parts) else chosen
 
 
-def _held_out_table(runs: Sequence[RunStatus], keys: Sequence[str], name: str) -> pd.DataFrame:
+def _held_out_table(
+    runs: Sequence[RunStatus], keys: Sequence[str], table_of: Callable[[Run], pd.DataFrame]
+) -> pd.DataFrame:
     """Join a table of the runs, as far as it is of held-out cells."""
 
-    def read(folder: Path) -> list[dict[Any, Any]]:
-        table = pd.read_csv(folder / name, dtype={"feature": str, "method": str})
+    def read(run: Run) -> list[dict[Any, Any]]:
+        table = table_of(run)
         return table[table["scope"] == HELD_OUT_CELLS].to_dict(orient="records")
 
     return pd.DataFrame(run_rows(runs, keys, read))

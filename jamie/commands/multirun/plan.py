@@ -19,13 +19,12 @@ from jamie.commands.multirun.settings import short_names, short_value
 from jamie.commands.multirun.workers import RunTask
 from jamie.core.errors import OutputError
 from jamie.runs.directory import OutputDirectory, file_hash
-from jamie.runs.layout import MANIFEST, RESOLVED_SPEC
+from jamie.runs.file_names import MANIFEST, RESOLVED_SPEC, RUNS_FOLDER
 from jamie.spec import Spec, Sweep
 from jamie.spec.difference import describe_changes
 
 log = logging.getLogger(__name__)
 
-RUNS = "runs"
 LONGEST_NAME = 80  # characters of the values in the name of a folder
 
 
@@ -62,7 +61,7 @@ def require_jobs(jobs: int | None) -> None:
 
 def open_sweep(planned: Sweep, out: str | Path | None, *, resume: bool, overwrite: bool) -> OutputDirectory:
     """Make the folder of a sweep, or go on in it (`resume`); by default ``runs/<name>-<time>``."""
-    path = Path(out) if out else Path(RUNS) / f"{planned.spec.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    path = Path(out) if out else Path(RUNS_FOLDER) / f"{planned.spec.name}-{datetime.now():%Y%m%d-%H%M%S}"
     folder = OutputDirectory.create(path, resume=resume, overwrite=overwrite)
     if resume and "sweep" not in folder.manifest:
         raise OutputError(

@@ -132,6 +132,6 @@ def write_imputation(
 def write_tables(folder: OutputDirectory, tables: dict[str, pd.DataFrame], *, as_json: Sequence[str] = ()) -> None:
     """Write each table as ``<name>.csv``, and those of `as_json` as ``<name>.json`` too."""
     for name, table in tables.items():
-        folder.write_text(f"{name}.csv", table.to_csv(index=False))
+        folder.write_table(f"{name}.csv", table)
         if name in as_json:
             folder.write_json(f"{name}.json", table.to_dict(orient="records"))

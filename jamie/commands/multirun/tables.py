@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from jamie.commands.multirun.settings import short_value
 from jamie.metrics.summary import summarize
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from jamie.commands.multirun.plan import RunStatus
@@ -20,27 +19,21 @@ CONSTANT = ("higher_is_better", "headline")  # the same in all records that are 
 
 
 def run_rows(
-    runs: Iterable[RunStatus], keys: Sequence[str], read: Callable[[Path], Iterable[Mapping[Any, Any]]]
+    runs: Iterable[RunStatus], keys: Sequence[str], read: Callable[[Run], Iterable[Mapping[Any, Any]]]
 ) -> list[dict[str, Any]]:
     """Return rows of a table over runs: name and swept values of each, beside every row that `read` finds of it."""
     return [
         {"run": run.name, **{key: short_value(run.values[key]) if key in run.values else "" for key in keys}, **row}
         for run in runs
-        for row in read(run.folder)
+        for row in read(Run(run.folder))
     ]
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON file that holds a list of records."""
-    records: list[dict[str, Any]] = json.loads(path.read_text())
-    return records
 
 
 def record_table(runs: Sequence[RunStatus], keys: Sequence[str]) -> pd.DataFrame:
     """Join the records of finished runs, with a column for each of the swept keys."""
 
-    def read(folder: Path) -> Iterable[Mapping[str, Any]]:
-        for record in read_records(folder / "metrics.json"):
+    def read(run: Run) -> Iterable[Mapping[str, Any]]:
+        for record in run.metric_records:
             yield record | {"parameters": ", ".join(f"{key}={value}" for key, value in record["parameters"].items())}
 
     rows = run_rows(runs, keys, read)

@@ -104,11 +104,12 @@ class ByName(Pairing):
 
     def _nothing_shared(self, modalities: Mapping[str, ModalityData]) -> DataError:
         hint = self._hint({name: m.cells for name, m in modalities.items()}, thorough=True)
+        agree = "make the names of cells that were measured in two modalities agree,"
         return DataError(
             f"expected names of cells that occur in two of {', '.join(modalities)}, found none (they look like "
             f"{', '.join(repr(m.cells[0]) for m in modalities.values() if m.n_cells)})",
             where="pairing 'by_name'",
-            fix=f"{f'{hint};' if hint else 'make the names of cells that were measured in two modalities agree,'} or give their "
+            fix=f"{f'{hint};' if hint else agree} or give their "
             "pairs (correspondence.known: table); where there are none, partners are inferred with "
             "correspondence.known: none",
         )

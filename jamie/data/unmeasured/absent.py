@@ -183,7 +183,8 @@ def _log_zeros(found: UnmeasuredFeatures, is_absent: bool, data: ModalityData, b
     features = first_names(block.features[found.features])
     what = (
         f"modality '{name}', {block.origin}: {found.features.sum()} of {len(found.features)} features ({features}) "
-        f"have one value, such as 0, in all {found.cells.sum()} cells of obs '{found.column}' = '{found.value}', and hardly ever elsewhere"
+        f"have one value, such as 0, in all {found.cells.sum()} cells of "
+        f"obs '{found.column}' = '{found.value}', and hardly ever elsewhere"
     )
     if is_absent:
         log.warning(

@@ -47,7 +47,7 @@ class Attribution(Explainer):
     background
         Background value of each feature: its ``mean``, ``median`` or ``minimum`` over the training cells, or ``zero``.
     cells
-        Cells that are explained: ``all``, ``held_out`` or ``train``; by default held-out cells where there are any,
+        Cells that are explained: ``all``, ``held_out`` or ``train``; by default held-out cells if there are any,
         otherwise all.
     max_cells
         Largest number of explained cells, and of voting cells, drawn at random; null for all.

@@ -29,7 +29,7 @@ class AttributionTask:
     removal
         Cells (n,) that are explained, and the background that they are compared with.
     module
-        From preprocessed values of the cells to latents, or from their values where preprocessing is not affine.
+        From preprocessed values of the cells to latents, or from their values if preprocessing is not affine.
     votes
         Of the voting cells.
     excluded : (n, n_v)

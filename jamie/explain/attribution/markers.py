@@ -36,7 +36,7 @@ def read_markers(path: Path) -> dict[str, list[str]]:
     Raises
     ------
     DataError
-        Where the file is absent, is none of these, or names a label without features.
+        If the file is absent, is none of these, or names a label without features.
     """
     ending = path.suffix.lower()
     if ending in (".yaml", ".yml"):
@@ -48,12 +48,12 @@ def read_markers(path: Path) -> dict[str, list[str]]:
 
 
 def require_markers(markers: Markers, features: pd.Index, where: str) -> None:
-    """Refuse markers of which none is a feature; warn where some are not.
+    """Refuse markers of which none is a feature; warn if some are not.
 
     Raises
     ------
     DataError
-        Where no marker is a feature, as when they are named by another convention.
+        If no marker is a feature, as when they are named by another convention.
     """
     names = pd.Index(list(dict.fromkeys(str(name) for of_label in markers.values() for name in of_label)))
     absent = names[~names.isin(features)]
@@ -92,7 +92,7 @@ def marker_enrichment(
     -------
     DataFrame
         `label`, `n_markers`, `found` (number of them among the features), `auroc`, `p_value`, `median_rank` and
-        `worst_rank` (from 1); NaN where no marker, or every feature, is among them.
+        `worst_rank` (from 1); NaN if no marker, or every feature, is among them.
     """
     from scipy.stats import mannwhitneyu, rankdata
 

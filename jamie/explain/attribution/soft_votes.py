@@ -53,7 +53,7 @@ class SoftVotes:
     def log_odds(self, z: Tensor, bandwidth: float, excluded: sparse.csr_array, codes: Tensor) -> Tensor:
         """(n,) logarithm of the votes for each cell's label, by its code (n,) in `classes`, less that for all others.
 
-        It falls with the squared distance to voters of the label and rises with that to others, also where the vote is
+        It falls with the squared distance to voters of the label and rises with that to others, also if the vote is
         almost unanimous and the shares of the votes hardly change.
         """
         logits = self._logits(z, bandwidth, excluded)

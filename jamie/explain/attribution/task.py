@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -14,7 +13,7 @@ from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable
 from jamie.explain.attribution.integrated_gradients import AttributionTask
 from jamie.explain.attribution.soft_votes import SoftVotes
-from jamie.explain.removal import BackgroundValue, Indices, Removal, background_values
+from jamie.explain.removal import BackgroundValue, Indices, Removal
 from jamie.explain.selection import CellSelection, labelled_cells
 
 log = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ def attribution_task(
     Raises
     ------
     DataError
-        Where no cell has a label, all voting cells have the same, or they are no more than k.
+        If no cell has a label, all voting cells have the same, or they are no more than k.
     """
     modality, reference = vote.modality, vote.reference
     training = CellSelection("train", selection.max_cells, selection.context)
@@ -76,8 +75,7 @@ def attribution_task(
             where=f"{vote.where}, k",
             fix=f"give at most {fewest - 1}; a much smaller k tells near cells from others",
         )
-    train = subject.dataset.modalities[modality].input.X[subject.split.train[modality]]
-    removal = Removal(subject, modality, cells[kept], background_values(train, background))
+    removal = Removal.to_background(subject, modality, cells[kept], background)
     module = subject.module(modality, preprocessed=removal.A is not None)
     votes = SoftVotes(subject.embed(reference, subject.scores(reference)[voters], voters), labels, k, module)
     return AttributionTask(removal, module, votes, excluded, np.searchsorted(votes.classes, own[kept]))
@@ -87,13 +85,12 @@ def _excluded_voters(
     subject: Explainable, modality: str, cells: Indices, reference: str, voters: Indices
 ) -> sparse.csr_array:
     """(n, n_v) voters that are the cell itself, or its partner."""
-    if modality == reference:
-        at = pd.Index(voters).get_indexer(pd.Index(cells))
-        rows = np.flatnonzero(at >= 0)
-        shape = (len(cells), len(voters))
-        return sparse.csr_array((np.ones(len(rows), np.float32), (rows, at[rows])), shape=shape)
-    truth = subject.dataset.truth.between(modality, reference).matrix
-    return sparse.csr_array(truth[cells][:, voters])
+    same = (
+        sparse.eye_array(subject.dataset.sizes[modality], format="csr")
+        if modality == reference
+        else subject.dataset.truth.between(modality, reference).matrix
+    )
+    return sparse.csr_array(same[cells][:, voters])
 
 
 def _cells_with_votes(

@@ -48,8 +48,8 @@ def metric_changes(
     -------
     tuple
         A table with a row for each group, and notes for its reader. `value` and other scores of the metric, and
-        `change`, are NaN where only the `estimate` is known. The most harmful of the groups that were chosen by their
-        estimate come first, then the others. Where changes are equal, the estimate decides.
+        `change`, are NaN if only the `estimate` is known. The most harmful of the groups that were chosen by their
+        estimate come first, then the others. If changes are equal, the estimate decides.
     """
     estimates = _estimated_changes(removal, groups, metric)
     if np.isnan(estimates).all() and n_exact is not None and n_exact < len(groups):
@@ -100,7 +100,7 @@ def scores_without_each(
 
 
 def _estimated_changes(removal: Removal, groups: FeatureGroups, metric: PerturbedMetric) -> NDArray[np.float64]:
-    """(u,) changes to first order; NaN where a step of the preprocessing has no derivative."""
+    """(u,) changes to first order; NaN if a step of the preprocessing has no derivative."""
     try:
         module = metric.module(preprocessed=removal.A is not None)
     except DataError as error:
@@ -114,5 +114,5 @@ def _notes(n_exact: int, n: int, step: float) -> tuple[str, ...]:
     if n_exact < n:
         notes.append(f"{n_exact} of {n} changes are exact; the others are estimates.")
     if step:
-        notes.append(f"The metric has steps of {step:.2g}, one cell. Where changes are equal, the estimate ranks them.")
+        notes.append(f"The metric has steps of {step:.2g}, one cell. Equal changes are ranked by the estimate.")
     return tuple(notes)

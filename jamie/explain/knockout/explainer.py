@@ -16,7 +16,7 @@ from jamie.explain.knockout.feature_groups import groups_from_column, groups_fro
 from jamie.explain.knockout.perturbed_metrics import PerturbedMetric
 from jamie.explain.knockout.plan import KnockoutPlan, MetricName, imputation_metric, latent_metric, plan_knockout
 from jamie.explain.knockout.windows import knock_out_windows
-from jamie.explain.removal import BackgroundValue, FeatureGroups, Indices, Removal, background_values
+from jamie.explain.removal import BackgroundValue, FeatureGroups, Indices, Removal
 from jamie.explain.selection import CellSelection, CellSubset
 
 
@@ -26,8 +26,8 @@ class Knockout(Explainer):
     .. math:: \Delta_j = M(x \text{ with } x_j = m_j) - M(x)
 
     The cells are embedded or imputed again without the feature, with m its background value: by default its mean over
-    the training cells. Where there are more features than `exact`, the change is estimated for all of them to first
-    order, and computed exactly for those whose removal is expected to harm most. Where exact changes are equal (label
+    the training cells. If there are more features than `exact`, the change is estimated for all of them to first
+    order, and computed exactly for those whose removal is expected to harm most. If exact changes are equal (label
     transfer has steps of one cell), the estimate decides which ranks higher.
 
     Parameters
@@ -36,7 +36,7 @@ class Knockout(Explainer):
         Whose features are removed; the first by default.
     metric
         ``label_transfer_accuracy``, ``foscttm`` or ``imputation``: the mean correlation of imputed with measured
-        values. By default imputation where `features` or `windows` are given, otherwise label transfer where there are
+        values. By default imputation if `features` or `windows` are given, otherwise label transfer if there are
         labels, otherwise FOSCTTM.
     source, target
         Direction of the metric: labels are transferred from `source` to `target`, or `target` is imputed from `source`.
@@ -50,7 +50,7 @@ class Knockout(Explainer):
     background
         Background value of each feature: its ``mean``, ``median`` or ``minimum`` over the training cells, or ``zero``.
     cells
-        Cells over which the metric is computed: ``all``, ``held_out`` or ``train``; by default held-out cells where
+        Cells over which the metric is computed: ``all``, ``held_out`` or ``train``; by default held-out cells if
         there are any, otherwise all.
     max_cells
         Largest number of cells of each modality, drawn at random; null for all.
@@ -66,7 +66,7 @@ class Knockout(Explainer):
         Imputed genes, around which peaks of `modality` are removed by their distance (gene body, 10 kb, 100 kb, 1 Mb,
         same chromosome, genome-wide); needs chrom, start and end of both in var.
     per_window
-        Largest number of peaks that are removed in a window, each by itself; drawn at random where there are more.
+        Largest number of peaks that are removed in a window, each by itself; drawn at random if there are more.
     whole_windows
         Remove all peaks of a window at once instead.
     """
@@ -109,12 +109,12 @@ class Knockout(Explainer):
         return {"exact": 5, "random": 2}
 
     def _explain(self, subject: Explainable, context: Context) -> Explanation:
-        of_features = self.features is not None or self.windows is not None
+        imputes = self.features is not None or self.windows is not None
         plan = plan_knockout(
             subject,
             f"explainer '{self.name}'",
             self.modality,
-            self.metric or ("imputation" if of_features else None),
+            self.metric or ("imputation" if imputes else None),
             (self.source, self.target),
             self.label,
         )
@@ -126,7 +126,7 @@ class Knockout(Explainer):
             metric, cells = imputation_metric(subject, plan, self.features, selection, "features")
         else:
             metric, cells = latent_metric(subject, plan, self.k, selection)
-        removal = self._removal(subject, plan, cells)
+        removal = Removal.to_background(subject, plan.modality, cells, self.background)
         table, notes = metric_changes(removal, self._groups(subject, plan), metric, self.exact, self.random, context)
         title = f"{plan.metric}, {plan.source} to {plan.target}, without features of {plan.modality}"
         return Explanation(self.name, title, self._settings(plan, metric, cells), {"features": table}, notes=notes)
@@ -142,14 +142,10 @@ class Knockout(Explainer):
                 fix="leave metric out",
             )
         metric, cells = imputation_metric(subject, plan, genes, selection, "windows")
-        removal = self._removal(subject, plan, cells)
+        removal = Removal.to_background(subject, plan.modality, cells, self.background)
         tables = knock_out_windows(removal, metric, self.per_window, self.whole_windows, selection.context)
         title = f"{', '.join(genes)} imputed from {plan.source}, without peaks near and far"
         return Explanation(self.name, title, self._settings(plan, metric, cells), tables)
-
-    def _removal(self, subject: Explainable, plan: KnockoutPlan, cells: Indices) -> Removal:
-        train = subject.dataset.modalities[plan.modality].input.X[subject.split.train[plan.modality]]
-        return Removal(subject, plan.modality, cells, background_values(train, self.background))
 
     def _groups(self, subject: Explainable, plan: KnockoutPlan) -> FeatureGroups:
         block = subject.dataset.modalities[plan.modality].input

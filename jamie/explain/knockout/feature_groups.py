@@ -15,7 +15,6 @@ from jamie.explain.removal import FeatureGroups
 from jamie.explain.selection import require_known
 
 COLUMNS = ("feature", "group")
-EXPECTED = "a table of features and their groups (.csv or .tsv)"
 
 
 def groups_from_column(block: Block, column: str, where: str) -> FeatureGroups:
@@ -24,7 +23,7 @@ def groups_from_column(block: Block, column: str, where: str) -> FeatureGroups:
     Raises
     ------
     DataError
-        Where there is no such column, or no feature has a value in it.
+        If there is no such column, or no feature has a value in it.
     """
     columns = [] if block.var is None else [str(name) for name in block.var.columns]
     if block.var is None or column not in columns:
@@ -43,10 +42,10 @@ def groups_from_file(features: pd.Index, file: Path, where: str) -> FeatureGroup
     Raises
     ------
     DataError
-        Where columns are absent, or features are unknown.
+        If columns are absent, or features are unknown.
     """
     where = f"{where}, {file}"
-    table = read_text_columns(file, COLUMNS, EXPECTED, where)
+    table = read_text_columns(file, COLUMNS, "a table of features and their groups (.csv or .tsv)", where)
     require_known(table["feature"].unique(), features, "features of the modality in groups", where)
     return _groups(table, features, where)
 

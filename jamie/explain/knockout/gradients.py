@@ -48,7 +48,7 @@ def correlation_gradient(measured: NDArray[np.floating], imputed: NDArray[np.flo
     """(n, t) gradient of the mean correlation over features, with respect to the imputed values.
 
     With y and v the measured and imputed values, centred and of unit norm, the gradient of their correlation r is
-    ``(y - r v) / |imputed - mean|``. It is 0 where a value was not measured, and for a feature that is constant.
+    ``(y - r v) / |imputed - mean|``. It is 0 if a value was not measured, and for a feature that is constant.
     """
     n, t = measured.shape
     gradient, n_scored = np.zeros((n, t), np.float32), 0

@@ -1,8 +1,8 @@
 """Accuracy of a vote among nearest neighbors, computed again and again while one side's cells move a little.
 
-The result is exact. Where the cells move by at most delta, no distance changes by more. The majority of most targets'
-neighbors has a larger margin than that, so that their winners stay. For the others the votes are counted among the
-listed neighbors, or among all cells where one from outside the list may have become a neighbor.
+The result is exact. If the cells move by at most delta, no distance changes by more. The majority of most targets'
+neighbors has a larger margin than that, so their winners stay. For the others the votes are counted among the listed
+neighbors, or among all cells if a cell outside the list may have become a neighbor.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class NeighborLists:
     next_distance : (n_t,)
         Distance of the nearest source that is not in the list.
     margin : (n_t,)
-        Distance of the last source of another label that could bring the winner below a majority, less that of the last
-        source of its own that it needs for one. Negative where the winner has no majority.
+        Distance of the last source of another label that could take the winner's majority away, less that of the last
+        source of its own label that completes the majority. Negative if the winner has no majority.
     winners : (n_t,)
         Codes of the labels with most votes.
     """
@@ -44,7 +44,7 @@ class NeighborLists:
 
 
 class NeighborVotes:
-    """The k nearest labelled sources of each target vote on its label; where labels tie, the first in order wins.
+    """The k nearest labelled sources of each target vote on its label; if labels tie, the first in order wins.
 
     Parameters
     ----------
@@ -89,15 +89,15 @@ class NeighborVotes:
         lists, source, target = self.lists, self.z_source, self.z_target
         if self.moving == "source":
             source = z.astype(np.float64)
-            reach = np.full(len(target), _lengths(source - self.z_source).max(initial=0))
+            reach = np.full(len(target), np.linalg.norm(source - self.z_source, axis=-1).max(initial=0))
         else:
             target = z.astype(np.float64)
-            reach = _lengths(target - self.z_target)
+            reach = np.linalg.norm(target - self.z_target, axis=-1)
         winners = lists.winners.copy()
         # slightly more, for the rounding of distances
         unsure = np.flatnonzero(lists.margin <= 2.0001 * reach + 1e-9)
         near = lists.index[unsure]
-        distance = _lengths(source[near] - target[unsure][:, None])
+        distance = np.linalg.norm(source[near] - target[unsure][:, None], axis=-1)
         winners[unsure] = self.vote(distance, near)
         limit = np.partition(distance, self.k - 1, axis=1)[:, self.k - 1]
         incomplete = unsure[limit >= lists.next_distance[unsure] - 1.0001 * reach[unsure] - 1e-9]
@@ -134,13 +134,8 @@ class NeighborVotes:
         last = self.k - needed  # others among the k that leave a majority
         breaking = np.partition(breaks, last, axis=1)[:, last]
         completing = np.partition(completes, needed - 1, axis=1)[:, needed - 1]
-        # no majority at all where the own sources are too few
+        # no majority at all if the own sources are too few
         return np.where(np.isfinite(completing), breaking - np.where(np.isfinite(completing), completing, 0), -np.inf)
-
-
-def _lengths(vectors: Doubles) -> Doubles:
-    """Euclidean norms (...,) of vectors (..., L)."""
-    return np.sqrt((vectors**2).sum(axis=-1))
 
 
 def _distances(a: Doubles, b: Doubles) -> Doubles:

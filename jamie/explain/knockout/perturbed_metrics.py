@@ -37,7 +37,7 @@ class PerturbedMetric(ABC):
     output_width
         Size of the model's output for a cell.
     step
-        Smallest difference between two values; 0 where there is none.
+        Smallest difference between two values; 0 if there is none.
     columns
         Names of the scores.
     """
@@ -188,7 +188,7 @@ class PerturbedImputation(PerturbedMetric):
     cells : (n,)
         Positions of source cells that were measured in the target as well.
     measured : (n, t)
-        Values in the target's units; NaN where one is missing.
+        Values in the target's units; NaN if one is missing.
     """
 
     columns = ("value", "correlation_with_unperturbed")

@@ -19,7 +19,14 @@ from jamie.explain.knockout.perturbed_metrics import (
     PerturbedMetric,
 )
 from jamie.explain.removal import Indices
-from jamie.explain.selection import CellSelection, choose_features, choose_label, choose_modality, labelled_cells
+from jamie.explain.selection import (
+    CellSelection,
+    choose_features,
+    choose_label,
+    choose_modality,
+    default_label,
+    labelled_cells,
+)
 from jamie.metrics.label_transfer_accuracy import LabelTransferAccuracy
 
 MetricName: TypeAlias = Literal["label_transfer_accuracy", "foscttm", "imputation"]
@@ -66,18 +73,17 @@ def plan_knockout(
     direction: tuple[str | None, str | None],
     label: str | None,
 ) -> KnockoutPlan:
-    """Choose what the user left open. Parameters are those of the explainer, None where not given.
+    """Choose what the user left open. Parameters are those of the explainer, None if not given.
 
     Raises
     ------
     DataError
-        Where modalities are unknown or do not fit together, or labels are absent.
+        If modalities are unknown or do not fit together, or labels are absent.
     """
     modality = choose_modality(subject, modality, f"{where}, modality")
     ends = _direction(subject, where, modality, *direction)
     if metric is None:
-        obs = [subject.dataset.modalities[m].obs for m in ends]
-        labelled = label is not None or any(all(name in table for table in obs) for name in subject.dataset.labels)
+        labelled = label is not None or default_label(subject, ends) is not None
         metric = "label_transfer_accuracy" if labelled else "foscttm"
     if metric == "imputation" and ends[0] != modality:
         raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +18,6 @@ from jamie.explain.knockout.changes import scores_without_each
 from jamie.explain.knockout.perturbed_metrics import PerturbedImputation
 from jamie.explain.removal import FeatureGroups, Removal
 
-COLUMNS = ("chrom", "start", "end")
 _CHROMOSOME = ("chrom", "chr", "chromosome", "seqnames")
 _PEAK = re.compile(r"^(?P<chrom>[^:\s]+?)[:\-_](?P<start>\d+)[\-_](?P<end>\d+)$")
 
@@ -32,7 +31,6 @@ WINDOWS = {
 }
 """Windows around a gene, the nearest first, by the largest distance from its body; they do not overlap."""
 
-ALL_TARGETS = "all"
 _MIN_VALUES = 2  # of a window, for a t-test
 
 
@@ -103,7 +101,7 @@ def _gene_coordinates(block: Block, targets: list[str], where: str) -> pd.DataFr
     Raises
     ------
     DataError
-        Where a gene has none.
+        If a gene has none.
     """
     table = genomic_coordinates(block, where).loc[targets]
     lacking = table.index[table.isna().any(axis=1)]
@@ -127,13 +125,13 @@ def window_tests(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `target`, `window_a` (nearer), `window_b`, `n_a`, `n_b`, `t`, `p_value`; NaN where a window has fewer than two
-        values, or neither varies. Where there are several targets, the tests of all together come last.
+        `target`, `window_a` (nearer), `window_b`, `n_a`, `n_b`, `t`, `p_value`; NaN if a window has fewer than two
+        values, or neither varies. With several targets, the tests of ``all`` together come last.
     """
-    by_target: Mapping[str, pd.DataFrame] = {str(name): part for name, part in table.groupby("target", sort=False)}
+    by_target: list[tuple[Any, pd.DataFrame]] = list(table.groupby("target", sort=False))
     if len(by_target) > 1:
-        by_target = {**by_target, ALL_TARGETS: table}
-    rows = [(target, *test) for target, part in by_target.items() for test in _adjacent_tests(part)]
+        by_target.append(("all", table))
+    rows = [(target, *test) for target, part in by_target for test in _adjacent_tests(part)]
     return pd.DataFrame(rows, columns=["target", "window_a", "window_b", "n_a", "n_b", "t", "p_value"])
 
 
@@ -152,7 +150,7 @@ def _adjacent_tests(part: pd.DataFrame) -> Iterator[tuple[str, str, int, int, fl
 
 
 def genomic_coordinates(block: Block, where: str) -> pd.DataFrame:
-    """(p, 3) chrom, start and end of each feature, missing where they are unknown.
+    """(p, 3) chrom, start and end of each feature, missing if they are unknown.
 
     They are columns of var (`chrom`, `chr` or `chromosome`; `start`; `end`), or parts of names such as
     ``chr1:100-200``.
@@ -160,7 +158,7 @@ def genomic_coordinates(block: Block, where: str) -> pd.DataFrame:
     Raises
     ------
     DataError
-        Where there are neither.
+        If there are neither.
     """
     var = pd.DataFrame(index=block.features) if block.var is None else block.var
     lower = {str(name).lower(): name for name in var.columns}
@@ -175,7 +173,7 @@ def genomic_coordinates(block: Block, where: str) -> pd.DataFrame:
     table = table.assign(chrom=table["chrom"].astype("string").str.removeprefix("chr"))
     if not table.notna().all(axis=1).any():
         raise DataError(
-            f"expected columns {', '.join(COLUMNS)} in var, or names such as chr1:100-200, found columns "
+            "expected columns chrom, start, end in var, or names such as chr1:100-200, found columns "
             f"{', '.join(map(str, var.columns[:10])) or '(none)'} and names such as '{block.features[0]}'",
             where=where,
             fix="add the columns to var of this modality before the run; genomic windows need them",
@@ -184,7 +182,7 @@ def genomic_coordinates(block: Block, where: str) -> pd.DataFrame:
 
 
 def windows_around(gene: Any, peaks: pd.DataFrame) -> NDArray[np.object_]:
-    """(p,) the window of `WINDOWS` that each feature is in, None where its coordinates are unknown.
+    """(p,) the window of `WINDOWS` that each feature is in, None if its coordinates are unknown.
 
     Parameters
     ----------

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor
 
 from jamie.core.context import Context
 from jamie.core.explanation import EXPLAIN_STAGE, Floats
+from jamie.explain.linearized_model import feature_gradients
 from jamie.explain.modules import tensor_on_device_of
 from jamie.explain.shap.task import ShapleyValues, ShapTask, additivity_error
 
@@ -28,7 +28,7 @@ def expected_gradients(task: ShapTask, samples: int, context: Context) -> Shaple
 
     .. math:: \phi_j(x) = \sum_b w_b\, (x_j - x_{bj}) \int_0^1 \partial_j f(x_b + t (x - x_b))\, dt
 
-    over all background cells b, with the integral by Gauss-Legendre quadrature. Where preprocessing is x A + c, the
+    over all background cells b, with the integral by Gauss-Legendre quadrature. If preprocessing is x A + c, the
     gradients are computed with respect to the few scores and multiplied by A.
 
     Parameters
@@ -66,7 +66,7 @@ class _Paths:
             A, offset = affine
             self.starts = np.asarray(task.background.X @ A + offset, np.float32)
             self.ends = task.subject.scores(task.outputs.source)[task.cells]
-            self.loadings = sparse.csr_array(A, dtype=np.float32) if sparse.issparse(A) else np.float32(A).T.copy()
+            self.loadings = A.astype(np.float32, order="F") if isinstance(A, np.ndarray) else A.astype(np.float32)
         self.module = task.module(preprocessed=affine is not None)
 
     def batches(self, n_cells: int, nodes: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -106,13 +106,8 @@ class _Paths:
             cell = cells[first]
             difference = X[cell] - background_X[background[first:end]]
             for output, of_cell in zip(values, slopes[:, first:end], strict=True):
-                output[cell] += np.einsum("bp,bp->p", difference, self.to_features(of_cell))
-
-    def to_features(self, slopes: Floats) -> Floats:
-        """Gradients (r, p) with respect to the features, from those (r, d) with respect to the module's inputs."""
-        if self.loadings is None:
-            return slopes
-        return np.asarray((self.loadings @ slopes.T).T if sparse.issparse(self.loadings) else slopes @ self.loadings)
+                slope = of_cell if self.loadings is None else feature_gradients(self.loadings, of_cell)
+                output[cell] += np.einsum("bp,bp->p", difference, slope)
 
     def sums(self, cells: NDArray[np.int64], nodes: int) -> NDArray[np.float64]:
         """(k, T) sums over the features of the values of cells, without computing the values."""

@@ -36,17 +36,17 @@ class Shap(Explainer):
     By default values are expected gradients, as in the shap package's GradientExplainer. That one draws background
     cells and points on the paths from them at random, so that the sum has a sampling error. Here each background cell
     is used equally often, and the points are nodes of Gauss-Legendre quadrature, as many as are needed for an error of
-    a hundredth of the prediction's standard deviation. Where preprocessing is affine, gradients are computed with
+    a hundredth of the prediction's standard deviation. If preprocessing is affine, gradients are computed with
     respect to its scores.
 
-    Values say what the model relies on. Where it sees many features through few principal components or latents,
+    Values say what the model relies on. If it sees many features through few principal components or latents,
     features that vary together share their credit; to rank single features, such as a gene's regulators, train a model
     with more components and latents.
 
     Parameters
     ----------
     source
-        Modality whose features explain the output; by default the only one other than the target, or the first where
+        Modality whose features explain the output; by default the only one other than the target, or the first if
         no target is given or it is ``latent``.
     target
         Modality that is imputed, by default the only other one; ``latent`` for the latents.
@@ -64,7 +64,7 @@ class Shap(Explainer):
     cells
         Number of cells to explain: held-out cells first, each label in proportion.
     samples
-        Number of gradients or evaluations for each cell, chosen by the algorithm where null; for
+        Number of gradients or evaluations for each cell, chosen by the algorithm if null; for
         ``expected_gradients`` the largest number.
     top
         Number of features that are listed for each target.

@@ -12,7 +12,7 @@ from jamie.core.errors import DataError
 from jamie.core.evaluation import ImputedPair
 from jamie.core.explanation import Explainable
 from jamie.core.matrix import column_means, to_dense
-from jamie.explain.selection import choose_features, require_features, require_known
+from jamie.explain.selection import choose_features, default_label, require_features, require_known
 from jamie.explain.shap.task import LATENT, BackgroundCells, ExplainedOutputs
 from jamie.metrics.by_feature import by_feature, correlation
 
@@ -25,12 +25,12 @@ MAX_CLUSTERED = 10_000  # training cells for k-means
 def choose_outputs(
     subject: Explainable, source: str | None, target: str | None, features: int | Sequence[str | int]
 ) -> ExplainedOutputs:
-    """Choose the modalities that are not given, and the features where only their number is.
+    """Choose the modalities that are not given, and the features if only their number is given.
 
     Raises
     ------
     DataError
-        Where the modalities are ambiguous, or names are unknown.
+        If the modalities are ambiguous, or names are unknown.
     """
     source, target = _direction(subject, source, target)
     if not isinstance(features, int):
@@ -52,7 +52,7 @@ def _direction(subject: Explainable, source: str | None, target: str | None) -> 
     names = list(subject.dataset.modalities)
     if source is None:
         others = [name for name in names if name != target] or names
-        if target not in (None, LATENT) and len(others) > 1 and len(names) > 2:
+        if target not in (None, LATENT) and len(names) > 2:
             _refuse_ambiguous("source", others)
         source = others[0]
     require_known([source], names, "a modality of the data", f"{WHERE}, source")
@@ -116,9 +116,9 @@ def _best_imputed(subject: Explainable, source: str, target: str) -> NDArray[np.
 
 
 def explained_cells(subject: Explainable, modality: str, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Sorted positions of up to `n` cells: held-out cells first, each label in proportion where there is one."""
+    """Sorted positions of up to `n` cells: held-out cells first, each label in proportion if there is one."""
     data, train = subject.dataset.modalities[modality], subject.split.train[modality]
-    label = next((name for name in subject.dataset.labels if name in data.obs), None)
+    label = default_label(subject, (modality,))
     labels = np.full(data.n_cells, None, dtype=object) if label is None else data.labels(label)
     chosen: NDArray[np.int64] = np.empty(0, np.int64)
     for cells in (np.flatnonzero(~train), np.flatnonzero(train)):
@@ -156,17 +156,16 @@ def background_cells(
             where=f"explainer 'shap', modality '{modality}'",
             fix="give data that contain cells of the training set",
         )
-    clustered = by == "kmeans"
-    drawn = generator.permutation(train)[:MAX_CLUSTERED] if clustered else generator.choice(train, n, replace=False)
+    sampled = by == "sample"
+    drawn = generator.choice(train, n, replace=False) if sampled else generator.permutation(train)[:MAX_CLUSTERED]
     cells = np.sort(drawn)
     X = subject.complete(modality, subject.dataset.modalities[modality].input.X[cells])
-    if not clustered:
+    if sampled:
         return BackgroundCells(to_dense(X), np.full(n, 1 / n))
     from sklearn.cluster import KMeans
 
-    clusters = KMeans(n, n_init=3, random_state=int(generator.integers(2**31))).fit_predict(
-        subject.scores(modality)[cells]
-    )
+    kmeans = KMeans(n, n_init=3, random_state=int(generator.integers(2**31)))
+    clusters = kmeans.fit_predict(subject.scores(modality)[cells])
     numbers, sizes = np.unique(clusters, return_counts=True)
     centers = np.stack([column_means(X[np.flatnonzero(clusters == number)]) for number in numbers])
     return BackgroundCells(centers.astype(np.float32), sizes / sizes.sum())

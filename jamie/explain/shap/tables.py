@@ -20,7 +20,7 @@ def top_features(task: ShapTask, shapley: ShapleyValues, n: int) -> pd.DataFrame
     """Features of largest mean absolute value for each output.
 
     Columns `target`, `rank`, `feature`, `mean_abs` in units of the target, and `direction`: the correlation over the
-    cells of a feature with its Shapley values, above 0 where more of it raises the output.
+    cells of a feature with its Shapley values, above 0 if more of it raises the output.
     """
     names = task.subject.dataset.modalities[task.outputs.source].input.features
     tables = []

@@ -1,4 +1,4 @@
-"""Decoders of counts and of binary values; they share a linear path beside the network, and where it starts."""
+"""Decoders of counts and of binary values: a network and a linear path beside it, started at the mean."""
 
 from __future__ import annotations
 

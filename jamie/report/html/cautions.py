@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from jamie.core.names import HELD_OUT_CELLS, HELD_OUT_PAIRS, MODEL_NAME
+from jamie.core.names import HELD_OUT_CELLS, HELD_OUT_PAIRS
 from jamie.report.html.guide import guide_of
-from jamie.report.html.scores import Record, direction, headlines, main_scope_records
+from jamie.report.html.scores import Record, best_record, direction, headlines, main_scope_records, model_records
 from jamie.report.tables import number
 from jamie.runs.run import Run
 
@@ -66,7 +66,7 @@ def cautions(run: Run, imputability: Mapping[tuple[str, str], pd.Series]) -> lis
 
 def _warnings(run: Run) -> Iterator[Caution]:
     """Yield the warnings of the run that no other caution repeats."""
-    failed = tuple(f"{one['method']} is left out" for one in run.methods if one["status"] != "done")
+    failed = tuple(f"{method['method']} is left out" for method in run.methods if method["status"] != "done")
     earlier_pages = "report '"  # that an earlier page failed does not matter to a reader of this one
     for message in run.warnings:
         if "NO BETTER THAN CHANCE" not in message and not message.startswith((earlier_pages, *failed)):
@@ -94,41 +94,39 @@ def _correspondence(run: Run) -> Iterator[Caution]:
 def _scores(run: Run) -> Iterator[Caution]:
     """Yield cautions of the scores, the held-out cells and the posterior."""
     records = headlines(run.metric_records)
-    for one in _own(records, "foscttm"):
-        if one["value"] >= NEAR_CHANCE:
+    for record in model_records(records, "foscttm"):
+        if record["value"] >= NEAR_CHANCE:
             yield Caution(
-                f"{one['source']} and {one['target']} are hardly aligned: FOSCTTM is {number(one['value'])}, "
+                f"{record['source']} and {record['target']} are hardly aligned: FOSCTTM is {number(record['value'])}, "
                 "and 0.5 is chance.",
                 "Neighbors in the latent space are then no evidence that cells are alike.",
                 serious=True,
             )
     yield from _nothing_held_out(run)
     yield from _posterior_collapse(run)
-    uses_labels = {one["method"] for one in run.methods if one.get("uses_labels")}
-    for metric in dict.fromkeys(one["metric"] for one in records if not one["metric"].startswith("interval_")):
+    uses_labels = {method["method"] for method in run.methods if method.get("uses_labels")}
+    for metric in dict.fromkeys(record["metric"] for record in records if not record["metric"].startswith("interval_")):
         yield from _better_methods(records, metric, uses_labels)
     level = run.spec.evaluate.intervals.level
-    for one in _own(records, "interval_coverage"):
-        if abs(one["value"] - level) > COVERAGE_ERROR:
-            narrow = one["value"] < level
+    for record in model_records(records, "interval_coverage"):
+        coverage, narrow = record["value"], record["value"] < level
+        if abs(coverage - level) > COVERAGE_ERROR:
             yield Caution(
-                f"Intervals of {one['target']} from {one['source']} contain {one['value']:.1%} of the measured values, "
-                f"not {level:.0%}.",
+                f"Intervals of {record['target']} from {record['source']} contain {coverage:.1%} of the measured "
+                f"values, not {level:.0%}.",
                 "They are too narrow: these cells differ from the calibration cells."
                 if narrow
                 else "They are too wide; if most values are 0, this is unavoidable.",
-                serious=narrow and level - one["value"] > 2 * COVERAGE_ERROR,
+                serious=narrow and level - coverage > 2 * COVERAGE_ERROR,
             )
 
 
 def _better_methods(records: Sequence[Record], metric: str, uses_labels: set[str]) -> Iterator[Caution]:
     """Yield a caution for each method that has the best score of a metric instead of the model."""
     lost = defaultdict(list)
-    for own in _own(records, metric):
-        sign = 1 if own["higher_is_better"] else -1
-        rivals = [one for one in main_scope_records(records, metric) if direction(one) == direction(own)]
-        best = max(rivals, key=lambda one: sign * one["value"])
-        if sign * (best["value"] - own["value"]) > RELEVANT_DIFFERENCE:
+    for own in model_records(records, metric):
+        best = best_record(main_scope_records(records, metric), own) or own
+        if abs(best["value"] - own["value"]) > RELEVANT_DIFFERENCE:
             modalities = (" → " if own["n_features"] else " and ").join(direction(own))
             lost[best["method"]].append(f"{modalities} {number(best['value'])} against {number(own['value'])}")
     for method, scores in lost.items():
@@ -158,10 +156,10 @@ def _nothing_held_out(run: Run) -> Iterator[Caution]:
 
 
 def _failed_methods(run: Run) -> Iterator[Caution]:
-    for one in run.methods:
-        if one["status"] != "done":
-            reason = "; ".join((one.get("reason") or "no reason given").splitlines())
-            yield Caution(f"{one['method']} has no result ({one['status']}): {reason}")
+    for method in run.methods:
+        if method["status"] != "done":
+            reason = "; ".join((method.get("reason") or "no reason given").splitlines())
+            yield Caution(f"{method['method']} has no result ({method['status']}): {reason}")
 
 
 def _few_cells(run: Run) -> Iterator[Caution]:
@@ -202,8 +200,3 @@ def _imputability(imputability: Mapping[tuple[str, str], pd.Series]) -> Iterator
                 f"(imputability below {LOW_IMPUTABILITY}).",
                 "Look up a feature in the table of features before you use it.",
             )
-
-
-def _own(records: Sequence[Record], metric: str) -> list[Record]:
-    """Return the scores of the model by a metric, in its main scope."""
-    return [one for one in main_scope_records(records, metric) if one["method"] == MODEL_NAME]

@@ -20,7 +20,7 @@ from jamie.pl.style import label_colours
 from jamie.report.html.features import features_by_score
 from jamie.report.html.pack import array, as_bytes, coordinates
 from jamie.runs.correspondence_files import load_pairs
-from jamie.runs.layout import inferred_pairs_file, known_pairs_file
+from jamie.runs.file_names import inferred_pairs_file, known_pairs_file
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ class CellSample:
 
     def positions(self, modality: str, n_cells: int) -> NDArray[np.int64]:
         """Return the position of each cell (n_m,) of a modality on the page, `NOT_SHOWN` if it is not drawn."""
-        sizes = {m: len(rows) for m, rows in self.rows.items()}
-        start = sum(size for m, size in sizes.items() if list(sizes).index(m) < list(sizes).index(modality))
+        order = list(self.rows)
+        start = sum(len(self.rows[m]) for m in order[: order.index(modality)])
         positions = np.full(n_cells, NOT_SHOWN)
-        positions[self.rows[modality]] = start + np.arange(sizes[modality])
+        positions[self.rows[modality]] = start + np.arange(len(self.rows[modality]))
         return positions
 
 

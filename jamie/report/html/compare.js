@@ -25,12 +25,12 @@ function drawn(element, content, describe) {
 }
 
 function alignment(points) {
-  const places = [...new Set(points.map((one) => one.place))];
-  places.forEach((place) => byId("place").append(new Option(place)));
+  const titles = [...new Set(points.map((one) => one.title))];
+  titles.forEach((title) => byId("modalities-and-scope").append(new Option(title)));
   const runs = [...new Set(points.map((one) => one.run))];
   const methods = [...new Set(points.map((one) => one.method))];
   const content = () => {
-    const chosen = points.filter((one) => one.place === byId("place").value);
+    const chosen = points.filter((one) => one.title === byId("modalities-and-scope").value);
     return {
       traces: chosen.map((one) => ({
         type: "scatter",
@@ -59,7 +59,7 @@ function alignment(points) {
     const { run, method, x, y } = points[customdata];
     return [run, method, `FOSCTTM ${x.toFixed(3)}`, `label transfer accuracy ${y.toFixed(3)}`];
   });
-  byId("place").addEventListener("change", redraw);
+  byId("modalities-and-scope").addEventListener("change", redraw);
 }
 
 function against(directions) {

@@ -19,10 +19,9 @@ from jamie.report.html.page import write_page
 from jamie.report.html.scores import Record, headlines, score_tables
 from jamie.report.html.summary import plain_spec, run_details
 from jamie.report.tables import SCOPE_TITLES
-from jamie.runs.layout import PAGE as REPORT
+from jamie.runs.file_names import COMPARISON_PAGE, PAGE
 from jamie.runs.run import Run
 
-PAGE = "compare.html"
 MOST_SERIES = 8  # of single features, side by side; of more, the model alone of each run
 ACROSS, UP = "foscttm", "label_transfer_accuracy"
 CONTENTS = {"summary": "Runs", "scores": "Scores", "features-section": "Features", "specs": "Differences of the specs"}
@@ -45,12 +44,12 @@ def write_comparison_page(
     records
         Metrics of all runs, each with its `run`.
     differences
-        What the runs do not share, such as ``other data``, and the groups of runs that share it.
+        Differences between the runs, such as ``other data``, and the groups of runs that do not differ.
 
     Raises
     ------
     OutputError
-        Where a file of a run cannot be read, or the page cannot be written.
+        If a file of a run cannot be read, or the page cannot be written.
     """
     runs = {name: Run(path) for name, path in paths.items()}
     features = feature_tables(_features(runs), records, {})
@@ -63,20 +62,20 @@ def write_comparison_page(
         "differences": list(differences.items()),
         "score_groups": score_tables(headline_records),
         "compared": len(runs) > 1,
-        "guide": guides(one["metric"] for one in headline_records),
+        "guide": guides(record["metric"] for record in headline_records),
         "points": bool(points),
         "features": bool(features),
         "names": list(runs),
         "settings": differing({name: plain_spec(run) for name, run in runs.items()}),
     }
-    there = {"scores": shown["score_groups"], "features-section": features}
-    shown["contents"] = [(section, name) for section, name in CONTENTS.items() if there.get(section, True)]
+    present = {"scores": shown["score_groups"], "features-section": features}
+    shown["contents"] = [(section, name) for section, name in CONTENTS.items() if present.get(section, True)]
     data = {"features": features, "points": points}
-    return write_page(folder / PAGE, "compare", ["page", "features", "compare"], data, **shown)
+    return write_page(folder / COMPARISON_PAGE, "compare", ["page", "features", "compare"], data, **shown)
 
 
 def _features(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """Scores of features of all runs, with a method of each run as one method."""
+    """Return the scores of features of all runs; each method of each run counts as a method."""
     tables = {name: run.features for name, run in runs.items() if not run.features.empty}
     if sum(table["method"].nunique() for table in tables.values()) > MOST_SERIES:
         tables = {name: table[table["method"] == MODEL_NAME] for name, table in tables.items()}
@@ -88,7 +87,7 @@ def _features(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 
 def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
-    """Label transfer accuracy and FOSCTTM of every method of every run that has both."""
+    """Yield label-transfer accuracy and FOSCTTM of every method of every run that has both."""
     scores: dict[tuple[Any, ...], dict[str, float]] = {}
     for record in records:
         if record["metric"] in (ACROSS, UP):
@@ -100,12 +99,12 @@ def _points(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
         scores.items(), key=lambda item: ranks.get(item[0][0], len(ranks))
     ):
         if len(values) == 2:
-            place = f"{' and '.join(ends)}, {SCOPE_TITLES.get(scope, scope)}"
-            yield {"place": place, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
+            title = f"{' and '.join(ends)}, {SCOPE_TITLES.get(scope, scope)}"
+            yield {"title": title, "run": run, "method": method, "x": values[ACROSS], "y": values[UP]}
 
 
 def _link(run: Path, folder: Path) -> str:
-    page = run / REPORT
+    page = run / PAGE
     return os.path.relpath(page.resolve(), folder.resolve()) if page.is_file() else ""
 
 
@@ -119,7 +118,7 @@ def differing(specs: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
-        for name, one in value.items():
-            yield from _flat(one, f"{key}.{name}" if key else str(name))
+        for name, part in value.items():
+            yield from _flat(part, f"{key}.{name}" if key else str(name))
     else:
         yield key, value if isinstance(value, str) else json.dumps(value)

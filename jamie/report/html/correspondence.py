@@ -12,9 +12,9 @@ from jamie.report.tables import number
 def inference_summaries(records: Sequence[Record]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return for each inferred correspondence its modalities, and the names and values of what is known of it."""
     return [
-        (f"{one['source']} and {one['target']}", list(_details(one)))
-        for one in records
-        if one.get("quality") or (one.get("diagnostics") or {}).get("picked") != "nothing"
+        (f"{record['source']} and {record['target']}", list(_details(record)))
+        for record in records
+        if record.get("quality") or (record.get("diagnostics") or {}).get("picked") != "nothing"
     ]
 
 

@@ -1,6 +1,6 @@
 "use strict";
 
-/* The interactive embedding. A cell is a row: its modality, its place in each layout, values to colour it by. */
+/* The interactive embedding. A cell is a row: its modality, its position in each layout, values to colour it by. */
 
 const GREY = { light: "#c3c9ce", dark: "#4a525a" };
 const SHADES = {
@@ -206,17 +206,17 @@ function explorer(cells) {
     byId("legend").children[focused]?.focus();
   }
 
-  /* What is told of a cell */
+  /* Description of a cell */
 
-  /** Known partners, and where there is none the likeliest inferred one; below -1 one that is not drawn, of the same name at -3. */
+  /** Known partners; without one, the likeliest inferred one. Rows below -1 are not drawn; -3 has the same name. */
   function partnersOf(row) {
     const own = cells.modalities[modality[row]];
-    const place = row - firstOf[modality[row]];
+    const position = row - firstOf[modality[row]];
     const found = [];
     for (const to of cells.modalities) {
-      const all = partners.filter((one) => one.from === own && one.to === to && one.rows[place] !== -1);
+      const all = partners.filter((one) => one.from === own && one.to === to && one.rows[position] !== -1);
       const one = all.find((candidate) => !candidate.inferred) ?? all[0];
-      if (one) found.push({ to, inferred: one.inferred, row: one.rows[place] });
+      if (one) found.push({ to, inferred: one.inferred, row: one.rows[position] });
     }
     return found;
   }
@@ -232,8 +232,8 @@ function explorer(cells) {
   function describe(row) {
     const own = cells.modalities[modality[row]];
     const lines = [cells.names[row], `measured in ${own}`];
-    const told = columns.filter((one) => cells.labels.includes(one.name));
-    for (const column of new Set([...told, choices[state.colour]])) {
+    const labels = columns.filter((one) => cells.labels.includes(one.name));
+    for (const column of new Set([...labels, choices[state.colour]])) {
       const imputed = column.imputed?.includes(own) ? " (imputed)" : "";
       if (column !== byModality) lines.push(`${column.name}: ${valueOf(column, row)}${imputed}`);
     }

@@ -38,7 +38,7 @@ def feature_tables(
     """
     if features.empty:
         return []
-    higher = {one["metric"]: one["higher_is_better"] for one in records}
+    higher = {record["metric"]: record["higher_is_better"] for record in records}
     tables = []
     for (source, target), rows in features.groupby(["source", "target"], sort=False):
         scope = next((scope for scope in PREFERRED if (rows["scope"] == scope).any()), rows["scope"].iloc[0])
@@ -62,7 +62,7 @@ def features_by_score(features: pd.DataFrame, records: Iterable[Record], target:
     metrics = _metrics(features)
     if not metrics:
         return []
-    higher = {one["metric"]: one["higher_is_better"] for one in records}.get(metrics[0], True)
+    higher = {record["metric"]: record["higher_is_better"] for record in records}.get(metrics[0], True)
     rows = features[(features["target"] == target) & (features["method"] == MODEL_NAME)]
     return list(rows.groupby("feature")[metrics[0]].mean().dropna().sort_values(ascending=not higher).index)
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jamie.report.figure_files import write_figure
-from jamie.report.figures import SECTIONS
+from jamie.report.figures import SECTIONS, write_figure
 from jamie.report.result_figures import FigurePlan
 from jamie.runs.directory import OutputDirectory
 

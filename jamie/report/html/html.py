@@ -26,9 +26,9 @@ from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import pairing_table, run_description, run_details
 from jamie.report.html.tables import cost_tables, explanation_tables
 from jamie.report.html.tiles import score_tiles
-from jamie.runs.layout import PAGE, RESOLVED_SPEC
-from jamie.runs.layouts import add_missing_layouts
+from jamie.runs.file_names import PAGE, RESOLVED_SPEC
 from jamie.runs.run import Run
+from jamie.runs.umap_coordinates import add_missing_layouts
 
 CONTENTS = {
     "summary": "Summary",
@@ -109,14 +109,14 @@ def _sections(
         "cells": {"n_drawn": _n_drawn(cells), "figures": figures["embedding"]},
         "scores": {
             "groups": score_tables(records),
-            "several_methods": len({one["method"] for one in records}) > 1,
-            "guide": guides(one["metric"] for one in records),
+            "several_methods": len({record["method"] for record in records}) > 1,
+            "guide": guides(record["metric"] for record in records),
             "figures": figures["scores"],
         },
         "imputation": {"has_table": bool(features), "figures": figures["imputation"]},
         "uncertainty": {"figures": figures["uncertainty"]},
         "explanation": {
-            "explanations": [(one, explanation_tables(one)) for one in run.explanations.values()],
+            "explanations": [(e, explanation_tables(e)) for e in run.explanations.values()],
             "figures": figures["explanation"],
         },
         "correspondence": {"inferred": inference_summaries(run.inference), "figures": figures["correspondence"]},

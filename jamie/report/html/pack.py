@@ -1,4 +1,4 @@
-"""Data as a page carries them: compressed, in letters that no HTML can be made of."""
+"""Data in a page: compressed, in letters that need no escaping in HTML."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def packed(value: Any) -> str:
 
 @cache
 def plotly_script() -> str:
-    """Return plotly.js, packed likewise."""
+    """Return plotly.js, packed in the same way."""
     from plotly.offline import get_plotlyjs
 
     return _compressed(get_plotlyjs().encode())
@@ -35,7 +35,7 @@ def _compressed(content: bytes) -> str:
 
 
 def array(values: NDArray[Any]) -> dict[str, str]:
-    """Return numbers as they lie in memory, for a typed array."""
+    """Return the bytes of numbers, for a typed array."""
     little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     return {
         "type": values.dtype.kind + str(8 * values.dtype.itemsize),
@@ -54,7 +54,7 @@ def as_bytes(values: NDArray[np.floating]) -> dict[str, Any]:
     values = np.asarray(values, np.float64)
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, [TAIL, 100 - TAIL]) if len(finite) else (0.0, 0.0)
-    if not low < high:  # such as where nearly all are 0
+    if not low < high:  # such as if nearly all are 0
         low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
     steps = np.clip((values - low) / ((high - low) or 1.0), 0, 1) * STEPS
     codes = np.where(np.isfinite(values), np.round(np.nan_to_num(steps)), MISSING).astype(np.uint8)
@@ -62,12 +62,12 @@ def as_bytes(values: NDArray[np.floating]) -> dict[str, Any]:
 
 
 def coordinates(layout: NDArray[np.floating]) -> dict[str, Any]:
-    """Return places (n, 2) as two bytes for each coordinate, in one scale for both; there is none where NaN."""
+    """Return positions (n, 2) as two bytes for each coordinate, in one scale for both; NaN is 65535."""
     layout = np.asarray(layout, np.float64)
-    there = np.isfinite(layout).all(axis=1)
-    low = layout[there].min(axis=0) if there.any() else np.zeros(2)
-    span = float((layout[there] - low).max()) if there.any() else 1.0
+    known = np.isfinite(layout).all(axis=1)
+    low = layout[known].min(axis=0) if known.any() else np.zeros(2)
+    span = float((layout[known] - low).max()) if known.any() else 1.0
     codes = np.round(np.nan_to_num((layout - low) / (span or 1.0)) * (COORDINATES - 1)).clip(0, COORDINATES - 1)
-    codes[~there] = COORDINATES
+    codes[~known] = COORDINATES
     x, y = codes.astype(np.uint16).T
     return {"x": array(x), "y": array(y)}

@@ -29,7 +29,7 @@ let data = null;
 const dataRead = byId("data") ? unpack("data").then((text) => (data = JSON.parse(text))) : Promise.resolve(null);
 
 let plotlyRead = null;
-/** plotly.js, which is unpacked once something is to be drawn. */
+/** plotly.js, which is unpacked before the first plot is drawn. */
 function plotly() {
   plotlyRead ??= unpack("plotly").then((text) => {
     document.head.append(make("script", { textContent: text }));
@@ -52,7 +52,7 @@ function whenNear(element, then) {
   observer.observe(element);
 }
 
-/* A few lines beside the pointer; unlike plotly's own they are text, whatever stands in them. */
+/* A few lines beside the pointer; unlike plotly's own, they are never read as HTML. */
 
 const tip = make("div", { id: "tip", hidden: true });
 document.body.append(tip);
@@ -163,7 +163,7 @@ addEventListener("afterprint", () => {
 
 /* Sorting */
 
-/** Compare as numbers where both are, else as text; what is empty comes last, whichever the direction. */
+/** Compare as numbers if both are, else as text; empty values come last in either direction. */
 function compare(one, other, sign) {
   const [emptyOne, emptyOther] = [one, other].map((value) => value === null || value === "" || Number.isNaN(value));
   if (emptyOne || emptyOther) return emptyOne - emptyOther;

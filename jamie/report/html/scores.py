@@ -18,14 +18,26 @@ NO_LIMIT = 10**6  # characters of a line: a page scrolls, so no table is divided
 
 def headlines(records: Iterable[Record]) -> list[Record]:
     """Return the headline values of metrics."""
-    return [one for one in records if one["headline"] and not one["part"] and one["value"] is not None]
+    return [record for record in records if record["headline"] and not record["part"] and record["value"] is not None]
 
 
 def main_scope_records(records: Sequence[Record], metric: str) -> list[Record]:
     """Return the headline values of a metric, of all methods, in the preferred scope that the model is scored in."""
-    scopes = {one["scope"] for one in records if one["metric"] == metric and one["method"] == MODEL_NAME}
+    scopes = {record["scope"] for record in records if record["metric"] == metric and record["method"] == MODEL_NAME}
     scope = next((scope for scope in PREFERRED if scope in scopes), "")
-    return [one for one in records if one["metric"] == metric and one["scope"] == scope]
+    return [record for record in records if record["metric"] == metric and record["scope"] == scope]
+
+
+def model_records(records: Sequence[Record], metric: str) -> list[Record]:
+    """Return the scores of the model by a metric, in its main scope."""
+    return [record for record in main_scope_records(records, metric) if record["method"] == MODEL_NAME]
+
+
+def best_record(records: Iterable[Record], own: Record) -> Record | None:
+    """Return the best score in the direction of another score; None if there is none."""
+    sign = 1 if own["higher_is_better"] else -1
+    rivals = [record for record in records if direction(record) == direction(own)]
+    return max(rivals, key=lambda record: sign * record["value"], default=None)
 
 
 def direction(record: Record) -> tuple[str, str]:
@@ -36,8 +48,8 @@ def direction(record: Record) -> tuple[str, str]:
 def score_tables(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Lay out the headline values of all methods: title, explanation and tables of each scope, held-out cells first."""
     groups = []
-    for scope in dict.fromkeys((*PREFERRED, *(one["scope"] for one in records))):
-        tables = metric_tables([one for one in records if one["scope"] == scope], width=NO_LIMIT)
+    for scope in dict.fromkeys((*PREFERRED, *(record["scope"] for record in records))):
+        tables = metric_tables([record for record in records if record["scope"] == scope], width=NO_LIMIT)
         if tables:
             title, explanation = SCOPE_TITLES.get(scope, scope), SCOPES.get(scope, "")
             groups.append({"title": title, "explanation": explanation, "tables": tables})

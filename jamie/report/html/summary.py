@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from jamie.core.names import HELD_OUT_CELLS, MODEL_NAME
-from jamie.runs.layout import RESOLVED_SPEC
+from jamie.runs.file_names import RESOLVED_SPEC
 from jamie.runs.run import Run
 
 HASH_DIGITS = 12
@@ -28,7 +28,7 @@ def run_description(run: Run, n_features: Mapping[str, int]) -> str:
     held_out = [record["n_cells"] for record in run.metric_records if record["scope"] == HELD_OUT_CELLS]
     if held_out:
         text += f" {max(held_out):,} cells of each were held out: nothing was fitted on them."
-    others = [one["method"] for one in run.methods if one["method"] != MODEL_NAME and one["status"] == "done"]
+    others = [m["method"] for m in run.methods if m["method"] != MODEL_NAME and m["status"] == "done"]
     return f"{text} It is compared with {_enumerate(others)}." if others else text
 
 
@@ -54,7 +54,8 @@ def _details(run: Run) -> Iterator[tuple[str, str]]:
     if not run.stopped_early:
         n = spec["training"].get("ensemble", 1)
         networks = f"{n} networks" if n > 1 else "1 network"
-        encoders = dict.fromkeys(_component((one or {}).get("encoder")) for one in (spec["modalities"] or {}).values())
+        modalities = (spec["modalities"] or {}).values()
+        encoders = dict.fromkeys(_component((settings or {}).get("encoder")) for settings in modalities)
         latents, epochs = spec["model"]["latent_dim"], spec["training"]["max_epochs"]
         yield (
             "Model",
@@ -78,7 +79,7 @@ def _correspondence(run: Run, section: Mapping[str, Any]) -> str:
 
 
 def _component(plain: Any) -> str:
-    """Return the name of a component in a plain spec, where it is a name or a mapping of it to its parameters."""
+    """Return the name of a component in a plain spec: a name, or a mapping of it to its parameters."""
     return plain if isinstance(plain, str) else ", ".join(plain or ())
 
 

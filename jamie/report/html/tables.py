@@ -13,17 +13,14 @@ from jamie.report.html.scores import Record
 from jamie.report.html.summary import duration
 
 MAX_ROWS = 1000
-TITLES = {
-    (
-        "shap",
-        "top",
-    ): "Top features by mean absolute Shapley value; direction: correlation of the value with the feature",
-    ("shap", "additivity"): "Error of the sum of Shapley values, in standard deviations of the prediction",
-    ("knockout", "features"): "Metric, and its change, with a feature replaced by its background",
-    ("knockout", "windows"): "The same by distance from the target gene",
-    ("knockout", "tests"): "Whether one window changes the metric more than another: one-tailed t-tests",
-    ("attribution", "features"): "Features that distinguish the cells of a label",
-    ("attribution", "markers"): "Rank of known markers among all features",
+TITLES = {  # by explainer and table
+    "shap top": "Top features by mean absolute Shapley value; direction: correlation of the value with the feature",
+    "shap additivity": "Error of the sum of Shapley values, in standard deviations of the prediction",
+    "knockout features": "Metric, and its change, with a feature replaced by its background",
+    "knockout windows": "The same by distance from the target gene",
+    "knockout tests": "Whether one window changes the metric more than another: one-tailed t-tests",
+    "attribution features": "Features that distinguish the cells of a label",
+    "attribution markers": "Rank of known markers among all features",
 }
 
 Cell = tuple[str, str]  # text, and the number by which the column is sorted, empty for text
@@ -32,7 +29,7 @@ Cell = tuple[str, str]  # text, and the number by which the column is sorted, em
 def explanation_tables(explanation: Explanation) -> list[dict[str, Any]]:
     """Lay out the tables of an explanation that have rows."""
     return [
-        _frame_table(frame, TITLES.get((explanation.explainer, name), name.replace("_", " ")))
+        _frame_table(frame, TITLES.get(f"{explanation.explainer} {name}", name.replace("_", " ")))
         for name, frame in explanation.tables.items()
         if len(frame)
     ]
@@ -46,12 +43,12 @@ def cost_tables(stages: Mapping[str, Any], methods: Sequence[Record]) -> list[di
         if used.get("seconds") is not None
     ]
     method_rows = []
-    for one in methods:
-        phases = [one[phase] for phase in ("preparation", "training") if one.get(phase)]
+    for method in methods:
+        phases = [method[phase] for phase in ("preparation", "training") if method.get(phase)]
         if phases:
             seconds = sum(phase.get("seconds") or 0 for phase in phases)
             memory = max(phase.get("peak_memory_mib") or 0 for phase in phases)
-            method_rows.append((one["method"], seconds, memory or None))
+            method_rows.append((method["method"], seconds, memory or None))
     tables = [_cost_table("Stages of the run", stage_rows)] if stage_rows else []
     return [*tables, _cost_table("Methods, preparation and training", method_rows)] if len(method_rows) > 1 else tables
 

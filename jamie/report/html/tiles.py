@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT, TRAIN
 from jamie.data.writing.names import stored_name
 from jamie.report.html.guide import guide_of
-from jamie.report.html.scores import Record, direction, headlines, main_scope_records
+from jamie.report.html.scores import Record, best_record, direction, headlines, main_scope_records
 from jamie.report.tables import SCOPE_TITLES, number
 from jamie.runs.run import Run
 
@@ -50,25 +50,25 @@ class ScoreRow:
 def score_tiles(run: Run, mdata: MuData) -> list[dict[str, Any]]:
     """Return a tile for each of the most important metrics: its title, and a row for each two modalities."""
     records = headlines(run.metric_records)
-    metrics = list(dict.fromkeys(one["metric"] for one in records if one["method"] == MODEL_NAME))
+    metrics = list(dict.fromkeys(record["metric"] for record in records if record["method"] == MODEL_NAME))
     primary = [metric for metric in metrics if metric not in SECONDARY]
     if run.stopped_early:
         primary += [metric for metric in metrics if metric in SECONDARY]
-    uses_labels = {one["method"] for one in run.methods if one.get("uses_labels")}
+    uses_labels = {method["method"] for method in run.methods if method.get("uses_labels")}
     return [_tile(main_scope_records(records, metric), uses_labels, mdata) for metric in primary[:MAX_TILES]]
 
 
 def _tile(records: Sequence[Record], uses_labels: set[str], mdata: MuData) -> dict[str, Any]:
-    own = [one for one in records if one["method"] == MODEL_NAME]
-    rivals = [one for one in records if one["method"] not in {MODEL_NAME, *uses_labels}]
-    directed = len({frozenset(direction(one)) for one in own}) < len(own)
-    guide, sizes = guide_of(own[0]["metric"]), {one["n_cells"] for one in own}
+    own = [record for record in records if record["method"] == MODEL_NAME]
+    rivals = [record for record in records if record["method"] not in {MODEL_NAME, *uses_labels}]
+    directed = len({frozenset(direction(record)) for record in own}) < len(own)
+    guide, sizes = guide_of(own[0]["metric"]), {record["n_cells"] for record in own}
     return {
         "title": guide.title,
         "reading": guide.reading.partition(". ")[0].removesuffix("."),
         "better": "higher is better" if own[0]["higher_is_better"] else "lower is better",
         "cells": SCOPE_TITLES[own[0]["scope"]] + (f" ({sizes.pop():,})" if len(sizes) == 1 else ""),
-        "rows": [_row(one, rivals, chance_level(mdata, one), " → " if directed else " and ") for one in own],
+        "rows": [_row(record, rivals, chance_level(mdata, record), " → " if directed else " and ") for record in own],
     }
 
 
@@ -76,9 +76,7 @@ def _row(own: Record, rivals: Sequence[Record], chance: float | None, separator:
     modalities, value = separator.join(direction(own)), number(own["value"])
     sign = 1 if own["higher_is_better"] else -1
     at_chance = chance is not None and sign * own["value"] <= sign * chance
-    best = max(
-        (one for one in rivals if direction(one) == direction(own)), key=lambda one: sign * one["value"], default=None
-    )
+    best = best_record(rivals, own)
     if best is not None:
         better = sign * own["value"] >= sign * best["value"]
         return ScoreRow(modalities, value, best["method"], number(best["value"]), better, at_chance)

@@ -32,7 +32,7 @@ def check_fits_either_size(component: type[CorrespondenceInferer]) -> None:
 def check_confidences_are_fractions(component: type[CorrespondenceInferer]) -> None:
     """Each cell's confidence lies between 0 and 1."""
     for a, b in SIDES:
-        _infer(component, toy.view(a), toy.view(b))  # the public method refuses others
+        _infer(component, toy.view(a), toy.view(b))  # the public method refuses any others
 
 
 def check_diagnostics_are_plain(component: type[CorrespondenceInferer]) -> None:

@@ -16,15 +16,7 @@ from jamie.core.explanation import Explanation
 from jamie.core.interfaces import Explainer
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations, save_explanation
-from jamie.testing.assertions import (
-    build,
-    may_refuse,
-    require,
-    require_equal,
-    require_finite,
-    require_is,
-    unmodified,
-)
+from jamie.testing.assertions import build, may_refuse, require, require_equal, require_finite, require_is, unmodified
 from jamie.testing.toy_subject import ToySubject
 
 
@@ -58,7 +50,7 @@ def check_can_be_saved(component: type[Explainer]) -> None:
 
 
 def check_numbers_are_finite(component: type[Explainer]) -> None:
-    """No value is infinite; NaN stands in tables where there is none, and values of single cells are finite."""
+    """No value is infinite; tables may have NaN, and values of single cells are finite."""
     explanation = _explanation(component)
     for name, table in explanation.tables.items():
         for column, values in table.select_dtypes("number").items():
@@ -127,6 +119,6 @@ def _explanation(component: type[Explainer]) -> Explanation:
 
 
 def _numbers(explanation: Explanation) -> dict[str, Any]:
-    """Tables, and values of single cells where there are any."""
+    """Tables, and values of single cells if there are any."""
     tables = {name: table.reset_index(drop=True) for name, table in explanation.tables.items()}
     return {"tables": tables, "values": None if explanation.values is None else explanation.values.X}

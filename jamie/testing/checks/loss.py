@@ -28,7 +28,7 @@ def check_is_a_finite_scalar(component: type[Loss]) -> None:
 def check_is_finite_for_counts(component: type[Loss]) -> None:
     """Decoders may predict counts, by a distribution that is not Gaussian."""
     if "shared" not in component.requires:
-        model, batch = toy.Model(counts=True), toy.of_counts(toy.batch(3))
+        model, batch = toy.Model(counts=True), toy.with_count_targets(toy.batch(3))
         value = build(component)(batch, model(batch))
         require_finite(component, "a finite value where decoders predict counts", value)
         require_finite(component, "the gradient", _gradients(value, model))
@@ -49,14 +49,14 @@ def check_is_a_mean_over_cells(component: type[Loss]) -> None:
     """A minibatch with every cell in it twice, each copy with its own partners, has the same loss."""
     for n_modalities in (2, 3):
         batch = _batch(component, n_modalities)
-        single, double = _value(component, batch), _value(component, toy.duplicated(batch))
+        single, double = _value(component, batch), _value(component, toy.duplicate_cells(batch))
         require_equal(component, "a mean over cells: each cell twice changes nothing", double, single)
 
 
 def check_ignores_the_order_of_cells(component: type[Loss]) -> None:
     """The order of the cells in a minibatch means nothing."""
     batch = _batch(component, 3)
-    found = _value(component, toy.reordered(batch, toy.orders(3)))
+    found = _value(component, toy.reorder_cells(batch, toy.random_orders(3)))
     require_equal(component, "the order of cells means nothing", found, _value(component, batch))
 
 

@@ -59,7 +59,7 @@ def check_imputes_every_modality_from_every_other(component: type[Method]) -> No
 
 
 def check_intervals_hold_the_mean(component: type[Method]) -> None:
-    """Where it gives a standard deviation it is not negative, and the interval holds the mean."""
+    """If it gives a standard deviation it is not negative, and the interval holds the mean."""
     cells = _cells(component)
     for (source, target), imputation in _imputed(component, _fitted(component, cells), cells).items():
         where, mean = f"of {target} imputed from {source}", imputation.mean
@@ -174,7 +174,7 @@ def _fitted(component: type[Method], cells: Cells) -> Method:
 
 
 def _imputed(component: type[Method], method: Method, cells: Cells) -> dict[tuple[str, str], Imputation]:
-    """Every ordered pair; none where it does not impute."""
+    """Every ordered pair; none if it does not impute."""
     pairs = permutations(cells.modalities, 2) if component.imputes() else ()
     return {(a, b): method.impute(cells.scores[a], a, b, cells.labels.get(a)) for a, b in pairs}
 

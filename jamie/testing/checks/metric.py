@@ -15,8 +15,6 @@ from jamie.testing import controls
 from jamie.testing.assertions import build, require, require_equal, require_is, unmodified
 
 Pair: TypeAlias = EmbeddedPair | ImputedPair | MatchedPair
-
-
 Control: TypeAlias = tuple[str, Callable[[], Pair]]
 _CONTROLS: dict[type, tuple[Control, Control, Control]] = {
     EmbeddedPair: (
@@ -59,7 +57,7 @@ def check_perfect_is_better_than_noise(component: type[Metric]) -> None:
     A metric of the embedding that requires neither labels nor pairs cannot recognize noise in which the modalities are
     mixed; instead it must prefer mixed to separated modalities.
     """
-    _, noise, _ = _controls(component)
+    noise = _controls(component)[1]
     if component.reads is EmbeddedPair and not component.requires:
         noise = ("separated modalities", controls.separated_modalities)
     _require_worse(component, *noise)
@@ -67,8 +65,7 @@ def check_perfect_is_better_than_noise(component: type[Metric]) -> None:
 
 def check_perfect_is_better_than_collapsed(component: type[Metric]) -> None:
     """A perfect result is better than one that is the same for every cell."""
-    _, _, collapsed = _controls(component)
-    _require_worse(component, *collapsed)
+    _require_worse(component, *_controls(component)[2])
 
 
 def check_ignores_the_order_of_cells(component: type[Metric]) -> None:
@@ -97,8 +94,8 @@ def check_reads_only_what_it_requires(component: type[Metric]) -> None:
 
 def check_leaves_inputs_alone(component: type[Metric]) -> None:
     """The pair is not modified."""
-    _, (_, unrelated), _ = _controls(component)
-    pair = unrelated()
+    _, control = _controls(component)[1]
+    pair = control()
     with unmodified(component, pair=pair):
         build(component).score(pair)
 

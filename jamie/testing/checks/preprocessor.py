@@ -66,7 +66,7 @@ def check_state_can_be_restored(component: type[Preprocessor]) -> None:
 
 
 def check_affine_equals_the_transform(component: type[Preprocessor]) -> None:
-    """Where `affine` gives A and b, X A + b is the transform."""
+    """If `affine` gives A and b, X A + b is the transform."""
     X, _, fitted, Z = _transformed(component)
     affine = fitted.affine()
     if affine is not None:

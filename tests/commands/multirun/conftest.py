@@ -6,6 +6,8 @@ import pytest
 
 from jamie.commands.multirun.plan import RunStatus
 from jamie.commands.multirun.tables import record_table
+from jamie.runs.directory import FORMAT
+from jamie.runs.file_names import RESOLVED_SPEC
 
 
 @pytest.fixture
@@ -15,6 +17,9 @@ def write_run(tmp_path):
     def write(name, values, **files):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
+        (folder / RESOLVED_SPEC).write_text("")
+        files = {"manifest": {}, **files}
+        files["manifest"] = {"format": FORMAT, "status": "finished", **files["manifest"]}
         for file, content in files.items():
             (folder / f"{file}.json").write_text(json.dumps(content))
         return RunStatus(name, folder, values)

@@ -167,11 +167,11 @@ def test_cells_are_drawn_with_their_partners():
     assert found.settings["baseline"] > 0
 
 
-def test_progress_is_told_up_to_the_end():
-    told = []
-    context = Context(progress=lambda *args: told.append(args[:3]))
+def test_progress_is_reported_up_to_the_end():
+    reported = []
+    context = Context(progress=lambda *args: reported.append(args[:3]))
     Knockout(exact=None).explain(ToySubject(), context)
-    assert told[-1] == ("explain", 19, 19)
+    assert reported[-1] == ("explain", 19, 19)
 
 
 @pytest.mark.parametrize(

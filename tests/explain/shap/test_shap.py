@@ -344,7 +344,7 @@ def test_labels_are_explained_in_proportion():
 
 class TestRefuses:
     @pytest.mark.parametrize(
-        ("settings", "words"),
+        ("settings", "message"),
         [
             ({"source": "rn"}, r"source: expected a modality of the data, found 'rn'\n.*did you mean 'rna'"),
             ({"target": "atak"}, r"target: expected a modality of the data, .* found 'atak'\n.*did you mean 'atac'"),
@@ -363,8 +363,8 @@ class TestRefuses:
             ),
         ],
     )
-    def test_what_is_unknown(self, settings, words):
-        with pytest.raises(DataError, match=words):
+    def test_what_is_unknown(self, settings, message):
+        with pytest.raises(DataError, match=message):
             Shap(**settings).explain(ToySubject(), Context())
 
     def test_several_modalities_to_choose_from(self):

@@ -6,10 +6,8 @@ import jamie
 from jamie.testing import toy
 
 
-class SOUND(jamie.Aggregator):
+class Sound(jamie.Aggregator):
     """Mean over partners."""
-
-    name = "sound"
 
     def __init__(self, modalities, n_latent: int) -> None:
         super().__init__()
@@ -18,39 +16,31 @@ class SOUND(jamie.Aggregator):
         return toy.aggregate(z, blocks)
 
 
-class FirstTwo(SOUND):
+class FirstTwo(Sound):
     """Knows two modalities only."""
-
-    name = "first_two"
 
     def forward(self, z, blocks):
         return dict(list(super().forward(z, blocks).items())[:2])
 
 
-class Divides(SOUND):
+class Divides(Sound):
     """Divides by the mass, which may be zero."""
-
-    name = "divides"
 
     def forward(self, z, blocks):
         (a, b), block = next(iter(blocks.by_pair.items())) if blocks.by_pair else (tuple(z)[:2], None)
         return {**z, a: z[a] if block is None else (block @ z[b]) / block.sum(1, keepdim=True)}
 
 
-class Shrinks(SOUND):
+class Shrinks(Sound):
     """Shrinks cells without a partner."""
-
-    name = "shrinks"
 
     def forward(self, z, blocks):
         given = {(a, b): f for (a, b), f in blocks.by_pair.items() if f.sum()}
         return {m: v / 2 for m, v in super().forward(z, blocks).items()} if given else dict(z)
 
 
-class Averages(SOUND):
+class Averages(Sound):
     """Averages over the minibatch where nothing is known."""
-
-    name = "averages"
 
     def forward(self, z, blocks):
         if any(f.sum() for f in blocks.by_pair.values()):
@@ -58,29 +48,23 @@ class Averages(SOUND):
         return {m: v.mean(0).expand_as(v) for m, v in z.items()}
 
 
-class ByRow(SOUND):
+class ByRow(Sound):
     """Lets the first cell count for more."""
-
-    name = "by_row"
 
     def forward(self, z, blocks):
         weight = {m: 1 + torch.arange(len(v))[:, None] / 10 for m, v in z.items()}
         return toy.aggregate({m: v * weight[m] for m, v in z.items()}, blocks)
 
 
-class Detached(SOUND):
+class Detached(Sound):
     """Cuts one modality's gradient off."""
-
-    name = "detached"
 
     def forward(self, z, blocks):
         return super().forward({m: v.detach() if m == "atac" else v for m, v in z.items()}, blocks)
 
 
-class Normalises(SOUND):
+class Normalises(Sound):
     """Normalises the correspondence in place."""
-
-    name = "normalises"
 
     def forward(self, z, blocks):
         for block in blocks.by_pair.values():

@@ -17,10 +17,9 @@ def matched(a, b, rows, columns, confidence=1.0, **diagnostics):
     return jamie.Inferred(found, np.full(a.n_cells, confidence), np.full(b.n_cells, confidence), diagnostics)
 
 
-class SOUND(jamie.CorrespondenceInferer):
+class Sound(jamie.CorrespondenceInferer):
     """Matches cells that see the others at the same distances."""
 
-    name = "sound"
     residual = 0.0
     confidence = 0.5
 
@@ -29,86 +28,70 @@ class SOUND(jamie.CorrespondenceInferer):
         return matched(a, b, rows, columns, self.confidence, converged=True, residual=self.residual)
 
 
-class Transposed(SOUND):
+class Transposed(Sound):
     """Puts the larger modality second, and forgets to turn back."""
-
-    name = "transposed"
 
     def _infer(self, a, b, known, context):
         return super()._infer(b, a, known, context) if a.n_cells > b.n_cells else super()._infer(a, b, known, context)
 
 
-class FindsNothing(SOUND):
-    """Finds nobody a partner."""
-
-    name = "finds_nothing"
+class FindsNothing(Sound):
+    """Finds no partners."""
 
     def _infer(self, a, b, known, context):
         return matched(a, b, [], [])
 
 
-class Overconfident(SOUND):
-    """Is twice as sure as one can be."""
+class Overconfident(Sound):
+    """Has confidences above 1."""
 
-    name = "overconfident"
     confidence = 2.0
 
 
-class Unsure(SOUND):
+class Unsure(Sound):
     """Divides by a sum that is 0."""
 
-    name = "unsure"
     confidence = float("nan")
 
 
-class InfiniteResidual(SOUND):
-    """Reports what is no number."""
+class InfiniteResidual(Sound):
+    """Reports a residual that is NaN."""
 
-    name = "infinite_residual"
     residual = float("nan")
 
 
-class NegativeResidual(SOUND):
+class NegativeResidual(Sound):
     """Reports a signed residual."""
 
-    name = "negative_residual"
     residual = -0.1
 
 
-class GlobalRandomness(SOUND):
-    """Draws from somewhere else than the context."""
-
-    name = "global_randomness"
+class GlobalRandomness(Sound):
+    """Draws from another generator than the context's."""
 
     def _infer(self, a, b, known, context):
         rows = np.arange(min(a.n_cells, b.n_cells))
         return matched(a, b, np.random.default_rng().permutation(rows), rows)
 
 
-class Scales(SOUND):
+class Scales(Sound):
     """Scales the scores in place."""
-
-    name = "scales"
 
     def _infer(self, a, b, known, context):
         a.scores[:] *= 2
         return super()._infer(a, b, known, context)
 
 
-class Chance(SOUND):
+class Chance(Sound):
     """Matches at random."""
-
-    name = "chance"
 
     def _infer(self, a, b, known, context):
         rows = np.arange(min(a.n_cells, b.n_cells))
         return matched(a, b, rows, context.generator().permutation(rows))
 
 
-class SilentlyIdle(SOUND):
+class SilentlyIdle(Sound):
     """Finds nothing where no pair is known, and does not say so."""
-
-    name = "silently_idle"
 
     def _infer(self, a, b, known, context):
         return super()._infer(a, b, known, context) if known.n_pairs else matched(a, b, [], [])

@@ -7,10 +7,8 @@ from torch.distributions import Independent, Normal, Poisson, StudentT
 import jamie
 
 
-class SOUND(jamie.Decoder):
+class Sound(jamie.Decoder):
     """One linear layer."""
-
-    name = "sound"
 
     def __init__(self, n_latent: int, n_features: int, *, n_covariates: int = 0) -> None:
         super().__init__()
@@ -23,92 +21,72 @@ class SOUND(jamie.Decoder):
         return Normal(self.location(z, covariates), 1.0)
 
 
-class Bare(SOUND):
+class Bare(Sound):
     """Gives a tensor."""
-
-    name = "bare"
 
     def forward(self, z, covariates=None, size_factor=None):
         return self.layer(z)
 
 
-class Short(SOUND):
+class Short(Sound):
     """Leaves a feature out."""
-
-    name = "short"
 
     def forward(self, z, covariates=None, size_factor=None):
         return Normal(self.layer(z)[:, :-1], 1.0)
 
 
-class Joint(SOUND):
+class Joint(Sound):
     """Gives one likelihood for all features of a cell."""
-
-    name = "joint"
 
     def forward(self, z, covariates=None, size_factor=None):
         return Independent(Normal(self.layer(z), 1.0), 1)
 
 
-class Certain(SOUND):
+class Certain(Sound):
     """Is so certain that a likelihood overflows."""
-
-    name = "certain"
 
     def forward(self, z, covariates=None, size_factor=None):
         return Normal(self.layer(z), torch.full((len(z), self.layer.out_features), 1e-45), validate_args=False)
 
 
-class Detached(SOUND):
+class Detached(Sound):
     """Cuts the gradient to the latents off."""
-
-    name = "detached"
 
     def location(self, z, covariates):
         return self.layer(z.detach())
 
 
-class Frozen(SOUND):
+class Frozen(Sound):
     """Has nothing to train."""
-
-    name = "frozen"
 
     def __init__(self, n_latent: int, n_features: int, *, n_covariates: int = 0) -> None:
         super().__init__(n_latent, n_features, n_covariates=n_covariates)
         self.requires_grad_(False)
 
 
-class AlwaysDrops(SOUND):
+class AlwaysDrops(Sound):
     """Drops latents in evaluation too."""
-
-    name = "always_drops"
 
     def location(self, z, covariates):
         return self.layer(nn.functional.dropout(z, 0.5, training=True))
 
 
-class CentresBatch(SOUND):
+class CentresBatch(Sound):
     """Centres each minibatch, in evaluation too."""
-
-    name = "centres_batch"
 
     def location(self, z, covariates):
         return self.layer(z - z.mean(0))
 
 
-class IgnoresCovariates(SOUND):
+class IgnoresCovariates(Sound):
     """Takes covariates and does not read them."""
-
-    name = "ignores_covariates"
 
     def location(self, z, covariates):
         return super().location(z, None if covariates is None else torch.zeros_like(covariates))
 
 
-class Hidden(SOUND):
+class Hidden(Sound):
     """Learns something that its state leaves out."""
-
-    name = "hidden"
 
     def __init__(self, n_latent: int, n_features: int, *, n_covariates: int = 0) -> None:
         super().__init__(n_latent, n_features, n_covariates=n_covariates)
@@ -120,35 +98,29 @@ class Hidden(SOUND):
         return super().location(z, covariates) + self.seen
 
 
-class InPlace(SOUND):
+class InPlace(Sound):
     """Scales the latents in place."""
-
-    name = "in_place"
 
     def location(self, z, covariates):
         return super().location(z.mul_(2), covariates)
 
 
-class CallsItReal(SOUND):
+class CallsItReal(Sound):
     """Predicts counts, and says that they are real numbers."""
-
-    name = "calls_it_real"
 
     def forward(self, z, covariates=None, size_factor=None):
         return Poisson(self.location(z, covariates).exp())
 
 
-class Unheard(SOUND):
+class UnknownSupport(Sound):
     """Has a support that nothing knows how to check."""
 
-    name = "unheard"
     support = "positive"
 
 
-class Overflows(SOUND):
+class Overflows(Sound):
     """Exponentiates what may be large."""
 
-    name = "overflows"
     support = "counts"
 
     def forward(self, z, covariates=None, size_factor=None):
@@ -162,35 +134,28 @@ class Skewed(Normal):
         return super().sample(sample_shape) + 1
 
 
-class DrawsOthers(SOUND):
+class DrawsOthers(Sound):
     """Says a mean that is not that of what it draws."""
-
-    name = "draws_others"
 
     def forward(self, z, covariates=None, size_factor=None):
         return Skewed(self.location(z, covariates), 1.0)
 
 
-class Wild(SOUND):
+class Wild(Sound):
     """Has a variance that is not defined."""
-
-    name = "wild"
 
     def forward(self, z, covariates=None, size_factor=None):
         return StudentT(0.5, self.location(z, covariates))
 
 
-class IgnoresDepth(SOUND):
+class IgnoresSizeFactor(Sound):
     """Says that it uses size factors, and does not."""
 
-    name = "ignores_depth"
     uses_size_factor = True
 
 
-class SecretlyDeep(SOUND):
+class UndeclaredSizeFactor(Sound):
     """Uses size factors without saying so."""
-
-    name = "secretly_deep"
 
     def forward(self, z, covariates=None, size_factor=None):
         return Normal(self.location(z, covariates) * (1 if size_factor is None else size_factor), 1.0)
@@ -199,15 +164,15 @@ class SecretlyDeep(SOUND):
 BROKEN = {
     "check_support_is_that_of_the_distribution": [
         (CallsItReal, r"the distribution's support: expected Real\(\), found IntegerGreaterThan\(lower_bound=0\)"),
-        (Unheard, "`support`: expected one of real, counts, binary, found positive"),
+        (UnknownSupport, "`support`: expected one of real, counts, binary, found positive"),
     ],
     "check_mean_and_variance_match_samples": [
         (DrawsOthers, "the mean is that of many samples: expected no more than chance apart, found"),
         (Wild, "the variance: expected none below 0"),
     ],
     "check_uses_size_factors_as_declared": [
-        (IgnoresDepth, "a size factor of 2 multiplies the mean by 2"),
-        (SecretlyDeep, "a size factor of 2 multiplies the mean by 1"),
+        (IgnoresSizeFactor, "a size factor of 2 multiplies the mean by 2"),
+        (UndeclaredSizeFactor, "a size factor of 2 multiplies the mean by 1"),
     ],
     "check_gives_a_distribution_of_each_feature": [
         (Bare, "decoder 'bare': forward: expected a Distribution, found Tensor"),

@@ -6,10 +6,8 @@ from scipy.spatial.distance import cdist
 import jamie
 
 
-class SOUND(jamie.Distance):
+class Sound(jamie.Distance):
     """Euclidean."""
-
-    name = "sound"
 
     def _pairwise(self, view, to):
         return cdist(view.scores, view.scores[to])
@@ -18,16 +16,12 @@ class SOUND(jamie.Distance):
 class Lopsided(jamie.Distance):
     """Farther forth than back."""
 
-    name = "lopsided"
-
     def _pairwise(self, view, to):
         return cdist(view.scores, 2 * view.scores[to])
 
 
 class Offset(jamie.Distance):
     """A cell is far from itself."""
-
-    name = "offset"
 
     def _pairwise(self, view, to):
         return 1 + cdist(view.scores, view.scores[to])
@@ -36,16 +30,12 @@ class Offset(jamie.Distance):
 class FirstColumns(jamie.Distance):
     """Takes the first columns for the chosen ones."""
 
-    name = "first_columns"
-
     def _pairwise(self, view, to):
         return cdist(view.scores, view.scores)[:, : len(to)]
 
 
 class Wrong(jamie.Distance):
-    """Ignores which columns are asked for."""
-
-    name = "wrong"
+    """Ignores the chosen columns."""
 
     def _pairwise(self, view, to):
         return cdist(view.scores, view.scores)
@@ -54,16 +44,12 @@ class Wrong(jamie.Distance):
 class RowNumber(jamie.Distance):
     """Measures how far apart the rows are in the file."""
 
-    name = "row_number"
-
     def _pairwise(self, view, to):
         return np.abs(np.arange(view.n_cells)[:, None] - to[None, :]).astype(float)
 
 
-class Centres(SOUND):
+class Centres(Sound):
     """Centres the scores in place."""
-
-    name = "centres"
 
     def _pairwise(self, view, to):
         view.scores[:] += 1

@@ -12,10 +12,8 @@ from jamie.testing import toy
 calls = []
 
 
-class SOUND(jamie.Explainer):
+class Sound(jamie.Explainer):
     """Correlation of every feature with the first latent."""
-
-    name = "sound"
 
     def _explain(self, subject, context):
         data = subject.dataset.modalities["rna"]
@@ -30,10 +28,8 @@ class SOUND(jamie.Explainer):
         )
 
 
-class Changed(SOUND):
-    """Gives the explanation of the sound one with something else in it."""
-
-    name = "changed"
+class Changed(Sound):
+    """Changes fields of the sound explanation."""
 
     def _explain(self, subject, context):
         return replace(super()._explain(subject, context), **{"explainer": self.name, **self.changes()})
@@ -42,16 +38,12 @@ class Changed(SOUND):
 class Misnamed(Changed):
     """Calls itself something else."""
 
-    name = "misnamed"
-
     def changes(self):
         return {"explainer": "shap"}
 
 
 class Untitled(Changed):
     """Has no title."""
-
-    name = "untitled"
 
     def changes(self):
         return {"title": " "}
@@ -60,16 +52,12 @@ class Untitled(Changed):
 class FindsNothing(Changed):
     """Has no row in any table."""
 
-    name = "finds_nothing"
-
     def changes(self):
         return {"tables": {"features": pd.DataFrame({"feature": []})}}
 
 
 class NumpySettings(Changed):
     """Has settings that JSON cannot hold."""
-
-    name = "numpy_settings"
 
     def changes(self):
         return {"settings": {"n_cells": np.int64(30)}}
@@ -78,16 +66,12 @@ class NumpySettings(Changed):
 class Tuples(Changed):
     """Has settings that JSON would give back as something else."""
 
-    name = "tuples"
-
     def changes(self):
         return {"settings": {"features": ("a", "b")}}
 
 
 class Complex(Changed):
     """Has a column of complex numbers."""
-
-    name = "complex"
 
     def changes(self):
         return {"tables": {"features": pd.DataFrame({"score": [1 + 2j]})}}
@@ -96,8 +80,6 @@ class Complex(Changed):
 class Infinite(Changed):
     """Divides by zero."""
 
-    name = "infinite"
-
     def changes(self):
         return {"tables": {"features": pd.DataFrame({"ratio": [1.0, np.nan, np.inf]})}}
 
@@ -105,35 +87,27 @@ class Infinite(Changed):
 class NotANumber(Changed):
     """Has NaN for a cell."""
 
-    name = "not_a_number"
-
     def changes(self):
         return {"values": AnnData(np.array([[np.nan, 1.0]], np.float32))}
 
 
-class OwnRandomness(SOUND):
+class OwnRandomness(Sound):
     """Draws cells from a generator of its own."""
-
-    name = "own_randomness"
 
     def _explain(self, subject, context):
         return super()._explain(subject, replace(context, seed=len(calls) + (calls.append(1) or 0)))
 
 
-class NeedsLabels(SOUND):
+class NeedsLabels(Sound):
     """Fails without labels."""
-
-    name = "needs_labels"
 
     def _explain(self, subject, context):
         subject.dataset.modalities["rna"].labels(toy.LABEL)
         return super()._explain(subject, context)
 
 
-class NoAdvice(SOUND):
+class NoAdvice(Sound):
     """Refuses to work without pairs, and does not say what to do."""
-
-    name = "no_advice"
 
     def _explain(self, subject, context):
         if not subject.dataset.known.n_pairs:
@@ -141,10 +115,8 @@ class NoAdvice(SOUND):
         return super()._explain(subject, context)
 
 
-class Spreads(SOUND):
+class Spreads(Sound):
     """Scales by the mean of all values, of which some may be missing."""
-
-    name = "spreads"
 
     def _explain(self, subject, context):
         found = super()._explain(subject, context)
@@ -152,10 +124,8 @@ class Spreads(SOUND):
         return found
 
 
-class SpreadsWithoutAdvice(SOUND):
+class SpreadsWithoutAdvice(Sound):
     """Refuses missing values, and does not say what to do."""
-
-    name = "spreads_without_advice"
 
     def _explain(self, subject, context):
         if np.isnan(subject.dataset.modalities["rna"].input.X).any():
@@ -163,10 +133,8 @@ class SpreadsWithoutAdvice(SOUND):
         return super()._explain(subject, context)
 
 
-class NeverDone(SOUND):
-    """Stops telling of its progress before the end."""
-
-    name = "never_done"
+class NeverDone(Sound):
+    """Stops reporting its progress before the end."""
 
     def _explain(self, subject, context):
         found = super()._explain(subject, context)
@@ -174,10 +142,8 @@ class NeverDone(SOUND):
         return found
 
 
-class CentersInPlace(SOUND):
+class CentersInPlace(Sound):
     """Centers the cells in place."""
-
-    name = "centers_in_place"
 
     def _explain(self, subject, context):
         X = subject.dataset.modalities["rna"].input.X
@@ -185,10 +151,8 @@ class CentersInPlace(SOUND):
         return super()._explain(subject, context)
 
 
-class AddsColumns(SOUND):
+class AddsColumns(Sound):
     """Leaves a column in the annotations."""
-
-    name = "adds_columns"
 
     def _explain(self, subject, context):
         subject.dataset.modalities["rna"].obs["explained"] = True

@@ -3,45 +3,36 @@
 import jamie
 
 
-class SOUND(jamie.Schedule):
+class Sound(jamie.Schedule):
     """A constant factor."""
-
-    name = "sound"
 
     def __call__(self, step: int, horizon: int) -> float:
         return 1.0
 
 
-class NoDocstring(SOUND):
+class NoDocstring(Sound):
     name = "no_docstring"
 
 
 class Abstract(jamie.Loss):
     """A loss without a forward."""
 
-    name = "abstract"
 
-
-class Undescribed(SOUND):
-    """A parameter that nobody explains."""
-
-    name = "undescribed"
+class Undescribed(Sound):
+    """A parameter without a description."""
 
     def __init__(self, *, level: float = 1.0) -> None:
         self.level = level
 
 
-class Link(SOUND):
+class Link(Sound):
     """A link for a DOI."""
 
-    name = "link"
     references = ("https://doi.org/10.1000/182",)
 
 
-class StrayParameter(SOUND):
+class StrayParameter(Sound):
     """Test parameters that the constructor does not take."""
-
-    name = "stray_parameter"
 
     @classmethod
     def test_params(cls) -> dict:
@@ -49,9 +40,8 @@ class StrayParameter(SOUND):
 
 
 class Bypass(jamie.Metric):
-    """A metric whose public method nobody validates."""
+    """A metric that replaces the public method, which validates."""
 
-    name = "bypass"
     higher_is_better = True
     bounds = (0.0, 1.0)
 

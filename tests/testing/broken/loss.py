@@ -7,37 +7,29 @@ import torch
 import jamie
 
 
-class SOUND(jamie.Loss):
+class Sound(jamie.Loss):
     """Mean square of the latents."""
-
-    name = "sound"
 
     def forward(self, batch, output):
         return torch.stack([z.square().mean() for z in output.z.values()]).sum()
 
 
-class PerCell(SOUND):
+class PerCell(Sound):
     """Gives a value for each cell."""
-
-    name = "per_cell"
 
     def forward(self, batch, output):
         return output.z["rna"].square().mean(1)
 
 
-class DividesByPairs(SOUND):
+class DividesByPairs(Sound):
     """Divides by the number of pairs, which may be zero."""
-
-    name = "divides_by_pairs"
 
     def forward(self, batch, output):
         return super().forward(batch, output) / sum(f.sum() for f in batch.blocks.by_pair.values())
 
 
-class Undeclared(SOUND):
+class Undeclared(Sound):
     """Reads the inferred correspondence without saying so."""
-
-    name = "undeclared"
 
     def forward(self, batch, output):
         if batch.inferred is None:
@@ -45,46 +37,36 @@ class Undeclared(SOUND):
         return super().forward(batch, output)
 
 
-class Detached(SOUND):
+class Detached(Sound):
     """Cuts the gradient off."""
-
-    name = "detached"
 
     def forward(self, batch, output):
         return super().forward(batch, output).detach()
 
 
-class Flat(SOUND):
+class Flat(Sound):
     """Does not depend on the model."""
-
-    name = "flat"
 
     def forward(self, batch, output):
         return 0 * super().forward(batch, output)
 
 
-class InfiniteGradient(SOUND):
+class InfiniteGradient(Sound):
     """Takes the root of zero."""
-
-    name = "infinite_gradient"
 
     def forward(self, batch, output):
         return (0 * output.z["rna"]).sum().sqrt() + super().forward(batch, output)
 
 
-class Total(SOUND):
+class Total(Sound):
     """Is a sum over cells."""
-
-    name = "total"
 
     def forward(self, batch, output):
         return torch.stack([z.square().sum() for z in output.z.values()]).sum()
 
 
-class OverAllPairs(SOUND):
+class OverAllPairs(Sound):
     """Divides by all possible pairs."""
-
-    name = "over_all_pairs"
 
     def forward(self, batch, output):
         terms = [
@@ -94,20 +76,16 @@ class OverAllPairs(SOUND):
         return torch.stack(terms).sum()
 
 
-class ByRow(SOUND):
+class ByRow(Sound):
     """Takes cells in one row for partners."""
-
-    name = "by_row"
 
     def forward(self, batch, output):
         rna, atac = output.z["rna"], output.z["atac"]
         return (rna - atac[: len(rna)]).square().mean()
 
 
-class Sharpens(SOUND):
+class Sharpens(Sound):
     """Rounds the correspondence in place."""
-
-    name = "sharpens"
 
     def forward(self, batch, output):
         for block in batch.blocks.by_pair.values():
@@ -115,20 +93,16 @@ class Sharpens(SOUND):
         return super().forward(batch, output)
 
 
-class Weighs(SOUND):
+class Weighs(Sound):
     """Weighs itself."""
-
-    name = "weighs"
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
         self.weight = weight
 
 
-class Relative(SOUND):
+class Relative(Sound):
     """Takes the logarithm of values, which may be 0 where they are counts."""
-
-    name = "relative"
 
     def forward(self, batch, output):
         return sum((output.reconstruct(m).mean.detach() / target).log().mean() for m, target in batch.target.items())

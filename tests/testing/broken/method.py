@@ -7,10 +7,9 @@ import numpy as np
 import jamie
 
 
-class SOUND(jamie.Method):
+class Sound(jamie.Method):
     """The first three scores of each modality; least squares from one to another."""
 
-    name = "sound"
     needs = frozenset({"pairs"})
 
     def _fit(self, cells, context):
@@ -27,10 +26,9 @@ class SOUND(jamie.Method):
         return scores @ self.maps[source, target]
 
 
-class Transductive(SOUND):
+class Transductive(Sound):
     """Embeds the cells of the fit, and no others."""
 
-    name = "transductive"
     inductive = False
 
     def _fit(self, cells, context):
@@ -44,43 +42,33 @@ class Transductive(SOUND):
 class Idle(jamie.Method):
     """Neither embeds nor imputes."""
 
-    name = "idle"
-
     def _fit(self, cells, context):
         pass
 
 
-class TwoSpaces(SOUND):
+class TwoSpaces(Sound):
     """Embeds each modality in a space of its own."""
-
-    name = "two_spaces"
 
     def _embed(self, scores):
         return scores
 
 
-class FirstTwoOnly(SOUND):
-    """Takes it that there are two modalities."""
-
-    name = "first_two_only"
+class FirstTwoOnly(Sound):
+    """Assumes two modalities."""
 
     def _embed(self, scores):
         return {m: x[:, :3] for m, x in list(scores.items())[:2]}
 
 
-class InfiniteLatents(SOUND):
+class InfiniteLatents(Sound):
     """Divides by zero."""
-
-    name = "infinite_latents"
 
     def _embed(self, scores):
         return {m: np.full((len(x), 3), np.inf) for m, x in scores.items()}
 
 
-class ScoresForTargets(SOUND):
+class ScoresForTargets(Sound):
     """Imputes scores where the target is another matrix."""
-
-    name = "scores_for_targets"
 
     def _fit(self, cells, context):
         super()._fit(cells, context)
@@ -90,40 +78,32 @@ class ScoresForTargets(SOUND):
         return super()._impute(scores, source, target)[:, : self.width[target]]
 
 
-class MissingValues(SOUND):
-    """Knows nothing of some cells."""
-
-    name = "missing_values"
+class MissingValues(Sound):
+    """Imputes NaN for some values."""
 
     def _impute(self, scores, source, target):
         found = super()._impute(scores, source, target)
         return np.where(found > found.mean(), found, np.nan)
 
 
-class NegativeSpread(SOUND):
+class NegativeSpread(Sound):
     """A standard deviation below zero."""
-
-    name = "negative_spread"
 
     def _impute(self, scores, source, target):
         mean = super()._impute(scores, source, target)
         return jamie.Imputation(mean, sd=np.full_like(mean, -1))
 
 
-class TurnedInterval(SOUND):
+class TurnedInterval(Sound):
     """The lower end is the upper one."""
-
-    name = "turned_interval"
 
     def _impute(self, scores, source, target):
         mean = super()._impute(scores, source, target)
         return jamie.Imputation(mean, lower=mean + 1, upper=mean - 1)
 
 
-class GlobalRandomness(SOUND):
-    """Draws its map from somewhere else than the context."""
-
-    name = "global_randomness"
+class GlobalRandomness(Sound):
+    """Draws its map from another generator than the context's."""
 
     def _fit(self, cells, context):
         super()._fit(cells, context)
@@ -133,10 +113,8 @@ class GlobalRandomness(SOUND):
         return {m: z @ self.turn for m, z in super()._embed(scores).items()}
 
 
-class NoiseInImputation(SOUND):
+class NoiseInImputation(Sound):
     """Adds noise whenever it imputes."""
-
-    name = "noise_in_imputation"
 
     def _impute(self, scores, source, target):
         found = super()._impute(scores, source, target)
@@ -146,58 +124,47 @@ class NoiseInImputation(SOUND):
 class SortsItsCells(Transductive):
     """Gives its cells in the order of their first latent."""
 
-    name = "sorts_its_cells"
-
     def _embed(self, scores):
         return {m: z[np.argsort(z[:, 0])] for m, z in self.z.items()}
 
 
-class CentersWhoIsThere(SOUND):
-    """Centers the cells that it happens to embed."""
-
-    name = "centers_who_is_there"
+class CentersTheQuery(Sound):
+    """Centers the cells that are embedded together."""
 
     def _embed(self, scores):
         return {m: z - z.mean(axis=0) for m, z in super()._embed(scores).items()}
 
 
-class ImputesTheMean(SOUND):
-    """Scales by the cells that it happens to impute from."""
-
-    name = "imputes_the_mean"
+class ImputesTheMean(Sound):
+    """Centers the cells that it imputes from."""
 
     def _impute(self, scores, source, target):
         return super()._impute(scores - scores.mean(axis=0), source, target)
 
 
-class FewPairsWillDo(SOUND):
-    """Needs pairs, and goes on without."""
-
-    name = "few_pairs_will_do"
+class IgnoresMissingPairs(Sound):
+    """Needs pairs, and does not refuse to work without."""
 
     def require(self, cells):
         pass
 
 
-class NotToldOfLabels(FewPairsWillDo):
-    """Needs labels, and goes on without."""
+class IgnoresMissingLabels(IgnoresMissingPairs):
+    """Needs labels, and does not refuse to work without."""
 
-    name = "not_told_of_labels"
     needs = frozenset({"labels"})
 
 
-class TwoWillDo(FewPairsWillDo):
+class IgnoresThirdModality(IgnoresMissingPairs):
     """Takes two modalities, and leaves out the third."""
 
-    name = "two_will_do"
     needs = frozenset()
     max_modalities = 2
 
 
-class SecretNeed(SOUND):
+class UndeclaredNeed(Sound):
     """Needs pairs, and does not say so."""
 
-    name = "secret_need"
     needs = frozenset()
 
     def _fit(self, cells, context):
@@ -205,30 +172,24 @@ class SecretNeed(SOUND):
             raise jamie.DataError("expected known pairs, found none")
 
 
-class FitsOtherwise(SOUND):
-    """Fits in the public method, which nobody measures."""
-
-    name = "fits_otherwise"
+class FitsInThePublicMethod(Sound):
+    """Fits in the public method, whose time is not measured."""
 
     def fit(self, cells, context=None):
         self._fit(cells, context)
         return self
 
 
-class Standardizes(SOUND):
+class Standardizes(Sound):
     """Standardizes the scores in place."""
-
-    name = "standardizes"
 
     def _fit(self, cells, context):
         super()._fit(cells, context)
         cells.views["atac"].scores[:] /= 2
 
 
-class ScalesTheQuery(SOUND):
+class ScalesTheQuery(Sound):
     """Scales the cells that it imputes from, in place."""
-
-    name = "scales_the_query"
 
     def _impute(self, scores, source, target):
         scores *= 2
@@ -258,18 +219,20 @@ BROKEN = {
         (SortsItsCells, "a cell of rna keeps its distances to the others when the cells come in another order, at")
     ],
     "check_a_cell_does_not_depend_on_the_others": [
-        (CentersWhoIsThere, "the latents of a new cell of rna are its own, at"),
+        (CentersTheQuery, "the latents of a new cell of rna are its own, at"),
         (ImputesTheMean, "atac imputed from a new cell of rna is its own, at"),
     ],
     "check_refuses_missing_requirements": [
-        (FewPairsWillDo, "it needs known pairs: expected DataError, found none"),
-        (NotToldOfLabels, "it needs labels: expected DataError, found none"),
-        (TwoWillDo, "it needs no more than 2 modalities: expected DataError, found none"),
+        (IgnoresMissingPairs, "it needs known pairs: expected DataError, found none"),
+        (IgnoresMissingLabels, "it needs labels: expected DataError, found none"),
+        (IgnoresThirdModality, "it needs no more than 2 modalities: expected DataError, found none"),
     ],
     "check_declares_what_it_needs": [
-        (SecretNeed, "expected fitted with neither pairs nor labels, found expected known pairs")
+        (UndeclaredNeed, "expected fitted with neither pairs nor labels, found expected known pairs")
     ],
-    "check_reports_resource_usage": [(FitsOtherwise, r"usage: expected that of preparation and training, found \{\}")],
+    "check_reports_resource_usage": [
+        (FitsInThePublicMethod, r"usage: expected that of preparation and training, found \{\}")
+    ],
     "check_leaves_inputs_alone": [
         (Standardizes, r"inputs are never modified \(cells\.views\.atac\.scores\)"),
         (ScalesTheQuery, r"inputs are never modified \(cells\.views\.rna\.scores\)"),

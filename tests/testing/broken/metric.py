@@ -5,10 +5,9 @@ import numpy as np
 import jamie
 
 
-class SOUND(jamie.Metric):
+class Sound(jamie.Metric):
     """Mean closeness of partners."""
 
-    name = "sound"
     higher_is_better = True
     bounds = (0.0, 1.0)
     requires = frozenset({"pairs"})
@@ -20,81 +19,67 @@ class SOUND(jamie.Metric):
         return float(np.exp(-apart / spread)) * (spread > 1e-9)
 
 
-class OutOfBounds(SOUND):
+class OutOfBounds(Sound):
     """Exceeds its bounds."""
-
-    name = "out_of_bounds"
 
     def _score(self, pair):
         return 1 + super()._score(pair)
 
 
-class NotANumber(SOUND):
+class NotANumber(Sound):
     """Is NaN once everything is collapsed."""
-
-    name = "not_a_number"
 
     def _score(self, pair):
         return super()._score(pair) if pair.z_source.std() else float("nan")
 
 
-class UpsideDown(SOUND):
+class UpsideDown(Sound):
     """Gives a distance and calls higher better."""
 
-    name = "upside_down"
     higher_is_better = False
 
 
-class FooledByCollapse(SOUND):
+class FooledByCollapse(Sound):
     """Likes everything in one point best."""
-
-    name = "fooled_by_collapse"
 
     def _score(self, pair):
         return super()._score(pair) if pair.z_source.std() else 1.0
 
 
-class ByRow(SOUND):
+class ByRow(Sound):
     """Takes cells in one row for partners."""
-
-    name = "by_row"
 
     def _score(self, pair):
         n = min(len(pair.z_source), len(pair.z_target))
         return float(np.exp(-np.linalg.norm(pair.z_source[:n] - pair.z_target[:n], axis=1).mean()))
 
 
-class Undeclared(SOUND):
+class Undeclared(Sound):
     """Reads pairs without saying so."""
 
-    name = "undeclared"
     requires = frozenset()
 
     def _score(self, pair):
         return super()._score(pair) if pair.truth.nnz else 0.0
 
 
-class Normalises(SOUND):
+class Normalises(Sound):
     """Centres the latents in place."""
-
-    name = "normalises"
 
     def _score(self, pair):
         pair.z_source[:] -= pair.z_source.mean(0)
         return super()._score(pair)
 
 
-class ReadsSomethingElse(SOUND):
-    """Asks for what nobody gives."""
+class ReadsSomethingElse(Sound):
+    """Reads something that is no result."""
 
-    name = "reads_something_else"
     reads = jamie.Score
 
 
-class FooledBySeparation(SOUND):
+class FooledBySeparation(Sound):
     """Needs neither labels nor pairs, and likes separated modalities."""
 
-    name = "fooled_by_separation"
     requires = frozenset()
 
     def _score(self, pair):
@@ -105,7 +90,6 @@ class FooledBySeparation(SOUND):
 class Errors(jamie.Metric):
     """Size of the errors of imputation, by feature."""
 
-    name = "errors"
     reads = jamie.ImputedPair
     higher_is_better = False
     bounds = (0.0, float("inf"))
@@ -117,8 +101,6 @@ class Errors(jamie.Metric):
 class FooledByTheMean(Errors):
     """Cannot tell the training mean from measured values."""
 
-    name = "fooled_by_the_mean"
-
     def _score(self, pair):
         return np.abs((pair.measured - pair.imputed).mean(axis=0)).round(9)
 
@@ -126,16 +108,12 @@ class FooledByTheMean(Errors):
 class ComparesMeans(Errors):
     """Compares the features' means alone, which an independent imputation has as well."""
 
-    name = "compares_means"
-
     def _score(self, pair):
         return np.abs(pair.measured.mean(axis=0) - pair.imputed.mean(axis=0)).round(9)
 
 
 class FirstCells(Errors):
     """Gives the value of all cells, and the features' of the first few."""
-
-    name = "first_cells"
 
     def _score(self, pair):
         first = np.abs(pair.measured - pair.imputed)[:5].mean(axis=0)
@@ -145,16 +123,12 @@ class FirstCells(Errors):
 class ReadsLabels(Errors):
     """Reads labels without saying so."""
 
-    name = "reads_labels"
-
     def _score(self, pair):
         return super()._score(pair) + (pair.labels is None)
 
 
 class FillsIn(Errors):
     """Clips imputed values in place."""
-
-    name = "fills_in"
 
     def _score(self, pair):
         np.maximum(pair.imputed, pair.imputed.mean(), out=pair.imputed)
@@ -164,7 +138,6 @@ class FillsIn(Errors):
 class CountsEntries(jamie.Metric):
     """Counts how many matches there are."""
 
-    name = "counts_entries"
     reads = jamie.MatchedPair
     higher_is_better = True
     bounds = (0.0, 1.0)
@@ -173,10 +146,8 @@ class CountsEntries(jamie.Metric):
         return pair.inferred.nnz / np.prod(pair.inferred.shape)
 
 
-class LikesSilence(CountsEntries):
+class PrefersNoMatches(CountsEntries):
     """Is best where nothing is matched."""
-
-    name = "likes_silence"
 
     def _score(self, pair):
         return 1 - super()._score(pair)
@@ -199,7 +170,7 @@ BROKEN = {
     "check_perfect_is_better_than_collapsed": [
         (FooledByCollapse, "higher_is_better = True: a perfect embedding scores better than a collapsed embedding"),
         (FooledByTheMean, "a perfect imputation scores better than the training mean for every cell"),
-        (LikesSilence, "a perfect matching scores better than no matching"),
+        (PrefersNoMatches, "a perfect matching scores better than no matching"),
     ],
     "check_ignores_the_order_of_cells": [
         (ByRow, "metric 'by_row': the order of cells means nothing"),

@@ -10,10 +10,8 @@ def shared(a, b):
     return jamie.Correspondence(matrix)
 
 
-class SOUND(jamie.Pairing):
+class Sound(jamie.Pairing):
     """Cells of one name."""
-
-    name = "sound"
 
     def _pairs(self, modalities):
         a, b = list(modalities)[:2]
@@ -23,16 +21,12 @@ class SOUND(jamie.Pairing):
 class Invents(jamie.Pairing):
     """Pairs a modality that is not there."""
 
-    name = "invents"
-
     def _pairs(self, modalities):
         return {("rna", "methyl"): jamie.Correspondence.empty((1, 1))}
 
 
 class Forgets(jamie.Pairing):
     """Leaves cells out, behind the back of the public method."""
-
-    name = "forgets"
 
     def pairs(self, modalities):
         return jamie.Correspondences({name: m.n_cells - 1 for name, m in modalities.items()})
@@ -44,28 +38,22 @@ class Forgets(jamie.Pairing):
 class ByRow(jamie.Pairing):
     """Takes cells in one row for partners."""
 
-    name = "by_row"
-
     def _pairs(self, modalities):
         rna, atac = modalities["rna"], modalities["atac"]
         rows = np.arange(rna.n_cells)
         return {("rna", "atac"): jamie.Correspondence.from_pairs(rows, rows, (rna.n_cells, atac.n_cells))}
 
 
-class Scribbles(SOUND):
+class Scribbles(Sound):
     """Writes into the cells."""
-
-    name = "scribbles"
 
     def _pairs(self, modalities):
         modalities["atac"].input.X[0, 0] = -1
         return super()._pairs(modalities)
 
 
-class Relabels(SOUND):
+class Relabels(Sound):
     """Writes into the annotations."""
-
-    name = "relabels"
 
     def _pairs(self, modalities):
         obs = modalities["rna"].obs

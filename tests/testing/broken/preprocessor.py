@@ -11,10 +11,8 @@ def dense(X):
     return X.toarray() if sparse.issparse(X) else X
 
 
-class SOUND(jamie.Preprocessor):
+class Sound(jamie.Preprocessor):
     """Divides each feature by its mean."""
-
-    name = "sound"
 
     def _fit(self, X, cells):
         self.scale = dense(X).mean(0) + 1
@@ -35,127 +33,99 @@ class SOUND(jamie.Preprocessor):
         self.scale = arrays["scale"]
 
 
-class Unnamed(SOUND):
+class Unnamed(Sound):
     """Gives a name too few."""
-
-    name = "unnamed"
 
     def _feature_names_out(self, features):
         return features[:-1]
 
 
-class OneName(SOUND):
+class OneName(Sound):
     """Gives all features one name."""
-
-    name = "one_name"
 
     def _feature_names_out(self, features):
         return ["score"] * len(features)
 
 
-class Double(SOUND):
+class Double(Sound):
     """Gives float64."""
-
-    name = "double"
 
     def _transform(self, X, cells):
         return dense(X) / self.scale.astype(np.float64)
 
 
-class Explodes(SOUND):
+class Explodes(Sound):
     """Divides by zero on the way out."""
-
-    name = "explodes"
 
     def _inverse_transform(self, Z, cells):
         return np.full_like(Z, np.inf)
 
 
-class OneWay(SOUND):
+class OneWay(Sound):
     """Forgets the scale on the way out."""
-
-    name = "one_way"
 
     def _inverse_transform(self, Z, cells):
         return Z + 1
 
 
-class Mixes(SOUND):
+class Mixes(Sound):
     """Centres whatever cells it is given."""
-
-    name = "mixes"
 
     def _transform(self, X, cells):
         return super()._transform(X, cells) - super()._transform(X, cells).mean(0)
 
 
-class Forgets(SOUND):
+class Forgets(Sound):
     """Restores another scale."""
-
-    name = "forgets"
 
     def _set_state(self, arrays, plain):
         self.scale = np.ones_like(arrays["scale"])
 
 
-class Pickles(SOUND):
-    """Keeps words in an array."""
-
-    name = "pickles"
+class Pickles(Sound):
+    """Keeps text in an array."""
 
     def _state(self):
-        return {"scale": self.scale, "words": np.array(["a", None], dtype=object)}, {}
+        return {"scale": self.scale, "text": np.array(["a", None], dtype=object)}, {}
 
 
-class WrongAffine(SOUND):
+class WrongAffine(Sound):
     """Claims another map than its own."""
-
-    name = "wrong_affine"
 
     def affine(self):
         return np.eye(len(self.scale)), np.zeros(len(self.scale))
 
 
-class NoModule(SOUND):
+class NoModule(Sound):
     """Is not affine, and writes no module."""
-
-    name = "no_module"
 
     def affine(self):
         return None
 
 
-class WrongInverseModule(SOUND):
+class WrongInverseModule(Sound):
     """Is differentiated as another inverse than its own."""
-
-    name = "wrong_inverse_module"
 
     def inverse_as_module(self):
         return torch.nn.Identity()
 
 
-class SparseDiffers(SOUND):
+class SparseDiffers(Sound):
     """Takes the stored entries of a sparse array for all of them."""
-
-    name = "sparse_differs"
 
     def _transform(self, X, cells):
         return super()._transform(X, cells) * (2 if sparse.issparse(X) else 1)
 
 
-class NarrowsWrongly(SOUND):
-    """Forgets to choose the scales of the features that are asked for."""
-
-    name = "narrows_wrongly"
+class NarrowsWrongly(Sound):
+    """Takes the scales of other features than the chosen ones."""
 
     def restrict_inverse(self, columns):
         return self._copy_of(len(columns), scale=self.scale[: len(columns)]), columns
 
 
-class InPlace(SOUND):
+class InPlace(Sound):
     """Scales in place."""
-
-    name = "in_place"
 
     def _transform(self, X, cells):
         values = X.data if sparse.issparse(X) else X
@@ -163,20 +133,17 @@ class InPlace(SOUND):
         return super()._transform(X, cells)
 
 
-class InverseInPlace(SOUND):
+class InverseInPlace(Sound):
     """Inverts in place."""
-
-    name = "inverse_in_place"
 
     def _inverse_transform(self, Z, cells):
         Z *= self.scale + 1
         return Z
 
 
-class LeavesHoles(SOUND):
+class LeavesHoles(Sound):
     """Accepts missing values and leaves them."""
 
-    name = "leaves_holes"
     accepts_nan = True
 
     def _fit(self, X, cells):
@@ -194,7 +161,7 @@ BROKEN = {
     "check_cells_do_not_mix": [(Mixes, "a cell's transform is its own, at")],
     "check_state_can_be_restored": [
         (Forgets, r"state\(\) restores it \(transform\)"),
-        (Pickles, r"arrays of numbers: expected none other, found \['words'\]"),
+        (Pickles, r"arrays of numbers: expected none other, found \['text'\]"),
     ],
     "check_affine_equals_the_transform": [(WrongAffine, "X A \\+ b is the transform, at")],
     "check_module_equals_the_transform": [

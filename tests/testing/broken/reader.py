@@ -10,10 +10,8 @@ from jamie.testing import toy
 CALLS = count()
 
 
-class SOUND(jamie.Reader):
+class Sound(jamie.Reader):
     """The toy cells."""
-
-    name = "sound"
 
     def _read(self, context):
         return toy.mudata()
@@ -21,8 +19,6 @@ class SOUND(jamie.Reader):
 
 class Repeats(jamie.Reader):
     """Gives a feature twice."""
-
-    name = "repeats"
 
     def _read(self, context):
         mdata = toy.mudata()
@@ -34,8 +30,6 @@ class Repeats(jamie.Reader):
 class Empty(jamie.Reader):
     """Gives a modality without features."""
 
-    name = "empty"
-
     def _read(self, context):
         from mudata import MuData
 
@@ -44,10 +38,8 @@ class Empty(jamie.Reader):
             return MuData({"rna": mdata["rna"].copy(), "atac": mdata["atac"][:, :0].copy()})
 
 
-class Restless(jamie.Reader):
+class ChangingValues(jamie.Reader):
     """Gives other values every time."""
-
-    name = "restless"
 
     def _read(self, context):
         mdata = toy.mudata()
@@ -58,8 +50,6 @@ class Restless(jamie.Reader):
 class Renames(jamie.Reader):
     """Gives other cell names every time."""
 
-    name = "renames"
-
     def _read(self, context):
         mdata = toy.mudata()
         stamp = next(CALLS)
@@ -67,10 +57,8 @@ class Renames(jamie.Reader):
         return mdata
 
 
-class Elsewhere(SOUND):
+class Elsewhere(Sound):
     """Claims a file that does not exist."""
-
-    name = "elsewhere"
 
     def sources(self):
         return (Path("nowhere.h5mu"),)
@@ -82,7 +70,7 @@ BROKEN = {
         (Empty, r"'atac' has cells and features: expected > 0, found \(53, 0\)"),
     ],
     "check_reading_is_repeatable": [
-        (Restless, r"reads the same twice \(rna\.X\)"),
+        (ChangingValues, r"reads the same twice \(rna\.X\)"),
         (Renames, r"reads the same twice \(rna\.obs_names\)"),
     ],
     "check_sources_exist": [(Elsewhere, r"expected existing files, found \['nowhere.h5mu'\]")],

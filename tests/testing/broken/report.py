@@ -10,10 +10,8 @@ from jamie.core.errors import OutputError
 calls = []
 
 
-class SOUND(jamie.Report):
+class Sound(jamie.Report):
     """The name of the run and its best match score, where there is one."""
-
-    name = "sound"
 
     def _write(self, run, context):
         if not (run / "manifest.json").is_file():
@@ -23,10 +21,8 @@ class SOUND(jamie.Report):
         return [run / "report.txt"]
 
 
-class Writes(SOUND):
+class Writes(Sound):
     """Writes something else as well."""
-
-    name = "writes"
 
     def _write(self, run, context):
         return [*super()._write(run, context), *self.beside(run)]
@@ -35,10 +31,8 @@ class Writes(SOUND):
         return ()
 
 
-class Nothing(SOUND):
+class Nothing(Sound):
     """Returns nothing."""
-
-    name = "nothing"
 
     def _write(self, run, context):
         super()._write(run, context)
@@ -47,8 +41,6 @@ class Nothing(SOUND):
 
 class Elsewhere(Writes):
     """Writes a file into another folder."""
-
-    name = "elsewhere"
 
     def beside(self, run):
         path = Path(tempfile.gettempdir()) / "jamie-elsewhere.txt"
@@ -59,8 +51,6 @@ class Elsewhere(Writes):
 class Empty(Writes):
     """Writes a file without content."""
 
-    name = "empty"
-
     def beside(self, run):
         (run / "page.html").touch()
         return (run / "page.html",)
@@ -68,8 +58,6 @@ class Empty(Writes):
 
 class Rounds(Writes):
     """Rounds the metrics in their file."""
-
-    name = "rounds"
 
     def beside(self, run):
         (run / "metrics.csv").write_text("metric,value\nfoscttm,0.1\n")
@@ -79,8 +67,6 @@ class Rounds(Writes):
 class Cache(Writes):
     """Leaves a file behind."""
 
-    name = "cache"
-
     def beside(self, run):
         (run / "layout.npy").write_text("0")
         return ()
@@ -88,8 +74,6 @@ class Cache(Writes):
 
 class Numbers(Writes):
     """Numbers its pages."""
-
-    name = "numbers"
 
     def beside(self, run):
         calls.append(run)
@@ -101,27 +85,21 @@ class Numbers(Writes):
 class NeedsHistory(Writes):
     """Cannot do without the losses."""
 
-    name = "needs_history"
-
     def beside(self, run):
         (run / "history.csv").read_text()
         return ()
 
 
-class ShowsAnything(SOUND):
+class ShowsAnything(Sound):
     """Takes any folder for a run."""
-
-    name = "shows_anything"
 
     def _write(self, run, context):
         (run / "report.txt").write_text("a run")
         return [run / "report.txt"]
 
 
-class Stumbles(SOUND):
+class Stumbles(Sound):
     """Does not look whether there is a run."""
-
-    name = "stumbles"
 
     def _write(self, run, context):
         (run / "report.txt").write_text((run / "manifest.json").read_text())

@@ -3,10 +3,8 @@
 import jamie
 
 
-class SOUND(jamie.Schedule):
+class Sound(jamie.Schedule):
     """Rises to 1."""
-
-    name = "sound"
 
     def __call__(self, step: int, horizon: int) -> float:
         return min(step / horizon, 1.0)
@@ -15,8 +13,6 @@ class SOUND(jamie.Schedule):
 class Falls(jamie.Schedule):
     """Falls below zero after the horizon."""
 
-    name = "falls"
-
     def __call__(self, step: int, horizon: int) -> float:
         return 1 - step / horizon
 
@@ -24,16 +20,12 @@ class Falls(jamie.Schedule):
 class Infinite(jamie.Schedule):
     """Overflows at the horizon."""
 
-    name = "infinite"
-
     def __call__(self, step: int, horizon: int) -> float:
         return float("inf") if step == horizon else 1.0
 
 
 class Counts(jamie.Schedule):
     """Counts its own calls."""
-
-    name = "counts"
 
     def __init__(self) -> None:
         self.calls = 0

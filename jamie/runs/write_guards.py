@@ -14,14 +14,14 @@ from jamie.core.files import remove_path
 from jamie.data.assemble import mudata_conventions
 from jamie.data.writing.mudata_copies import writable_mudata
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.layout import RESOLVED_SPEC, WRITING_TEST
+from jamie.runs.file_names import RESOLVED_SPEC, WRITING_TEST
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
 
-def ensure_writable(mdata: MuData, run: OutputDirectory) -> MuData:
+def to_writable(mdata: MuData, run: OutputDirectory) -> MuData:
     """Return the data in a form that can be written, after a test that writes everything except matrices.
 
     Raises

@@ -11,7 +11,6 @@ METRICS, METRIC_RECORDS = "metrics.csv", "metrics.json"
 FEATURES, WINS, HISTORY = "features.csv", "wins.csv", "history.csv"
 METHODS, POSTERIOR, PAIRING = "methods.json", "posterior.json", "pairing.json"
 INFERENCE = "correspondence.json"
-MODEL = "model"
 CHECKPOINT, REFIT_CHECKPOINT = "checkpoint/training.safetensors", "checkpoint/refit.safetensors"
 EXPLANATIONS, EXPLANATION, CELL_VALUES = "explain", "explanation.json", "values.h5ad"
 PAGE, FIGURES = "report.html", "figures"
@@ -19,9 +18,8 @@ WRITING_TEST = ".trial.h5mu"
 WHOLE_RUN = (RESULT, METRICS, METRIC_RECORDS)  # which every finished run has that trained a model
 
 # of a sweep, a benchmark and a comparison
-SWEEP_RUNS = "runs"
-SWEEP, SUMMARY, SUMMARY_RECORDS = "sweep.csv", "summary.csv", "summary.json"
-COMPARISON, COMPARISON_RECORDS = "compare.csv", "compare.json"
+RUNS_FOLDER = "runs"
+COMPARISON, COMPARISON_RECORDS, COMPARISON_PAGE = "compare.csv", "compare.json", "compare.html"
 
 IMPUTED, CORRESPONDENCES = "imputed", "correspondence"
 

@@ -10,8 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 from jamie.core.context import Context
 from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
-from jamie.runs import layouts
-from jamie.runs.layouts import flat, layouts_of
+from jamie.runs import umap_coordinates
+from jamie.runs.umap_coordinates import compute_layouts, place_in_two_dimensions
 
 
 @pytest.fixture(scope="module")
@@ -22,42 +22,42 @@ def groups():
 
 
 def test_neighbours_stay_neighbours_and_the_seed_decides(groups):
-    placed = flat(groups, Context(seed=3))
+    placed = place_in_two_dimensions(groups, Context(seed=3))
     nearest = NearestNeighbors(n_neighbors=6).fit(placed).kneighbors(return_distance=False)
     assert (nearest % 2 == np.arange(60)[:, None] % 2).mean() > 0.95
-    np.testing.assert_array_equal(placed, flat(groups, Context(seed=3)))
+    np.testing.assert_array_equal(placed, place_in_two_dimensions(groups, Context(seed=3)))
 
 
 @pytest.mark.parametrize("d", [1, 2])
 def test_few_dimensions_are_shown_as_they_are(groups, d):
-    placed = flat(groups[:, :d], Context())
+    placed = place_in_two_dimensions(groups[:, :d], Context())
     np.testing.assert_array_equal(placed[:, :d], groups[:, :d])
     assert placed.shape == (60, 2)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 14, 20, 21])
 def test_few_cells_have_a_place(groups, n):
-    placed = flat(groups[:n], Context())
+    placed = place_in_two_dimensions(groups[:n], Context())
     assert placed.shape == (n, 2)
     assert np.isfinite(placed).all()
 
 
 def test_cells_that_are_all_alike_have_a_place():
-    assert np.isfinite(flat(np.ones((30, 4), np.float32), Context())).all()
+    assert np.isfinite(place_in_two_dimensions(np.ones((30, 4), np.float32), Context())).all()
 
 
 def test_cells_without_values_have_none(groups):
     groups = groups.copy()
     groups[5] = np.nan
-    placed = flat(groups, Context())
+    placed = place_in_two_dimensions(groups, Context())
     assert np.isnan(placed[5]).all()
     assert np.isfinite(np.delete(placed, 5, axis=0)).all()
 
 
 def test_of_many_cells_a_sample_is_placed(groups, monkeypatch, caplog):
-    monkeypatch.setattr(layouts, "MOST_CELLS", 40)
+    monkeypatch.setattr(umap_coordinates, "MOST_CELLS", 40)
     with caplog.at_level(logging.INFO, "jamie"):
-        placed = flat(groups, Context())
+        placed = place_in_two_dimensions(groups, Context())
     assert np.isfinite(placed).all(axis=1).sum() == 40
     assert "UMAP of the values: of a sample of 40 of 60 cells" in caplog.text
 
@@ -65,7 +65,7 @@ def test_of_many_cells_a_sample_is_placed(groups, monkeypatch, caplog):
 def test_modalities_lie_apart_in_values_and_together_in_latents(groups):
     scores = {"a": groups[:40, :2], "b": groups[40:, :2]}
     latents = {"a": groups[:40, 2:4], "b": groups[40:, 2:4]}
-    found = layouts_of(scores, latents, Context())
+    found = compute_layouts(scores, latents, Context())
     for m in ("a", "b"):
         np.testing.assert_array_equal(found[DATA_LAYOUT][m], scores[m])
         np.testing.assert_array_equal(found[LATENT_LAYOUT][m], latents[m])
@@ -73,7 +73,7 @@ def test_modalities_lie_apart_in_values_and_together_in_latents(groups):
 
 def test_run_with_a_report_lays_its_cells_out_and_one_without_does_not(place, reports, monkeypatch):
     monkeypatch.setattr("jamie.commands.run.write_reports", lambda folder, spec, context: None)
-    monkeypatch.setattr(layouts, "_umap", lambda values, seed: values[:, :2])
+    monkeypatch.setattr(umap_coordinates, "_umap", lambda values, seed: values[:, :2])
     for report, wanted in ((["html"], True), ([], False)):
         assert place.run(None, "--overwrite", report=report).exit_code == 0
         with mudata_conventions():

@@ -1,4 +1,4 @@
-"""Layouts in two dimensions, to look at: of each modality's own values, and of all latents together."""
+"""Cells in two dimensions by UMAP: of each modality's own values, and of all latents together."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from jamie.correspondence.graphs.neighbors import nearest
 from jamie.model.query import Query
 
 if TYPE_CHECKING:
-    from mudata import MuData
-
     from jamie.runs.run import Run
 
 MOST_CELLS = 50_000  # of one layout; of more, a sample stands for all
@@ -32,44 +30,46 @@ Layouts = dict[str, dict[str, NDArray[np.float32]]]
 log = logging.getLogger(__name__)
 
 
-def layouts_of(
+def compute_layouts(
     scores: Mapping[str, NDArray[np.floating]], latents: Mapping[str, NDArray[np.floating]], context: Context
 ) -> Layouts:
-    """Lay out the preprocessed values of each modality, and the latents of all modalities in one.
+    """Place the cells of each modality by their preprocessed values, and those of all modalities by their latents.
 
     Parameters
     ----------
     scores
-        (n_m, d_m) preprocessed values; modalities that are left out get no layout of their own.
+        (n_m, d_m) preprocessed values; absent modalities get no layout of their own.
     latents
-        (n_m, L) of the modalities that are laid out together; may be empty.
+        (n_m, L) of the modalities that share one layout; may be empty.
     context
-        Its seed decides the layout.
+        Its seed makes the layout reproducible.
 
     Returns
     -------
     dict
-        By key of `obsm`, (n_m, 2) of each modality; NaN for cells that are not in the sample where there are too many.
+        By key of `obsm`, (n_m, 2) of each modality; NaN for cells outside the sample that stands for too many cells.
     """
-    found: Layouts = {DATA_LAYOUT: {m: flat(x, context, f"the values of {m}") for m, x in scores.items()}}
+    layouts: Layouts = {
+        DATA_LAYOUT: {m: place_in_two_dimensions(x, context, f"the values of {m}") for m, x in scores.items()}
+    }
     if latents:
-        together = flat(np.concatenate(list(latents.values())), context, "the latents")
+        together = place_in_two_dimensions(np.concatenate(list(latents.values())), context, "the latents")
         ends = np.cumsum([len(z) for z in latents.values()])[:-1]
-        found[LATENT_LAYOUT] = dict(zip(latents, np.split(together, ends), strict=True))
-    return found
+        layouts[LATENT_LAYOUT] = dict(zip(latents, np.split(together, ends), strict=True))
+    return layouts
 
 
-def flat(X: NDArray[np.floating], context: Context, what: str = "the values") -> NDArray[np.float32]:
-    """(n, 2) layout of values (n, d): themselves where d is 1 or 2, else UMAP; of very few cells two components.
+def place_in_two_dimensions(X: NDArray[np.floating], context: Context, what: str = "the values") -> NDArray[np.float32]:
+    """Return (n, 2) coordinates: the values (n, d) themselves if d < 3, components of few cells, else UMAP.
 
     Parameters
     ----------
     X
-        Rows that are not finite get none.
+        Rows that are not finite get NaN.
     context
-        Its seed decides the layout.
+        Its seed makes the layout reproducible.
     what
-        For the notice that a sample stands for all.
+        Name of the values in messages.
     """
     placed = np.full((len(X), 2), np.nan, np.float32)
     rows = np.flatnonzero(np.isfinite(X).all(axis=1))
@@ -87,26 +87,20 @@ def flat(X: NDArray[np.floating], context: Context, what: str = "the values") ->
 
 
 def add_missing_layouts(run: Run) -> None:
-    """Add layouts to the cells of a run that made none, because it had no report."""
-    mdata = run.mdata
-    embedded = [m for m, adata in mdata.mod.items() if EMBEDDING in adata.obsm]
-    without = [m for m in embedded if DATA_LAYOUT not in mdata.mod[m].obsm]
-    if not without and all(LATENT_LAYOUT in mdata.mod[m].obsm for m in embedded):
+    """Add layouts to the cells of a run that computed none, because it had no report."""
+    modalities = run.mdata.mod
+    embedded = [m for m, adata in modalities.items() if EMBEDDING in adata.obsm]
+    without_data = [m for m in embedded if DATA_LAYOUT not in modalities[m].obsm]
+    without_latent = any(LATENT_LAYOUT not in modalities[m].obsm for m in embedded)
+    if not without_data and not without_latent:
         return
     context = Context(seed=run.spec.seed)
-    log.info("%s: laying out the cells, as the run had no report", run.path)
-    scores = {m: Query.from_mudata(run.model, m, mdata, context).read().scores for m in without}
-    _complete_layouts(mdata, scores, context)
-
-
-def _complete_layouts(mdata: MuData, scores: Mapping[str, NDArray[np.floating]], context: Context) -> None:
-    """Add to a MuData with latents the layouts that it lacks; `scores` are the preprocessed values of those without."""
-    latents = {m: np.asarray(a.obsm[EMBEDDING]) for m, a in mdata.mod.items() if EMBEDDING in a.obsm}
-    if all(LATENT_LAYOUT in mdata.mod[m].obsm for m in latents):
-        latents = {}
-    for key, layouts in layouts_of(scores, latents, context).items():
+    log.info("%s: computing layouts of the cells, as the run had no report", run.path)
+    scores = {m: Query.from_mudata(run.model, m, run.mdata, context).read().scores for m in without_data}
+    latents = {m: np.asarray(modalities[m].obsm[EMBEDDING]) for m in embedded if without_latent}
+    for key, layouts in compute_layouts(scores, latents, context).items():
         for m, layout in layouts.items():
-            mdata.mod[m].obsm[key] = layout
+            modalities[m].obsm[key] = layout
 
 
 @keep_torch_threads()

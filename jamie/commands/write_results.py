@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jamie.commands.fit import Fitted, Inferences
+from jamie.commands.fit import AssessedCorrespondence, Fitted
 from jamie.core.context import Context
 from jamie.core.names import EMBEDDING, embedding_key
 from jamie.correspondence.verify import PairCheck
@@ -20,15 +20,15 @@ from jamie.data.pairing_table import PairingTable, pairing_table
 from jamie.data.writing.mudata_copies import without_cells
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
+from jamie.runs.annotated_mudata import cell_columns, embedded_mudata, feature_columns
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known_pairs
 from jamie.runs.directory import json_text
-from jamie.runs.finishing import FileFailures
+from jamie.runs.file_names import HISTORY, IMPUTED, INFERENCE, METHODS, METRIC_RECORDS, PAIRING, POSTERIOR, RESULT
 from jamie.runs.imputed_results import write_imputed
-from jamie.runs.layout import HISTORY, IMPUTED, INFERENCE, METHODS, METRIC_RECORDS, PAIRING, POSTERIOR, RESULT
-from jamie.runs.layouts import Layouts, layouts_of
-from jamie.runs.result_mudata import cell_columns, embedded_mudata, feature_columns
 from jamie.runs.run import Run
 from jamie.runs.tables import evaluation_tables, history_table, method_table, stage_table, storable
+from jamie.runs.umap_coordinates import Layouts, compute_layouts
+from jamie.runs.write_guards import FileFailures
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -40,10 +40,10 @@ def write_fitted(run: Run, loaded: LoadedData, fitted: Fitted, context: Context)
     """Write all results of a fit, small files first; a file that cannot be written costs no other."""
     failures = FileFailures(run.path)
     with failures.collect(METRIC_RECORDS):
-        write_inferred(run, loaded, fitted.inferred, fitted.evaluation, fitted.results)
-        if fitted.model.spec.evaluate.refit and fitted.inferred.inference:
+        write_correspondence(run, loaded, fitted.correspondence, fitted.evaluation, fitted.results)
+        if fitted.model.spec.evaluate.refit and fitted.correspondence.inference:
             cells = {m: data.cells for m, data in loaded.dataset.modalities.items()}
-            save_inference(run, fitted.inferred.inference, cells)
+            save_inference(run, fitted.correspondence.inference, cells)
         run.write_json(POSTERIOR, fitted.posterior)
         run.write_table(HISTORY, history_table(fitted.histories, fitted.model.spec))
     with failures.collect(RESULT):
@@ -56,14 +56,18 @@ def write_fitted(run: Run, loaded: LoadedData, fitted: Fitted, context: Context)
     failures.raise_any()
 
 
-def write_inferred(
-    run: Run, loaded: LoadedData, inferred: Inferences, evaluation: Evaluation, results: Sequence[MethodResult] = ()
+def write_correspondence(
+    run: Run,
+    loaded: LoadedData,
+    correspondence: AssessedCorrespondence,
+    evaluation: Evaluation,
+    results: Sequence[MethodResult] = (),
 ) -> None:
     """Write known and inferred pairs, their quality, the methods and the scores."""
     save_known_pairs(run, loaded.dataset)
-    run.write_json(PAIRING, _pairing(loaded.pairing_table, inferred.pair_checks))
-    if inferred.inference:
-        run.write_json(INFERENCE, inference_records(inferred.inference, inferred.quality))
+    run.write_json(PAIRING, _pairing(loaded.pairing_table, correspondence.pair_checks))
+    if correspondence.inference:
+        run.write_json(INFERENCE, inference_records(correspondence.inference, correspondence.quality))
     run.write_json(METHODS, [result.as_dict() for result in results])
     write_evaluation(run, evaluation)
 
@@ -77,7 +81,7 @@ def write_evaluation(run: Run, evaluation: Evaluation) -> None:
 
 def _layouts_or_warn(fitted: Fitted, context: Context) -> Layouts:
     try:
-        return layouts_of(fitted.prepared.scores, fitted.latents, context)
+        return compute_layouts(fitted.prepared.scores, fitted.latents, context)
     except Exception as error:  # of another package: the result must not be lost for it
         log.warning("layouts failed, and the run is without them: %s: %s", type(error).__name__, error)
         return {}
@@ -112,18 +116,18 @@ def to_mudata(
     spec, dataset = fitted.model.spec, fitted.prepared.dataset
     mdata = without_cells(mdata, dataset.absent)
     provenance = {"version": version("jamie-toolkit"), "spec": spec.to_yaml(), "seed": spec.seed}
-    inferred = fitted.inferred
-    records = inference_records(inferred.inference, inferred.quality) if inferred.inference else []
+    correspondence = fitted.correspondence
+    records = inference_records(correspondence.inference, correspondence.quality) if correspondence.inference else []
     tables = {name.removesuffix(".csv"): table for name, table in evaluation_tables(fitted.evaluation).items()}
     tables["history"] = history_table(fitted.histories, spec)
     tables["methods"] = method_table(result.as_dict() for result in fitted.results)
     tables["stages"] = stage_table(stages or {})
     provenance |= {name: storable(table) for name, table in tables.items()}
     provenance["correspondence"] = json_text(records)
-    provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), inferred.pair_checks))
+    provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), correspondence.pair_checks))
     embeddings = {key_added: fitted.latents}
     embeddings |= {embedding_key(other.method): other.latents for other in fitted.results[1:] if other.latents}
     embeddings |= layouts or {}
-    obs = cell_columns(fitted.prepared, inferred.inference, fitted.model)
+    obs = cell_columns(fitted.prepared, correspondence.inference, fitted.model)
     var = feature_columns(fitted.prepared, fitted.model)
     return embedded_mudata(mdata, embeddings, fitted.aggregated, obs, var, fitted.correspondences, provenance)
