@@ -12,8 +12,9 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.arrays import Floats, Index
 from jamie.correspondence.couplings.matching import match_by_cosine, matching_memory
-from jamie.correspondence.couplings.pairs import known_pairs
+from jamie.correspondence.couplings.pairs import require_pairs
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.graphs.landmarks import farthest_points, require_distinct_cells
 
@@ -66,7 +67,7 @@ class AnchorDistance(CorrespondenceInferer):
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         generator = context.generator()
-        rows, columns, _ = known_pairs(
+        rows, columns, _ = require_pairs(
             known, LEAST_PAIRS, f"correspondence '{self.name}', {a.modality} and {b.modality}"
         )
         chosen = _choose_anchors(a.scores[rows], b.scores[columns], self.n_anchors)
@@ -85,7 +86,7 @@ class AnchorDistance(CorrespondenceInferer):
         context.progress("correspondence", 3, 3, values)
         return inferred
 
-    def _profiles(self, view: View, anchors: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _profiles(self, view: View, anchors: Index) -> NDArray[np.float32]:
         """(n, n_anchors) centered closeness of each cell to each anchor."""
         from scipy.stats import rankdata
 
@@ -96,7 +97,7 @@ class AnchorDistance(CorrespondenceInferer):
         return np.asarray(closeness - closeness.mean(axis=0), np.float32)
 
 
-def _choose_anchors(x: NDArray[np.floating], y: NDArray[np.floating], most: int) -> NDArray[np.int64]:
+def _choose_anchors(x: Floats, y: Floats, most: int) -> Index:
     """Choose pairs that cover the known ones in both modalities together; all if there are no more than `most`."""
     if len(x) <= most:
         return np.arange(len(x))

@@ -17,7 +17,7 @@ from jamie.core.interfaces import CorrespondenceInferer
 
 log = logging.getLogger(__name__)
 
-ON_ACCELERATOR = 4  # times as many cells can all be compared if the device is not a CPU
+ACCELERATOR_FACTOR = 4  # times as many cells can all be compared if the device is not a CPU
 
 
 class Auto(CorrespondenceInferer):
@@ -81,7 +81,7 @@ class Auto(CorrespondenceInferer):
         from jamie.correspondence.hierarchical import Hierarchical
 
         n_cells, dense = max(a.n_cells, b.n_cells), GromovWasserstein()
-        most = self.most_cells * (1 if context.device == "cpu" else ON_ACCELERATOR)
+        most = self.most_cells * (1 if context.device == "cpu" else ACCELERATOR_FACTOR)
         if n_cells > most:
             return Hierarchical(), f"{reason}, and {n_cells} cells are more than {most} ({context.device})"
         needed = dense._memory(a, b)

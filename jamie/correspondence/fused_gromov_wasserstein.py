@@ -15,7 +15,8 @@ from jamie.core.context import Context
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Distance
-from jamie.correspondence.couplings.pairs import Anchors, mutual_partners
+from jamie.correspondence.arrays import Floats, Pairs
+from jamie.correspondence.couplings.pairs import mutual_partners
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.graphs.neighbors import directions
 from jamie.correspondence.gromov.annealing import (
@@ -82,7 +83,7 @@ class FusedGromovWasserstein(_EntropicInferer):
         if len(anchors[0]):
             costs += [anchor_cost(pair.K_x, pair.K_y, anchors), shared_space_cost(pair.x, pair.y, anchors)]
         if pair.y.modality in pair.x.links:
-            costs.append(link_cost(pair.x, pair.y))
+            costs.append(correlation_distances(*linked_values(pair.x, pair.y)))
         if not costs:
             raise DataError(
                 f"expected known pairs or linked features of {pair.x.modality} and {pair.y.modality}, found neither",
@@ -94,16 +95,15 @@ class FusedGromovWasserstein(_EntropicInferer):
         return with_free_pairs(total, anchors)
 
 
-def anchor_cost(K_x: NDArray[np.floating], K_y: NDArray[np.floating], anchors: Anchors) -> NDArray[np.float64]:
+def anchor_cost(K_x: Floats, K_y: Floats, anchors: Pairs) -> NDArray[np.float64]:
     """(n_x, n_y) correlation distance of the distances of two cells to the known pairs, each in its own modality.
 
     Distances to each anchor are standardized, since modalities differ in scale and spread.
     """
-    X, Y = (directions(_standardize(K[:, cells]), "correlation") for K, cells in zip((K_x, K_y), anchors, strict=True))
-    return np.asarray(1 - X @ Y.T)
+    return correlation_distances(*(_standardize(K[:, cells]) for K, cells in zip((K_x, K_y), anchors, strict=True)))
 
 
-def shared_space_cost(x: View, y: View, anchors: Anchors) -> NDArray[np.float64]:
+def shared_space_cost(x: View, y: View, anchors: Pairs) -> NDArray[np.float64]:
     """(n_x, n_y) squared distance of two cells in the shared space of the known pairs (canonical correlations)."""
     from scipy.spatial.distance import cdist
 
@@ -113,13 +113,12 @@ def shared_space_cost(x: View, y: View, anchors: Anchors) -> NDArray[np.float64]
     return cdist(to_x.coordinates(X), to_y.coordinates(Y), "sqeuclidean")
 
 
-def link_cost(x: View, y: View) -> NDArray[np.float64]:
-    """(n_x, n_y) correlation distance of two cells over the linked features, each standardized in its modality."""
-    X, Y = (directions(values, "correlation") for values in linked_values(x, y))
-    return np.asarray(1 - X @ Y.T)
+def correlation_distances(X: Floats, Y: Floats) -> NDArray[np.float64]:
+    """(n_x, n_y) 1 - Pearson's correlation of the rows."""
+    return np.asarray(1 - directions(X, "correlation") @ directions(Y, "correlation").T)
 
 
-def with_free_pairs(cost: NDArray[np.float64], anchors: Anchors) -> NDArray[np.float64]:
+def with_free_pairs(cost: NDArray[np.float64], anchors: Pairs) -> NDArray[np.float64]:
     """Set the cost of known pairs to 0, and that of their cells with all others to the largest cost; in place."""
     rows, columns = anchors
     largest = cost.max()
@@ -128,7 +127,7 @@ def with_free_pairs(cost: NDArray[np.float64], anchors: Anchors) -> NDArray[np.f
     return cost
 
 
-def _standardize(X: NDArray[np.floating]) -> NDArray[np.float64]:
+def _standardize(X: Floats) -> NDArray[np.float64]:
     """Columns of mean 0 and standard deviation 1; constant columns are 0."""
     centered = X - X.mean(axis=0)
     deviation = centered.std(axis=0)

@@ -17,7 +17,7 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
 from jamie.correspondence.couplings.coupling import ALL_PAIRS, Marginals, no_matches
-from jamie.correspondence.couplings.gaussian_kernel import kernel_of_all, kernel_of_candidates, squared_distances
+from jamie.correspondence.couplings.gaussian_kernel import gaussian_kernel, kernel_of_candidates, squared_distances
 from jamie.correspondence.graphs.landmarks import require_distinct_cells
 from jamie.correspondence.graphs.metacells import Metacells, metacells, number_of_metacells, pairs_of_metacells
 from jamie.correspondence.graphs.neighbors import nearest
@@ -103,7 +103,7 @@ class Hierarchical(CorrespondenceInferer):
         squared = squared_distances(*centers)
         width = _kernel_width(cells, coupling, squared)
         if a.n_cells * b.n_cells <= ALL_PAIRS:
-            kernel = kernel_of_all(*cells, width)
+            kernel = sparse.csr_array(gaussian_kernel(squared_distances(*cells), width))
         else:
             kernel = self._kernel_of_candidates(cells, groups, coupling, squared, width, context)
         context.progress("correspondence", STEPS, STEPS, {})

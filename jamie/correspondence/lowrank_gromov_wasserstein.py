@@ -13,12 +13,13 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.arrays import Index
 from jamie.correspondence.couplings.coupling import ALL_PAIRS
 from jamie.correspondence.couplings.plans import inferred_from_plan, plan_from_factors
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.graphs.landmarks import landmark_mds
 from jamie.correspondence.graphs.neighbors import nearest
-from jamie.correspondence.gromov.annealing import collected_warnings, warn_unconverged
+from jamie.correspondence.gromov.annealing import pot_warnings, warn_unconverged
 
 LANDMARKS = 200
 NEIGHBORS = 5  # representatives over which the factors of another cell are averaged
@@ -135,7 +136,7 @@ class LowrankGromovWasserstein(CorrespondenceInferer):
         # POT's stopping rule is met at the start, a saddle point, and is switched off; comparison with a solution of
         # half the iterations shows whether the value has settled
         for iterations in (self.max_iterations // 2, self.max_iterations):
-            with collected_warnings():
+            with pot_warnings():
                 Q, R, g, log = lowrank_gromov_wasserstein_samples(
                     *points,
                     rank=self.rank,
@@ -162,7 +163,7 @@ class _PlanFactors:
     change: float
 
 
-def _representatives(n: int, most: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def _representatives(n: int, most: int, generator: np.random.Generator) -> Index:
     return np.arange(n) if n <= most else np.sort(generator.choice(n, most, replace=False))
 
 

@@ -14,14 +14,14 @@ from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.arrays import Floats, Pairs
 from jamie.correspondence.couplings.coupling import Marginals
 from jamie.correspondence.couplings.gaussian_kernel import soft_matches, soft_matches_memory
-from jamie.correspondence.couplings.pairs import Anchors, assigned_pairs
+from jamie.correspondence.couplings.pairs import assigned_pairs
 from jamie.correspondence.graphs.neighbors import directions, neighbor_graph
 from jamie.correspondence.shared_space.linked_features import MOST_LINKS, linked_values
 from jamie.correspondence.shared_space.projection import fit_projections
 
-Floats = NDArray[np.floating]
 Coordinates = tuple[Floats, Floats]
 
 
@@ -108,7 +108,7 @@ class MutualNearest(CorrespondenceInferer):
         spread = np.maximum(smooth.std(axis=0), np.finfo(np.float32).tiny)
         return np.asarray((smooth - smooth.mean(axis=0)) * (values.std(axis=0) / spread))
 
-    def _refine(self, a: View, b: View, pairs: Anchors, linked: Coordinates) -> Coordinates:
+    def _refine(self, a: View, b: View, pairs: Pairs, linked: Coordinates) -> Coordinates:
         """Coordinates in the space that these pairs span, next to the linked features.
 
         Both are relative to the pairs' means: those of all cells differ if modalities have other proportions.
@@ -132,7 +132,7 @@ def _directions(values: Floats, reference: Floats | None = None) -> NDArray[np.f
     return directions(values, "cosine").astype(np.float32)
 
 
-def _assign(coordinates: Coordinates, certain: Anchors, generator: np.random.Generator) -> Anchors:
+def _assign(coordinates: Coordinates, certain: Pairs, generator: np.random.Generator) -> Pairs:
     """Assign cells to each other, and cells with a known partner to that."""
     rows, columns = assigned_pairs(*coordinates, generator)
     kept = ~(np.isin(rows, certain[0]) | np.isin(columns, certain[1]))

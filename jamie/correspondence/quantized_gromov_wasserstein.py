@@ -15,11 +15,12 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.arrays import Diagnostics, Index
 from jamie.correspondence.couplings.coupling import ALL_PAIRS
 from jamie.correspondence.couplings.plans import inferred_from_plan, with_tail
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.graphs.landmarks import farthest_points, require_distinct_cells
-from jamie.correspondence.gromov.annealing import Diagnostics, collected_warnings, log_messages, warn_unconverged
+from jamie.correspondence.gromov.annealing import pot_warnings, warn_unconverged
 
 STATIONARY = 1e-4  # fraction of the mean squared distance that the next step may gain at convergence
 
@@ -88,7 +89,7 @@ class QuantizedGromovWasserstein(CorrespondenceInferer):
         """Plan between the parts, plan between the cells, and diagnostics."""
         from ot.gromov import quantized_fused_gromov_wasserstein_partitioned
 
-        with collected_warnings() as messages:
+        with pot_warnings(context):
             between, within, _, log = quantized_fused_gromov_wasserstein_partitioned(
                 *(x.among, y.among),
                 *(x.to_representative, y.to_representative),
@@ -99,7 +100,6 @@ class QuantizedGromovWasserstein(CorrespondenceInferer):
                 log=True,
             )
             gain = _relative_gain(between, x, y)
-        log_messages(messages, context)
         if gain > STATIONARY:
             warn_unconverged(context, self.name, f"the next step of its transport could gain {gain:.2g}")
         diagnostics: Diagnostics = {
@@ -126,8 +126,8 @@ class Partition:
     """
 
     distances: NDArray[np.float64]
-    representatives: NDArray[np.int64]
-    members: list[NDArray[np.int64]]
+    representatives: Index
+    members: list[Index]
 
     @classmethod
     def of(cls, view: View, distance: Distance, n_parts: int) -> Partition:

@@ -13,12 +13,13 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.arrays import Floats, Index
 from jamie.correspondence.couplings.matching import ALL_PAIRS, match_by_cosine, matching_memory
-from jamie.correspondence.couplings.pairs import known_pairs
+from jamie.correspondence.couplings.pairs import WeightedPairs, require_pairs
 from jamie.correspondence.graphs.neighbors import nearest
 from jamie.correspondence.graphs.smoothing import smoothed_levels
 from jamie.correspondence.shared_space.canonical import Levels
-from jamie.correspondence.shared_space.model_selection import SeedCells, Selection, select_settings
+from jamie.correspondence.shared_space.model_selection import SeedCells, select_settings
 from jamie.correspondence.shared_space.seed_ensemble import (
     COMPONENTS,
     EnsembleSettings,
@@ -37,11 +38,7 @@ REFINING = 3000  # unpaired cells that take part in the refinement
 PSEUDO_PAIRS = 40.0  # their mass, in known pairs
 CHANCE = 2.0  # squared distance between the means of known and of all cells, relative to what chance gives
 NOVELTY_COMPONENTS, NOVELTY_NEIGHBORS, NOVELTY_CELLS = 20, 3, 2000  # leading scores, neighbors, known cells
-TYPICAL, MARGIN, WIDTH = (
-    0.95,
-    1.25,
-    0.25,
-)  # quantile of the known cells' distances, factor beyond, and width of the fall
+TYPICAL, MARGIN, WIDTH = 0.95, 1.25, 0.25  # quantile of the known cells' distances, factor beyond, width of the fall
 _TINY = 1e-30
 
 
@@ -97,14 +94,13 @@ class Seeded(CorrespondenceInferer):
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         generator = context.generator()
-        pairs = known_pairs(known, LEAST_PAIRS, f"correspondence '{self.name}', {a.modality} and {b.modality}")
+        pairs = require_pairs(known, LEAST_PAIRS, f"correspondence '{self.name}', {a.modality} and {b.modality}")
         seeds = generator.integers(2**31, size=3)
         x, y = (
             _center(smoothed_levels(view.scores, max(COMPONENTS), int(seed)), cells)
             for view, seed, cells in zip((a, b), seeds, pairs[:2], strict=False)
         )
-        selection = self._select(x, y, _seed_cells(pairs, x, y, SELECTING, generator), generator, context)
-        settings = selection.settings
+        settings, quantile, unrefined = self._select(x, y, pairs, generator, context)
         cells = _seed_cells(pairs, x, y, REFINING, generator)
         moments = moments_of_pairs(x, y, cells.a, cells.b, cells.weights)
         ensemble = fit_ensemble(moments, rows_of(x, cells.unpaired_a), rows_of(y, cells.unpaired_b), settings)
@@ -122,8 +118,8 @@ class Seeded(CorrespondenceInferer):
             "rounds": self.rounds if settings.pseudo_pairs else 0,
             "n_pseudo_pairs": settings.pseudo_pairs,
             "balance": settings.balance,
-            "held_out_quantile": selection.quantile,
-            "held_out_quantile_unrefined": selection.unrefined_quantile,
+            "held_out_quantile": quantile,
+            "held_out_quantile_unrefined": unrefined,
         }
         return match_by_cosine(
             *coordinates,
@@ -136,21 +132,21 @@ class Seeded(CorrespondenceInferer):
         )
 
     def _select(
-        self, x: Levels, y: Levels, cells: SeedCells, generator: np.random.Generator, context: Context
-    ) -> Selection:
+        self, x: Levels, y: Levels, pairs: WeightedPairs, generator: np.random.Generator, context: Context
+    ) -> tuple[EnsembleSettings, float, float]:
         def report(done: int, total: int, quantile: float) -> None:
             context.progress("correspondence", done, total, {"quantile": quantile})
 
         pseudo_pairs = PSEUDO_PAIRS if self.refine else 0.0
         candidate = EnsembleSettings([], np.empty(0), pseudo_pairs, self.rounds, self.temperature)
-        selection = select_settings((x, y), cells, candidate, generator, report)
+        cells = _seed_cells(pairs, x, y, SELECTING, generator)
+        settings, quantile, unrefined = select_settings((x, y), cells, candidate, generator, report)
         message = "%s: held-out known pairs at a mean quantile of %.3f with %g pseudo-pairs, %.3f without"
-        pseudo_pairs = selection.settings.pseudo_pairs
-        log.info(message, context.stage, selection.quantile, pseudo_pairs, selection.unrefined_quantile)
-        return selection
+        log.info(message, context.stage, quantile, settings.pseudo_pairs, unrefined)
+        return settings, quantile, unrefined
 
 
-def _center(levels: Levels, known: NDArray[np.int64]) -> Levels:
+def _center(levels: Levels, known: Index) -> Levels:
     """Move the origin from the mean of all cells to that of the known ones if these are another population.
 
     If cell types have other proportions in the other modality, only the means of the known cells correspond. But the
@@ -167,13 +163,7 @@ def _center(levels: Levels, known: NDArray[np.int64]) -> Levels:
     return centered
 
 
-def _seed_cells(
-    pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
-    x: Levels,
-    y: Levels,
-    most: int,
-    generator: np.random.Generator,
-) -> SeedCells:
+def _seed_cells(pairs: WeightedPairs, x: Levels, y: Levels, most: int, generator: np.random.Generator) -> SeedCells:
     """Known pairs, and a sample of the cells without a known partner."""
     unpaired = (
         generator.permutation(np.setdiff1d(np.arange(len(levels[0])), known))[:most]
@@ -182,9 +172,7 @@ def _seed_cells(
     return SeedCells(*pairs, *unpaired)
 
 
-def in_distribution(
-    scores: NDArray[np.floating], known: NDArray[np.int64], generator: np.random.Generator
-) -> NDArray[np.float32]:
+def in_distribution(scores: Floats, known: Index, generator: np.random.Generator) -> NDArray[np.float32]:
     """(n,) 1 for cells as near to known cells as these are to each other, down to 0 for cells far from all.
 
     A cell type without known pairs may lack a partner altogether, and the shared space was not learned from it: there,

@@ -14,7 +14,7 @@ from jamie.correspondence.gromov.annealing import (
     AnnealingStage,
     DistancePair,
     _EntropicInferer,
-    collected_warnings,
+    pot_warnings,
 )
 from jamie.correspondence.gromov.distortion import GromovProblem
 
@@ -80,7 +80,7 @@ class UnbalancedGromovWasserstein(_EntropicInferer):
             # POT's potentials are divided by epsilon
             scale = last.epsilon / epsilon
             plan, duals, steps = last.log_plan.exp(), tuple(f * scale for f in last.potentials), last.iterations
-        with collected_warnings():  # POT warns of its inner steps; `change` is about the whole
+        with pot_warnings():  # POT warns of its inner steps; `change` is about the whole
             plan, _, log = fused_unbalanced_gromov_wasserstein(
                 *(torch.as_tensor(K, device=pair.p.device) for K in (pair.K_x, pair.K_y)),
                 *(pair.p, pair.q),
@@ -99,8 +99,8 @@ class UnbalancedGromovWasserstein(_EntropicInferer):
         u, v = log["duals"]
         log_plan = problem.distortion(plan).div_(-epsilon * mass).add_(u[:, None]).add_(v)
         log_plan += torch.log(mass) - log_plan.logsumexp(dim=(0, 1))
-        change = float(log["error"][-1] / mass)
-        steps += len(log["error"])
+        change, steps = float(log["error"][-1] / mass), steps + len(log["error"])
         converged = change * float(mass) <= tolerance
-        objective = problem.objective(plan)
-        return AnnealingStage(log_plan, (u, v), epsilon, objective, change, float("nan"), steps, converged)
+        return AnnealingStage(
+            log_plan, (u, v), float("nan"), epsilon, problem.objective(plan), change, steps, converged
+        )

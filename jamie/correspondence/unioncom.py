@@ -15,8 +15,9 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.arrays import Pairs
 from jamie.correspondence.couplings.coupling import ALL_PAIRS, inferred_from, project_
-from jamie.correspondence.couplings.pairs import Anchors, mutual_partners
+from jamie.correspondence.couplings.pairs import mutual_partners
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.gromov.annealing import warn_unconverged
 from jamie.correspondence.gromov.initialization import (
@@ -121,7 +122,7 @@ class UnionCom(CorrespondenceInferer):
             warn_unconverged(context, self.name, values)
         return inferred_from(solution.F.cpu().numpy(), transposed, diagnostics)
 
-    def _solve(self, x: View, y: View, anchors: Anchors, context: Context) -> tuple[UnionComSolution, float, float]:
+    def _solve(self, x: View, y: View, anchors: Pairs, context: Context) -> tuple[UnionComSolution, float, float]:
         """Return the solution, its relative objective and alpha; the distances are freed."""
         K_x, K_y = (
             torch.as_tensor(scaled_distances(self.distance, view), dtype=torch.float32, device=context.device)
@@ -139,7 +140,7 @@ class UnionCom(CorrespondenceInferer):
         return replace(solution, iterations=solution.iterations + steps), objective, alpha
 
     def _explore(
-        self, K_x: Tensor, K_y: Tensor, subsample: Subsample, anchors: Anchors, context: Context
+        self, K_x: Tensor, K_y: Tensor, subsample: Subsample, anchors: Pairs, context: Context
     ) -> tuple[UnionComSolution, int]:
         """Return the best of the descents from all starts, on a subsample, and the steps of all."""
         sides = (K_x, subsample.rows), (K_y, subsample.columns)

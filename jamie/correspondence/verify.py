@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
+from jamie.correspondence.arrays import Pairs
+from jamie.correspondence.couplings.pairs import likeliest_pairs
 from jamie.correspondence.quality.cross_fitting import RankFold, RankTest, cross_fit, expected_rank_test, rank_test
 from jamie.correspondence.quality.pair_annotations import PairColumn, label_columns, sample_column
 from jamie.preprocess.prepare import Prepared
@@ -46,9 +48,9 @@ class PairCheck:
     pairs
         Number of known pairs that were checked.
     verdict
-        ``related`` if partners are found better than by chance; ``unclear`` if they are not, and there is no other
-        evidence; ``doubtful`` if they are found worse than those of other samples, or obs contradicts them; ``false``
-        if they are not found and other evidence speaks against them; ``too few`` to decide.
+        ``related`` if partners rank better than by chance; ``unclear`` if they do not, and there is no other evidence;
+        ``doubtful`` if they rank lower than those of other samples, or obs contradicts them; ``false`` if they rank no
+        better than by chance and there is other evidence against them; ``too few`` to decide.
     quantile, error
         Mean fraction of the other cells that match better than the partner, by a linear map fitted on other pairs, and
         its standard deviation for random pairs: 0 is best, 0.5 chance.
@@ -69,11 +71,11 @@ class PairCheck:
     evidence: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is known, as plain values."""
+        """Return the known fields as plain values."""
         return {name: value for name, value in asdict(self).items() if value is not None and value != ()}
 
     def describe(self) -> str:
-        """Return the rank of the partners and the evidence against them, in words."""
+        """Return the rank of the partners and the evidence against them as text."""
         rank = f"mean quantile of the partner {self.quantile:.3f} +- {self.error:.3f} (0 best, 0.5 chance)"
         return "; ".join([f"{rank} by a linear map fitted on other pairs, {self.pairs} pairs", *self.evidence])
 
@@ -107,16 +109,16 @@ def verify_known_pairs(prepared: Prepared, verify: Verify, context: Context) -> 
     DataError
         If pairs are false and `verify` is `refuse`.
     """
-    checks: list[PairCheck] = []
+    all_checks: list[PairCheck] = []
     for a, b in prepared.dataset.known.by_pair if verify != "none" else ():
-        found = _check(prepared, a, b, context.for_stage(f"verify {a}--{b}"))
-        false = [check for check in found if check.verdict == "false"]
+        checks = _check(prepared, a, b, context.for_stage(f"verify {a}--{b}"))
+        false = [check for check in checks if check.verdict == "false"]
         if verify == "refuse" and false:
             raise _false_pairs_error(false if false[0].group else false[:1])
-        for check in found:
+        for check in checks:
             _log_check(check)
-        checks += found
-    return tuple(checks)
+        all_checks += checks
+    return tuple(all_checks)
 
 
 def _check(prepared: Prepared, a: str, b: str, context: Context) -> list[PairCheck]:
@@ -131,13 +133,9 @@ def _check(prepared: Prepared, a: str, b: str, context: Context) -> list[PairChe
     return [_judge(pairs, "", np.ones(n, dtype=bool)), *_check_samples(pairs)]
 
 
-def _training_pairs(
-    prepared: Prepared, a: str, b: str, context: Context
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _training_pairs(prepared: Prepared, a: str, b: str, context: Context) -> Pairs:
     """Known pairs of training cells, at most `MOST_PAIRS`; each cell occurs at most once."""
-    partner = prepared.dataset.known.between(a, b).mutual_best().best_partner()
-    columns, rows = np.unique(partner, return_index=True)
-    rows, columns = rows[columns >= 0], columns[columns >= 0]
+    rows, columns, _ = likeliest_pairs(prepared.dataset.known.between(a, b))
     kept = np.flatnonzero(prepared.split.train[a][rows] & prepared.split.train[b][columns])
     if len(kept) > MOST_PAIRS:
         kept = np.sort(context.for_stage(f"{context.stage}/draw").generator().choice(kept, MOST_PAIRS, replace=False))
@@ -158,17 +156,17 @@ def _check_samples(pairs: _KnownPairs) -> Iterator[PairCheck]:
 
 def _judge(pairs: _KnownPairs, group: str, chosen: NDArray[np.bool_], expected: RankTest | None = None) -> PairCheck:
     test = rank_test(pairs.folds, chosen)
-    found = test.z >= CHANCE
+    related = test.z >= CHANCE
     evidence: list[str] = []
     if test.z < CLEAR:
         evidence += [column.independence(chosen, pairs.context.generator()) for column in pairs.labels]
     if expected is not None and _falls_short(test, expected):
         evidence.append(f"{expected.quantile:.3f} is expected from the other samples")
-    # if partners are found, samples may just be named differently on either side
-    if pairs.sample is not None and (not found or pairs.sample.shares_values()):
+    # if partners are related, samples may just be named differently in the two modalities
+    if pairs.sample is not None and (not related or pairs.sample.shares_values()):
         evidence.append(pairs.sample.disagreement(chosen))
     against = tuple(message for message in evidence if message)
-    verdict: Verdict = ("doubtful" if against else "related") if found else ("false" if against else "unclear")
+    verdict: Verdict = ("doubtful" if against else "related") if related else ("false" if against else "unclear")
     return PairCheck(
         *(pairs.a, pairs.b, group, test.n_pairs, verdict, test.quantile, test.error),
         expected=expected.quantile if expected else None,

@@ -6,8 +6,8 @@ import pytest
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError, MemoryLimitError
-from jamie.correspondence.distances.euclidean import Euclidean
 from jamie.correspondence.distances.geodesic import Geodesic
+from jamie.correspondence.distances.scores import Euclidean
 from jamie.correspondence.gromov_wasserstein import GromovWasserstein
 from jamie.correspondence.lowrank_gromov_wasserstein import LowrankGromovWasserstein
 from jamie.correspondence.partial_gromov_wasserstein import PartialGromovWasserstein

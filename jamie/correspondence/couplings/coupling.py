@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from jamie.core.correspondence import Correspondence, Inferred
+from jamie.correspondence.arrays import Diagnostics, Floats
 
 ALL_PAIRS = 2**24  # pairs of cells up to which all are stored
 STORED = 2**23  # entries of a dense coupling that are stored up to there: those below the median of a row add little
@@ -78,13 +78,20 @@ class Marginals:
         As in `row_entropy`.
     """
 
-    mass: NDArray[np.floating]
+    mass: Floats
     entropy: NDArray[np.float64]
 
     @classmethod
     def of_rows(cls, coupling: sparse.csr_array) -> Marginals:
         """Marginals of the rows of a sparse coupling."""
         return cls(np.asarray(coupling.sum(axis=1)).ravel(), row_entropy(coupling))
+
+    @classmethod
+    def of_sums(cls, mass: NDArray[np.float64], plogp: NDArray[np.float64], width: int) -> Marginals:
+        """Marginals from the sums of `width` entries p and of p log p."""
+        total = np.maximum(mass, np.finfo(np.float64).tiny)
+        entropy = np.clip((np.log(total) - plogp / total) / np.log(max(width, 2)), 0, 1)
+        return cls(mass, np.where(mass > 0, entropy, 1.0))
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -101,15 +108,8 @@ def marginals(coupling: NDArray[np.float32]) -> tuple[Marginals, Marginals]:
         for sums, values in ((mass, block), (plogp, block * np.log(np.maximum(block, np.finfo(np.float64).tiny)))):
             sums[0][rows] = values.sum(axis=1)
             sums[1] += values.sum(axis=0)
-    widths = reversed(coupling.shape)
-    x, y = (Marginals(m, _entropy(m, p, width)) for m, p, width in zip(mass, plogp, widths, strict=True))
-    return x, y
-
-
-def _entropy(mass: NDArray[np.float64], plogp: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Relative entropy of normalized entries p, from the sums of p and of p log p."""
-    total = np.maximum(mass, np.finfo(np.float64).tiny)
-    return np.where(mass > 0, np.clip((np.log(total) - plogp / total) / np.log(max(width, 2)), 0, 1), 1.0)
+    n_x, n_y = coupling.shape
+    return Marginals.of_sums(mass[0], plogp[0], n_y), Marginals.of_sums(mass[1], plogp[1], n_x)
 
 
 def sparsify(coupling: NDArray[np.float32]) -> sparse.csr_array:
@@ -131,20 +131,20 @@ def sparsify(coupling: NDArray[np.float32]) -> sparse.csr_array:
 
 
 def inferred_with_marginals(
-    matrix: sparse.csr_array, rows: Marginals, columns: Marginals, diagnostics: Mapping[str, float | int | bool | str]
+    matrix: sparse.csr_array, rows: Marginals, columns: Marginals, diagnostics: Diagnostics
 ) -> Inferred:
     """Correspondence (n_a, n_b) with the confidences of its marginals."""
     confidence_a, confidence_b = (side.confidence.astype(np.float32) for side in (rows, columns))
     return Inferred(Correspondence(matrix), confidence_a, confidence_b, diagnostics)
 
 
-def no_matches(shape: tuple[int, int], diagnostics: Mapping[str, float | int | bool | str]) -> Inferred:
+def no_matches(shape: tuple[int, int], diagnostics: Diagnostics) -> Inferred:
     """Empty correspondence (n_a, n_b), in which every cell has confidence 0."""
     confidence_a, confidence_b = (np.zeros(n, np.float32) for n in shape)
     return Inferred(Correspondence.empty(shape), confidence_a, confidence_b, diagnostics)
 
 
-def inferred_from(coupling: NDArray[np.float32], transposed: bool, diagnostics: Mapping[str, float | bool]) -> Inferred:
+def inferred_from(coupling: NDArray[np.float32], transposed: bool, diagnostics: Diagnostics) -> Inferred:
     """Correspondence from a dense coupling of the smaller modality (rows) and the larger one.
 
     Parameters

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.correspondence.arrays import Floats, Index
 from jamie.correspondence.couplings.coupling import ALL_PAIRS
 from jamie.correspondence.graphs.neighbors import csr_of_neighbors, nearest
 
@@ -17,9 +18,6 @@ KEPT = 50  # nearest cells of each cell in soft matches above `ALL_PAIRS`
 SAMPLE = 2000
 WIDTH = 0.75  # in typical distances to the nearest cell; gave true partners most mass in simulations
 NO_PARTNER = 2.0  # in the same distances: a cell whose nearest cell is that far is as likely to have no partner
-
-Floats = NDArray[np.floating]
-Cells = NDArray[np.int64]
 
 
 def squared_distances(x: Floats, y: Floats) -> NDArray[np.float32]:
@@ -36,15 +34,10 @@ def gaussian_kernel(squared: Floats, width: float) -> Floats:
     return np.exp(-scaled) + np.float32(TAIL) / (1 + scaled)
 
 
-def kernel_of_all(x: Floats, y: Floats, width: float) -> sparse.csr_array:
-    """(n_x, n_y) kernel of all pairs of cells."""
-    return sparse.csr_array(gaussian_kernel(squared_distances(x, y), width))
-
-
 def kernel_of_candidates(
     x: Floats,
     y: Floats,
-    groups: tuple[Cells, Cells],
+    groups: tuple[Index, Index],
     matched: NDArray[np.bool_],
     width: float,
     *,
@@ -94,14 +87,14 @@ def kernel_of_candidates(
     return sparse.csr_array(entries, shape=(len(x), len(y)))[np.argsort(order)]
 
 
-def leaves(points: Floats, groups: Cells) -> list[Cells]:
+def leaves(points: Floats, groups: Index) -> list[Index]:
     """Divide each group in halves along its widest dimension, until no part has more than `LEAF` cells."""
     order = np.argsort(groups, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     return [leaf for part in parts for leaf in _halve(points, part)]
 
 
-def _halve(points: Floats, cells: Cells) -> Iterator[Cells]:
+def _halve(points: Floats, cells: Index) -> Iterator[Index]:
     if len(cells) <= LEAF:
         yield cells
         return
@@ -112,7 +105,7 @@ def _halve(points: Floats, cells: Cells) -> Iterator[Cells]:
     yield from _halve(points, cells[order[half:]])
 
 
-def _first_cells(n: int, parts: list[Cells]) -> Cells:
+def _first_cells(n: int, parts: list[Index]) -> Index:
     """Join the first parts, until there are n cells."""
     sizes = np.cumsum([len(part) for part in parts])
     return np.concatenate(parts[: int(np.searchsorted(sizes, n)) + 1])
@@ -137,7 +130,7 @@ def soft_matches(x: Floats, y: Floats, seed: int = 0) -> sparse.csr_array:
     width = WIDTH * typical
     no_partner = float(gaussian_kernel(np.array([(NO_PARTNER * typical) ** 2]), width)[0])
     if len(x) * len(y) <= ALL_PAIRS:
-        kernel = kernel_of_all(x, y, width)
+        kernel = sparse.csr_array(gaussian_kernel(squared_distances(x, y), width))
     else:
         forward, backward = (_kernel_of_nearest(p, q, width, seed) for p, q in ((x, y), (y, x)))
         kernel = sparse.csr_array(forward.maximum(backward.T.tocsr()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.correspondence import Inferred
+from jamie.correspondence.arrays import Diagnostics, Floats, Index, Pairs
 from jamie.correspondence.couplings.coupling import ALL_PAIRS, Marginals, inferred_with_marginals
 from jamie.correspondence.graphs.neighbors import csr_of_neighbors, nearest
 
@@ -22,8 +22,6 @@ PLAUSIBLE = 0.95  # fraction of the known pairs whose cells are as similar to th
 _SEARCH = 26 * 2**24  # bytes of the blocks in which neighbors are searched
 _TINY = 1e-30
 
-Floats = NDArray[np.floating]
-Index = NDArray[np.int64]
 Kernel: TypeAlias = Any  # dense float32 or CSR
 
 
@@ -31,12 +29,12 @@ def match_by_cosine(
     a: Floats,
     b: Floats,
     *,
-    pairs: tuple[Index, Index],
+    pairs: Pairs,
     max_mass: tuple[Floats, Floats] | None = None,
-    temperature: float = 0.1,
+    temperature: float,
     balance: float = UNBALANCED,
-    seed: int = 0,
-    diagnostics: Mapping[str, float | int | bool | str] | None = None,
+    seed: int,
+    diagnostics: Diagnostics,
 ) -> Inferred:
     """Match the cells without a known partner by entropic optimal transport that leaves out dissimilar cells.
 
@@ -57,11 +55,11 @@ def match_by_cosine(
     temperature
         Difference of the cosine over which an entry changes by a factor e.
     balance
-        How equal sums are to be, from 0 to 1 (balanced transport).
+        How equal the sums become, from 0 to 1 (balanced transport).
     seed
         Seed of the approximate search for neighbors.
     diagnostics
-        Passed on, with the fraction of the mass that is matched.
+        The fraction of the mass that is matched is added to these.
 
     References
     ----------
@@ -73,9 +71,9 @@ def match_by_cosine(
     if max_mass is not None:
         plan = scaled(plan, max_mass[0][rows], max_mass[1][columns])
     matrix = _embed(plan, rows, columns, kernel.shape)
-    sides = Marginals.of_rows(matrix), Marginals.of_rows(sparse.csr_array(matrix.T))
     matched_mass = float(matrix.sum()) / max(min(len(rows), len(columns)), 1)
-    return inferred_with_marginals(matrix, *sides, {**(diagnostics or {}), "matched_mass": matched_mass})
+    marginals = Marginals.of_rows(matrix), Marginals.of_rows(sparse.csr_array(matrix.T))
+    return inferred_with_marginals(matrix, *marginals, {**diagnostics, "matched_mass": matched_mass})
 
 
 def matching_memory(n_a: int, n_b: int) -> int:
@@ -85,7 +83,7 @@ def matching_memory(n_a: int, n_b: int) -> int:
     return 150 * _number_of_neighbors(n_a, n_b) * (n_a + n_b) + _SEARCH
 
 
-def similarity_kernel(a: Floats, b: Floats, temperature: float, seed: int = 0) -> Kernel:
+def similarity_kernel(a: Floats, b: Floats, temperature: float, seed: int) -> Kernel:
     """(n_a, n_b) ``exp((cosine - 1) / temperature)`` of all cells, or of the nearest if there are many."""
     a, b = unit_rows(a), unit_rows(b)
     if len(a) * len(b) <= ALL_PAIRS:
@@ -126,7 +124,7 @@ def sinkhorn_factors(
     kernel : (n, m)
         Not negative.
     balance
-        How equal sums are to be, from 0 to 1.
+        How equal the sums become, from 0 to 1.
     limits
         Largest factor of a row and of a column; sums may be smaller if it is reached.
     columns : (m,)
@@ -171,17 +169,17 @@ def _nearest_cosines(x: NDArray[np.float32], y: NDArray[np.float32], seed: int) 
     return csr_of_neighbors(index.astype(np.int32), np.maximum(2 - distances, 1e-6).astype(np.float32), len(y))
 
 
-def _plan(kernel: Kernel, pairs: tuple[Index, Index], unpaired: tuple[Index, Index], balance: float) -> Kernel:
+def _plan(kernel: Kernel, pairs: Pairs, unpaired: Pairs, balance: float) -> Kernel:
     """Plan between the cells without a known partner."""
     rows, columns = unpaired
     inner = _block(kernel, rows, columns)
     left, right = sinkhorn_factors(inner, balance)
     if len(pairs[0]) and len(rows) and len(columns):
         # factors that known cells would have among the unpaired cells, where they have no partner either
-        n, m = len(rows), len(columns)
-        of_rows = min(1, m / n) / np.maximum(_block(kernel, pairs[0], columns) @ right, _TINY)
-        of_columns = min(1, n / m) / np.maximum(_block(kernel, rows, pairs[1]).T @ left, _TINY)
-        limits = float(np.quantile(of_rows, PLAUSIBLE)), float(np.quantile(of_columns, PLAUSIBLE))
+        n, m = inner.shape
+        row_factors = min(1, m / n) / np.maximum(_block(kernel, pairs[0], columns) @ right, _TINY)
+        column_factors = min(1, n / m) / np.maximum(_block(kernel, rows, pairs[1]).T @ left, _TINY)
+        limits = float(np.quantile(row_factors, PLAUSIBLE)), float(np.quantile(column_factors, PLAUSIBLE))
         left, right = sinkhorn_factors(inner, balance, limits=limits, columns=right)
     return scaled(inner, left, right)
 
@@ -194,10 +192,8 @@ def _block(kernel: Kernel, rows: Index, columns: Index) -> Kernel:
 
 def _embed(plan: Kernel, rows: Index, columns: Index, shape: tuple[int, int]) -> sparse.csr_array:
     """(n_a, n_b) matrix with the plan in these rows and columns."""
-    if isinstance(plan, np.ndarray):
-        counts, index, data = np.full(len(rows), len(columns)), np.tile(columns.astype(np.int32), len(rows)), plan
-    else:
-        counts, index, data = np.diff(plan.indptr), columns.astype(np.int32)[plan.indices], plan.data
+    plan = sparse.csr_array(plan) if isinstance(plan, np.ndarray) else plan
     per_row = np.zeros(shape[0], np.int64)
-    per_row[rows] = counts
-    return sparse.csr_array((data.ravel(), index, np.concatenate([[0], np.cumsum(per_row)])), shape=shape)
+    per_row[rows] = np.diff(plan.indptr)
+    starts = np.concatenate([[0], np.cumsum(per_row)])
+    return sparse.csr_array((plan.data, columns.astype(np.int32)[plan.indices], starts), shape=shape)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.errors import DataError
+from jamie.correspondence.arrays import Floats, Index, Pairs
 from jamie.correspondence.couplings.gaussian_kernel import squared_distances
 
-Index = NDArray[np.int64]
-Anchors: TypeAlias = "tuple[Index, Index]"  # rows and columns of known pairs
+WeightedPairs: TypeAlias = "tuple[Index, Index, NDArray[np.float32]]"  # rows, columns and confidences
 
 BATCH = 1500  # cells of the larger modality in a batch
 MAX_BATCHES = 8  # enough pairs to learn a space from, however many cells there are
@@ -20,28 +20,34 @@ NEAR = 0.04  # fraction of a batch among which a partner must be
 FEW = 3
 
 
-def known_pairs(known: Correspondence, least: int, where: str) -> tuple[Index, Index, NDArray[np.float32]]:
-    """Rows and columns (k,) of the likeliest known pairs, and their confidences.
+def likeliest_pairs(known: Correspondence) -> WeightedPairs:
+    """Rows and columns (k,) of the likeliest known pairs, each cell at most once, and their confidences."""
+    best = known.mutual_best()
+    rows, columns = best.pairs()
+    _, first = np.unique(rows, return_index=True)
+    first = first[np.unique(columns[first], return_index=True)[1]]
+    return rows[first], columns[first], best.matrix.data[first]
+
+
+def require_pairs(known: Correspondence, least: int, where: str) -> WeightedPairs:
+    """Return the `likeliest_pairs`.
 
     Raises
     ------
     DataError
         If there are fewer than `least`.
     """
-    best = known.mutual_best()
-    rows, columns = best.pairs()
-    _, first = np.unique(rows, return_index=True)
-    first = first[np.unique(columns[first], return_index=True)[1]]
-    if len(first) < least:
+    pairs = likeliest_pairs(known)
+    if len(pairs[0]) < least:
         raise DataError(
-            f"expected at least {least} known pairs, found {len(first)}",
+            f"expected at least {least} known pairs, found {len(pairs[0])}",
             where=where,
             fix="give more pairs (correspondence.known), or infer without any (correspondence.infer: unioncom)",
         )
-    return rows[first], columns[first], best.matrix.data[first]
+    return pairs
 
 
-def mutual_partners(known: Correspondence) -> Anchors:
+def mutual_partners(known: Correspondence) -> Pairs:
     """Rows and columns of the known pairs in which each cell is the best partner of the other."""
     partner, back = known.best_partner(), known.T.best_partner()
     rows = np.flatnonzero(partner >= 0)
@@ -49,7 +55,7 @@ def mutual_partners(known: Correspondence) -> Anchors:
     return rows, partner[rows]
 
 
-def assigned_pairs(x: NDArray[np.floating], y: NDArray[np.floating], generator: np.random.Generator) -> Anchors:
+def assigned_pairs(x: Floats, y: Floats, generator: np.random.Generator) -> Pairs:
     """Pair cells of two modalities by linear assignment, and keep the confident pairs.
 
     In each batch (random cells of either modality, in proportion) the sum of the distances of the pairs is minimal. A
@@ -83,7 +89,7 @@ def assigned_pairs(x: NDArray[np.floating], y: NDArray[np.floating], generator: 
     return (rows[kept], columns[kept]) if kept.any() else (rows, columns)
 
 
-def _batches(n_a: int, n_b: int, generator: np.random.Generator) -> list[tuple[Index, Index]]:
+def _batches(n_a: int, n_b: int, generator: np.random.Generator) -> list[Pairs]:
     """Divide the cells of both modalities at random into equally many batches, at most `MAX_BATCHES`."""
     number = max(min(-(-max(n_a, n_b) // BATCH), min(n_a, n_b) // 50), 1)
     parts = (np.array_split(generator.permutation(n), number) for n in (n_a, n_b))

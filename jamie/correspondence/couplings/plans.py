@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,14 +11,13 @@ from scipy import sparse
 from torch import Tensor
 
 from jamie.core.correspondence import Inferred
+from jamie.correspondence.arrays import Diagnostics, Floats, Index, Pairs
 from jamie.correspondence.couplings.coupling import ALL_PAIRS, BEST, Marginals, inferred_with_marginals
 from jamie.correspondence.graphs.neighbors import nearest
 
 LEADING = 30  # principal directions in which near pairs are searched
 BLOCK = 2**16  # pairs that are computed at a time
 TAIL = 1e-8  # smaller entries fall more slowly, so that they still rank unlikely partners
-
-Index = NDArray[np.int64]
 
 
 def exp_with_tail(log_plan: Tensor) -> Tensor:
@@ -40,9 +39,7 @@ def best_entries(log_plan: Tensor) -> sparse.csr_array:
     return sparse.csr_array((values.cpu().numpy(), (rows, columns)), shape=tuple(log_plan.shape))
 
 
-def inferred_from_plan(
-    matrix: sparse.csr_array, transposed: bool, diagnostics: Mapping[str, float | int | bool | str], *, full: bool
-) -> Inferred:
+def inferred_from_plan(matrix: sparse.csr_array, transposed: bool, diagnostics: Diagnostics, *, full: bool) -> Inferred:
     """Correspondence from the plan between the smaller modality (rows) and the larger one.
 
     Parameters
@@ -92,7 +89,7 @@ def plan_from_factors(
     return sparse.csr_array((values.astype(np.float32), (rows, columns)), shape=(len(q), len(r)))
 
 
-def neighbor_pairs(x: NDArray[np.floating], y: NDArray[np.floating], seed: int) -> tuple[Index, Index]:
+def neighbor_pairs(x: Floats, y: Floats, seed: int) -> Pairs:
     """Rows and columns of the pairs of cells of which one is among the `BEST` nearest of the other."""
     forward, backward = nearest(x, y, BEST, seed=seed)[0], nearest(y, x, BEST, seed=seed)[0]
     n = len(y)
@@ -118,9 +115,7 @@ def with_tail(plan: sparse.csr_array, x: NDArray[np.float64], y: NDArray[np.floa
     return sparse.csr_array(plan + tail).astype(np.float32)
 
 
-def _in_blocks(
-    function: Callable[[Index, Index], NDArray[np.floating]], rows: Index, columns: Index
-) -> NDArray[np.float64]:
+def _in_blocks(function: Callable[[Index, Index], Floats], rows: Index, columns: Index) -> NDArray[np.float64]:
     """Values of a function of pairs of cells, computed for `BLOCK` pairs at a time."""
     starts = range(0, len(rows), BLOCK)
     return np.concatenate([function(rows[i : i + BLOCK], columns[i : i + BLOCK]) for i in starts])

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from jamie.core.data import View
 from jamie.core.interfaces import Distance
+from jamie.correspondence.arrays import Index
 from jamie.correspondence.graphs.connected import connected_graph
 
 _LEAST_WEIGHT = float(np.exp(-4.0))  # that of an edge of twice the kernel's width; no edge has less
@@ -50,7 +51,7 @@ class Diffusion(Distance):
         self.time = time
         self.n_components = n_components
 
-    def _pairwise(self, view: View, to: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _pairwise(self, view: View, to: Index) -> NDArray[np.float64]:
         from scipy.spatial.distance import cdist
 
         graph = connected_graph(view.scores, min(self.k, view.n_cells - 1), view.modality)

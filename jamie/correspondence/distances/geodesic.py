@@ -10,6 +10,7 @@ from pydantic import Field
 
 from jamie.core.data import View
 from jamie.core.interfaces import Distance
+from jamie.correspondence.arrays import Index
 from jamie.correspondence.graphs.connected import connected_graph
 
 MOST = 50  # neighbors that `auto` takes at most
@@ -34,7 +35,7 @@ class Geodesic(Distance):
     def __init__(self, *, k: Annotated[int, Field(ge=1)] | Literal["auto"] = 10) -> None:
         self.k = k
 
-    def _pairwise(self, view: View, to: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _pairwise(self, view: View, to: Index) -> NDArray[np.float64]:
         from scipy.sparse.csgraph import dijkstra
 
         graph = connected_graph(view.scores, neighbors_of(self.k, view.n_cells), view.modality)

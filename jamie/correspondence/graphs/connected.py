@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.correspondence.arrays import Floats, Index
 from jamie.correspondence.graphs.neighbors import neighbor_graph
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ _COMPARED = 8_000  # cells between which the shortest edges are searched
 _BLOCK = 2**24  # squared distances held at a time
 
 
-def connected_graph(points: NDArray[np.floating], k: int, modality: str) -> sparse.csr_array:
+def connected_graph(points: Floats, k: int, modality: str) -> sparse.csr_array:
     """Distances (n, n) of each cell to its k nearest neighbors, and of the edges that connect the components.
 
     Components are connected by a minimum spanning tree of the shortest edges between them, with a warning. Above 8,000
@@ -55,7 +56,7 @@ def connected_graph(points: NDArray[np.floating], k: int, modality: str) -> spar
     return sparse.csr_array((np.concatenate([edges.data, lengths]), index), shape=graph.shape)
 
 
-def _spanning_edges(points: NDArray[np.float64], component: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+def _spanning_edges(points: NDArray[np.float64], component: NDArray[np.int32], n: int) -> Index:
     """Edges (e, 2) that connect all n components, by Boruvka's algorithm: each is joined to the nearest in turn."""
     from scipy.sparse.csgraph import connected_components
 
@@ -74,7 +75,7 @@ def _spanning_edges(points: NDArray[np.float64], component: NDArray[np.int32], n
     return np.concatenate(rounds)
 
 
-def _sample(component: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+def _sample(component: NDArray[np.int32], n: int) -> Index:
     """Cells sorted by component: all, or of many cells equally many, evenly spaced, from each component."""
     order = np.argsort(component, kind="stable")
     if len(component) <= _COMPARED:
@@ -86,7 +87,7 @@ def _sample(component: NDArray[np.int32], n: int) -> NDArray[np.int64]:
     return order[(rank == 0) | (np.diff(stretch, prepend=-1) != 0)]
 
 
-def _shortest_edges(points: NDArray[np.float64], component: NDArray[np.int32]) -> NDArray[np.int64]:
+def _shortest_edges(points: NDArray[np.float64], component: NDArray[np.int32]) -> Index:
     """(n_components, 2) the shortest edge from each component to another, for cells sorted by component."""
     squares = (points**2).sum(axis=1)
     starts = np.flatnonzero(np.diff(component, prepend=-1))

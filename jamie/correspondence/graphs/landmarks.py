@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Distance
+from jamie.correspondence.arrays import Floats, Index
 
 
 def require_distinct_cells(distinct: bool, view: View, found: str = "at distance 0 from each other") -> None:
@@ -26,7 +27,7 @@ def require_distinct_cells(distinct: bool, view: View, found: str = "at distance
         )
 
 
-def farthest_points(scores: NDArray[np.floating], n_points: int) -> NDArray[np.int64]:
+def farthest_points(scores: Floats, n_points: int) -> Index:
     """Choose cells that cover all, each the farthest from the ones before, the first nearest to the mean.
 
     The choice does not depend on the order of the cells (unless two distances are equal).

@@ -6,11 +6,11 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import View
+from jamie.correspondence.arrays import Index
 from jamie.correspondence.graphs.neighbors import csr_of_neighbors
 
 CELLS_PER_METACELL = 20  # on average, unless there are few cells
@@ -30,7 +30,7 @@ class Metacells:
         The metacells as cells: their mean scores and mean features.
     """
 
-    labels: NDArray[np.int64]
+    labels: Index
     view: View
 
     @property
@@ -86,7 +86,7 @@ def pairs_of_metacells(pairs: Correspondence, a: Metacells, b: Metacells) -> Cor
     return Correspondence.from_pairs(joint.row, joint.col, (a.n, b.n), values)
 
 
-def _mean_view(view: View, labels: NDArray[np.int64]) -> View:
+def _mean_view(view: View, labels: Index) -> View:
     """View of the means of groups of cells."""
     sizes = np.bincount(labels).astype(np.float32)
     weights = csr_of_neighbors(labels[:, None], 1 / sizes[labels], len(sizes)).T.tocsr()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.resources import keep_torch_threads
+from jamie.correspondence.arrays import Floats, Index
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 
@@ -20,13 +21,13 @@ _SPARE = 4  # candidates beyond k: single precision may misplace cells that are 
 
 
 def nearest(
-    queries: NDArray[np.floating],
-    points: NDArray[np.floating],
+    queries: Floats,
+    points: Floats,
     k: int,
     *,
     metric: Metric = "euclidean",
     seed: int = 0,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[Index, NDArray[np.float32]]:
     """Find the k points nearest to each query.
 
     Up to `EXACT_PAIRS` pairs are all compared, in blocks, and in single precision above 8,192 x 8,192. The distances
@@ -53,9 +54,7 @@ def nearest(
     return index, distances.astype(np.float32)
 
 
-def neighbor_graph(
-    points: NDArray[np.floating], k: int, *, metric: Metric = "euclidean", seed: int = 0
-) -> sparse.csr_array:
+def neighbor_graph(points: Floats, k: int, *, metric: Metric = "euclidean", seed: int = 0) -> sparse.csr_array:
     """Distances (n, n) of each point to its k nearest neighbors: k stored entries a row, 0 between equal points.
 
     Parameters
@@ -72,13 +71,13 @@ def neighbor_graph(
     return csr_of_neighbors(index[~is_self].reshape(n, k), distances[~is_self].reshape(n, k), n)
 
 
-def csr_of_neighbors(index: NDArray[np.integer], values: NDArray[np.floating], n_points: int) -> sparse.csr_array:
+def csr_of_neighbors(index: NDArray[np.integer], values: Floats, n_points: int) -> sparse.csr_array:
     """Sparse (n, n_points) matrix of `values` (n, k) in the columns `index` (n, k)."""
     n, k = index.shape
     return sparse.csr_array((values.ravel(), index.ravel(), np.arange(n + 1) * k), shape=(n, n_points))
 
 
-def directions(rows: NDArray[np.floating], metric: Metric) -> NDArray[np.float64]:
+def directions(rows: Floats, metric: Metric) -> NDArray[np.float64]:
     """Rows of length 1 (or 0) whose product is the cosine or the correlation; for ``euclidean`` the rows themselves."""
     out: NDArray[np.float64] = rows.astype(np.float64)
     if metric == "euclidean":
@@ -92,19 +91,7 @@ def directions(rows: NDArray[np.floating], metric: Metric) -> NDArray[np.float64
     return out
 
 
-def angular_distances(
-    points: NDArray[np.floating], to: NDArray[np.int64], metric: Literal["cosine", "correlation"]
-) -> NDArray[np.float64]:
-    """Distances (n, len(to)) of each point to the points with the indices `to`; 0 to itself."""
-    rows = directions(points, metric)
-    distances = np.maximum(1 - rows @ rows[to].T, 0)
-    distances[to, np.arange(len(to))] = 0
-    return np.asarray(distances, np.float64)
-
-
-def _search(
-    queries: NDArray[np.floating], points: NDArray[np.floating], k: int, metric: Metric, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _search(queries: Floats, points: Floats, k: int, metric: Metric, seed: int) -> tuple[Index, NDArray[np.float64]]:
     x = directions(points, metric)
     q = x if queries is points else directions(queries, metric)
     k = min(k, len(x))
@@ -117,7 +104,7 @@ def _search(
     return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def _brute_force(q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric: Metric) -> NDArray[np.int64]:
+def _brute_force(q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric: Metric) -> Index:
     """Compare all pairs by q x - |x|^2 / 2, which falls with the distance of x from q (by q x alone for angles)."""
     import torch
 
@@ -138,7 +125,7 @@ def _brute_force(q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric:
 @keep_torch_threads()
 def _nearest_neighbor_descent(
     q: NDArray[np.float64], x: NDArray[np.float64], k: int, metric: Metric, seed: int
-) -> NDArray[np.int64]:
+) -> Index:
     """Search by nearest-neighbor descent (10.1145/1963405.1963487)."""
     from pynndescent import NNDescent
 
@@ -153,9 +140,7 @@ def _nearest_neighbor_descent(
     return index
 
 
-def _distances(
-    q: NDArray[np.float64], x: NDArray[np.float64], index: NDArray[np.int64], metric: Metric
-) -> NDArray[np.float64]:
+def _distances(q: NDArray[np.float64], x: NDArray[np.float64], index: Index, metric: Metric) -> NDArray[np.float64]:
     """Distances (n, k) of each row of q to its candidates `index` (n, k) in x, 0 between equal rows."""
     squares = np.empty(index.shape)
     n_rows = max(_BLOCK // (index.shape[1] * x.shape[1]), 1)

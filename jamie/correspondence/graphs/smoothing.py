@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.correspondence.arrays import Floats
 from jamie.correspondence.graphs.neighbors import csr_of_neighbors, neighbor_graph
 
 GRAPH_COMPONENTS = 30  # leading scores in which neighbors are searched
 KERNELS = ((15, 1, 0.5), (30, 3, 0.8))  # neighbors, steps, weight of the neighbors at each step
 
 
-def smoothed_levels(scores: NDArray[np.floating], n_components: int, seed: int) -> list[NDArray[np.float32]]:
+def smoothed_levels(scores: Floats, n_components: int, seed: int) -> list[NDArray[np.float32]]:
     """Leading scores (n, q), unsmoothed and diffused over two nearest-neighbor graphs, each centered.
 
     A step replaces the scores of a cell by ``(1 - s) scores + s mean of the neighbors``. Neighbors are weighted by a

@@ -19,6 +19,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer, Distance
+from jamie.correspondence.arrays import Diagnostics
 from jamie.correspondence.couplings.plans import best_entries, inferred_from_plan
 from jamie.correspondence.gromov.distortion import LEFT_OUT, GromovProblem, Iterate
 from jamie.correspondence.gromov.initialization import scaled_distances
@@ -31,7 +32,6 @@ LOOSER = 10  # times the tolerance, before the last epsilon
 SHORT, LONG = 40, 5000  # Sinkhorn iterations within a gradient step, and at the end of an epsilon
 UNABSORBED = 1e100  # POT absorbs larger scales into its potentials, which would lose the warm start
 
-Diagnostics: TypeAlias = dict[str, float | int | bool | str]
 Potentials: TypeAlias = "tuple[Tensor, Tensor]"
 Transport: TypeAlias = Callable[[Tensor, float, "Potentials | None", int], "EntropicPlan"]
 
@@ -56,25 +56,20 @@ class EntropicPlan:
 
 
 @dataclass(frozen=True)
-class AnnealingStage:
-    """Solution at one epsilon.
+class AnnealingStage(EntropicPlan):
+    """Solution at one epsilon; the residual is NaN if marginals are not constraints.
 
     Parameters
     ----------
-    log_plan, potentials, residual
-        As in `EntropicPlan`; the residual is NaN if marginals are not constraints.
     objective
         As of `GromovProblem`.
     change
         Fraction of the mass that the last step moved.
     """
 
-    log_plan: Tensor
-    potentials: Potentials
     epsilon: float
     objective: float
     change: float
-    residual: float
     iterations: int
     converged: bool
 
@@ -137,6 +132,12 @@ class DistancePair:
     p: Tensor
     q: Tensor
 
+    @classmethod
+    def of(cls, x: View, y: View, known: Correspondence, distance: Distance, device: str) -> DistancePair:
+        """Compute the distances."""
+        p, q = (torch.full((view.n_cells,), 1 / view.n_cells, dtype=torch.float64, device=device) for view in (x, y))
+        return cls(x, y, known, scaled_distances(distance, x), scaled_distances(distance, y), p, q)
+
     def problem(self, left_out: float = LEFT_OUT) -> GromovProblem:
         """Gromov-Wasserstein problem of the distances, without a linear term."""
         return GromovProblem.of(self.K_x, self.K_y, str(self.p.device), left_out)
@@ -167,17 +168,13 @@ class _EntropicInferer(CorrespondenceInferer):
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         transposed = a.n_cells > b.n_cells
         x, y, pairs = (b, a, known.T) if transposed else (a, b, known)
-        K_x, K_y = scaled_distances(self.distance, x), scaled_distances(self.distance, y)
-        sizes = (x.n_cells, y.n_cells)
-        p, q = (torch.full((n,), 1 / n, dtype=torch.float64, device=context.device) for n in sizes)
-        stage = self._solve(DistancePair(x, y, pairs, K_x, K_y, p, q), context)
+        stage = self._solve(DistancePair.of(x, y, pairs, self.distance, context.device), context)
+        diagnostics = stage.diagnostics()
         if not stage.converged:
-            values = ", ".join(
-                f"{name} {value:.3g}" for name, value in stage.diagnostics().items() if name != "converged"
-            )
+            values = ", ".join(f"{name} {value:.3g}" for name, value in diagnostics.items() if name != "converged")
             warn_unconverged(context, self.name, values, "max_iterations or epsilon")
         matrix = best_entries(stage.log_plan + np.log(x.n_cells))
-        return inferred_from_plan(matrix, transposed, stage.diagnostics(), full=self.full)
+        return inferred_from_plan(matrix, transposed, diagnostics, full=self.full)
 
     @abstractmethod
     def _solve(self, pair: DistancePair, context: Context) -> AnnealingStage: ...
@@ -240,7 +237,7 @@ def anneal(
         Solution at the last epsilon, or at the last one at which the marginals are met.
     """
     epsilons = schedule.epsilons()
-    with collected_warnings() as messages:
+    with pot_warnings(context):
         best = _solve_at(problem, transport, plan, None, epsilons[0], schedule)
         for done, epsilon in enumerate(epsilons[1:], start=1):
             context.progress("correspondence", done, len(epsilons), {"objective": best.objective})
@@ -252,7 +249,6 @@ def anneal(
             best = replace(stage, iterations=best.iterations + stage.iterations)
             message = "%s: epsilon %.3g, objective %.4f, step %d"
             log.info(message, context.stage, epsilon, best.objective, best.iterations)
-    log_messages(messages, context)
     context.progress("correspondence", len(epsilons), len(epsilons), {"objective": best.objective})
     return best
 
@@ -265,7 +261,7 @@ def anneal_or_solve_directly(
     If not all cells have partners, annealing from a nearly uniform plan may lead to the wrong ones.
     """
     best = anneal(problem, transport, plan, schedule, context)
-    with collected_warnings():
+    with pot_warnings():
         direct = _solve_at(problem, transport, plan, None, best.epsilon, replace(schedule, epsilon=best.epsilon))
     iterations = best.iterations + direct.iterations
     if direct.residual <= MARGINAL_TOLERANCE and direct.objective < best.objective:
@@ -293,10 +289,10 @@ def _solve_at(
         at = at.step_towards(moved, problem, epsilon)
     if solution.residual > MARGINAL_TOLERANCE:
         solution = transport(at.gradient, epsilon, start, LONG)
-    log_plan, residual = solution.log_plan, solution.residual
-    converged = change <= schedule.tolerance and residual <= MARGINAL_TOLERANCE
-    objective = problem.objective(log_plan.exp())
-    return AnnealingStage(log_plan, solution.potentials, epsilon, objective, change, residual, steps, converged)
+    objective = problem.objective(solution.log_plan.exp())
+    converged = change <= schedule.tolerance and solution.residual <= MARGINAL_TOLERANCE
+    values = {"epsilon": epsilon, "objective": objective, "change": change, "iterations": steps, "converged": converged}
+    return AnnealingStage(**vars(solution), **values)
 
 
 def warn_unconverged(context: Context, name: str, values: str, parameters: str = "max_iterations") -> None:
@@ -305,16 +301,11 @@ def warn_unconverged(context: Context, name: str, values: str, parameters: str =
 
 
 @contextmanager
-def collected_warnings() -> Iterator[list[str]]:
-    """Collect what a solver reports by `warnings`, each message once; the list is filled at the end."""
-    messages: list[str] = []
+def pot_warnings(context: Context | None = None) -> Iterator[None]:
+    """Catch the warnings of POT, and log each message once if a context is given."""
     with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
         warnings.simplefilter("always")
-        yield messages
-    messages.extend(dict.fromkeys(str(warning.message) for warning in caught))
-
-
-def log_messages(messages: list[str], context: Context) -> None:
-    """Log what POT reported."""
-    for message in messages:
-        log.info("%s: POT: %s", context.stage, message)
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        if context is not None:
+            log.info("%s: POT: %s", context.stage, message)

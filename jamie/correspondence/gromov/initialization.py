@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jamie.core.data import View
 from jamie.core.interfaces import Distance
-from jamie.correspondence.couplings.pairs import Anchors
+from jamie.correspondence.arrays import Floats, Index, Pairs
 from jamie.correspondence.graphs.landmarks import require_distinct_cells
 
 N_QUANTILES = 64
@@ -49,13 +49,13 @@ class Subsample:
         Whether these are all cells.
     """
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    anchors: Anchors
+    rows: Index
+    columns: Index
+    anchors: Pairs
     is_all: bool = False
 
     @classmethod
-    def of(cls, shape: tuple[int, int], anchors: Anchors, most: int) -> Subsample:
+    def of(cls, shape: tuple[int, int], anchors: Pairs, most: int) -> Subsample:
         """At most `most` cells of the larger modality y, the same fraction of x, and known pairs among both.
 
         Cells must be in random order: the first ones are taken.
@@ -72,7 +72,7 @@ class Subsample:
         return cls(rows, columns, (np.arange(n_known), np.arange(n_known)))
 
 
-def profile_cost(D_x: NDArray[np.floating], D_y: NDArray[np.floating], anchors: Anchors) -> NDArray[np.float32]:
+def profile_cost(D_x: Floats, D_y: Floats, anchors: Pairs) -> NDArray[np.float32]:
     """Difference of the distance profiles of two cells, each within its modality.
 
     The mean squared difference of the quantiles of a cell's distances to all others (which do not depend on the order
@@ -132,7 +132,7 @@ def subsample_cost(K_x: Tensor, K_y: Tensor, subsample: Subsample, F: Tensor, al
     return cost.div_(len(subsample.rows)).clamp_(min=0)
 
 
-def initial_kernel(cost: Tensor, temperature: float, anchors: Anchors) -> Tensor:
+def initial_kernel(cost: Tensor, temperature: float, anchors: Pairs) -> Tensor:
     """``exp(-cost / temperature)``, written over the cost; anchors have no partner but each other.
 
     The temperature is in medians of the cost.

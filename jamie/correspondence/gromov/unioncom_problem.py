@@ -46,21 +46,20 @@ class LowRankMatrix:
         columns, which are doubled until they suffice; rows should be in random order. Reference: Halko, Martinsson and
         Tropp, Finding structure with randomness, 10.1137/090771806.
         """
-        total, rank = float(K.norm()) ** 2, FIRST_RANK
+        total, left_out, rank = float(K.norm()) ** 2, 0.0, FIRST_RANK
         while len(K) > DENSE and 4 * rank <= len(K):
             basis = torch.linalg.qr(K @ torch.linalg.qr(K[:, :rank]).Q).Q
             values, rotation = torch.linalg.eigh(basis.T @ (K @ basis))
             # K - Q Q^T K Q Q^T is orthogonal to Q Q^T K Q Q^T, so that their squared norms add up to that of K
             left_out = max(total - float(values.double().square().sum()), 0.0)
             if left_out <= (tolerance**2 - ROUNDING) * total:
-                return cls(basis @ rotation, values)._truncate(tolerance, left_out)
+                vectors = basis @ rotation
+                break
             rank *= 2
-        values, vectors = torch.linalg.eigh(K)
-        return cls(vectors, values)._truncate(tolerance)
-
-    def _truncate(self, tolerance: float, left_out: float = 0.0) -> LowRankMatrix:
-        order = self.values.abs().argsort(descending=True)
-        return LowRankMatrix(self.vectors[:, order], self.values[order]).truncated(tolerance, left_out)
+        else:
+            left_out, (values, vectors) = 0.0, torch.linalg.eigh(K)
+        order = values.abs().argsort(descending=True)
+        return cls(vectors[:, order], values[order]).truncated(tolerance, left_out)
 
     def truncated(self, tolerance: float, left_out: float = 0.0) -> LowRankMatrix:
         """Leave out at most `tolerance` of the Frobenius norm; `left_out` of its square is missing already."""

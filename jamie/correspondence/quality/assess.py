@@ -64,7 +64,7 @@ class Quality:
     better_than_chance: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is known, as plain values."""
+        """Return the known fields as plain values."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 

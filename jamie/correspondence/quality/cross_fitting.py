@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
 
+from jamie.correspondence.arrays import Floats, Index
 from jamie.correspondence.couplings.matching import unit_rows
 from jamie.correspondence.shared_space.canonical import CcaSettings, Moments, canonical_maps
 
@@ -18,8 +19,6 @@ FOLDS = 5
 PAIRS_PER_COMPONENT, MOST_COMPONENTS = 8, 50
 DECIMALS = 5  # of similarities, so that equal cells tie
 SHRINKAGE = 0.3  # of covariances; between 0.1 and 0.7 ranks hardly differ
-
-Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class RankFold:
         Their cells in canonical variates, scaled to length 1.
     """
 
-    pairs: NDArray[np.int64]
+    pairs: Index
     a: Floats
     b: Floats
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.arrays import Index
 from jamie.correspondence.quality.partner_ranks import PartnerRanks, chance_of_top, partner_ranks
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def _sample(a: View, b: View, known: Correspondence, context: Context) -> tuple[
     return a.subset(cells_a), b.subset(cells_b), known.subset(cells_a, cells_b)
 
 
-def _parts(n: int, fraction: float, context: Context) -> Iterator[NDArray[np.int64]]:
+def _parts(n: int, fraction: float, context: Context) -> Iterator[Index]:
     """Yield disjoint parts of n pairs in random order, until they hold enough or all."""
     order = context.for_stage(f"{context.stage}/check").generator().permutation(n)
     size = max(round(fraction * n), 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from jamie.core.data import Dataset
 from jamie.core.matrix import format_percent
+from jamie.correspondence.arrays import Index
 
 SAMPLE_COLUMNS = ("sample", "sample_id", "batch", "donor", "donor_id", "patient", "orig.ident", "individual")
 MOST_GROUPS = 50
@@ -81,26 +82,19 @@ class PairColumn:
 
 
 def cramers_v(a: NDArray[np.integer], b: NDArray[np.integer]) -> float:
-    """Association of two labels, given as codes from 0: 0 for none, 1 if each determines the other.
+    """Association of two labels, given as integer codes: 0 for none, 1 if each determines the other."""
+    from scipy.stats.contingency import association, crosstab
 
-    References
-    ----------
-    Cramer, Mathematical Methods of Statistics (1946), chapter 21.
-    """
-    shape = (int(a.max()) + 1, int(b.max()) + 1)
-    table = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / len(a)
-    chi2 = ((table - expected) ** 2 / np.where(expected > 0, expected, 1)).sum()
-    return float(np.sqrt(chi2 / len(a) / max(min(shape) - 1, 1)))
+    return float(association(crosstab(a, b).count, method="cramer"))
 
 
-def label_columns(dataset: Dataset, a: str, b: str, pairs: Sequence[NDArray[np.int64]]) -> list[PairColumn]:
+def label_columns(dataset: Dataset, a: str, b: str, pairs: Sequence[Index]) -> list[PairColumn]:
     """Label columns that both modalities have."""
     sides = [dataset.modalities[m].obs for m in (a, b)]
     return [_column(dataset, name, a, b, pairs) for name in dataset.labels if all(name in obs for obs in sides)]
 
 
-def sample_column(dataset: Dataset, a: str, b: str, pairs: Sequence[NDArray[np.int64]]) -> PairColumn | None:
+def sample_column(dataset: Dataset, a: str, b: str, pairs: Sequence[Index]) -> PairColumn | None:
     """Return the samples of pairs, if there are a few: a column of obs, or numbers at the end of the cells' names.
 
     The batch key comes before columns that are called sample, batch, donor or similar.
@@ -114,16 +108,14 @@ def sample_column(dataset: Dataset, a: str, b: str, pairs: Sequence[NDArray[np.i
         if 1 <= len(column.values) <= MOST_GROUPS:
             return column
     names = [side.cells[index] for side, index in zip(sides, pairs, strict=True)]
-    suffixes = [np.array([_suffix(str(name)) for name in side], dtype=object) for side in names]
+    suffixes = (
+        np.array([match and match.group() for match in map(_SUFFIX.search, map(str, side))], dtype=object)
+        for side in names
+    )
     column = PairColumn("end of the name", *suffixes)
     return column if 2 <= len(column.values) <= MOST_GROUPS else None
 
 
-def _column(dataset: Dataset, name: str, a: str, b: str, pairs: Sequence[NDArray[np.int64]]) -> PairColumn:
+def _column(dataset: Dataset, name: str, a: str, b: str, pairs: Sequence[Index]) -> PairColumn:
     values = (dataset.modalities[m].labels(name)[index] for m, index in zip((a, b), pairs, strict=True))
     return PairColumn(name, *values)
-
-
-def _suffix(name: str) -> str | None:
-    match = _SUFFIX.search(name)
-    return match.group(0) if match else None

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from jamie.correspondence.arrays import Index
+
 BLOCK = 4096
 STANDARD_ERRORS = 3.0  # by which a quality must be better than chance
 
@@ -54,7 +56,7 @@ class PartnerRanks:
         return self.mean_quantile < 0.5 - STANDARD_ERRORS * self.quantile_error
 
 
-def partner_ranks(inferred: sparse.csr_array, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> PartnerRanks:
+def partner_ranks(inferred: sparse.csr_array, rows: Index, columns: Index) -> PartnerRanks:
     """Rank the true partners: cell `rows[i]` of a is cell `columns[i]` of b.
 
     Parameters
@@ -93,9 +95,7 @@ def label_agreement(inferred: sparse.csr_array, labels_a: ArrayLike, labels_b: A
     return (forward + backward) / 2, float(share_a @ share_b)
 
 
-def _ranks_in_rows(
-    matrix: sparse.csr_array, rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _ranks_in_rows(matrix: sparse.csr_array, rows: Index, columns: Index) -> NDArray[np.float64]:
     """(4, k) quantile, top_1, top_10 and mass of each pair in its row."""
     width = matrix.shape[1]
     parts = []
@@ -116,9 +116,7 @@ def _ranks_in_rows(
     return np.concatenate(parts, axis=1)
 
 
-def _agreement_in_rows(
-    matrix: sparse.csr_array, a: NDArray[np.int64], b: NDArray[np.int64], share_b: NDArray[np.float64]
-) -> float:
+def _agreement_in_rows(matrix: sparse.csr_array, a: Index, b: Index, share_b: NDArray[np.float64]) -> float:
     n = len(a)
     row = np.repeat(np.arange(n), np.diff(matrix.indptr))
     is_best = matrix.data == np.asarray(matrix.max(axis=1).todense()).ravel()[row]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.correspondence.arrays import Floats
 from jamie.correspondence.couplings.matching import unit_rows
 
-Floats = NDArray[np.floating]
 Levels = Sequence[NDArray[np.float32]]  # scores (n, d) of one modality, smoothed more and more
 Maps = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -89,20 +90,22 @@ def canonical_maps(moments: Sequence[Moments], settings: Sequence[CcaSettings]) 
     ----------
     Vinod, Canonical ridge and econometrics of joint production, 10.1016/0304-4076(76)90010-5.
     """
-    spectra: dict[tuple[int, int], Any] = {}
-    analyses: dict[tuple[int, int, float], Any] = {}
+
+    @cache
+    def spectra(level: int, q: int) -> list[Maps]:
+        sums = moments[level]
+        return [np.linalg.eigh(C[:q, :q] / sums.mass) for C in (sums.xx, sums.yy)]
+
+    @cache
+    def analyze(level: int, q: int, shrinkage: float) -> tuple[Floats, Floats, Floats]:
+        W_x, W_y = (_whitening(values, vectors, shrinkage) for values, vectors in spectra(level, q))
+        U, r, Vt = np.linalg.svd(W_x @ (moments[level].xy[:q, :q] / moments[level].mass) @ W_y, full_matrices=False)
+        return W_x @ U, W_y @ Vt.T, r
+
     maps = []
-    for analysis in settings:
-        sums, q = moments[analysis.level], analysis.n_components
-        key = (analysis.level, q, analysis.shrinkage)
-        if key[:2] not in spectra:
-            spectra[key[:2]] = [np.linalg.eigh(C[:q, :q] / sums.mass) for C in (sums.xx, sums.yy)]
-        if key not in analyses:
-            W_x, W_y = (_whitening(values, vectors, analysis.shrinkage) for values, vectors in spectra[key[:2]])
-            U, r, Vt = np.linalg.svd(W_x @ (sums.xy[:q, :q] / sums.mass) @ W_y, full_matrices=False)
-            analyses[key] = W_x @ U, W_y @ Vt.T, r
-        to_x, to_y, r = analyses[key]
-        maps.append((to_x * r**analysis.power, to_y * r**analysis.power))
+    for setting in settings:
+        to_x, to_y, r = analyze(setting.level, setting.n_components, setting.shrinkage)
+        maps.append((to_x * r**setting.power, to_y * r**setting.power))
     return maps
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.correspondence.arrays import Floats, Index
 from jamie.correspondence.couplings.matching import UNBALANCED, dense_kernel, scaled, sinkhorn_factors
 from jamie.correspondence.shared_space.canonical import CcaSettings, Levels, Moments, canonical_maps
 from jamie.correspondence.shared_space.seed_ensemble import (
@@ -24,9 +25,6 @@ SHARPNESS = 20.0  # weight of an analysis: its quantile to minus this power
 FEW = 150  # number of pairs at which that power is halved
 SIGNIFICANCE = 0.05
 LEAST_WEIGHT = 0.1  # relative to an equal weight; analyses below are left out
-
-Floats = NDArray[np.floating]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,15 +46,6 @@ class SeedCells:
     weights: Floats
     unpaired_a: Index
     unpaired_b: Index
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Selected settings, and mean quantiles of held-out partners: with these, and without pseudo-pairs."""
-
-    settings: EnsembleSettings
-    quantile: float
-    unrefined_quantile: float
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,7 @@ def select_settings(
     settings: EnsembleSettings,
     generator: np.random.Generator,
     report: Callable[[int, int, float], None],
-) -> Selection:
+) -> tuple[EnsembleSettings, float, float]:
     """Weight the analyses, and decide on pseudo-pairs and balance, by cross-validation.
 
     The weight of an analysis is its mean quantile to the power of minus `SHARPNESS`, closer to an equal weight if there
@@ -108,6 +97,11 @@ def select_settings(
         Draws the folds.
     report
         Called with steps done, steps in all and the best mean quantile so far.
+
+    Returns
+    -------
+    tuple
+        Selected settings, and mean quantiles of held-out partners: with these, and without pseudo-pairs.
     """
     analyses = all_analyses(max(level[0].shape[1] for level in levels))
     folds = list(_folds(levels, cells, generator))
@@ -132,7 +126,7 @@ def select_settings(
     # if proportions of types differ, matches are less certain: pseudo-pairs are then used only if they help
     if _clearly_positive(refined - start) or (settings.balance < 1 and refined.mean() > start.mean()):
         settings, refined = replace(settings, pseudo_pairs=0.0), start
-    return Selection(settings, float(refined.mean()), float(start.mean()))
+    return settings, float(refined.mean()), float(start.mean())
 
 
 def held_out_quantiles(forward: Floats, backward: Floats) -> NDArray[np.float64]:
@@ -143,13 +137,12 @@ def held_out_quantiles(forward: Floats, backward: Floats) -> NDArray[np.float64]
     forward, backward
         (k, m) and (k, n) similarities to all cells of the other modality; the first k are the partners.
     """
-    return (_partner_quantiles(forward) + _partner_quantiles(backward)) / 2
-
-
-def _partner_quantiles(similarity: Floats) -> NDArray[np.float64]:
-    partner = np.diagonal(similarity)[:, None]
-    above, tied = (similarity > partner).sum(axis=1), (similarity == partner).sum(axis=1) - 1
-    return np.asarray((above + 0.5 * tied) / max(similarity.shape[1] - 1, 1))
+    quantiles = []
+    for similarity in (forward, backward):
+        partner = np.diagonal(similarity)[:, None]
+        above, tied = (similarity > partner).sum(axis=1), (similarity == partner).sum(axis=1) - 1
+        quantiles.append((above + 0.5 * tied) / max(similarity.shape[1] - 1, 1))
+    return np.mean(quantiles, axis=0)
 
 
 def _folds(levels: tuple[Levels, Levels], cells: SeedCells, generator: np.random.Generator) -> Iterator[Fold]:

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.correspondence.arrays import Floats
 from jamie.correspondence.shared_space.canonical import CcaSettings, Moments, canonical_maps
 
 SHRINKAGE = 1 / 3  # of the covariances towards their mean variance
 MAX_DIMENSIONS = 20
 NORM_WEIGHT = 0.3  # of the coordinate for the distance from the center, relative to a direction of length 1
-
-Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

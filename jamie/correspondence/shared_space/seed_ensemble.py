@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.correspondence.arrays import Floats, Index
 from jamie.correspondence.couplings.matching import dense_kernel, scaled, sinkhorn_factors
 from jamie.correspondence.shared_space.canonical import CcaSettings, Levels, Maps, Moments, canonical_maps
 
@@ -21,9 +22,6 @@ WARM = 3.0  # temperature of the first round, when cosines are least certain, re
 DIMENSIONS = 64  # of the compressed coordinates
 SAMPLE = 2000  # cells of each modality from which the compression is learned
 ROWS = 8192
-
-Floats = NDArray[np.floating]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

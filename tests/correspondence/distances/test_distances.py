@@ -8,10 +8,8 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances
 
 from jamie.core.data import Block, View
-from jamie.correspondence.distances.correlation import Correlation
-from jamie.correspondence.distances.cosine import Cosine
-from jamie.correspondence.distances.euclidean import Euclidean
 from jamie.correspondence.distances.geodesic import Geodesic
+from jamie.correspondence.distances.scores import Correlation, Cosine, Euclidean
 
 
 def view(X):

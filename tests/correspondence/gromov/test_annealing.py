@@ -21,21 +21,22 @@ from jamie.correspondence.couplings.plans import (
     plan_from_factors,
     with_tail,
 )
-from jamie.correspondence.distances.euclidean import Euclidean
 from jamie.correspondence.distances.geodesic import Geodesic
+from jamie.correspondence.distances.scores import Euclidean
 from jamie.correspondence.fused_gromov_wasserstein import (
     FusedGromovWasserstein,
     anchor_cost,
-    link_cost,
+    correlation_distances,
     with_free_pairs,
 )
 from jamie.correspondence.graphs.landmarks import farthest_points, landmark_mds
-from jamie.correspondence.gromov.annealing import AnnealingSchedule, anneal, balanced_transport, collected_warnings
+from jamie.correspondence.gromov.annealing import AnnealingSchedule, anneal, balanced_transport, pot_warnings
 from jamie.correspondence.gromov.distortion import GromovProblem, Iterate
 from jamie.correspondence.lowrank_gromov_wasserstein import LowrankGromovWasserstein
 from jamie.correspondence.partial_gromov_wasserstein import PartialGromovWasserstein, partial_transport
 from jamie.correspondence.quality.assess import assess
 from jamie.correspondence.quantized_gromov_wasserstein import QuantizedGromovWasserstein
+from jamie.correspondence.shared_space.linked_features import linked_values
 from jamie.correspondence.unbalanced_gromov_wasserstein import UnbalancedGromovWasserstein
 
 
@@ -111,13 +112,13 @@ def test_epsilons_fall_by_halves_to_the_last():
     assert AnnealingSchedule(0.5, 1, 1).epsilons() == [0.5]
 
 
-def test_what_a_solver_says_is_collected(recwarn):
+def test_each_warning_of_a_solver_is_logged_once(recwarn, caplog):
     import warnings
 
-    with collected_warnings() as notes:
+    with caplog.at_level(logging.INFO, "jamie"), pot_warnings(Context(stage="s")):
         for _ in range(2):
             warnings.warn("did not converge", stacklevel=1)
-    assert notes == ["did not converge"]
+    assert caplog.messages == ["s: POT: did not converge"]
     assert not recwarn
 
 
@@ -212,7 +213,7 @@ def test_linked_features_are_compared_by_the_correlation_of_standardised_values(
     copy = isometric_copy(15, 20)
     pairs = np.zeros((5, 5))
     pairs[[0, 1, 2, 4], [1, 1, 3, 0]] = [1, 1, 1, 4]
-    cost = link_cost(linked(copy.a, "b", pairs), copy.b)
+    cost = correlation_distances(*linked_values(linked(copy.a, "b", pairs), copy.b))
     of_a, of_b = ((v.scores - v.scores.mean(0)) / v.scores.std(0) for v in (copy.a, copy.b))
     weights = np.array([1, 1, 1, 2])
     expected = correlation(of_a[3, [0, 1, 2, 4]] * weights, of_b[7, [1, 1, 3, 0]] * weights)
