@@ -107,7 +107,7 @@ def _read(
         problem = f"expected each link once, found {repeated.sum()} again; the first is {_row(names[repeated])}"
         raise DataError(problem, where=where, fix="keep one row for each link")
     weights = _weights(table, where)
-    return {pair: _unique_links(*index, weights) for pair, index in indices.items()}
+    return {pair: _unique_links(rows, columns, weights) for pair, (rows, columns) in indices.items()}
 
 
 def _row(names: pd.DataFrame) -> str:

@@ -49,7 +49,7 @@ class Inverse:
         self.whole: tuple[Preprocessor, ...] = tuple(steps)
         self.narrow: tuple[Preprocessor, ...] = ()
         if features is not None:
-            position = pd.Index(kept).get_indexer(features)
+            position = pd.Index(kept).get_indexer(pd.Index(features))
             self.varying = np.flatnonzero(position >= 0)
             self._narrow(position[self.varying])
 

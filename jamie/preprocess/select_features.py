@@ -63,7 +63,7 @@ class SelectFeatures(Preprocessor):
         return place_columns(Z, self.index, self.mean)
 
     def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[SelectFeatures, NDArray[np.int64]]:
-        position = pd.Index(self.index).get_indexer(columns)
+        position = pd.Index(self.index).get_indexer(pd.Index(columns))
         chosen = np.flatnonzero(position >= 0)
         return self._copy_of(len(columns), index=chosen, mean=self.mean[columns]), position[chosen]
 

@@ -91,7 +91,7 @@ def component_in(node: Node | None) -> tuple[str, Node] | None:
     return None
 
 
-def component_fields(registry: Registry, kind: str, name: str) -> dict[str, Field]:
+def component_fields(registry: Registry, kind: str, name: str) -> Mapping[str, Field]:
     """Parameters of a component; none where there is no such component."""
     cls = registry.get(kind, name)
     return fields_of(cls) if cls else {}

@@ -52,7 +52,7 @@ class Draft:
     reads_data: bool
     problems: tuple[SpecProblem, ...] = ()
 
-    def sweeping(self) -> dict[str, Node]:
+    def sweep_keys(self) -> dict[str, Node]:
         """Return what makes several runs of the spec, by its key; empty for a single run."""
         paths = {".".join(keys): self.tree.below(*keys) for keys in SWEEP_KEYS}
         if self.tree.below("evaluate", "holdout", "fold") is not None:

@@ -132,7 +132,7 @@ class Resolver:
         for name in [name for name in node.value if name not in fields]:
             mark, below = node.key_mark(name), f"{key}.{name}" if key else name
             new, meant = messages.RENAMED_KEYS.get((key.rpartition(".")[2], name)), closest_names(name, left, n=1)
-            if new in fields:
+            if new is not None and new in fields:
                 left = [other for other in left if other != new]
                 self.problems.append(messages.renamed_key(name, new, mark, below))
             elif meant:

@@ -291,8 +291,9 @@ def _solve_at(
         solution = transport(at.gradient, epsilon, start, LONG)
     objective = problem.objective(solution.log_plan.exp())
     converged = change <= schedule.tolerance and solution.residual <= MARGINAL_TOLERANCE
-    values = {"epsilon": epsilon, "objective": objective, "change": change, "iterations": steps, "converged": converged}
-    return AnnealingStage(**vars(solution), **values)
+    return AnnealingStage(
+        **vars(solution), epsilon=epsilon, objective=objective, change=change, iterations=steps, converged=converged
+    )
 
 
 def warn_unconverged(context: Context, name: str, values: str, parameters: str = "max_iterations") -> None:
