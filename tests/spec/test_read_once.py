@@ -40,7 +40,7 @@ def calls(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_parses_its_spec_once(tmp_path, calls):
+def test_a_run_parses_its_spec_once(tmp_path, calls, reports):
     settings = ["training.max_epochs=2", "training.min_epochs=1", "training.ensemble=1", "report=[html]"]
     settings += ["explain=[{shap: {features: 2, cells: 5}}]"]
     (tmp_path / "spec.yaml").write_text("data: {simulate_branch: {n_cells: 60, n_features: [8, 6]}}\npreset: fast\n")
