@@ -32,7 +32,7 @@ from jamie.model.trained import TrainedModel
 from jamie.runs.tables import history_table
 from jamie.runs.umap_coordinates import compute_layouts
 from jamie.spec import Spec, load_single
-from jamie.spec.short import to_dotted_keys
+from jamie.spec.short_names import to_dotted_keys
 from jamie.training.device import device_for
 
 if TYPE_CHECKING:

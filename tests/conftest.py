@@ -20,7 +20,7 @@ from mudata import MuData
 from typer.testing import CliRunner
 
 from jamie.cli import app
-from jamie.core.compat import set_pull_on_update
+from jamie.core.package_versions import set_pull_on_update
 from jamie.data.assemble import mudata_conventions
 
 set_pull_on_update(False)  # as from mudata 0.4 on, and without a warning in the tests' own calls of mudata

@@ -369,7 +369,7 @@ def older(copied, monkeypatch):
     spec = copied.out / "spec.resolved.yaml"
     settings = yaml.safe_load(spec.read_text())
     spec.write_text(yaml.safe_dump({key: one for key, one in settings.items() if key not in ("explain", "report")}))
-    monkeypatch.setattr("jamie.report.html.html.add_missing_layouts", lambda run: None)  # UMAPs take long
+    monkeypatch.setattr("jamie.report.html.run_page.add_missing_layouts", lambda run: None)  # UMAPs take long
     return copied
 
 

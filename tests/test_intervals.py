@@ -8,8 +8,8 @@ from anndata import read_h5ad
 
 import jamie
 from jamie.commands.evaluate import evaluate_run
-from jamie.core.compat import layer_names
 from jamie.core.errors import SpecError
+from jamie.core.package_versions import layer_names
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_pairs import SimulatePairs
 

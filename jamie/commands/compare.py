@@ -16,7 +16,7 @@ import yaml
 from jamie.core.errors import OutputError
 from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.sign_test import sign_tests
-from jamie.report.html.compare import write_comparison_page
+from jamie.report.html.comparison_page import write_comparison_page
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.file_names import (
     COMPARISON,

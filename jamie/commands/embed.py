@@ -14,7 +14,7 @@ from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
 from jamie.data.backed import names_modalities, read_modalities
 from jamie.data.writing.mudata_copies import writable_mudata
-from jamie.model.direction import known_modalities
+from jamie.model.choose_modalities import known_modalities
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.store import load_model
 from jamie.model.trained import TrainedModel

@@ -25,7 +25,7 @@ from jamie.data.splits.holdout import split_cells
 from jamie.methods.intervals import IntervalPlan
 from jamie.methods.names import name_methods
 from jamie.methods.result import MethodResult
-from jamie.methods.run import add_usage, bounds_in_units, failed_method, run_method, values_in_units
+from jamie.methods.run_method import add_usage, bounds_in_units, failed_method, run_method, values_in_units
 from jamie.metrics.evaluate import Evaluation, evaluate
 from jamie.metrics.matching_scores import score_matching
 from jamie.model.store import save_model
@@ -35,12 +35,12 @@ from jamie.runs.correspondence_files import load_inference, save_inference
 from jamie.runs.file_names import CHECKPOINT, REFIT_CHECKPOINT
 from jamie.runs.run import Run
 from jamie.spec import Spec
-from jamie.training.batches import mix
+from jamie.training.calibrate_model import fit_uncertainty
 from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.few_cells import warn_of_few_cells
-from jamie.training.fit import train
 from jamie.training.loop import History
-from jamie.training.uncertainty import fit_uncertainty
+from jamie.training.minibatches import mix
+from jamie.training.train import train
 from jamie.training.validation_split import MIN_CELLS
 
 log = logging.getLogger(__name__)

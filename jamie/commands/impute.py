@@ -12,7 +12,7 @@ from jamie.core.errors import DataError
 from jamie.core.files import write_atomically
 from jamie.data.backed import backed_cells, names_modalities, stored_modalities
 from jamie.data.checks.modalities import require_modality
-from jamie.model.direction import choose_direction, compatible_modalities
+from jamie.model.choose_modalities import choose_direction, compatible_modalities
 from jamie.model.imputation import impute_query
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.trained import TrainedModel

@@ -19,7 +19,7 @@ from jamie.correspondence.arrays import Floats, Pairs
 from jamie.correspondence.couplings.pairs import mutual_partners
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.graphs.neighbors import directions
-from jamie.correspondence.gromov.annealing import (
+from jamie.correspondence.gromov.entropic_solver import (
     AnnealingStage,
     DistancePair,
     _EntropicInferer,

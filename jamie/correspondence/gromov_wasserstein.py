@@ -9,7 +9,7 @@ from pydantic import Field
 from jamie.core.context import Context
 from jamie.core.interfaces import Distance
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.gromov.annealing import (
+from jamie.correspondence.gromov.entropic_solver import (
     AnnealingStage,
     DistancePair,
     _EntropicInferer,

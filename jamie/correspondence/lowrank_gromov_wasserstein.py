@@ -19,7 +19,7 @@ from jamie.correspondence.couplings.plans import inferred_from_plan, plan_from_f
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.graphs.landmarks import landmark_mds
 from jamie.correspondence.graphs.neighbors import nearest
-from jamie.correspondence.gromov.annealing import pot_warnings, warn_unconverged
+from jamie.correspondence.gromov.entropic_solver import pot_warnings, warn_unconverged
 
 LANDMARKS = 200
 NEIGHBORS = 5  # representatives over which the factors of another cell are averaged

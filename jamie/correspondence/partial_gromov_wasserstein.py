@@ -11,7 +11,7 @@ from torch import Tensor
 from jamie.core.context import Context
 from jamie.core.interfaces import Distance
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.gromov.annealing import (
+from jamie.correspondence.gromov.entropic_solver import (
     AnnealingStage,
     DistancePair,
     EntropicPlan,

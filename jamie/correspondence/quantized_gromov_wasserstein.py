@@ -20,7 +20,7 @@ from jamie.correspondence.couplings.coupling import ALL_PAIRS
 from jamie.correspondence.couplings.plans import inferred_from_plan, with_tail
 from jamie.correspondence.distances.geodesic import Geodesic
 from jamie.correspondence.graphs.landmarks import farthest_points, require_distinct_cells
-from jamie.correspondence.gromov.annealing import pot_warnings, warn_unconverged
+from jamie.correspondence.gromov.entropic_solver import pot_warnings, warn_unconverged
 
 STATIONARY = 1e-4  # fraction of the mean squared distance that the next step may gain at convergence
 

@@ -10,13 +10,13 @@ from pydantic import Field
 from jamie.core.context import Context
 from jamie.core.interfaces import Distance
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.gromov.annealing import (
+from jamie.correspondence.gromov.distortion import GromovProblem
+from jamie.correspondence.gromov.entropic_solver import (
     AnnealingStage,
     DistancePair,
     _EntropicInferer,
     pot_warnings,
 )
-from jamie.correspondence.gromov.distortion import GromovProblem
 
 SINKHORN = 60  # iterations in each step of POT; the next step continues from there
 

@@ -19,7 +19,7 @@ from jamie.correspondence.arrays import Pairs
 from jamie.correspondence.couplings.coupling import ALL_PAIRS, inferred_from, project_
 from jamie.correspondence.couplings.pairs import mutual_partners
 from jamie.correspondence.distances.geodesic import Geodesic
-from jamie.correspondence.gromov.annealing import warn_unconverged
+from jamie.correspondence.gromov.entropic_solver import warn_unconverged
 from jamie.correspondence.gromov.initialization import (
     Subsample,
     initial_kernel,

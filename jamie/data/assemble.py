@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.core.compat import set_pull_on_update
 from jamie.core.errors import DataError
+from jamie.core.package_versions import set_pull_on_update
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from jamie.core.compat import layer_names
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.matrix import masked_to_nan
+from jamie.core.package_versions import layer_names
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import unique_names
 from jamie.data.writing.names import stored_name

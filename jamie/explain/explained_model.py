@@ -14,7 +14,7 @@ from jamie.core.data import Block, Dataset, Matrix, Split
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Floats
 from jamie.explain.modules import ImputationModule, LatentModule
-from jamie.model.direction import target_columns
+from jamie.model.choose_modalities import target_columns
 from jamie.model.trained import TrainedModel
 
 

@@ -21,7 +21,7 @@ from jamie.data.annotations import share_labels
 from jamie.data.blocks import choose_matrix
 from jamie.data.pairings.by_name import ByName
 from jamie.explain.explained_model import ExplainedModel
-from jamie.model.direction import known_modalities
+from jamie.model.choose_modalities import known_modalities
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.trained import TrainedModel
 from jamie.spec import load_spec

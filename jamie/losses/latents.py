@@ -12,7 +12,7 @@ from torch.nn.functional import mse_loss
 
 from jamie.core.batch import Batch, Output
 from jamie.core.interfaces import Loss
-from jamie.losses.errors import sum_terms
+from jamie.losses.prediction_error import sum_terms
 
 
 class KL(Loss):

@@ -11,7 +11,7 @@ from torch import Tensor
 from jamie.core.batch import Batch, Output
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Loss
-from jamie.losses.errors import ErrorMeasure, errors_of_cells, mean_error, sum_terms
+from jamie.losses.prediction_error import ErrorMeasure, errors_of_cells, mean_error, sum_terms
 
 
 class _ErrorLoss(Loss):

@@ -13,7 +13,7 @@ from jamie.core.context import Context
 from jamie.core.interfaces import Method
 from jamie.preprocess.prepare import Prepared
 from jamie.spec.ref import Ref
-from jamie.training.uncertainty import calibrate_direction
+from jamie.training.calibrate_model import calibrate_direction
 from jamie.training.validation_split import Indices
 from jamie.trust.calibration import Calibration
 

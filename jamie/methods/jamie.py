@@ -54,7 +54,7 @@ class Jamie(Method):
             self._inference = infer_all(cells.views, cells.known, inferer.build(), context)
 
     def _fit(self, cells: Cells, context: Context) -> None:
-        from jamie.training.fit import train
+        from jamie.training.train import train
 
         inferred = self._inference.correspondences if self._inference else None
         self._networks = train(cells, inferred, self.spec, context).networks

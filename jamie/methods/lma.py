@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.graphs import JointGraph, consecutive_slices, joint_graph
+from jamie.methods.joint_graph import JointGraph, consecutive_slices, joint_graph
 from jamie.methods.linear_projection import (
     CenteredSVD,
     LinearProjection,

@@ -15,7 +15,7 @@ from scipy import sparse
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.graphs import JointGraph, joint_graph, smallest_eigenvectors
+from jamie.methods.joint_graph import JointGraph, joint_graph, smallest_eigenvectors
 from jamie.methods.linear_projection import require_more_cells
 
 log = logging.getLogger(__name__)

@@ -114,7 +114,7 @@ class UnionCom(Method):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         import torch
 
-        from jamie.methods.tsne import affinities, divergence
+        from jamie.methods.tsne_loss import affinities, divergence
 
         P_x, P_y = (affinities(scores, self.perplexity).to(context.device) for scores in (X, Y))
         coupling = torch.as_tensor(F, dtype=torch.float32, device=context.device)

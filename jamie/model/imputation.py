@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.imputation import ImputedChunk, LazyImputation
 from jamie.core.names import IMPUTABILITY, NOVELTY, UNCERTAINTY_LAYERS
-from jamie.model.direction import target_columns
+from jamie.model.choose_modalities import target_columns
 from jamie.model.query import Query
 from jamie.model.trained import TrainedModel
 from jamie.trust.novelty import OUT_OF_DISTRIBUTION

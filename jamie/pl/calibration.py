@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.compat import layer_names
 from jamie.core.errors import MissingResultError
 from jamie.core.names import LOWER, MODEL_NAME, SD, UPPER
+from jamie.core.package_versions import layer_names
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
 from jamie.pl.results import run_spec
 from jamie.pl.style import COLOURS, GREY, MODEL_COLOUR, apply_style, panels, point_style

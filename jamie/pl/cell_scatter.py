@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jamie.core.compat import layer_names
 from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series, sort_labels
 from jamie.core.names import MODEL_NAME
+from jamie.core.package_versions import layer_names
 from jamie.core.suggest import suggest_names
 from jamie.metrics.cell_pearson import cell_correlations
 from jamie.metrics.sign_test import sign_tests

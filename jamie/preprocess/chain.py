@@ -19,8 +19,8 @@ from jamie.core.interfaces import Preprocessor
 from jamie.core.matrix import column_means, column_range, stored_values, to_dense
 from jamie.core.panels import Panels, Part, assign_panels, fill_nan, has_nan
 from jamie.data.checks.messages import first_names
+from jamie.preprocess.feature_statistics import moments
 from jamie.preprocess.inverse import Inverse
-from jamie.preprocess.rows import moments
 from jamie.preprocess.selection import SelectColumns, selection_matrix
 
 if TYPE_CHECKING:

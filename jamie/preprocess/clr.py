@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
 from jamie.preprocess.counts import checked_features, counted_state, require_counts
-from jamie.preprocess.rows import map_rows
+from jamie.preprocess.feature_statistics import map_rows
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.matrix import format_percent, missing_counts, stored_position, stored_values
 from jamie.core.panels import fill_nan, has_nan
-from jamie.preprocess.rows import map_rows
+from jamie.preprocess.feature_statistics import map_rows
 
 
 class CountsOfLogs(nn.Module):

@@ -17,8 +17,8 @@ from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.matrix import row_chunks
+from jamie.preprocess.feature_statistics import map_rows
 from jamie.preprocess.low_rank import LowRank, estimate_missing
-from jamie.preprocess.rows import map_rows
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.rows import moments
+from jamie.preprocess.feature_statistics import moments
 from jamie.preprocess.selection import PlaceColumns, SelectColumns, place_columns, selection_matrix
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from scipy import sparse
 from jamie.core.affine import AffineModule
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.preprocess.rows import map_rows, moments
+from jamie.preprocess.feature_statistics import map_rows, moments
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jamie.core.compat import consolidate_zarr, zarr_format
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
 from jamie.core.imputation import LazyImputation
 from jamie.core.names import UNS_KEY
+from jamie.core.package_versions import consolidate_zarr, zarr_format
 from jamie.data.writing.writable import Adjustments, writable_frame
 
 if TYPE_CHECKING:

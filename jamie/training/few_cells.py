@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
-from jamie.training.sampler import matched_units
+from jamie.training.pair_sampler import matched_units
 from jamie.training.validation_split import MIN_CELLS, split_training_cells
 
 FEW = 120  # training cells of a modality, below which their number also limits the principal components

@@ -16,8 +16,8 @@ from jamie.core.context import Context
 from jamie.core.prefixes import add_prefix
 from jamie.model.joint_vae import JointVAE
 from jamie.spec.sections import TrainingSection
-from jamie.training.batches import Minibatches
 from jamie.training.checkpoint import Checkpoint
+from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, explain_not_finite
 from jamie.training.rates import rate_factor
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.training.sampler import matched_units, rows_by_pattern
+from jamie.training.pair_sampler import matched_units, rows_by_pattern
 
 MIN_CELLS = 4  # of a modality, below which validation or calibration is left out
 _STAGE = "set aside"  # its name seeds the generator: another name would give other cells

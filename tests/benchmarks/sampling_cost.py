@@ -17,7 +17,7 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
-from jamie.training.batches import Minibatches
+from jamie.training.minibatches import Minibatches
 
 CELLS = (2_000, 20_000, 200_000, 1_000_000)
 FEATURES, PARTNERS, DRAWS = 32, 10, 200

@@ -27,8 +27,8 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
 from jamie.model.build import build_model
 from jamie.spec import load_spec
-from jamie.training.batches import Minibatches
 from jamie.training.loop import Trainer
+from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, Term
 
 N_CELLS, BATCH, LATENT, ROUNDS = 1208, 512, 32, 40

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-import jamie.training.fit as fitting
+import jamie.training.train as fitting
 from jamie.core.context import Context
 from jamie.core.evaluation import ImputedPair
 from jamie.data.load import load_dataset

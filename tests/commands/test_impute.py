@@ -9,8 +9,8 @@ from mudata import MuData
 
 import jamie
 from jamie.core import imputation as core
-from jamie.core.compat import layer_names
 from jamie.core.errors import DataError
+from jamie.core.package_versions import layer_names
 from jamie.data.assemble import mudata_conventions
 from tests.conftest import Place, few_cells
 

@@ -1,7 +1,7 @@
 import logging
 import warnings
 
-from jamie.core.compat import set_pull_on_update
+from jamie.core.package_versions import set_pull_on_update
 from jamie.data.assemble import mudata_conventions
 
 

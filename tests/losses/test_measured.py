@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Bernoulli, NegativeBinomial, Normal, Poisson
 
 from jamie.core.batch import MeasuredCells
-from jamie.losses.errors import errors_of_cells, mean_error
+from jamie.losses.prediction_error import errors_of_cells, mean_error
 
 B, T = 6, 5
 MASK = torch.tensor([[1.0] * T, [1, 1, 1, 0, 0]])

@@ -7,7 +7,7 @@ from scipy import linalg
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError, MemoryLimitError
-from jamie.methods.graphs import joint_graph
+from jamie.methods.joint_graph import joint_graph
 from jamie.methods.lma import LMA
 from jamie.testing import toy
 

@@ -8,7 +8,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
 from jamie.core.errors import ContractError, DataError
-from jamie.methods.graphs import joint_graph
+from jamie.methods.joint_graph import joint_graph
 from jamie.methods.nlma import NLMA
 from jamie.testing import toy
 

@@ -10,7 +10,7 @@ from jamie.core import imputation as core
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
-from jamie.model.direction import choose_direction, compatible_modalities
+from jamie.model.choose_modalities import choose_direction, compatible_modalities
 from jamie.model.imputation import impute_query
 from jamie.model.query import Query
 

@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 from jamie.core.correspondence import Correspondence
-from jamie.report.html.cells import sample_cells
-from jamie.report.html.compare import differing
+from jamie.report.html.comparison_page import differing
+from jamie.report.html.embedding_view import sample_cells
 from jamie.report.html.features import feature_tables
 from jamie.report.html.pack import as_bytes, coordinates, packed
 

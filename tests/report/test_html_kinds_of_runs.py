@@ -10,8 +10,8 @@ from anndata import AnnData
 
 from jamie.core.context import Context
 from jamie.core.errors import OutputError
-from jamie.report.html import html
-from jamie.report.html.html import HtmlReport
+from jamie.report.html import run_page
+from jamie.report.html.run_page import HtmlReport
 from jamie.runs import umap_coordinates
 
 VOID = {"meta", "link", "img", "input", "br"}
@@ -99,7 +99,7 @@ KINDS = {
 def quickly(monkeypatch):
     """Figures have tests of their own; UMAP is compiled for long."""
     monkeypatch.setattr(umap_coordinates, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
-    monkeypatch.setattr(html, "draw_figures", lambda view: ())
+    monkeypatch.setattr(run_page, "draw_figures", lambda view: ())
 
 
 def outline_of(place):

@@ -8,8 +8,8 @@ import pytest
 
 from jamie.core.context import Context
 from jamie.core.explanation import Explanation
-from jamie.report.html import html
-from jamie.report.html.html import HtmlReport
+from jamie.report.html import run_page
+from jamie.report.html.run_page import HtmlReport
 from jamie.runs import umap_coordinates
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import save_explanation
@@ -353,7 +353,7 @@ def test_a_phone_never_scrolls_sideways(run, visit):
 
 
 def test_long_names_leave_room_for_what_stands_beside_them(run, visit, monkeypatch):
-    monkeypatch.setattr(html, "draw_figures", lambda view: ())
+    monkeypatch.setattr(run_page, "draw_figures", lambda view: ())
     folder = run.folder / "long"
     shutil.copytree(run.out, folder)
     table = pd.DataFrame({"target": ["x" * 300], "rank": [1], "feature": ["y" * 300], "mean_abs": [0.5]})

@@ -16,9 +16,9 @@ from jamie.core.interfaces import Loss
 from jamie.model.prediction import encode, impute
 from jamie.spec import Ref, load_spec
 from jamie.spec.sections import LossTerm
-from jamie.training.batches import Minibatches, mix
 from jamie.training.checkpoint import Checkpoint, CheckpointFiles
-from jamie.training.fit import train as train_network
+from jamie.training.minibatches import Minibatches, mix
+from jamie.training.train import train as train_network
 
 from .conftest import SPEC
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from jamie.trust import calibrate as module
-from jamie.trust.calibrate import calibrate, support_of
+from jamie.trust import fit_calibration as module
 from jamie.trust.calibration import Calibration
+from jamie.trust.fit_calibration import calibrate, support_of
 
 EVERYWHERE = (-np.inf, np.inf)
 

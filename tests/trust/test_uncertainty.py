@@ -3,7 +3,7 @@ import pandas as pd
 
 from jamie.core.context import Context
 from jamie.preprocess.chain import Chain
-from jamie.trust.calibrate import calibrate
+from jamie.trust.fit_calibration import calibrate
 from jamie.trust.novelty import fit_novelty_score
 from jamie.trust.uncertainty import Uncertainty
 

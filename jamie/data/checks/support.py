@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.compat import layer_names
 from jamie.core.data import Block, Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Decoder, Preprocessor
 from jamie.core.interfaces.model import Support
 from jamie.core.matrix import format_percent, row_chunks, stored_values
+from jamie.core.package_versions import layer_names
 from jamie.data.blocks import choose_block
 from jamie.data.checks.messages import describe_entry
 from jamie.data.checks.value_kinds import DESCRIPTIONS, kind_of

@@ -19,7 +19,7 @@ from jamie.core.data import Block, Matrix, ModalityData
 from jamie.core.matrix import missing_counts, row_chunks
 from jamie.core.panels import Panels, assign_panels, has_nan, set_nan
 from jamie.data.checks.messages import first_names
-from jamie.data.unmeasured.zeros import UnmeasuredFeatures, grouping_columns, unlikely_zeros
+from jamie.data.unmeasured.features_zero_in_batch import UnmeasuredFeatures, grouping_columns, unlikely_zeros
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.core.compat import layer_names
 from jamie.core.matrix import masked_to_nan
+from jamie.core.package_versions import layer_names
 from jamie.data.writing.names import writable_names
 from jamie.data.writing.values import WritableValue, writable_column, writable_element, writable_index
 

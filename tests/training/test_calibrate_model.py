@@ -11,9 +11,9 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
-from jamie.training import uncertainty
-from jamie.training.uncertainty import calibrate_direction
-from jamie.trust.calibrate import calibrate
+from jamie.training import calibrate_model
+from jamie.training.calibrate_model import calibrate_direction
+from jamie.trust.fit_calibration import calibrate
 
 N = 60
 
@@ -51,8 +51,8 @@ def test_a_cell_is_predicted_by_the_members_fitted_without_it(cells):
 
 
 def test_very_many_cells_are_thinned_evenly(cells, monkeypatch):
-    monkeypatch.setattr(uncertainty, "MAX_VALUES", 1)
-    monkeypatch.setattr(uncertainty, "MAX_CELLS", 20)
+    monkeypatch.setattr(calibrate_model, "MAX_VALUES", 1)
+    monkeypatch.setattr(calibrate_model, "MAX_CELLS", 20)
     found = calibrate_direction(cells, ("a", "b"), [np.arange(N)], lambda member, rows: cells.scores["a"][rows], 0.9)
     assert found.n.tolist() == [20, 20, 20]
 

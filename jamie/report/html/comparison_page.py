@@ -15,9 +15,9 @@ from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.features import feature_tables
 from jamie.report.html.guide import guides
-from jamie.report.html.page import write_page
 from jamie.report.html.scores import Record, headlines, score_tables
 from jamie.report.html.summary import plain_spec, run_details
+from jamie.report.html.templates import write_page
 from jamie.report.tables import SCOPE_TITLES
 from jamie.runs.file_names import COMPARISON_PAGE, PAGE
 from jamie.runs.run import Run

@@ -14,7 +14,7 @@ from torch import Tensor
 from jamie.core.batch import Batch, MeasuredCells, PairBlocks
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Cells
-from jamie.training.sampler import PairSampler
+from jamie.training.pair_sampler import PairSampler
 
 MAX_DENSE_ENTRIES = 2**24  # of an n_a x n_b correspondence that is kept as a dense tensor
 MIN_DENSE_FRACTION = 0.02  # of its entries that are not 0

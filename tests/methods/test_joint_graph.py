@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError
-from jamie.methods.graphs import joint_graph, neighbor_graph, smallest_eigenvectors
+from jamie.methods.joint_graph import joint_graph, neighbor_graph, smallest_eigenvectors
 from jamie.testing import toy
 
 

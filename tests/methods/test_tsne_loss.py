@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import pdist, squareform
 
-from jamie.methods.tsne import affinities, divergence
+from jamie.methods.tsne_loss import affinities, divergence
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.training.sampler import PairSampler, matched_units
+from jamie.training.pair_sampler import PairSampler, matched_units
 
 
 def first(n, n_a, n_b, values=None):

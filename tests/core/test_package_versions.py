@@ -1,7 +1,7 @@
 import numpy as np
 from anndata import AnnData
 
-from jamie.core.compat import layer_names, set_pull_on_update
+from jamie.core.package_versions import layer_names, set_pull_on_update
 
 
 def test_names_of_layers_are_without_x():

@@ -15,8 +15,8 @@ from jamie.model.prediction import impute
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
 from jamie.training.validation_split import ValidationSplit
-from jamie.trust.calibrate import calibrate, support_of
 from jamie.trust.calibration import Calibration
+from jamie.trust.fit_calibration import calibrate, support_of
 from jamie.trust.novelty import fit_novelty_score
 from jamie.trust.uncertainty import Uncertainty
 

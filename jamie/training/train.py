@@ -16,9 +16,9 @@ from jamie.model.build import build_model, set_size_defaults, start_decoders
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
 from jamie.spec.sections import LossTerm
-from jamie.training.batches import Minibatches
 from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.loop import History, Trainer
+from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, Term
 from jamie.training.randomness import seeded
 from jamie.training.validation_split import Indices, ValidationSplit, split_training_cells

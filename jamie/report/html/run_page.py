@@ -15,16 +15,16 @@ from jamie.core.interfaces import Report
 from jamie.core.names import imputability_key
 from jamie.report.figures import draw_figures
 from jamie.report.html.cautions import cautions
-from jamie.report.html.cells import embedding_data
 from jamie.report.html.correspondence import inference_summaries
+from jamie.report.html.embedding_view import embedding_data
 from jamie.report.html.features import feature_tables
 from jamie.report.html.figures import page_figures
 from jamie.report.html.guide import guides
-from jamie.report.html.page import write_page
 from jamie.report.html.reproduction import software_versions, used_components
 from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import pairing_table, run_description, run_details
 from jamie.report.html.tables import cost_tables, explanation_tables
+from jamie.report.html.templates import write_page
 from jamie.report.html.tiles import score_tiles
 from jamie.runs.file_names import PAGE, RESOLVED_SPEC
 from jamie.runs.run import Run

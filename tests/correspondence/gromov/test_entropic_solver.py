@@ -30,8 +30,8 @@ from jamie.correspondence.fused_gromov_wasserstein import (
     with_free_pairs,
 )
 from jamie.correspondence.graphs.landmarks import farthest_points, landmark_mds
-from jamie.correspondence.gromov.annealing import AnnealingSchedule, anneal, balanced_transport, pot_warnings
 from jamie.correspondence.gromov.distortion import GromovProblem, Iterate
+from jamie.correspondence.gromov.entropic_solver import AnnealingSchedule, anneal, balanced_transport, pot_warnings
 from jamie.correspondence.lowrank_gromov_wasserstein import LowrankGromovWasserstein
 from jamie.correspondence.partial_gromov_wasserstein import PartialGromovWasserstein, partial_transport
 from jamie.correspondence.quality.assess import assess
