@@ -129,7 +129,7 @@ def test_commands_and_python_run_as_written(reader):
     assert anndata.read_h5ad(reader / "protein.h5ad").shape == (20, 7)
     assert names["joint"].obs["cell_type"].notna().all()
     assert names["protein"].shape == (60, 7)
-    assert names["result"].path == Path("runs/again")
+    assert names["run"].path == Path("runs/again")
     events = [json.loads(line) for line in (reader / "runs/decorrelated/events.jsonl").read_text().splitlines()]
     assert any("decorrelation" in event.get("values", {}) for event in events)
     documented = section("### What the run directory holds")

@@ -26,12 +26,6 @@ PACKAGE = Path(jamie.__file__).parent
 
 # Names of two public classes, with the reason why both keep it.
 SAME_NAME = {"UnionCom": "the inferer, and the method of a comparison that is made of it"}
-# To be emptied: names that still belong to two public classes.
-TWO_CLASSES = {"ShapleyValues"}
-# To be emptied: public objects whose docstring lacks a section.
-UNDOCUMENTED = {"jamie.bench", "jamie.compare", "jamie.sweep", "jamie.testing.parametrize_with_checks"}
-# To be emptied: public objects whose examples start from other names than `example_names` has.
-UNRUN: set[str] = set()
 
 
 def modules() -> list[tuple[str, ast.Module]]:
@@ -63,14 +57,13 @@ OBJECTS = public_objects()
 WITH_EXAMPLES = [  # those of figures start from fixtures of their own, in tests/pl
     name
     for name, value in OBJECTS.items()
-    if ">>>" in (inspect.getdoc(value) or "") and name not in UNRUN and not name.startswith("jamie.pl.")
+    if ">>>" in (inspect.getdoc(value) or "") and not name.startswith("jamie.pl.")
 ]
 
 
 def test_no_two_public_classes_have_one_name():
     double = {name: where for name, where in public_classes().items() if len(where) > 1}
-    assert {name: double[name] for name in double if name not in SAME_NAME | dict.fromkeys(TWO_CLASSES)} == {}
-    assert double.keys() >= TWO_CLASSES, "take the names that are single now out of TWO_CLASSES"
+    assert {name: modules for name, modules in double.items() if name not in SAME_NAME} == {}
 
 
 def test_core_imports_nothing_else_of_jamie():
@@ -122,11 +115,7 @@ def missing_sections(value: object) -> list[str]:
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_public_objects_are_documented(name):
-    missing = missing_sections(OBJECTS[name])
-    if name in UNDOCUMENTED:
-        assert missing, f"take {name} out of UNDOCUMENTED"
-    else:
-        assert missing == []
+    assert missing_sections(OBJECTS[name]) == []
 
 
 @pytest.fixture(scope="session")

@@ -75,17 +75,28 @@ def bench(
 
     Parameters
     ----------
+    source, out, overrides, resume, overwrite, progress
+        As of `jamie.sweep`; an interrupted run is repeated from its start, so that its times are complete.
     repeats
-        How often each run is done; medians are over these, and over seeds and folds.
+        Repetitions of each run; medians are over these, and over seeds and folds.
     jobs
         Runs at a time; more than one share the machine, and take longer than alone.
-    source, out, overrides, resume, overwrite, progress
-        As of `jamie.sweep`; an interrupted run is done again from its start, so that its times are whole.
+
+    Returns
+    -------
+    BenchResult
+        Results of the sweep, with tables of seconds and peak memory.
 
     Raises
     ------
     JamieError
-        Where the spec is not valid or the folder cannot be used.
+        If the spec is not valid or the folder cannot be used.
+
+    Examples
+    --------
+    >>> measured = jamie.bench(spec, out=folder / "bench", repeats=1)
+    >>> measured.medians["seconds"].gt(0).all().item()
+    True
     """
     if repeats < 1:
         raise OutputError(f"expected at least 1, found {repeats}", where="--repeats", fix="give 1 or more")

@@ -85,17 +85,28 @@ class Comparison:
 def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
     """Join finished runs into one table.
 
-    Where they differ in their data, held-out cells or known pairs, there is a warning.
+    A warning is given if they differ in their data, held-out cells or known pairs.
 
     Parameters
     ----------
     paths
         Run directories, and folders with runs below them, such as those of a sweep; one or several.
 
+    Returns
+    -------
+    Comparison
+        Records and tables of all runs.
+
     Raises
     ------
     OutputError
-        Where a folder is no finished run and holds none, or a file cannot be read.
+        If a folder is no finished run and holds none, or a file cannot be read.
+
+    Examples
+    --------
+    >>> comparison = jamie.compare([run.path])
+    >>> list(comparison.runs)
+    ['result']
     """
     several = [paths] if isinstance(paths, str | Path) else paths
     runs = _name_runs(_find_runs([Path(path) for path in several]))

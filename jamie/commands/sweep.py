@@ -28,7 +28,7 @@ def sweep(
     Parameters
     ----------
     source
-        A spec file, or the same as a mapping.
+        A spec file, or its content as a mapping.
     out
         Folder of the sweep; ``runs/<name>-<time>`` by default. The runs are in its folder ``runs``.
     overrides
@@ -39,19 +39,25 @@ def sweep(
     resume
         Go on in `out`: finished runs are kept, interrupted ones go on, failed and new ones are started.
     overwrite
-        Replace a sweep that exists.
+        Replace an existing sweep.
     progress
         Called as ``progress(stage, done, total, values)``.
 
     Returns
     -------
     SweepResult
-        Also where some runs failed, which does not stop the others.
+        Results of all runs; a run that failed does not stop the others.
 
     Raises
     ------
     JamieError
-        Where the spec is not valid or the folder cannot be used.
+        If the spec is not valid or the folder cannot be used.
+
+    Examples
+    --------
+    >>> swept = jamie.sweep(spec, out=folder / "sweep", overrides={"sweep.model.latent_dim": [2, 3]})
+    >>> [run.values for run in swept.runs]
+    [{'model.latent_dim': 2}, {'model.latent_dim': 3}]
     """
     require_jobs(jobs)
     planned = expand(source, overrides)

@@ -20,7 +20,7 @@ LATENT = "latent"
 
 
 @dataclass(frozen=True)
-class ShapleyValues:
+class TargetShapleyValues:
     """Shapley values of one target.
 
     Parameters
@@ -105,7 +105,7 @@ def explained_targets(explanation: Explanation) -> list[str]:
     return [str(name) for name in explanation.values.uns["targets"]]
 
 
-def shapley_values(explanation: Explanation, target: str | None) -> ShapleyValues:
+def shapley_values(explanation: Explanation, target: str | None) -> TargetShapleyValues:
     """Return the Shapley values of one target, by default the first.
 
     Raises
@@ -122,7 +122,7 @@ def shapley_values(explanation: Explanation, target: str | None) -> ShapleyValue
     index = 0 if target is None else names.index(target)
     name = names[index]
     base = adata.obsm["base"][:, index] if "base" in adata.obsm else np.full(adata.n_obs, adata.uns["base"][index])
-    return ShapleyValues(
+    return TargetShapleyValues(
         target=name,
         axis_label=f"latent {name}" if str(adata.uns.get("target", "")) == LATENT else name,
         features=adata.var_names.to_numpy(str),

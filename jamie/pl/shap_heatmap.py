@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.explanation import Explanation
-from jamie.pl.explanations import ShapleyValues, explained_targets, shapley_values
+from jamie.pl.explanations import TargetShapleyValues, explained_targets, shapley_values
 from jamie.pl.style import apply_style, get_figure, panels, shorten
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def shap_heatmap(
     return ax
 
 
-def _signed_effects(shapley: ShapleyValues) -> NDArray[np.floating]:
+def _signed_effects(shapley: TargetShapleyValues) -> NDArray[np.floating]:
     """Return the mean absolute values (p,) with the sign of their correlation with the feature."""
     x, phi = shapley.X - shapley.X.mean(axis=0), shapley.values - shapley.values.mean(axis=0)
     sign = np.where((x * phi).sum(axis=0) < 0, -1.0, 1.0)

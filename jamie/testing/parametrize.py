@@ -77,13 +77,12 @@ def parametrize_with_checks(
     ContractError
         If something is not a component class, or an expected failure is of no component and check.
 
-    Example
-    -------
-    ::
-
-        @parametrize_with_checks([Sparsity, (PairTable, {"path": "pairs.csv"})])
-        def test_contract(component, check):
-            check(component)
+    Examples
+    --------
+    >>> from jamie.metrics.pearson import Pearson
+    >>> @parametrize_with_checks([Pearson])
+    ... def test_contract(component, check):
+    ...     check(component)
     """
     import pytest
 
