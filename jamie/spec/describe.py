@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from jamie.core.citations import cite
 from jamie.core.component import Component
 from jamie.core.errors import SpecError
 from jamie.core.interfaces import KINDS
@@ -50,7 +51,7 @@ def describe_component(registry: Registry, kind: str, name: str) -> dict[str, An
         "summary": cls.summary(),
         "description": _description(cls),
         "parameters": [_describe_field(f) for f in fields_of(cls).values()],
-        "references": [f"https://doi.org/{doi}" for doi in cls.references],
+        "references": [cite(reference) for reference in cls.references],
         "provider": _provider(registry, cls),
     }
 

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from jamie.core.citations import cite, doi_of
 from jamie.spec import Spec
 from jamie.spec.ref import Ref
 
 
-def used_components(spec: Spec) -> list[tuple[str, str, str, tuple[str, ...]]]:
-    """Return kind, name, summary and references (DOIs) of each component of a spec, including nested ones."""
+def used_components(spec: Spec) -> list[tuple[str, str, str, dict[str, str]]]:
+    """Return kind, name, summary and citations (by DOI) of each component of a spec, including nested ones."""
     refs = {(ref.kind, ref.name): ref.cls for ref in _refs(spec)}
-    return [(*key, refs[key].summary(), tuple(refs[key].references)) for key in sorted(refs)]
+    citations = {key: {doi_of(reference): cite(reference) for reference in refs[key].references} for key in refs}
+    return [(*key, refs[key].summary(), citations[key]) for key in sorted(refs)]
 
 
 def _refs(value: Any) -> Iterator[Ref[Any]]:

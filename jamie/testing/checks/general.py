@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from jamie.core.citations import REFERENCE
 from jamie.core.component import Component
 from jamie.core.errors import ContractError
 from jamie.core.interfaces import KINDS
@@ -33,8 +32,8 @@ def check_parameters_are_described(component: type[Component]) -> None:
 
 
 def check_references_are_dois(component: type[Component]) -> None:
-    """References are DOIs without a prefix."""
-    wrong = [r for r in component.references if not re.fullmatch(r"10\.\d{4,9}/\S+", r)]
+    """References are DOIs, or citations that end in one."""
+    wrong = [reference for reference in component.references if not REFERENCE.fullmatch(reference)]
     require(not wrong, component, "references are DOIs", expected="10.<number>/<name>", found=wrong)
 
 

@@ -12,7 +12,7 @@ class Sparsity(jamie.Loss):
     """
 
     name = "sparsity"
-    references = ("10.1111/j.2517-6161.1996.tb02080.x",)
+    references = ("Tibshirani 1996, J. R. Stat. Soc. B, doi:10.1111/j.2517-6161.1996.tb02080.x",)
 
     def forward(self, batch: jamie.Batch, output: jamie.Output) -> torch.Tensor:
         """Return the term as a scalar tensor."""

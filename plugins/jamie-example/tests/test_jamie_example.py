@@ -55,6 +55,6 @@ def test_rank_matching_gives_every_cell_of_either_side_a_partner():
 
 def test_the_example_spec_runs(tmp_path):
     result = jamie.run(EXAMPLE, overrides=["training.min_epochs=2", "training.max_epochs=3"], out=tmp_path / "run")
-    assert {"foscttm", "label_transfer_accuracy"} <= {record.metric for record in result.metrics}
+    assert {"foscttm", "label_transfer_accuracy"} <= {record.metric for record in result.metrics.itertuples()}
     assert (tmp_path / "run" / "correspondence" / "modality1--modality2.npz").is_file()
     assert '"sparsity"' in (tmp_path / "run" / "events.jsonl").read_text()
