@@ -22,6 +22,13 @@ def set_pull_on_update(value: bool | None) -> bool | None:
     return changed["pull_on_update"]
 
 
+def exact_floats() -> dict[str, Any]:
+    """Return the arguments of `pandas.read_csv` for numbers that equal those written; the default from pandas 3 on."""
+    import pandas as pd
+
+    return {} if int(pd.__version__.partition(".")[0]) >= 3 else {"float_precision": "round_trip"}
+
+
 def layer_names(adata: AnnData) -> list[str]:
     """Names of the layers; anndata from 0.13 on lists X among them, as None."""
     return [name for name in adata.layers if name is not None]

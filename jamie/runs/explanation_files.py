@@ -12,6 +12,7 @@ import pandas as pd
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
 from jamie.core.labels import sort_labels
+from jamie.core.package_versions import exact_floats
 from jamie.runs.directory import OutputDirectory, json_text
 from jamie.runs.file_names import CELL_VALUES, EXPLANATION, EXPLANATIONS
 
@@ -119,7 +120,7 @@ def _kinds(frame: pd.DataFrame) -> dict[str, str]:
 def _read_table(path: Path, kinds: Mapping[str, str]) -> pd.DataFrame:
     dtypes: Any = {column: "str" if kind == "text" else kind for column, kind in kinds.items()}
     missing = {column: [""] for column, kind in kinds.items() if kind == "float"}
-    table = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=missing, float_precision="round_trip")
+    table = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=missing, **exact_floats())
     if list(table.columns) != list(kinds):
         raise ValueError(f"{path.name} has the columns {', '.join(table.columns)}, not {', '.join(kinds)}")
     return table

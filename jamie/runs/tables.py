@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.interfaces import Schedule
+from jamie.core.package_versions import exact_floats
 from jamie.metrics.evaluate import Evaluation
 from jamie.metrics.records import to_table
 from jamie.metrics.sign_test import SignTest
@@ -95,7 +96,7 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.read_text().strip():
         return pd.DataFrame()
     dtypes: Any = dict.fromkeys(TEXT_COLUMNS, str)
-    table = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values="", float_precision="round_trip")
+    table = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values="", **exact_floats())
     return table.fillna(dict.fromkeys((name for name in TEXT_COLUMNS if name in table), ""))
 
 
