@@ -313,7 +313,7 @@ def test_every_spec_is_listed():
     assert set(re.findall(r"^\| `(specs/[\w/]+\.yaml)` \|", README, re.M)) == shipped
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "plugins/jamie-example/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/paper.md", "plugins/jamie-example/README.md"])
 def test_no_page_names_a_place_on_one_machine(page):
     text = (ROOT / page).read_text()
     assert (
@@ -332,9 +332,69 @@ def test_the_rooms_stand_in_the_order_of_the_layers():
     assert [level[room] for room in rooms] == sorted(level.values())
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/paper.md"])
 def test_files_that_a_page_names_exist(page):
     text = (ROOT / page).read_text()
     named = set(re.findall(r"`((?:jamie|specs|plugins|tests|\.ci)/[\w./-]*)`", text))
     assert len(named) >= 3
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+# The paper, line by line.
+
+PAPER = (ROOT / "docs" / "paper.md").read_text()
+
+
+def rows_of(header: str) -> list[list[str]]:
+    """Rows of the tables of docs/paper.md that have the header, as cells."""
+    blocks = re.findall(rf"^{re.escape(header)}\n\|[- |]+\|\n((?:\|.*\|\n)+)", PAPER, re.M)
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for block in blocks for line in block.splitlines()]
+
+
+SETTINGS_OF_THE_PAPER = rows_of("| paper | key | `paper` | `default` | |")
+
+
+def test_every_equation_and_line_of_the_paper_has_a_row():
+    named = [row[0] for row in SETTINGS_OF_THE_PAPER]
+    found = {kind: {int(n) for name in named for n in numbers_after(kind, name)} for kind in ("eq.", "line")}
+    assert found == {"eq.": set(range(1, 10)), "line": set(range(1, 35))}
+
+
+def numbers_after(kind: str, name: str) -> list[str]:
+    listed = re.match(rf"{re.escape(kind)}s? ((?:\d+(?:, )?)+)", name)
+    return re.findall(r"\d+", listed.group(1)) if listed else []
+
+
+@pytest.mark.parametrize(
+    ("key", "preset", "cell"),
+    [
+        pytest.param(row[1], preset, cell, id=f"{row[0]}-{preset}")
+        for row in SETTINGS_OF_THE_PAPER
+        for preset, cell in zip(("paper", "default"), row[2:4], strict=True)
+        if row[1] and (cell or preset == "paper")
+    ],
+)
+def test_the_settings_of_the_paper_are_those_of_the_presets(key, preset, cell):
+    name = key.strip("`")
+    documented = parse_yaml(cell.strip("`"), Source()).to_plain()
+    changed = load_spec(preset, {name.replace("NAME", "*"): documented}, reads_data=False)
+    assert changed == load_spec(preset, reads_data=False)
+
+
+@pytest.mark.parametrize(
+    ("component", "parameters"), [row[1:] for row in rows_of("| paper | component | parameters |")]
+)
+def test_the_measures_of_the_paper_are_the_components_defaults(component, parameters):
+    named = re.fullmatch(r"(\w+) `(\w+)`", component)
+    if named:
+        fields = fields_of(load_registry().get(*named.groups()))
+        documented = parse_yaml(parameters.strip("`"), Source()).to_plain()
+        assert {name: fields[name].default for name in documented} == documented
+
+
+def test_the_settings_that_draw_partners_together_validate():
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAPER, re.M | re.S)
+    spec = load_spec(parse_yaml(text, Source()).to_plain(), reads_data=False)
+    normalized = spec.model.aggregator.params["normalize"], spec.losses["alignment"].component.params["normalize"]
+    found = (spec.training.sampling, spec.correspondence.mix, *normalized)
+    assert found == ("pairs", "unmatched", "rows", "unit")

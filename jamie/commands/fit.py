@@ -35,6 +35,7 @@ from jamie.runs.correspondence_files import load_inference, save_inference
 from jamie.runs.file_names import CHECKPOINT, REFIT_CHECKPOINT
 from jamie.runs.run import Run
 from jamie.spec import Spec
+from jamie.spec.sections import CorrespondenceSection
 from jamie.training.calibrate_model import fit_uncertainty
 from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.few_cells import warn_of_few_cells
@@ -194,7 +195,7 @@ def _fit_on_split(
     if not any(result.intervals for result in results):
         _warn_of_missing_intervals(spec)
     with stage("evaluation"):
-        correspondences = _correspondences_of_all_cells(prepared, partners, spec.correspondence.rho)
+        correspondences = _correspondences_of_all_cells(prepared, partners, spec.correspondence)
         covariates = prepared.covariates
         posterior = {m: model.posterior_summary(m, x, covariates.get(m)) for m, x in prepared.scores.items()}
         _warn_of_collapse(posterior)
@@ -341,10 +342,13 @@ def _partners_for_training(inference: Inference | None, spec: Spec) -> Correspon
     return partners if partners.n_pairs else None
 
 
-def _correspondences_of_all_cells(prepared: Prepared, inferred: Correspondences | None, rho: float) -> Correspondences:
+def _correspondences_of_all_cells(
+    prepared: Prepared, inferred: Correspondences | None, section: CorrespondenceSection
+) -> Correspondences:
     """Correspondence of all cells: the known pairs, mixed with what was inferred for the training cells."""
     known = prepared.dataset.known
     if inferred is None:
         return known
     train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
-    return mix(known, inferred.scatter(train, known.sizes), rho)
+    found = inferred.scatter(train, known.sizes)
+    return mix(known, found, section.rho, all_cells=section.mix == "all")

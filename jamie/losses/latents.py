@@ -52,14 +52,14 @@ class Alignment(Loss):
 
     .. math:: \sum_{a < b} \frac{1}{g n_a} \lVert M^a - \tilde{F}_{ab} M^b \rVert_F^2
 
-    The sum runs over unordered pairs of modalities in the order of the spec; in each the mean is over the rows of
-    :math:`\tilde{F}_{ab}` that have mass in the minibatch.
+    The sum runs over unordered pairs of modalities in the order of the spec.
 
     Parameters
     ----------
     normalize
-        ``unit`` divides each row that has mass by its sum, so that a minibatch that holds part of a cell's mass
-        does not shrink its latents; ``paper`` divides the columns by their sums, as Algorithm 1, line 11.
+        ``unit`` divides each row that has mass in the minibatch by its sum, and takes the mean over these rows, so that
+        cells whose partners are elsewhere are not drawn to 0; ``paper`` divides the columns by their sums, as
+        Algorithm 1, line 11, and takes the mean over all rows, as eq. 9.
     """
 
     name: ClassVar[str] = "alignment"
@@ -75,9 +75,9 @@ class Alignment(Loss):
         for a, b in combinations(m, 2):
             weights = None if batch.inferred is None else batch.inferred.weights(a, b, self.normalize)
             if weights is not None:
-                has_mass = weights.sum(1) > 0
                 squared = (m[a] - weights @ m[b]).square().mean(1)
-                terms.append((squared * has_mass).sum() / has_mass.sum().clamp(min=1))
+                counted = weights.sum(1) > 0 if self.normalize == "unit" else torch.ones_like(squared)
+                terms.append((squared * counted).sum() / counted.sum().clamp(min=1))
         return sum_terms(terms, output)
 
 

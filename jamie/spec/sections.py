@@ -131,8 +131,11 @@ class CorrespondenceSection:
         Table of linked features (`feature_a`, `feature_b`, perhaps `weight`), such as a gene and its protein; null for
         features of the same name.
     rho
-        Weight of the known pairs where they are mixed with the inferred ones: below 1, cells without a known partner
-        are aggregated with their inferred ones.
+        Weight of the known pairs where they are mixed with the inferred ones, whose weight is 1 - rho; at 1 inferred
+        ones take no part in the aggregation.
+    mix
+        Whose partners are mixed where rho is below 1: `unmatched`, cells without a known partner are aggregated with
+        their inferred ones; `all`, every cell with rho F + (1 - rho) F-tilde (Algorithm 1, line 3).
     check
         Part of the known pairs that is hidden from the inferer, to see how well it finds them; 0 for no check.
     at_chance
@@ -145,6 +148,7 @@ class CorrespondenceSection:
     infer: Ref[CorrespondenceInferer] | None = None
     links: Path | None = None
     rho: Fraction = 1.0
+    mix: Literal["unmatched", "all"] = "unmatched"
     check: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     at_chance: Literal["drop", "keep"] = "drop"
 
@@ -228,6 +232,10 @@ class TrainingSection:
         Minibatches in an epoch; `auto` for a pass over the data.
     min_steps_per_epoch, max_steps_per_epoch
         Fewest and most minibatches of an epoch that is `auto`; null for no limit.
+    sampling
+        How cells are drawn: `pairs` draws the cells of a known pair together, and an inferred partner beside a cell
+        without one; `independent` draws each modality by itself (Algorithm 1, line 8), so that of n cells in pairs
+        about batch_size^2 / n pairs are in a minibatch.
     device
         A torch device such as `cpu` or `cuda`; `auto` for the fastest there is.
     checkpoint_seconds
@@ -252,6 +260,7 @@ class TrainingSection:
     steps_per_epoch: PositiveInt | Literal["auto"] = "auto"
     min_steps_per_epoch: PositiveInt | None = None
     max_steps_per_epoch: PositiveInt | None = None
+    sampling: Literal["pairs", "independent"] = "pairs"
     device: str = "auto"
     checkpoint_seconds: NonNegative = 30.0
 

@@ -37,6 +37,10 @@ class Minibatches:
         Draws the cells.
     rho
         Weight of the known pairs in the aggregation; that of the inferred ones is 1 - rho.
+    mix_all
+        Whether inferred pairs are mixed in for all cells, or for those without a known partner alone.
+    independent
+        Whether the cells of each modality are drawn by themselves, or those of a pair together.
     device
         Of the minibatches.
     """
@@ -49,12 +53,15 @@ class Minibatches:
         generator: np.random.Generator,
         *,
         rho: float = 1.0,
+        mix_all: bool = False,
+        independent: bool = False,
         device: str = "cpu",
     ) -> None:
         def on_device(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
             return {m: torch.as_tensor(values, device=device) for m, values in arrays.items()}
 
-        self.sampler = PairSampler(cells.known, inferred, batch_size, generator)
+        drawn_together = (Correspondences(cells.known.sizes), None) if independent else (cells.known, inferred)
+        self.sampler = PairSampler(*drawn_together, batch_size, generator)
         self.device = device
         x = cells.scores
         self._x = on_device(x)
@@ -67,7 +74,7 @@ class Minibatches:
             )
             for m, part in cells.measured.items()
         }
-        self._blocks = _BlockMaker(mix(cells.known, inferred, rho), device)
+        self._blocks = _BlockMaker(mix(cells.known, inferred, rho, all_cells=mix_all), device)
         self._inferred = None if inferred is None else _BlockMaker(inferred, device)
 
     def draw(self) -> Batch:
@@ -92,17 +99,19 @@ class Minibatches:
         )
 
 
-def mix(known: Correspondences, inferred: Correspondences | None, rho: float) -> Correspondences:
-    """Return F, and (1 - rho) F-tilde for the cells that have no known partner.
+def mix(
+    known: Correspondences, inferred: Correspondences | None, rho: float, *, all_cells: bool = False
+) -> Correspondences:
+    """Return F, and (1 - rho) F-tilde for the cells that have no known partner; or rho F + (1 - rho) F-tilde.
 
-    Algorithm 1, line 3, mixes rho F + (1 - rho) F-tilde for all cells, which would pair a cell of known partner with
-    other cells as well.
+    The latter, `all_cells`, is Algorithm 1, line 3; it pairs a cell of known partner with other cells as well.
     """
     if inferred is None or rho == 1:
         return known
-    mixed = {
-        (a, b): Correspondence((1 - rho) * inferred.between(a, b).matrix).updated_with(f) for (a, b), f in known.items()
-    }
+    mixed = {}
+    for (a, b), f in known.items():
+        f_tilde = Correspondence((1 - rho) * inferred.between(a, b).matrix)
+        mixed[a, b] = Correspondence(rho * f.matrix + f_tilde.matrix) if all_cells else f_tilde.updated_with(f)
     return Correspondences(known.sizes, mixed)
 
 

@@ -146,8 +146,16 @@ def _minibatches(
     if any(len(index[m]) < view.n_cells for m, view in cells.views.items()):
         cells = cells.subset(index)
         inferred = inferred.subset(index) if inferred else None
-    rho = spec.correspondence.rho
-    return Minibatches(cells, inferred, batch_size, context.generator(), rho=rho, device=context.device)
+    return Minibatches(
+        cells,
+        inferred,
+        batch_size,
+        context.generator(),
+        rho=spec.correspondence.rho,
+        mix_all=spec.correspondence.mix == "all",
+        independent=spec.training.sampling == "independent",
+        device=context.device,
+    )
 
 
 def _usable_losses(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:

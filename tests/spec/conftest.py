@@ -68,6 +68,14 @@ def _geodesic(self, *, k: int = 5) -> None:
     self.k = k
 
 
+def _correlation(self, *, normalize: Literal["rows", "paper"] = "rows") -> None:
+    pass
+
+
+def _alignment(self, *, normalize: Literal["unit", "paper"] = "unit") -> None:
+    pass
+
+
 Geodesic = component(Distance, "geodesic", _geodesic)
 
 
@@ -122,12 +130,12 @@ COMPONENTS = [
     component(Encoder, "linear_skip", _layers),
     component(Decoder, "mlp", _layers),
     component(Decoder, "linear_skip", _layers),
-    component(Aggregator, "correlation"),
+    component(Aggregator, "correlation", _correlation),
     component(Loss, "kl"),
     component(Loss, "combination"),
     component(Loss, "reconstruction"),
     component(Loss, "cross_reconstruction"),
-    component(Loss, "alignment", requires=frozenset({"inferred"})),
+    component(Loss, "alignment", _alignment, requires=frozenset({"inferred"})),
     Margin,
     component(Schedule, "constant"),
     component(Schedule, "sigmoid"),

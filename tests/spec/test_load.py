@@ -35,6 +35,10 @@ def test_the_paper_preset_is_as_the_paper_has_it(load):
     assert {name: term.weight for name, term in spec.losses.items()} == weights
     assert [t.schedule.name for t in spec.losses.values()] == ["sigmoid", "constant", "constant", "constant"]
     assert (spec.training.batch_size, spec.training.min_epochs, spec.training.max_epochs) == (512, 2500, 10_000)
+    assert (spec.training.patience, spec.training.min_change, spec.training.sampling) == (500, 1e-8, "independent")
+    assert spec.correspondence.mix == "all"
+    normalized = spec.model.aggregator, spec.losses["alignment"].component
+    assert [component.params["normalize"] for component in normalized] == ["paper", "paper"]
 
 
 def test_no_preset(load):

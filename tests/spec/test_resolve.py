@@ -124,7 +124,7 @@ def test_what_the_star_has_wrong_is_reported_once(problems):
         ("trainin: {}", "did you mean 'training'?   allowed: jamie, preset, extends, name"),
         ("modalities: {rna: {encoder: standardize}}", "'standardize' is a component of another kind: preprocessor"),
         ("model: {aggregator: {mean: {}, correlation: {}}}", "one component is one key; its parameters stand below it"),
-        ("model: {aggregator: {correlation: 5}}", "it has no keys"),
+        ("modalities: {rna: {encoder: {linear: 5}}}", "it has no keys"),
         ("training: 5", "keys: batch_size, min_epochs"),
     ],
 )
