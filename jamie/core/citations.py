@@ -9,12 +9,18 @@ REFERENCE: Final = re.compile(r"(?:.+ \d{4}, .+, doi:)?(10\.\d{4,9}/\S+)")
 """A DOI alone, or a citation that ends in it."""
 
 CITATIONS: Final = {
+    "10.1002/(SICI)1099-128X(199701)11:1<73::AID-CEM435>3.0.CO;2-#": "Dayal and MacGregor 1997, J. Chemometrics",
+    "10.1002/sam.10138": "Mukherjee and Zhu 2011, Statistical Analysis and Data Mining",
     "10.1007/978-3-030-86523-8_49": "Chowdhury et al. 2021, ECML PKDD",
     "10.1007/978-3-319-46493-0_38": "He et al. 2016, ECCV",
+    "10.1007/BF00117832": "Breiman 1996, Machine Learning",
     "10.1007/BF02289451": "Schönemann 1966, Psychometrika",
     "10.1007/s10208-011-9093-5": "Mémoli 2011, Foundations of Computational Mathematics",
+    "10.1007/s10994-006-6226-1": "Geurts et al. 2006, Machine Learning",
+    "10.1016/0047-259X(75)90042-1": "Izenman 1975, Journal of Multivariate Analysis",
     "10.1016/0304-4076(76)90010-5": "Vinod 1976, Journal of Econometrics",
     "10.1016/0377-0427(87)90125-7": "Rousseeuw 1987, Journal of Computational and Applied Mathematics",
+    "10.1016/S0169-7439(01)00155-1": "Wold et al. 2001, Chemometrics and Intelligent Laboratory Systems",
     "10.1016/j.acha.2006.04.006": "Coifman and Lafon 2006, Applied and Computational Harmonic Analysis",
     "10.1016/j.cell.2018.06.052": "Cusanovich et al. 2018, Cell",
     "10.1016/j.cels.2020.08.003": "Dibaeinia and Sinha 2020, Cell Systems",
@@ -33,7 +39,6 @@ CITATIONS: Final = {
     "10.1038/s42256-023-00663-z": "Cohen Kalafut et al. 2023, Nature Machine Intelligence",
     "10.1073/pnas.2023070118": "Wu et al. 2021, PNAS",
     "10.1080/00401706.1970.10488634": "Hoerl and Kennard 1970, Technometrics",
-    "10.1080/00401706.1979.10489751": "Golub et al. 1979, Technometrics",
     "10.1089/cmb.2021.0446": "Demetci et al. 2022, Journal of Computational Biology",
     "10.1089/cmb.2022.0270": "Demetci et al. 2022, Journal of Computational Biology",
     "10.1090/mcom/3303": "Chizat et al. 2018, Mathematics of Computation",
@@ -67,7 +72,9 @@ CITATIONS: Final = {
     "10.48550/arXiv.2106.01128": "Scetbon et al. 2021, arXiv",
     "10.48550/arXiv.2206.09398": "Thual et al. 2022, arXiv",
     "10.5555/2188385.2188410": "Gretton et al. 2012, Journal of Machine Learning Research",
+    "10.5555/3008751.3008847": "Williams and Seeger 2000, NIPS",
     "10.5555/3045390.3045671": "Peyré et al. 2016, ICML",
+    "10.5555/645527.657464": "Saunders et al. 1998, ICML",
 }
 
 

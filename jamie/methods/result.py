@@ -30,6 +30,8 @@ class MethodResult:
         Name of the component.
     parameters
         Of the component.
+    tuning
+        Settings that it chose by the training cells, with the candidates and their error; empty if it chose none.
     status
         ``done``; ``refused`` if the method cannot be used on these cells; ``failed`` if it broke.
     reason
@@ -52,6 +54,7 @@ class MethodResult:
     method: str
     component: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
     status: Literal["done", "refused", "failed"] = "done"
     reason: str = ""
     inductive: bool = True

@@ -74,6 +74,7 @@ def run_method(
     log.info("%s: preparation %.1f s, training %.1f s", name, preparation.seconds, training.seconds)
     return replace(
         _without_values(name, ref),
+        tuning=method.tuning,
         preparation=add_usage(preprocessing, preparation) if preprocessing else preparation,
         training=training,
         latents=latents,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ class Method(Component):
     (``"pairs"``: known pairs; ``"labels"``: the cells' labels, for a control), `max_modalities`. A method that
     is not `inductive` embeds the very cells that it was fitted on and no others. One that imputes by the labels of
     the query cells writes `_impute_with_labels` instead of `_impute`; one that reads the cells' batches
-    (`Cells.covariates`) writes `_embed_with_covariates` and `_impute_with_covariates`.
+    (`Cells.covariates`) writes `_embed_with_covariates` and `_impute_with_covariates`. One that chooses settings by the
+    training cells keeps in `tuning` what it chose, as plain values, which the manifest of a run shows.
 
     The cells of each modality are shuffled before a method sees them and put back afterwards, so that none can profit
     from the order of a file.
@@ -50,6 +51,7 @@ class Method(Component):
     needs: ClassVar[frozenset[str]] = frozenset()
     max_modalities: ClassVar[int | None] = None
     usage: Mapping[str, ResourceUsage] = {}
+    tuning: Mapping[str, Any] = {}
     _orders: Mapping[str, NDArray[np.int64]]
 
     @classmethod

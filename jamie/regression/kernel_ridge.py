@@ -1,0 +1,154 @@
+"""Kernel ridge regression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jamie.regression.fitted import FittedRegression
+from jamie.regression.pairs import TrainingPairs
+from jamie.regression.penalties import PenaltyChoice, choose_penalties, describe_penalties, ridge_weights
+from jamie.regression.spectrum import Floats, FoldSpectrum, Spectrum, decompose_folds
+
+BANDWIDTHS = (0.5, 1.0, 2.0)  # in units of the median distance of two cells
+PENALTIES = np.logspace(-4, 2, 13)
+LEADING = (16, 64)
+MOST_CENTERS = 500
+
+_FOR_MEDIAN = 1000  # cells
+_RANK = 1e-10  # relative to the largest eigenvalue
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedKernelRidge(FittedRegression):
+    """Predicts ``sum_i exp(-|x - c_i|^2 / 2 h^2) a_i + b`` for clipped inputs x.
+
+    Parameters
+    ----------
+    centers : (m, d)
+        c.
+    bandwidth
+        h.
+    dual : (m, t)
+        a.
+    offset : (t,)
+        b.
+    """
+
+    mean: Floats
+    axes: Floats
+    centers: Floats
+    bandwidth: float
+    dual: Floats
+    offset: Floats
+
+    def _predict(self, x: Floats) -> Floats:
+        return (
+            np.exp(-squared_distances((x - self.mean) @ self.axes, self.centers) / (2 * self.bandwidth**2)) @ self.dual
+            + self.offset
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelRidgeRegression:
+    """Kernel ridge regression with a Gaussian kernel and an intercept.
+
+    With at most `MOST_CENTERS` pairs each is a center, and the solution is exact. Otherwise as many pairs are drawn,
+    and the kernel is approximated by its projection onto theirs (Nystrom), which makes of it a ridge regression on
+    as many features.
+
+    Parameters
+    ----------
+    penalty
+        ``per_target`` chooses a penalty for each principal axis of the targets, ``shared`` one for all.
+    """
+
+    penalty: PenaltyChoice = "per_target"
+
+    def fit(self, pairs: TrainingPairs) -> FittedKernelRidge:
+        """Choose bandwidth and penalties by the error out of fold, and fit on the pairs of `TrainingPairs.rows`."""
+        n, d = len(pairs.inputs), pairs.linear_axes.shape[1]
+        rows = (
+            np.arange(n)
+            if n <= MOST_CENTERS
+            else np.sort(pairs.generator("kernel_ridge").choice(n, MOST_CENTERS, replace=False))
+        )
+        leading = [c for c in LEADING if c < d] + [d]
+        paths = [path for c in leading for path in _paths(pairs, rows, c, self.penalty)]
+        path = min(paths, key=lambda path: path.error)
+        spectrum = Spectrum.of([(path.features, pairs.targets)])
+        weights = spectrum.vectors @ ridge_weights(spectrum, path.penalties)
+        predicted = pairs.predict_left_out(path.predict_left_out)
+        return FittedKernelRidge(
+            name="kernel_ridge",
+            clip=pairs.clip,
+            out_of_fold=pairs.left_out_in_units(predicted),
+            tuning={
+                "candidates": {"n_components": leading, "bandwidth": list(BANDWIDTHS), "penalty": PENALTIES.tolist()},
+                "chosen": {
+                    "n_components": path.centers.shape[1],
+                    "bandwidth": path.relative_bandwidth,
+                    "penalty": describe_penalties(path.penalties),
+                },
+                "n_centers": len(rows),
+                "error": pairs.error(predicted),
+            },
+            centers=path.centers,
+            mean=pairs.input_mean,
+            axes=pairs.linear_axes[:, : path.centers.shape[1]],
+            bandwidth=path.bandwidth,
+            dual=path.whitening @ weights @ pairs.axes.T,
+            offset=pairs.mean + (spectrum.target_mean - spectrum.mean @ weights) @ pairs.axes.T,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Path:
+    """All penalties of one bandwidth: features (n, r) whose products are the kernel, and what they come to."""
+
+    centers: Floats
+    relative_bandwidth: float
+    bandwidth: float
+    whitening: Floats
+    features: Floats
+    left_out: Floats
+    folds: list[FoldSpectrum]
+    penalties: Floats
+    error: float
+
+    def predict_left_out(self, fold: int, outer: np.ndarray) -> Floats:
+        spectrum = self.folds[fold].spectrum
+        return spectrum.predict(ridge_weights(spectrum, self.penalties), self.left_out[outer])
+
+
+def _paths(pairs: TrainingPairs, rows: NDArray[np.int64], n_components: int, choice: PenaltyChoice) -> Iterator[_Path]:
+    """Yield the path of every bandwidth, all from the same distances."""
+    axes = pairs.linear_axes[:, :n_components]
+    x, left_out = ((v - pairs.input_mean) @ axes for v in (pairs.inputs, pairs.left_out_inputs))
+    centers, median = x[rows], median_distance(x)
+    among, to_x, to_left_out = (squared_distances(v, centers) for v in (centers, x, left_out))
+    for b in BANDWIDTHS:
+        scale = -0.5 / (b * median) ** 2
+        values, vectors = np.linalg.eigh(np.exp(scale * among))
+        kept = values > _RANK * values[-1]
+        whitening = vectors[:, kept] / np.sqrt(values[kept])
+        features, outer = np.exp(scale * to_x) @ whitening, np.exp(scale * to_left_out) @ whitening
+        folds = decompose_folds(features, outer, pairs.targets, pairs.splits)
+        penalties, error = choose_penalties(folds, PENALTIES, choice, len(pairs.left_out))
+        yield _Path(centers, b, b * median, whitening, features, outer, folds, penalties, error)
+
+
+def squared_distances(x: Floats, centers: Floats) -> Floats:
+    """(n, m) squared Euclidean distances of inputs (n, d) and centers (m, d)."""
+    squares = (x**2).sum(axis=1)[:, None] - 2 * x @ centers.T + (centers**2).sum(axis=1)
+    return np.maximum(squares, 0)
+
+
+def median_distance(x: Floats) -> float:
+    """Return the median distance of two of the inputs (n, d), or of some of them, evenly chosen; 1 if it is 0."""
+    from scipy.spatial.distance import pdist
+
+    return float(np.median(pdist(x[:: -(-len(x) // _FOR_MEDIAN)]))) or 1.0
