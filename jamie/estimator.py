@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jamie.commands.embed import embed_mudata, open_model
 from jamie.commands.fit import Fitted, fit
-from jamie.commands.impute import impute_cells
+from jamie.commands.impute import impute_cells, one_or_several
 from jamie.commands.transfer import EmbeddedCells, choose_modalities, pairs_between, split_of, transfer_cells
 from jamie.commands.write_results import to_mudata
 from jamie.core.context import Context, Progress
@@ -153,13 +153,14 @@ class JAMIE:
         source: str | None = None,
         to: str | None = None,
         *,
+        sources: Sequence[str] | None = None,
         features: Sequence[str] | None = None,
         intervals: bool | None = None,
         max_missing: float = MAX_MISSING,
         out: str | Path | None = None,
         overwrite: bool = False,
     ) -> AnnData | None:
-        """Impute one modality from another.
+        """Impute one modality from another, or from several at once.
 
         Parameters
         ----------
@@ -167,6 +168,9 @@ class JAMIE:
             The source's cells: MuData, or the AnnData of the source, which may be backed by a file.
         source, to
             Modalities of the model; by default the only one of them in `data`, and the only other one of the model.
+        sources
+            Several modalities of a MuData, in place of `source`. Each cell is imputed from those that it was measured
+            in, and ``obs["jamie_sources"]`` says which these are; NaN if there are none.
         features
             Features of `to` to impute; all by default.
         intervals
@@ -189,6 +193,8 @@ class JAMIE:
 
         Raises
         ------
+        DataError
+            If a modality is unknown, absent or named twice, or `source` and `sources` are both given.
         MemoryLimitError
             If the values would not fit in memory, and no `out` is given.
         """
@@ -197,7 +203,7 @@ class JAMIE:
             self.model,
             data,
             self._context(),
-            source,
+            one_or_several(source, sources),
             to,
             features=features,
             intervals=intervals,

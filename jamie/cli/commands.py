@@ -185,7 +185,9 @@ def impute(
     path: Model,
     data: Data,
     out: Annotated[Path, option("FILE", "The imputed values (.h5ad or .zarr).")],
-    source: Annotated[str | None, option("MODALITY", "The modality that is measured [the one that DATA has].")] = None,
+    source: Annotated[
+        list[str] | None, option("MODALITY", "The modality that is measured; repeatable [the one that DATA has].")
+    ] = None,
     to: Annotated[str | None, option("MODALITY", "The modality to impute [the other].")] = None,
     features: Annotated[
         list[str] | None, option("NAMES", "Features to impute, by comma, or @FILE with one a line; repeatable [all].")
@@ -200,8 +202,9 @@ def impute(
     overwrite: Overwrite = False,
     progress: Any = None,
 ) -> CommandOutput:
-    """Impute one modality from another with a trained model."""
+    """Impute one modality from another, or from several at once, with a trained model."""
     arguments = locals()
+    arguments["sources"] = arguments.pop("source")
     from jamie.commands.impute import impute_file
 
     impute_file(**arguments)

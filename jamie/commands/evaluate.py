@@ -19,6 +19,7 @@ from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix
 from jamie.core.errors import DataError, OutputError
 from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS, embedding_key
+from jamie.core.sources import JointSources, all_others
 from jamie.data.load import load_dataset
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
@@ -100,15 +101,17 @@ class _SavedResults:
 
     def _result(self, method: Mapping[str, Any]) -> MethodResult:
         name = method["method"]
-        directions = list(permutations(self.dataset.modalities, 2)) if method["imputes"] else []
+        directions = [JointSources((a,), b) for a, b in permutations(self.dataset.modalities, 2)]
+        directions += all_others(list(self.dataset.modalities)) if name == MODEL_NAME else []
+        directions = directions if method["imputes"] else []
         # the data may have an embedding of that name of their own
         latents = self._latents(name) if method["embeds"] else {}
         return MethodResult(
             name,
             inductive=method["inductive"],
             latents=latents,
-            imputed={(a, b): partial(self._values, name, a, b) for a, b in directions},
-            intervals={(a, b): partial(self._bounds, name, a, b) for a, b in directions},
+            imputed={(joint.name, joint.target): partial(self._values, name, joint) for joint in directions},
+            intervals={(joint.name, joint.target): partial(self._bounds, name, joint) for joint in directions},
         )
 
     def _latents(self, method: str) -> dict[str, NDArray[np.floating]]:
@@ -119,27 +122,27 @@ class _SavedResults:
                 latents[m] = np.asarray(adata.obsm[key])[adata.obs_names.get_indexer(data.cells)]
         return latents
 
-    def _values(self, method: str, source: str, target: str, rows: NDArray[np.int64]) -> Matrix:
-        adata = self.imputed(source, target)
-        values: Matrix = (adata.X if method == MODEL_NAME else adata.layers[method])[self._order(adata, source, rows)]
+    def _values(self, method: str, joint: JointSources, rows: NDArray[np.int64]) -> Matrix:
+        adata = self.imputed(joint)
+        values: Matrix = (adata.X if method == MODEL_NAME else adata.layers[method])[self._order(adata, joint, rows)]
         return values
 
     def _bounds(
-        self, method: str, source: str, target: str, rows: NDArray[np.int64]
+        self, method: str, joint: JointSources, rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
-        adata = self.imputed(source, target)
+        adata = self.imputed(joint)
         lower, upper = UNCERTAINTY_LAYERS[1:] if method == MODEL_NAME else bound_layers(method)
         if lower not in adata.layers:
             return None
-        order = self._order(adata, source, rows)
+        order = self._order(adata, joint, rows)
         return adata.layers[lower][order], adata.layers[upper][order]
 
-    def _order(self, adata: AnnData, source: str, rows: NDArray[np.int64]) -> NDArray[np.intp]:
-        return adata.obs_names.get_indexer(self.dataset.modalities[source].cells[rows])
+    def _order(self, adata: AnnData, joint: JointSources, rows: NDArray[np.int64]) -> NDArray[np.intp]:
+        return adata.obs_names.get_indexer(self.dataset.modalities[joint.sources[0]].cells[rows])
 
-    def _imputed(self, source: str, target: str) -> AnnData:
-        file = self.run.path / imputed_file(source, target)
+    def _imputed(self, joint: JointSources) -> AnnData:
+        file = self.run.path / imputed_file(joint.name, joint.target)
         if not file.is_file():
             fix = "leave out metrics of imputed values: --set evaluate.metrics=[foscttm]"
             raise OutputError("expected imputed values, found none", where=str(file), fix=fix)
-        return self.run.imputed(source, target)
+        return self.run.imputed(joint.name, joint.target)

@@ -16,6 +16,7 @@ from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
 from jamie.core.names import ALL_CELLS, MODEL_FOLDER, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
+from jamie.core.sources import JointSources, all_others, joint_cells
 from jamie.correspondence.connectivity import require_connected_modalities
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality.assess import Quality, assess_all
@@ -38,6 +39,7 @@ from jamie.spec import Spec
 from jamie.spec.sections import CorrespondenceSection
 from jamie.training.calibrate_model import fit_uncertainty
 from jamie.training.checkpoint import CheckpointFiles
+from jamie.training.combine_sources import fit_combinations
 from jamie.training.few_cells import warn_of_few_cells
 from jamie.training.loop import History
 from jamie.training.minibatches import mix
@@ -182,8 +184,10 @@ def _fit_on_split(
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
         _save(model, save_to)
     with stage("calibration"):
-        uncertainty = fit_uncertainty(model, training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
-        model = replace(model, uncertainty=uncertainty)
+        aside = (training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
+        model = replace(model, uncertainty=fit_uncertainty(model, *aside))
+        combinations = fit_combinations(model, *aside)
+        model = replace(model, uncertainty=replace(model.uncertainty, combinations=combinations))
         _save(model, save_to)
     preparation = add_usage(preprocess_meter.usage, correspondence_meter.usage)
     results = [_result_of_model(model, prepared, preparation, training_meter.usage)]
@@ -252,6 +256,12 @@ def _result_of_model(
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
     imputed = {(a, b): model.impute_scores(a, b, scores[a], covariates.get(a)) for a, b in permutations(latents, 2)}
+    calibrations = dict(model.uncertainty.calibrations)
+    for joint in all_others(list(scores)):
+        direction = joint.name, joint.target
+        imputed[direction] = _impute_jointly(model, prepared, joint)
+        if (calibration := model.calibration(joint)) is not None:
+            calibrations[direction] = calibration
     values = values_in_units(imputed, prepared.target_chains)
     return MethodResult(
         MODEL_NAME,
@@ -260,8 +270,18 @@ def _result_of_model(
         training=training,
         latents=latents,
         imputed=values,
-        intervals=bounds_in_units(values, model.uncertainty.calibrations),
+        intervals=bounds_in_units(values, calibrations),
     )
+
+
+def _impute_jointly(model: TrainedModel, prepared: Prepared, joint: JointSources) -> NDArray[np.float32]:
+    """Preprocessed values (n, t) for the cells of the first source; NaN for those that another source lacks."""
+    rows = joint_cells(prepared.dataset.truth, joint)
+    inputs = [prepared.inputs(m, rows[:, i]) for i, m in enumerate(joint.sources)]
+    n_cells, n_targets = prepared.dataset.sizes[joint.sources[0]], prepared.targets[joint.target].shape[1]
+    values = np.full((n_cells, n_targets), np.nan, np.float32)
+    values[rows[:, 0]] = model.joint_scores(joint, inputs)
+    return values
 
 
 def evaluate_all(

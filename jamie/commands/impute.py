@@ -1,8 +1,9 @@
-"""``jamie impute``: one modality of cells imputed from another with a trained model."""
+"""``jamie impute``: one modality of cells imputed from another, or from several, with a trained model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,12 @@ from jamie.commands.embed import open_model
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.files import write_atomically
+from jamie.core.imputation import LazyImputation
 from jamie.data.backed import backed_cells, names_modalities, stored_modalities
 from jamie.data.checks.modalities import require_modality
-from jamie.model.choose_modalities import choose_direction, compatible_modalities
+from jamie.model.choose_modalities import choose_direction, choose_sources, compatible_modalities
 from jamie.model.imputation import impute_query
+from jamie.model.joint_imputation import impute_queries
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.trained import TrainedModel
 from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
@@ -28,7 +31,7 @@ def impute_file(
     data: Path,
     out: Path,
     *,
-    source: str | None = None,
+    sources: Sequence[str] | None = None,
     to: str | None = None,
     features: Iterable[str] | None = None,
     intervals: bool | None = None,
@@ -48,7 +51,7 @@ def impute_file(
         The cells.
     out
         The file to write.
-    source, to
+    sources, to
         Modalities of the model; by default the only one that `data` has, and the only other one of the model.
     features
         Each a name, several with commas between them, or ``@FILE`` with one name a line; all by default.
@@ -68,6 +71,15 @@ def impute_file(
     """
     names = None if features is None else [name for text in features for name in _names(text)]
     model, context = open_model(path, progress)
+    if sources is not None and len(sources) > 1:
+        present = stored_modalities(data) if names_modalities(data) else None
+        joint = choose_sources(model, _require_names(present, sources, str(data)), sources, to)
+        with ExitStack() as files:
+            cells = {source: files.enter_context(backed_cells(data, source)) for source in joint.sources}
+            queries = [Query(model, source, adata, context, max_missing) for source, adata in cells.items()]
+            _save(impute_queries(queries, joint.target, names, intervals), out, context, overwrite=overwrite)
+        return
+    source = sources[0] if sources else None
     if names_modalities(data):
         source, to = choose_direction(model, stored_modalities(data), source, to)
     with backed_cells(data, source) as adata:
@@ -75,7 +87,7 @@ def impute_file(
             model,
             adata,
             context,
-            source,
+            None if source is None else [source],
             to,
             features=names,
             intervals=intervals,
@@ -89,7 +101,7 @@ def impute_cells(
     model: TrainedModel,
     data: MuData | AnnData,
     context: Context,
-    source: str | None = None,
+    sources: Sequence[str] | None = None,
     to: str | None = None,
     *,
     features: Sequence[str] | None = None,
@@ -98,17 +110,58 @@ def impute_cells(
     out: str | Path | None = None,
     overwrite: bool = False,
 ) -> AnnData | None:
-    """Impute one modality from another, as `JAMIE.impute` describes."""
-    present = data.mod if hasattr(data, "mod") else compatible_modalities(model, data, max_missing)
-    source, to = choose_direction(model, present, source, to)
-    require_modality(source, getattr(data, "mod", {source}), "impute")
-    query = Query.from_mudata if hasattr(data, "mod") else Query
-    imputed = impute_query(query(model, source, data, context, max_missing), to, features, intervals)
+    """Impute one modality from another or from several, as `JAMIE.impute` describes."""
+    if sources is not None and len(sources) > 1:
+        joint = choose_sources(model, _require_names(getattr(data, "mod", None), sources, "impute"), sources, to)
+        queries = [Query.from_mudata(model, source, data, context, max_missing) for source in joint.sources]
+        imputed = impute_queries(queries, joint.target, features, intervals)
+    else:
+        present = data.mod if hasattr(data, "mod") else compatible_modalities(model, data, max_missing)
+        source, to = choose_direction(model, present, sources[0] if sources else None, to)
+        require_modality(source, getattr(data, "mod", {source}), "impute")
+        query = Query.from_mudata if hasattr(data, "mod") else Query
+        imputed = impute_query(query(model, source, data, context, max_missing), to, features, intervals)
     if out is None:
         return imputed_anndata(imputed, context)
-    with write_atomically(Path(out), SUFFIXES, overwrite) as partial:
-        save_imputed(imputed, partial, context)
+    _save(imputed, Path(out), context, overwrite=overwrite)
     return None
+
+
+def one_or_several(source: str | None, sources: Sequence[str] | None) -> Sequence[str] | None:
+    """Return the modalities to impute from, given as one or as several; None if they are to follow from the data.
+
+    Raises
+    ------
+    DataError
+        If both are given, or no source is named.
+    """
+    if sources is None:
+        return None if source is None else [source]
+    named = [sources] if isinstance(sources, str) else list(sources)
+    if source is not None or not named:
+        found = f"source='{source}' and sources={named!r}" if named else "sources=[]"
+        raise DataError(
+            f"expected one source, or one or more sources, found {found}",
+            where="impute",
+            fix="name one modality as source, or several as sources",
+        )
+    return named
+
+
+def _require_names(present: Collection[str] | None, sources: Sequence[str], where: str) -> Collection[str]:
+    """Return the modalities of the data; refuse AnnData, which does not name its own (None)."""
+    if present is None:
+        raise DataError(
+            f"expected MuData with the sources {', '.join(sources)}, found AnnData, which holds one modality",
+            where=where,
+            fix="put the sources into one MuData: mudata.MuData({'NAME': adata, ...})",
+        )
+    return present
+
+
+def _save(imputed: LazyImputation, out: Path, context: Context, *, overwrite: bool) -> None:
+    with write_atomically(out, SUFFIXES, overwrite) as partial:
+        save_imputed(imputed, partial, context)
 
 
 def _names(given: str) -> list[str]:

@@ -13,6 +13,7 @@ from jamie.commands.multirun.figures import with_direction
 from jamie.commands.multirun.imputation import BEST_STANDING, SIGNIFICANT, TIED_STANDING
 from jamie.commands.multirun.settings import row_key, row_names, short_value
 from jamie.console.output import MATCHING, CommandOutput
+from jamie.core.sources import is_joint
 from jamie.report.tables import (
     BEST,
     SCOPE_TITLES,
@@ -114,7 +115,8 @@ def summary_tables(summary: pd.DataFrame, grid_keys: Sequence[str]) -> list[Cons
     directions = set(zip(headlines["metric"], headlines["source"], headlines["target"], strict=True))
     tables: dict[str, list[Cell]] = {}
     for row in headlines.to_dict(orient="records"):
-        modalities = " and ".join(sorted((row["source"], row["target"])))
+        ends = row["source"], row["target"]
+        modalities = " → ".join(ends) if is_joint(ends[0]) else " and ".join(sorted(ends))
         title = f"{modalities}, {SCOPE_TITLES.get(row['scope'], row['scope'])}"
         metric = f"{row['metric']}_{row['part']}".removesuffix("_")
         header = metric.replace("_", "\n") + f" {arrow(row['higher_is_better'], row['part'])}"

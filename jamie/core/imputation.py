@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 _BLOCK_VALUES = 2**24  # 64 MiB in each matrix
-_BLOCK_CELLS = 2**13  # whose own values have to be held too, however few are imputed
+BLOCK_CELLS = 2**13  # whose own values have to be held too, however few are imputed
 _CHUNK = 1024  # cells, and features, that lie together in a file
 
 
@@ -86,7 +86,7 @@ class LazyImputation:
     @property
     def block_rows(self) -> int:
         """Cells that are computed at a time: whole chunks, where there is room for one."""
-        rows = min(max(1, _BLOCK_VALUES // max(1, len(self.var))), _BLOCK_CELLS)
+        rows = min(max(1, _BLOCK_VALUES // max(1, len(self.var))), BLOCK_CELLS)
         return rows - rows % _CHUNK if rows > _CHUNK else rows
 
     def blocks(self) -> list[slice]:

@@ -25,6 +25,9 @@ MATCH_SCORE: Final = "jamie_match_score"
 NOVELTY: Final = "jamie_novelty"
 """Column of `obs`: novelty score of a cell, its distance to the training cells ranked from 0 to 1."""
 
+SOURCES: Final = "jamie_sources"
+"""Column of `obs` of values imputed from several modalities: those of them that the cell was measured in."""
+
 IMPUTABILITY: Final = "imputability"
 """Column of `var`: correlation of imputed and measured values of a feature in the calibration cells."""
 

@@ -14,7 +14,7 @@ from jamie.core.evaluation import EmbeddedPair, ImputedPair
 from jamie.core.interfaces import Metric
 from jamie.methods.result import MethodResult
 from jamie.metrics.embedding_scores import score_embedding
-from jamie.metrics.imputation_scores import measured_pairs, score_imputation
+from jamie.metrics.imputation_scores import Measured, measured_jointly, measured_pairs, score_imputation
 from jamie.metrics.labels import usable_labels
 from jamie.metrics.records import Record
 from jamie.metrics.scopes import find_scopes
@@ -76,11 +76,25 @@ def evaluate(
             if result.embeds_all(scope.cells, split):
                 records += score_embedding(result, dataset, scope, of_embeddings, labels)
         for measured in measured_pairs(dataset, split, scopes) if of_imputed else ():
-            for result in results:
-                if (measured.pair.source, measured.pair.target) in result.imputed:
-                    scores, table = score_imputation(result, measured, dataset, of_imputed)
-                    records += scores
-                    tables.append(table)
+            _score_imputed(measured, results, dataset, of_imputed, records, tables)
+    for measured in measured_jointly(dataset, split) if of_imputed else ():
+        _score_imputed(measured, results, dataset, of_imputed, records, tables)
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))
     better = {metric.name: metric.higher_is_better for metric in of_imputed if metric.name in features}
     return Evaluation(tuple(records), features, tuple(sign_tests(features, better)))
+
+
+def _score_imputed(
+    measured: Measured,
+    results: Sequence[MethodResult],
+    dataset: Dataset,
+    metrics: Sequence[Metric[Any]],
+    records: list[Record],
+    tables: list[pd.DataFrame],
+) -> None:
+    """Add the scores of all methods that impute in a direction, and the table of its features."""
+    for result in results:
+        if (measured.pair.source, measured.pair.target) in result.imputed:
+            scores, table = score_imputation(result, measured, dataset, metrics)
+            records += scores
+            tables.append(table)

@@ -18,6 +18,7 @@ from jamie.core.evaluation import ImputedPair
 from jamie.core.interfaces import Metric
 from jamie.core.matrix import column_means, column_range, to_dense
 from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
+from jamie.core.sources import all_others, joint_cells
 from jamie.methods.result import MethodResult
 from jamie.metrics.labels import cell_labels, first_label
 from jamie.metrics.records import MetricCall, Record, compute_metrics
@@ -61,6 +62,22 @@ def measured_pairs(dataset: Dataset, split: Split, scopes: Sequence[Scope]) -> I
             measured = _measured(dataset, split, scope, source, target)
             if measured is not None:
                 yield measured
+
+
+def measured_jointly(dataset: Dataset, split: Split) -> Iterator[Measured]:
+    """Yield the measured values of each modality, in the cells that all others measured as well.
+
+    Of held-out cells, or of all where none are; nothing with fewer than three modalities.
+    """
+    name = HELD_OUT_CELLS if split.any_held_out else ALL_CELLS
+    for joint in all_others(list(dataset.modalities)):
+        first, target = joint.sources[0], joint.target
+        cells = {m: np.flatnonzero(split.held_out[m] | (name == ALL_CELLS)) for m in (first, target)}
+        cells[first] = np.intersect1d(cells[first], joint_cells(dataset.truth, joint)[:, 0])
+        scope = Scope(name, cells, dataset.truth.between(first, target).subset(cells[first], cells[target]))
+        measured = _measured(dataset, split, scope, first, target)
+        if measured is not None:
+            yield replace(measured, pair=replace(measured.pair, source=joint.name))
 
 
 def _measured(dataset: Dataset, split: Split, scope: Scope, source: str, target: str) -> Measured | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
+from jamie.core.sources import JointSources
 from jamie.data.blocks import reads_raw
+from jamie.data.checks.modalities import require_modality
 from jamie.model.trained import TrainedModel
 
 if TYPE_CHECKING:
@@ -79,6 +81,44 @@ def choose_direction(
         others = [m for m in model.modalities if m != source]
         target = _only(others, "to", "imputed", model.modalities)
     return source, target
+
+
+def choose_sources(
+    model: TrainedModel, present: Collection[str], sources: Sequence[str], target: str | None
+) -> JointSources:
+    """Return several modalities to impute from, in the order of the model, and the one to impute.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    present
+        Modalities of the data.
+    sources
+        Two or more.
+    target
+        As given; the only other modality of the model by default.
+
+    Raises
+    ------
+    DataError
+        If one of them is unknown to the model, absent from the data or named twice, or the target does not follow.
+    """
+    for modality in (*sources, target):
+        if modality is not None:
+            model.require(modality)
+    twice = [source for i, source in enumerate(sources) if source in (*sources[:i], target)]
+    if twice:
+        raise DataError(
+            f"expected different modalities as sources and target, found '{twice[0]}' twice",
+            where="impute",
+            fix="name each modality once",
+        )
+    for source in sources:
+        require_modality(source, present, "impute")
+    if target is None:
+        target = _only([m for m in model.modalities if m not in sources], "to", "imputed", model.modalities)
+    return JointSources(tuple(m for m in model.modalities if m in sources), target)
 
 
 def _only(candidates: list[str], option: str, role: str, among: Collection[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from jamie.core.errors import DataError
 from jamie.core.imputation import ImputedChunk, LazyImputation
 from jamie.core.names import IMPUTABILITY, NOVELTY, UNCERTAINTY_LAYERS
+from jamie.core.sources import JointSources
 from jamie.model.choose_modalities import target_columns
 from jamie.model.query import Query
 from jamie.model.trained import TrainedModel
@@ -49,8 +51,9 @@ def impute_query(
     known = model.require(target)
     columns = None if features is None else target_columns(model, target, features)
     names = known.target_features if columns is None else known.target_features[columns]
-    layers = uncertainty_layers(model, source, target)
-    if not _with_intervals(intervals, bool(layers), 4 * len(query.obs) * len(names), f"{source} to {target}"):
+    joint = JointSources((source,), target)
+    layers = uncertainty_layers(model, joint)
+    if not use_intervals(intervals, bool(layers), 4 * len(query.obs) * len(names), f"{source} to {target}"):
         layers = ()
     warning = _NoveltyWarning(source)
 
@@ -64,15 +67,21 @@ def impute_query(
 
     return LazyImputation(
         obs=query.obs,
-        var=add_imputability(model, source, target, pd.DataFrame(index=names), columns),
+        var=add_imputability(model, joint, pd.DataFrame(index=names), columns),
         layers=layers,
-        provenance=provenance(source, target, known.target_origin),
+        provenance=provenance(joint, known.target_origin),
         rows=impute_rows,
     )
 
 
-def _with_intervals(requested: bool | None, available: bool, n_bytes: int, direction: str) -> bool:
-    """Whether to add intervals to values of so many bytes."""
+def use_intervals(requested: bool | None, available: bool, n_bytes: int, direction: str) -> bool:
+    """Whether to add intervals to values of so many bytes.
+
+    Raises
+    ------
+    DataError
+        If they are requested, and not available.
+    """
     if requested and not available:
         raise DataError(
             "expected a model that has intervals, found none for this direction",
@@ -89,16 +98,16 @@ def _with_intervals(requested: bool | None, available: bool, n_bytes: int, direc
     return available if requested is None else requested
 
 
-def uncertainty_layers(model: TrainedModel, source: str, target: str) -> tuple[str, ...]:
+def uncertainty_layers(model: TrainedModel, joint: JointSources) -> tuple[str, ...]:
     """Names of the layers beside imputed values."""
-    return UNCERTAINTY_LAYERS if (source, target) in model.uncertainty.calibrations else ()
+    return () if model.calibration(joint) is None else UNCERTAINTY_LAYERS
 
 
 def add_imputability(
-    model: TrainedModel, source: str, target: str, var: pd.DataFrame, columns: NDArray[np.int64] | None = None
+    model: TrainedModel, joint: JointSources, var: pd.DataFrame, columns: NDArray[np.int64] | None = None
 ) -> pd.DataFrame:
     """Add the correlation of imputed and measured values of the calibration cells to the features of a target."""
-    calibration = model.uncertainty.calibrations.get((source, target))
+    calibration = model.calibration(joint)
     if calibration is None:
         return var
     values = calibration.imputability if columns is None else calibration.imputability[columns]
@@ -132,6 +141,7 @@ class _NoveltyWarning:
             )
 
 
-def provenance(source: str, target: str, origin: str) -> dict[str, str]:
-    """Source, target and units of imputed values."""
-    return {"source": source, "target": target, "units": f"as {origin} of {target}"}
+def provenance(joint: JointSources, origin: str) -> dict[str, Any]:
+    """Source, target and units of imputed values; of several sources their names too."""
+    several = {"sources": list(joint.sources)} if len(joint.sources) > 1 else {}
+    return {"source": joint.name, "target": joint.target, "units": f"as {origin} of {joint.target}", **several}

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from jamie.core.errors import DataError
 from jamie.core.labels import as_labels
 from jamie.core.matrix import to_dense
 from jamie.core.panels import SubstituteBatches
+from jamie.core.sources import JointSources
 from jamie.model.joint_vae import JointVAE
 from jamie.model.prediction import (
     chunks,
@@ -36,11 +38,14 @@ from jamie.model.prediction import (
 from jamie.model.trained_modality import TrainedModality
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
+from jamie.trust.calibration import Calibration
+from jamie.trust.combination import Combination
 from jamie.trust.uncertainty import Uncertainty
 
 log = logging.getLogger(__name__)
 
-Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
+Inputs: TypeAlias = tuple[Floats, Floats | None]  # scores (n, d) and covariates (n, C) of cells of a modality
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,54 @@ class TrainedModel:
         generator = Context(seed=self.spec.seed, stage="draws").generator()
         variance = self.predictive_variance(source, target, scores, covariates, generator, columns)
         return Imputation(mean, calibration.sd(mean, variance), *calibration.intervals(mean))
+
+    def combination(self, joint: JointSources) -> Combination:
+        """Weights of several sources of a modality: equal ones where none were fitted."""
+        n_targets = self.network.n_targets[joint.target]
+        return self.uncertainty.combinations.get(joint) or Combination.equal(len(joint.sources), n_targets)
+
+    def calibration(self, joint: JointSources) -> Calibration | None:
+        """Calibration of what is imputed from one source or from several; None where there is none."""
+        if len(joint.sources) == 1:
+            return self.uncertainty.calibrations.get((joint.name, joint.target))
+        return self.combination(joint).calibration
+
+    def impute_jointly(
+        self,
+        joint: JointSources,
+        inputs: Sequence[Inputs],
+        columns: NDArray[np.int64] | None = None,
+        *,
+        intervals: bool = True,
+    ) -> Imputation:
+        """Values (n, p) of a modality in its own units, from the same preprocessed cells (n, d) in others.
+
+        Standard deviations and intervals are added if the model was calibrated for these sources together.
+
+        Parameters
+        ----------
+        joint
+            The sources, and the modality to impute.
+        inputs
+            Scores and covariates of the cells in each source.
+        columns
+            Positions of features of the target; all by default.
+        intervals
+            Whether to add them.
+        """
+        if len(joint.sources) == 1:
+            return self.impute(joint.name, joint.target, *inputs[0], columns, intervals=intervals)
+        to_units, calibration = self.require(joint.target).target_chain.inverse(columns), self.calibration(joint)
+        mean = to_dense(to_units(self.joint_scores(joint, inputs)))
+        if calibration is None or not intervals:
+            return Imputation(mean)
+        calibration = calibration if columns is None else calibration.subset(columns)
+        return Imputation(mean, calibration.sd(mean), *calibration.intervals(mean))
+
+    def joint_scores(self, joint: JointSources, inputs: Sequence[Inputs]) -> Floats:
+        """Preprocessed values (n, t) of a modality, from the same preprocessed cells (n, d) in several others."""
+        alone = [self.impute_scores(m, joint.target, *given) for m, given in zip(joint.sources, inputs, strict=True)]
+        return self.combination(joint).combine(alone)
 
     @cached_property
     def borrowing(self) -> Mapping[str, SubstituteBatches]:

@@ -141,7 +141,7 @@ def _label_colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> 
     labels = [label] if label else run_spec(mdata).labels
     if not labels:
         return {}, np.full(len(cells.cells), "", dtype=object)
-    values = label_series(obs_column(mdata, cells.source, labels[0])).loc[cells.cells]
+    values = label_series(obs_column(mdata, cells.first, labels[0])).loc[cells.cells]
     colours = style.label_colours(all_labels(mdata, labels[0]))
     if not colours:
         raise MissingResultError(f"expected values of '{labels[0]}'", fix=suggest_names(labels[0], []))

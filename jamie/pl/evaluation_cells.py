@@ -31,8 +31,9 @@ class EvaluationCells:
 
     Parameters
     ----------
-    source, target
-        Modalities.
+    source, first, target
+        The source as the tables name it, the modality that the cells are of, the first of several sources, and the
+        target.
     block
         All measured values of the target.
     imputed
@@ -42,6 +43,7 @@ class EvaluationCells:
     """
 
     source: str
+    first: str
     target: str
     block: Block
     imputed: AnnData
@@ -94,12 +96,13 @@ def evaluation_cells(mdata: MuData, imputed: AnnData, features: Sequence[str] | 
             fix="give the AnnData of imputed/SOURCE-to-TARGET.h5ad, or what JAMIE.impute returns",
         )
     source, target = str(names["source"]), str(names["target"])
-    cells = get_modality(mdata, source).obs_names
+    first = str(next(iter(names.get("sources", [source]))))
+    cells = get_modality(mdata, first).obs_names
     rows = imputed.obs_names.get_indexer(cells)
-    partner = true_partners(mdata, source, target)
+    partner = true_partners(mdata, first, target)
     both = (rows >= 0) & (partner >= 0)
     held_out = both.copy()
-    for m, index in ((source, slice(None)), (target, partner)):
+    for m, index in ((first, slice(None)), (target, partner)):
         split = mdata.mod[m].obs.get(SPLIT)
         held_out &= False if split is None else (split.to_numpy() == HELD_OUT)[index]
     selected = np.flatnonzero(held_out if held_out.any() else both)
@@ -113,4 +116,4 @@ def evaluation_cells(mdata: MuData, imputed: AnnData, features: Sequence[str] | 
     for name in features or ():
         if name not in block.features:
             raise DataError(f"unknown feature '{name}'", fix=suggest_names(name, block.features))
-    return EvaluationCells(source, target, block, imputed, cells[selected], rows[selected], partner[selected])
+    return EvaluationCells(source, first, target, block, imputed, cells[selected], rows[selected], partner[selected])

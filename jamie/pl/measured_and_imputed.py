@@ -79,7 +79,7 @@ def measured_and_imputed(
         fix = "give label=..., a column of obs, or set `labels` in the spec"
         raise MissingResultError("expected a label of the cells, found none", fix=fix)
     names = names or best_features(mdata, cells, n_features)
-    types = label_series(obs_column(mdata, cells.source, labels[0])).loc[cells.cells].to_numpy()
+    types = label_series(obs_column(mdata, cells.first, labels[0])).loc[cells.cells].to_numpy()
     known_colours = label_colours(all_labels(mdata, labels[0]))
     colours = {name: known_colours.get(name, COLOURS[0]) for name in sort_labels(types)}
     if not colours:

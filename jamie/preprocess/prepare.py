@@ -67,6 +67,13 @@ class Prepared:
             block = replace(block, X=fill_nan(block.X, column_means(block.X)))
         return View(modality, block, self.scores[modality], links)
 
+    def inputs(
+        self, modality: str, rows: NDArray[np.int64] | slice
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Scores (k, d) and covariates (k, C) of some cells of a modality; None without batches."""
+        covariates = self.covariates.get(modality)
+        return self.scores[modality][rows], None if covariates is None else covariates[rows]
+
     def cells(self, label: str | None = None) -> Cells:
         """Return all cells as a method sees them; with the labels of a column of obs only where one is named."""
         data = self.dataset.modalities

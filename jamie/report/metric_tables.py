@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jamie.core.sources import is_joint
 from jamie.report.tables import (
     BEST,
     DOWN,
@@ -87,7 +88,8 @@ def _by_modalities_and_scope(records: Sequence[Record]) -> dict[tuple[str, str],
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in headlines:
         ends = record["source"], record["target"]
-        modalities = " → ".join(ends) if _opposite(record) in directions else " and ".join(sorted(ends))
+        directed = _opposite(record) in directions or is_joint(record["source"])
+        modalities = " → ".join(ends) if directed else " and ".join(sorted(ends))
         groups.setdefault((modalities, record["scope"]), []).append(record)
     titled = {}
     for (modalities, scope), chosen in groups.items():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.imputation import ImputedChunk, LazyImputation
 from jamie.core.matrix import to_dense
+from jamie.core.sources import JointSources, all_others, joint_cells
 from jamie.data.writing.writable import Adjustments, writable_frame
 from jamie.methods.result import MethodResult
 from jamie.model.imputation import add_imputability, provenance, uncertainty_layers
@@ -43,7 +44,7 @@ def write_imputed(
     mdata: MuData,
     model: TrainedModel,
 ) -> None:
-    """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``.
+    """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``, and from all others.
 
     The model's values are in ``X``, their standard deviations and intervals and the values of the other methods in
     layers (``ridge``, ``ridge_lower``, ``ridge_upper``), unless they would be too large. The
@@ -51,8 +52,10 @@ def write_imputed(
     """
     others = tuple(result for result in results[1:] if result.imputed)
     values = _ImputedResults(model, prepared, mdata, cell_columns(prepared, None, model), others)
-    for source, target in permutations(prepared.scores, 2):
-        candidates = (values.imputed(source, target), values.imputed(source, target, layers=False))
+    directions = [JointSources((source,), target) for source, target in permutations(prepared.scores, 2)]
+    for joint in (*directions, *all_others(list(prepared.scores))):
+        source, target = joint.name, joint.target
+        candidates = (values.imputed(joint), values.imputed(joint, layers=False))
         small_enough = [imputed for imputed in candidates if imputed.n_bytes <= LARGEST_IMPUTED]
         name = imputed_file(source, target)
         if not small_enough:
@@ -88,30 +91,33 @@ class _ImputedResults:
     obs: Mapping[str, pd.DataFrame]
     others: tuple[MethodResult, ...]
 
-    def imputed(self, source: str, target: str, *, layers: bool = True) -> LazyImputation:
-        """Return one modality imputed from another; without `layers` only the model's values."""
-        data = self.prepared.dataset.modalities
-        names = uncertainty_layers(self.model, source, target)
+    def imputed(self, joint: JointSources, *, layers: bool = True) -> LazyImputation:
+        """Return one modality imputed from others, for the cells that all have; without `layers` the values alone."""
+        data, cells = self.prepared.dataset.modalities, joint_cells(self.prepared.dataset.truth, joint)
+        first, target, direction = joint.sources[0], joint.target, (joint.name, joint.target)
+        names = uncertainty_layers(self.model, joint)
         for other in self.others:
-            names += (other.method, *(bound_layers(other.method) if (source, target) in other.intervals else ()))
-        obs = writable_frame(data[source].obs, "obs", Adjustments())  # which the run has logged before
+            names += (other.method,) if direction in other.imputed else ()
+            names += bound_layers(other.method) if direction in other.intervals else ()
+        obs = writable_frame(data[first].obs, "obs", Adjustments())  # which the run has logged before
         return LazyImputation(
-            obs=replace_run_columns(obs, self.obs[source]),
-            var=add_imputability(self.model, source, target, self._var(target)),
+            obs=replace_run_columns(obs, self.obs[first]).iloc[cells[:, 0]],
+            var=add_imputability(self.model, joint, self._var(target)),
             layers=names if layers else (),
-            provenance=provenance(source, target, data[target].target.origin),
-            rows=partial(self._rows, source, target, layers),
+            provenance=provenance(joint, data[target].target.origin),
+            rows=partial(self._rows, joint, cells, layers),
         )
 
-    def _rows(self, source: str, target: str, layers: bool, rows: slice) -> ImputedChunk:
-        covariates = self.prepared.covariates.get(source)
-        covariates = None if covariates is None else covariates[rows]
-        imputed = self.model.impute(source, target, self.prepared.scores[source][rows], covariates, intervals=layers)
+    def _rows(self, joint: JointSources, cells: NDArray[np.int64], layers: bool, rows: slice) -> ImputedChunk:
+        inputs = [self.prepared.inputs(m, cells[rows, i]) for i, m in enumerate(joint.sources)]
+        imputed = self.model.impute_jointly(joint, inputs, intervals=layers)
         matrices: dict[str, NDArray[np.floating]] = imputed.uncertainty
+        direction = joint.name, joint.target
         for other in self.others if layers else ():
-            matrices[other.method] = to_dense(other.imputed[source, target](rows))
-            bounds = other.intervals[source, target](rows) if (source, target) in other.intervals else None
-            matrices |= dict(zip(bound_layers(other.method), bounds, strict=True)) if bounds else {}
+            if direction in other.imputed:
+                matrices[other.method] = to_dense(other.imputed[direction](rows))
+                bounds = other.intervals[direction](rows) if direction in other.intervals else None
+                matrices |= dict(zip(bound_layers(other.method), bounds, strict=True)) if bounds else {}
         return ImputedChunk(imputed.mean, matrices)
 
     def _var(self, target: str) -> pd.DataFrame:

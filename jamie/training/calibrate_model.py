@@ -71,18 +71,23 @@ def _calibrate_model(
 ) -> Calibration | None:
     source, target = direction
 
-    def inputs(rows: Indices) -> tuple[Floats, Floats | None]:
-        covariates = cells.covariates.get(source)
-        return cells.scores[source][rows], None if covariates is None else covariates[rows]
-
     def predict(member: int, rows: Indices) -> Floats:
-        return impute([model.networks[member]], source, target, *inputs(rows), model.borrowing.get(target))
+        return member_values(model, cells, direction, member, rows)
 
     def variance(rows: Indices) -> Floats | None:
-        return model.predictive_variance(source, target, *inputs(rows), context.generator())
+        return model.predictive_variance(source, target, *cells.inputs(source, rows), context.generator())
 
     held_out = [split.calibration[source] for split in splits]
     return calibrate_direction(cells, direction, held_out, predict, level, variance)
+
+
+def member_values(
+    model: TrainedModel, cells: Prepared, direction: tuple[str, str], member: int, rows: Indices
+) -> Floats:
+    """Preprocessed values (k, t) of a target, from (k,) cells of a source, by one member alone."""
+    source, target = direction
+    borrowing = model.borrowing.get(target)
+    return impute([model.networks[member]], source, target, *cells.inputs(source, rows), borrowing)
 
 
 def calibrate_direction(
@@ -116,7 +121,7 @@ def calibrate_direction(
     rows, columns = cells.cells().pairs(source, target)
     block = cells.dataset.modalities[target].target
     used = np.flatnonzero(np.isin(rows, np.concatenate([*held_out, np.empty(0, np.int64)])))
-    if int((len(used) + 1) * (1 - level) + 1e-9) < 1:
+    if not allows_intervals(len(used), level):
         if sum(map(len, held_out)):
             log.log(
                 logging.WARNING if len(rows) else logging.INFO,  # without known pairs, intervals are not expected
@@ -124,9 +129,7 @@ def calibrate_direction(
                 *(source, target, len(used), 100 * level),
             )
         return None
-    limit = max(MAX_CELLS, MAX_VALUES // len(block.features))
-    if len(used) > limit:
-        used = used[np.linspace(0, len(used) - 1, limit).astype(np.int64)]
+    used = thin_cells(used, len(block.features))
     rows, columns = rows[used], columns[used]
     total = np.zeros((len(rows), cells.targets[target].shape[1]), np.float32)
     count = np.zeros((len(rows), 1), np.float32)
@@ -141,3 +144,14 @@ def calibrate_direction(
         support=support_of(block.X),
         variance=None if variance is None else variance(rows),
     )
+
+
+def allows_intervals(n_cells: int, level: float) -> bool:
+    """Whether calibration cells are enough for intervals with a coverage of `level`."""
+    return int((n_cells + 1) * (1 - level) + 1e-9) >= 1
+
+
+def thin_cells(cells: Indices, n_features: int) -> Indices:
+    """Keep evenly spaced ones of very many cells (n,)."""
+    limit = max(MAX_CELLS, MAX_VALUES // n_features)
+    return cells if len(cells) <= limit else cells[np.linspace(0, len(cells) - 1, limit).astype(np.int64)]

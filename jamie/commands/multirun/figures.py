@@ -13,6 +13,7 @@ import pandas as pd
 from jamie.commands.multirun import plots, settings
 from jamie.commands.multirun.costs import MEMORY, SECONDS, TOTAL, slope
 from jamie.core.interfaces import Metric
+from jamie.core.sources import is_joint
 from jamie.report.figures import write_figure
 from jamie.report.tables import SCOPE_TITLES, fold_name, is_ranked
 from jamie.runs.directory import OutputDirectory
@@ -52,7 +53,8 @@ def write_metric_figures(
 def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Metric]) -> Figure:
     """Draw one metric: lines over the swept number with most values, points where no number was swept."""
     ends = list(zip(table["source"], table["target"], strict=True))
-    between = [" → ".join(pair) if pair[::-1] in ends else " and ".join(sorted(pair)) for pair in ends]
+    directed = [pair[::-1] in ends or is_joint(pair[0]) for pair in ends]
+    between = [" → ".join(p) if d else " and ".join(sorted(p)) for p, d in zip(ends, directed, strict=True)]
     scopes = [SCOPE_TITLES.get(scope, scope) for scope in table["scope"]]
     x = settings.numeric_key(table, grid_keys)
     keys = settings.distinguishing_keys(table, grid_keys)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from jamie.commands.multirun.tables import run_rows
 from jamie.core.names import HELD_OUT_CELLS
+from jamie.core.sources import is_joint
 from jamie.metrics.sign_test import SignTest, sign_tests
 from jamie.report.tables import is_ranked
 from jamie.runs.run import Run
@@ -85,7 +86,7 @@ def imputation_tables(
 
 
 def _imputation_records(records: pd.DataFrame) -> pd.DataFrame:
-    """Headlines in held-out cells of the metrics that have one in both directions, those of imputed values.
+    """Headlines in held-out cells of the metrics that have one in both directions, or of several sources together.
 
     The shown parts of these metrics stand beside them as metrics of their own.
     """
@@ -94,7 +95,7 @@ def _imputation_records(records: pd.DataFrame) -> pd.DataFrame:
     directions = chosen[["metric", "source", "target"]]
     opposite = directions.rename(columns={"source": "target", "target": "source"}).drop_duplicates()
     both = directions.merge(opposite, how="left", indicator=True)["_merge"] == "both"
-    chosen = chosen[both.to_numpy()]
+    chosen = chosen[both.to_numpy() | chosen["source"].map(is_joint).to_numpy(bool)]
     same = [*WIN_CASE, "parameters"]
     parts = held_out[held_out["part"].isin(SHOWN_PARTS)].merge(chosen[same].drop_duplicates(), on=same)
     return pd.concat([chosen, parts.assign(metric=parts["metric"] + " " + parts["part"])]) if len(parts) else chosen
