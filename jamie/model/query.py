@@ -161,7 +161,7 @@ class Query:
             if not self.absent.any():
                 log.warning(
                     "%s: %d of %d cells are 0 or missing (NaN) in all features, so they were not measured there: their "
-                    "latents and imputed values are NaN",
+                    "latents, and values imputed from there alone, are NaN",
                     *(self.where, int(absent.sum()), len(absent)),
                 )
             self.absent[rows] = absent

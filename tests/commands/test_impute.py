@@ -158,3 +158,73 @@ def test_what_does_not_fit_in_memory(query, modalities, monkeypatch):
         jamie.load("out").impute(modalities["rna"])
     assert jamie.load("out").impute(modalities["rna"], out="new.zarr") is None
     assert anndata.read_zarr("new.zarr").shape == (30, 8)
+
+
+class TestSeveralSources:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def three(tmp_path_factory):
+        """A run of three modalities, whose first two hold some genes each."""
+        with pytest.MonkeyPatch.context() as patch:
+            place = Place(tmp_path_factory.mktemp("three"))
+            patch.chdir(place.folder)
+            training = {"min_epochs": 2, "max_epochs": 4, "patience": 2, "calibration": 0.4}
+            evaluate = {"holdout": {"fraction": 0.2}, "metrics": ["pearson"], "compare": ["ridge"]}
+            place.works(place.run(halves(few_cells(60)), training=training, evaluate=evaluate))
+            yield place
+
+    def test_of_a_file_are_read_by_blocks(self, three, small_blocks):
+        three.write(halves(few_cells(60)), "new.h5mu")
+        both = ("--source", "rna_2", "--source", "rna_1")
+        three.works(three.call("impute", "out", "new.h5mu", *both, "--out", "both.h5ad", "--quiet", "--overwrite"))
+        found = anndata.read_h5ad("both.h5ad")
+        assert dict(found.uns["jamie"])["source"] == "rna_1+rna_2"
+        assert set(found.obs["jamie_sources"]) == {"rna_1+rna_2"}
+        with mudata_conventions():
+            cells = MuData(halves(few_cells(60)))
+        same(found, jamie.load("out").impute(cells, sources=["rna_1", "rna_2"], to="protein"))
+        three.works(
+            three.call("impute", "out", "new.h5mu", "--source", "rna_1", "--to", "protein", "--out", "one.h5ad")
+        )
+        assert dict(anndata.read_h5ad("one.h5ad").uns["jamie"])["source"] == "rna_1"
+
+    def test_that_cannot_be_used(self, three):
+        modalities = halves(few_cells(60))
+        three.write({name: modalities[name] for name in ("rna_1", "protein")}, "two.h5mu")
+        both = ("--source", "rna_1", "--source", "rna_2", "--out", "new.h5ad")
+        message = "impute: expected the modality 'rna_2', found rna_1, protein\n  name the modalities as in training"
+        three.refused(three.call("impute", "out", "two.h5mu", *both), message)
+        modalities["rna_1"].write_h5ad("rna_1.h5ad")
+        message = "rna_1.h5ad: expected MuData with the sources rna_1, rna_2, found AnnData, which holds one modality\n"
+        three.refused(three.call("impute", "out", "rna_1.h5ad", *both), message)
+        message = "impute: expected different modalities as sources and target, found 'rna_1' twice\n"
+        three.refused(three.call("impute", "out", "cells.h5mu", *both, "--source", "rna_1"), message)
+        three.refused(three.call("impute", "out", "cells.h5mu", *both, "--to", "rna_1"), message)
+
+    def test_are_scored_and_written_by_a_run(self, three):
+        pearson = {(r["source"], r["target"]): r for r in three.records() if r["method"] == "jamie"}
+        assert {target for source, target in pearson if source == "rna_1+rna_2"} == {"protein"}
+        together, alone = pearson["rna_1+rna_2", "protein"], pearson["rna_1", "protein"]
+        assert (together["scope"], together["n_cells"]) == (alone["scope"], alone["n_cells"]) == ("held_out_cells", 12)
+        run = jamie.Run("out")
+        imputed = run.imputed("rna_1+rna_2", "protein")
+        assert set(layer_names(imputed)) == {"sd", "lower", "upper"}
+        held_out = imputed[run.mdata["rna_1"].obs["jamie_split"].to_numpy() == "held_out"]
+        measured = few_cells(60)["protein"][held_out.obs_names]
+        expected = [np.corrcoef(x, y)[0, 1] for x, y in zip(held_out.X.T, measured.X.T, strict=True)]
+        assert together["value"] == pytest.approx(np.mean(expected), abs=1e-5)
+
+    def test_are_scored_again_from_the_files(self, three):
+        before = three.records()
+        three.works(three.call("evaluate", "out", "--quiet"), "")
+        assert [{**r, "value": 0} for r in three.records()] == [{**r, "value": 0} for r in before]
+        np.testing.assert_allclose([r["value"] for r in three.records()], [r["value"] for r in before], atol=1e-6)
+
+    def test_stand_in_tables_with_their_direction(self, three):
+        shown = three.call("compare", "out")
+        assert "rna_1+rna_2 → protein" in shown.output
+
+
+def halves(modalities):
+    rna = modalities["rna"]
+    return {"rna_1": rna[:, :6].copy(), "rna_2": rna[:, 6:].copy(), "protein": modalities["protein"]}

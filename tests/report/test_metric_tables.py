@@ -46,6 +46,11 @@ def everything(methods, runs):
     return records
 
 
+def test_several_sources_impute_in_one_direction():
+    (block,) = metric_tables([record("pearson", 0.5, source="rna+adt"), record("pearson", 0.4, "b", source="rna+adt")])
+    assert block.title == "rna+adt → ephys, all cells (20)"
+
+
 def test_the_best_value_has_a_mark_and_an_arrow_says_which_is_better():
     records = [
         record("foscttm", 0.1, "cca", higher_is_better=False),
