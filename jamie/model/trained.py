@@ -39,7 +39,7 @@ from jamie.model.trained_modality import TrainedModality
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
 from jamie.trust.calibration import Calibration
-from jamie.trust.combination import Combination
+from jamie.trust.source_weights import SourceWeights
 from jamie.trust.uncertainty import Uncertainty
 
 log = logging.getLogger(__name__)
@@ -195,10 +195,10 @@ class TrainedModel:
         variance = self.predictive_variance(source, target, scores, covariates, generator, columns)
         return Imputation(mean, calibration.sd(mean, variance), *calibration.intervals(mean))
 
-    def combination(self, joint: JointSources) -> Combination:
+    def combination(self, joint: JointSources) -> SourceWeights:
         """Weights of several sources of a modality: equal ones where none were fitted."""
         n_targets = self.network.n_targets[joint.target]
-        return self.uncertainty.combinations.get(joint) or Combination.equal(len(joint.sources), n_targets)
+        return self.uncertainty.combinations.get(joint) or SourceWeights.equal(len(joint.sources), n_targets)
 
     def calibration(self, joint: JointSources) -> Calibration | None:
         """Calibration of what is imputed from one source or from several; None where there is none."""

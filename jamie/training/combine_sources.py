@@ -17,8 +17,8 @@ from jamie.preprocess.prepare import Prepared
 from jamie.training.calibrate_model import allows_intervals, member_values, thin_cells
 from jamie.training.validation_split import MIN_CELLS, ValidationSplit
 from jamie.trust.calibration import Calibration
-from jamie.trust.combination import Combination, fit_weights
 from jamie.trust.fit_calibration import calibrate, support_of
+from jamie.trust.source_weights import SourceWeights, fit_weights
 
 FOLDS = 5  # of the calibration cells: intervals are calibrated with the weights of the others
 
@@ -30,7 +30,7 @@ Indices = NDArray[np.int64]
 
 def fit_combinations(
     model: TrainedModel, cells: Prepared, splits: Sequence[ValidationSplit], level: float, context: Context
-) -> dict[JointSources, Combination]:
+) -> dict[JointSources, SourceWeights]:
     """Weigh the sources of each modality, every two and all together, and calibrate their intervals.
 
     Sources without common calibration cells get no weights; their plain mean is then imputed.
@@ -48,7 +48,7 @@ def fit_combinations(
     context
         Random numbers.
     """
-    found: dict[JointSources, Combination] = {}
+    found: dict[JointSources, SourceWeights] = {}
     context = context.for_stage("sources")
     aside: dict[str, _SetAside] = {}
     for joint in weighed_sources(list(cells.scores)):
@@ -101,7 +101,7 @@ class _SetAside:
 
     def combine(
         self, joint: JointSources, model: TrainedModel, cells: Prepared, level: float, context: Context
-    ) -> Combination | None:
+    ) -> SourceWeights | None:
         """Fit the weights of some sources; None if too few cells have them all."""
         target = joint.target
         every = np.flatnonzero(np.all([self.known[source] for source in joint.sources], axis=0))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from jamie.core.prefixes import add_prefix, select_prefix
 from jamie.core.sources import JointSources, weighed_sources
 from jamie.trust.calibration import Calibration
-from jamie.trust.combination import Combination
 from jamie.trust.novelty import NoveltyScore
+from jamie.trust.source_weights import SourceWeights
 
 _NOVELTY = "novelty"
 
@@ -34,7 +34,7 @@ class Uncertainty:
 
     calibrations: Mapping[tuple[str, str], Calibration] = field(default_factory=dict)
     novelty: Mapping[str, NoveltyScore] = field(default_factory=dict)
-    combinations: Mapping[JointSources, Combination] = field(default_factory=dict)
+    combinations: Mapping[JointSources, SourceWeights] = field(default_factory=dict)
 
     def state(self, modalities: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Arrays for `from_state`, named by positions of modalities: ``0.1.lower``, ``0+2.1.weights``."""
@@ -59,7 +59,7 @@ class Uncertainty:
         return cls(
             {direction: Calibration.from_state(state) for direction, state in calibrations.items() if state},
             {m: NoveltyScore(**state) for m, state in novelty.items() if state},
-            {joint: Combination.from_state(state) for joint, state in combinations.items() if state},
+            {joint: SourceWeights.from_state(state) for joint, state in combinations.items() if state},
         )
 
 

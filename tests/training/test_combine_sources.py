@@ -9,7 +9,7 @@ from mudata import MuData
 import jamie
 from jamie.core.sources import JointSources, all_others, weighed_sources
 from jamie.data.assemble import mudata_conventions
-from jamie.trust.combination import Combination
+from jamie.trust.source_weights import SourceWeights
 
 N = 100
 SETTINGS = {"modalities.*.preprocess": ["standardize"], "training.calibration": 0.3, "evaluate.metrics": []}
@@ -91,4 +91,4 @@ def test_all_of_five_modalities_are_kept_by_a_saved_model():
     restored = fitted.uncertainty.from_state(fitted.uncertainty.state(list("abcde")), list("abcde"))
     assert list(restored.combinations) == list(fitted.uncertainty.combinations)
     assert len(restored.combinations) == 5 * 7
-    assert isinstance(restored.combinations[JointSources(("a", "b"), "e")], Combination)
+    assert isinstance(restored.combinations[JointSources(("a", "b"), "e")], SourceWeights)

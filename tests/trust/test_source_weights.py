@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jamie.trust.combination import Combination, fit_weights
 from jamie.trust.fit_calibration import calibrate
+from jamie.trust.source_weights import SourceWeights, fit_weights
 
 N = 20_000
 GENERATOR = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def test_weights_may_be_kept_from_leaving_the_range_of_the_sources():
 
 
 def test_equal_weights_are_the_mean():
-    values = Combination.equal(2, 3).combine([np.ones((4, 3)), np.full((4, 3), 3.0)])
+    values = SourceWeights.equal(2, 3).combine([np.ones((4, 3)), np.full((4, 3), 3.0)])
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, 2)
 
@@ -67,8 +67,8 @@ def test_state_restores_it(calibrated):
     truth = normal(n=40)
     calibration = calibrate(truth, truth.astype(np.float32)) if calibrated else None
     found = fit_weights([truth, truth], truth)
-    found = Combination(found.weights, found.center, found.n_cells, calibration)
-    again = Combination.from_state(found.state())
+    found = SourceWeights(found.weights, found.center, found.n_cells, calibration)
+    again = SourceWeights.from_state(found.state())
     assert again.n_cells == 40
     assert (again.calibration is not None) == calibrated
     for name, values in found.state().items():

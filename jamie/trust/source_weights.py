@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Combination:
+class SourceWeights:
     r"""Weights of k sources from which a modality is imputed together, and the calibration of the result.
 
     .. math:: x = center + \sum_s w_s (x_s - center)
@@ -76,7 +76,7 @@ class Combination:
 
 def fit_weights(
     imputed: Sequence[NDArray[np.floating]], measured: NDArray[np.floating], *, at_most: float = np.inf
-) -> Combination:
+) -> SourceWeights:
     """Fit one weight a source by least squares, not negative and shrunk toward equal ones.
 
     Parameters
@@ -96,7 +96,7 @@ def fit_weights(
     root = np.linalg.cholesky(products + prior * np.eye(k))
     moments = np.array([_mean_product(a, target) for a in deviations]) + prior / k
     weights, _ = nnls(root.T, np.linalg.solve(root, moments))
-    return Combination(weights * (at_most / weights.sum() if weights.sum() > at_most else 1), center, n)
+    return SourceWeights(weights * (at_most / weights.sum() if weights.sum() > at_most else 1), center, n)
 
 
 def _mean_product(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
