@@ -22,7 +22,6 @@ from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality.assess import Quality, assess_all
 from jamie.correspondence.verify import PairCheck, verify_known_pairs
 from jamie.data.load import LoadedData
-from jamie.data.splits.holdout import split_cells
 from jamie.methods.intervals import IntervalPlan
 from jamie.methods.names import name_methods
 from jamie.methods.result import MethodResult
@@ -115,7 +114,7 @@ class Fitted:
 
 def infer_only(loaded: LoadedData, spec: Spec, context: Context, run: Run) -> tuple[AssessedCorrespondence, Evaluation]:
     """Preprocess, infer and evaluate the inferred correspondence; `run` stores times and inferred pairs."""
-    split = split_cells(loaded.dataset, spec.evaluate.holdout, context)
+    split = loaded.split
     with run.stage("preprocess"):
         prepared = prepare(loaded.dataset, split, spec, context)
     with run.stage("correspondence"):
@@ -138,9 +137,8 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None
     run
         Stores checkpoints, times, the inferred pairs and the model as soon as they exist.
     """
-    dataset = loaded.dataset
+    dataset, split = loaded.dataset, loaded.split
     require_connected_modalities(dataset.known, spec)
-    split = split_cells(dataset, spec.evaluate.holdout, context)
     fitted = _fit_on_split(dataset, split, spec, context, run)
     if not (spec.evaluate.refit and split.any_held_out):
         return fitted

@@ -146,7 +146,7 @@ class Dataset:
         Name of the obs column that holds the cells' batches, which every modality then has without gaps; None where
         the networks read no batches.
     absent
-        For each modality, names of cells that the data list there and that were not measured.
+        For each modality, names of cells that the data list there and that were not measured, or that are not used.
     """
 
     modalities: Mapping[str, ModalityData]

@@ -10,7 +10,7 @@ import numpy as np
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Block, Dataset, ModalityData
+from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.interfaces.preprocessor import nan_allowed
 from jamie.data.annotations import cell_annotations, share_labels
 from jamie.data.assemble import require_unique_cells
@@ -21,7 +21,8 @@ from jamie.data.checks.support import require_support
 from jamie.data.checks.values import check_values, require_finite, warn_of_copies, warn_of_unnormalized
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
-from jamie.data.splits.holdout import hide_pairs
+from jamie.data.splits.holdout import hide_pairs, split_cells
+from jamie.data.splits.training_cells import draw_training_cells
 from jamie.data.unmeasured.absent import measured_values, without_absent
 from jamie.data.unmeasured.empty_droplets import without_empty_droplets
 
@@ -44,12 +45,15 @@ class LoadedData:
         As read.
     dataset
         The chosen matrices, checked, with their pairs.
+    split
+        Which of its cells are held out.
     pairing_table
         Cells per modality, shared and unmatched.
     """
 
     mdata: MuData
     dataset: Dataset
+    split: Split
     pairing_table: PairingTable
 
 
@@ -81,12 +85,22 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     modalities = share_labels(modalities, truth, spec.labels, spec.where("labels"))
     cells = {name: data.cells for name, data in modalities.items()}
     known = hide_pairs(pairs, cells, spec.evaluate.known_pairs, context)
-    table = pairing_table(truth, known)
-    log.info("pairing:\n%s", table.to_text())
     features = {name: data.input.features for name, data in modalities.items()}
     links = linked_features(features, spec.correspondence.links, spec.where("correspondence.links"))
     dataset = Dataset(modalities, truth, known, tuple(spec.labels), links, spec.batch_key, absent)
-    return LoadedData(mdata, dataset, table)
+    dataset, split = _split(dataset, spec, context)
+    table = pairing_table(dataset.truth, dataset.known)
+    log.info("pairing:\n%s", table.to_text())
+    return LoadedData(mdata, dataset, split, table)
+
+
+def _split(dataset: Dataset, spec: Spec, context: Context) -> tuple[Dataset, Split]:
+    """Hold cells out, and leave training cells out where the spec asks for few."""
+    holdout, n = spec.evaluate.holdout, spec.evaluate.training_cells
+    split = split_cells(dataset, holdout, context)
+    if n is None:
+        return dataset, split
+    return draw_training_cells(dataset, split, n, f"{holdout.column}/{holdout.fold}", context)
 
 
 def _true_pairs(pairs: Correspondences) -> Correspondences:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from jamie.core.interfaces import Method, Metric, Preprocessor
 from jamie.spec.numbers import AtLeastTwo, Fraction, Seed
@@ -95,6 +95,9 @@ class EvaluateSection:
     ----------
     holdout
         Cells that nothing is fitted on.
+    training_cells
+        How many of the cells that are not held out are trained on, drawn at random; the others are left out of the
+        run. Null for all.
     known_pairs
         Known pairs that the model may use.
     metrics
@@ -112,6 +115,7 @@ class EvaluateSection:
     """
 
     holdout: HoldoutSection = field(default_factory=HoldoutSection)
+    training_cells: PositiveInt | None = None
     known_pairs: KnownPairsSection = field(default_factory=KnownPairsSection)
     metrics: list[Ref[Metric]] = spec_default(list(METRICS))
     compare: list[Ref[Method]] = field(default_factory=list)

@@ -32,7 +32,16 @@ def make_modality(name, cells, n_features=2, **obs):
     return ModalityData(name, frame, block, block)
 
 
-def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fraction=1.0, batch_key=None, group=None):
+def make_spec(
+    reader=None,
+    pairing=None,
+    labels=(),
+    modalities=None,
+    known_fraction=1.0,
+    batch_key=None,
+    group=None,
+    training_cells=None,
+):
     """Just what the data stage reads of a spec."""
     decoder = SimpleNamespace(cls=MLPDecoder)
     plain = SimpleNamespace(
@@ -47,7 +56,9 @@ def make_spec(reader=None, pairing=None, labels=(), modalities=None, known_fract
         modality=lambda name: SimpleNamespace(**{**vars(plain), **given.get(name, {})}),
         correspondence=SimpleNamespace(known=SimpleNamespace(build=lambda: pairing or ByName()), links=None),
         evaluate=SimpleNamespace(
-            known_pairs=KnownPairsSection(fraction=known_fraction), holdout=HoldoutSection(group=group)
+            known_pairs=KnownPairsSection(fraction=known_fraction),
+            holdout=HoldoutSection(group=group),
+            training_cells=None,
         ),
         where=lambda key: key,
     )

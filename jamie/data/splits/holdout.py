@@ -91,14 +91,25 @@ def split_cells(dataset: Dataset, settings: HoldoutSection, context: Context) ->
         log.warning(
             "evaluate.holdout: %g of %d cells is less than one, so none is held out", settings.fraction, len(held_out)
         )
+    require_training_cells(split, "evaluate.holdout", "hold out fewer cells")
+    return split
+
+
+def require_training_cells(split: Split, key: str, fix: str) -> None:
+    """Refuse a split that leaves too few cells of a modality to train on.
+
+    Raises
+    ------
+    DataError
+        Where it does; `key` of the spec is to blame.
+    """
     for name, train in split.train.items():
         if train.sum() < MIN_CELLS:
             raise DataError(
                 f"expected at least {MIN_CELLS} cells to train on, found {int(train.sum())} of {len(train)}",
-                where=f"evaluate.holdout, modality '{name}'",
-                fix="hold out fewer cells",
+                where=f"{key}, modality '{name}'",
+                fix=fix,
             )
-    return split
 
 
 def _held_out(dataset: Dataset, who: Individuals, settings: HoldoutSection, context: Context) -> NDArray[np.bool_]:
