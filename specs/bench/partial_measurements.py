@@ -1,4 +1,4 @@
-"""Readers for `three_modalities.yaml`: one modality as several of its features, and cells that lack some modalities."""
+"""Readers for `three_modalities.yaml` and `batches.yaml`: what real measurements lack, or have that they should not."""
 
 from __future__ import annotations
 
@@ -76,3 +76,40 @@ class Mosaic(Reader):
         there[np.arange(len(there)), generator.integers(there.shape[1], size=len(there))] = True
         kept = {m: mdata.obs_names[there[:, i]] for i, m in enumerate(mdata.mod)}
         return assemble({m: adata[adata.obs_names.isin(kept[m])].copy() for m, adata in mdata.mod.items()})
+
+
+class ShiftedBatches(Reader):
+    """Cells of another reader, divided at random into batches, whose features are shifted.
+
+    Parameters
+    ----------
+    reader
+        Gives the cells.
+    batches
+        How many.
+    shift
+        Standard deviation of the shifts of a feature, in its own standard deviations.
+    seed
+        Seed of both.
+    """
+
+    name = "shifted_batches"
+
+    def __init__(
+        self, *, reader: Reader, batches: Annotated[int, Field(ge=2)] = 3, shift: float = 1.0, seed: int = 0
+    ) -> None:
+        self.reader, self.batches, self.shift, self.seed = reader, batches, shift, seed
+
+    def sources(self) -> tuple[Path, ...]:
+        return self.reader.sources()
+
+    def _read(self, context: Context) -> MuData:
+        mdata, generator = self.reader.read(context), np.random.default_rng(self.seed)
+        batch = dict(zip(mdata.obs_names, generator.integers(self.batches, size=mdata.n_obs), strict=True))
+        modalities = {m: adata.copy() for m, adata in mdata.mod.items()}
+        for adata in modalities.values():
+            of_cells = np.array([batch[name] for name in adata.obs_names])
+            shifts = self.shift * adata.X.std(axis=0) * generator.normal(size=(self.batches, adata.n_vars))
+            adata.X = (adata.X + shifts[of_cells]).astype(np.float32)
+            adata.obs["batch"] = [f"batch{number}" for number in of_cells]
+        return assemble(modalities)
