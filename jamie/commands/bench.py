@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.commands.multirun.costs import TOTAL, cost_table, growth_table, median_table, quality_table
+from jamie.commands.multirun.costs import TOTAL, cost_table, growth_table, median_table
 from jamie.commands.multirun.figures import write_growth_figures
 from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep, require_jobs
+from jamie.commands.multirun.quality import quality_summary, quality_table
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
@@ -36,7 +37,10 @@ class BenchResult:
     growth
         Slopes over a swept number, on logarithmic scales: ``bench_growth.csv``.
     quality
-        Of the inferred correspondences, in every run: ``bench_quality.csv``.
+        Of the inferred correspondences in every run, beside chance and the truth on the same cells:
+        ``bench_quality.csv``.
+    inferers
+        The same, means over the repetitions with standard errors: ``bench_inferers.csv``.
     stage
         The stage that is compared: the last, of runs that stop after it; otherwise all together.
     """
@@ -46,18 +50,19 @@ class BenchResult:
     medians: pd.DataFrame
     growth: pd.DataFrame
     quality: pd.DataFrame
+    inferers: pd.DataFrame
     stage: str = TOTAL
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of a benchmark, by their names in JSON."""
-        return {"bench": self.medians, "growth": self.growth, "quality": self.quality}
+        return {"bench": self.medians, "growth": self.growth, "quality": self.quality, "inferers": self.inferers}
 
     @property
     def files(self) -> dict[str, pd.DataFrame]:
         """The tables of a benchmark, by the names of their files."""
-        summaries = {"summary": self.medians, "growth": self.growth, "quality": self.quality}
-        return {"bench": self.costs, **{f"bench_{name}": table for name, table in summaries.items()}}
+        others = {"summary": self.medians, **{name: table for name, table in self.tables.items() if name != "bench"}}
+        return {"bench": self.costs, **{f"bench_{name}": table for name, table in others.items()}}
 
 
 def bench(
@@ -123,4 +128,6 @@ def _collect_costs(planned: Sweep, result: SweepResult) -> BenchResult:
     costs, stage = cost_table(result.finished, planned.keys), planned.spec.until or TOTAL
     medians = median_table(costs, planned.grid_keys)
     growth = growth_table(medians, planned.grid_keys, stage)
-    return BenchResult(result, costs, medians, growth, quality_table(result.finished, planned.keys), stage)
+    quality = quality_table(result.finished, planned.keys)
+    inferers = quality_summary(quality, planned.keys, planned.grid_keys)
+    return BenchResult(result, costs, medians, growth, quality, inferers, stage)

@@ -23,6 +23,7 @@ from jamie.core.sources import JointSources, all_others
 from jamie.data.load import load_dataset
 from jamie.methods.result import MethodResult
 from jamie.metrics.evaluate import Evaluation
+from jamie.preprocess.prepare import prepare
 from jamie.runs.annotated_mudata import bound_layers
 from jamie.runs.correspondence_files import load_inference
 from jamie.runs.file_names import RESOLVED_SPEC, imputed_file
@@ -66,14 +67,17 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
             fix="run it without evaluate.refit to score it with other metrics",
         )
     require_same_data(spec, run.manifest)
-    dataset = load_dataset(spec, Context(seed=spec.seed)).dataset
+    context = Context(seed=spec.seed)
+    dataset = load_dataset(spec, context).dataset
     split = run.split(dataset)
     inference = load_inference(run.path, {m: int(train.sum()) for m, train in split.train.items()})
-    evaluation = evaluate_all(_SavedResults(run, dataset).results(), dataset, split, inference, spec)
+    reads_scores = inference is not None and any("scores" in ref.cls.requires for ref in spec.evaluate.metrics)
+    scores = prepare(dataset, split, spec, context).scores if reads_scores else None
+    evaluation = evaluate_all(_SavedResults(run, dataset).results(), dataset, split, inference, spec, scores)
     with run.locked():
         write_evaluation(run, evaluation)
         replace_result_tables(run, evaluation_tables(evaluation))
-    renew_page(run, spec, Context(seed=spec.seed))
+    renew_page(run, spec, context)
     return evaluation
 
 

@@ -120,7 +120,8 @@ def infer_only(loaded: LoadedData, spec: Spec, context: Context, run: Run) -> tu
     with run.stage("correspondence"):
         correspondence = _infer(prepared, spec, context, run)
     with run.stage("evaluation"):
-        return correspondence, evaluate_all((), loaded.dataset, split, correspondence.inference, spec)
+        inference = correspondence.inference
+        return correspondence, evaluate_all((), loaded.dataset, split, inference, spec, prepared.scores)
 
 
 def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None) -> Fitted:
@@ -210,7 +211,7 @@ def _fit_on_split(
             aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec),
+            evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec, prepared.scores),
         )
 
 
@@ -283,9 +284,17 @@ def _impute_jointly(model: TrainedModel, prepared: Prepared, joint: JointSources
 
 
 def evaluate_all(
-    results: Sequence[MethodResult], dataset: Dataset, split: Split, inference: Inference | None, spec: Spec
+    results: Sequence[MethodResult],
+    dataset: Dataset,
+    split: Split,
+    inference: Inference | None,
+    spec: Spec,
+    scores: Mapping[str, NDArray[np.floating]] | None,
 ) -> Evaluation:
-    """Score the results of all methods, and the correspondence inferred for the training cells."""
+    """Score the results of all methods, and the correspondence inferred for the training cells.
+
+    Metrics that require ``"scores"`` read the preprocessed cells (n_m, d_m) of `scores`.
+    """
     metrics = [ref.build() for ref in spec.evaluate.metrics]
     if results and not dataset.labels:
         _warn_of_missing_labels(spec)
@@ -295,7 +304,16 @@ def evaluate_all(
         return evaluation
     cells, uses_known = dataset.subset(split.train), inferer.build().uses_known
     scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
-    matched = score_matching(MODEL_NAME, inference.correspondences, cells, metrics, uses_known=uses_known, scope=scope)
+    training_scores = scores and {m: values[split.train[m]] for m, values in scores.items()}
+    matched = score_matching(
+        MODEL_NAME,
+        inference.correspondences,
+        cells,
+        metrics,
+        uses_known=uses_known,
+        scope=scope,
+        scores=training_scores,
+    )
     return replace(evaluation, records=(*evaluation.records, *matched))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jamie.report.metric_tables import metric_tables
-from jamie.report.tables import SCOPE_TITLES, ConsoleTable, arrow
+from jamie.report.tables import CHANCE, SCOPE_TITLES, TRUTH, ConsoleTable, arrow, split_reference
 from jamie.runs.file_names import FIGURES
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 
-MATCHING, CHANCE = "matching", "_chance"  # the metric whose parts say more than its headline; parts for comparison
+MATCHING = "matching"
+MATCHED = {  # metrics of inferred partners, whose parts say more than their headlines; what the headline is called
+    MATCHING: "mass",
+    "barycentric_foscttm": "FOSCTTM",
+    "barycentric_label_transfer_accuracy": "label transfer",
+}
 TRANSFER_SCORES = (
     "accuracy",
     "balanced_accuracy",
@@ -77,30 +82,30 @@ def run_output(folder: Path, records: Sequence[Record], methods: Sequence[Record
 def run_tables(records: Sequence[Record], methods: Sequence[Record] = ()) -> list[ConsoleTable]:
     """Lay out the metrics of one run: those of its methods, then how good the inferred correspondences are."""
     return [
-        *metric_tables((record for record in records if record["metric"] != MATCHING), methods),
+        *metric_tables((record for record in records if record["metric"] not in MATCHED), methods),
         *_matching_tables(records),
     ]
 
 
 def _matching_tables(records: Sequence[Record]) -> Iterator[ConsoleTable]:
-    """Lay out the metric `matching` with all its parts: a table for every two modalities and scope."""
-    parts: dict[str, dict[str, float]] = {}
-    for record in records:
-        if record["metric"] == MATCHING:
-            modalities = f"{record['source']} and {record['target']}"
-            scope = f"inferred partners of {record['n_cells']} pairs ({SCOPE_TITLES[record['scope']]})"
-            parts.setdefault(f"{modalities}, {scope}", {}).setdefault(record["part"] or "mass", record["value"])
-    for title, values in parts.items():
-        rows = [
-            {
-                "partner": f"{part.replace('_', ' ')} {arrow(True, part)}",
-                "found": f"{value:.3f}",
-                "chance": f"{values[part + CHANCE]:.3f}" if part + CHANCE in values else "",
-            }
-            for part, value in values.items()
-            if not part.endswith(CHANCE)
-        ]
-        yield ConsoleTable(title, rows)
+    """Lay out the metrics of inferred partners with all their parts: a table for every two modalities and scope."""
+    matched = [record for record in records if record["metric"] in MATCHED]
+    directions = {(record["metric"], record["source"], record["target"]) for record in matched}
+    titles: dict[Any, str] = {}
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    for record in matched:
+        source, target = record["source"], record["target"]
+        scope = f"inferred partners of {record['n_cells']} pairs ({SCOPE_TITLES[record['scope']]})"
+        title = titles.setdefault((frozenset((source, target)), record["scope"]), f"{source} and {target}, {scope}")
+        part, reference = split_reference(record["part"])
+        name = part or MATCHED[record["metric"]]
+        if (record["metric"], target, source) in directions:
+            name += f" to {target}"
+        name = f"{name.replace('_', ' ')} {arrow(record['higher_is_better'], part)}"
+        empty = {"partner": name, "found": "", CHANCE: "", TRUTH: ""}
+        row = tables.setdefault(title, {}).setdefault(name, empty)
+        row[reference or "found"] = f"{record['value']:.3f}"
+    yield from (ConsoleTable(title, list(rows.values())) for title, rows in tables.items())
 
 
 def compare_output(comparison: Comparison, out: Path | None) -> CommandOutput:

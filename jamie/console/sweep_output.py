@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jamie.commands.multirun.costs import MEMORY, PHASES, SECONDS, compared_size
+from jamie.commands.multirun.costs import MEMORY, PHASES, PROCESSOR, SECONDS, compared_size
 from jamie.commands.multirun.figures import with_direction
 from jamie.commands.multirun.imputation import BEST_STANDING, SIGNIFICANT, TIED_STANDING
+from jamie.commands.multirun.quality import ENDS, PARTNERS
 from jamie.commands.multirun.settings import row_key, row_names, short_value
 from jamie.console.output import MATCHING, CommandOutput
+from jamie.core.names import ALL_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
 from jamie.core.sources import is_joint
 from jamie.report.tables import (
     BEST,
@@ -40,10 +42,21 @@ GROWTH_HEADERS = {
     "memory_slope": "MiB slope\nat end",
 }
 QUALITY_HEADERS = {
-    "objective": "objective",
-    "quantile": "true partner's\nquantile ↓",
+    "foscttm": "FOSCTTM ↓",
+    "label_transfer_accuracy": "LTA ↑",
+    "label_transfer_accuracy_back": "LTA\nback ↑",
+    "mass": "matching ↑",
     "top_1": "top-1 ↑",
+    "quantile": "quantile ↓",
     "type_accuracy": "type\naccuracy ↑",
+    PROCESSOR: "processor\nseconds",
+    MEMORY: "peak\nMiB",
+    "objective": "objective",
+}
+SCOPE_NOTES = {
+    HELD_OUT_PAIRS: "held-out pairs, which no inferer was told",
+    TRAINING_CELLS: "training cells",
+    ALL_CELLS: "all cells",
 }
 
 REASON_WIDTH = 40  # characters of a line, why a run failed
@@ -70,7 +83,7 @@ def bench_output(result: BenchResult) -> CommandOutput:
     tables = [
         *cost_tables(result.medians, keys, stage=result.stage),
         *growth_tables(result.growth, keys),
-        *quality_tables(result.quality, keys),
+        *quality_tables(result.inferers, keys),
         *failure_tables(result.sweep.failed, keys),
     ]
     return _output(result.sweep, {"summary": result.sweep.summary, **result.tables, **result.sweep.tables}, tables)
@@ -240,12 +253,40 @@ def growth_tables(growth: pd.DataFrame, grid_keys: Sequence[str]) -> list[Consol
     return _column_tables(title, table, [key for key in grid_keys if key in growth] or ["of"], GROWTH_HEADERS)
 
 
-def quality_tables(quality: pd.DataFrame, grid_keys: Sequence[str]) -> list[ConsoleTable]:
-    """Lay out the quality of inferred correspondences, a mean over repetitions, as far as it was measured."""
-    keys = [*grid_keys, "source", "target"]
-    means = quality.groupby(keys, sort=False, dropna=False)[list(QUALITY_HEADERS)].mean().reset_index()
-    headers = {name: header for name, header in QUALITY_HEADERS.items() if means[name].notna().any()}
-    return _column_tables("quality of inferred correspondences", means, keys, headers)
+def quality_tables(inferers: pd.DataFrame, grid_keys: Sequence[str]) -> list[ConsoleTable]:
+    """Lay out the quality of inferred correspondences beside chance and the truth, as far as it was measured.
+
+    There is a table for each scope: all values of a table are of the same cells.
+
+    Parameters
+    ----------
+    inferers
+        As `jamie.commands.multirun.quality.quality_summary` gives it.
+    grid_keys
+        The swept keys in it.
+    """
+    keys = [*(key for key in grid_keys if key in inferers), *ENDS, PARTNERS]
+    tables = []
+    for scope, table in inferers.groupby("scope", sort=False, dropna=False):
+        of = SCOPE_NOTES.get(str(scope), "no true pairs are known")
+        errors = f"\nmean ± standard error of {_range(table['n'])} runs" if table["n"].max() > 1 else ""
+        cells = [
+            (row, header, _quality_text(name, row))
+            for name, header in QUALITY_HEADERS.items()
+            if table[name].notna().any()
+            for row in table.to_dict(orient="records")
+        ]
+        tables += setting_tables(f"inferred correspondences: {of}{errors}", cells, keys)
+    return tables
+
+
+def _quality_text(name: str, row: Row) -> str:
+    value, error = row[name], row[f"{name}_se"]
+    if pd.isna(value):
+        return ""
+    if name in (PROCESSOR, MEMORY):
+        return f"{value:.1f}" if name == PROCESSOR else f"{value:.0f}"
+    return _number(value) + ("" if pd.isna(error) else f" ± {error:.3f}")
 
 
 def _column_tables(

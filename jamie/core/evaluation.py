@@ -99,6 +99,8 @@ class MatchedPair:
         True pairs, without those that the inferer was given.
     labels_source, labels_target
         (n_s,) and (n_t,) label of each cell, None where there is none.
+    scores_source, scores_target
+        (n_s, d_s) and (n_t, d_t) preprocessed scores of the cells, None where they are not at hand.
 
     Examples
     --------
@@ -113,6 +115,8 @@ class MatchedPair:
     truth: sparse.csr_array
     labels_source: Labels | None = None
     labels_target: Labels | None = None
+    scores_source: NDArray[np.floating] | None = None
+    scores_target: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)

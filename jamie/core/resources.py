@@ -22,10 +22,13 @@ class ResourceUsage:
     peak_memory_mib
         Most memory that the process held during the work, libraries and data among it; where the system cannot
         forget an earlier peak, the most it held until the work's end.
+    processor_seconds
+        Processor time of all threads of the process, which hardly depends on what else runs on the machine.
     """
 
     seconds: float
     peak_memory_mib: float
+    processor_seconds: float = 0.0
 
 
 class ResourceMeter:
@@ -51,13 +54,14 @@ def measure_resources() -> Iterator[ResourceMeter]:
     _note_peak()
     _running.append(meter)
     _forget_peak()
-    started = time.monotonic()
+    started, processor = time.monotonic(), time.process_time()
     try:
         yield meter
     finally:
         _note_peak()
         _running.remove(meter)
-        meter.usage = ResourceUsage(round(time.monotonic() - started, 3), meter.highest)
+        seconds, processor_seconds = time.monotonic() - started, time.process_time() - processor
+        meter.usage = ResourceUsage(round(seconds, 3), meter.highest, round(processor_seconds, 3))
 
 
 def _note_peak() -> None:

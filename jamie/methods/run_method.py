@@ -125,7 +125,11 @@ def _bounds(imputed: Values, calibration: Calibration, rows: Rows) -> tuple[NDAr
 
 def add_usage(first: ResourceUsage, second: ResourceUsage) -> ResourceUsage:
     """Time and memory of one piece of work after another."""
-    return ResourceUsage(round(first.seconds + second.seconds, 3), max(first.peak_memory_mib, second.peak_memory_mib))
+    return ResourceUsage(
+        round(first.seconds + second.seconds, 3),
+        max(first.peak_memory_mib, second.peak_memory_mib),
+        round(first.processor_seconds + second.processor_seconds, 3),
+    )
 
 
 def _without_values(name: str, ref: Ref[Method]) -> MethodResult:

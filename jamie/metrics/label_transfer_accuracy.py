@@ -46,9 +46,29 @@ class LabelTransferAccuracy(Metric[EmbeddedPair]):
         source, labels = labeled_cells(self.name, pair.source, pair.labels_source)
         target, expected = labeled_cells(self.name, pair.target, pair.labels_target)
         partners = sparse.csr_array(pair.truth[source][:, target].T) if self.leave_partner_out else None
-        neighbors = nearest_neighbors(pair.z_source[source], pair.z_target[target], self.n_neighbors(labels), partners)
+        return float(np.mean(self.predict(pair.z_source[source], labels, pair.z_target[target], partners) == expected))
+
+    def predict(
+        self,
+        z_source: NDArray[np.floating],
+        labels: NDArray[np.str_],
+        z_target: NDArray[np.floating],
+        partners: sparse.csr_array | None = None,
+    ) -> NDArray[np.str_]:
+        """Predict the labels of the target.
+
+        Parameters
+        ----------
+        z_source, z_target
+            (n_s, L) and (n_t, L) latents.
+        labels : (n_s,)
+            Of the source.
+        partners : (n_t, n_s)
+            Cells of the source that have no vote on a cell of the target.
+        """
+        neighbors = nearest_neighbors(z_source, z_target, self.n_neighbors(labels), partners)
         classes, probabilities = label_probabilities(neighbors, labels)
-        return float(np.mean(classes[probabilities.argmax(axis=1)] == expected))
+        return np.asarray(classes[probabilities.argmax(axis=1)])
 
     def n_neighbors(self, labels: NDArray[np.str_]) -> int:
         """Return how many neighbors vote, with these labels (n,) of the source."""

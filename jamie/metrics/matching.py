@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from jamie.core.errors import DataError
 from jamie.core.evaluation import MatchedPair, Score
 from jamie.core.interfaces import Metric
 from jamie.correspondence.quality.partner_ranks import chance_of_top, label_agreement, partner_ranks
+from jamie.metrics.matched_cells import require_true_pairs
 
 
 class Matching(Metric[MatchedPair]):
@@ -21,7 +21,9 @@ class Matching(Metric[MatchedPair]):
     partner 0. Parts: `top_1` and `top_10`, how often the true partner is the best match or among the ten best, ties
     broken at random; `quantile`, the fraction of the other cells that match better than it, ties one half (0 is best);
     if labels are known `type_accuracy`, how often the best match has the cell's label, over all labeled cells, one
-    without a match counting as one matched at random. Each has its level at chance, such as `top_1_chance`.
+    without a match counting as one matched at random. Each has its level at chance, such
+    as `top_1_chance`, the expected value of random one-to-one matchings if both modalities have as many cells, and the
+    value of the true partners, such as `top_1_truth`; those of the value are `mass_chance` and `mass_truth`.
     """
 
     name: ClassVar[str] = "matching"
@@ -32,36 +34,39 @@ class Matching(Metric[MatchedPair]):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _score(self, pair: MatchedPair) -> Score:
-        rows, columns = pair.truth.nonzero()
-        if not len(rows):
-            raise DataError(
-                "expected true pairs that the inferer did not know, found none",
-                where=f"metric '{self.name}' of {pair.source} and {pair.target}",
-                fix="hide some known pairs (evaluate.known_pairs), or leave the metric out of evaluate.metrics",
-            )
-        inferred = sparse.csr_array(pair.inferred, copy=True)
-        inferred.eliminate_zeros()
-        ranks = partner_ranks(inferred, rows, columns)
-        chance_1, chance_10 = (chance_of_top(n, inferred.shape) for n in (1, 10))
-        parts = {
-            "mass_chance": chance_1,
-            "top_1": float(ranks.top_1.mean()),
-            "top_1_chance": chance_1,
-            "top_10": float(ranks.top_10.mean()),
-            "top_10_chance": chance_10,
-            "quantile": float(ranks.quantile.mean()),
-            "quantile_chance": 0.5,
-        }
-        return Score(min(float(ranks.mass.mean()), 1.0), parts | _label_agreement(pair, inferred))
+        require_true_pairs(self.name, pair, pair.truth.nnz)
+        found, chance = _values(pair, pair.inferred)
+        truth, _ = _values(pair, pair.truth)
+        parts: dict[str, float] = {}
+        for name, value in found.items():
+            parts |= {name: value, f"{name}_chance": chance[name], f"{name}_truth": truth[name]}
+        return Score(parts.pop("mass"), parts)
 
 
-def _label_agreement(pair: MatchedPair, inferred: sparse.csr_array) -> dict[str, float]:
-    """Agreement of labels among the labeled cells; nothing if a modality has none."""
+def _values(pair: MatchedPair, matching: sparse.csr_array) -> tuple[dict[str, float], dict[str, float]]:
+    """Score a matching of the cells by the true pairs; beside each value the one by chance."""
+    matching = sparse.csr_array(matching, copy=True)
+    matching.eliminate_zeros()
+    ranks = partner_ranks(matching, *pair.truth.nonzero())
+    values = {
+        "mass": min(float(ranks.mass.mean()), 1.0),
+        "top_1": float(ranks.top_1.mean()),
+        "top_10": float(ranks.top_10.mean()),
+        "quantile": float(ranks.quantile.mean()),
+    }
+    first, first_ten = (chance_of_top(n, matching.shape) for n in (1, 10))
+    chance = {"mass": first, "top_1": first, "top_10": first_ten, "quantile": 0.5}
+    agreement = _label_agreement(pair, matching)
+    if agreement:
+        values["type_accuracy"], chance["type_accuracy"] = agreement
+    return values, chance
+
+
+def _label_agreement(pair: MatchedPair, matching: sparse.csr_array) -> tuple[float, float] | None:
+    """Agreement of labels among the labeled cells, and that by chance; None if a modality has none."""
     if pair.labels_source is None or pair.labels_target is None:
-        return {}
+        return None
     source, target = (np.flatnonzero(pd.notna(labels)) for labels in (pair.labels_source, pair.labels_target))
     if not (len(source) and len(target)):
-        return {}
-    labels = pair.labels_source[source], pair.labels_target[target]
-    accuracy, chance = label_agreement(inferred[source][:, target], *labels)
-    return {"type_accuracy": accuracy, "type_accuracy_chance": chance}
+        return None
+    return label_agreement(matching[source][:, target], pair.labels_source[source], pair.labels_target[target])

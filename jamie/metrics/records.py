@@ -29,12 +29,13 @@ class Record:
     metric
         Name of the component.
     part
-        Empty for the metric's value; else which of its further numbers this is, such as ``sd``.
+        Empty for the metric's value; else which of its further numbers this is, such as ``sd`` or ``top_1_chance``.
     value
         The score.
     scope
         ``all`` cells, ``training_cells`` (if others are held out), ``held_out_pairs`` (training cells of pairs that
-        are hidden from all methods, among such cells only) or ``held_out_cells`` (cells that nothing was fitted on,
+        are hidden from all methods, among such cells only; of an inferred correspondence, among all without a known
+        partner) or ``held_out_cells`` (cells that nothing was fitted on,
         among such cells only).
     method
         Name of the method that was scored.

@@ -17,6 +17,7 @@ SCOPE_TITLES = {
     HELD_OUT_PAIRS: "held-out pairs",
     HELD_OUT_CELLS: "held-out cells",
 }
+CHANCE, TRUTH = REFERENCES = "chance", "truth"  # of a metric's parts: random partners of the same cells, the true ones
 LOWER_IS_BETTER = frozenset({"quantile"})  # parts whose direction is not that of their metric
 AIMED_AT_LEVEL = frozenset({"interval_coverage"})  # metrics that should be near a level: none is best
 
@@ -42,6 +43,12 @@ class ConsoleTable:
 def arrow(higher_is_better: bool, part: str = "") -> str:
     """Return the arrow that says which values of a metric's part are better."""
     return UP if higher_is_better and part not in LOWER_IS_BETTER else DOWN
+
+
+def split_reference(part: str) -> tuple[str, str]:
+    """Split the name of a part from the reference that it scores: ``top_1_chance`` into ``top_1`` and ``chance``."""
+    reference = next((name for name in REFERENCES if part == name or part.endswith(f"_{name}")), "")
+    return (part.removesuffix(reference).removesuffix("_"), reference) if reference else (part, "")
 
 
 def is_ranked(metric: str) -> bool:

@@ -152,9 +152,10 @@ def _around(pair: ImputedPair, imputed: NDArray[np.floating]) -> ImputedPair:
 
 
 def perfect_matching() -> MatchedPair:
-    """Return certain matches with the true partner, for the cells that have one."""
+    """Return certain matches with the true partner, for the cells that have one; the same scores in both modalities."""
     pair = perfect_embedding()
-    return MatchedPair(pair.source, pair.target, pair.truth.copy(), pair.truth, pair.labels_source, pair.labels_target)
+    labels, scores = (pair.labels_source, pair.labels_target), (pair.z_source, pair.z_target)
+    return MatchedPair(pair.source, pair.target, pair.truth.copy(), pair.truth, *labels, *scores)
 
 
 def uniform_matching() -> MatchedPair:

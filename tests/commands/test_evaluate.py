@@ -231,6 +231,15 @@ def test_a_finished_run_is_scored_by_other_metrics(place):
         evaluate_run(done.path, {"seed": 1})
 
 
+def test_inferred_partners_are_scored_again_where_they_place_cells(place):
+    names = ["barycentric_foscttm", "barycentric_label_transfer_accuracy"]
+    first = run(place, "projected", **{"evaluate.known_pairs.fraction": 0.5, "evaluate.metrics": names})
+    before = {(r.metric, r.part, r.source): r.value for r in first.metrics.itertuples()}
+    assert {(r.scope, r.n_cells) for r in first.metrics.itertuples()} == {("held_out_pairs", 24)}
+    again = evaluate_run(first.path)
+    assert {(r.metric, r.part, r.source): r.value for r in again.records} == pytest.approx(before, rel=1e-9)
+
+
 def test_an_embedding_that_the_data_brought_is_not_taken_for_that_of_a_method(tmp_path):
     mdata = cells()
     for m in ("rna", "adt"):

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,13 @@ def test_work_is_part_of_the_work_around_it():
         assert outer.peak_so_far() >= inner.usage.peak_memory_mib
     assert outer.usage.peak_memory_mib >= inner.usage.peak_memory_mib > 64
     assert outer.usage.seconds >= inner.usage.seconds >= 0
+    assert outer.usage.processor_seconds >= inner.usage.processor_seconds > 0
+
+
+def test_waiting_takes_no_processor_time():
+    with measure_resources() as meter:
+        time.sleep(0.2)
+    assert meter.usage.processor_seconds < 0.2 <= meter.usage.seconds
 
 
 @pytest.mark.skipif(not can_forget(), reason="this system cannot forget an earlier peak of memory")

@@ -22,6 +22,8 @@ VALUES = {
     "davies_bouldin": (None, None, np.inf),
     "modality_mixing": (None, (0.9, 0.1), 0),
     "matching": (1, (CHANCE, 1e-9), 0),
+    "barycentric_foscttm": (0, (0.5, 0.1), None),
+    "barycentric_label_transfer_accuracy": (1, (1 / 3, 0.2), None),
     "pearson": (1, (0, 0.15), 0),
     "spearman": (1, (0, 0.15), 0),
     "auroc": (1, (0.5, 0.1), 0.5),

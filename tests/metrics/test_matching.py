@@ -9,6 +9,8 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.evaluation import MatchedPair
+from jamie.metrics.barycentric_foscttm import BarycentricFOSCTTM
+from jamie.metrics.barycentric_label_transfer_accuracy import BarycentricLabelTransferAccuracy
 from jamie.metrics.matching import Matching
 from jamie.metrics.matching_scores import score_matching
 
@@ -53,6 +55,8 @@ def test_matching_equals_a_plain_evaluation(pair):
         assert score.parts[name] == pytest.approx(np.mean(values), abs=1e-8), name
     assert score.parts["top_1_chance"] == score.parts["mass_chance"] == pytest.approx((1 / N_A + 1 / N_B) / 2)
     assert score.parts["top_10_chance"] == pytest.approx((10 / N_A + 10 / N_B) / 2)
+    truth = {name: value for name, value in score.parts.items() if name.endswith("_truth")}
+    assert [truth[f"{name}_truth"] for name in ("mass", "top_1", "top_10", "quantile")] == [1, 1, 1, 0]
 
 
 def test_type_accuracy_is_that_of_the_best_matches(pair):
@@ -103,7 +107,92 @@ def test_each_two_modalities_are_scored_in_the_scope_of_their_own_pairs():
     inferred = Correspondences(sizes, {first: same, second: same})
     found = score_matching("inferer", inferred, dataset, [Matching()], uses_known=True, scope="training_cells")
     scopes = {(record.source, record.target): (record.scope, record.n_cells) for record in found}
-    assert scopes == {first: ("held_out_pairs", 6), second: ("training_cells", n)}
+    assert scopes == {first: ("held_out_pairs", 6), second: ("held_out_pairs", n)}
+
+
+@pytest.fixture
+def three():
+    """Three modalities of 20 cells, which are the same cells in other orders; the pairs of 8 of them are known."""
+    rng, n = np.random.default_rng(0), 20
+    order = {m: rng.permutation(n) for m in "abc"}
+    kinds = np.array(["x", "y"], dtype=object)[np.arange(n) % 2]
+    scores = {m: rng.normal(size=(n, d))[cells] for (m, cells), d in zip(order.items(), (2, 3, 4), strict=True)}
+    sizes, truth, known = dict.fromkeys("abc", n), {}, {}
+    for a, b in (("a", "b"), ("a", "c"), ("b", "c")):
+        matrix = sparse.csr_array((order[a][:, None] == order[b][None]).astype(float))
+        truth[a, b] = Correspondence(matrix)
+        known[a, b] = truth[a, b].keep(order[a][truth[a, b].pairs()[0]] < 8)
+    data = {}
+    for m, cells in order.items():
+        obs = pd.DataFrame({"kind": kinds[cells]}, index=[f"c{i}" for i in cells])
+        block = Block(scores[m].astype(np.float32), pd.Index([f"{m}{i}" for i in range(scores[m].shape[1])]))
+        data[m] = ModalityData(m, obs, block, block)
+    return Dataset(data, Correspondences(sizes, truth), Correspondences(sizes, known), ("kind",)), scores
+
+
+METRICS = (Matching, BarycentricFOSCTTM, BarycentricLabelTransferAccuracy)
+
+
+def rows_of(dataset, inferred, uses_known, scores, **settings):
+    metrics = [metric() for metric in METRICS]
+    records = score_matching("x", inferred, dataset, metrics, uses_known=uses_known, scores=scores, **settings)
+    return {(r.metric, r.part, r.source, r.target): r for r in records}
+
+
+def test_inferers_are_scored_on_the_same_cells_whether_they_use_known_pairs_or_not(three):
+    dataset, scores = three
+    rng = np.random.default_rng(1)
+    random = {pair: Correspondence(rng.random((20, 20))) for pair in dataset.truth.by_pair}
+    knowing = rows_of(dataset, dataset.truth, True, scores)
+    guessing = rows_of(dataset, Correspondences(dataset.sizes, random), False, scores)
+    assert knowing.keys() == guessing.keys()
+    assert {source + target for _, _, source, target in knowing} == {"ab", "ac", "bc", "ba", "ca", "cb"}
+    for row, record in knowing.items():
+        assert (record.scope, record.n_cells) == (guessing[row].scope, guessing[row].n_cells) == ("held_out_pairs", 12)
+        if record.part.endswith(("chance", "truth")):
+            assert record.value == guessing[row].value, row
+    for pair in dataset.truth.by_pair:
+        assert knowing["matching", "", *pair].value == 1
+        assert knowing["barycentric_foscttm", "", *pair].value == 0
+        assert guessing["barycentric_foscttm", "", *pair].value > 0.2
+
+
+def test_known_pairs_are_in_nobodys_score(three):
+    dataset, scores = three
+    for uses_known in (True, False):
+        # right about the known pairs only
+        found = rows_of(dataset, dataset.known, uses_known, scores)
+        nothing = rows_of(dataset, Correspondences(dataset.sizes, {}), uses_known, scores)
+        assert {row: record.value for row, record in found.items()} == {row: r.value for row, r in nothing.items()}
+        assert found["matching", "", "a", "b"].value == 0
+
+
+def test_without_a_hidden_pair_only_those_that_use_none_are_scored_and_said_to_be_on_training_cells(three):
+    dataset, scores = three
+    told = replace(dataset, known=dataset.truth)
+    assert not rows_of(told, dataset.truth, True, scores, scope="training_cells")
+    found = rows_of(told, dataset.truth, False, scores, scope="training_cells")
+    assert {(record.scope, record.n_cells) for record in found.values()} == {("training_cells", 20)}
+
+
+def test_labels_to_the_first_modality_are_the_headline(three):
+    dataset, scores = three
+    found = rows_of(dataset, dataset.truth, True, scores)
+    headlines = {
+        (source, target) for (metric, _, source, target), r in found.items() if r.headline and "label" in metric
+    }
+    assert headlines == {("b", "a"), ("c", "a"), ("c", "b")}
+
+
+def test_metrics_whose_labels_or_scores_are_missing_are_left_out(three, caplog):
+    dataset, scores = three
+    assert {row[0] for row in rows_of(replace(dataset, labels=()), dataset.truth, True, scores)} == {
+        "matching",
+        "barycentric_foscttm",
+    }
+    assert not caplog.text
+    assert {row[0] for row in rows_of(dataset, dataset.truth, True, None)} == {"matching"}
+    assert "barycentric_foscttm is left out: expected the preprocessed scores of both modalities" in caplog.text
 
 
 def test_the_first_metric_of_a_name_is_the_headline_even_if_it_fails(caplog):

@@ -24,7 +24,7 @@ def record(metric, value, method="jamie", scope="held_out_cells", **fields):
         "label": "cell_type",
         "n_cells": 50,
         "n_features": 0,
-        "higher_is_better": metric != "foscttm",
+        "higher_is_better": "foscttm" not in metric,
         "headline": True,
         **fields,
     }
@@ -81,12 +81,28 @@ def test_the_share_of_the_commonest_label_is_of_the_cells_that_were_scored():
     mdata = cells(obs, len(labels))
 
     def share(scope, **fields):
-        return chance_level(mdata, record("label_transfer_accuracy", 0.5, scope=scope, **fields))
+        return chance_level(mdata, record("label_transfer_accuracy", 0.5, scope=scope, **fields), [])
 
     assert share("held_out_cells") == 3 / 4
     assert share("training_cells") == share("held_out_pairs") == 6 / 8
     assert share("all") == 7 / 12
     assert share("all", label="layer") is None
     assert share("all", target="rna") is None
-    assert chance_level(mdata, record("pearson", 0.5)) == 0
-    assert chance_level(mdata, record("silhouette", 0.5)) is None
+    assert chance_level(mdata, record("pearson", 0.5), []) == 0
+    assert chance_level(mdata, record("silhouette", 0.5), []) is None
+
+
+def test_chance_of_inferred_partners_is_that_of_the_run():
+    def measured(metric, scope="held_out_pairs", **parts):
+        fields = {"scope": scope, "parameters": {}}
+        return [record(metric, value, part=part, headline=not part, **fields) for part, value in parts.items()]
+
+    foscttm = [record("barycentric_foscttm", 0.2, scope="held_out_pairs", parameters={})]
+    records = foscttm + measured("barycentric_foscttm", chance=0.45) + measured("matching", chance=0.1)
+    run = SimpleNamespace(metric_records=records, methods=[], stopped_early=True)
+    (tile,) = score_tiles(run, cells({}, 1))
+    assert tile["rows"] == [ScoreRow("rna and protein", "0.200", "chance", "0.450")]
+    assert tile["cells"] == "held-out pairs (50)"
+    matching = record("matching", 0.3, scope="held_out_pairs", parameters={})
+    assert chance_level(cells({}, 1), matching, measured("matching", mass_chance=0.02)) == 0.02
+    assert chance_level(cells({}, 1), matching, measured("matching", "all", mass_chance=0.02)) is None

@@ -16,9 +16,8 @@ from jamie.runs.run import Run
 if TYPE_CHECKING:
     from jamie.commands.multirun.plan import RunStatus
 
-SECONDS, MEMORY = "seconds", "peak_memory_mib"
+SECONDS, MEMORY, PROCESSOR = "seconds", "peak_memory_mib", "processor_seconds"
 TOTAL, PHASES = "total", ("preparation", "training")
-QUALITY = ("objective", "quantile", "top_1", "type_accuracy")  # of an inferred correspondence
 SLOPES = ("slope", "last_slope", "memory_slope")
 
 
@@ -109,19 +108,3 @@ def slope(x: ArrayLike, y: ArrayLike) -> float:
     if len(np.unique(x[kept])) < 2:
         return float("nan")
     return float(np.polyfit(np.log(x[kept]), np.log(y[kept]), 1)[0])
-
-
-def quality_table(runs: Sequence[RunStatus], keys: Sequence[str]) -> pd.DataFrame:
-    """Collect the quality of inferred correspondences; a row for every two modalities of a run."""
-    return pd.DataFrame(run_rows(runs, keys, _qualities), columns=["run", *keys, "source", "target", *QUALITY])
-
-
-def _qualities(run: Run) -> Iterator[dict[str, Any]]:
-    parts: dict[tuple[str, str], dict[str, float]] = {}
-    for record in run.metric_records:
-        if record["metric"] == "matching":
-            parts.setdefault((record["source"], record["target"]), {})[record["part"]] = record["value"]
-    for inferred in run.inference:
-        between = inferred["source"], inferred["target"]
-        values = {"objective": inferred["diagnostics"].get("objective"), **parts.get(between, {})}
-        yield {"source": between[0], "target": between[1], **{name: values.get(name) for name in QUALITY}}

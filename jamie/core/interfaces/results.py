@@ -25,8 +25,9 @@ class Metric(Component, Generic[Scored]):
 
     `reads` is the type of the result: two modalities in the latent space (`EmbeddedPair`, the default), imputed values
     (`ImputedPair`) or an inferred correspondence (`MatchedPair`). `requires` names what else it needs: ``"labels"``,
-    ``"pairs"`` (known partners), ``"intervals"`` (of imputed values). A `directed` metric is computed from either
-    modality to the other, any other once for two modalities; imputed values have a direction of their own.
+    ``"pairs"`` (known partners), ``"intervals"`` (of imputed values), ``"scores"`` (preprocessed, of the cells of a
+    correspondence). A `directed` metric is computed from either modality to the other, any other once for two
+    modalities; imputed values have a direction of their own.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from jamie.core.labels import as_labels
 from jamie.correspondence.couplings.coupling import row_entropy
 from jamie.correspondence.infer import Inference
 from jamie.correspondence.quality.partner_ranks import STANDARD_ERRORS, chance_of_top, label_agreement, partner_ranks
+from jamie.correspondence.quality.scored_cells import find_scored_cells
 
 _CURVE = 101  # points of the curve of quantiles
 
@@ -33,6 +34,8 @@ class Quality:
         0 if every cell of a has one partner, 1 if all partners are equally likely.
     n_pairs
         Number of true pairs.
+    held_out
+        Whether these pairs were hidden from every inferer; else they are all those of the training cells.
     mean_quantile
         Fraction of the other cells that match better than the true partner, ties one half: 0 is best, 0.5 chance.
     quantile_error
@@ -52,6 +55,7 @@ class Quality:
 
     mean_row_entropy: float
     n_pairs: int = 0
+    held_out: bool | None = None
     mean_quantile: float | None = None
     quantile_error: float | None = None
     quantile_curve: tuple[float, ...] | None = None
@@ -130,23 +134,21 @@ def assess_all(inference: Inference, dataset: Dataset, *, uses_known: bool) -> d
     dataset
         The cells, with all true pairs and the known ones.
     uses_known
-        Whether the inferer used the known pairs; only cells without a known partner are then assessed.
+        Whether the inferer used the known pairs (`find_scored_cells`).
     """
     qualities = {}
     for (a, b), correspondence in inference.correspondences.items():
-        truth, known = dataset.truth.between(a, b), dataset.known.between(a, b)
-        frames = [dataset.modalities[m].obs for m in (a, b)]
-        if uses_known:
-            rows, columns = known.best_partner() < 0, known.T.best_partner() < 0
-            correspondence, truth = correspondence.subset(rows, columns), truth.subset(rows, columns)
-            frames = [frames[0][rows], frames[1][columns]]
-        if min(correspondence.shape) == 0:  # every cell has a known partner
+        cells = find_scored_cells(dataset, a, b, uses_known=uses_known)
+        if cells is None:  # every cell has a known partner
             continue
+        correspondence = correspondence.subset(cells.rows, cells.columns)
+        frames = [dataset.modalities[m].obs.iloc[index] for m, index in ((a, cells.rows), (b, cells.columns))]
         label = next((c for c in dataset.labels if all(c in obs and obs[c].notna().all() for obs in frames)), None)
         labels = None if label is None else (as_labels(frames[0][label]), as_labels(frames[1][label]))
         checked = "better_than_chance" in inference.inferred[a, b].diagnostics
         where = f"correspondence {a}--{b}"
-        qualities[a, b] = assess(correspondence, truth, labels=labels, where=where, checked=checked)
+        quality = assess(correspondence, cells.truth, labels=labels, where=where, checked=checked)
+        qualities[a, b] = replace(quality, held_out=cells.held_out if quality.n_pairs else None)
     return qualities
 
 

@@ -25,14 +25,24 @@ def _details(record: Record) -> Iterator[tuple[str, str]]:
         yield "Inferred by", diagnostics["picked"] + (f", because {reason}" if reason else "")
     prefix = "checked_"
     checked = {name.removeprefix(prefix): value for name, value in diagnostics.items() if name.startswith(prefix)}
-    yield from _quality("Checked on hidden known pairs", checked, "quantile", checked.get("pairs"))
-    yield from _quality("Evaluated on true pairs", quality, "mean_quantile", quality.get("n_pairs"))
+    yield from _quality(_evaluated_on(quality), quality, "mean_quantile", quality.get("n_pairs"))
     if "type_accuracy" in quality:
         text = f"{quality['type_accuracy']:.1%} of cells, {quality['type_chance']:.1%} by chance"
         yield "Best match has the cell's label", text
+    name = "Checked on known pairs of training cells, hidden for this check"
+    yield from _quality(name, checked, "quantile", checked.get("pairs"))
     better = quality.get("better_than_chance", diagnostics.get("better_than_chance"))
     if better is not None:
         yield "Better than chance", "yes" if better else "no"
+
+
+def _evaluated_on(quality: Mapping[str, Any]) -> str:
+    """Say which true pairs an inferer was evaluated on."""
+    if "held_out" not in quality:
+        return "Evaluated on true pairs"
+    if quality["held_out"]:
+        return "Evaluated on held-out pairs, which no inferer was told"
+    return "Evaluated on the pairs of training cells, which this inferer does not use"
 
 
 def _quality(name: str, values: Mapping[str, Any], quantile: str, pairs: int | None) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING
 
 SCOPES = {
     HELD_OUT_CELLS: "held-out cells: nothing was fitted on them",
-    HELD_OUT_PAIRS: "training cells whose pairs the model did not know",
+    HELD_OUT_PAIRS: "training cells whose pairs nobody was told: neither the model nor any inferer or other method",
     TRAINING_CELLS: "training cells: scores are too good for any model",
     ALL_CELLS: "all cells, including training cells",
 }
@@ -50,6 +50,18 @@ METRICS: Mapping[str, MetricGuide] = {
         "Inferred partners",
         "Share of a cell's inferred confidence that its true partner has.",
         "1 is perfect, 1 / number of cells is chance. Small values are usual: many cells are alike.",
+    ),
+    "barycentric_foscttm": MetricGuide(
+        "FOSCTTM of inferred partners",
+        "FOSCTTM of cells that are placed at the mean of their inferred partners, among the preprocessed cells of the "
+        "other modality: what the inferred partners are worth without a model.",
+        "0 is perfect, 0.5 is chance.",
+    ),
+    "barycentric_label_transfer_accuracy": MetricGuide(
+        "Label transfer by inferred partners",
+        "Fraction of cells whose label is predicted correctly where they are placed at the mean of their inferred "
+        "partners, by the nearest cells of the other modality.",
+        "True partners need not give 1, as the nearest cells may be of another label.",
     ),
     "modality_mixing": MetricGuide(
         "Mixing of modalities",

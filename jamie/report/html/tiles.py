@@ -10,15 +10,17 @@ from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SP
 from jamie.data.writing.names import stored_name
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import Record, best_record, direction, headlines, main_scope_records
-from jamie.report.tables import SCOPE_TITLES, number
+from jamie.report.tables import CHANCE, SCOPE_TITLES, number
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from mudata import MuData
 
-SECONDARY = ("interval_coverage", "interval_width", "matching")  # metrics that mean little without others
+MATCHED = ("matching", "barycentric_foscttm", "barycentric_label_transfer_accuracy")  # metrics of inferred partners
+SECONDARY = ("interval_coverage", "interval_width", *MATCHED)  # metrics that mean little without others
+SAME = ("metric", "scope", "method", "source", "target", "parameters")  # in the value of a metric and its parts
 MAX_TILES = 4
-CHANCE: Mapping[str, float] = {"foscttm": 0.5, "auroc": 0.5, "pearson": 0.0, "spearman": 0.0, "r2": 0.0}
+CHANCE_LEVELS: Mapping[str, float] = {"foscttm": 0.5, "auroc": 0.5, "pearson": 0.0, "spearman": 0.0, "r2": 0.0}
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,25 @@ def score_tiles(run: Run, mdata: MuData) -> list[dict[str, Any]]:
     if run.stopped_early:
         primary += [metric for metric in metrics if metric in SECONDARY]
     uses_labels = {method["method"] for method in run.methods if method.get("uses_labels")}
-    return [_tile(main_scope_records(records, metric), uses_labels, mdata) for metric in primary[:MAX_TILES]]
+    tiles = []
+    for metric in primary[:MAX_TILES]:
+        shown = main_scope_records(records, metric)
+        own = [record for record in shown if record["method"] == MODEL_NAME]
+        rivals = [record for record in shown if record["method"] not in {MODEL_NAME, *uses_labels}]
+        tiles.append(_tile(own, rivals, [chance_level(mdata, record, run.metric_records) for record in own]))
+    return tiles
 
 
-def _tile(records: Sequence[Record], uses_labels: set[str], mdata: MuData) -> dict[str, Any]:
-    own = [record for record in records if record["method"] == MODEL_NAME]
-    rivals = [record for record in records if record["method"] not in {MODEL_NAME, *uses_labels}]
+def _tile(own: Sequence[Record], rivals: Sequence[Record], chances: Sequence[float | None]) -> dict[str, Any]:
     directed = len({frozenset(direction(record)) for record in own}) < len(own)
+    separator = " → " if directed else " and "
     guide, sizes = guide_of(own[0]["metric"]), {record["n_cells"] for record in own}
     return {
         "title": guide.title,
         "reading": guide.reading.partition(". ")[0].removesuffix("."),
         "better": "higher is better" if own[0]["higher_is_better"] else "lower is better",
         "cells": SCOPE_TITLES[own[0]["scope"]] + (f" ({sizes.pop():,})" if len(sizes) == 1 else ""),
-        "rows": [_row(record, rivals, chance_level(mdata, record), " → " if directed else " and ") for record in own],
+        "rows": [_row(record, rivals, chance, separator) for record, chance in zip(own, chances, strict=True)],
     }
 
 
@@ -85,15 +92,17 @@ def _row(own: Record, rivals: Sequence[Record], chance: float | None, separator:
     return ScoreRow(modalities, value, "chance", number(chance), at_chance=at_chance)
 
 
-def chance_level(mdata: MuData, record: Record) -> float | None:
+def chance_level(mdata: MuData, record: Record, records: Sequence[Record]) -> float | None:
     """Return the score that chance would give instead of a record; None if it is unknown.
 
-    That of a label transfer is the fraction of the commonest label among the labelled cells that were scored.
+    That of inferred partners is among the `records` of the run. That of a label transfer is the fraction of the
+    commonest label among the labelled cells that were scored.
     """
-    if record["metric"] == "matching":
-        return 1 / max(1, record["n_cells"])
+    if record["metric"] in MATCHED:
+        same = [other for other in records if all(other[key] == record[key] for key in SAME)]
+        return next((other["value"] for other in same if other["part"] in (CHANCE, f"mass_{CHANCE}")), None)
     if record["metric"] != "label_transfer_accuracy":
-        return CHANCE.get(record["metric"])
+        return CHANCE_LEVELS.get(record["metric"])
     if record["target"] not in mdata.mod:
         return None
     obs = mdata.mod[record["target"]].obs

@@ -88,6 +88,8 @@ def check_reads_only_what_it_requires(component: type[Metric]) -> None:
         without |= {f.name: None for f in fields(pair) if f.name.startswith("labels")}
     if "pairs" not in component.requires and not isinstance(pair, ImputedPair):
         without["truth"] = sparse.csr_array(pair.truth.shape)
+    if "scores" not in component.requires:
+        without |= {f.name: None for f in fields(pair) if f.name.startswith("scores")}
     found, expected = metric.score(replace(pair, **without)).value, metric.score(pair).value
     require_is(component, f"reads only {set(component.requires)}", found, expected)
 

@@ -1,4 +1,4 @@
-"""Growth with a swept number, ratios at one size, quality and what was not done: against values by hand."""
+"""Growth with a swept number, ratios at one size, and what was not done: against values by hand."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jamie.commands.multirun.costs import cost_table, growth_table, median_table, quality_table, slope
+from jamie.commands.multirun.costs import cost_table, growth_table, median_table, slope
 from jamie.commands.multirun.figures import growth_figure
 from jamie.commands.multirun.plan import RunStatus
-from jamie.console.sweep_output import cost_tables, failure_tables, growth_tables, quality_tables
+from jamie.console.sweep_output import cost_tables, failure_tables, growth_tables
 
 INFER, SIZE = "correspondence.infer", "data.n_cells"
 KEYS = [INFER, SIZE]
@@ -30,11 +30,6 @@ def runs(write_run):
             files = {
                 "manifest": {"stages": stages, "peak_memory_mib": float(n)},
                 "methods": [],
-                "correspondence": [{"source": "x", "target": "y", "diagnostics": {"objective": n / 1000}}],
-                "metrics": [
-                    {"metric": "matching", "part": part, "value": value, "source": "x", "target": "y"}
-                    for part, value in (("", 0.9), ("quantile", 0.25), ("top_1", 0.5), ("quantile_chance", 0.5))
-                ],
             }
             made.append(write_run(f"{infer}-{n}", {INFER: infer, SIZE: n}, **files))
     return made
@@ -73,22 +68,12 @@ def test_without_a_number_there_is_no_growth(medians):
     assert growth_table(medians[medians[SIZE] == 100], [INFER], "correspondence").empty
 
 
-def test_quality_is_that_of_metrics_and_diagnostics(runs):
-    found = quality_table(runs, KEYS)
-    assert len(found) == 5
-    row = found[(found[INFER] == "plain") & (found[SIZE] == 200)].iloc[0]
-    assert (row["objective"], row["quantile"], row["top_1"], row["type_accuracy"]) == (0.2, 0.25, 0.5, None)
-
-
-def test_the_readable_tables(runs, medians):
+def test_the_readable_tables(medians):
     stages, *_ = cost_tables(medians, KEYS, stage="correspondence")
     assert stages.title == "stages, medians of 1 run; ratios to the first at the same n_cells"
     assert list(stages.rows[3].values())[:6] == ["quick", "200", "2.0", "200", "0.25x", "1.00x"]
     (slopes,) = growth_tables(growth_table(medians, KEYS, "correspondence"), KEYS)
-    (quality,) = quality_tables(quality_table(runs, KEYS), KEYS)
     assert list(slopes.rows[0].values()) == ["plain", "100", "200", "3.000", "3.000", "1.000"]
-    assert list(quality.rows[0]) == ["infer", "n\ncells", "objective", "true partner's\nquantile ↓", "top-1 ↑"]
-    assert list(quality.rows[0].values()) == ["plain", "100", "0.100", "0.250", "0.500"]
 
 
 def test_what_was_refused_is_shown_with_its_reason():
