@@ -1,11 +1,13 @@
 """Every registered component keeps the contract of its kind; a new one is checked without being named here.
 
-Only those that read files are named, with the files that they are given.
+Only those that read files are named, with the files that they are given, and those that need a package which is not
+installed with jamie: without it they are left out.
 """
 
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -90,8 +92,14 @@ FILES = {
 }
 
 
+EXTRAS = {("method", "mofa"): "mofapy2"}
+
+
 def components():
     for component in load_registry().components():
+        extra = EXTRAS.get((component.kind, component.name))
+        if extra and importlib.util.find_spec(extra) is None:
+            continue
         files = FILES.get((component.kind, component.name))
         yield (component, files) if files else component
 

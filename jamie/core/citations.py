@@ -58,6 +58,7 @@ CITATIONS: Final = {
     "10.1186/s12864-019-6329-2": "Nguyen et al. 2019, BMC Genomics",
     "10.1186/s13059-017-1382-0": "Wolf et al. 2018, Genome Biology",
     "10.1186/s13059-019-1812-2": "Baran et al. 2019, Genome Biology",
+    "10.1186/s13059-020-02015-1": "Argelaguet et al. 2020, Genome Biology",
     "10.1186/s13059-021-02577-8": "Bredikhin et al. 2022, Genome Biology",
     "10.18653/v1/K16-1002": "Bowman et al. 2016, CoNLL",
     "10.21105/joss.04371": "Virshup et al. 2024, Journal of Open Source Software",
