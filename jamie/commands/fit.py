@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ from jamie.training.calibrate_model import fit_uncertainty
 from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.combine_sources import fit_combinations
 from jamie.training.few_cells import warn_of_few_cells
+from jamie.training.fit_stacks import fit_regressions
 from jamie.training.loop import History
 from jamie.training.minibatches import mix
 from jamie.training.train import train
@@ -92,6 +94,8 @@ class Fitted:
         Of all cells: the known pairs, mixed with the inferred ones if rho < 1.
     posterior
         For each modality and latent, the divergence from the prior, and standard deviations.
+    stack
+        For each source and target, how regressions were tuned and weighed against the networks.
     evaluation
         Metrics.
     """
@@ -104,6 +108,7 @@ class Fitted:
     aggregated: Mapping[str, NDArray[np.float32]]
     correspondences: Correspondences
     posterior: Mapping[str, Mapping[str, list[float]]]
+    stack: Mapping[tuple[str, str], Mapping[str, Any]]
     evaluation: Evaluation
 
     @property
@@ -181,9 +186,11 @@ def _fit_on_split(
         training_cells = prepared.subset(split.train)
         ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
+        stacks = fit_regressions(model, training_cells, ensemble.splits, context)
+        model = replace(model, stacks=stacks.stacks)
         _save(model, save_to)
     with stage("calibration"):
-        aside = (training_cells, ensemble.splits, spec.evaluate.intervals.level, context)
+        aside = (training_cells, ensemble.splits, spec.evaluate.intervals.level, context, stacks.out_of_fold)
         model = replace(model, uncertainty=fit_uncertainty(model, *aside))
         combinations = fit_combinations(model, *aside)
         model = replace(model, uncertainty=replace(model.uncertainty, combinations=combinations))
@@ -211,6 +218,7 @@ def _fit_on_split(
             aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
+            stack=stacks.decisions,
             evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec, prepared.scores),
         )
 
@@ -254,7 +262,8 @@ def _result_of_model(
     """Compute latents and imputed values of the trained model."""
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
-    imputed = {(a, b): model.impute_scores(a, b, scores[a], covariates.get(a)) for a, b in permutations(latents, 2)}
+    inputs = {m: prepared.inputs(m) for m in scores}
+    imputed = {(a, b): model.impute_scores(a, b, *inputs[a]) for a, b in permutations(latents, 2)}
     calibrations = dict(model.uncertainty.calibrations)
     for joint in all_others(list(scores)):
         direction = joint.name, joint.target

@@ -23,7 +23,17 @@ from jamie.metrics.evaluate import Evaluation
 from jamie.runs.annotated_mudata import cell_columns, embedded_mudata, feature_columns
 from jamie.runs.correspondence_files import inference_records, save_inference, save_known_pairs
 from jamie.runs.directory import json_text
-from jamie.runs.file_names import HISTORY, IMPUTED, INFERENCE, METHODS, METRIC_RECORDS, PAIRING, POSTERIOR, RESULT
+from jamie.runs.file_names import (
+    HISTORY,
+    IMPUTED,
+    INFERENCE,
+    METHODS,
+    METRIC_RECORDS,
+    PAIRING,
+    POSTERIOR,
+    RESULT,
+    STACK,
+)
 from jamie.runs.imputed_results import write_imputed
 from jamie.runs.run import Run
 from jamie.runs.tables import evaluation_tables, history_table, method_table, stage_table, storable
@@ -45,6 +55,8 @@ def write_fitted(run: Run, loaded: LoadedData, fitted: Fitted, context: Context)
             cells = {m: data.cells for m, data in loaded.dataset.modalities.items()}
             save_inference(run, fitted.correspondence.inference, cells)
         run.write_json(POSTERIOR, fitted.posterior)
+        stack = [{"source": source, "target": target, **how} for (source, target), how in fitted.stack.items()]
+        run.write_json(STACK, stack)
         run.write_table(HISTORY, history_table(fitted.histories, fitted.model.spec))
     with failures.collect(RESULT):
         layouts = _layouts_or_warn(fitted, context) if fitted.model.spec.report else {}

@@ -13,7 +13,8 @@ from jamie.core.context import Context
 from jamie.core.data import Block, Dataset, Matrix, Split
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Floats
-from jamie.explain.modules import ImputationModule, LatentModule
+from jamie.core.matrix import to_dense
+from jamie.explain.modules import Beside, ImputationModule, LatentModule
 from jamie.model.choose_modalities import target_columns
 from jamie.model.trained import TrainedModel
 
@@ -52,7 +53,11 @@ class ExplainedModel(Explainable):
         return self.model.require(modality).chain.complete(X)
 
     def affine(self, modality: str) -> tuple[NDArray[np.float64] | sparse.csr_array, NDArray[np.float64]] | None:
-        return self.model.require(modality).chain.affine()
+        maps = [chain.affine() for chain in self.model.require(modality).input_chains]
+        found = [one for one in maps if one is not None]
+        if len(found) < len(maps) or len(maps) == 1:
+            return maps[0] if len(found) == len(maps) else None
+        return np.hstack([to_dense(A) for A, _ in found]), np.concatenate([b for _, b in found])
 
     def embed(self, modality: str, scores: Floats, cells: NDArray[np.intp] | None = None) -> Floats:
         return self.model.encode(modality, scores, self._covariates_of(modality, cells))
@@ -79,14 +84,24 @@ class ExplainedModel(Explainable):
         preprocessed: bool = False,
     ) -> nn.Module:
 
-        networks = self.model.networks
-        preprocessing = nn.Identity() if preprocessed else self.model.require(source).chain.as_module()
+        networks, known = self.model.networks, self.model.require(source)
+        chains = [] if preprocessed else [chain.as_module() for chain in known.input_chains]
+        preprocessing = Beside(chains) if chains else nn.Identity()
         module: nn.Module
         if target is None:
-            module = LatentModule(preprocessing, networks[0], source)
+            module = LatentModule(preprocessing, networks[0], source, known.n_scores)
         else:
-            inverse = self._inverse_module(target, features)
-            module = ImputationModule(preprocessing, networks, source, target, inverse)
+            inverse, stack = self._inverse_module(target, features), self.model.stacks.get((source, target))
+            module = ImputationModule(
+                preprocessing,
+                networks,
+                source,
+                target,
+                inverse,
+                known.n_scores,
+                stack,
+                separate=known.regression_chain is not None,
+            )
         return module.to(next(networks[0].parameters()).device).eval()
 
     def covariates(self, modality: str) -> Floats | None:

@@ -54,10 +54,23 @@ class Jamie(Method):
             self._inference = infer_all(cells.views, cells.known, inferer.build(), context)
 
     def _fit(self, cells: Cells, context: Context) -> None:
+        from jamie.model.prediction import impute, with_batches
+        from jamie.training.fit_stacks import fit_stacks
         from jamie.training.train import train
 
         inferred = self._inference.correspondences if self._inference else None
-        self._networks = train(cells, inferred, self.spec, context).networks
+        ensemble = train(cells, inferred, self.spec, context)
+        self._networks = ensemble.networks
+
+        def impute_by(direction: tuple[str, str], member: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            source, target = direction
+            covariates = cells.covariates[source][rows] if source in cells.covariates else None
+            return impute([ensemble.networks[member]], source, target, cells.scores[source][rows], covariates)
+
+        inputs = {m: with_batches(self._networks[0], m, x, cells.covariates.get(m)) for m, x in cells.scores.items()}
+        self._stacks = fit_stacks(
+            cells, inputs, ensemble.splits, impute_by, lambda _, values: values, self.spec, context
+        ).stacks
 
     def _embed_with_covariates(
         self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]
@@ -69,6 +82,9 @@ class Jamie(Method):
     def _impute_with_covariates(
         self, scores: NDArray[np.float32], source: str, target: str, covariates: NDArray[np.float32] | None
     ) -> NDArray[np.floating]:
-        from jamie.model.prediction import impute
+        from jamie.model.prediction import average, impute, regress, with_batches
 
-        return impute(self._networks, source, target, scores, covariates)
+        imputed, stack = impute(self._networks, source, target, scores, covariates), self._stacks.get((source, target))
+        if stack is None:
+            return imputed
+        return average(stack, regress(stack, with_batches(self._networks[0], source, scores, covariates)), imputed)

@@ -131,10 +131,10 @@ class LinearSkipEncoder(Encoder):
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null chooses by the number of training cells: one of 128 units, or two of 256 from
-        2,000 cells on.
+        Widths of the hidden layers; null for one whose width grows with the number n of training cells: 4 sqrt(n), at
+        least 128 and at most 512.
     dropout
-        Probability of dropping a hidden unit in training; null for 0.5, or 0.3 from 2,000 training cells on.
+        Probability of dropping a hidden unit in training; null for 0.3 + 200 / n, at most 0.5.
     input_dropout
         Probability of dropping an input in training, for both paths; null for 0.2, from 1,000 training cells on for
         200 divided by their number.

@@ -117,7 +117,7 @@ def add_imputability(
 def novelty_column(model: TrainedModel, modality: str, scores: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Column of obs (n,) with the novelty of cells; empty if the model has no novelty score of the modality."""
     novelty = model.uncertainty.novelty.get(modality)
-    return {} if novelty is None else {NOVELTY: novelty(scores)}
+    return {} if novelty is None else {NOVELTY: novelty(model.network_scores(modality, scores))}
 
 
 class _NoveltyWarning:

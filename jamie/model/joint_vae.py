@@ -76,7 +76,7 @@ class JointVAE(nn.Module):
         """Posterior of the latents of cells x (B, d) of one modality, in batches given by covariates (B, C)."""
         encoder = self.encoders[self._index[modality]]
         with self._autocast(x):
-            posterior = encoder(x, self._completed(modality, covariates, len(x)))
+            posterior = encoder(x, self.known_covariates(modality, covariates, len(x)))
         expected = (len(x), self.n_latent)
         if not isinstance(posterior, Posterior):
             raise _broken(encoder, f"a Posterior over {expected}", posterior)
@@ -103,7 +103,7 @@ class JointVAE(nn.Module):
         """Distribution of the features of one modality, from latents z (B, L) of any and covariates (B, C)."""
         decoder = self.decoders[self._index[modality]]
         with self._autocast(z):
-            distribution = decoder(z, self._completed(modality, covariates, len(z)), size_factor)
+            distribution = decoder(z, self.known_covariates(modality, covariates, len(z)), size_factor)
         expected = (len(z), self.n_targets[modality])
         if not isinstance(distribution, Distribution):
             raise _broken(decoder, f"a torch Distribution over {expected}", distribution)
@@ -114,8 +114,11 @@ class JointVAE(nn.Module):
     def _autocast(self, like: Tensor) -> torch.autocast:
         return torch.autocast(like.device.type, self.precision, enabled=self.precision is not None)
 
-    def _completed(self, modality: str, covariates: Tensor | None, n_cells: int) -> Tensor | None:
-        """Covariates (B, C) in which the modality's frequencies replace batches that are unknown or new to it."""
+    def known_covariates(self, modality: str, covariates: Tensor | None, n_cells: int) -> Tensor | None:
+        """Covariates (B, C) in which the modality's frequencies replace batches that are unknown or new to it.
+
+        None without a batch key.
+        """
         if self.batch_frequencies is None:
             return None
         usual = self.batch_frequencies[self._index[modality]]

@@ -14,7 +14,7 @@ Widths: TypeAlias = list[PositiveInt]
 DropoutRate: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 WIDTH = 128  # units of a hidden layer, unless a spec says otherwise
-MANY_CELLS = 2000  # from which on a second hidden layer is worth its weights
+WIDEST = 512  # that `linear_skip` chooses by itself
 
 
 def batch_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
@@ -107,10 +107,9 @@ class SkipNetwork(nn.Module):
 
 def skip_defaults(params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
     """Return parameters of `linear_skip` in which null is replaced by the default for so many training cells."""
-    many = n_cells >= MANY_CELLS
     defaults = {
-        "widths": [256, 256] if many else [WIDTH],
-        "dropout": 0.3 if many else 0.5,
+        "widths": [min(max(WIDTH, round(4 * n_cells**0.5)), WIDEST)],
+        "dropout": 0.3 + min(0.2, 200 / n_cells),
         "input_dropout": min(0.2, 200 / n_cells),
     }
     return {name: defaults.get(name) if value is None else value for name, value in params.items()}

@@ -17,6 +17,7 @@ from torch import Tensor
 from jamie.core.batch import Posterior
 from jamie.core.panels import SubstituteBatches, project_measured
 from jamie.model.joint_vae import JointVAE
+from jamie.model.stacked_regressions import StackedRegressions
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -78,6 +79,27 @@ def impute(
         for network in networks
     )
     return reduce(np.add, members) / np.float32(len(networks))
+
+
+def with_batches(network: JointVAE, modality: str, scores: Floats, covariates: Floats | None = None) -> Floats:
+    """(n, r + C) what regressions read: scores (n, r), and beside them the batches, if the model knows any."""
+    known = None if covariates is None else to_device(network, covariates)
+    batch = network.known_covariates(modality, known, len(scores))
+    return scores if batch is None else np.concatenate([scores, batch.cpu().numpy()], axis=1)
+
+
+@torch.no_grad()
+def regress(stack: StackedRegressions, inputs: Floats) -> Floats:
+    """Preprocessed values (n, t) that regressions predict of inputs (n, r)."""
+    device = stack.weight.device
+    parts = [stack(torch.as_tensor(inputs[rows], device=device)).cpu().numpy() for rows in chunks(len(inputs))]
+    return np.concatenate(parts) if parts else np.empty((0, len(stack.offset)), np.float32)
+
+
+def average(stack: StackedRegressions, predicted: Floats, imputed: Floats) -> Floats:
+    """Weighted mean (n, t) of what regressions predict and what networks impute."""
+    weight = np.float32(stack.weight)
+    return weight * predicted + (1 - weight) * imputed
 
 
 def sample_latents(

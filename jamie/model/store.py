@@ -23,14 +23,16 @@ from jamie.core.files import replace_atomically, set_default_permissions
 from jamie.core.names import MODEL_FILE, MODEL_FOLDER, PREPROCESSING_FILE, WEIGHTS_FILE
 from jamie.core.prefixes import add_prefix, select_prefix
 from jamie.model.build import build_model
+from jamie.model.stacked_regressions import StackedRegressions
 from jamie.model.trained import TrainedModel
 from jamie.model.trained_modality import TrainedModality
 from jamie.preprocess.chain import Chain
+from jamie.preprocess.pca import PCA
 from jamie.spec import Spec, load_spec
 from jamie.trust.uncertainty import Uncertainty
 
-FORMAT = 3
-_UNCERTAINTY = "uncertainty"
+FORMAT = 4
+_UNCERTAINTY, _STACK = "uncertainty", "stack"
 _PLAIN = ("target_origin", "counts", "zeros_absent")  # fields of a modality that are written as they are
 
 Arrays = dict[str, NDArray[Any]]
@@ -47,6 +49,8 @@ def save_model(model: TrainedModel, folder: Path) -> None:
     weights: dict[str, torch.Tensor] = {}
     for i, network in enumerate(model.networks):
         weights |= add_prefix(f"{i}", network.state_dict())
+    for i, stack in enumerate(model.stacks.values()):
+        weights |= add_prefix(f"{_STACK}.{i}", stack.state_dict())
     arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING_FILE)
     tensors_io.save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, folder / WEIGHTS_FILE)
     for name in (PREPROCESSING_FILE, WEIGHTS_FILE):
@@ -57,6 +61,7 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         "spec": model.spec.to_plain() | {"data": None},
         "modalities": modalities,
         "members": len(model.networks),
+        "stacks": [list(direction) for direction in model.stacks],
         "batches": model.batches and asdict(model.batches),
     }
     (folder / MODEL_FILE).write_text(json.dumps(description, indent=1))
@@ -106,8 +111,8 @@ def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
             where=str(folder),
             fix="copy the whole folder again, or train the model again",
         ) from error
-    for network in model.networks:
-        network.to(torch.device(device))
+    for module in (*model.networks, *model.stacks.values()):
+        module.to(torch.device(device))
     return model
 
 
@@ -129,6 +134,9 @@ def _describe(name: str, known: TrainedModality) -> tuple[dict[str, Any], Arrays
     arrays: Arrays = {"fill": known.fill} | add_prefix("input", values)
     if known.measured_in is not None:
         arrays["measured_in"] = known.measured_in
+    if known.regression_chain is not None:
+        values, plain["regression_step"] = known.regression_chain.steps[-1].state()
+        arrays |= add_prefix("regression", values)
     if known.target_chain is not known.chain:
         values, plain["target_chain"] = known.target_chain.state()
         arrays |= add_prefix("target", values)
@@ -143,7 +151,7 @@ def _restore(plain: dict[str, Any], arrays: Arrays, weights: dict[str, torch.Ten
         for i, described in enumerate(plain["modalities"])
     }
     batches = plain["batches"] and BatchKey(plain["batches"]["column"], tuple(plain["batches"]["categories"]))
-    n_inputs = {m: len(known.chain.feature_names_out(known.features)) for m, known in modalities.items()}
+    n_inputs = {m: known.n_scores for m, known in modalities.items()}
     n_targets = {m: len(k.target_chain.feature_names_out(k.target_features)) for m, k in modalities.items()}
     frequencies = {m: np.zeros(len(batches.categories)) for m in modalities} if batches else None
     networks = []
@@ -152,7 +160,11 @@ def _restore(plain: dict[str, Any], arrays: Arrays, weights: dict[str, torch.Ten
         network.load_state_dict(select_prefix(f"{i}", weights))
         networks.append(network.eval())
     uncertainty = Uncertainty.from_state(select_prefix(_UNCERTAINTY, arrays), list(modalities))
-    return TrainedModel(spec, modalities, tuple(networks), batches, uncertainty)
+    stacks = {
+        (source, target): StackedRegressions.from_state(select_prefix(f"{_STACK}.{i}", weights))
+        for i, (source, target) in enumerate(plain["stacks"])
+    }
+    return TrainedModel(spec, modalities, tuple(networks), batches, uncertainty, stacks)
 
 
 def _restore_modality(described: dict[str, Any], arrays: Arrays, spec: Spec) -> TrainedModality:
@@ -164,5 +176,11 @@ def _restore_modality(described: dict[str, Any], arrays: Arrays, spec: Spec) -> 
         target_features = pd.Index(described["target_features"])
         target_chain = Chain([ref.build() for ref in settings.target.preprocess], f"{name} target")
         target_chain = target_chain.set_state(select_prefix("target", arrays), described["target_chain"])
+    regression_chain = None
+    if "regression_step" in described:
+        step = PCA().set_state(select_prefix("regression", arrays), described["regression_step"])
+        step.expects_nan = chain.panels is not None
+        regression_chain = chain.with_last(step)
     plain = {field: described[field] for field in _PLAIN} | {"measured_in": arrays.get("measured_in")}
+    plain["regression_chain"] = regression_chain
     return TrainedModality(features, arrays["fill"], chain, target_features, target_chain, **plain)

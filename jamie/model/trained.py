@@ -26,15 +26,19 @@ from jamie.core.panels import SubstituteBatches
 from jamie.core.sources import JointSources
 from jamie.model.joint_vae import JointVAE
 from jamie.model.prediction import (
+    average,
     chunks,
     decode,
     encode,
     impute,
     posterior,
+    regress,
     running_variance,
     sample_latents,
     to_device,
+    with_batches,
 )
+from jamie.model.stacked_regressions import StackedRegressions
 from jamie.model.trained_modality import TrainedModality
 from jamie.preprocess.prepare import Prepared
 from jamie.spec import Spec
@@ -64,6 +68,8 @@ class TrainedModel:
         Of the training cells; None without a batch key.
     uncertainty
         Calibration of imputed values, and novelty scores.
+    stacks
+        Regressions that are averaged with the networks, for source and target.
     """
 
     spec: Spec
@@ -71,6 +77,7 @@ class TrainedModel:
     networks: tuple[JointVAE, ...]
     batches: BatchKey | None = None
     uncertainty: Uncertainty = field(default_factory=Uncertainty)
+    stacks: Mapping[tuple[str, str], StackedRegressions] = field(default_factory=dict)
 
     @classmethod
     def of(cls, prepared: Prepared, spec: Spec, networks: Sequence[JointVAE]) -> TrainedModel:
@@ -100,8 +107,13 @@ class TrainedModel:
         return self.modalities[modality]
 
     def scores(self, modality: str, block: Block, obs: pd.DataFrame, context: Context) -> Floats:
-        """Preprocess cells (n, p), whose features are in the model's order, into (n, d)."""
-        return self.require(modality).chain.scores(block.X, obs, context)
+        """Preprocess cells (n, p), whose features are in the model's order, into what the model reads (n, d + r).
+
+        These are d scores for the networks, and after them r for the regressions, if they read others.
+        """
+        chains = self.require(modality).input_chains
+        scores = [chain.scores(block.X, obs, context) for chain in chains]
+        return scores[0] if len(scores) == 1 else np.concatenate(scores, axis=1)
 
     def covariates(self, modality: str, obs: pd.DataFrame) -> Floats | None:
         """Covariates (n, C) of cells of a modality, from the batch column of `obs`; None without a batch key.
@@ -121,7 +133,7 @@ class TrainedModel:
 
     def encode(self, modality: str, scores: Floats, covariates: Floats | None = None) -> Floats:
         """Latent means (n, L) of preprocessed cells (n, d), whose batches are unknown if no covariates are given."""
-        return encode(self.network, modality, scores, covariates)
+        return encode(self.network, modality, self.network_scores(modality, scores), covariates)
 
     def posterior_summary(
         self, modality: str, scores: Floats, covariates: Floats | None = None
@@ -130,7 +142,7 @@ class TrainedModel:
 
         Divergences of a collapsed posterior are 0; standard deviations of one that is nearly deterministic are near 0.
         """
-        q = posterior(self.network, modality, scores, covariates)
+        q = posterior(self.network, modality, self.network_scores(modality, scores), covariates)
         summary = {"sd_of_mean": q.mean.std(0, correction=0).tolist()}
         if q.logvar is None:
             return summary
@@ -138,12 +150,43 @@ class TrainedModel:
         return {"kl": kl.tolist(), **summary, "mean_sd": (0.5 * q.logvar).exp().mean(0).tolist()}
 
     def impute_scores(self, source: str, target: str, scores: Floats, covariates: Floats | None = None) -> Floats:
-        """Preprocessed values (n, t) of a modality, from preprocessed cells (n, d) of another: a mean over members.
+        """Preprocessed values (n, t) of a modality, from preprocessed cells (n, d + r) of another.
 
-        They are imputed as if measured in the cells' own batches (n, C), unknown if none are given, and counts at
-        the training cells' median depth.
+        They are the mean over the networks and the regressions, imputed as if measured in the cells' own batches
+        (n, C), unknown if none are given, and counts at the training cells' median depth.
         """
-        return impute(self.networks, source, target, scores, covariates, self.borrowing.get(target))
+        values = self.impute_by_network(source, target, scores, covariates)
+        predicted = self.impute_by_regressions(source, target, scores, covariates)
+        return values if predicted is None else average(self.stacks[source, target], predicted, values)
+
+    def impute_by_network(
+        self,
+        source: str,
+        target: str,
+        scores: Floats,
+        covariates: Floats | None = None,
+        members: Sequence[JointVAE] | None = None,
+    ) -> Floats:
+        """Preprocessed values (n, t) that the networks impute: all of them, or those that are given."""
+        networks, inputs = self.networks if members is None else members, self.network_scores(source, scores)
+        return impute(networks, source, target, inputs, covariates, self.borrowing.get(target))
+
+    def impute_by_regressions(
+        self, source: str, target: str, scores: Floats, covariates: Floats | None = None
+    ) -> Floats | None:
+        """Preprocessed values (n, t) that the regressions of a direction predict; None if it has none."""
+        stack = self.stacks.get((source, target))
+        return None if stack is None else regress(stack, self.regression_inputs(source, scores, covariates))
+
+    def regression_inputs(self, modality: str, scores: Floats, covariates: Floats | None = None) -> Floats:
+        """(n, r + C) what regressions read of preprocessed cells (n, d + r): scores, and the batch if there are any."""
+        own = self.require(modality).regression_inputs(scores)
+        return with_batches(self.network, modality, own, covariates)
+
+    def network_scores(self, modality: str, scores: Floats) -> Floats:
+        """(n, d) the part of what the model reads that is for the networks."""
+        known = self.require(modality)
+        return scores if known.regression_chain is None else scores[:, : known.n_scores]
 
     def predictive_variance(
         self,
@@ -156,8 +199,13 @@ class TrainedModel:
     ) -> Floats | None:
         """Variance (n, p) of imputed values over members and posterior samples, in units; None if there is only one."""
         to_units, borrowing = self.require(target).target_chain.inverse(columns), self.borrowing.get(target)
-        samples = sample_latents(self.networks, source, scores, covariates, generator)
+        predicted = self.impute_by_regressions(source, target, scores, covariates)
+        inputs = self.network_scores(source, scores)
+        samples = sample_latents(self.networks, source, inputs, covariates, generator)
         decoded = (decode(network, target, z, covariates, borrowing) for network, z in samples)
+        if predicted is not None:
+            stack = self.stacks[source, target]
+            decoded = (average(stack, predicted, values) for values in decoded)
         return running_variance(to_dense(to_units(values)) for values in decoded)
 
     def impute(

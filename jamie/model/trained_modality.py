@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,8 @@ class TrainedModality:
         every batch, or if there is no batch key.
     zeros_absent
         Whether a cell that is 0 in all features was not measured, since every training cell is far from 0.
+    regression_chain
+        Fitted preprocessing of what the regressions read; None if they read what the encoder reads.
     """
 
     features: pd.Index
@@ -53,6 +56,7 @@ class TrainedModality:
     counts: bool = False
     measured_in: NDArray[np.bool_] | None = None
     zeros_absent: bool = False
+    regression_chain: Chain | None = None
 
     @classmethod
     def of(cls, prepared: Prepared, name: str) -> TrainedModality:
@@ -68,7 +72,22 @@ class TrainedModality:
             counts=largest_count(data.input.X) > 0,
             measured_in=_measured_in(prepared, name),
             zeros_absent=_zeros_absent(data.input.X[train]),
+            regression_chain=prepared.regression_chains.get(name),
         )
+
+    @property
+    def input_chains(self) -> tuple[Chain, ...]:
+        """Preprocessing whose scores, beside each other, the model reads."""
+        return (self.chain,) if self.regression_chain is None else (self.chain, self.regression_chain)
+
+    @cached_property
+    def n_scores(self) -> int:
+        """Number of scores d that the encoder reads: the first of what the model reads."""
+        return len(self.chain.feature_names_out(self.features))
+
+    def regression_inputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, r) what the regressions read, of what the model reads (n, d + r)."""
+        return inputs if self.regression_chain is None else inputs[:, self.n_scores :]
 
     def borrowing(self) -> SubstituteBatches | None:
         """Return which batches lack features of the target, and the mixture of batches to decode these as.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -248,6 +249,12 @@ class Chain:
         kept = self._fitted()
         select = [SelectColumns(kept)] if len(kept) < len(self.constants) else []
         return nn.Sequential(*select, *(step.as_module() for step in self.steps))
+
+    def with_last(self, step: Preprocessor) -> Chain:
+        """Return a chain that shares all that was fitted, with another last step."""
+        other = copy(self)
+        other.steps = (*self.steps[:-1], step)
+        return other
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays, those of step i under ``i.name``, and plain values from which `set_state` restores the chain."""

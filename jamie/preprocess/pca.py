@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from scipy import sparse
 
 from jamie.core.affine import AffineModule
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 _LARGEST_EXACT = 4000
 _SMALLEST_SINGULAR_VALUE = 1e-7
-_MIN_CELLS_PER_COMPONENT = 3  # training cells for each of the `min_components`
 
 
 class PCA(Preprocessor):
@@ -46,11 +45,9 @@ class PCA(Preprocessor):
     whitening
         Power w of its own standard deviation that each component is divided by before: at 0 the first components
         outweigh all others, at 1 all weigh the same.
-    cells_per_component
-        Training cells that there must be for each component; where there are fewer, so are the components.
-    min_components
-        How many components `cells_per_component` leaves where each has 3 training cells; 2 it leaves always. From few
-        cells the leading components are learned worst, yet without them nothing is left to learn from.
+    components_per_sqrt_cell
+        At most so many components for each square root of a training cell: from n cells no more than a number that
+        grows as sqrt(n) are learned well. Null for no such limit.
 
     Notes
     -----
@@ -66,6 +63,8 @@ class PCA(Preprocessor):
     references: ClassVar[tuple[str, ...]] = ("10.1098/rsta.2015.0202", "10.1111/1467-9868.00196")
     tolerates_nan: ClassVar[bool] = True
     low_rank: LowRank | None = None
+    spare: int = 0  # components that are found beyond those of the scores, for `unlimited`
+    _unlimited: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def __init__(
         self,
@@ -73,14 +72,12 @@ class PCA(Preprocessor):
         n_components: PositiveInt = 512,
         scale: Literal["common", "none"] = "common",
         whitening: Annotated[float, Field(ge=0, le=1)] = 0.0,
-        cells_per_component: PositiveInt | None = None,
-        min_components: PositiveInt = 2,
+        components_per_sqrt_cell: PositiveFloat | None = None,
     ) -> None:
         self.n_components = n_components
         self.scale = scale
         self.whitening = whitening
-        self.cells_per_component = cells_per_component
-        self.min_components = min_components
+        self.components_per_sqrt_cell = components_per_sqrt_cell
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -93,7 +90,8 @@ class PCA(Preprocessor):
         wanted = self._wanted(n)
         possible = min(wanted, n - 1, p)
         X, self.low_rank = estimate_missing(X, lambda values: _decompose(values, possible))
-        self.mean, components, singular_values = _decompose(X, possible)
+        self.mean, found, all_singular_values = _decompose(X, min(max(possible, self.spare), n - 1, p))
+        components, singular_values = found[:possible], all_singular_values[:possible]
         kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
         if wanted < self.n_components:
             log.info("pca: at most %d components for %d training cells", wanted, n)
@@ -102,19 +100,40 @@ class PCA(Preprocessor):
             level = logging.WARNING if kept < possible else logging.INFO
             message = "pca: %d components instead of %d, as many as %d training cells with %d features span"
             log.log(level, message, kept, wanted, n, p)
-        self.components = np.ascontiguousarray(components[:kept])
-        sd = singular_values[:kept] / np.sqrt(n)
+        self._set_components(components[:kept], singular_values[:kept] / np.sqrt(n))
+        if self.spare:
+            spread = all_singular_values > _SMALLEST_SINGULAR_VALUE * all_singular_values[0]
+            self._unlimited = found[spread], all_singular_values[spread] / np.sqrt(n)
+
+    def _set_components(self, components: NDArray[np.float64], sd: NDArray[np.float64]) -> None:
+        """Take components (q, p), along which the training cells have standard deviations (q,)."""
+        self.components = np.ascontiguousarray(components)
         self.factor = sd**self.whitening
         spread = float(np.sqrt(np.mean((sd / self.factor) ** 2)))
         if self.scale == "common" and spread > 0:
             self.factor = self.factor * spread
 
+    def unlimited(self) -> PCA:
+        """Return the fitted step with all components that were found, up to `spare`, and no whitening.
+
+        Raises
+        ------
+        ContractError
+            If `spare` was 0 when it was fitted.
+        """
+        if self._unlimited is None:
+            raise self._contract_error("fitted without spare components", "set spare before fit")
+        step = PCA(n_components=self.spare, scale=self.scale)._copy_of(
+            self.n_features_in or 0, mean=self.mean, low_rank=self.low_rank, expects_nan=self.expects_nan
+        )
+        step._set_components(*self._unlimited)
+        return step
+
     def _wanted(self, n_cells: int) -> int:
         """Return the number of components for a number of training cells."""
-        if self.cells_per_component is None:
+        if self.components_per_sqrt_cell is None:
             return self.n_components
-        at_least = max(min(self.min_components, n_cells // _MIN_CELLS_PER_COMPONENT), 2)
-        return min(self.n_components, max(n_cells // self.cells_per_component, at_least))
+        return min(self.n_components, max(2, round(self.components_per_sqrt_cell * n_cells**0.5)))
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()

@@ -17,6 +17,7 @@ from jamie.core.matrix import column_means
 from jamie.core.panels import MeasuredTarget, assign_panels, fill_nan
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.covariates import batch_covariates, size_factors, training_batches
+from jamie.preprocess.pca import PCA
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Prepared:
         (n, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured
         Which part of each cell's target was measured, of modalities of several panels.
+    regression_chains
+        Fitted preprocessing of what the regressions of `model.stack` read; a modality where they read `scores` is
+        absent.
+    regression_scores
+        (n, r) what they read.
     """
 
     dataset: Dataset
@@ -59,6 +65,8 @@ class Prepared:
     covariates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     size_factor: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     measured: Mapping[str, MeasuredTarget] = field(default_factory=dict)
+    regression_chains: Mapping[str, Chain] = field(default_factory=dict)
+    regression_scores: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def view(self, modality: str) -> View:
         """One modality as a correspondence inferer sees it."""
@@ -68,11 +76,17 @@ class Prepared:
         return View(modality, block, self.scores[modality], links)
 
     def inputs(
-        self, modality: str, rows: NDArray[np.int64] | slice
+        self, modality: str, rows: NDArray[np.int64] | slice = slice(None)
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Scores (k, d) and covariates (k, C) of some cells of a modality; None without batches."""
-        covariates = self.covariates.get(modality)
-        return self.scores[modality][rows], None if covariates is None else covariates[rows]
+        """Return what a trained model reads of some cells of a modality.
+
+        These are scores (k, d + r), first of the networks and then of the regressions, if they read others, and
+        covariates (k, C); None without batches.
+        """
+        covariates, scores = self.covariates.get(modality), self.scores[modality][rows]
+        if modality in self.regression_scores:
+            scores = np.concatenate([scores, self.regression_scores[modality][rows]], axis=1)
+        return scores, None if covariates is None else covariates[rows]
 
     def cells(self, label: str | None = None) -> Cells:
         """Return all cells as a method sees them; with the labels of a column of obs only where one is named."""
@@ -98,6 +112,7 @@ class Prepared:
             covariates={m: values[kept[m]] for m, values in self.covariates.items()},
             size_factor={m: values[kept[m]] for m, values in self.size_factor.items()},
             measured={m: part.subset(kept[m]) for m, part in self.measured.items()},
+            regression_scores={m: values[kept[m]] for m, values in self.regression_scores.items()},
         )
 
 
@@ -111,7 +126,8 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
     split
         Which of them anything may be fitted on.
     spec
-        ``spec.modality(name)`` gives `preprocess`, `target` and `decoder` of a modality.
+        ``spec.modality(name)`` gives `preprocess`, `target` and `decoder` of a modality, ``spec.model.stack`` the
+        regressions.
     context
         For its memory limit.
 
@@ -126,23 +142,47 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
     scores: dict[str, NDArray[np.float32]] = {}
     targets: dict[str, NDArray[np.float32]] = {}
     sizes: dict[str, NDArray[np.float32]] = {}
+    regression_chains: dict[str, Chain] = {}
+    regression_scores: dict[str, NDArray[np.float32]] = {}
     for name, modality in dataset.modalities.items():
         settings, train = spec.modality(name), split.train[name]
         if settings.decoder.cls.uses_size_factor:
             sizes[name] = size_factors(modality.target, train, f"modality '{name}'")
-        chains[name] = _fit_chain(name, settings.preprocess, modality.input, modality.obs, train)
-        scores[name] = chains[name].scores(modality.input.X, modality.obs, context)
+        chain = _build_chain(name, settings.preprocess)
+        last = chain.steps[-1] if chain.steps else None
+        if spec.model.stack is not None and isinstance(last, PCA):
+            last.spare = spec.model.stack.n_components
+        chains[name] = _fit_chain(chain, modality.input, modality.obs, train)
+        scores[name] = chain.scores(modality.input.X, modality.obs, context)
+        if isinstance(last, PCA) and last.spare:
+            regression_chains[name] = chain.with_last(last.unlimited())
+            regression_scores[name] = regression_chains[name].scores(modality.input.X, modality.obs, context)
         if settings.target is None:
             target_chains[name], targets[name] = chains[name], scores[name]
             continue
         target = modality.target
-        target_chains[name] = _fit_chain(f"{name} target", settings.target.preprocess, target, modality.obs, train)
+        target_chains[name] = _fit_chain(
+            _build_chain(f"{name} target", settings.target.preprocess), target, modality.obs, train
+        )
         targets[name] = target_chains[name].scores(target.X, modality.obs, context)
     batches = training_batches(dataset, split)
     covariates = batch_covariates(dataset, batches)
     parts = {m: _measured(d.target, target_chains[m]) for m, d in dataset.modalities.items()}
     measured = {m: part for m, part in parts.items() if part is not None}
-    return Prepared(dataset, split, chains, target_chains, scores, targets, batches, covariates, sizes, measured)
+    return Prepared(
+        dataset=dataset,
+        split=split,
+        chains=chains,
+        target_chains=target_chains,
+        scores=scores,
+        targets=targets,
+        batches=batches,
+        covariates=covariates,
+        size_factor=sizes,
+        measured=measured,
+        regression_chains=regression_chains,
+        regression_scores=regression_scores,
+    )
 
 
 def _measured(target: Block, chain: Chain) -> MeasuredTarget | None:
@@ -153,9 +193,12 @@ def _measured(target: Block, chain: Chain) -> MeasuredTarget | None:
     return MeasuredTarget(assign_panels(target.X, target.panels), parts)
 
 
-def _fit_chain(name: str, refs: Sequence[Any], block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:
-    """Build a chain and fit it on the training cells."""
-    chain = Chain([ref.build() for ref in refs], name)
+def _build_chain(name: str, refs: Sequence[Any]) -> Chain:
+    return Chain([ref.build() for ref in refs], name)
+
+
+def _fit_chain(chain: Chain, block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:
+    """Fit a chain on the training cells."""
     if train.all():
         return chain.fit(block.X, obs, block.features, block.panels)
     return chain.fit(block.X[train], obs[train], block.features, block.panels)

@@ -35,6 +35,7 @@ from jamie.runs.file_names import (
     RESOLVED_SPEC,
     RESULT,
     RUNS_FOLDER,
+    STACK,
     WHOLE_RUN,
     WINS,
     imputed_file,
@@ -188,6 +189,11 @@ class Run(OutputDirectory):
     def posterior(self) -> dict[str, Any]:
         """For each modality and latent, divergence from the prior and standard deviations."""
         return self._json(POSTERIOR, {}) or {}
+
+    @property
+    def stack(self) -> list[dict[str, Any]]:
+        """How regressions were tuned and weighed against the networks, for each source and target."""
+        return self._json(STACK, [])
 
     @property
     def inference(self) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ FORMAT = 1
 ALL_MODALITIES = "*"
 MAX_LATENT_DIM = 10_000  # far beyond use, and still within the memory of a large machine
 
+StackMember = Literal["ridge", "reduced_rank", "pls", "kernel_ridge", "kernel_ridge_cosine"]
 SweptValues = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -154,6 +155,28 @@ class CorrespondenceSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StackSection:
+    """Regressions of one modality on another, whose imputations are averaged with those of the networks.
+
+    They are fitted on the known pairs of training cells. Their weights, and that of the networks, follow from the
+    errors on training cells that each was fitted without.
+
+    Parameters
+    ----------
+    members
+        Which regressions.
+    n_components
+        How many principal components they read, where the last step of `preprocess` is `pca`: more than the networks,
+        since each is regularized by cross-validation.
+    """
+
+    members: Annotated[list[StackMember], Field(min_length=1)] = field(
+        default_factory=lambda: ["ridge", "kernel_ridge", "kernel_ridge_cosine"]
+    )
+    n_components: PositiveInt = 128
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSection:
     """The joint variational autoencoder.
 
@@ -163,10 +186,13 @@ class ModelSection:
         Number of latent dimensions.
     aggregator
         Combines the latents of corresponding cells.
+    stack
+        Regressions whose imputations are averaged with those of the networks; null for the networks alone.
     """
 
     latent_dim: Annotated[int, Field(ge=1, le=MAX_LATENT_DIM)] = 32
     aggregator: Ref[Aggregator] = spec_default("correlation")
+    stack: StackSection | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.matrix import to_dense
-from jamie.model.prediction import impute
+from jamie.model.prediction import average
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
 from jamie.training.validation_split import ValidationSplit
@@ -27,10 +27,16 @@ MAX_CELLS = 500  # or so many cells, where these are more values
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
+OutOfFold = Mapping[tuple[str, str], Floats]
 
 
 def fit_uncertainty(
-    model: TrainedModel, cells: Prepared, splits: Sequence[ValidationSplit], level: float, context: Context
+    model: TrainedModel,
+    cells: Prepared,
+    splits: Sequence[ValidationSplit],
+    level: float,
+    context: Context,
+    out_of_fold: OutOfFold,
 ) -> Uncertainty:
     """Calibrate all directions of a model, and fit the novelty scores of its modalities.
 
@@ -46,10 +52,13 @@ def fit_uncertainty(
         Nominal coverage of the intervals.
     context
         Random numbers and memory limit.
+    out_of_fold
+        (n, t) what the regressions of a direction predict of each training cell, fitted without it.
     """
     context = context.for_stage("trust")  # its name seeds the generator: another name would give other numbers
     calibrations = {
-        pair: _calibrate_model(model, cells, pair, splits, level, context) for pair in permutations(cells.scores, 2)
+        pair: _calibrate_model(model, cells, pair, splits, level, context, out_of_fold)
+        for pair in permutations(cells.scores, 2)
     }
     novelty = {
         m: fit_novelty_score(cells.chains[m], data.input.X, data.obs, data.input.features, cells.scores[m], context)
@@ -68,11 +77,12 @@ def _calibrate_model(
     splits: Sequence[ValidationSplit],
     level: float,
     context: Context,
+    out_of_fold: OutOfFold,
 ) -> Calibration | None:
     source, target = direction
 
     def predict(member: int, rows: Indices) -> Floats:
-        return member_values(model, cells, direction, member, rows)
+        return member_values(model, cells, direction, member, rows, out_of_fold)
 
     def variance(rows: Indices) -> Floats | None:
         return model.predictive_variance(source, target, *cells.inputs(source, rows), context.generator())
@@ -82,12 +92,34 @@ def _calibrate_model(
 
 
 def member_values(
-    model: TrainedModel, cells: Prepared, direction: tuple[str, str], member: int, rows: Indices
+    model: TrainedModel,
+    cells: Prepared,
+    direction: tuple[str, str],
+    member: int,
+    rows: Indices,
+    out_of_fold: OutOfFold,
 ) -> Floats:
-    """Preprocessed values (k, t) of a target, from (k,) cells of a source, by one member alone."""
-    source, target = direction
-    borrowing = model.borrowing.get(target)
-    return impute([model.networks[member]], source, target, *cells.inputs(source, rows), borrowing)
+    """Preprocessed values (k, t) of a target, from (k,) cells of a source, by one member and regressions without them.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    cells
+        Its training cells.
+    direction
+        Source and target.
+    member
+        That was fitted without the cells.
+    rows
+        The cells.
+    out_of_fold
+        (n, t) what the regressions of a direction predict of each training cell, fitted without it.
+    """
+    imputed = model.impute_by_network(*direction, *cells.inputs(direction[0], rows), [model.networks[member]])
+    if direction not in out_of_fold:
+        return imputed
+    return average(model.stacks[direction], out_of_fold[direction][rows], imputed)
 
 
 def calibrate_direction(

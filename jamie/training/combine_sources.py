@@ -14,7 +14,7 @@ from jamie.core.matrix import to_dense
 from jamie.core.sources import JointSources, weighed_sources
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
-from jamie.training.calibrate_model import allows_intervals, member_values, thin_cells
+from jamie.training.calibrate_model import OutOfFold, allows_intervals, member_values, thin_cells
 from jamie.training.validation_split import MIN_CELLS, ValidationSplit
 from jamie.trust.calibration import Calibration
 from jamie.trust.fit_calibration import calibrate, support_of
@@ -29,7 +29,12 @@ Indices = NDArray[np.int64]
 
 
 def fit_combinations(
-    model: TrainedModel, cells: Prepared, splits: Sequence[ValidationSplit], level: float, context: Context
+    model: TrainedModel,
+    cells: Prepared,
+    splits: Sequence[ValidationSplit],
+    level: float,
+    context: Context,
+    out_of_fold: OutOfFold,
 ) -> dict[JointSources, SourceWeights]:
     """Weigh the sources of each modality, every two and all together, and calibrate their intervals.
 
@@ -47,13 +52,15 @@ def fit_combinations(
         Nominal coverage of the intervals.
     context
         Random numbers.
+    out_of_fold
+        (n, t) what the regressions of a direction predict of each training cell, fitted without it.
     """
     found: dict[JointSources, SourceWeights] = {}
     context = context.for_stage("sources")
     aside: dict[str, _SetAside] = {}
     for joint in weighed_sources(list(cells.scores)):
         if joint.target not in aside:
-            aside = {joint.target: _SetAside.of(model, cells, joint.target, splits)}
+            aside = {joint.target: _SetAside.of(model, cells, joint.target, splits, out_of_fold)}
         combination = aside[joint.target].combine(joint, model, cells, level, context)
         if combination is None:
             log.info("%s to %s: too few calibration cells have all of these for weights", joint.name, joint.target)
@@ -83,7 +90,14 @@ class _SetAside:
     known: Mapping[str, NDArray[np.bool_]]
 
     @classmethod
-    def of(cls, model: TrainedModel, cells: Prepared, target: str, splits: Sequence[ValidationSplit]) -> _SetAside:
+    def of(
+        cls,
+        model: TrainedModel,
+        cells: Prepared,
+        target: str,
+        splits: Sequence[ValidationSplit],
+        out_of_fold: OutOfFold,
+    ) -> _SetAside:
         """Impute the calibration cells of a target."""
         pairs, n = cells.cells(), cells.dataset.sizes[target]
         partners = {}
@@ -96,7 +110,9 @@ class _SetAside:
         used = thin_cells(np.flatnonzero(several & aside), len(cells.dataset.modalities[target].target.features))
         imputed, known = {}, {}
         for source, partner in partners.items():
-            imputed[source], known[source] = _impute(model, cells, (source, target), splits, partner[used], used)
+            imputed[source], known[source] = _impute(
+                model, cells, (source, target), splits, partner[used], used, out_of_fold
+            )
         return cls(used, imputed, known)
 
     def combine(
@@ -128,6 +144,7 @@ def _impute(
     splits: Sequence[ValidationSplit],
     partner: Indices,
     rows: Indices,
+    out_of_fold: OutOfFold,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Impute a target's cells (`rows`) from their partners (-1 for none), and say which could be."""
     source, target = direction
@@ -136,7 +153,7 @@ def _impute(
     for member, split in enumerate(splits):
         own = np.isin(rows, split.calibration[target]) & np.isin(partner, split.calibration[source])
         if own.any():
-            total[own] += member_values(model, cells, direction, member, partner[own])
+            total[own] += member_values(model, cells, direction, member, partner[own], out_of_fold)
             count[own] += 1
     return np.asarray(total / np.maximum(count, 1), np.float32), count[:, 0] > 0
 

@@ -15,7 +15,7 @@ from jamie.spec import Spec
 from jamie.training.pair_sampler import matched_units
 from jamie.training.validation_split import MIN_CELLS, split_training_cells
 
-FEW = 120  # training cells of a modality, below which their number also limits the principal components
+FEW = 120  # training cells of a modality
 _MAX_CALIBRATION = 0.4  # upper bound of `training.calibration`
 
 log = logging.getLogger(__name__)

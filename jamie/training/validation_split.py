@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.training.pair_sampler import matched_units, rows_by_pattern
 
-MIN_CELLS = 4  # of a modality, below which validation or calibration is left out
+MIN_CELLS = 3  # of a modality, below which validation or calibration is left out
 _STAGE = "set aside"  # its name seeds the generator: another name would give other cells
 
 Indices = Mapping[str, NDArray[np.int64]]

@@ -44,7 +44,7 @@ def prepare(features: int, cells: int, counts: bool, folder: Path) -> None:
 
 DEFAULT = [
     "standardize",
-    {"pca": {"n_components": 64, "whitening": 0.5, "cells_per_component": 12, "min_components": 10}},
+    {"pca": {"n_components": 64, "whitening": 0.5, "components_per_sqrt_cell": 2}},
 ]
 
 

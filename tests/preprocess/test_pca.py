@@ -7,7 +7,7 @@ import torch
 from scipy import sparse
 
 from jamie.core import matrix
-from jamie.core.errors import DataError
+from jamie.core.errors import ContractError, DataError
 from jamie.preprocess.pca import PCA
 
 
@@ -75,18 +75,33 @@ def test_pca_whitens_scores_to_a_power_of_their_spread(dense, cells, whitening):
 
 def test_pca_keeps_fewer_components_for_few_cells(dense, cells, caplog):
     with caplog.at_level(logging.INFO, "jamie"):
-        step = PCA(n_components=8, cells_per_component=8).fit(dense, cells(40))
-    assert len(step.components) == 5
-    assert "pca: at most 5 components for 40 training cells" in caplog.text
+        step = PCA(n_components=8, components_per_sqrt_cell=1).fit(dense, cells(40))
+    assert len(step.components) == 6
+    assert "pca: at most 6 components for 40 training cells" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("n_cells", "expected"), [(5, 2), (30, 10), (60, 10), (119, 10), (120, 10), (142, 11), (700, 58), (2437, 64)]
+    ("n_cells", "expected"), [(5, 4), (30, 11), (60, 15), (142, 24), (700, 53), (1000, 63), (2437, 64)]
 )
 def test_pca_keeps_components_enough_to_learn_from(n_cells, expected):
     X = np.random.default_rng(0).normal(size=(n_cells, 70))
-    step = PCA(n_components=64, cells_per_component=12, min_components=10)
+    step = PCA(n_components=64, components_per_sqrt_cell=2)
     assert len(step.fit(X.astype(np.float32), pd.DataFrame(index=range(n_cells))).components) == expected
+
+
+def test_pca_finds_spare_components_beside_its_own(dense, cells):
+    alone = PCA(n_components=3, whitening=0.5).fit(dense, cells(40))
+    step = PCA(n_components=3, whitening=0.5)
+    step.spare = 7
+    step.fit(dense, cells(40))
+    np.testing.assert_allclose(step.transform(dense, cells(40)), alone.transform(dense, cells(40)), atol=1e-5)
+    expected = PCA(n_components=7).fit(dense, cells(40)).transform(dense, cells(40))
+    np.testing.assert_allclose(step.unlimited().transform(dense, cells(40)), expected, atol=1e-5)
+
+
+def test_pca_without_spare_components_has_no_others(dense, cells):
+    with pytest.raises(ContractError, match="without spare components"):
+        PCA(n_components=3).fit(dense, cells(40)).unlimited()
 
 
 def test_pca_drops_directions_without_spread(cells, caplog):

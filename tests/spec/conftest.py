@@ -58,8 +58,7 @@ def _pca(
     n_components: Annotated[int, Field(ge=1)] = 512,
     solver: Literal["full", "randomized"] = "full",
     whitening: float = 0.0,
-    cells_per_component: int | None = None,
-    min_components: int = 2,
+    components_per_sqrt_cell: float | None = None,
 ) -> None:
     pass
 

@@ -29,6 +29,7 @@ def prepared(n_known, n_alone=0, n_held_out=0):
 
 
 def warnings(cells, caplog, **training):
+    training = {"validation": 0.05, "calibration": 0.05} | training
     spec = load_spec({"data": {"simulate_branch": {}}, "training": training})
     with caplog.at_level(logging.WARNING, "jamie"):
         warn_of_few_cells(cells, spec, Context())

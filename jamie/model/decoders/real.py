@@ -122,10 +122,10 @@ class LinearSkipDecoder(Decoder):
     Parameters
     ----------
     widths
-        Widths of the hidden layers; null chooses by the number of training cells: one of 128 units, or two of 256 from
-        2,000 cells on.
+        Widths of the hidden layers; null for one whose width grows with the number n of training cells: 4 sqrt(n), at
+        least 128 and at most 512.
     dropout
-        Probability of dropping a hidden unit in training; null for 0.5, or 0.3 from 2,000 training cells on.
+        Probability of dropping a hidden unit in training; null for 0.3 + 200 / n, at most 0.5.
     """
 
     name: ClassVar[str] = "linear_skip"

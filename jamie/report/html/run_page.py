@@ -23,7 +23,7 @@ from jamie.report.html.guide import guides
 from jamie.report.html.reproduction import software_versions, used_components
 from jamie.report.html.scores import headlines, score_tables
 from jamie.report.html.summary import pairing_table, run_description, run_details
-from jamie.report.html.tables import cost_tables, explanation_tables
+from jamie.report.html.tables import cost_tables, explanation_tables, stack_tables
 from jamie.report.html.templates import write_page
 from jamie.report.html.tiles import score_tiles
 from jamie.runs.file_names import PAGE, RESOLVED_SPEC
@@ -113,7 +113,11 @@ def _sections(
             "guide": guides(record["metric"] for record in records),
             "figures": figures["scores"],
         },
-        "imputation": {"has_table": bool(features), "figures": figures["imputation"]},
+        "imputation": {
+            "has_table": bool(features),
+            "figures": figures["imputation"],
+            "tables": stack_tables(run.stack),
+        },
         "uncertainty": {"figures": figures["uncertainty"]},
         "explanation": {
             "explanations": [(e, explanation_tables(e)) for e in run.explanations.values()],

@@ -23,6 +23,11 @@ TITLES = {  # by explainer and table
     "attribution markers": "Rank of known markers among all features",
 }
 
+STACK_TITLE = (
+    "Weights of networks and regressions in imputed values, and the mean correlation of features in the training cells "
+    "that were set aside"
+)
+
 Cell = tuple[str, str]  # text, and the number by which the column is sorted, empty for text
 
 
@@ -51,6 +56,23 @@ def cost_tables(stages: Mapping[str, Any], methods: Sequence[Record]) -> list[di
             method_rows.append((method["method"], seconds, memory or None))
     tables = [_cost_table("Stages of the run", stage_rows)] if stage_rows else []
     return [*tables, _cost_table("Methods, preparation and training", method_rows)] if len(method_rows) > 1 else tables
+
+
+def stack_tables(decisions: Sequence[Record]) -> list[dict[str, Any]]:
+    """Lay out the weights of regressions and networks in what is imputed; no table where there are no regressions."""
+    rows = [
+        {
+            "source": decision["source"],
+            "target": decision["target"],
+            "networks": 1 - decision["weight"],
+            **{f"{name}": decision["weight"] * w for name, w in decision["regressions"]["weights"].items()},
+            "correlation of the networks": decision["correlation_by_weight"].get("0"),
+            "of the regressions": decision["correlation_by_weight"].get("1"),
+            "of both, equally": decision["correlation_by_weight"].get("0.5"),
+        }
+        for decision in decisions
+    ]
+    return [_frame_table(pd.DataFrame(rows), STACK_TITLE)] if rows else []
 
 
 def _cost_table(title: str, rows: Iterable[tuple[str, float, float | None]]) -> dict[str, Any]:

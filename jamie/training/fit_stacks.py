@@ -1,0 +1,286 @@
+"""Regressions beside the networks: fitted on the known pairs, and weighed by errors on cells that are set aside."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from jamie.core.context import Context
+from jamie.core.data import Cells
+from jamie.core.matrix import to_dense
+from jamie.model.stacked_regressions import GaussianKernel, StackedRegressions
+from jamie.model.trained import TrainedModel
+from jamie.preprocess.prepare import Prepared
+from jamie.regression.fitted import AffineRegression
+from jamie.regression.folds import MIN_PAIRS, make_folds
+from jamie.regression.kernel_ridge import FittedKernelRidge
+from jamie.regression.pairs import TrainingPairs
+from jamie.regression.stack import FittedStack, RegressionStack
+from jamie.spec import Spec
+from jamie.training.validation_split import ValidationSplit
+
+log = logging.getLogger(__name__)
+
+EQUAL = 0.5  # weight of the regressions, unless cells set aside tell otherwise
+GRID = np.linspace(0, 1, 41)  # of weights, among them EQUAL
+CONFIDENCE = 0.95  # with which another weight must do better than EQUAL
+MAX_VALUES = 2**24  # of the cells that the weight is chosen on
+
+_TINY = np.finfo(np.float64).tiny
+
+Floats = NDArray[np.float32]
+Direction = tuple[str, str]
+Indices = NDArray[np.int64]
+Impute = Callable[[Direction, int, Indices], Floats]
+ToUnits = Callable[[str, Floats], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class StackFit:
+    """Regressions of a model.
+
+    Parameters
+    ----------
+    stacks
+        For source and target; a direction without regressions is absent.
+    out_of_fold
+        (n, t) what the regressions of a direction predict of each training cell, fitted without it; of cells without
+        a known partner, what those that were fitted on all pairs predict.
+    decisions
+        For source and target, plain values: the weights, and how each regression was tuned.
+    """
+
+    stacks: dict[Direction, StackedRegressions] = field(default_factory=dict)
+    out_of_fold: dict[Direction, Floats] = field(default_factory=dict)
+    decisions: dict[Direction, dict[str, Any]] = field(default_factory=dict)
+
+
+def fit_regressions(
+    model: TrainedModel, cells: Prepared, splits: Sequence[ValidationSplit], context: Context
+) -> StackFit:
+    """Fit the regressions of a model's spec beside its networks.
+
+    Parameters
+    ----------
+    model
+        Its networks are trained.
+    cells
+        Training cells.
+    splits
+        Of each member.
+    context
+        Random numbers.
+    """
+    if model.spec.model.stack is None:
+        return StackFit()
+
+    def impute(direction: Direction, member: int, rows: Indices) -> Floats:
+        read = cells.inputs(direction[0], rows)
+        return model.impute_by_network(*direction, *read, [model.networks[member]])
+
+    inputs = {m: model.regression_inputs(m, *cells.inputs(m)) for m in cells.scores}
+    chains = cells.target_chains
+    return fit_stacks(
+        cells.cells(),
+        inputs,
+        splits,
+        impute,
+        lambda m, values: to_dense(chains[m].inverse_transform(values)),
+        model.spec,
+        context,
+    )
+
+
+def fit_stacks(
+    cells: Cells,
+    inputs: Mapping[str, Floats],
+    splits: Sequence[ValidationSplit],
+    impute: Impute,
+    to_units: ToUnits,
+    spec: Spec,
+    context: Context,
+) -> StackFit:
+    """Fit the regressions of `model.stack` for every direction that has enough known pairs.
+
+    Directions are left out whose target is not of real numbers, or was not measured in part of the cells.
+
+    Parameters
+    ----------
+    cells
+        Training cells.
+    inputs
+        (n_m, r) what the regressions read of each modality.
+    splits
+        Of the members of the ensemble. Cells that a member was not trained on are a fold of the regressions.
+    impute
+        Given source and target, a member, and (k,) cells of the source, returns what it imputes, (k, t).
+    to_units
+        Given a target and preprocessed values (k, t), returns those of its features (k, p): the weights are chosen by
+        the features' correlations.
+    spec
+        Of the model.
+    context
+        Random numbers.
+    """
+    if spec.model.stack is None:
+        return StackFit()
+    regression = RegressionStack(members=tuple(spec.model.stack.members))
+    fit = StackFit()
+    for source, target in permutations(cells.modalities, 2):
+        if spec.modality(target).decoder.cls.support != "real" or target in cells.measured:
+            continue
+        rows, columns = cells.pairs(source, target)
+        if len(rows) < MIN_PAIRS:
+            log.info(
+                "%s to %s: imputed by the networks alone, since regressions need %d known pairs and there are %d",
+                *(source, target, MIN_PAIRS, len(rows)),
+            )
+            continue
+        held_out = [np.union1d(split.validation[source], split.calibration[source]) for split in splits]
+        generator = context.for_stage(f"stack {source} to {target}").generator()
+        x, folds = inputs[source], _folds(rows, held_out, generator)
+        pairs = TrainingPairs.of(x[rows], cells.targets[target][columns], generator, folds)
+        fitted = regression.fit(pairs)
+        out_of_fold = fitted.predict(x).astype(np.float32)
+        out_of_fold[rows[pairs.left_out]] = fitted.out_of_fold
+        curves = _correlations(
+            cells.targets[target],
+            out_of_fold,
+            dict(zip(rows, columns, strict=True)),
+            held_out,
+            partial(impute, (source, target)),
+            partial(to_units, target),
+        )
+        weight = _choose_weight(curves)
+        log.info("%s to %s: weight %.2f of the regressions, %.2f of the networks", source, target, weight, 1 - weight)
+        fit.stacks[source, target] = _module(fitted, weight)
+        fit.out_of_fold[source, target] = out_of_fold
+        fit.decisions[source, target] = {
+            "weight": weight,
+            "pairs": len(rows),
+            "correlation_by_weight": {
+                f"{GRID[i]:g}": round(float(curves[:, i].mean()), 4) for i in range(0, len(GRID), 10) if len(curves)
+            },
+            "regressions": dict(fitted.tuning),
+        }
+    return fit
+
+
+def _folds(rows: Indices, held_out: Sequence[Indices], generator: np.random.Generator) -> Indices:
+    """Return the fold (l,) of each pair: the member that it was set aside for, or one drawn at random if none was."""
+    folds = np.full(len(rows), -1)
+    for member, indices in enumerate(held_out):
+        folds[(folds < 0) & np.isin(rows, indices)] = member
+    if len(np.unique(folds[folds >= 0])) < 2:  # too few cells are set aside, or there is one member only
+        return make_folds(len(rows), generator)
+    rest = np.flatnonzero(folds < 0)
+    folds[rest] = generator.permutation(np.arange(len(rest)) % len(held_out))
+    return folds
+
+
+def _correlations(
+    targets: Floats,
+    out_of_fold: Floats,
+    partners: Mapping[int, int],
+    held_out: Sequence[Indices],
+    impute: Callable[[int, Indices], Floats],
+    to_units: Callable[[Floats], NDArray[np.floating]],
+) -> NDArray[np.float64]:
+    """Return the mean correlation (members, weights) of features of cells set aside, for the weights of `GRID`.
+
+    For each member that cells were set aside for, these are imputed by it and by regressions that were fitted without
+    them. The mean of M members varies less than one of them by (1 - 1/M) times the variance between members, which is
+    taken off the variance of what one imputes: its correlation is then that of the mean of all.
+
+    Parameters
+    ----------
+    targets
+        (n_t, t) of the target's cells.
+    out_of_fold
+        (n_s, t) what the regressions predict of the source's cells.
+    partners
+        Cell of the target for each cell of the source that has a partner.
+    held_out
+        Cells of the source that were set aside for each member.
+    impute
+        Given a member and (k,) cells, returns (k, t).
+    to_units
+        Given (k, t), returns (k, p).
+    """
+    curves, members = [], range(len(held_out))
+    for member, indices in enumerate(held_out):
+        at = np.array([i for i in indices if i in partners], np.int64)
+        if len(at) < 3:
+            continue
+        y = to_units(targets[[partners[i] for i in at]])
+        if y.size > MAX_VALUES:
+            chosen = np.linspace(0, len(at) - 1, max(3, MAX_VALUES // y.shape[1])).astype(np.int64)
+            at, y = at[chosen], y[chosen]
+        imputed = [to_units(impute(i, at)) for i in members]
+        between = np.var(imputed, axis=0, ddof=1).mean(axis=0) if len(imputed) > 1 else 0.0
+        y, f, g = (v - v.mean(axis=0) for v in (y, to_units(out_of_fold[at]), imputed[member]))
+        yy, ff, gg, yf, yg, fg = ((a * b).mean(axis=0) for a, b in ((y, y), (f, f), (g, g), (y, f), (y, g), (f, g)))
+        gg = np.maximum(gg - (1 - 1 / len(imputed)) * between, fg**2 / np.maximum(ff, _TINY))
+        varies = yy > 1e-9 * max(float(yy.max()), _TINY)
+        w = GRID[:, None]
+        variance = w**2 * ff + 2 * w * (1 - w) * fg + (1 - w) ** 2 * gg
+        r = (w * yf + (1 - w) * yg) / np.sqrt(np.maximum(yy * variance, _TINY))
+        curves.append(r[:, varies].mean(axis=1))
+    return np.array(curves).reshape(len(curves), len(GRID))
+
+
+def _choose_weight(curves: NDArray[np.float64]) -> float:
+    """Return the weight nearest to `EQUAL` that is not significantly worse than the best (t-test over members).
+
+    Equal weights are hard to beat where there are few cells, since the best weight is then mostly noise.
+
+    Parameters
+    ----------
+    curves
+        (members, weights) correlations.
+    """
+    from scipy.stats import t
+
+    if len(curves) < 2:
+        return EQUAL
+    lost = curves[:, [curves.mean(axis=0).argmax()]] - curves
+    error = lost.std(axis=0, ddof=1) / np.sqrt(len(curves))
+    allowed = GRID[lost.mean(axis=0) <= t.ppf((1 + CONFIDENCE) / 2, len(curves) - 1) * error]
+    return float(min(allowed, key=lambda weight: abs(weight - EQUAL)))
+
+
+def _module(fitted: FittedStack, weight: float) -> StackedRegressions:
+    """Return the weighted regressions as one module: the affine ones become one map."""
+    offset = fitted.mean * (1 - fitted.weights.sum())
+    matrix = np.zeros((len(fitted.clip.low), len(fitted.mean)))
+    kernels = []
+    for w, member in zip(fitted.weights, fitted.members, strict=True):
+        if isinstance(member, AffineRegression):
+            matrix, offset = matrix + w * member.matrix, offset + w * member.offset
+        elif isinstance(member, FittedKernelRidge):
+            offset = offset + w * member.offset
+            values = {
+                "mean": member.mean,
+                "axes": member.axes,
+                "centers": member.centers,
+                "dual": w * member.dual,
+                "bandwidth": member.bandwidth,
+                "cosine": member.cosine,
+            }
+            kernels.append(GaussianKernel(**{name: _tensor(value) for name, value in values.items()}))
+        else:
+            raise TypeError(f"{member.name} has no module")
+    arrays = {"weight": weight, "low": fitted.clip.low, "high": fitted.clip.high, "matrix": matrix, "offset": offset}
+    return StackedRegressions(**{name: _tensor(value) for name, value in arrays.items()}, kernels=kernels)
+
+
+def _tensor(value: NDArray[Any] | float) -> torch.Tensor:
+    return torch.as_tensor(np.ascontiguousarray(value) if np.ndim(value) else value)
