@@ -12,7 +12,7 @@ from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.methods.regressions import describe_tuning, fit_directions
-from jamie.regression.kernel_ridge import KernelRidgeRegression
+from jamie.regression.kernel_ridge import Distance, KernelRidgeRegression
 
 
 @dataclass(kw_only=True, eq=False)
@@ -31,6 +31,8 @@ class KernelRidge(Method):
     ----------
     penalty : str
         ``per_target`` chooses one for each principal axis of the targets, ``shared`` one for all.
+    distance : str
+        ``cosine`` compares the direction of the scores only, which a cell's depth does not change.
     """
 
     name: ClassVar[str] = "kernel_ridge"
@@ -38,9 +40,12 @@ class KernelRidge(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
     penalty: Literal["per_target", "shared"] = "per_target"
+    distance: Distance = "euclidean"
 
     def _fit(self, cells: Cells, context: Context) -> None:
-        self._fits = fit_directions(KernelRidgeRegression(penalty=self.penalty), cells, context, method=self.name)
+        self._fits = fit_directions(
+            KernelRidgeRegression(penalty=self.penalty, distance=self.distance), cells, context, method=self.name
+        )
         self.tuning = describe_tuning(self._fits)
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from jamie.regression.fitted import FittedRegression
 from jamie.regression.pairs import TrainingPairs
 from jamie.regression.penalties import PenaltyChoice, choose_penalties, describe_penalties, ridge_weights
 from jamie.regression.spectrum import Floats, FoldSpectrum, Spectrum, decompose_folds
+
+Distance = Literal["euclidean", "cosine"]
 
 BANDWIDTHS = (0.5, 1.0, 2.0)  # in units of the median distance of two cells
 PENALTIES = np.logspace(-4, 2, 13)
@@ -24,7 +27,7 @@ _RANK = 1e-10  # relative to the largest eigenvalue
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedKernelRidge(FittedRegression):
-    """Predicts ``sum_i exp(-|x - c_i|^2 / 2 h^2) a_i + b`` for clipped inputs x.
+    """Predicts ``sum_i exp(-|z - c_i|^2 / 2 h^2) a_i + b``, z leading axes of clipped inputs, of norm 1 if `cosine`.
 
     Parameters
     ----------
@@ -44,12 +47,12 @@ class FittedKernelRidge(FittedRegression):
     bandwidth: float
     dual: Floats
     offset: Floats
+    cosine: bool = False
 
     def _predict(self, x: Floats) -> Floats:
-        return (
-            np.exp(-squared_distances((x - self.mean) @ self.axes, self.centers) / (2 * self.bandwidth**2)) @ self.dual
-            + self.offset
-        )
+        z = (x - self.mean) @ self.axes
+        squares = squared_distances(of_unit_norm(z) if self.cosine else z, self.centers)
+        return np.asarray(np.exp(-squares / (2 * self.bandwidth**2)) @ self.dual + self.offset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +67,13 @@ class KernelRidgeRegression:
     ----------
     penalty
         ``per_target`` chooses a penalty for each principal axis of the targets, ``shared`` one for all.
+    distance
+        ``cosine`` divides the inputs by their norm, so that distances are those of directions, which a cell's depth
+        does not change.
     """
 
     penalty: PenaltyChoice = "per_target"
+    distance: Distance = "euclidean"
 
     def fit(self, pairs: TrainingPairs) -> FittedKernelRidge:
         """Choose bandwidth and penalties by the error out of fold, and fit on the pairs of `TrainingPairs.rows`."""
@@ -77,13 +84,14 @@ class KernelRidgeRegression:
             else np.sort(pairs.generator("kernel_ridge").choice(n, MOST_CENTERS, replace=False))
         )
         leading = [c for c in LEADING if c < d] + [d]
-        paths = [path for c in leading for path in _paths(pairs, rows, c, self.penalty)]
+        cosine = self.distance == "cosine"
+        paths = [path for c in leading for path in _paths(pairs, rows, c, self.penalty, cosine=cosine)]
         path = min(paths, key=lambda path: path.error)
         spectrum = Spectrum.of([(path.features, pairs.targets)])
         weights = spectrum.vectors @ ridge_weights(spectrum, path.penalties)
         predicted = pairs.predict_left_out(path.predict_left_out)
         return FittedKernelRidge(
-            name="kernel_ridge",
+            name="kernel_ridge_cosine" if cosine else "kernel_ridge",
             clip=pairs.clip,
             out_of_fold=pairs.left_out_in_units(predicted),
             tuning={
@@ -102,6 +110,7 @@ class KernelRidgeRegression:
             bandwidth=path.bandwidth,
             dual=path.whitening @ weights @ pairs.axes.T,
             offset=pairs.mean + (spectrum.target_mean - spectrum.mean @ weights) @ pairs.axes.T,
+            cosine=cosine,
         )
 
 
@@ -124,10 +133,14 @@ class _Path:
         return spectrum.predict(ridge_weights(spectrum, self.penalties), self.left_out[outer])
 
 
-def _paths(pairs: TrainingPairs, rows: NDArray[np.int64], n_components: int, choice: PenaltyChoice) -> Iterator[_Path]:
+def _paths(
+    pairs: TrainingPairs, rows: NDArray[np.int64], n_components: int, choice: PenaltyChoice, *, cosine: bool
+) -> Iterator[_Path]:
     """Yield the path of every bandwidth, all from the same distances."""
     axes = pairs.linear_axes[:, :n_components]
     x, left_out = ((v - pairs.input_mean) @ axes for v in (pairs.inputs, pairs.left_out_inputs))
+    if cosine:
+        x, left_out = of_unit_norm(x), of_unit_norm(left_out)
     centers, median = x[rows], median_distance(x)
     among, to_x, to_left_out = (squared_distances(v, centers) for v in (centers, x, left_out))
     for b in BANDWIDTHS:
@@ -139,6 +152,11 @@ def _paths(pairs: TrainingPairs, rows: NDArray[np.int64], n_components: int, cho
         folds = decompose_folds(features, outer, pairs.targets, pairs.splits)
         penalties, error = choose_penalties(folds, PENALTIES, choice, len(pairs.left_out))
         yield _Path(centers, b, b * median, whitening, features, outer, folds, penalties, error)
+
+
+def of_unit_norm(x: Floats) -> Floats:
+    """Return inputs (n, d) divided by their norm; zeros stay."""
+    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float64).tiny))
 
 
 def squared_distances(x: Floats, centers: Floats) -> Floats:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,9 +21,10 @@ from jamie.regression.reduced_rank import ReducedRankRegression
 from jamie.regression.ridge import RidgeRegression
 from jamie.regression.spectrum import Floats
 
-REGRESSIONS: Final[Mapping[str, type[Regression]]] = {
+REGRESSIONS: Final[Mapping[str, Callable[[], Regression]]] = {
     "ridge": RidgeRegression,
     "kernel_ridge": KernelRidgeRegression,
+    "kernel_ridge_cosine": partial(KernelRidgeRegression, distance="cosine"),
     "knn": KNNRegression,
     "pls": PLSRegression,
     "reduced_rank": ReducedRankRegression,

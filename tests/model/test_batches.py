@@ -121,11 +121,11 @@ def test_a_batch_that_a_modality_has_not_seen_counts_as_its_own_mixture():
     frequencies = {"a": [0.25, 0.75, 0.0], "b": [0.0, 0.5, 0.5]}
     network = build_model(load_spec(SPEC, reads_data=False), {"a": 4, "b": 5}, {"a": 4, "b": 5}, frequencies)
     one_hot = torch.eye(3)
-    found = network._completed("a", torch.cat([one_hot, torch.zeros(1, 3)]), 4)
+    found = network.known_covariates("a", torch.cat([one_hot, torch.zeros(1, 3)]), 4)
     usual = torch.tensor(frequencies["a"])
     torch.testing.assert_close(found, torch.stack([one_hot[0], one_hot[1], usual, usual]))
-    torch.testing.assert_close(network._completed("a", None, 2), torch.stack([usual, usual]))
-    torch.testing.assert_close(network._completed("b", one_hot[:1], 1), torch.tensor([[0.0, 0.5, 0.5]]))
+    torch.testing.assert_close(network.known_covariates("a", None, 2), torch.stack([usual, usual]))
+    torch.testing.assert_close(network.known_covariates("b", one_hot[:1], 1), torch.tensor([[0.0, 0.5, 0.5]]))
 
 
 def test_decoding_one_modality_from_another_uses_the_batch_of_the_source():

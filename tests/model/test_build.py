@@ -9,7 +9,7 @@ SPEC = {"data": {"simulate_branch": {}}, "modalities": {"*": {"encoder": "linear
 
 
 @pytest.mark.parametrize(
-    ("n_cells", "widths", "dropout", "dropped"), [(150, [128], 0.5, 0.2), (4000, [256, 256], 0.3, 0.05)]
+    ("n_cells", "widths", "dropout", "dropped"), [(150, [128], 0.5, 0.2), (4000, [253], 0.35, 0.05)]
 )
 def test_widths_and_dropout_follow_the_number_of_cells(n_cells, widths, dropout, dropped):
     spec = set_size_defaults(load_spec(SPEC), {"rna": n_cells})

@@ -37,9 +37,9 @@ def warnings(cells, caplog, **training):
 
 
 def test_numbers_of_cells_and_pairs_and_the_precision_of_scores(caplog):
-    first, second = warnings(prepared(50, 8, 17), caplog)
+    first, second = warnings(prepared(40, 18, 17), caplog)
     assert first == (
-        "few training cells: 58 of rna, 58 of adt, 50 of them in known pairs; 17 pairs are held out: the "
+        "few training cells: 58 of rna, 58 of adt, 40 of them in known pairs; 17 pairs are held out: the "
         "standard error of a feature's correlation is 0.25"
     )
     assert second == (
@@ -49,7 +49,7 @@ def test_numbers_of_cells_and_pairs_and_the_precision_of_scores(caplog):
 
 
 def test_the_calibration_that_is_named_gives_intervals(caplog):
-    assert warnings(prepared(50, 8, 17), caplog, calibration=0.08)[1].endswith("; intervals are calibrated on 20 pairs")
+    assert warnings(prepared(40, 18, 17), caplog, calibration=0.08)[1].endswith("; intervals are calibrated on 15 pairs")
 
 
 @pytest.mark.parametrize(("training", "end"), [({"ensemble": 1}, "(0.18 is enough)"), ({"calibration": 0}, "4 of adt")])
@@ -58,8 +58,8 @@ def test_the_setting_that_is_named_depends_on_the_training(training, end, caplog
 
 
 def test_too_few_pairs_for_intervals_and_for_scores(caplog):
-    first, second = warnings(prepared(8, 30, 2), caplog)
-    assert first.endswith("8 of them in known pairs; 2 pairs are held out, too few to compute scores")
+    first, second = warnings(prepared(7, 30, 2), caplog)
+    assert first.endswith("7 of them in known pairs; 2 pairs are held out, too few to compute scores")
     assert second.endswith("gives too few pairs (no setting is enough)")
 
 

@@ -38,6 +38,7 @@ def marked_cells(n=120):
 @pytest.fixture(scope="module", params=["affine", "not affine"])
 def subject(request, train):
     settings = {"losses.kl": None, "training.min_epochs": 40, "training.max_epochs": 40, "training.ensemble": 1}
+    settings |= {"training.validation": 0.05, "training.calibration": 0.05}
     given = marked_cells()
     if request.param == "affine":
         for adata in given.values():
