@@ -49,7 +49,9 @@ def test_numbers_of_cells_and_pairs_and_the_precision_of_scores(caplog):
 
 
 def test_the_calibration_that_is_named_gives_intervals(caplog):
-    assert warnings(prepared(40, 18, 17), caplog, calibration=0.08)[1].endswith("; intervals are calibrated on 15 pairs")
+    assert warnings(prepared(40, 18, 17), caplog, calibration=0.08)[1].endswith(
+        "; intervals are calibrated on 16 pairs"
+    )
 
 
 @pytest.mark.parametrize(("training", "end"), [({"ensemble": 1}, "(0.18 is enough)"), ({"calibration": 0}, "4 of adt")])

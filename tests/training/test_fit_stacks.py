@@ -1,0 +1,174 @@
+"""Regressions beside the networks: what they predict, and how they are weighed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mudata import MuData
+
+from jamie import JAMIE, load
+from jamie.training import fit_stacks
+from jamie.training.fit_stacks import EQUAL, GRID
+
+QUICK = {
+    "training.ensemble": 3,
+    "training.min_epochs": 3,
+    "training.max_epochs": 5,
+    "evaluate.holdout.fraction": 0,
+    "evaluate.metrics": [],
+    "correspondence.infer": None,
+}
+
+
+@pytest.fixture(scope="module")
+def mdata():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(90, 3))
+    from anndata import AnnData
+
+    cells = [f"cell{i}" for i in range(90)]
+    parts = {}
+    for name, p in (("rna", 12), ("adt", 6)):
+        X = np.tanh(z @ rng.normal(size=(3, p))) + 0.2 * rng.normal(size=(90, p))
+        parts[name] = AnnData(X.astype(np.float32))
+        parts[name].obs_names, parts[name].var_names = cells, [f"{name}{j}" for j in range(p)]
+    return MuData(parts)
+
+
+@pytest.fixture(scope="module")
+def model(mdata):
+    return JAMIE("default", QUICK).fit(mdata)
+
+
+def test_every_direction_has_regressions_whose_weights_are_recorded(model):
+    assert set(model.model.stacks) == {("rna", "adt"), ("adt", "rna")}
+    for direction, decision in model._fitted.stack.items():
+        assert decision["weight"] == pytest.approx(float(model.model.stacks[direction].weight))
+        assert decision["pairs"] == 90
+        assert set(decision["regressions"]["weights"]) == {"ridge", "kernel_ridge", "kernel_ridge_cosine"}
+
+
+def test_imputed_values_are_the_weighted_mean_of_both(model, mdata):
+    trained, prepared = model.model, model._fitted.prepared
+    inputs = prepared.inputs("rna")
+    both = trained.impute_scores("rna", "adt", inputs)
+    networks = trained.impute_by_network("rna", "adt", inputs)
+    regressions = trained.impute_by_regressions("rna", "adt", inputs)
+    w = float(trained.stacks["rna", "adt"].weight)
+    assert 0 < w < 1
+    np.testing.assert_allclose(both, w * regressions + (1 - w) * networks, atol=1e-5)
+    assert np.abs(networks - regressions).max() > 0.01
+
+
+def test_a_saved_model_imputes_the_same(model, mdata, tmp_path):
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model", device="cpu")
+    expected = model.impute(mdata, source="rna", to="adt")
+    found = again.impute(mdata, source="rna", to="adt")
+    np.testing.assert_array_equal(found.X, expected.X)
+    np.testing.assert_array_equal(found.layers["upper"], expected.layers["upper"])
+
+
+def test_regressions_read_more_components_than_networks(mdata):
+    steps = ["standardize", {"pca": {"n_components": 2, "whitening": 0.5}}]
+    model = JAMIE("default", {**QUICK, "modalities.*.preprocess": steps}).fit(mdata).model
+    assert model.modalities["rna"].n_scores == 2
+    assert len(model.stacks["rna", "adt"].low) == 12
+    chain = model.modalities["rna"].regression_chain
+    X = mdata.mod["rna"].X
+    scores = chain.transform(X, mdata.mod["rna"].obs)
+    np.testing.assert_allclose(chain.inverse_transform(scores), X, atol=1e-4)
+
+
+def test_networks_alone_by_a_null_stack(mdata):
+    model = JAMIE("default", {**QUICK, "model.stack": None}).fit(mdata)
+    assert not model.model.stacks
+    assert not model._fitted.stack
+    inputs = model._fitted.prepared.inputs("rna")
+    np.testing.assert_array_equal(
+        model.model.impute_scores("rna", "adt", inputs), model.model.impute_by_network("rna", "adt", inputs)
+    )
+
+
+def test_outlying_cells_are_clipped_to_the_training_range(model):
+    stack = model.model.stacks["rna", "adt"]
+    far = stack.high[None] + 100
+    torch.testing.assert_close(stack(far), stack(stack.high[None]))
+
+
+def test_too_few_known_pairs_leave_the_networks_alone(mdata, caplog):
+    names = {m: a.copy() for m, a in mdata.mod.items()}
+    names["adt"].obs_names = [f"cell{i}" if i < 5 else f"other{i}" for i in range(90)]
+    with caplog.at_level("INFO", "jamie"):
+        model = JAMIE("default", QUICK).fit(MuData(names)).model
+    assert not model.stacks
+    assert (
+        "rna to adt: imputed by the networks alone, since regressions need 6 known pairs and there are 5" in caplog.text
+    )
+
+
+def test_batches_are_read_by_regressions(mdata):
+    given = MuData({m: a.copy() for m, a in mdata.mod.items()})
+    batch = np.where(np.arange(90) % 2 > 0, "one", "two")
+    for adata in given.mod.values():
+        adata.obs["donor"] = batch
+        adata.X = adata.X + 2 * (batch == "one")[:, None].astype(np.float32)
+    model = JAMIE("default", {**QUICK, "batch_key": "donor"}).fit(given)
+    stack = model.model.stacks["rna", "adt"]
+    assert len(stack.low) == 12 + 2
+    assert np.isfinite(model.impute(given, source="rna", to="adt").X).all()
+    assert (model.impute(given[:3], source="rna", to="adt").X != 0).any()
+
+
+def curves(*values):
+    """Correlations of members that rise or fall linearly with the weight of the regressions."""
+    return np.array([a + b * GRID for a, b in values])
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (np.empty((0, len(GRID))), EQUAL),
+        (curves((0.5, 0.1)), EQUAL),  # one member tells nothing about chance
+        (curves((0.5, 0.1), (0.5, 0.1), (0.5, 0.1)), 1.0),
+        (curves((0.5, -0.1), (0.5, -0.1), (0.5, -0.1)), 0.0),
+        (curves((0.5, 0.3), (0.5, -0.3), (0.5, 0.05)), EQUAL),  # no more than chance
+    ],
+)
+def test_equal_weights_are_kept_unless_cells_set_aside_tell_otherwise(found, expected):
+    assert fit_stacks._choose_weight(found) == pytest.approx(expected)
+
+
+def test_correlations_by_weight_are_those_of_the_mean(mdata):
+    rng = np.random.default_rng(1)
+    targets, other = rng.normal(size=(2, 40, 3)).astype(np.float32)
+    predicted = (targets + other).astype(np.float32)
+    found = fit_stacks._correlations(
+        targets,
+        predicted,
+        {i: i for i in range(40)},
+        [np.arange(20)],
+        lambda member, at: other[at],
+        lambda values: values.astype(np.float64),
+    )
+    for i in (0, 10, 40):
+        mean = GRID[i] * predicted[:20] + (1 - GRID[i]) * other[:20]
+        expected = np.mean([np.corrcoef(mean[:, j], targets[:20, j])[0, 1] for j in range(3)])
+        assert found[0, i] == pytest.approx(expected)
+
+
+def test_folds_are_the_cells_that_members_were_not_trained_on():
+    rows, rng = np.arange(50), np.random.default_rng(0)
+    folds = fit_stacks._folds(rows, [np.arange(5), np.arange(10, 15)], rng)
+    assert (folds[:5] == 0).all()
+    assert (folds[10:15] == 1).all()
+    assert set(folds) == {0, 1}
+    alone = fit_stacks._folds(rows, [np.empty(0, int)], rng)
+    assert len(np.unique(alone)) == 5
+
+
+def test_a_run_says_how_regressions_were_weighed(finished):
+    decisions = json.loads((finished.folder / "runs" / "spec" / "stack.json").read_text())
+    assert [(d["source"], d["target"]) for d in decisions] == [("rna", "protein"), ("protein", "rna")]
+    assert all(0 <= d["weight"] <= 1 and d["regressions"]["members"]["ridge"]["error"] > 0 for d in decisions)
