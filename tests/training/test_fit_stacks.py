@@ -52,9 +52,9 @@ def test_every_direction_has_regressions_whose_weights_are_recorded(model):
 def test_imputed_values_are_the_weighted_mean_of_both(model, mdata):
     trained, prepared = model.model, model._fitted.prepared
     inputs = prepared.inputs("rna")
-    both = trained.impute_scores("rna", "adt", inputs)
-    networks = trained.impute_by_network("rna", "adt", inputs)
-    regressions = trained.impute_by_regressions("rna", "adt", inputs)
+    both = trained.impute_scores("rna", "adt", *inputs)
+    networks = trained.impute_by_network("rna", "adt", *inputs)
+    regressions = trained.impute_by_regressions("rna", "adt", *inputs)
     w = float(trained.stacks["rna", "adt"].weight)
     assert 0 < w < 1
     np.testing.assert_allclose(both, w * regressions + (1 - w) * networks, atol=1e-5)
@@ -87,7 +87,7 @@ def test_networks_alone_by_a_null_stack(mdata):
     assert not model._fitted.stack
     inputs = model._fitted.prepared.inputs("rna")
     np.testing.assert_array_equal(
-        model.model.impute_scores("rna", "adt", inputs), model.model.impute_by_network("rna", "adt", inputs)
+        model.model.impute_scores("rna", "adt", *inputs), model.model.impute_by_network("rna", "adt", *inputs)
     )
 
 
@@ -169,6 +169,6 @@ def test_folds_are_the_cells_that_members_were_not_trained_on():
 
 
 def test_a_run_says_how_regressions_were_weighed(finished):
-    decisions = json.loads((finished.folder / "runs" / "spec" / "stack.json").read_text())
+    decisions = json.loads((finished.out / "stack.json").read_text())
     assert [(d["source"], d["target"]) for d in decisions] == [("rna", "protein"), ("protein", "rna")]
     assert all(0 <= d["weight"] <= 1 and d["regressions"]["members"]["ridge"]["error"] > 0 for d in decisions)

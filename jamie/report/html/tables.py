@@ -66,9 +66,9 @@ def stack_tables(decisions: Sequence[Record]) -> list[dict[str, Any]]:
             "target": decision["target"],
             "networks": 1 - decision["weight"],
             **{f"{name}": decision["weight"] * w for name, w in decision["regressions"]["weights"].items()},
-            "correlation of the networks": decision["correlation_by_weight"].get("0"),
-            "of the regressions": decision["correlation_by_weight"].get("1"),
-            "of both, equally": decision["correlation_by_weight"].get("0.5"),
+            "correlation of the networks": decision["correlation_by_weight"].get("0", np.nan),
+            "of the regressions": decision["correlation_by_weight"].get("1", np.nan),
+            "of both, equally": decision["correlation_by_weight"].get("0.5", np.nan),
         }
         for decision in decisions
     ]
