@@ -46,7 +46,7 @@ class JAMIE:
     Parameters
     ----------
     spec
-        A preset (``"default"``, ``"fast"``, ``"integration"``, ``"paper"``), a spec file, or the same as a mapping; its
+        A preset (``"default"``, ``"fast"``, ``"paper"``), a spec file, or the same as a mapping; its
         `data` are not read.
     overrides
         Settings to change, by dotted key: ``{"modalities.rna.layer": "counts"}``.

@@ -68,6 +68,7 @@ CITATIONS: Final = {
     "10.48550/arXiv.1312.6114": "Kingma and Welling 2013, arXiv",
     "10.48550/arXiv.1703.01365": "Sundararajan et al. 2017, arXiv",
     "10.48550/arXiv.1705.07874": "Lundberg and Lee 2017, arXiv",
+    "10.48550/arXiv.1807.03748": "van den Oord et al. 2018, arXiv",
     "10.48550/arXiv.2002.08276": "Chapel et al. 2020, arXiv",
     "10.48550/arXiv.2009.04266": "Séjourné et al. 2020, arXiv",
     "10.48550/arXiv.2106.01128": "Scetbon et al. 2021, arXiv",

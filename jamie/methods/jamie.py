@@ -34,10 +34,10 @@ class Jamie(Method):
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
 
     def __init__(self, *, spec: str = "default", settings: dict[str, Any] | None = None) -> None:
-        from jamie.spec import load_spec, preset_names
+        from jamie.spec import load_spec, preset_hint, preset_names
 
         if spec not in preset_names():
-            raise ValueError(f"expected a preset ({', '.join(preset_names())}), found '{spec}'")
+            raise ValueError(f"expected a preset, found '{spec}'; {preset_hint(spec)}")
         self.spec = load_spec(spec, settings or {}, reads_data=False)
 
     @classmethod

@@ -36,7 +36,7 @@ class Scope:
 
 
 def find_scopes(dataset: Dataset, split: Split, a: str, b: str) -> list[Scope]:
-    """Return the scopes of two modalities that hold cells of both."""
+    """Return the scopes of two modalities that hold cells of both, the least biased by the training first."""
     truth = dataset.truth.between(a, b)
     candidates = {ALL_CELLS: ({m: np.arange(dataset.sizes[m]) for m in (a, b)}, truth)}
     if split.any_held_out:
@@ -46,8 +46,9 @@ def find_scopes(dataset: Dataset, split: Split, a: str, b: str) -> list[Scope]:
     rows, columns = hidden.pairs()
     trained = split.train[a][rows] & split.train[b][columns]
     candidates[HELD_OUT_PAIRS] = ({a: np.unique(rows[trained]), b: np.unique(columns[trained])}, hidden)
+    scopes = ((name, *candidates[name]) for name in PREFERRED if name in candidates)
     return [
         Scope(name, cells, pairs.subset(cells[a], cells[b]))
-        for name, (cells, pairs) in candidates.items()
+        for name, cells, pairs in scopes
         if all(len(index) for index in cells.values())
     ]

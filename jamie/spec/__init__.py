@@ -1,6 +1,6 @@
 """Stage 1: YAML -> validated spec, with line numbers."""
 
-from jamie.spec.documents import preset_names
+from jamie.spec.documents import preset_hint, preset_names
 from jamie.spec.load import SpecSource, draft_spec, load_resolved, load_spec
 from jamie.spec.ref import Ref
 from jamie.spec.resolve import default_component
@@ -21,5 +21,6 @@ __all__ = [
     "load_resolved",
     "load_single",
     "load_spec",
+    "preset_hint",
     "preset_names",
 ]

@@ -21,6 +21,7 @@ from jamie.spec.values import describe_value
 from jamie.spec.yaml_tree import parse_yaml
 
 PRESET = "preset"
+WITHDRAWN_PRESETS = {"integration": "default"}  # and what does their work
 _TABLE = "{table: {paths: {rna: FILE, ...}}}"
 DATA_READERS = {
     ".h5mu": "{mudata: {path: FILE}}",
@@ -35,6 +36,13 @@ DATA_READERS = {
 def preset_names() -> list[str]:
     """Names of the presets."""
     return sorted(path.name.removesuffix(".yaml") for path in _presets().iterdir() if path.name.endswith(".yaml"))
+
+
+def preset_hint(name: str) -> str:
+    """Say which preset to name in place of one that there is not."""
+    if name in WITHDRAWN_PRESETS:
+        return f"'{name}' was withdrawn: write '{WITHDRAWN_PRESETS[name]}', which embeds held-out cells better"
+    return choices(name, preset_names(), "available")
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,7 @@ def _read(path: Path, folder: Path) -> _Document:
         raise SpecError("this is data, not a spec", where=str(path), fix=fix)
     if not full.is_file():
         hint = f"give a YAML file or a preset: {', '.join(preset_names())}"
+        hint = preset_hint(str(path)) if str(path) in WITHDRAWN_PRESETS else hint
         problem = "is a folder, not a spec" if full.is_dir() else "no such file"
         raise SpecError(problem, where=str(path), fix=hint)
     try:
@@ -129,10 +138,8 @@ def _document(tree: Node) -> _Document:
     given = {key: tree.value[key] for key in keys if key in tree.value}
     header = Header(**resolver.fields(keys, Node(given, tree.mark, tree.keys), ""))
     if "preset" in given and header.preset not in (None, *preset_names()):
-        hint = choices(str(header.preset), preset_names(), "available")
-        resolver.problems.append(
-            SpecProblem(given["preset"].mark, "preset", f"unknown preset '{header.preset}'", (hint,))
-        )
+        problem, hint = f"unknown preset '{header.preset}'", preset_hint(str(header.preset))
+        resolver.problems.append(SpecProblem(given["preset"].mark, "preset", problem, (hint,)))
     if "jamie" in given and header.jamie not in (None, FORMAT):
         resolver.problems.append(_other_format(header.jamie, given["jamie"].mark))
     if resolver.problems:

@@ -82,6 +82,15 @@ def test_unknown_preset(problems):
     assert "did you mean 'paper'?   available: default, fast, " in found
 
 
+def test_a_withdrawn_preset_names_what_does_its_work(problems):
+    fix = "'integration' was withdrawn: write 'default', which embeds held-out cells better"
+    found = problems("preset: integration\ndata: toy\n")
+    assert found.startswith("spec.yaml:1:9  preset: unknown preset 'integration'")
+    assert fix in found
+    with pytest.raises(SpecError, match=fix):
+        load_spec("integration", reads_data=False)
+
+
 def test_other_formats_are_refused(problems):
     found = problems("jamie: 2\ndata: toy\n")
     assert "spec.yaml:1:8  jamie: expected spec format 1, found 2" in found
