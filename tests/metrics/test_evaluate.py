@@ -153,3 +153,11 @@ def test_records_are_plain_values_and_a_table(latents, dataset, split):
     assert table["parameters"].iloc[0] == "k=5, leave_partner_out=False"
     assert len(table) == len(records)
     assert list(to_table([]).columns) == list(table.columns)
+
+
+def test_held_out_cells_come_first_and_training_cells_last(latents, dataset):
+    split = Split({m: np.arange(n) % 5 > 0 for m, n in SIZES.items()})
+    scopes = [
+        r.scope for r in evaluate(latents, dataset, split, [FOSCTTM()]) if {r.source, r.target} == {"rna", "atac"}
+    ]
+    assert list(dict.fromkeys(scopes)) == ["held_out_cells", "held_out_pairs", "all", "training_cells"]
