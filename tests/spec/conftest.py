@@ -134,6 +134,7 @@ COMPONENTS = [
     component(Loss, "combination"),
     component(Loss, "reconstruction"),
     component(Loss, "cross_reconstruction"),
+    component(Loss, "contrastive"),
     component(Loss, "alignment", _alignment, requires=frozenset({"inferred"})),
     Margin,
     component(Schedule, "constant"),

@@ -17,7 +17,8 @@ def test_everything_but_data_has_a_default(load):
     assert [p.name for p in spec.modality("anything").preprocess] == ["standardize", "pca"]
     assert spec.correspondence.known.name == "by_name"
     assert spec.correspondence.infer.name == "auto"
-    assert list(spec.losses) == ["kl", "combination", "reconstruction", "cross_reconstruction", "alignment"]
+    names = ["kl", "combination", "reconstruction", "cross_reconstruction", "contrastive", "alignment"]
+    assert list(spec.losses) == names
     assert all(term.weight > 0 for term in spec.losses.values())
     assert {term.schedule.name for term in spec.losses.values()} == {"constant"}
     assert (spec.training.device, spec.training.steps_per_epoch) == ("auto", "auto")

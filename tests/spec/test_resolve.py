@@ -68,7 +68,8 @@ evaluate: {holdout: {fraction: 1}}
         ("losses: {kl: .nan}", "losses.kl.weight: expected a finite number, found NaN"),
         ("model: {latent_dim: 10001}", "model.latent_dim: expected a whole number from 1 to 10000, found 10001"),
         (
-            "losses: {kl: 0, combination: 0, reconstruction: null, cross_reconstruction: 0, alignment: 0}",
+            "losses: {kl: 0, combination: 0, reconstruction: null, cross_reconstruction: 0, contrastive: 0, "
+            "alignment: 0}",
             "  losses: expected at least one loss with a weight above 0\n",
         ),
         ("labels: cell_type", "labels: expected a list of text, found 'cell_type'"),

@@ -174,7 +174,7 @@ class TestProblems:
             "    3 |   seed: [0, -1]\n      |             ^^\n"
             "spec.yaml:4:3  model.latentdim: unknown key 'latentdim'\n"
             "    4 |   model.latentdim: [2, 3]\n      |   ^^^^^^^^^^^^^^^\n"
-            "  did you mean 'latent_dim'?   allowed: latent_dim, aggregator\n"
+            "  did you mean 'latent_dim'?   allowed: latent_dim, aggregator, stack\n"
             "spec.yaml:5:25  losses.kl.weight: expected a number >= 0, found 'many'\n"
             "    5 |   losses.kl.weight: [1, many]\n      |                         ^^^^"
         )
