@@ -57,10 +57,11 @@ def _details(run: Run) -> Iterator[tuple[str, str]]:
         modalities = (spec["modalities"] or {}).values()
         encoders = dict.fromkeys(_component((settings or {}).get("encoder")) for settings in modalities)
         latents, epochs = spec["model"]["latent_dim"], spec["training"]["max_epochs"]
-        yield (
-            "Model",
-            f"{networks} with {latents} latents, encoder {_enumerate(list(encoders))}, at most {epochs} epochs",
-        )
+        text = f"{networks} with {latents} latents, encoder {_enumerate(list(encoders))}, at most {epochs} epochs"
+        if run.stack:
+            members = [name.replace("_", " ") for name in run.stack[0]["regressions"]["weights"]]
+            text = f"{text}; imputed values are averaged with those of {_enumerate(members)}"
+        yield "Model", text
     if manifest.get("started"):
         yield "Started", f"{datetime.fromisoformat(manifest['started']):%-d %B %Y, %H:%M} UTC"
     yield "Time", duration(sum(stage["seconds"] or 0 for stage in manifest.get("stages", {}).values()))

@@ -23,10 +23,7 @@ TITLES = {  # by explainer and table
     "attribution markers": "Rank of known markers among all features",
 }
 
-STACK_TITLE = (
-    "Weights of networks and regressions in imputed values, and the mean correlation of features in the training cells "
-    "that were set aside"
-)
+STACK_TITLE = "Weights of networks and regressions, and their correlation r on cells set aside"
 
 Cell = tuple[str, str]  # text, and the number by which the column is sorted, empty for text
 
@@ -62,13 +59,12 @@ def stack_tables(decisions: Sequence[Record]) -> list[dict[str, Any]]:
     """Lay out the weights of regressions and networks in what is imputed; no table where there are no regressions."""
     rows = [
         {
-            "source": decision["source"],
-            "target": decision["target"],
-            "networks": 1 - decision["weight"],
-            **{f"{name}": decision["weight"] * w for name, w in decision["regressions"]["weights"].items()},
-            "correlation of the networks": decision["correlation_by_weight"].get("0", np.nan),
-            "of the regressions": decision["correlation_by_weight"].get("1", np.nan),
-            "of both, equally": decision["correlation_by_weight"].get("0.5", np.nan),
+            "direction": f"{decision['source']} → {decision['target']}",
+            "networks": round(1 - decision["weight"], 3),
+            **{name: round(decision["weight"] * w, 3) for name, w in decision["regressions"]["weights"].items()},
+            "r of networks": decision["correlation_by_weight"].get("0", np.nan),
+            "of regressions": decision["correlation_by_weight"].get("1", np.nan),
+            "of both": decision["correlation_by_weight"].get("0.5", np.nan),
         }
         for decision in decisions
     ]
