@@ -114,12 +114,22 @@ def _known_problems(spec: Spec) -> Iterator[SpecProblem]:
                 yield _problem(spec, f"losses.{name}", f"{name} reads known pairs, and none are known", fix)
 
 
+def _stack_problems(spec: Spec) -> Iterator[SpecProblem]:
+    """Regressions that are named again."""
+    members = spec.model.stack.members if spec.model.stack else []
+    for name in dict.fromkeys(members):
+        if members.count(name) > 1:
+            message = f"expected each regression once, found {name} {members.count(name)} times"
+            yield _problem(spec, "model.stack.members", message, "name it once")
+
+
 # Each check with the sections that it reads, which must be right by themselves.
 _CHECKS = (
     (_epoch_problems, ("training",)),
     (_weight_problems, ("losses", "correspondence")),
     (_holdout_problems, ("evaluate",)),
     (_compare_problems, ("evaluate",)),
+    (_stack_problems, ("model",)),
     (_interval_problems, ("evaluate",)),
     (_until_problems, ("correspondence", "until")),
     (_target_problems, ("losses", "modalities")),

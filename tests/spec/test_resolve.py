@@ -66,6 +66,11 @@ evaluate: {holdout: {fraction: 1}}
         ("seed: 9223372036854775808", "seed: expected a whole number from 0 to 9223372036854775807, found 922"),
         ("training: {learning_rate: .inf}", "training.learning_rate: expected a finite number, found Infinity"),
         ("losses: {kl: .nan}", "losses.kl.weight: expected a finite number, found NaN"),
+        (
+            "model: {stack: {members: [pls, ridge, pls]}}",
+            "model.stack.members: expected each regression once, found pls 2 times",
+        ),
+        ("model: {stack: {members: []}}", "model.stack.members: expected a list of"),
         ("model: {latent_dim: 10001}", "model.latent_dim: expected a whole number from 1 to 10000, found 10001"),
         (
             "losses: {kl: 0, combination: 0, reconstruction: null, cross_reconstruction: 0, contrastive: 0, "
