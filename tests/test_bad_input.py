@@ -6,7 +6,7 @@ import pytest
 
 from jamie.data.assemble import mudata_conventions
 
-OTHER_LOSSES = ("kl", "combination", "reconstruction", "cross_reconstruction")  # of the default preset
+OTHER_LOSSES = ("kl", "combination", "reconstruction", "cross_reconstruction", "contrastive")  # of the default preset
 
 
 class TestSpec:
@@ -30,7 +30,7 @@ class TestSpec:
             "wrong.yaml:3:9  model.latent_dims: unknown key 'latent_dims'\n"
             "    3 | model: {latent_dims: 3}\n"
             "      |         ^^^^^^^^^^^\n"
-            "  did you mean 'latent_dim'?   allowed: latent_dim, aggregator\n"
+            "  did you mean 'latent_dim'?   allowed: latent_dim, aggregator, stack\n"
             "wrong.yaml:4:24  training.batch_size: expected a whole number >= 2, found 'many'\n",
         )
         assert not place.out.exists()

@@ -145,7 +145,7 @@ BROKEN = [
     (
         "loss",
         "output.z['rna'].mean(1)",
-        "loss 'mine': expected forward to return a scalar tensor, found shape (30,)\n  return a mean over cells",
+        "loss 'mine': expected forward to return a scalar tensor, found shape (24,)\n  return a mean over cells",
     ),
     ("loss", "0.5", "loss 'mine': expected forward to return a scalar tensor, found float\n  return a mean over cells"),
     (
@@ -193,22 +193,22 @@ BROKEN = [
     (
         "encoder",
         "self.layer(x)",
-        "encoder 'mine': expected forward to return a Posterior over (30, 3), found shape (30, 3)" + CHECKS,
+        "encoder 'mine': expected forward to return a Posterior over (24, 3), found shape (24, 3)" + CHECKS,
     ),
     (
         "encoder",
         "jamie.Posterior(x)",
-        "encoder 'mine': expected forward to return a Posterior over (30, 3), found shape (30, 12)" + CHECKS,
+        "encoder 'mine': expected forward to return a Posterior over (24, 3), found shape (24, 12)" + CHECKS,
     ),
     (
         "decoder",
         "self.layer(z)",
-        "decoder 'mine': expected forward to return a torch Distribution over (30, 12), found shape (30, 12)" + CHECKS,
+        "decoder 'mine': expected forward to return a torch Distribution over (24, 12), found shape (24, 12)" + CHECKS,
     ),
     (
         "decoder",
         "torch.distributions.Normal(self.layer(z)[:, :1], 1.0)",
-        "decoder 'mine': expected forward to return a torch Distribution over (30, 12), found (30, 1)" + CHECKS,
+        "decoder 'mine': expected forward to return a torch Distribution over (24, 12), found (24, 1)" + CHECKS,
     ),
     (
         "aggregator",
@@ -223,7 +223,7 @@ BROKEN = [
     (
         "aggregator",
         "{m: latents[:, :1] for m, latents in z.items()}",
-        "aggregator 'mine': expected forward to return latents of rna over (30, 3), found shape (30, 1)" + CHECKS,
+        "aggregator 'mine': expected forward to return latents of rna over (24, 3), found shape (24, 1)" + CHECKS,
     ),
     ("schedule", "-1.0", "schedule 'mine': expected a number from 0 on in epoch 0, found -1.0" + CHECKS),
 ]

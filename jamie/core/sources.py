@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-from jamie.core.correspondence import Correspondences
+    from jamie.core.correspondence import Correspondences
 
 JOIN = "+"  # between the names of several sources
 MOST_SOURCES = 2  # of the sets that are weighed beside those of all other modalities: others are rarely asked for
@@ -48,6 +50,8 @@ def is_joint(source: str) -> bool:
 
 def joint_cells(pairs: Correspondences, joint: JointSources) -> NDArray[np.int64]:
     """Rows (n, k) in each source of the cells that all sources have, in the order of the first one."""
+    import numpy as np
+
     first, *others = joint.sources
     partners = [pairs.between(first, other).best_partner() for other in others]
     rows = np.stack([np.arange(pairs.sizes[first]), *partners], axis=1)

@@ -246,21 +246,21 @@ def other_size(folder):
 
 DAMAGED = {
     "later format": (
-        lambda folder: other_format(folder, 4, "7.1"),
-        "{folder}/out/model/model.json: expected a model of format 3, found 4, written by jamie 7.1\n"
+        lambda folder: other_format(folder, 5, "7.1"),
+        "{folder}/out/model/model.json: expected a model of format 4, found 5, written by jamie 7.1\n"
         "  install jamie-toolkit==7.1, or train the model again",
     ),
     "older format": (
         lambda folder: other_format(folder, 2, None),
-        "model.json: expected a model of format 3, found 2\n"
+        "model.json: expected a model of format 4, found 2\n"
         "  install the version of jamie that wrote it (manifest.json of the run names it), or train the model again",
     ),
     "no format": (
         lambda folder: (folder / "model.json").write_text("[]"),
-        "model.json: expected a model of format 3, found list\n",
+        "model.json: expected a model of format 4, found list\n",
     ),
     "cut description": (
-        lambda folder: (folder / "model.json").write_text('{"format": 3,'),
+        lambda folder: (folder / "model.json").write_text('{"format": 4,'),
         "out/model: expected a model, found files that cannot be read or do not fit each other (JSONDecodeError: ",
     ),
     "cut weights": (

@@ -310,7 +310,7 @@ def test_metrics_that_were_asked_for_and_lack_intervals_are_named(caplog):
     assert set(metrics["metric"]) == {"r2"}
     assert (
         "not scored for lack of intervals: interval_coverage; raise training.calibration, so that each network has "
-        "at least 4 matched calibration cells"
+        "at least 3 matched calibration cells"
     ) in caplog.text
 
 

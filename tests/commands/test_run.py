@@ -74,6 +74,7 @@ def test_run_directory_is_complete(result):
         "correspondence.json",
         "pairing.json",
         "posterior.json",
+        "stack.json",
         "metrics.json",
         "metrics.csv",
     }

@@ -36,7 +36,7 @@ def prepared(batches, train, decoder=LinearDecoder):
     empty = Correspondences(dict.fromkeys(modalities, n))
     dataset = Dataset(modalities, empty, empty, batch_key="run")
     settings = SimpleNamespace(preprocess=[], target=None, decoder=SimpleNamespace(cls=decoder))
-    spec = SimpleNamespace(modality=lambda name: settings)
+    spec = SimpleNamespace(modality=lambda name: settings, model=SimpleNamespace(stack=None))
     return prepare(dataset, Split(dict.fromkeys(modalities, np.asarray(train))), spec, Context())
 
 

@@ -26,7 +26,7 @@ SETTINGS = {
         decoder=DECODER,
     ),
 }
-SPEC = SimpleNamespace(modality=SETTINGS.__getitem__)
+SPEC = SimpleNamespace(modality=SETTINGS.__getitem__, model=SimpleNamespace(stack=None))
 
 
 def modality(name, X, target=None):
