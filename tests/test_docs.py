@@ -313,7 +313,9 @@ def test_every_spec_is_listed():
     assert set(re.findall(r"^\| `(specs/[\w/]+\.yaml)` \|", README, re.M)) == shipped
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/paper.md", "plugins/jamie-example/README.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/paper.md", "docs/imputation.md", "plugins/jamie-example/README.md"]
+)
 def test_no_page_names_a_place_on_one_machine(page):
     text = (ROOT / page).read_text()
     assert (
@@ -332,7 +334,7 @@ def test_the_rooms_stand_in_the_order_of_the_layers():
     assert [level[room] for room in rooms] == sorted(level.values())
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/paper.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/paper.md", "docs/imputation.md"])
 def test_files_that_a_page_names_exist(page):
     text = (ROOT / page).read_text()
     named = set(re.findall(r"`((?:jamie|specs|plugins|tests|\.ci)/[\w./-]*)`", text))
