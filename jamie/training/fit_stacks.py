@@ -132,8 +132,7 @@ def fit_stacks(
     """
     if spec.model.stack is None:
         return StackFit()
-    regression = RegressionStack(members=tuple(spec.model.stack.members))
-    fit = StackFit()
+    regression, fit = RegressionStack(members=tuple(spec.model.stack.members)), StackFit()
     for source, target in permutations(cells.modalities, 2):
         if spec.modality(target).decoder.cls.support != "real" or target in cells.measured:
             continue
@@ -163,15 +162,20 @@ def fit_stacks(
         log.info("%s to %s: weight %.2f of the regressions, %.2f of the networks", source, target, weight, 1 - weight)
         fit.stacks[source, target] = _module(fitted, weight)
         fit.out_of_fold[source, target] = out_of_fold
-        fit.decisions[source, target] = {
-            "weight": weight,
-            "pairs": len(rows),
-            "correlation_by_weight": {
-                f"{GRID[i]:g}": round(float(curves[:, i].mean()), 4) for i in range(0, len(GRID), 10) if len(curves)
-            },
-            "regressions": dict(fitted.tuning),
-        }
+        fit.decisions[source, target] = _decision(weight, len(rows), curves, fitted)
     return fit
+
+
+def _decision(weight: float, n_pairs: int, curves: NDArray[np.float64], fitted: FittedStack) -> dict[str, Any]:
+    """Return plain values that say how the weight was chosen, and the regressions tuned."""
+    shown = range(0, len(GRID), 10) if len(curves) else ()
+    by_weight = {f"{GRID[i]:g}": round(float(curves[:, i].mean()), 4) for i in shown}
+    return {
+        "weight": weight,
+        "pairs": n_pairs,
+        "correlation_by_weight": by_weight,
+        "regressions": dict(fitted.tuning),
+    }
 
 
 def _folds(rows: Indices, held_out: Sequence[Indices], generator: np.random.Generator) -> Indices:
