@@ -40,6 +40,7 @@ from jamie.spec.sections import CorrespondenceSection
 from jamie.training.calibrate_model import fit_uncertainty
 from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.combine_sources import fit_combinations
+from jamie.training.cross_fit import CrossFit
 from jamie.training.few_cells import warn_of_few_cells
 from jamie.training.fit_stacks import fit_regressions
 from jamie.training.loop import History
@@ -190,10 +191,13 @@ def _fit_on_split(
         model = replace(model, stacks=stacks.stacks)
         _save(model, save_to)
     with stage("calibration"):
-        aside = (training_cells, ensemble.splits, spec.evaluate.intervals.level, context, stacks.out_of_fold)
-        model = replace(model, uncertainty=fit_uncertainty(model, *aside))
-        combinations = fit_combinations(model, *aside)
-        model = replace(model, uncertainty=replace(model.uncertainty, combinations=combinations))
+        fitted, level = (
+            CrossFit(model, training_cells, ensemble.splits, stacks.out_of_fold),
+            spec.evaluate.intervals.level,
+        )
+        uncertainty = fit_uncertainty(fitted, level, context)
+        combinations = fit_combinations(fitted, level, context)
+        model = replace(model, uncertainty=replace(uncertainty, combinations=combinations))
         _save(model, save_to)
     preparation = add_usage(preprocess_meter.usage, correspondence_meter.usage)
     results = [_result_of_model(model, prepared, preparation, training_meter.usage)]

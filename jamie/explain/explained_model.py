@@ -14,7 +14,7 @@ from jamie.core.data import Block, Dataset, Matrix, Split
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Floats
 from jamie.core.matrix import to_dense
-from jamie.explain.modules import Beside, ImputationModule, LatentModule
+from jamie.explain.modules import Concatenation, ImputationModule, LatentModule
 from jamie.model.choose_modalities import target_columns
 from jamie.model.trained import TrainedModel
 
@@ -86,7 +86,7 @@ class ExplainedModel(Explainable):
 
         networks, known = self.model.networks, self.model.require(source)
         chains = [] if preprocessed else [chain.as_module() for chain in known.input_chains]
-        preprocessing = Beside(chains) if chains else nn.Identity()
+        preprocessing = Concatenation(chains) if chains else nn.Identity()
         module: nn.Module
         if target is None:
             module = LatentModule(preprocessing, networks[0], source, known.n_scores)
@@ -100,7 +100,7 @@ class ExplainedModel(Explainable):
                 inverse,
                 known.n_scores,
                 stack,
-                separate=known.regression_chain is not None,
+                known.first_predictor,
             )
         return module.to(next(networks[0].parameters()).device).eval()
 

@@ -55,8 +55,8 @@ class ImputationModule(nn.Module):
         d.
     stack
         Regressions that are averaged with the networks; None for none.
-    separate
-        Whether the regressions read only what follows the scores of the networks, rather than those scores.
+    first_predictor
+        Position of the first score that the regressions read: 0, or d where theirs follow those of the networks.
     """
 
     def __init__(
@@ -68,13 +68,12 @@ class ImputationModule(nn.Module):
         inverse: nn.Module,
         n_scores: int,
         stack: StackedRegressions | None = None,
-        *,
-        separate: bool = False,
+        first_predictor: int = 0,
     ) -> None:
         super().__init__()
         self.preprocessing, self.networks, self.inverse = preprocessing, nn.ModuleList(networks), inverse
         self.source, self.target, self.n_scores, self.stack = source, target, n_scores, stack
-        self.separate = separate
+        self.first_predictor = first_predictor
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Impute cells. Their batches are unknown if no covariates (n, C) are given."""
@@ -85,7 +84,7 @@ class ImputationModule(nn.Module):
         means = [network.decode(self.target, z, covariates).mean for network, z in decoded]
         imputed = torch.stack(means).mean(0)
         if self.stack is not None:
-            predictors = inputs[:, self.n_scores :] if self.separate else scores
+            predictors = inputs[:, self.first_predictor :]
             batch = networks[0].known_covariates(self.source, covariates, len(x))
             predictors = predictors if batch is None else torch.cat([predictors, batch], dim=1)
             imputed = self.stack.average(predictors, imputed)
@@ -93,7 +92,7 @@ class ImputationModule(nn.Module):
         return values
 
 
-class Beside(nn.Module):
+class Concatenation(nn.Module):
     """x (n, p) -> the outputs of several modules beside each other."""
 
     def __init__(self, parts: Sequence[nn.Module]) -> None:

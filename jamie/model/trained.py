@@ -180,13 +180,12 @@ class TrainedModel:
 
     def regression_inputs(self, modality: str, scores: Floats, covariates: Floats | None = None) -> Floats:
         """(n, r + C) what regressions read of preprocessed cells (n, d + r): scores, and the batch if there are any."""
-        own = self.require(modality).regression_inputs(scores)
-        return with_batches(self.network, modality, own, covariates)
+        predictors = scores[:, self.require(modality).first_predictor :]
+        return with_batches(self.network, modality, predictors, covariates)
 
     def network_scores(self, modality: str, scores: Floats) -> Floats:
         """(n, d) the part of what the model reads that is for the networks."""
-        known = self.require(modality)
-        return scores if known.regression_chain is None else scores[:, : known.n_scores]
+        return scores[:, : self.require(modality).n_scores]
 
     def predictive_variance(
         self,

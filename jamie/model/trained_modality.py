@@ -85,9 +85,10 @@ class TrainedModality:
         """Number of scores d that the encoder reads: the first of what the model reads."""
         return len(self.chain.feature_names_out(self.features))
 
-    def regression_inputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, r) what the regressions read, of what the model reads (n, d + r)."""
-        return inputs if self.regression_chain is None else inputs[:, self.n_scores :]
+    @property
+    def first_predictor(self) -> int:
+        """Position of the first score that the regressions read, among all that the model reads."""
+        return 0 if self.regression_chain is None else self.n_scores
 
     def borrowing(self) -> SubstituteBatches | None:
         """Return which batches lack features of the target, and the mixture of batches to decode these as.

@@ -63,8 +63,8 @@ class PCA(Preprocessor):
     references: ClassVar[tuple[str, ...]] = ("10.1098/rsta.2015.0202", "10.1111/1467-9868.00196")
     tolerates_nan: ClassVar[bool] = True
     low_rank: LowRank | None = None
-    spare: int = 0  # components that are found beyond those of the scores, for `unlimited`
-    _unlimited: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    n_stored: int = 0  # components that are found, if more than those of the scores, for `with_all_components`
+    _all_components: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class PCA(Preprocessor):
         wanted = self._wanted(n)
         possible = min(wanted, n - 1, p)
         X, self.low_rank = estimate_missing(X, lambda values: _decompose(values, possible))
-        self.mean, found, all_singular_values = _decompose(X, min(max(possible, self.spare), n - 1, p))
+        self.mean, found, all_singular_values = _decompose(X, min(max(possible, self.n_stored), n - 1, p))
         components, singular_values = found[:possible], all_singular_values[:possible]
         kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
         if wanted < self.n_components:
@@ -101,9 +101,9 @@ class PCA(Preprocessor):
             message = "pca: %d components instead of %d, as many as %d training cells with %d features span"
             log.log(level, message, kept, wanted, n, p)
         self._set_components(components[:kept], singular_values[:kept] / np.sqrt(n))
-        if self.spare:
+        if self.n_stored:
             spread = all_singular_values > _SMALLEST_SINGULAR_VALUE * all_singular_values[0]
-            self._unlimited = found[spread], all_singular_values[spread] / np.sqrt(n)
+            self._all_components = found[spread], all_singular_values[spread] / np.sqrt(n)
 
     def _set_components(self, components: NDArray[np.float64], sd: NDArray[np.float64]) -> None:
         """Take components (q, p), along which the training cells have standard deviations (q,)."""
@@ -113,20 +113,20 @@ class PCA(Preprocessor):
         if self.scale == "common" and spread > 0:
             self.factor = self.factor * spread
 
-    def unlimited(self) -> PCA:
-        """Return the fitted step with all components that were found, up to `spare`, and no whitening.
+    def with_all_components(self) -> PCA:
+        """Return the fitted step with all components that were found, up to `n_stored`, and no whitening.
 
         Raises
         ------
         ContractError
-            If `spare` was 0 when it was fitted.
+            If `n_stored` was 0 when it was fitted.
         """
-        if self._unlimited is None:
-            raise self._contract_error("fitted without spare components", "set spare before fit")
-        step = PCA(n_components=self.spare, scale=self.scale)._copy_of(
+        if self._all_components is None:
+            raise self._contract_error("fitted without further components", "set n_stored before fit")
+        step = PCA(n_components=self.n_stored, scale=self.scale)._copy_of(
             self.n_features_in or 0, mean=self.mean, low_rank=self.low_rank, expects_nan=self.expects_nan
         )
-        step._set_components(*self._unlimited)
+        step._set_components(*self._all_components)
         return step
 
     def _wanted(self, n_cells: int) -> int:

@@ -151,11 +151,11 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
         chain = _build_chain(name, settings.preprocess)
         last = chain.steps[-1] if chain.steps else None
         if spec.model.stack is not None and isinstance(last, PCA):
-            last.spare = spec.model.stack.n_components
+            last.n_stored = spec.model.stack.n_components
         chains[name] = _fit_chain(chain, modality.input, modality.obs, train)
         scores[name] = chain.scores(modality.input.X, modality.obs, context)
-        if isinstance(last, PCA) and last.spare:
-            regression_chains[name] = chain.with_last(last.unlimited())
+        if isinstance(last, PCA) and last.n_stored:
+            regression_chains[name] = chain.with_last(last.with_all_components())
             regression_scores[name] = regression_chains[name].scores(modality.input.X, modality.obs, context)
         if settings.target is None:
             target_chains[name], targets[name] = chains[name], scores[name]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -11,10 +12,8 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.matrix import to_dense
-from jamie.model.prediction import average
-from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
-from jamie.training.validation_split import ValidationSplit
+from jamie.training.cross_fit import CrossFit, Direction
 from jamie.trust.calibration import Calibration
 from jamie.trust.fit_calibration import calibrate, support_of
 from jamie.trust.novelty import fit_novelty_score
@@ -27,39 +26,23 @@ MAX_CELLS = 500  # or so many cells, where these are more values
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
-OutOfFold = Mapping[tuple[str, str], Floats]
 
 
-def fit_uncertainty(
-    model: TrainedModel,
-    cells: Prepared,
-    splits: Sequence[ValidationSplit],
-    level: float,
-    context: Context,
-    out_of_fold: OutOfFold,
-) -> Uncertainty:
+def fit_uncertainty(fitted: CrossFit, level: float, context: Context) -> Uncertainty:
     """Calibrate all directions of a model, and fit the novelty scores of its modalities.
 
     Parameters
     ----------
-    model
-        Trained.
-    cells
-        Its training cells.
-    splits
-        Of each member.
+    fitted
+        The trained model with its training cells.
     level
         Nominal coverage of the intervals.
     context
         Random numbers and memory limit.
-    out_of_fold
-        (n, t) what the regressions of a direction predict of each training cell, fitted without it.
     """
     context = context.for_stage("trust")  # its name seeds the generator: another name would give other numbers
-    calibrations = {
-        pair: _calibrate_model(model, cells, pair, splits, level, context, out_of_fold)
-        for pair in permutations(cells.scores, 2)
-    }
+    cells = fitted.cells
+    calibrations = {pair: _calibrate_model(fitted, pair, level, context) for pair in permutations(cells.scores, 2)}
     novelty = {
         m: fit_novelty_score(cells.chains[m], data.input.X, data.obs, data.input.features, cells.scores[m], context)
         for m, data in cells.dataset.modalities.items()
@@ -70,56 +53,16 @@ def fit_uncertainty(
     )
 
 
-def _calibrate_model(
-    model: TrainedModel,
-    cells: Prepared,
-    direction: tuple[str, str],
-    splits: Sequence[ValidationSplit],
-    level: float,
-    context: Context,
-    out_of_fold: OutOfFold,
-) -> Calibration | None:
+def _calibrate_model(fitted: CrossFit, direction: Direction, level: float, context: Context) -> Calibration | None:
     source, target = direction
 
-    def predict(member: int, rows: Indices) -> Floats:
-        return member_values(model, cells, direction, member, rows, out_of_fold)
-
     def variance(rows: Indices) -> Floats | None:
-        return model.predictive_variance(source, target, *cells.inputs(source, rows), context.generator())
+        inputs = fitted.cells.inputs(source, rows)
+        return fitted.model.predictive_variance(source, target, *inputs, context.generator())
 
-    held_out = [split.calibration[source] for split in splits]
-    return calibrate_direction(cells, direction, held_out, predict, level, variance)
-
-
-def member_values(
-    model: TrainedModel,
-    cells: Prepared,
-    direction: tuple[str, str],
-    member: int,
-    rows: Indices,
-    out_of_fold: OutOfFold,
-) -> Floats:
-    """Preprocessed values (k, t) of a target, from (k,) cells of a source, by one member and regressions without them.
-
-    Parameters
-    ----------
-    model
-        Trained.
-    cells
-        Its training cells.
-    direction
-        Source and target.
-    member
-        That was fitted without the cells.
-    rows
-        The cells.
-    out_of_fold
-        (n, t) what the regressions of a direction predict of each training cell, fitted without it.
-    """
-    imputed = model.impute_by_network(*direction, *cells.inputs(direction[0], rows), [model.networks[member]])
-    if direction not in out_of_fold:
-        return imputed
-    return average(model.stacks[direction], out_of_fold[direction][rows], imputed)
+    held_out = [split.calibration[source] for split in fitted.splits]
+    predict = partial(fitted.impute, direction)
+    return calibrate_direction(fitted.cells, direction, held_out, predict, level, variance)
 
 
 def calibrate_direction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.matrix import to_dense
 from jamie.core.sources import JointSources, weighed_sources
-from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
-from jamie.training.calibrate_model import OutOfFold, allows_intervals, member_values, thin_cells
-from jamie.training.validation_split import MIN_CELLS, ValidationSplit
+from jamie.training.calibrate_model import allows_intervals, thin_cells
+from jamie.training.cross_fit import CrossFit, Direction
+from jamie.training.validation_split import MIN_CELLS
 from jamie.trust.calibration import Calibration
 from jamie.trust.fit_calibration import calibrate, support_of
 from jamie.trust.source_weights import SourceWeights, fit_weights
@@ -28,40 +28,27 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 
-def fit_combinations(
-    model: TrainedModel,
-    cells: Prepared,
-    splits: Sequence[ValidationSplit],
-    level: float,
-    context: Context,
-    out_of_fold: OutOfFold,
-) -> dict[JointSources, SourceWeights]:
+def fit_combinations(fitted: CrossFit, level: float, context: Context) -> dict[JointSources, SourceWeights]:
     """Weigh the sources of each modality, every two and all together, and calibrate their intervals.
 
     Sources without common calibration cells get no weights; their plain mean is then imputed.
 
     Parameters
     ----------
-    model
-        Trained.
-    cells
-        Its training cells.
-    splits
-        Of each member.
+    fitted
+        The trained model with its training cells.
     level
         Nominal coverage of the intervals.
     context
         Random numbers.
-    out_of_fold
-        (n, t) what the regressions of a direction predict of each training cell, fitted without it.
     """
     found: dict[JointSources, SourceWeights] = {}
     context = context.for_stage("sources")
-    aside: dict[str, _SetAside] = {}
-    for joint in weighed_sources(list(cells.scores)):
-        if joint.target not in aside:
-            aside = {joint.target: _SetAside.of(model, cells, joint.target, splits, out_of_fold)}
-        combination = aside[joint.target].combine(joint, model, cells, level, context)
+    calibration_cells: dict[str, _CalibrationCells] = {}  # of one target at a time
+    for joint in weighed_sources(list(fitted.cells.scores)):
+        if joint.target not in calibration_cells:
+            calibration_cells = {joint.target: _CalibrationCells.of(fitted, joint.target)}
+        combination = calibration_cells[joint.target].combine(joint, fitted, level, context)
         if combination is None:
             log.info("%s to %s: too few calibration cells have all of these for weights", joint.name, joint.target)
         else:
@@ -72,7 +59,7 @@ def fit_combinations(
 
 
 @dataclass(frozen=True)
-class _SetAside:
+class _CalibrationCells:
     """Calibration cells of a target, imputed from each source by the members that were fitted without them.
 
     Parameters
@@ -90,15 +77,9 @@ class _SetAside:
     known: Mapping[str, NDArray[np.bool_]]
 
     @classmethod
-    def of(
-        cls,
-        model: TrainedModel,
-        cells: Prepared,
-        target: str,
-        splits: Sequence[ValidationSplit],
-        out_of_fold: OutOfFold,
-    ) -> _SetAside:
+    def of(cls, fitted: CrossFit, target: str) -> _CalibrationCells:
         """Impute the calibration cells of a target."""
+        cells = fitted.cells
         pairs, n = cells.cells(), cells.dataset.sizes[target]
         partners = {}
         for source in (m for m in cells.scores if m != target):
@@ -106,26 +87,22 @@ class _SetAside:
             rows, columns = pairs.pairs(source, target)
             partners[source][columns] = rows
         several = sum((partner >= 0).astype(int) for partner in partners.values()) > 1
-        aside = np.isin(np.arange(n), np.concatenate([split.calibration[target] for split in splits]))
-        used = thin_cells(np.flatnonzero(several & aside), len(cells.dataset.modalities[target].target.features))
+        calibrating = np.isin(np.arange(n), np.concatenate([split.calibration[target] for split in fitted.splits]))
+        used = thin_cells(np.flatnonzero(several & calibrating), len(cells.dataset.modalities[target].target.features))
         imputed, known = {}, {}
         for source, partner in partners.items():
-            imputed[source], known[source] = _impute(
-                model, cells, (source, target), splits, partner[used], used, out_of_fold
-            )
+            imputed[source], known[source] = _impute(fitted, (source, target), partner[used], used)
         return cls(used, imputed, known)
 
-    def combine(
-        self, joint: JointSources, model: TrainedModel, cells: Prepared, level: float, context: Context
-    ) -> SourceWeights | None:
+    def combine(self, joint: JointSources, fitted: CrossFit, level: float, context: Context) -> SourceWeights | None:
         """Fit the weights of some sources; None if too few cells have them all."""
-        target = joint.target
+        target, cells = joint.target, fitted.cells
         every = np.flatnonzero(np.all([self.known[source] for source in joint.sources], axis=0))
         if len(every) < MIN_CELLS:
             return None
         imputed, rows = [self.imputed[source][every] for source in joint.sources], self.rows[every]
         measured = cells.targets[target][rows]
-        at_most = np.inf if model.spec.modality(target).decoder.cls.support == "real" else 1.0
+        at_most = np.inf if fitted.model.spec.modality(target).decoder.cls.support == "real" else 1.0
         combination = fit_weights(imputed, measured, at_most=at_most)
         if not allows_intervals(len(every), level):
             return combination
@@ -138,22 +115,16 @@ class _SetAside:
 
 
 def _impute(
-    model: TrainedModel,
-    cells: Prepared,
-    direction: tuple[str, str],
-    splits: Sequence[ValidationSplit],
-    partner: Indices,
-    rows: Indices,
-    out_of_fold: OutOfFold,
+    fitted: CrossFit, direction: Direction, partner: Indices, rows: Indices
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Impute a target's cells (`rows`) from their partners (-1 for none), and say which could be."""
     source, target = direction
-    total = np.zeros((len(rows), cells.targets[target].shape[1]), np.float32)
+    total = np.zeros((len(rows), fitted.cells.targets[target].shape[1]), np.float32)
     count = np.zeros((len(rows), 1), np.float32)
-    for member, split in enumerate(splits):
+    for member, split in enumerate(fitted.splits):
         own = np.isin(rows, split.calibration[target]) & np.isin(partner, split.calibration[source])
         if own.any():
-            total[own] += member_values(model, cells, direction, member, partner[own], out_of_fold)
+            total[own] += fitted.impute(direction, member, partner[own])
             count[own] += 1
     return np.asarray(total / np.maximum(count, 1), np.float32), count[:, 0] > 0
 

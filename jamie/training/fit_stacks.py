@@ -52,8 +52,8 @@ class StackFit:
     stacks
         For source and target; a direction without regressions is absent.
     out_of_fold
-        (n, t) what the regressions of a direction predict of each training cell, fitted without it; of cells without
-        a known partner, what those that were fitted on all pairs predict.
+        (n, t) what the regressions of a direction predict of each training cell, fitted without it. Of cells without a
+        known partner, and beyond the `MOST_PAIRS` that settings are chosen on, it is what those fitted on all predict.
     decisions
         For source and target, plain values: the weights, and how each regression was tuned.
     """

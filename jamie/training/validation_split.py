@@ -29,7 +29,8 @@ class ValidationSplit:
     validation
         Cells whose loss decides when training stops and which state is kept.
     calibration
-        Cells that intervals are calibrated on; nothing else uses them.
+        Cells that intervals are calibrated on: neither the network nor the regressions that predict them are fitted on
+        them. Settings and weights of regressions, a few numbers, are chosen on all training cells.
     """
 
     training: Indices

@@ -89,19 +89,19 @@ def test_pca_keeps_components_enough_to_learn_from(n_cells, expected):
     assert len(step.fit(X.astype(np.float32), pd.DataFrame(index=range(n_cells))).components) == expected
 
 
-def test_pca_finds_spare_components_beside_its_own(dense, cells):
+def test_pca_finds_further_components(dense, cells):
     alone = PCA(n_components=3, whitening=0.5).fit(dense, cells(40))
     step = PCA(n_components=3, whitening=0.5)
-    step.spare = 7
+    step.n_stored = 7
     step.fit(dense, cells(40))
     np.testing.assert_allclose(step.transform(dense, cells(40)), alone.transform(dense, cells(40)), atol=1e-5)
     expected = PCA(n_components=7).fit(dense, cells(40)).transform(dense, cells(40))
-    np.testing.assert_allclose(step.unlimited().transform(dense, cells(40)), expected, atol=1e-5)
+    np.testing.assert_allclose(step.with_all_components().transform(dense, cells(40)), expected, atol=1e-5)
 
 
-def test_pca_without_spare_components_has_no_others(dense, cells):
-    with pytest.raises(ContractError, match="without spare components"):
-        PCA(n_components=3).fit(dense, cells(40)).unlimited()
+def test_pca_without_further_components_has_no_others(dense, cells):
+    with pytest.raises(ContractError, match="without further components"):
+        PCA(n_components=3).fit(dense, cells(40)).with_all_components()
 
 
 def test_pca_drops_directions_without_spread(cells, caplog):

@@ -1,6 +1,7 @@
 """Regressions beside the networks: what they predict, and how they are weighed."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,6 +9,10 @@ import torch
 from mudata import MuData
 
 from jamie import JAMIE, load
+from jamie.model.prediction import regress
+from jamie.regression.pairs import TrainingPairs
+from jamie.regression.stack import RegressionStack
+from jamie.spec.sections import StackMember
 from jamie.training import fit_stacks
 from jamie.training.fit_stacks import EQUAL, GRID
 
@@ -79,6 +84,18 @@ def test_regressions_read_more_components_than_networks(mdata):
     X = mdata.mod["rna"].X
     scores = chain.transform(X, mdata.mod["rna"].obs)
     np.testing.assert_allclose(chain.inverse_transform(scores), X, atol=1e-4)
+
+
+@pytest.mark.parametrize("member", get_args(StackMember))
+def test_a_module_predicts_as_the_regression_that_it_was_made_of(member):
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 70, 5))
+    y[:, :3] += np.tanh(x[:, :3])
+    fitted = RegressionStack(members=(member,)).fit(TrainingPairs.of(x, y, rng))
+    new = (3 * rng.normal(size=(20, 5))).astype(np.float32)
+    found = regress(fit_stacks._module(fitted, 0.5), new)
+    np.testing.assert_allclose(found, fitted.predict(new), atol=1e-3)
+    assert np.abs(found - found[:1]).max() > 0.01
 
 
 def test_networks_alone_by_a_null_stack(mdata):
