@@ -68,11 +68,13 @@ def choose_direction(
     Raises
     ------
     DataError
-        If one of them is unknown to the model, or does not follow.
+        If one of them is unknown to the model, or does not follow, or if they are the same.
     """
     for modality in (source, target):
         if modality is not None:
             model.require(modality)
+    if source is not None:
+        _require_different([source], target)
     if source is None and target is not None and len(model.modalities) == 2:
         (source,) = (m for m in model.modalities if m != target)
     if source is None:
@@ -107,6 +109,15 @@ def choose_sources(
     for modality in (*sources, target):
         if modality is not None:
             model.require(modality)
+    _require_different(sources, target)
+    for source in sources:
+        require_modality(source, present, "impute")
+    if target is None:
+        target = _only([m for m in model.modalities if m not in sources], "to", "imputed", model.modalities)
+    return JointSources(tuple(m for m in model.modalities if m in sources), target)
+
+
+def _require_different(sources: Sequence[str], target: str | None) -> None:
     twice = [source for i, source in enumerate(sources) if source in (*sources[:i], target)]
     if twice:
         raise DataError(
@@ -114,11 +125,6 @@ def choose_sources(
             where="impute",
             fix="name each modality once",
         )
-    for source in sources:
-        require_modality(source, present, "impute")
-    if target is None:
-        target = _only([m for m in model.modalities if m not in sources], "to", "imputed", model.modalities)
-    return JointSources(tuple(m for m in model.modalities if m in sources), target)
 
 
 def _only(candidates: list[str], option: str, role: str, among: Collection[str]) -> str:

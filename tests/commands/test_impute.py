@@ -200,6 +200,8 @@ class TestSeveralSources:
         message = "impute: expected different modalities as sources and target, found 'rna_1' twice\n"
         three.refused(three.call("impute", "out", "cells.h5mu", *both, "--source", "rna_1"), message)
         three.refused(three.call("impute", "out", "cells.h5mu", *both, "--to", "rna_1"), message)
+        itself = ("--source", "rna_1", "--to", "rna_1", "--out", "new.h5ad")
+        three.refused(three.call("impute", "out", "cells.h5mu", *itself), message)
 
     def test_are_scored_and_written_by_a_run(self, three):
         pearson = {(r["source"], r["target"]): r for r in three.records() if r["method"] == "jamie"}
