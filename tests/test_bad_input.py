@@ -267,11 +267,14 @@ def test_data_that_do_not_fit(place, modalities, change, settings, message):
     place.refused(place.run(modalities, **settings), message)
 
 
-def test_a_modality_that_cannot_be_the_name_of_a_file(place, modalities):
+@pytest.mark.parametrize("refused", ["rna/nuclei", "CD4+"])
+def test_a_modality_that_cannot_be_the_name_of_a_file_or_reads_as_several(place, modalities, refused):
     for name, adata in modalities.items():
         adata.write_h5ad(place.folder / f"{name}.h5ad")
-    done = place.run(data={"anndata": {"paths": {"rna/nuclei": "rna.h5ad", "protein": "protein.h5ad"}}})
-    message = "modalities: expected names of modalities without '/', found 'rna/nuclei'\n  rename it in the data"
+    done = place.run(data={"anndata": {"paths": {refused: "rna.h5ad", "protein": "protein.h5ad"}}})
+    message = (
+        f"modalities: expected names of modalities without '/' and '+', found '{refused}'\n  rename it in the data"
+    )
     place.refused(done, message)
 
 

@@ -96,7 +96,8 @@ class Fitted:
     posterior
         For each modality and latent, the divergence from the prior, and standard deviations.
     stack
-        For each source and target, how regressions were tuned and weighed against the networks.
+        For each source and target, how regressions were tuned and weighed against the networks; for several sources
+        together, against what each gives alone.
     evaluation
         Metrics.
     """
@@ -197,7 +198,11 @@ def _fit_on_split(
         )
         uncertainty = fit_uncertainty(fitted, level, context)
         combinations = fit_combinations(fitted, level, context)
-        model = replace(model, uncertainty=replace(uncertainty, combinations=combinations))
+        model = replace(
+            model,
+            uncertainty=replace(uncertainty, combinations=combinations.weights),
+            stacks={**model.stacks, **combinations.stacks},
+        )
         _save(model, save_to)
     preparation = add_usage(preprocess_meter.usage, correspondence_meter.usage)
     results = [_result_of_model(model, prepared, preparation, training_meter.usage)]
@@ -222,7 +227,7 @@ def _fit_on_split(
             aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            stack=stacks.decisions,
+            stack={**stacks.decisions, **combinations.decisions},
             evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec, prepared.scores),
         )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from jamie.core.correspondence import Correspondences
 
-JOIN = "+"  # between the names of several sources
+JOIN = "+"  # between the names of several sources; not in the name of one
 MOST_SOURCES = 2  # of the sets that are weighed beside those of all other modalities: others are rarely asked for
 
 

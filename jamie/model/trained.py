@@ -69,7 +69,8 @@ class TrainedModel:
     uncertainty
         Calibration of imputed values, and novelty scores.
     stacks
-        Regressions that are averaged with the networks, for source and target.
+        Regressions that are averaged with the networks, for source and target; and those of several sources together
+        (`JointSources.name`), averaged with what each gives alone.
     """
 
     spec: Spec
@@ -288,7 +289,13 @@ class TrainedModel:
     def joint_scores(self, joint: JointSources, inputs: Sequence[Inputs]) -> Floats:
         """Preprocessed values (n, t) of a modality, from the same preprocessed cells (n, d) in several others."""
         alone = [self.impute_scores(m, joint.target, *given) for m, given in zip(joint.sources, inputs, strict=True)]
-        return self.combination(joint).combine(alone)
+        values, stack = self.combination(joint).combine(alone), self.stacks.get((joint.name, joint.target))
+        return values if stack is None else average(stack, regress(stack, self.joint_inputs(joint, inputs)), values)
+
+    def joint_inputs(self, joint: JointSources, inputs: Sequence[Inputs]) -> Floats:
+        """(n, r) what regressions read of the same preprocessed cells in several modalities, side by side."""
+        read = [self.regression_inputs(m, *given) for m, given in zip(joint.sources, inputs, strict=True)]
+        return np.concatenate(read, axis=1)
 
     @cached_property
     def borrowing(self) -> Mapping[str, SubstituteBatches]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import permutations
@@ -25,6 +25,7 @@ from jamie.regression.kernel_ridge import FittedKernelRidge
 from jamie.regression.pairs import TrainingPairs
 from jamie.regression.stack import FittedStack, RegressionStack
 from jamie.spec import Spec
+from jamie.spec.sections import StackMember
 from jamie.training.validation_split import ValidationSplit
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,26 @@ ToUnits = Callable[[str, Floats], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
+class WeighedStack:
+    """Regressions of known pairs, and their weight beside another predictor.
+
+    Parameters
+    ----------
+    module
+        Fitted on all pairs.
+    out_of_fold
+        (n, t) what the regressions predict of each pair, fitted without it. Beyond the `MOST_PAIRS` that settings are
+        chosen on, it is what those fitted on all predict.
+    decision
+        Plain values: the weight, and how each regression was tuned.
+    """
+
+    module: StackedRegressions
+    out_of_fold: Floats
+    decision: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class StackFit:
     """Regressions of a model.
 
@@ -52,8 +73,8 @@ class StackFit:
     stacks
         For source and target; a direction without regressions is absent.
     out_of_fold
-        (n, t) what the regressions of a direction predict of each training cell, fitted without it. Of cells without a
-        known partner, and beyond the `MOST_PAIRS` that settings are chosen on, it is what those fitted on all predict.
+        (n, t) what the regressions of a direction predict of each training cell, as in `WeighedStack`; NaN of cells
+        without a known partner.
     decisions
         For source and target, plain values: the weights, and how each regression was tuned.
     """
@@ -130,11 +151,10 @@ def fit_stacks(
     context
         Random numbers.
     """
-    if spec.model.stack is None:
-        return StackFit()
-    regression, fit = RegressionStack(members=tuple(spec.model.stack.members)), StackFit()
+    fit = StackFit()
     for source, target in permutations(cells.modalities, 2):
-        if spec.modality(target).decoder.cls.support != "real" or target in cells.measured:
+        members = regressions_of(spec, target, cells.measured)
+        if not members:
             continue
         rows, columns = cells.pairs(source, target)
         if len(rows) < MIN_PAIRS:
@@ -143,27 +163,74 @@ def fit_stacks(
                 *(source, target, MIN_PAIRS, len(rows)),
             )
             continue
-        held_out = [np.union1d(split.validation[source], split.calibration[source]) for split in splits]
-        generator = context.for_stage(f"stack {source} to {target}").generator()
-        x, folds = inputs[source], _folds(rows, held_out, generator)
-        pairs = TrainingPairs.of(x[rows], cells.targets[target][columns], generator, folds)
-        fitted = regression.fit(pairs)
-        out_of_fold = fitted.predict(x).astype(np.float32)
-        out_of_fold[rows[pairs.left_out]] = fitted.out_of_fold
-        curves = _correlations(
-            cells.targets[target],
-            out_of_fold,
-            dict(zip(rows, columns, strict=True)),
-            held_out,
-            partial(impute, (source, target)),
+        order = np.argsort(rows)
+        stack = fit_stack(
+            inputs[source][rows],
+            cells.targets[target][columns],
+            [order[np.isin(rows[order], set_aside(split, source))] for split in splits],
+            _of_pairs(impute, (source, target), rows),
             partial(to_units, target),
+            members,
+            context.for_stage(f"stack {source} to {target}"),
         )
-        weight = _choose_weight(curves)
-        log.info("%s to %s: weight %.2f of the regressions, %.2f of the networks", source, target, weight, 1 - weight)
-        fit.stacks[source, target] = _module(fitted, weight)
+        log.info("%s to %s: weight %.2f of the regressions", source, target, stack.decision["weight"])
+        out_of_fold = np.full((len(inputs[source]), stack.out_of_fold.shape[1]), np.nan, np.float32)
+        out_of_fold[rows] = stack.out_of_fold
+        fit.stacks[source, target] = stack.module
         fit.out_of_fold[source, target] = out_of_fold
-        fit.decisions[source, target] = _decision(weight, len(rows), curves, fitted)
+        fit.decisions[source, target] = stack.decision
     return fit
+
+
+def _of_pairs(impute: Impute, direction: Direction, rows: Indices) -> Callable[[int, Indices], Floats]:
+    return lambda member, at: impute(direction, member, rows[at])
+
+
+def regressions_of(spec: Spec, target: str, in_part: Container[str]) -> Sequence[StackMember]:
+    """Names of the regressions of a modality; none if it is not of real numbers, or was measured `in_part`."""
+    real = spec.modality(target).decoder.cls.support == "real"
+    return spec.model.stack.members if spec.model.stack and real and target not in in_part else ()
+
+
+def set_aside(split: ValidationSplit, modality: str) -> Indices:
+    """Cells of a modality that a member was not trained on."""
+    return np.union1d(split.validation[modality], split.calibration[modality])
+
+
+def fit_stack(
+    x: Floats,
+    y: Floats,
+    held_out: Sequence[Indices],
+    impute: Callable[[int, Indices], Floats],
+    to_units: Callable[[Floats], NDArray[np.floating]],
+    members: Sequence[StackMember],
+    context: Context,
+) -> WeighedStack:
+    """Fit the regressions of `model.stack` on pairs, and weigh them against another predictor.
+
+    Parameters
+    ----------
+    x, y
+        (n, r) inputs and (n, t) targets of the pairs.
+    held_out
+        Pairs that each member of the ensemble was fitted without: a fold of the regressions.
+    impute
+        The other predictor: given a member and (k,) pairs, returns (k, t).
+    to_units
+        Given (k, t), returns (k, p): the weight is chosen by the correlations of these.
+    members
+        Names of the regressions.
+    context
+        Random numbers.
+    """
+    generator = context.generator()
+    pairs = TrainingPairs.of(x, y, generator, _folds(len(x), held_out, generator))
+    fitted = RegressionStack(members=tuple(members)).fit(pairs)
+    out_of_fold = fitted.predict(x).astype(np.float32)
+    out_of_fold[pairs.left_out] = fitted.out_of_fold
+    curves = _correlations(y, out_of_fold, held_out, impute, to_units)
+    weight = _choose_weight(curves)
+    return WeighedStack(_module(fitted, weight), out_of_fold, _decision(weight, len(x), curves, fitted))
 
 
 def _decision(weight: float, n_pairs: int, curves: NDArray[np.float64], fitted: FittedStack) -> dict[str, Any]:
@@ -178,13 +245,13 @@ def _decision(weight: float, n_pairs: int, curves: NDArray[np.float64], fitted: 
     }
 
 
-def _folds(rows: Indices, held_out: Sequence[Indices], generator: np.random.Generator) -> Indices:
-    """Return the fold (l,) of each pair: the member that it was set aside for, or one drawn at random if none was."""
-    folds = np.full(len(rows), -1)
+def _folds(n_pairs: int, held_out: Sequence[Indices], generator: np.random.Generator) -> Indices:
+    """Return the fold (n,) of each pair: the member that it was set aside for, or one drawn at random if none was."""
+    folds = np.full(n_pairs, -1)
     for member, indices in enumerate(held_out):
-        folds[(folds < 0) & np.isin(rows, indices)] = member
+        folds[indices[folds[indices] < 0]] = member
     if len(np.unique(folds[folds >= 0])) < 2:  # too few cells are set aside, or there is one member only
-        return make_folds(len(rows), generator)
+        return make_folds(n_pairs, generator)
     rest = np.flatnonzero(folds < 0)
     folds[rest] = generator.permutation(np.arange(len(rest)) % len(held_out))
     return folds
@@ -193,38 +260,34 @@ def _folds(rows: Indices, held_out: Sequence[Indices], generator: np.random.Gene
 def _correlations(
     targets: Floats,
     out_of_fold: Floats,
-    partners: Mapping[int, int],
     held_out: Sequence[Indices],
     impute: Callable[[int, Indices], Floats],
     to_units: Callable[[Floats], NDArray[np.floating]],
 ) -> NDArray[np.float64]:
     """Return the mean correlation (members, weights) of features of cells set aside, for the weights of `GRID`.
 
-    For each member that cells were set aside for, these are imputed by it and by regressions that were fitted without
+    For each member that pairs were set aside for, these are imputed by it and by regressions that were fitted without
     them. The mean of M members varies less than one of them by (1 - 1/M) times the variance between members, which is
     taken off the variance of what one imputes: its correlation is then that of the mean of all.
 
     Parameters
     ----------
     targets
-        (n_t, t) of the target's cells.
+        (n, t) of the pairs.
     out_of_fold
-        (n_s, t) what the regressions predict of the source's cells.
-    partners
-        Cell of the target for each cell of the source that has a partner.
+        (n, t) what the regressions predict of them.
     held_out
-        Cells of the source that were set aside for each member.
+        Pairs that were set aside for each member.
     impute
-        Given a member and (k,) cells, returns (k, t).
+        Given a member and (k,) pairs, returns (k, t).
     to_units
         Given (k, t), returns (k, p).
     """
     curves, members = [], range(len(held_out))
-    for member, indices in enumerate(held_out):
-        at = np.array([i for i in indices if i in partners], np.int64)
+    for member, at in enumerate(held_out):
         if len(at) < 3:
             continue
-        y = to_units(targets[[partners[i] for i in at]])
+        y = to_units(targets[at])
         if y.size > MAX_VALUES:
             chosen = np.linspace(0, len(at) - 1, max(3, MAX_VALUES // y.shape[1])).astype(np.int64)
             at, y = at[chosen], y[chosen]

@@ -78,6 +78,64 @@ class Mosaic(Reader):
         return assemble({m: adata[adata.obs_names.isin(kept[m])].copy() for m, adata in mdata.mod.items()})
 
 
+class Complementary(Reader):
+    """Simulated cells of three modalities; ``left`` and ``right`` measure one half of the latents that ``target`` does.
+
+    Parameters
+    ----------
+    n_cells
+        Cells, all measured in the three.
+    n_features
+        Features of ``left``, ``right`` and ``target``.
+    n_latents
+        Latents in each half.
+    confounded
+        Whether ``left`` measures the sum of both halves, and ``target`` the first alone: ``right`` says nothing of it
+        by itself, and much beside ``left``.
+    noise
+        Standard deviation of the noise of a feature, of variance 1 without it.
+    seed
+        Seed of the simulation.
+    """
+
+    name = "complementary"
+
+    def __init__(
+        self,
+        *,
+        n_cells: Annotated[int, Field(ge=3)] = 300,
+        n_features: tuple[int, int, int] = (100, 40, 30),
+        n_latents: Annotated[int, Field(ge=1)] = 5,
+        confounded: bool = False,
+        noise: float = 0.7,
+        seed: int = 0,
+    ) -> None:
+        self.n_cells, self.n_features, self.n_latents = n_cells, n_features, n_latents
+        self.confounded, self.noise, self.seed = confounded, noise, seed
+
+    def _read(self, context: Context) -> MuData:
+        from anndata import AnnData
+
+        generator = np.random.default_rng(self.seed)
+        first, second = generator.normal(size=(2, self.n_cells, self.n_latents))
+        left, target = (first + second, first) if self.confounded else (first, np.hstack([first, second]))
+        modalities = {}
+        for (name, latent), p in zip(
+            {"left": left, "right": second, "target": target}.items(), self.n_features, strict=True
+        ):
+            X = (
+                latent
+                @ generator.normal(size=(latent.shape[1], p))
+                / latent.std(axis=0).mean()
+                / latent.shape[1] ** 0.5
+            )
+            X += self.noise * generator.normal(size=X.shape)
+            modalities[name] = AnnData(X.astype(np.float32))
+            modalities[name].obs_names = [f"cell{i}" for i in range(self.n_cells)]
+            modalities[name].var_names = [f"{name}{j}" for j in range(p)]
+        return assemble(modalities)
+
+
 class ShiftedBatches(Reader):
     """Cells of another reader, divided at random into batches, whose features are shifted.
 

@@ -164,7 +164,6 @@ def test_correlations_by_weight_are_those_of_the_mean(mdata):
     found = fit_stacks._correlations(
         targets,
         predicted,
-        {i: i for i in range(40)},
         [np.arange(20)],
         lambda member, at: other[at],
         lambda values: values.astype(np.float64),
@@ -176,12 +175,12 @@ def test_correlations_by_weight_are_those_of_the_mean(mdata):
 
 
 def test_folds_are_the_cells_that_members_were_not_trained_on():
-    rows, rng = np.arange(50), np.random.default_rng(0)
-    folds = fit_stacks._folds(rows, [np.arange(5), np.arange(10, 15)], rng)
+    rng = np.random.default_rng(0)
+    folds = fit_stacks._folds(50, [np.arange(5), np.arange(10, 15)], rng)
     assert (folds[:5] == 0).all()
     assert (folds[10:15] == 1).all()
     assert set(folds) == {0, 1}
-    alone = fit_stacks._folds(rows, [np.empty(0, int)], rng)
+    alone = fit_stacks._folds(50, [np.empty(0, int)], rng)
     assert len(np.unique(alone)) == 5
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jamie.core.errors import DataError
+from jamie.core.sources import JOIN
 from jamie.core.suggest import suggest_names
 
 if TYPE_CHECKING:
@@ -84,15 +85,15 @@ def modality_names(mdata: MuData, wanted: Iterable[str], where: str) -> list[str
     Raises
     ------
     DataError
-        Where one is absent or cannot be the name of a file, or fewer than two are left.
+        Where one is absent, cannot be the name of a file or reads as several, or fewer than two are left.
     """
     names = list(wanted) or list(mdata.mod)
     for name in names:
         if name not in mdata.mod:
             problem = f"expected modality '{name}' in the data, found no such modality"
             raise DataError(problem, where=where, fix=suggest_names(name, mdata.mod))
-        if "/" in name:
-            problem = f"expected names of modalities without '/', found '{name}'"
+        if any(reserved in name for reserved in ("/", JOIN)):
+            problem = f"expected names of modalities without '/' and '{JOIN}', found '{name}'"
             raise DataError(problem, where=where, fix="rename it in the data")
     if len(names) < 2:
         named, others = ", ".join(names), [str(name) for name in mdata.mod if name not in names]

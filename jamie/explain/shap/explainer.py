@@ -39,9 +39,9 @@ class Shap(Explainer):
     a hundredth of the prediction's standard deviation. If preprocessing is affine, gradients are computed with
     respect to its scores.
 
-    Values say what the model relies on. If it sees many features through few principal components or latents,
-    features that vary together share their credit; to rank single features, such as a gene's regulators, train a model
-    with more components and latents.
+    Values say what the model relies on. If it sees many features through few principal components, or its
+    networks through few latents, features that vary together share their credit; to rank single features, such as a
+    gene's regulators, train a model with more components and latents.
 
     Parameters
     ----------
@@ -156,9 +156,9 @@ class Shap(Explainer):
         n_scores, n_latents = scores.shape[1], task.subject.embed(source, scores, task.cells).shape[1]
         if p >= SHARING * min(n_scores, n_latents):
             notes.append(
-                f"The model sees the {p} features of {source} through {n_scores} scores and {n_latents} latents, so "
-                "that features which vary together share their credit. To rank single features, train a model with "
-                "more of both (n_components of pca, or no pca; model.latent_dim)."
+                f"The model sees the {p} features of {source} through {n_scores} scores, and its networks these "
+                f"through {n_latents} latents, so that features which vary together share their credit. To rank single "
+                "features, train a model with more of both (n_components of pca, or no pca; model.latent_dim)."
             )
         if task.covariates is not None:
             notes.append("Each cell is compared with the background cells as if they were of its own batch.")

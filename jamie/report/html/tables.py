@@ -24,6 +24,7 @@ TITLES = {  # by explainer and table
 }
 
 STACK_TITLE = "Weights of networks and regressions, and their correlation r on cells set aside"
+JOINT_TITLE = "Several sources at once: weights of what each gives alone and of regressions of all together"
 
 Cell = tuple[str, str]  # text, and the number by which the column is sorted, empty for text
 
@@ -57,18 +58,22 @@ def cost_tables(stages: Mapping[str, Any], methods: Sequence[Record]) -> list[di
 
 def stack_tables(decisions: Sequence[Record]) -> list[dict[str, Any]]:
     """Lay out the weights of regressions and networks in what is imputed; no table where there are no regressions."""
-    rows = [
-        {
-            "direction": f"{decision['source']} → {decision['target']}",
-            "networks": round(1 - decision["weight"], 3),
-            **{name: round(decision["weight"] * w, 3) for name, w in decision["regressions"]["weights"].items()},
-            "r of networks": decision["correlation_by_weight"].get("0", np.nan),
-            "of regressions": decision["correlation_by_weight"].get("1", np.nan),
-            "of both": decision["correlation_by_weight"].get("0.5", np.nan),
-        }
-        for decision in decisions
-    ]
-    return [_frame_table(pd.DataFrame(rows), STACK_TITLE)] if rows else []
+    single = [_stack_row(decision, "networks") for decision in decisions if "sources" not in decision]
+    joint = [_stack_row(decision, "each alone") for decision in decisions if "sources" in decision]
+    titled = ((STACK_TITLE, single), (JOINT_TITLE, joint))
+    return [_frame_table(pd.DataFrame(rows), title) for title, rows in titled if rows]
+
+
+def _stack_row(decision: Record, other: str) -> dict[str, Any]:
+    """Row of a direction, `other` being what the regressions are averaged with."""
+    return {
+        "direction": f"{decision['source']} → {decision['target']}",
+        other: round(1 - decision["weight"], 3),
+        **{name: round(decision["weight"] * w, 3) for name, w in decision["regressions"]["weights"].items()},
+        f"r of {other}": decision["correlation_by_weight"].get("0", np.nan),
+        "of regressions": decision["correlation_by_weight"].get("1", np.nan),
+        "of both": decision["correlation_by_weight"].get("0.5", np.nan),
+    }
 
 
 def _cost_table(title: str, rows: Iterable[tuple[str, float, float | None]]) -> dict[str, Any]:

@@ -268,7 +268,10 @@ class TestOfATrainedModel:
     def test_credit_that_features_share_is_said(self, subject, monkeypatch):
         monkeypatch.setattr("jamie.explain.shap.explainer.SHARING", 5)
         found = Shap(source="rna", features=["adt0"], cells=2, background=2).explain(subject, Context())
-        assert "sees the 15 features of rna through 27 scores and 3 latents, so that" in found.notes[0]
+        assert (
+            "sees the 15 features of rna through 27 scores, and its networks these through 3 latents, so that"
+            in found.notes[0]
+        )
 
     def test_what_misses_the_sum_is_said(self, subject, caplog):
         settings = {"features": ["adt0"], "cells": 3, "background": 4}
