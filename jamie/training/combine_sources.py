@@ -159,12 +159,12 @@ def _fit_stack(
 ) -> tuple[Indices, WeighedStack] | None:
     """Fit regressions of all sources together beside the weighted sum of each alone; return their cells of the target.
 
-    None if the target has no regressions, or too few cells have all sources.
+    None if the target has no regressions or was measured in part, or if too few cells have all sources.
     """
     target, cells = joint.target, fitted.cells
     rows = np.flatnonzero(np.all([partners[source] >= 0 for source in joint.sources], axis=0))
-    members = regressions_of(fitted.model.spec, target, cells.measured)
-    if len(rows) < MIN_PAIRS or not members:
+    members = regressions_of(fitted.model.spec, target)
+    if len(rows) < MIN_PAIRS or not members or target in cells.measured:
         return None
     sources = {source: partners[source][rows] for source in joint.sources}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import permutations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.matrix import to_dense
+from jamie.model.prediction import regress
 from jamie.model.stacked_regressions import GaussianKernel, StackedRegressions
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
@@ -131,7 +132,8 @@ def fit_stacks(
 ) -> StackFit:
     """Fit the regressions of `model.stack` for every direction that has enough known pairs.
 
-    Directions are left out whose target is not of real numbers, or was not measured in part of the cells.
+    Directions are left out whose target is not of real numbers. Pairs do not count in which a part of the target was
+    not measured.
 
     Parameters
     ----------
@@ -153,13 +155,14 @@ def fit_stacks(
     """
     fit = StackFit()
     for source, target in permutations(cells.modalities, 2):
-        members = regressions_of(spec, target, cells.measured)
+        members = regressions_of(spec, target)
         if not members:
             continue
-        rows, columns = cells.pairs(source, target)
+        rows, columns, others = _complete_pairs(cells, source, target)
         if len(rows) < MIN_PAIRS:
             log.info(
-                "%s to %s: imputed by the networks alone, since regressions need %d known pairs and there are %d",
+                "%s to %s: imputed by the networks alone, since regressions need %d known pairs with the whole target "
+                "measured, and there are %d",
                 *(source, target, MIN_PAIRS, len(rows)),
             )
             continue
@@ -176,6 +179,7 @@ def fit_stacks(
         log.info("%s to %s: weight %.2f of the regressions", source, target, stack.decision["weight"])
         out_of_fold = np.full((len(inputs[source]), stack.out_of_fold.shape[1]), np.nan, np.float32)
         out_of_fold[rows] = stack.out_of_fold
+        out_of_fold[others] = regress(stack.module, inputs[source][others])
         fit.stacks[source, target] = stack.module
         fit.out_of_fold[source, target] = out_of_fold
         fit.decisions[source, target] = stack.decision
@@ -186,10 +190,10 @@ def _of_pairs(impute: Impute, direction: Direction, rows: Indices) -> Callable[[
     return lambda member, at: impute(direction, member, rows[at])
 
 
-def regressions_of(spec: Spec, target: str, in_part: Container[str]) -> Sequence[StackMember]:
-    """Names of the regressions of a modality; none if it is not of real numbers, or was measured `in_part`."""
+def regressions_of(spec: Spec, target: str) -> Sequence[StackMember]:
+    """Names of the regressions of a modality; none if it is not of real numbers."""
     real = spec.modality(target).decoder.cls.support == "real"
-    return spec.model.stack.members if spec.model.stack and real and target not in in_part else ()
+    return spec.model.stack.members if spec.model.stack and real else ()
 
 
 def set_aside(split: ValidationSplit, modality: str) -> Indices:
@@ -231,6 +235,15 @@ def fit_stack(
     curves = _correlations(y, out_of_fold, held_out, impute, to_units)
     weight = _choose_weight(curves)
     return WeighedStack(_module(fitted, weight), out_of_fold, _decision(weight, len(x), curves, fitted))
+
+
+def _complete_pairs(cells: Cells, source: str, target: str) -> tuple[Indices, Indices, Indices]:
+    """Return the known pairs of which the whole target was measured, and the source's cells of the other pairs."""
+    rows, columns = cells.pairs(source, target)
+    complete = np.ones(len(rows), bool)
+    if target in cells.measured:
+        complete = cells.measured[target].panel[columns] == 0
+    return rows[complete], columns[complete], rows[~complete]
 
 
 def _decision(weight: float, n_pairs: int, curves: NDArray[np.float64], fitted: FittedStack) -> dict[str, Any]:

@@ -120,9 +120,16 @@ def test_too_few_known_pairs_leave_the_networks_alone(mdata, caplog):
     with caplog.at_level("INFO", "jamie"):
         model = JAMIE("default", QUICK).fit(MuData(names)).model
     assert not model.stacks
-    assert (
-        "rna to adt: imputed by the networks alone, since regressions need 6 known pairs and there are 5" in caplog.text
-    )
+    message = "rna to adt: imputed by the networks alone, since regressions need 6 known pairs with the whole target "
+    assert message + "measured, and there are 5" in caplog.text
+
+
+def test_regressions_of_a_target_are_fitted_on_pairs_in_which_all_of_it_was_measured(mdata):
+    names = {m: a.copy() for m, a in mdata.mod.items()}
+    names["adt"].X[:30, 4:] = np.nan
+    fitted = JAMIE("default", QUICK).fit(MuData(names))._fitted
+    assert fitted.stack["rna", "adt"]["pairs"] == 60
+    assert fitted.stack["adt", "rna"]["pairs"] == 90
 
 
 def test_batches_are_read_by_regressions(mdata):

@@ -24,7 +24,7 @@ BATCH_NAMES = re.compile(
 MAX_GROUPS = 50  # of a column; a column of more identifies cells
 MAX_COLUMNS = 5
 MIN_CELLS = 10  # of a group whose zeros are informative
-CHANCE = 1e-6  # probability that all cells of a group are 0, if they were like the others
+CHANCE = 1e-6  # probability that any feature is 0 in all cells of any group, if groups were alike
 MIN_SHARE = 0.02  # of the features: fewer may be specific to a sex or a strain
 MAX_RARE = 0.1  # features that few cells of the group have, for each that none has: more mean another cell type
 MAX_VALUES = 2**24  # of a matrix for which columns without a name of batches are examined too
@@ -123,7 +123,8 @@ def unlikely_zeros(X: Any, columns: Sequence[GroupingColumn], *, every: bool = F
             key = np.packbits(cells).tobytes()
             if key in seen or not MIN_CELLS <= n <= sizes.sum() - MIN_CELLS:
                 continue
-            features, certain = _lacking(X, cells, nonzero[group] / n, _elsewhere(nonzero, sizes, group))
+            chance = CHANCE / (X.shape[1] * len(sizes))
+            features, certain = _lacking(X, cells, nonzero[group] / n, _elsewhere(nonzero, sizes, group), chance)
             if features.any() and not features.all() and (certain or every):
                 seen.add(key)
                 yield UnmeasuredFeatures(
@@ -152,10 +153,12 @@ def _elsewhere(nonzero: NDArray[np.float64], sizes: NDArray[np.int64], group: in
     return np.asarray((nonzero.sum(axis=0) - nonzero[group]) / (sizes.sum() - sizes[group]))
 
 
-def _lacking(X: Any, cells: Mask, inside: NDArray[np.float64], elsewhere: NDArray[np.float64]) -> tuple[Mask, bool]:
+def _lacking(
+    X: Any, cells: Mask, inside: NDArray[np.float64], elsewhere: NDArray[np.float64], chance: float
+) -> tuple[Mask, bool]:
     """(p,) features that some cells lack and that others have, and whether they can hardly have been measured."""
     with np.errstate(divide="ignore"):
-        expected = cells.sum() * np.log1p(-np.minimum(elsewhere, 1)) < np.log(CHANCE)
+        expected = cells.sum() * np.log1p(-np.minimum(elsewhere, 1)) < np.log(chance)
     lacking = expected & (inside == 0)
     rare = expected & (inside > 0) & (inside < 0.1 * elsewhere)
     lacking |= _constant(X, cells, expected & (inside == 1))

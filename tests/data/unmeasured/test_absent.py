@@ -75,6 +75,13 @@ class TestCells:
 
 
 class TestPanels:
+    def test_a_feature_that_is_often_zero_may_be_zero_in_a_whole_batch(self, caplog):
+        rng = np.random.default_rng(0)
+        X = (counts(n=400) * (rng.random((400, P)) < 0.4)).astype(np.float32)
+        batch = np.array([f"batch{i % 12}" for i in range(400)])
+        X[batch == "batch3", 2] = 0  # 33 cells; that any of 12 features is so in any of 12 batches is not so unlikely
+        assert without_absent(modality(X, batch=batch), "auto", (), None).input.panels is None
+
     @pytest.mark.parametrize("value", [0, np.nan])
     def test_features_that_a_batch_lacks_are_missing_there(self, form, caplog, value):
         X = counts()
