@@ -30,6 +30,9 @@ class Contrastive(Loss):
     negative is a lower bound of the information that the latents of partners share, in nats, and 0 means that they
     share none. Two modalities without a pair in the minibatch add nothing.
 
+    With a batch key the denominator is a mean over the cells of the cell's own batch and its partners. Told from cells
+    of other batches, partners would be found by their batch, and the latents would hold that.
+
     Parameters
     ----------
     temperature
@@ -51,8 +54,26 @@ class Contrastive(Loss):
                 continue
             z = output.z[b]  # |z_a|^2 is the same for all j, and cancels
             similarity = (output.z[a] @ z.T - z.square().sum(1) / 2) / self.temperature
-            advantage = similarity - (torch.logsumexp(similarity, dim=1, keepdim=True) - math.log(len(z)))
+            compared = _compared(batch, a, b, partners)
+            if compared is None:
+                mean = torch.logsumexp(similarity, dim=1, keepdim=True) - math.log(len(z))
+            else:
+                others = similarity.masked_fill(~compared, -torch.inf)
+                mean = torch.logsumexp(others, dim=1, keepdim=True) - compared.sum(1, keepdim=True).log()
+            advantage = similarity - mean
             mass = block.sum(1).clamp(max=1)
             total = mass.sum()
             terms.append(-(mass * (partners * advantage).sum(1)).sum() / (2 * torch.where(total > 0, total, 1)))
         return sum_terms(terms, output)
+
+
+def _compared(batch: Batch, a: str, b: str, partners: Tensor) -> Tensor | None:
+    """(B_a, B_b) whether a cell of `a` is told from one of `b`: of its own batch, or its partner; None for all.
+
+    A cell that is told from none, and has no partner, is told from all, which adds nothing.
+    """
+    if a not in batch.covariates or b not in batch.covariates:
+        return None
+    of_a, of_b = (torch.where(c.sum(1) > 0, c.argmax(1), -1) for c in (batch.covariates[a], batch.covariates[b]))
+    compared = (of_a[:, None] == of_b) | (partners > 0)
+    return compared | ~compared.any(1, keepdim=True)
