@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from jamie.core.lazy_rows import LazyRows
+
 Panels: TypeAlias = NDArray[np.bool_]
 Part: TypeAlias = NDArray[np.float32]
 
@@ -89,7 +91,9 @@ def set_rows(X: Any, rows: NDArray[np.bool_], values: NDArray[np.floating]) -> A
 
 
 def has_nan(X: Any) -> bool:
-    """Whether any value is NaN."""
+    """Whether any value is NaN, which none is of cells that are read lazily."""
+    if isinstance(X, LazyRows):
+        return False
     stored = X.data if sparse.issparse(X) else X
     return bool(np.isnan(np.sum(stored, dtype=np.float64)) and np.isnan(stored).any())
 

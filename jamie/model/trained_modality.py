@@ -62,16 +62,17 @@ class TrainedModality:
     def of(cls, prepared: Prepared, name: str) -> TrainedModality:
         """Extract from the training cells what the model needs for new cells."""
         data, train = prepared.dataset.modalities[name], prepared.split.train[name]
+        X = data.input.X if train.all() else data.input.X[train]
         return cls(
             features=data.input.features,
-            fill=column_means(data.input.X[train]).astype(np.float32),
+            fill=column_means(X).astype(np.float32),
             chain=prepared.chains[name],
             target_features=data.target.features,
             target_chain=prepared.target_chains[name],
             target_origin=data.target.origin,
             counts=largest_count(data.input.X) > 0,
             measured_in=_measured_in(prepared, name),
-            zeros_absent=_zeros_absent(data.input.X[train]),
+            zeros_absent=_zeros_absent(X),
             regression_chain=prepared.regression_chains.get(name),
         )
 

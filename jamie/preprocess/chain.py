@@ -17,7 +17,8 @@ from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
-from jamie.core.matrix import column_means, column_range, stored_values, to_dense
+from jamie.core.lazy_rows import LazyRows
+from jamie.core.matrix import column_means, column_range, find_non_finite, stored_values, to_dense
 from jamie.core.panels import Panels, Part, assign_panels, fill_nan, has_nan
 from jamie.data.checks.messages import first_names
 from jamie.preprocess.feature_statistics import moments
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 log = logging.getLogger(__name__)
+
+LAZY_FROM = 2**21  # stored values, from which no second copy of sparse cells is made
 
 
 class Chain:
@@ -84,18 +87,21 @@ class Chain:
         self._find_constant(X, features)
         self._set_panels(panels)
         panel = None if panels is None else assign_panels(X, panels)
-        X, positions, mixed = self._drop(X), pd.Index(self._fitted().astype(str)), False
+        X, positions, mixed = self._drop(self._lazily(X, cells)), pd.Index(self._fitted().astype(str)), False
         for i, step in enumerate(self.steps):
-            before = X.shape[1]
+            before, n_last = X.shape[1], len(self.steps) - 1
             X = self._fill_unmeasured(X, i, fit=True)
             with self._with_modality_in_messages(step):
+                X = _readable(X, step)
                 step.fit(X, cells)
                 after = step.feature_names_out(positions)
                 if not mixed and not after.isin(positions).all():
                     mixed = True
                     self._compute_shares(X, positions)
-                X, positions = self._restore_unmeasured(step, step.transform(X, cells), panel), after
-            log.info("%s: %s, %d -> %d features", self.name, step.name, before, X.shape[1])
+                if i < n_last or not mixed or panels is not None:  # else nothing reads what comes out
+                    X = self._restore_unmeasured(step, _transformed(X, step, cells), panel)
+                positions = after
+            log.info("%s: %s, %d -> %d features", self.name, step.name, before, len(positions))
         X = self._fill_unmeasured(X, len(self.steps), fit=True)
         if not mixed:
             self._compute_shares(X, positions)
@@ -137,12 +143,18 @@ class Chain:
         """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
         self._check_width(X)
         panel = None if self.panels is None else assign_panels(X, self.panels)
-        X = self._drop(X)
+        X = self._drop(self._lazily(X, cells))
         for i, step in enumerate(self.steps):
             X = self._fill_unmeasured(X, i)
             with self._with_modality_in_messages(step):
-                X = self._restore_unmeasured(step, step.transform(X, cells), panel)
-        return self._fill_unmeasured(X, len(self.steps))
+                X = self._restore_unmeasured(step, _transformed(_readable(X, step), step, cells), panel)
+        X = self._fill_unmeasured(X, len(self.steps))
+        return X.collect() if isinstance(X, LazyRows) else X
+
+    def _lazily(self, X: Any, cells: pd.DataFrame) -> Any:
+        """Return large sparse cells as such that are preprocessed while they are read."""
+        large = sparse.issparse(X) and X.nnz > LAZY_FROM and self.panels is None and bool(self.steps)
+        return LazyRows(X, cells) if large and find_non_finite(X) is None else X
 
     def scores(self, X: Matrix, cells: pd.DataFrame, context: Context) -> NDArray[np.float32]:
         """Transform cells (n, p) into a dense (n, q) array, as a model needs it.
@@ -313,7 +325,9 @@ class Chain:
 
     def _drop(self, X: Matrix) -> Matrix:
         kept = self._fitted()
-        return X if len(kept) == len(self.constants) else X[:, kept]
+        if len(kept) == len(self.constants):
+            return X
+        return X.select(kept) if isinstance(X, LazyRows) else X[:, kept]
 
     def _fitted(self) -> NDArray[np.int64]:
         if self.kept is None:
@@ -324,3 +338,13 @@ class Chain:
         self._fitted()
         if X.shape[1] != len(self.constants):
             raise DataError(f"expected {len(self.constants)} features, found {X.shape[1]}", where=self.name)
+
+
+def _readable(X: Any, step: Preprocessor) -> Any:
+    """Return cells in a form that a step reads: in memory, unless it takes them a block at a time."""
+    return X.collect() if isinstance(X, LazyRows) and not step.reads_blocks else X
+
+
+def _transformed(X: Any, step: Preprocessor, cells: pd.DataFrame) -> Any:
+    """Return transformed cells; where they are read lazily and stay sparse, they are transformed while read."""
+    return X.map(step._transform) if isinstance(X, LazyRows) and step.keeps_zeros else step.transform(X, cells)

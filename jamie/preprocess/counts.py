@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from logging import Logger
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
-from jamie.core.matrix import format_percent, missing_counts, stored_position, stored_values
+from jamie.core.lazy_rows import LazyRows, row_blocks, with_values
+from jamie.core.matrix import format_percent, missing_counts, row_chunks, stored_position, stored_values
 from jamie.core.panels import fill_nan, has_nan
 from jamie.preprocess.feature_statistics import map_rows
 
@@ -83,9 +85,15 @@ def counted_features(X: Matrix, where: str) -> NDArray[np.int64] | None:
 def totals_of(X: Matrix, counted: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
     """(n,) sum of each cell, over some features alone where these are given."""
     if counted is None:
-        return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
+        return np.concatenate([_row_sums(block) for _, block in row_blocks(X)])
     chosen: Any = X[:, counted]
     return np.asarray(fill_nan(chosen, np.zeros(len(counted))).sum(axis=1, dtype=np.float64)).ravel()
+
+
+def _row_sums(X: Any) -> NDArray[np.float64]:
+    if sparse.issparse(X):  # counts are added exactly, and without a copy in double precision
+        return (X @ np.ones(X.shape[1], X.dtype)).astype(np.float64)
+    return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
 
 
 def typical_total(X: Matrix, counted: NDArray[np.int64] | None = None) -> float:
@@ -94,13 +102,18 @@ def typical_total(X: Matrix, counted: NDArray[np.int64] | None = None) -> float:
     return float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
 
 
+def depth_factors(X: Matrix, unit: float, counted: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """(n,) `unit` over each cell's total, of some features where these are given; 0 for a cell without counts."""
+    totals = totals_of(X, counted)
+    return np.divide(unit, totals, out=np.zeros_like(totals), where=totals > 0)
+
+
 def depth_normalized(X: Matrix, unit: float, counted: NDArray[np.int64] | None = None) -> Matrix:
     """Divide the counts (n, p) of each cell by its total, and multiply by `unit`; a cell without counts stays zero.
 
     Where some features are given by index, the total is that over these.
     """
-    totals = totals_of(X, counted)
-    factors = np.divide(unit, totals, out=np.zeros_like(totals), where=totals > 0)
+    factors = depth_factors(X, unit, counted)
     return sparse.csr_array(X * factors[:, None]) if sparse.issparse(X) else X * factors[:, None]
 
 
@@ -109,8 +122,19 @@ def log_of_counts(
 ) -> Matrix:
     """Return log(1 + weight * unit * x / total) of counts (n, p); sparse stays sparse."""
     if sparse.issparse(X):
-        return sparse.csr_array(depth_normalized(X, unit, counted) * weight).log1p()
+        return _sparse_log(X, depth_factors(X, unit, counted), weight)
     return map_rows(X, X.shape[1], lambda block: np.log1p(depth_normalized(block, unit, counted) * weight))
+
+
+def _sparse_log(
+    X: sparse.csr_array, factors: NDArray[np.float64], weight: float | NDArray[np.float64]
+) -> sparse.csr_array:
+    """Return log(1 + weight * factor * x) of CSR counts (n, p) with a factor (n,) a cell, in the same places."""
+    values = X.data * np.repeat(factors.astype(np.float32), np.diff(X.indptr))
+    values *= (
+        weight.astype(np.float32).take(X.indices, mode="clip") if isinstance(weight, np.ndarray) else np.float32(weight)
+    )
+    return with_values(X, torch.log1p(torch.from_numpy(values)).numpy())
 
 
 def counts_of_logs(Z: Matrix, unit: float | NDArray[np.float64]) -> Matrix:
@@ -128,10 +152,11 @@ def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:
     DataError
         Naming the first of them.
     """
+    if not any(np.fmin.reduce(values, initial=0) < 0 for values in _value_chunks(X)):
+        return
+    X = X.collect() if isinstance(X, LazyRows) else X
     values = stored_values(X)
     negative = values < 0
-    if not negative.any():
-        return
     first = int(np.argmax(negative))
     row, _ = stored_position(X, first)
     raise DataError(
@@ -145,11 +170,21 @@ def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:
 
 def warn_of_fractions(X: Matrix, preprocessor: str, log: Logger) -> None:
     """Warn, in the preprocessor's own log, of values that are not whole numbers."""
-    values = stored_values(X)
-    broken = float(np.mean((values != np.round(values)) & ~np.isnan(values))) if values.size else 0.0
+    n_broken, n_values = 0, 0
+    for values in _value_chunks(X):
+        n_broken += int(np.count_nonzero((values != np.round(values)) & ~np.isnan(values)))
+        n_values += values.size
+    broken = n_broken / max(n_values, 1)
     if broken > 0:
         log.warning(
             "%s: %.1f %% of the values are not whole numbers; if they are normalised already, choose the layer that "
             "holds counts or leave %s out",
             *(preprocessor, 100 * broken, preprocessor),
         )
+
+
+def _value_chunks(X: Matrix | LazyRows) -> Iterator[NDArray[np.float32]]:
+    """Yield the stored values of a sparse matrix, or all of a dense one, a few million at a time."""
+    for _, block in row_blocks(X):
+        values = stored_values(block)
+        yield from (values[part] for part in row_chunks(len(values), 1))

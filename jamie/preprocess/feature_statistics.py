@@ -10,24 +10,23 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.matrix import column_means, column_variances, row_chunks
+from jamie.core.lazy_rows import LazyRows
+from jamie.core.matrix import column_means, column_variances, row_chunks, sparse_moments
 
 
-def moments(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and population variance (p,) of each feature of X (n, p), of what was measured (not NaN), in two passes."""
+def moments(X: Matrix | LazyRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and population variance (p,) of each feature of X (n, p), of what was measured (not NaN)."""
+    if isinstance(X, LazyRows):
+        return X.remember("moments", sparse_moments)
+    if sparse.issparse(X):
+        return sparse_moments(X)
     n, p = X.shape
     mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / n
     if np.isnan(mean).any():
         return column_means(X), column_variances(X)
-    if sparse.issparse(X):
-        entries: Any = X
-        stored = np.bincount(entries.indices, minlength=p)
-        of_stored = np.bincount(entries.indices, (entries.data - mean[entries.indices]) ** 2, minlength=p)
-        squares = of_stored + (n - stored) * mean**2
-    else:
-        squares = np.zeros(p)
-        for rows in row_chunks(n, p):
-            squares += ((X[rows] - mean) ** 2).sum(axis=0)
+    squares = np.zeros(p)
+    for rows in row_chunks(n, p):
+        squares += ((X[rows] - mean) ** 2).sum(axis=0)
     return mean, squares / n
 
 

@@ -46,6 +46,8 @@ class LogNormalize(Preprocessor):
     references: ClassVar[tuple[str, ...]] = ("10.1186/s13059-017-1382-0",)
     expects_counts: ClassVar[bool] = True
     tolerates_nan: ClassVar[bool] = True
+    reads_blocks: ClassVar[bool] = True
+    keeps_zeros: ClassVar[bool] = True
 
     def __init__(self, *, target_sum: PositiveFloat = 1e4) -> None:
         self.target_sum = target_sum

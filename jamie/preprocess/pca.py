@@ -16,9 +16,11 @@ from jamie.core.affine import AffineModule
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
+from jamie.core.lazy_rows import LazyRows
 from jamie.core.matrix import row_chunks
-from jamie.preprocess.feature_statistics import map_rows
+from jamie.preprocess.feature_statistics import map_rows, moments
 from jamie.preprocess.low_rank import LowRank, estimate_missing
+from jamie.preprocess.truncated_svd import truncated_svd
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LARGEST_EXACT = 4000
+_MOST_OPERATIONS = 4e10  # of an exact decomposition of cells that are read lazily
+_MOST_KRYLOV = 0.25  # of the dimensions: for more components an exact decomposition is cheaper
 _SMALLEST_SINGULAR_VALUE = 1e-7
 
 
@@ -62,6 +66,7 @@ class PCA(Preprocessor):
     name: ClassVar[str] = "pca"
     references: ClassVar[tuple[str, ...]] = ("10.1098/rsta.2015.0202", "10.1111/1467-9868.00196")
     tolerates_nan: ClassVar[bool] = True
+    reads_blocks: ClassVar[bool] = True
     low_rank: LowRank | None = None
     n_stored: int = 0  # components that are found, if more than those of the scores, for `with_all_components`
     _all_components: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
@@ -89,7 +94,8 @@ class PCA(Preprocessor):
             raise DataError("expected at least 2 training cells, found 1", where="preprocessor 'pca'")
         wanted = self._wanted(n)
         possible = min(wanted, n - 1, p)
-        X, self.low_rank = estimate_missing(X, lambda values: _decompose(values, possible))
+        if not isinstance(X, LazyRows):  # in which nothing is missing
+            X, self.low_rank = estimate_missing(X, lambda values: _decompose(values, possible))
         self.mean, found, all_singular_values = _decompose(X, min(max(possible, self.n_stored), n - 1, p))
         components, singular_values = found[:possible], all_singular_values[:possible]
         kept = max(1, int((singular_values > _SMALLEST_SINGULAR_VALUE * singular_values[0]).sum()))
@@ -137,6 +143,8 @@ class PCA(Preprocessor):
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()
+        if isinstance(X, LazyRows):
+            return X.times(A) + b.astype(np.float32)
         if self.low_rank is not None:
             X = self.low_rank.complete(X)
         if not sparse.issparse(X):
@@ -182,6 +190,11 @@ def _decompose(X: Matrix, k: int) -> tuple[NDArray[np.float64], NDArray[np.float
     """Mean (p,), components (k, p) and singular values (k,) of X (n, p), the same for the same X; k < n, k <= p."""
     from sklearn import decomposition
 
+    if isinstance(X, LazyRows):
+        if _is_large(X.shape, k):
+            mean = moments(X)[0]
+            return mean, *truncated_svd(X, mean, k)
+        X = X.collect()
     dense = not sparse.issparse(X)
     values = X.astype(np.float64)
     # centred here: the covariance solver subtracts n m m^T, which loses digits where means dwarf the spread
@@ -191,6 +204,11 @@ def _decompose(X: Matrix, k: int) -> tuple[NDArray[np.float64], NDArray[np.float
     solver = _solver(X.shape, k, dense)
     fitted = decomposition.PCA(k, svd_solver=solver, copy=False, random_state=0).fit(values)
     return mean + fitted.mean_, fitted.components_, fitted.singular_values_
+
+
+def _is_large(shape: tuple[int, ...], k: int) -> bool:
+    n, p = shape
+    return float(n) * p * min(n, p) > _MOST_OPERATIONS and k < _MOST_KRYLOV * min(n, p)
 
 
 def _solver(shape: tuple[int, ...], k: int, dense: bool) -> str:

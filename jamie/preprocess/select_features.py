@@ -14,6 +14,7 @@ from scipy import sparse
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
+from jamie.core.lazy_rows import LazyRows
 from jamie.preprocess.feature_statistics import moments
 from jamie.preprocess.selection import PlaceColumns, SelectColumns, place_columns, selection_matrix
 
@@ -39,6 +40,7 @@ class SelectFeatures(Preprocessor):
     name: ClassVar[str] = "select_features"
     selects_features: ClassVar[bool] = True
     tolerates_nan: ClassVar[bool] = True
+    reads_blocks: ClassVar[bool] = True
 
     def __init__(self, *, n_features: PositiveInt = 2000) -> None:
         self.n_features = n_features
@@ -57,7 +59,7 @@ class SelectFeatures(Preprocessor):
         self.index = np.sort(most_variable).astype(np.int64)
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
-        return X[:, self.index]
+        return X.collect(self.index) if isinstance(X, LazyRows) else X[:, self.index]
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:
         return place_columns(Z, self.index, self.mean)

@@ -14,6 +14,7 @@ from scipy import sparse
 from jamie.core.affine import AffineModule
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
+from jamie.core.lazy_rows import LazyRows, with_values
 from jamie.preprocess.feature_statistics import map_rows, moments
 
 if TYPE_CHECKING:
@@ -32,19 +33,22 @@ class Standardize(Preprocessor):
 
     name: ClassVar[str] = "standardize"
     tolerates_nan: ClassVar[bool] = True
+    reads_blocks: ClassVar[bool] = True
+    keeps_zeros: ClassVar[bool] = True
 
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
         mean, variance = moments(X)
         sd = np.sqrt(variance)
         self.sd = np.where(sd > 1e-12 * np.abs(mean), sd, 1.0)
-        self.centred = not sparse.issparse(X)
+        self.centred = not (sparse.issparse(X) or isinstance(X, LazyRows))
         self.mean = mean if self.centred else np.zeros_like(mean)
         if not self.centred:
             log.info("standardize: the matrix is sparse, so its features are scaled but not centred")
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         if sparse.issparse(X) and not self.centred:
-            return sparse.csr_array(X * (1 / self.sd))
+            counts: Any = X
+            return with_values(X, counts.data * (1 / self.sd).astype(np.float32).take(counts.indices, mode="clip"))
         return map_rows(X, X.shape[1], lambda block: (block - self.mean) / self.sd)
 
     def _inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None) -> Matrix:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
-from jamie.core.matrix import missing_counts
+from jamie.core.matrix import missing_counts, positive_counts
 from jamie.preprocess.counts import (
     CountsOfLogs,
     TotalCount,
@@ -48,6 +48,8 @@ class TFIDF(Preprocessor):
     references: ClassVar[tuple[str, ...]] = ("10.1016/j.cell.2018.06.052", "10.1038/s41592-021-01282-5")
     expects_counts: ClassVar[bool] = True
     tolerates_nan: ClassVar[bool] = True
+    reads_blocks: ClassVar[bool] = True
+    keeps_zeros: ClassVar[bool] = True
 
     def __init__(self, *, scale: PositiveFloat = 1e4) -> None:
         self.scale = scale
@@ -55,7 +57,7 @@ class TFIDF(Preprocessor):
     def _fit(self, X: Matrix, cells: pd.DataFrame) -> None:
         self.counted = checked_features(X, cells, self.name, log)
         self.median_total = typical_total(X, self.counted)
-        n_with = np.asarray((X > 0).sum(axis=0), np.float64).ravel()
+        n_with = positive_counts(X)
         n = X.shape[0] if self.counted is None else X.shape[0] - missing_counts(X)
         self.idf = np.log1p(n / (1 + n_with))
 

@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.data import Matrix
 from jamie.core.interfaces import Preprocessor
+from jamie.core.lazy_rows import LazyRows
+from jamie.core.matrix import column_means, to_dense
 from jamie.correspondence.graphs.neighbors import nearest
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.pca import PCA
+from jamie.preprocess.truncated_svd import truncated_svd
 
 MAX_COMPONENTS = 20  # leading directions in which cells are compared
 NEIGHBORS = 10
@@ -27,6 +31,7 @@ MAX_REFERENCE_CELLS = 2000  # training cells that new cells are compared with
 MIN_CELLS = 20  # training cells
 FOLDS, ENOUGH_DISTANCES = 5, 500  # folds are held out in turn until there are so many distances
 _MAX_VALUES = 2**26  # of the cells that preprocessing is fitted on again
+_MAX_DENSE = 2**25  # preprocessed values that are held as a dense array: 128 MiB
 _MAX_CELLS = 20_000  # that the directions are computed from
 _SAME_CELL = 1e-4  # of the distance to the furthest neighbor, within which a reference cell is the same cell
 OUT_OF_DISTRIBUTION = 0.99  # score from which a cell is called out-of-distribution
@@ -113,14 +118,19 @@ def fit_novelty_score(
         refitted = Chain(deepcopy(steps), chain.name)
         with _no_notices():
             refitted.fit(X[rest], obs.iloc[rest], features, chain.panels)
-        training = refitted.scores(X[rest], obs.iloc[rest], context)
+        training = _dense_or_large(refitted.transform(X[rest], obs.iloc[rest]))
         center, axes, reference = _fit_reference(training, n_components, context)
         fold = fold[:MAX_REFERENCE_CELLS]
-        z = _project(refitted.scores(X[fold], obs.iloc[fold], context), center, axes)
+        z = _project(_dense_or_large(refitted.transform(X[fold], obs.iloc[fold])), center, axes)
         held_out.append(_distances(z, reference)[0])
         if sum(map(len, held_out)) >= ENOUGH_DISTANCES:
             break
     return NoveltyScore(*_fit_reference(scores, n_components, context, weights), np.sort(np.concatenate(held_out)))
+
+
+def _dense_or_large(Z: Matrix) -> Matrix:
+    """Return preprocessed cells as an array, unless they are sparse and that would be large."""
+    return Z if sparse.issparse(Z) and Z.shape[0] * Z.shape[1] > _MAX_DENSE else to_dense(Z)
 
 
 def _without_pca(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
@@ -132,27 +142,38 @@ def _without_pca(chain: Chain) -> tuple[Sequence[Preprocessor], Floats | None]:
 
 
 def _fit_reference(
-    scores: NDArray[np.floating], n_components: int, context: Context, weights: Floats | None = None
+    scores: Matrix, n_components: int, context: Context, weights: Floats | None = None
 ) -> tuple[Floats, Floats, Floats]:
     """Return center, axes and reference of a `NoveltyScore`, of a random sample of the training cells' scores (n, d).
 
     Each column is multiplied by its weight (d,) first.
     """
-    from sklearn.utils.extmath import randomized_svd
-
-    order = context.generator().permutation(len(scores))
+    order = context.generator().permutation(scores.shape[0])
     sample = scores[np.sort(order[:_MAX_CELLS])]
-    center = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-    weights = np.ones(len(center), np.float32) if weights is None else weights
-    k = min(n_components, *sample.shape)
-    _, roots, components = randomized_svd((sample - center) * weights, k, random_state=0)
-    sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(len(sample))
+    weights = np.ones(scores.shape[1], np.float32) if weights is None else weights
+    center, roots, components = _leading_directions(sample, min(n_components, *sample.shape), weights)
+    sd = np.maximum(roots, 1e-4 * roots[0]) / np.sqrt(sample.shape[0])
     axes = weights[:, None] * components.T / np.sqrt(sd * max(sd.mean(), np.finfo(np.float32).tiny))
     axes = axes.astype(np.float32)
     return center, axes, _project(scores[np.sort(order[:MAX_REFERENCE_CELLS])], center, axes)
 
 
-def _project(scores: NDArray[np.floating], center: Floats, axes: Floats) -> Floats:
+def _leading_directions(sample: Matrix, k: int, weights: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean (d,), singular values (k,) and components (k, d) of cells (n, d) times weights (d,), of dense ones."""
+    from sklearn.utils.extmath import randomized_svd
+
+    if sparse.issparse(sample):
+        mean = column_means(sample)
+        components, roots = truncated_svd(LazyRows(sample, pd.DataFrame(index=range(sample.shape[0]))), mean, k)
+        return mean.astype(np.float32), roots.astype(np.float32), components.astype(np.float32)
+    center = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    _, roots, components = randomized_svd((sample - center) * weights, k, random_state=0)
+    return center, roots, components
+
+
+def _project(scores: Matrix, center: Floats, axes: Floats) -> Floats:
+    if sparse.issparse(scores):
+        return np.asarray(scores @ axes - center @ axes, dtype=np.float32)
     return np.asarray((scores - center) @ axes, dtype=np.float32)
 
 

@@ -9,7 +9,9 @@ from jamie.core.matrix import (
     column_variances,
     find_non_finite,
     format_percent,
+    nonzero_counts,
     row_chunks,
+    stored_chunks,
     stored_position,
 )
 
@@ -81,3 +83,23 @@ def test_column_variances_are_those_of_numpy_and_missing_where_all_is(as_matrix)
     assert np.isnan(found[3])
     kept = [0, 1, 2, 4]
     assert found[kept] == pytest.approx(np.nanvar(X[:, kept].astype(np.float64), axis=0), rel=1e-10)
+
+
+@pytest.mark.usefixtures("block_values")
+def test_rows_of_few_stored_values_are_covered_once():
+    X = sparse.random_array((30, 9), density=0.3, rng=np.random.default_rng(0), format="csr")
+    empty = sparse.csr_array((4, 9))
+    X = sparse.csr_array(sparse.vstack([empty, X, empty]))
+    chunks = list(stored_chunks(X))
+    assert np.concatenate([np.arange(38)[rows] for rows in chunks]).tolist() == list(range(38))
+    most = max(matrix._BLOCK_VALUES, np.diff(X.indptr).max())
+    assert all(X.indptr[rows.stop] - X.indptr[rows.start] <= most for rows in chunks)
+
+
+@pytest.mark.usefixtures("block_values")
+def test_values_that_are_not_0_are_counted_in_each_row():
+    X = np.array([[0, 1, np.nan], [0, 0, 0], [2, -3, 4]], np.float32)
+    stored = sparse.csr_array(X)
+    stored.data[2] = 0  # stored, and 0
+    assert nonzero_counts(X).tolist() == [2, 0, 3]
+    assert nonzero_counts(stored).tolist() == [2, 0, 2]

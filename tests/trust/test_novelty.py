@@ -11,6 +11,7 @@ from jamie.core.context import Context
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.pca import PCA
 from jamie.preprocess.standardize import Standardize
+from jamie.trust import novelty as novelty_scores
 from jamie.trust.novelty import MIN_CELLS, NoveltyScore, fit_novelty_score
 
 P = 300  # features: more than training cells, so that components are fitted to noise
@@ -113,3 +114,14 @@ def test_notices_of_preprocessing_are_not_repeated(caplog):
     messages = [record.getMessage() for record in caplog.records]
     assert sorted(messages) == sorted(set(messages))
     assert any("standardize" in message for message in messages)
+
+
+def test_sparse_cells_too_many_for_an_array_are_scored_alike(monkeypatch):
+    X = np.maximum(cells(120, 0), 0)
+    dense, scores = fitted(X, sparse.csr_array)
+    monkeypatch.setattr(novelty_scores, "_MAX_DENSE", 0)
+    found, _ = fitted(X, sparse.csr_array)
+    new = scores(np.maximum(cells(100, 1), 0))
+    assert np.corrcoef(found(new), dense(new))[0, 1] > 0.9
+    assert abs(found(new).mean() - dense(new).mean()) < 0.05
+    assert (found(scores(5 * cells(50, 2))) >= 0.99).mean() > 0.9

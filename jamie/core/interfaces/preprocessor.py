@@ -14,6 +14,7 @@ from scipy import sparse
 
 from jamie.core.component import Component
 from jamie.core.data import Matrix
+from jamie.core.lazy_rows import LazyRows
 from jamie.core.matrix import find_non_finite
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Preprocessor(Component):
     tolerates_nan: ClassVar[bool] = False  # can be fitted without what was not measured; leaves it NaN or estimates it
     expects_counts: ClassVar[bool] = False  # made for raw counts, whose depth it takes out
     selects_features: ClassVar[bool] = False  # leaves out features, and changes no value of the others
+    reads_blocks: ClassVar[bool] = False  # `_fit` and `_transform` take cells that are read lazily (`LazyRows`)
+    keeps_zeros: ClassVar[bool] = False  # of sparse cells, changes the stored values alone, and none to another place
     n_features_in: int | None = None
     expects_nan: bool = False  # what was not measured is NaN: set by the chain for steps that tolerate it
 
@@ -183,6 +186,8 @@ class Preprocessor(Component):
     def _check(self, X: Matrix, cells: pd.DataFrame) -> None:
         if X.shape[0] != len(cells):
             raise self._data_error(f"expected annotations of {X.shape[0]} cells, found {len(cells)}")
+        if isinstance(X, LazyRows):
+            return  # made of values that are finite
         allowed = self.accepts_nan or self.expects_nan
         found = find_non_finite(X, nan_allowed=allowed)
         if found is not None and allowed:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Block, Matrix, ModalityData
-from jamie.core.matrix import missing_counts, row_chunks
+from jamie.core.matrix import missing_counts, nonzero_counts, row_chunks, stored_chunks
 from jamie.core.panels import Panels, assign_panels, has_nan, set_nan
 from jamie.data.checks.messages import first_names
 from jamie.data.unmeasured.features_zero_in_batch import UnmeasuredFeatures, grouping_columns, unlikely_zeros
@@ -72,7 +72,7 @@ def measured_values(block: Block) -> Block:
 
 def zero_cells(X: Matrix) -> tuple[Mask, bool]:
     """(n,) cells that are 0 in all features, and whether all others are so far from 0 that it is no measurement."""
-    nonzero = np.asarray((X != 0).sum(axis=1)).ravel()
+    nonzero = nonzero_counts(X)
     others = nonzero[nonzero > 0]
     is_certain = bool(len(others)) and bool(
         np.quantile(others, 0.01) >= MIN_NONZERO or (X.shape[1] > 1 and others.min() == X.shape[1])
@@ -138,8 +138,13 @@ def _row_keys(X: Any) -> NDArray[np.uint64]:
     if not sparse.issparse(X):
         blocks = [np.ascontiguousarray(X[rows]).view(np.uint32) @ weights for rows in row_chunks(*X.shape)]
         return np.concatenate(blocks)
-    totals = np.concatenate([[0], np.cumsum(X.data.view(np.uint32) * weights[X.indices], dtype=np.uint64)])
-    return np.asarray(np.diff(totals.astype(np.uint64)[X.indptr]))
+    keys = np.zeros(X.shape[0], np.uint64)
+    for rows in stored_chunks(X):
+        first, last = X.indptr[rows.start], X.indptr[rows.stop]
+        hashed = X.data[first:last].view(np.uint32) * weights[X.indices[first:last]]
+        totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashed, dtype=np.uint64)])
+        keys[rows] = np.diff(totals[X.indptr[rows.start : rows.stop + 1] - first])
+    return keys
 
 
 def _with_panels(block: Block, data: ModalityData, mode: Mode, labels: Collection[str], batch_key: str | None) -> Block:

@@ -1,0 +1,172 @@
+"""Sparse cells whose values are changed while they are read, so that no second copy of the matrix is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+BLOCK_STORED = 2**22  # stored values of a block of rows, with their columns 32 MiB
+_CACHED_PART = 0.25  # of the matrix: so many changed values are kept for the next pass
+_WIDTH = 16  # columns multiplied at a time: their rows then stay in the processor's cache
+
+Change: TypeAlias = Callable[[sparse.csr_array, pd.DataFrame], Any]
+
+
+class LazyRows:
+    """Cells (n, p), read a block of rows at a time, each block as it is after all changes so far.
+
+    A change replaces stored values alone, cell by cell, as the logarithm of counts does. Some of the changed values are
+    kept; the others are computed again at each pass, which is cheaper than to hold them.
+
+    Parameters
+    ----------
+    X : (N, P)
+        CSR, float32; never modified.
+    obs : (N, ...)
+        Annotations of the cells.
+    rows : (n,)
+        Which of the cells; all by default.
+    columns : (p,)
+        Which of the features, in increasing order; all by default.
+    changes
+        Functions from a block (k, p) and its annotations to a block with the same places of stored values.
+    """
+
+    def __init__(
+        self,
+        X: sparse.csr_array,
+        obs: pd.DataFrame,
+        rows: NDArray[np.int64] | None = None,
+        columns: NDArray[np.int64] | None = None,
+        changes: tuple[Change, ...] = (),
+    ) -> None:
+        self._X, self._obs, self._rows, self._columns, self._changes = X, obs, rows, columns, changes
+        self.shape = (X.shape[0] if rows is None else len(rows), X.shape[1] if columns is None else len(columns))
+        self._position: NDArray[np.int32] | None = None
+        if columns is not None:
+            self._position = np.full(X.shape[1], -1, np.int32)
+            self._position[columns] = np.arange(len(columns), dtype=np.int32)
+        self._bounds = self._block_bounds()
+        self._known: dict[str, Any] = {}
+        self._kept: dict[int, NDArray[np.float32]] = {}
+        self._room = int(_CACHED_PART * (X.data.nbytes + X.indices.nbytes)) if changes else 0
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored values."""
+        stored: NDArray[np.int64] = np.diff(self._X.indptr)
+        return int(stored.sum() if self._rows is None else stored[self._rows].sum())
+
+    def remember(self, key: str, compute: Callable[[LazyRows], Any]) -> Any:
+        """Return what a function computes of the cells, computed once."""
+        if key not in self._known:
+            self._known[key] = compute(self)
+        return self._known[key]
+
+    def select(self, columns: NDArray[np.int64]) -> LazyRows:
+        """Return the same cells with some of the features, before any change."""
+        return LazyRows(self._X, self._obs, self._rows, columns)
+
+    def map(self, change: Change) -> LazyRows:
+        """Return the same cells after one more change."""
+        return LazyRows(self._X, self._obs, self._rows, self._columns, (*self._changes, change))
+
+    def blocks(self) -> Iterator[tuple[slice, sparse.csr_array]]:
+        """Blocks of rows that together cover the cells, and where they are; do not modify them."""
+        for number, (start, stop) in enumerate(zip(self._bounds[:-1], self._bounds[1:], strict=True)):
+            block = self._read(start, stop)
+            values = self._kept.get(number)
+            if values is None and self._changes:
+                values = self._changed(block, start, stop).data
+                if values.nbytes <= self._room:
+                    self._room -= values.nbytes
+                    self._kept[number] = values
+            yield slice(start, stop), block if values is None else with_values(block, values)
+
+    def collect(self, columns: NDArray[np.int64] | None = None) -> sparse.csr_array:
+        """Return all rows (n, p) in memory, or some of their columns."""
+        parts = [block if columns is None else block[:, columns] for _, block in self.blocks()]
+        return sparse.csr_array(sparse.vstack(parts, format="csr"))
+
+    def times(self, W: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Product (n, b) with a dense matrix (p, b), in single precision."""
+        product = np.empty((self.shape[0], W.shape[1]), np.float32)
+        groups = _columns(W)
+        for rows, block in self.blocks():
+            for at, group in groups:
+                product[rows, at] = block @ group
+        return product
+
+    def transposed_times(self, Y: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Product (p, b) of the transpose with a dense matrix (n, b), in single precision."""
+        product = np.zeros((self.shape[1], Y.shape[1]), np.float32)
+        groups = _columns(Y)
+        for rows, block in self.blocks():
+            for at, group in groups:
+                product[:, at] += block.T @ group[rows]
+        return product
+
+    def normal_times(self, Q: NDArray[np.floating], mean: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Product (p, b) of the centred cells' X^T X with a dense matrix (p, b), in one pass."""
+        product = np.zeros((self.shape[1], Q.shape[1]), np.float32)
+        groups, offset = _columns(Q), (mean @ Q).astype(np.float32)
+        for _, block in self.blocks():
+            for at, group in groups:
+                product[:, at] += block.T @ (block @ group - offset[at])
+        return product
+
+    def _changed(self, block: sparse.csr_array, start: int, stop: int) -> sparse.csr_array:
+        obs = self._obs.iloc[start:stop] if self._rows is None else self._obs.iloc[self._rows[start:stop]]
+        for change in self._changes:
+            block = change(block, obs)
+        return block
+
+    def _read(self, start: int, stop: int) -> sparse.csr_array:
+        if self._rows is None:
+            first, last = self._X.indptr[start], self._X.indptr[stop]
+            indptr = self._X.indptr[start : stop + 1] - first
+            block = _csr(self._X.data[first:last], self._X.indices[first:last], indptr, self._X.shape[1])
+        else:
+            block = self._X[self._rows[start:stop]]
+        if self._columns is None or self._position is None:
+            return block
+        position = self._position.take(block.indices, mode="clip")  # faster than with a check of the range
+        if position.min(initial=0) < 0:
+            return block[:, self._columns]
+        return _csr(block.data, position, block.indptr, len(self._columns))
+
+    def _block_bounds(self) -> NDArray[np.int64]:
+        """(k + 1,) first rows of the blocks, and the end."""
+        stored = np.diff(self._X.indptr)
+        total = np.cumsum(stored if self._rows is None else stored[self._rows], dtype=np.int64)
+        n_blocks = max(1, -(-int(total[-1]) // BLOCK_STORED)) if len(total) else 1
+        inner = np.searchsorted(total, np.arange(1, n_blocks) * (total[-1] / n_blocks)) + 1 if n_blocks > 1 else []
+        return np.unique(np.concatenate([[0], inner, [len(total)]]).astype(np.int64))
+
+
+def row_blocks(X: Any) -> Iterator[tuple[slice, Any]]:
+    """Blocks of rows of cells that are read lazily; a matrix in memory is one block."""
+    return X.blocks() if isinstance(X, LazyRows) else iter([(slice(0, X.shape[0]), X)])
+
+
+def with_values(X: sparse.csr_array, values: NDArray[np.floating]) -> sparse.csr_array:
+    """Return a CSR array with other values in the same places, which it shares with X."""
+    return _csr(values.astype(np.float32, copy=False), X.indices, X.indptr, X.shape[1])
+
+
+def _csr(data: NDArray[np.float32], indices: Any, indptr: Any, width: int) -> sparse.csr_array:
+    """Return a CSR array of these very arrays, which its constructor would copy if they are parts of larger ones."""
+    made: Any = sparse.csr_array((len(indptr) - 1, width), dtype=np.float32)
+    made.data, made.indices, made.indptr = data, indices, indptr
+    return made
+
+
+def _columns(W: NDArray[np.floating]) -> list[tuple[slice, NDArray[np.float32]]]:
+    """Divide columns into groups in single precision, each contiguous."""
+    starts = range(0, W.shape[1], _WIDTH)
+    return [(slice(s, s + _WIDTH), np.ascontiguousarray(W[:, s : s + _WIDTH], np.float32)) for s in starts]
