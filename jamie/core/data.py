@@ -187,6 +187,8 @@ class View:
     links
         For another modality (p, p_other) weights of the features that are linked, such as a gene and its activity;
         a modality that is absent has no linked features.
+    unwhitening : (d,)
+        What undoes the whitening of the scores; None where they are not whitened.
 
     Examples
     --------
@@ -199,11 +201,18 @@ class View:
     block: Block
     scores: NDArray[np.float32]
     links: Mapping[str, sparse.csr_array] = field(default_factory=dict)
+    unwhitening: NDArray[np.float64] | None = None
 
     @property
     def n_cells(self) -> int:
         """Number of cells."""
         return len(self.scores)
+
+    def unwhitened(self) -> View:
+        """Return the modality with scores that keep the components' variances; itself where they are not whitened."""
+        if self.unwhitening is None:
+            return self
+        return replace(self, scores=self.scores * self.unwhitening.astype(np.float32), unwhitening=None)
 
     def subset(self, cells: ArrayLike) -> View:
         """Keep the given cells (indices), in the given order."""

@@ -200,6 +200,11 @@ class Chain:
             names = step.feature_names_out(names)
         return names
 
+    @property
+    def unwhitening(self) -> NDArray[np.float64] | None:
+        """(q,) what scores are multiplied by to undo the whitening of the last step; None where it does not whiten."""
+        return self.steps[-1].unwhitening if self.steps else None
+
     def affine(self) -> tuple[NDArray[np.float64] | sparse.csr_array, NDArray[np.float64]] | None:
         """Return A (p, q) and b (q,) such that ``transform(X) = X @ A + b``; None where a step is not affine."""
         kept = self._fitted()

@@ -115,9 +115,13 @@ class PCA(Preprocessor):
         """Take components (q, p), along which the training cells have standard deviations (q,)."""
         self.components = np.ascontiguousarray(components)
         self.factor = sd**self.whitening
-        spread = float(np.sqrt(np.mean((sd / self.factor) ** 2)))
-        if self.scale == "common" and spread > 0:
-            self.factor = self.factor * spread
+        self.factor = self.factor * self._common_factor(sd / self.factor)
+        self.unwhitening = self.factor / self._common_factor(sd) if self.whitening else None
+
+    def _common_factor(self, sd: NDArray[np.float64]) -> float:
+        """Return what scores of standard deviations (q,) are divided by in common."""
+        spread = float(np.sqrt(np.mean(sd**2)))
+        return spread if self.scale == "common" and spread > 0 else 1.0
 
     def with_all_components(self) -> PCA:
         """Return the fitted step with all components that were found, up to `n_stored`, and no whitening.

@@ -73,7 +73,7 @@ class Prepared:
         block, links = self.dataset.modalities[modality].input, self.dataset.links.get(modality, {})
         if block.panels is not None:  # an inferer reads numbers only; means are uninformative
             block = replace(block, X=fill_nan(block.X, column_means(block.X)))
-        return View(modality, block, self.scores[modality], links)
+        return View(modality, block, self.scores[modality], links, self.chains[modality].unwhitening)
 
     def inputs(
         self, modality: str, rows: NDArray[np.int64] | slice = slice(None)

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences, Inferred
@@ -42,3 +45,30 @@ def test_modalities_that_share_no_cells_but_are_tied_through_another_are_left_to
         "picked": "nothing",
         "because": "they share no cells, and are connected through other modalities",
     }
+
+
+class ByRank(CorrespondenceInferer):
+    """Matches the cells by the rank of their largest score."""
+
+    name = "by_rank"
+
+    def _infer(self, a, b, known, context):
+        rows, columns = (view.scores.max(axis=1).argsort() for view in (a, b))
+        pairs = Correspondence.from_pairs(rows, columns, (a.n_cells, b.n_cells))
+        return Inferred(pairs, np.ones(a.n_cells), np.ones(b.n_cells))
+
+
+@pytest.mark.parametrize("n_known", [0, 1])
+def test_inferers_see_scores_that_are_not_whitened_where_pairs_are_known(view_of, n_known):
+    rng = np.random.default_rng(0)
+    a, b = (view_of(name, rng.normal(size=(20, 3))) for name in "ab")
+    weights = np.array([5, 1, 0.1])
+    scaled = replace(a, scores=a.scores * weights.astype(np.float32))
+    pairs = Correspondence.from_pairs(range(n_known), range(n_known), (20, 20))
+    known = Correspondences({"a": 20, "b": 20}, {("a", "b"): pairs})
+    plain, as_it_is, undone = (
+        infer_all({"a": view, "b": b}, known, ByRank(), Context()).correspondences.between("a", "b").matrix.toarray()
+        for view in (scaled, a, replace(a, unwhitening=weights))
+    )
+    assert (plain != as_it_is).any()
+    np.testing.assert_array_equal(undone, plain if n_known else as_it_is)

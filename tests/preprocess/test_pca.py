@@ -73,6 +73,15 @@ def test_pca_whitens_scores_to_a_power_of_their_spread(dense, cells, whitening):
     np.testing.assert_allclose(full.inverse_transform(full.transform(dense, cells(40))), dense, atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", ["common", "none"])
+def test_pca_says_what_undoes_its_whitening(dense, cells, scale):
+    plain = PCA(n_components=6, scale=scale).fit(dense, cells(40))
+    step = PCA(n_components=6, scale=scale, whitening=0.5).fit(dense, cells(40))
+    assert plain.unwhitening is None
+    back = step.transform(dense, cells(40)) * step.unwhitening
+    np.testing.assert_allclose(back, plain.transform(dense, cells(40)), rtol=1e-4, atol=1e-5)
+
+
 def test_pca_keeps_fewer_components_for_few_cells(dense, cells, caplog):
     with caplog.at_level(logging.INFO, "jamie"):
         step = PCA(n_components=8, components_per_sqrt_cell=1).fit(dense, cells(40))

@@ -79,9 +79,26 @@ def test_prepared_view_and_subset(dense, split):
     view = prepared.view("rna")
     assert view.scores is prepared.scores["rna"]
     assert view.block is prepared.dataset.modalities["rna"].input
+    assert view.unwhitened() is view
     training = prepared.subset(split.train)
     assert training.dataset.sizes == {"rna": 30, "ephys": 20}
     assert not training.split.any_held_out
     assert training.targets["rna"] is training.scores["rna"]
     np.testing.assert_array_equal(training.scores["ephys"], prepared.scores["ephys"][split.train["ephys"]])
     np.testing.assert_array_equal(training.targets["ephys"], prepared.targets["ephys"][split.train["ephys"]])
+
+
+def test_a_view_of_whitened_scores_can_be_unwhitened(dense, split):
+    def view(*steps):
+        settings = SETTINGS | {"rna": SimpleNamespace(preprocess=steps, target=None, decoder=DECODER)}
+        spec = SimpleNamespace(modality=settings.__getitem__, model=SPEC.model)
+        return prepare(dataset(dense, dense[:25]), split, spec, Context()).view("rna")
+
+    plain = view(ref(Standardize), ref(PCA, n_components=3))
+    whitened = view(ref(Standardize), ref(PCA, n_components=3, whitening=1.0))
+    assert not np.allclose(whitened.scores, plain.scores, rtol=0.1)
+    unwhitened = whitened.unwhitened()
+    np.testing.assert_allclose(unwhitened.scores, plain.scores, rtol=1e-4, atol=1e-5)
+    assert unwhitened.unwhitened() is unwhitened
+    assert view(ref(PCA, n_components=3, whitening=1.0), ref(Standardize)).unwhitening is None
+    assert view().unwhitening is None

@@ -62,6 +62,7 @@ class Preprocessor(Component):
     reads_blocks: ClassVar[bool] = False  # `_fit` and `_transform` take cells that are read lazily (`LazyRows`)
     keeps_zeros: ClassVar[bool] = False  # of sparse cells, changes the stored values alone, and none to another place
     n_features_in: int | None = None
+    unwhitening: NDArray[np.float64] | None = None  # (d,) what undoes whitening; set by a fit that whitens
     expects_nan: bool = False  # what was not measured is NaN: set by the chain for steps that tolerate it
 
     def fit(self, X: Matrix, cells: pd.DataFrame) -> Self:
