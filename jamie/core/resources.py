@@ -90,16 +90,15 @@ def _forget_peak() -> None:
 
 
 @contextmanager
-def keep_torch_threads() -> Iterator[None]:
-    """Leave torch the number of threads that it has.
-
-    The first parallel function that numba compiled (of pynndescent, of umap) sets the number for all of OpenMP,
-    whatever ``OMP_NUM_THREADS`` says, and training after it waits for threads that other processes keep busy.
-    """
+def threads_of_faiss() -> Iterator[None]:
+    """Let faiss use as many threads as torch; afterwards both have what they had, as they may share one setting."""
+    import faiss
     import torch
 
-    before = torch.get_num_threads()
+    of_torch, of_faiss = torch.get_num_threads(), faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(of_torch)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        faiss.omp_set_num_threads(of_faiss)
+        torch.set_num_threads(of_torch)

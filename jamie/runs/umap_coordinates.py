@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
-from jamie.core.resources import keep_torch_threads
-from jamie.correspondence.graphs.neighbors import nearest
+from jamie.correspondence.graphs.neighbors import neighbor_graph
 from jamie.model.query import Query
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ MOST_CELLS = 50_000  # of one layout; of more, a sample stands for all
 FEWEST_CELLS = 20  # from which UMAP's neighbours mean anything
 STAGE = "layout"
 _NEIGHBORS, _SPREAD, _EPOCHS = 15, 0.3, 200
-_SPECTRAL = 10_000  # cells from which the spectral start takes longer than all the rest
+_EXTENT = 10.0  # largest coordinate at the start
 
 Layouts = dict[str, dict[str, NDArray[np.float32]]]
 
@@ -103,25 +101,30 @@ def add_missing_layouts(run: Run) -> None:
             modalities[m].obsm[key] = layout
 
 
-@keep_torch_threads()
 def _umap(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """UMAP of neighbours that are found beforehand: umap's own search spends seconds on its compilation."""
-    from umap import UMAP
+    """UMAP (McInnes et al. 2018) from the exact neighbors, by umappp, which needs no compilation at its first use.
 
-    neighbors, distances = nearest(values, values, _NEIGHBORS, seed=seed)
-    start = "spectral" if len(values) < _SPECTRAL else "pca"
-    reducer = UMAP(
-        n_neighbors=_NEIGHBORS,
-        min_dist=_SPREAD,
-        n_epochs=_EPOCHS,
-        init=start,
-        precomputed_knn=(neighbors, distances, None),
-        random_state=seed % 2**32,
-        n_jobs=1,
+    It starts with eigenvectors of the graph of neighbors or, if that has several parts, with principal components.
+    """
+    import knncolle
+    import scranpy
+
+    graph = neighbor_graph(values, _NEIGHBORS, seed=seed)
+    neighbors = knncolle.FindKnnResults(
+        graph.indices.reshape(-1, _NEIGHBORS).astype(np.uint32), graph.data.reshape(-1, _NEIGHBORS)
     )
-    with warnings.catch_warnings():  # that new cells cannot be added to such a layout
-        warnings.simplefilter("ignore", UserWarning)
-        return np.asarray(reducer.fit_transform(values), np.float32)
+    start = _two_components(values).astype(np.float64)
+    start *= _EXTENT / max(np.abs(start).max(), 1e-12)
+    placed = scranpy.run_umap(
+        neighbors,
+        min_dist=_SPREAD,
+        num_epochs=_EPOCHS,
+        initial_coordinates=start,
+        initialize_random_on_spectral_fail=False,
+        initialize_spectral_scale=_EXTENT,
+        optimize_seed=seed % 2**32,
+    )
+    return np.asarray(placed, np.float32)
 
 
 def _two_components(values: NDArray[np.float32]) -> NDArray[np.float32]:

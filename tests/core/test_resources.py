@@ -1,11 +1,12 @@
 import time
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 import torch
 
-from jamie.core.resources import keep_torch_threads, measure_resources
+from jamie.core.resources import measure_resources, threads_of_faiss
 
 MIB = 2**20
 
@@ -56,13 +57,10 @@ def test_work_that_fails_is_measured():
     assert meter.usage.peak_memory_mib > 0
 
 
-@keep_torch_threads()
-def set_threads(n):
-    torch.set_num_threads(n)
-    return torch.get_num_threads()
-
-
-def test_threads_that_another_library_sets_are_set_back():
-    before = torch.get_num_threads()
-    assert set_threads(before + 1) == before + 1
-    assert torch.get_num_threads() == before
+@pytest.mark.parametrize("library", [torch.set_num_threads, faiss.omp_set_num_threads])
+def test_threads_that_are_set_beside_faiss_are_set_back(library):
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    with threads_of_faiss():
+        assert faiss.omp_get_max_threads() == before[0]
+        library(before[0] + 1)
+    assert (torch.get_num_threads(), faiss.omp_get_max_threads()) == before

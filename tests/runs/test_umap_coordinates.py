@@ -42,6 +42,16 @@ def test_few_cells_have_a_place(groups, n):
     assert np.isfinite(placed).all()
 
 
+def test_groups_without_a_path_between_them_start_from_components(groups):
+    """Their eigenvectors would say nothing of where the groups lie."""
+    apart = np.concatenate([groups[::2] + step for step in (0, 100, 200)])
+    placed = place_in_two_dimensions(apart, Context())
+    centers = placed.reshape(3, 30, 2).mean(axis=1)
+    np.testing.assert_allclose(np.linalg.norm(placed - centers.repeat(30, axis=0), axis=1), 0, atol=4)
+    first, second, across = (np.linalg.norm(centers[i] - centers[j]) for i, j in ((0, 1), (1, 2), (0, 2)))
+    assert across > max(first, second) > 5
+
+
 def test_cells_that_are_all_alike_have_a_place():
     assert np.isfinite(place_in_two_dimensions(np.ones((30, 4), np.float32), Context())).all()
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
-
+import faiss
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import pairwise_distances
 
 from jamie.correspondence.graphs import neighbors
@@ -17,28 +16,6 @@ METRICS = ("euclidean", "cosine", "correlation")
 
 def points(n: int, d: int = 6, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, d)) + 2.0
-
-
-class FakeDescent:
-    """Stands in for pynndescent, whose compilation takes longer than all these tests; finds the same, exactly."""
-
-    def __init__(self, data, *, metric, n_neighbors, random_state, compressed):
-        assert (data.dtype, random_state) == (np.float32, 5)
-        self.data, self.metric = data, metric
-        self.neighbor_graph = self.query(data, n_neighbors)
-
-    def query(self, queries, k):
-        lengths = pairwise_distances(queries, self.data, metric=self.metric)
-        found = np.argsort(lengths, axis=1)[:, :k].astype(np.int32)
-        found[7, 2] = -1  # as where it finds too few
-        return found, np.take_along_axis(lengths, found, axis=1)
-
-
-@pytest.fixture
-def approximate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All sizes are above the limit of the exact search."""
-    monkeypatch.setattr(neighbors, "EXACT_PAIRS", 0)
-    monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=FakeDescent))
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -97,14 +74,42 @@ def test_constant_rows_have_correlation_0_with_all():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_descent_is_asked_for_many_cells(metric, approximate, monkeypatch):
-    cells, others = points(90), points(30, seed=1)
-    found = neighbor_graph(cells, 8, metric=metric, seed=5), *nearest(others, cells, 8, metric=metric, seed=5)
-    monkeypatch.setattr(neighbors, "EXACT_PAIRS", 10**9)
-    exact = neighbor_graph(cells, 8, metric=metric), *nearest(others, cells, 8, metric=metric)
-    np.testing.assert_allclose(found[0].toarray(), exact[0].toarray())
-    np.testing.assert_array_equal(found[1], exact[1])
-    np.testing.assert_array_equal(found[2], exact[2])
+class TestInvertedFile:
+    """What searches more pairs than `EXACT_PAIRS`."""
+
+    @pytest.fixture
+    def cells(self, metric, monkeypatch):
+        monkeypatch.setattr(neighbors, "EXACT_PAIRS", 0)
+        return points(3000) + 3 * points(20, seed=1).repeat(150, axis=0)
+
+    def test_finds_most_of_the_nearest_and_their_exact_distances(self, cells, metric, monkeypatch):
+        others = cells[:500] + 0.1 * points(500, seed=2)
+        found = nearest(others, cells, 8, metric=metric)
+        monkeypatch.setattr(neighbors, "EXACT_PAIRS", 10**9)
+        exact = nearest(others, cells, 8, metric=metric)
+        same = found[0] == exact[0]
+        assert same.mean() > 0.98
+        np.testing.assert_array_equal(found[1][same], exact[1][same])
+
+    def test_finds_the_same_with_any_number_of_threads_and_leaves_it_as_it_was(self, cells, metric):
+        threads = torch.get_num_threads()
+        found = []
+        try:
+            for n in (1, 2):
+                torch.set_num_threads(n)
+                before = torch.get_num_threads(), faiss.omp_get_max_threads()
+                found.append(neighbor_graph(cells, 8, metric=metric, seed=5))
+                assert (torch.get_num_threads(), faiss.omp_get_max_threads()) == before
+        finally:
+            torch.set_num_threads(threads)
+        np.testing.assert_array_equal(found[0].indices, found[1].indices)
+        np.testing.assert_array_equal(found[0].data, found[1].data)
+
+    def test_compares_all_points_where_its_clusters_hold_too_few(self, cells, metric, monkeypatch):
+        monkeypatch.setattr(neighbors, "_PROBED", 1)
+        found = nearest(cells[:50], cells, 40, metric=metric)
+        monkeypatch.setattr(neighbors, "EXACT_PAIRS", 10**9)
+        np.testing.assert_array_equal(found, nearest(cells[:50], cells, 40, metric=metric))
 
 
 def test_inputs_stay_as_they_are():
