@@ -53,8 +53,15 @@ def _fix_layout(figure: Figure) -> None:
 
 def write_figure(folder: OutputDirectory, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
     """Write a figure into `FIGURES` as pixels (`dpi` an inch) and as lines; return the files in this order."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
-    for file in files:
-        with folder.writing(file) as path, ignore_missing_glyphs():
-            figure.savefig(path, dpi=dpi, facecolor="white")
+    figure.set_facecolor("white")
+    # not by savefig, which draws a figure once more in case that its layout is to be computed
+    with folder.writing(files[0]) as path, ignore_missing_glyphs():
+        figure.dpi = dpi
+        FigureCanvasAgg(figure).print_png(path)
+    with folder.writing(files[1]) as path, ignore_missing_glyphs():
+        FigureCanvasSVG(figure).print_svg(path)
     return tuple(folder.path / file for file in files)
