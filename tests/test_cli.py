@@ -103,7 +103,7 @@ def test_help_does_not_import_torch_or_components():
 def test_libraries_that_some_components_need_are_imported_by_those_alone():
     code = (
         "import sys, jamie.pl; from jamie.builtins import load_registry; load_registry();"
-        "heavy = ('matplotlib', 'shap', 'umap', 'plotly', 'jinja2', 'numba', 'sklearn', 'ot', 'mudata');"
+        "heavy = ('matplotlib', 'shap', 'scranpy', 'faiss', 'plotly', 'jinja2', 'numba', 'sklearn', 'ot', 'mudata');"
         "print('REPORTS', load_registry().names('report'), 'LOADED', [m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,6 +1,8 @@
 """Layouts in two dimensions."""
 
 import logging
+import subprocess
+import sys
 
 import mudata
 import numpy as np
@@ -26,6 +28,20 @@ def test_neighbours_stay_neighbours_and_the_seed_decides(groups):
     nearest = NearestNeighbors(n_neighbors=6).fit(placed).kneighbors(return_distance=False)
     assert (nearest % 2 == np.arange(60)[:, None] % 2).mean() > 0.95
     np.testing.assert_array_equal(placed, place_in_two_dimensions(groups, Context(seed=3)))
+
+
+def test_neither_layouts_nor_neighbours_compile_anything():
+    code = (
+        "import sys, numpy as np;"
+        "from jamie.core.context import Context;"
+        "from jamie.correspondence.graphs import neighbors;"
+        "from jamie.runs.umap_coordinates import place_in_two_dimensions;"
+        "neighbors.EXACT_PAIRS = 0; cells = np.random.default_rng(0).normal(size=(1500, 5)).astype(np.float32);"
+        "placed = place_in_two_dimensions(cells, Context());"
+        "print('PLACED', placed.shape, 'USED', 'faiss' in sys.modules, 'COMPILER', 'numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "PLACED (1500, 2) USED True COMPILER False" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("d", [1, 2])
