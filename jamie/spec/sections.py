@@ -171,7 +171,7 @@ class StackSection:
     """
 
     members: Annotated[list[StackMember], Field(min_length=1)] = field(
-        default_factory=lambda: ["ridge", "kernel_ridge", "kernel_ridge_cosine"]
+        default_factory=lambda: ["kernel_ridge", "kernel_ridge_cosine", "reduced_rank", "pls"]
     )
     n_components: PositiveInt = 128
 

@@ -51,7 +51,7 @@ def test_every_direction_has_regressions_whose_weights_are_recorded(model):
     for direction, decision in model._fitted.stack.items():
         assert decision["weight"] == pytest.approx(float(model.model.stacks[direction].weight))
         assert decision["pairs"] == 90
-        assert set(decision["regressions"]["weights"]) == {"ridge", "kernel_ridge", "kernel_ridge_cosine"}
+        assert set(decision["regressions"]["weights"]) == {"kernel_ridge", "kernel_ridge_cosine", "reduced_rank", "pls"}
 
 
 def test_imputed_values_are_the_weighted_mean_of_both(model, mdata):
@@ -194,4 +194,4 @@ def test_folds_are_the_cells_that_members_were_not_trained_on():
 def test_a_run_says_how_regressions_were_weighed(finished):
     decisions = json.loads((finished.out / "stack.json").read_text())
     assert [(d["source"], d["target"]) for d in decisions] == [("rna", "protein"), ("protein", "rna")]
-    assert all(0 <= d["weight"] <= 1 and d["regressions"]["members"]["ridge"]["error"] > 0 for d in decisions)
+    assert all(0 <= d["weight"] <= 1 and d["regressions"]["members"]["pls"]["error"] > 0 for d in decisions)
