@@ -1,4 +1,7 @@
-"""Input of a loss: a minibatch and the output of the model for it."""
+"""Input of a loss: a minibatch and the output of the model for it.
+
+Where several networks are trained side by side, every tensor has a leading axis of members before the shape given here.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ class PairBlocks:
         """(B_a, B_b), None where nothing is known."""
         if (a, b) in self.by_pair:
             return self.by_pair[a, b]
-        return self.by_pair[b, a].T if (b, a) in self.by_pair else None
+        return self.by_pair[b, a].mT if (b, a) in self.by_pair else None
 
     def weights(self, a: str, b: str, normalize: Normalize = "rows") -> Tensor | None:
         """Return the (B_a, B_b) weights with which cells of `b` enter those of `a`, None where nothing is known.
@@ -72,8 +75,8 @@ class PairBlocks:
         if block is None:
             return None
         if normalize == "rows":
-            return block / block.sum(1, keepdim=True).clamp(min=1)
-        dim = 0 if normalize == "paper" and (a, b) in self.by_pair else 1
+            return block / block.sum(-1, keepdim=True).clamp(min=1)
+        dim = -2 if normalize == "paper" and (a, b) in self.by_pair else -1
         mass = block.sum(dim, keepdim=True)
         return block / torch.where(mass > 0, mass, 1)
 
@@ -109,10 +112,10 @@ class MeasuredCells:
         for number, part in enumerate(self.parts):
             of_panel = (self.panel == number).to(mean.dtype)
             if partners is None:
-                apart = (target - mean) * of_panel[:, None]
+                apart = (target - mean) * of_panel.unsqueeze(-1)
             else:
-                weights = partners * of_panel
-                apart = weights @ target - weights.sum(1, keepdim=True) * mean
+                weights = partners * of_panel.unsqueeze(-2)
+                apart = weights @ target - weights.sum(-1, keepdim=True) * mean
             total = total + (apart * part if part.ndim == 1 else apart @ part)
         return total
 
@@ -121,6 +124,13 @@ class MeasuredCells:
         diagonals = torch.stack([p if p.ndim == 1 else p.diagonal().clamp(0, 1) for p in self.parts])
         own = diagonals[self.panel]
         return own if partners is None else partners @ own
+
+
+def mean_over_cells(values: Tensor, present: Tensor | None = None) -> Tensor:
+    """Mean of values (B, f) over cells and features; `present` (B,) is 0 of rows that hold no cell."""
+    if present is None:
+        return values.mean((-2, -1))
+    return (values.mean(-1) * present).sum(-1) / present.sum(-1)
 
 
 @dataclass(frozen=True)
@@ -143,6 +153,9 @@ class Batch:
         (B_m, 1) total of each cell's target over the training cells' median, of modalities whose decoder reads it.
     measured
         Which part of each cell's target was measured, of modalities of several panels; the rest must count in no loss.
+    present
+        (B_m,) 1 of each cell, 0 of rows that hold none: minibatches of members side by side are filled up to the same
+        size. Rows that hold none have no partners. Empty where all rows hold cells.
 
     Examples
     --------
@@ -159,6 +172,16 @@ class Batch:
     covariates: Mapping[str, Tensor] = field(default_factory=dict)
     size_factor: Mapping[str, Tensor] = field(default_factory=dict)
     measured: Mapping[str, MeasuredCells] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def rows(self, modality: str, like: Tensor) -> Tensor:
+        """(B_m,) 1 of each row of a modality that holds a cell, 0 of the others; `like` is of this shape."""
+        present = self.present.get(modality)
+        return torch.ones_like(like) if present is None else present
+
+    def mean(self, modality: str, values: Tensor) -> Tensor:
+        """Mean of values (B_m, f) over cells and features: a scalar."""
+        return mean_over_cells(values, self.present.get(modality))
 
     def size_factor_for(self, source: str, target: str) -> Tensor | None:
         """(B_source, 1) size factor with which `target` is decoded for the cells of `source`.
@@ -170,7 +193,7 @@ class Batch:
         if own is None or source == target:
             return own
         weights = self.blocks.weights(source, target)
-        return None if weights is None else 1 + weights @ own - weights.sum(1, keepdim=True)
+        return None if weights is None else 1 + weights @ own - weights.sum(-1, keepdim=True)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Contrastive(Loss):
 
     name: ClassVar[str] = "contrastive"
     references: ClassVar[tuple[str, ...]] = ("10.48550/arXiv.1807.03748",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(self, *, temperature: Annotated[float, Field(gt=0)] = 1.0) -> None:
         super().__init__()
@@ -53,17 +54,17 @@ class Contrastive(Loss):
             if block is None or partners is None:
                 continue
             z = output.z[b]  # |z_a|^2 is the same for all j, and cancels
-            similarity = (output.z[a] @ z.T - z.square().sum(1) / 2) / self.temperature
+            similarity = (output.z[a] @ z.mT - z.square().sum(-1).unsqueeze(-2) / 2) / self.temperature
             compared = _compared(batch, a, b, partners)
             if compared is None:
-                mean = torch.logsumexp(similarity, dim=1, keepdim=True) - math.log(len(z))
+                log_mean = torch.logsumexp(similarity, dim=-1) - math.log(z.shape[-2])
             else:
                 others = similarity.masked_fill(~compared, -torch.inf)
-                mean = torch.logsumexp(others, dim=1, keepdim=True) - compared.sum(1, keepdim=True).log()
-            advantage = similarity - mean
-            mass = block.sum(1).clamp(max=1)
-            total = mass.sum()
-            terms.append(-(mass * (partners * advantage).sum(1)).sum() / (2 * torch.where(total > 0, total, 1)))
+                log_mean = torch.logsumexp(others, dim=-1) - compared.sum(-1).log()
+            advantage = (partners * similarity).sum(-1) - partners.sum(-1) * log_mean
+            mass = block.sum(-1).clamp(max=1)
+            total = mass.sum(-1)
+            terms.append(-(mass * advantage).sum(-1) / (2 * torch.where(total > 0, total, 1)))
         return sum_terms(terms, output)
 
 
@@ -72,8 +73,11 @@ def _compared(batch: Batch, a: str, b: str, partners: Tensor) -> Tensor | None:
 
     A cell that is told from none, and has no partner, is told from all, which adds nothing.
     """
+    present = batch.present.get(b)
+    cells = None if present is None else (present > 0).unsqueeze(-2)
     if a not in batch.covariates or b not in batch.covariates:
-        return None
-    of_a, of_b = (torch.where(c.sum(1) > 0, c.argmax(1), -1) for c in (batch.covariates[a], batch.covariates[b]))
-    compared = (of_a[:, None] == of_b) | (partners > 0)
-    return compared | ~compared.any(1, keepdim=True)
+        return cells
+    of_a, of_b = (torch.where(c.sum(-1) > 0, c.argmax(-1), -1) for c in (batch.covariates[a], batch.covariates[b]))
+    compared = (of_a.unsqueeze(-1) == of_b.unsqueeze(-2)) | (partners > 0)
+    compared = compared if cells is None else compared & cells
+    return compared | ~compared.any(-1, keepdim=True)

@@ -23,12 +23,13 @@ class KL(Loss):
 
     name: ClassVar[str] = "kl"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z", "10.48550/arXiv.1312.6114")
+    member_axis: ClassVar[bool] = True
     regularizes: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
         terms = (
-            -0.5 * (1 + q.logvar - q.mean.square() - torch.exp(q.logvar)).mean()
-            for q in output.posterior.values()
+            -0.5 * batch.mean(m, 1 + q.logvar - q.mean.square() - torch.exp(q.logvar))
+            for m, q in output.posterior.items()
             if q.logvar is not None
         )
         return sum_terms(terms, output)
@@ -42,9 +43,11 @@ class Combination(Loss):
 
     name: ClassVar[str] = "combination"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    member_axis: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
-        return sum_terms((mse_loss(z, output.aggregated[m]) for m, z in output.z.items()), output)
+        errors = {m: mse_loss(z, output.aggregated[m], reduction="none") for m, z in output.z.items()}
+        return sum_terms((batch.mean(m, error) for m, error in errors.items()), output)
 
 
 class Alignment(Loss):
@@ -64,6 +67,7 @@ class Alignment(Loss):
 
     name: ClassVar[str] = "alignment"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    member_axis: ClassVar[bool] = True
     requires: ClassVar[frozenset[str]] = frozenset({"inferred"})
 
     def __init__(self, *, normalize: Literal["unit", "paper"] = "unit") -> None:
@@ -75,9 +79,9 @@ class Alignment(Loss):
         for a, b in combinations(m, 2):
             weights = None if batch.inferred is None else batch.inferred.weights(a, b, self.normalize)
             if weights is not None:
-                squared = (m[a] - weights @ m[b]).square().mean(1)
-                counted = weights.sum(1) > 0 if self.normalize == "unit" else torch.ones_like(squared)
-                terms.append((squared * counted).sum() / counted.sum().clamp(min=1))
+                squared = (m[a] - weights @ m[b]).square().mean(-1)
+                counted = weights.sum(-1) > 0 if self.normalize == "unit" else batch.rows(a, squared)
+                terms.append((squared * counted).sum(-1) / counted.sum(-1).clamp(min=1))
         return sum_terms(terms, output)
 
 
@@ -101,19 +105,27 @@ class LatentMMD(Loss):
 
     name: ClassVar[str] = "latent_mmd"
     references: ClassVar[tuple[str, ...]] = ("10.5555/2188385.2188410",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(self, *, bandwidths: list[Annotated[float, Field(gt=0)]] | None = None) -> None:
         super().__init__()
         self.bandwidths = tuple((0.25, 0.5, 1.0, 2.0, 4.0) if bandwidths is None else bandwidths)
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
-        return sum_terms((self._discrepancy(*pair) for pair in combinations(output.z.values(), 2)), output)
+        cells = {m: batch.rows(m, z[..., 0]) for m, z in output.z.items()}
+        pairs = combinations(output.z, 2)
+        return sum_terms((self._discrepancy(*(output.z[m] for m in p), *(cells[m] for m in p)) for p in pairs), output)
 
-    def _discrepancy(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        z = torch.cat([z_a, z_b])
+    def _discrepancy(self, z_a: Tensor, z_b: Tensor, cells_a: Tensor, cells_b: Tensor) -> Tensor:
+        z, cells = torch.cat([z_a, z_b], dim=-2), torch.cat([cells_a, cells_b], dim=-1)
         squared = torch.cdist(z, z).square()
-        unit = squared.detach().mean().clamp(min=1e-12)  # 2 sigma^2
+        share = cells / cells.sum(-1, keepdim=True)
+        unit = _bilinear(share, squared.detach(), share).clamp(min=1e-12)[..., None, None]  # 2 sigma^2
         kernel = sum((torch.exp(-squared / (s**2 * unit)) for s in self.bandwidths), start=squared.new_zeros(()))
-        n = len(z_a)
-        within = kernel[:n, :n].mean() + kernel[n:, n:].mean()
-        return (within - 2 * kernel[:n, n:].mean()) / len(self.bandwidths)
+        weight = torch.cat([cells_a / cells_a.sum(-1, keepdim=True), -cells_b / cells_b.sum(-1, keepdim=True)], dim=-1)
+        return _bilinear(weight, kernel, weight) / len(self.bandwidths)
+
+
+def _bilinear(left: Tensor, matrix: Tensor, right: Tensor) -> Tensor:
+    """Sum over i and j of left (n,), matrix (n, n) and right (n,)."""
+    return (left * (matrix @ right.unsqueeze(-1)).squeeze(-1)).sum(-1)

@@ -9,18 +9,23 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import mse_loss
 
-from jamie.core.batch import MeasuredCells, Output
+from jamie.core.batch import MeasuredCells, Output, mean_over_cells
 
 ErrorMeasure: TypeAlias = Literal["auto", "squared", "likelihood"]
 
 
 def sum_terms(terms: Iterable[Tensor], output: Output) -> Tensor:
     """Sum of scalar terms; 0 if there are none."""
-    return sum(terms, start=next(iter(output.z.values())).new_zeros(()))
+    z = next(iter(output.z.values()))
+    return sum(terms, start=z.new_zeros(z.shape[:-2]))
 
 
 def mean_error(
-    distribution: Distribution, target: Tensor, measure: ErrorMeasure, measured: MeasuredCells | None = None
+    distribution: Distribution,
+    target: Tensor,
+    measure: ErrorMeasure,
+    measured: MeasuredCells | None = None,
+    present: Tensor | None = None,
 ) -> Tensor:
     """Return the error, a mean over cells and features.
 
@@ -36,13 +41,19 @@ def mean_error(
         features and cells with most molecules would dominate a squared error.
     measured
         Which part of the target was measured; None for all of it. The rest adds nothing.
+    present : (B,)
+        1 of rows that hold a cell, 0 of the others; None where all do.
     """
     if measured is not None:
         residual, weight = measured.residual(distribution.mean, target), measured.weight()
-        return _errors(distribution, residual, weight, measure).sum() / weight.sum().clamp(min=1)
+        errors = _errors(distribution, residual, weight, measure)
+        if present is not None:
+            errors, weight = errors * present.unsqueeze(-1), weight * present.unsqueeze(-1)
+        return errors.sum((-2, -1)) / weight.sum((-2, -1)).clamp(min=1)
     if _squared(distribution, measure):
-        return mse_loss(distribution.mean.to(target.dtype), target)  # in bfloat16, older torch takes one type alone
-    return -distribution.log_prob(target).mean()
+        mean = distribution.mean.to(target.dtype)  # in bfloat16, older torch takes one type alone
+        return mean_over_cells(mse_loss(mean, target, reduction="none"), present)
+    return -mean_over_cells(distribution.log_prob(target), present)
 
 
 def errors_of_cells(
@@ -67,11 +78,11 @@ def errors_of_cells(
     """
     if measured is not None:
         residual, weight = measured.residual(distribution.mean, target, partners), measured.weight(partners)
-        return _errors(distribution, residual, weight, measure).sum(1) / weight.sum(1).clamp(min=1e-6)
+        return _errors(distribution, residual, weight, measure).sum(-1) / weight.sum(-1).clamp(min=1e-6)
     expected = partners @ target
     if _squared(distribution, measure):
-        return (distribution.mean - expected).square().mean(1)
-    return -distribution.log_prob(expected).mean(1)
+        return (distribution.mean - expected).square().mean(-1)
+    return -distribution.log_prob(expected).mean(-1)
 
 
 def _errors(distribution: Distribution, residual: Tensor, weight: Tensor, measure: ErrorMeasure) -> Tensor:

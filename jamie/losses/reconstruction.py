@@ -36,6 +36,7 @@ class Reconstruction(_ErrorLoss):
 
     name: ClassVar[str] = "reconstruction"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    member_axis: ClassVar[bool] = True
     validates: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
@@ -53,6 +54,7 @@ class Likelihood(Loss):
 
     name: ClassVar[str] = "likelihood"
     references: ClassVar[tuple[str, ...]] = ("10.48550/arXiv.1312.6114",)
+    member_axis: ClassVar[bool] = True
     validates: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
@@ -60,7 +62,10 @@ class Likelihood(Loss):
 
 
 def _reconstruction_error(batch: Batch, output: Output, measure: ErrorMeasure) -> Tensor:
-    terms = (mean_error(output.reconstruct(m), x, measure, batch.measured.get(m)) for m, x in batch.target.items())
+    terms = (
+        mean_error(output.reconstruct(m), x, measure, batch.measured.get(m), batch.present.get(m))
+        for m, x in batch.target.items()
+    )
     return sum_terms(terms, output)
 
 
@@ -85,6 +90,7 @@ class CrossReconstruction(_ErrorLoss):
 
     name: ClassVar[str] = "cross_reconstruction"
     references: ClassVar[tuple[str, ...]] = ("10.1073/pnas.2023070118",)
+    member_axis: ClassVar[bool] = True
     validates: ClassVar[bool] = True
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
@@ -93,10 +99,10 @@ class CrossReconstruction(_ErrorLoss):
             block, partners = batch.blocks.between(a, b), batch.blocks.weights(a, b, "unit")
             if block is None or partners is None:
                 continue
-            mass = block.sum(1).clamp(max=1)
+            mass = block.sum(-1).clamp(max=1)
             errors = errors_of_cells(output.decode(a, b), partners, batch.target[b], self.error, batch.measured.get(b))
-            total = mass.sum()
-            terms.append((mass * errors).sum() / torch.where(total > 0, total, 1))
+            total = mass.sum(-1)
+            terms.append((mass * errors).sum(-1) / torch.where(total > 0, total, 1))
         return sum_terms(terms, output)
 
 
@@ -122,6 +128,7 @@ class Cycle(_ErrorLoss):
 
     name: ClassVar[str] = "cycle"
     references: ClassVar[tuple[str, ...]] = ("10.1109/ICCV.2017.244",)
+    member_axis: ClassVar[bool] = True
     requires: ClassVar[frozenset[str]] = frozenset({"shared"})
 
     def forward(self, batch: Batch, output: Output) -> Tensor:
@@ -136,5 +143,6 @@ class Cycle(_ErrorLoss):
                 )
             posterior = output.encoder(output.decode(a, b).mean, a, b)
             decoded = output.decoder(posterior.mean, a, a)
-            terms.append(mean_error(decoded, batch.target[a], self.error, batch.measured.get(a)))
+            measured, present = batch.measured.get(a), batch.present.get(a)
+            terms.append(mean_error(decoded, batch.target[a], self.error, measured, present))
         return sum_terms(terms, output)

@@ -29,6 +29,7 @@ class CorrelationAggregator(Aggregator):
 
     name: ClassVar[str] = "correlation"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(
         self, modalities: Sequence[str], n_latent: int, *, normalize: Literal["rows", "paper"] = "rows"
@@ -38,16 +39,16 @@ class CorrelationAggregator(Aggregator):
         self.log_weight = nn.Parameter(torch.zeros(len(self.modalities)))
 
     def forward(self, z: Mapping[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:
-        log_weight = dict(zip(self.modalities, self.log_weight, strict=True))
+        log_weight = dict(zip(self.modalities, self.log_weight[..., None, None].unbind(-3), strict=True))
         aggregated = {}
         for a in z:
-            total, mass = z[a], z[a].new_ones(len(z[a]), 1)
+            total, mass = z[a], z[a].new_ones(())
             for b in z:
                 weights = None if b == a else blocks.weights(a, b, self.normalize)
                 if weights is not None:
                     delta = torch.exp(log_weight[b] - log_weight[a])
                     total = total + delta * (weights @ z[b])
-                    mass = mass + delta * weights.sum(1, keepdim=True)
+                    mass = mass + delta * weights.sum(-1, keepdim=True)
             aggregated[a] = total / mass
         return aggregated
 
@@ -57,6 +58,7 @@ class MeanAggregator(Aggregator):
 
     name: ClassVar[str] = "mean"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(self, modalities: Sequence[str], n_latent: int) -> None:
         super().__init__()
@@ -66,8 +68,8 @@ class MeanAggregator(Aggregator):
         for a in z:
             weights = {b: blocks.weights(a, b) for b in z if b != a}
             messages = [z[a]] + [w @ z[b] for b, w in weights.items() if w is not None]
-            masses = [w.sum(1, keepdim=True) for w in weights.values() if w is not None]
-            aggregated[a] = torch.stack(messages).sum(0) / (1 + sum(masses, start=z[a].new_zeros(len(z[a]), 1)))
+            masses = [w.sum(-1, keepdim=True) for w in weights.values() if w is not None]
+            aggregated[a] = torch.stack(messages).sum(0) / (1 + sum(masses, start=z[a].new_zeros(())))
         return aggregated
 
 
@@ -75,6 +77,7 @@ class NoAggregator(Aggregator):
     """Every cell keeps its own latents; modalities are tied by the losses alone."""
 
     name: ClassVar[str] = "none"
+    member_axis: ClassVar[bool] = True
 
     def __init__(self, modalities: Sequence[str], n_latent: int) -> None:
         super().__init__()

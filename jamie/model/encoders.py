@@ -12,7 +12,9 @@ from jamie.core.batch import Posterior
 from jamie.core.interfaces import Encoder
 from jamie.model.layers import (
     WIDTH,
+    Dropout,
     DropoutRate,
+    LinearLayer,
     ResidualLayers,
     Widths,
     batch_norm_layers,
@@ -31,8 +33,8 @@ class _TwoHeads(Encoder):
     def __init__(self, hidden: nn.Module, width: int, n_latent: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.mean = nn.Linear(width, n_latent)
-        self.logvar = nn.Linear(width, n_latent)
+        self.mean = LinearLayer(width, n_latent)
+        self.logvar = LinearLayer(width, n_latent)
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Posterior:
         h = self.hidden(with_covariates(x, covariates))
@@ -47,6 +49,7 @@ class LinearEncoder(_TwoHeads):
 
     name: ClassVar[str] = "linear"
     references: ClassVar[tuple[str, ...]] = ("10.1111/1467-9868.00196",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(self, n_features: int, n_latent: int, *, n_covariates: int = 0) -> None:
         super().__init__(nn.Identity(), n_features + n_covariates, n_latent)
@@ -104,6 +107,7 @@ class ResidualMLPEncoder(_TwoHeads):
 
     name: ClassVar[str] = "residual_mlp"
     references: ClassVar[tuple[str, ...]] = ("10.1007/978-3-319-46493-0_38",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -142,6 +146,7 @@ class LinearSkipEncoder(Encoder):
 
     name: ClassVar[str] = "linear_skip"
     references: ClassVar[tuple[str, ...]] = ("10.1007/978-3-319-46493-0_38",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -155,11 +160,11 @@ class LinearSkipEncoder(Encoder):
     ) -> None:
         super().__init__()
         hidden = [n_features + n_covariates, *([WIDTH] if widths is None else widths)]
-        self.drop = nn.Dropout(input_dropout or 0.0)
-        self.linear = nn.Linear(hidden[0], n_latent)
+        self.drop = Dropout(input_dropout or 0.0)
+        self.linear = LinearLayer(hidden[0], n_latent)
         self.hidden = layer_norm_layers(hidden, dropout or 0.0)
-        self.mean = start_constant(nn.Linear(hidden[-1], n_latent))
-        self.logvar = start_constant(nn.Linear(hidden[-1], n_latent), bias=FIRST_LOGVAR)
+        self.mean = start_constant(LinearLayer(hidden[-1], n_latent))
+        self.logvar = start_constant(LinearLayer(hidden[-1], n_latent), bias=FIRST_LOGVAR)
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Posterior:
         x = with_covariates(self.drop(x), covariates)

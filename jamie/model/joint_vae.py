@@ -11,6 +11,8 @@ from torch.distributions import Distribution
 from jamie.core.batch import Batch, Output, PairBlocks, Posterior
 from jamie.core.errors import ContractError
 from jamie.core.interfaces import Aggregator, Decoder, Encoder
+from jamie.model.layers import Dropout
+from jamie.model.members import Generators, normal_like
 
 
 class JointVAE(nn.Module):
@@ -37,6 +39,7 @@ class JointVAE(nn.Module):
     """
 
     batch_frequencies: Tensor | None
+    generators: Generators = ()
 
     def __init__(
         self,
@@ -59,6 +62,17 @@ class JointVAE(nn.Module):
         self.register_buffer("batch_frequencies", frequencies)
         self.precision: torch.dtype | None = None  # of encoders and decoders; None for that of their weights
 
+    @property
+    def parts(self) -> tuple[Encoder | Decoder | Aggregator, ...]:
+        """All components."""
+        return (*self.encoders, *self.decoders, self.aggregator)
+
+    def set_generators(self, generators: Generators) -> None:
+        """Draw the noise of training, each member's from its own generator; () draws it from torch's global one."""
+        for module in self.modules():
+            if isinstance(module, JointVAE | Dropout):
+                module.generators = generators
+
     def forward(self, batch: Batch) -> Output:
         """Encode, sample (in training), and aggregate; losses decode on demand."""
 
@@ -76,8 +90,8 @@ class JointVAE(nn.Module):
         """Posterior of the latents of cells x (B, d) of one modality, in batches given by covariates (B, C)."""
         encoder = self.encoders[self._index[modality]]
         with self._autocast(x):
-            posterior = encoder(x, self.known_covariates(modality, covariates, len(x)))
-        expected = (len(x), self.n_latent)
+            posterior = encoder(x, self.known_covariates(modality, covariates, x.shape[-2]))
+        expected = (*x.shape[:-1], self.n_latent)
         if not isinstance(posterior, Posterior):
             raise _broken(encoder, f"a Posterior over {expected}", posterior)
         for part in (posterior.mean, posterior.logvar):
@@ -103,8 +117,8 @@ class JointVAE(nn.Module):
         """Distribution of the features of one modality, from latents z (B, L) of any and covariates (B, C)."""
         decoder = self.decoders[self._index[modality]]
         with self._autocast(z):
-            distribution = decoder(z, self.known_covariates(modality, covariates, len(z)), size_factor)
-        expected = (len(z), self.n_targets[modality])
+            distribution = decoder(z, self.known_covariates(modality, covariates, z.shape[-2]), size_factor)
+        expected = (*z.shape[:-1], self.n_targets[modality])
         if not isinstance(distribution, Distribution):
             raise _broken(decoder, f"a torch Distribution over {expected}", distribution)
         if distribution.batch_shape != expected:
@@ -121,16 +135,16 @@ class JointVAE(nn.Module):
         """
         if self.batch_frequencies is None:
             return None
-        usual = self.batch_frequencies[self._index[modality]]
+        usual = self.batch_frequencies[..., self._index[modality], :].unsqueeze(-2)
         if covariates is None:
-            return usual.expand(n_cells, -1)
+            return usual.expand(*usual.shape[:-2], n_cells, -1)
         seen = covariates * (usual > 0)
-        return seen + (1 - seen.sum(1, keepdim=True)) * usual
+        return seen + (1 - seen.sum(-1, keepdim=True)) * usual
 
     def _sample(self, posterior: Posterior) -> Tensor:
         if not self.training or posterior.logvar is None:
             return posterior.mean
-        return posterior.mean + torch.exp(0.5 * posterior.logvar) * torch.randn_like(posterior.mean)
+        return posterior.mean + torch.exp(0.5 * posterior.logvar) * normal_like(posterior.mean, self.generators)
 
 
 def _shape(value: object) -> tuple[int, ...] | None:

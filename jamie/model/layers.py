@@ -1,4 +1,7 @@
-"""Layers that encoders and decoders share."""
+"""Layers that encoders and decoders share.
+
+`LinearLayer`, `LayerNorm` and `Dropout` take a leading axis of members: see `jamie.model.members`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,41 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from jamie.model.members import Generators, dropout_mask
+
 Widths: TypeAlias = list[PositiveInt]
 DropoutRate: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 WIDTH = 128  # units of a hidden layer, unless a spec says otherwise
 WIDEST = 512  # that `linear_skip` chooses by itself
+
+
+class LinearLayer(nn.Linear):
+    """A linear layer; of K members, it maps (K, B, n_in) by weights (K, n_out, n_in)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight.ndim == 2:
+            return super().forward(x)
+        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Normalizes each cell; of K members, with scales and offsets (K, n)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight.ndim == 1:
+            return super().forward(x)
+        normalized = nn.functional.layer_norm(x, self.normalized_shape, eps=self.eps)
+        return torch.addcmul(self.bias.unsqueeze(1), normalized, self.weight.unsqueeze(1))
+
+
+class Dropout(nn.Dropout):
+    """Drops units in training; each member's are drawn by its own generator, if `generators` are set."""
+
+    generators: Generators = ()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * dropout_mask(x, self.p, self.generators) if self.training and self.p else x
 
 
 def batch_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
@@ -27,13 +60,13 @@ def layer_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
 
     LayerNorm normalizes each cell by itself: with a few hundred cells, statistics of minibatches are noise.
     """
-    return _layers(widths, nn.LayerNorm, nn.GELU, dropout)
+    return _layers(widths, LayerNorm, nn.GELU, dropout)
 
 
 def _layers(widths: Sequence[int], norm: type[nn.Module], activation: type[nn.Module], dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
-        layers += [nn.Linear(n_in, n_out), norm(n_out), activation(), nn.Dropout(dropout)]
+        layers += [LinearLayer(n_in, n_out), norm(n_out), activation(), Dropout(dropout)]
     return nn.Sequential(*layers)
 
 
@@ -54,14 +87,14 @@ class ResidualLayers(nn.Module):
 
     def __init__(self, n_in: int, width: int, depth: int, dropout: float) -> None:
         super().__init__()
-        self.first = nn.Linear(n_in, width)
+        self.first = LinearLayer(n_in, width)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.LayerNorm(width),
-                nn.Linear(width, width),
+                LayerNorm(width),
+                LinearLayer(width, width),
                 nn.LeakyReLU(),
-                nn.Dropout(dropout),
-                nn.Linear(width, width),
+                Dropout(dropout),
+                LinearLayer(width, width),
             )
             for _ in range(depth)
         )
@@ -89,9 +122,9 @@ class SkipNetwork(nn.Module):
     def __init__(self, n_in: int, n_out: int, widths: Sequence[int] | None, dropout: float) -> None:
         super().__init__()
         widths = [n_in, *([WIDTH] if widths is None else widths)]
-        self.linear = nn.Linear(n_in, n_out)
+        self.linear = LinearLayer(n_in, n_out)
         self.hidden = layer_norm_layers(widths, dropout)
-        self.network = start_constant(nn.Linear(widths[-1], n_out))
+        self.network = start_constant(LinearLayer(widths[-1], n_out))
 
     def forward(self, z: Tensor, covariates: Tensor | None) -> Tensor:
         """(B, n_out) in single precision, from latents (B, L) and covariates (B, C)."""
@@ -115,7 +148,7 @@ def skip_defaults(params: Mapping[str, Any], n_cells: int) -> dict[str, Any]:
     return {name: defaults.get(name) if value is None else value for name, value in params.items()}
 
 
-def start_constant(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:
+def start_constant(layer: LinearLayer, bias: float = 0.0) -> LinearLayer:
     """Initialize a layer so that its output is constant before training."""
     nn.init.zeros_(layer.weight)
     nn.init.constant_(layer.bias, bias)
@@ -124,4 +157,4 @@ def start_constant(layer: nn.Linear, bias: float = 0.0) -> nn.Linear:
 
 def with_covariates(x: Tensor, covariates: Tensor | None) -> Tensor:
     """Append covariates (B, C), if there are any, to x (B, d)."""
-    return x if covariates is None else torch.cat([x, covariates], dim=1)
+    return x if covariates is None else torch.cat([x, covariates], dim=-1)

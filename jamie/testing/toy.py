@@ -10,7 +10,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, Poisson
+from torch.nn.functional import pad
 
 from jamie.core.batch import Batch, Output, PairBlocks, Posterior
 from jamie.core.correspondence import Correspondence, Correspondences
@@ -190,9 +191,44 @@ def duplicate_cells(batch: Batch) -> Batch:
     )
 
 
+def side_by_side(batches: Sequence[Batch]) -> Batch:
+    """Return minibatches of the same sizes as one, whose tensors have a leading axis of members.
+
+    Each modality has a row more, which holds no cell.
+    """
+
+    def stacked(parts: Sequence[Tensor]) -> Tensor:
+        return torch.stack([torch.cat([part, part[:1]]) for part in parts])
+
+    def blocks(parts: Sequence[PairBlocks]) -> PairBlocks:
+        pairs = parts[0].by_pair
+        return PairBlocks({p: torch.stack([pad(part.by_pair[p], (0, 1, 0, 1)) for part in parts]) for p in pairs})
+
+    first = batches[0]
+    x = {m: stacked([batch.x[m] for batch in batches]) for m in first.x}
+    shared = {m for m, values in first.target.items() if values is first.x[m]}
+    return replace(
+        first,
+        x=x,
+        target={m: x[m] if m in shared else stacked([batch.target[m] for batch in batches]) for m in x},
+        size_factor={m: stacked([batch.size_factor[m] for batch in batches]) for m in first.size_factor},
+        blocks=blocks([batch.blocks for batch in batches]),
+        inferred=first.inferred and blocks([batch.inferred for batch in batches if batch.inferred]),
+        present={
+            m: torch.ones(values.shape[:2]).index_fill(1, torch.tensor(len(first.x[m])), 0) for m, values in x.items()
+        },
+    )
+
+
 def with_count_targets(batch: Batch) -> Batch:
     """Return the same minibatch with counts as targets."""
     return replace(batch, target={m: v.abs().mul(3).round() for m, v in batch.target.items()})
+
+
+def other_values(batch: Batch) -> Batch:
+    """Return another minibatch: cells with the values of others, which leaves the correspondence as it is."""
+    x = {m: v.flip(0) for m, v in batch.x.items()}
+    return replace(batch, x=x, target={m: x[m] if v is batch.x[m] else v.roll(1, 0) for m, v in batch.target.items()})
 
 
 def random_orders(n_modalities: int = 2) -> dict[str, Tensor]:
@@ -230,6 +266,8 @@ def _with_cells(
 
 class Model(nn.Module):
     """A linear substitute for the joint VAE, in which each cell's latents depend on that cell and its partners alone.
+
+    It takes minibatches of members side by side, which it encodes and decodes by the same weights.
 
     Parameters
     ----------
@@ -273,5 +311,5 @@ def aggregate(z: Mapping[str, Tensor], blocks: PairBlocks) -> dict[str, Tensor]:
         candidates = {b: blocks.between(a, b) for b in z if b != a}
         known = {b: f for b, f in candidates.items() if f is not None}
         total = z[a] + sum(f @ z[b] for b, f in known.items())
-        aggregated[a] = total / (1 + sum(f.sum(1, keepdim=True) for f in known.values()))
+        aggregated[a] = total / (1 + sum(f.sum(-1, keepdim=True) for f in known.values()))
     return aggregated

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
 from typing import Any
 
 import torch
@@ -15,10 +16,12 @@ from jamie.core.batch import Batch
 from jamie.core.context import Context
 from jamie.core.prefixes import add_prefix
 from jamie.model.joint_vae import JointVAE
+from jamie.model.members import join_members, split_members
 from jamie.spec.sections import TrainingSection
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, explain_not_finite
+from jamie.training.pair_sampler import PairSampler
 from jamie.training.rates import rate_factor
 
 
@@ -38,7 +41,7 @@ class History:
     stopped
         ``patience`` or ``max_epochs``.
     seconds
-        Spent in this process.
+        Spent in this process, divided by the number of members that were trained side by side.
     steps
         Minibatches so far, over all processes.
     """
@@ -51,15 +54,46 @@ class History:
     steps: int = 0
 
 
-class Trainer:
-    """Trains a joint VAE; its whole state can be saved in a checkpoint and restored from one.
+@dataclass(frozen=True)
+class Member:
+    """One network of an ensemble.
 
     Parameters
     ----------
     model, objective
         What is trained, and the loss.
+    sampler
+        Draws its training cells.
+    noise
+        Draws what training drops and the latents that it samples, on the device of the training.
+    """
+
+    model: JointVAE
+    objective: Objective
+    sampler: PairSampler
+    noise: torch.Generator
+
+
+class _Trained(nn.Module):
+    """What has parameters: the model, and losses with parameters of their own."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__()
+        self.model, self.objective = member.model, member.objective
+
+
+class Trainer:
+    """Trains members of an ensemble side by side; the whole state can be saved in a checkpoint and restored from one.
+
+    Several members are one network whose tensors have a leading axis of members; a single one has no such axis. Each
+    member has its own cells, noise, history and best state, and its own norm of the gradient.
+
+    Parameters
+    ----------
+    members
+        What is trained. After `fit` their models hold their best states.
     minibatches
-        Of the training cells.
+        Made of the cells that the members draw.
     settings
         `training` of the spec.
     context
@@ -70,56 +104,73 @@ class Trainer:
 
     def __init__(
         self,
-        model: JointVAE,
-        objective: Objective,
+        members: Sequence[Member],
         minibatches: Minibatches,
         settings: TrainingSection,
         context: Context,
         validation: Sequence[Batch] = (),
     ) -> None:
-        self.trained = nn.ModuleDict({"model": model, "objective": objective}).to(context.device)
-        self.model, self.objective, self.minibatches = model, objective, minibatches
+        self.members, self.minibatches = members, minibatches
         self.settings, self.context, self.validation = settings, context, validation
+        self._separate = [_Trained(member) for member in members]
+        self.trained = join_members(self._separate).to(context.device)
+        self.model, self.objective = self.trained.model, self.trained.objective
         self.parameters = [p for p in self.trained.parameters() if p.requires_grad]
         self.optimizer = self._optimizer()
         self._on_gpu = torch.device(context.device).type == "cuda"
-        model.precision = self._precision()
-        self.history = History((*objective.terms, *(["validation"] if validation else [])))
-        self.best_loss, self.lapses = float("inf"), 0
+        self.model.precision = self._precision()
+        self.model.set_generators(tuple(member.noise for member in members))
+        names = (*self.objective.terms, *(["validation"] if validation else []))
+        self.histories = [History(names) for _ in members]
+        self.best_loss, self.lapses = [float("inf")] * len(members), [0] * len(members)
         self.best: dict[str, Tensor] = {}
 
-    def fit(self, save: Callable[[Checkpoint], None] | None = None) -> History:
-        """Train until the loss has not improved for `patience` epochs, then restore the best state.
+    def fit(self, save: Callable[[Checkpoint], None] | None = None) -> list[History]:
+        """Train until no loss has improved for `patience` epochs, then restore the best state of each member.
 
         `save` is called with a checkpoint every `checkpoint_seconds`, and at the end.
         """
         settings, started = self.settings, time.monotonic()
         saved_at = started
-        while len(self.history.epochs) < settings.max_epochs and self.lapses < settings.patience:
-            epoch = len(self.history.epochs)
+        for epoch in count(max(len(history.epochs) for history in self.histories)):
+            running = [k for k, lapses in enumerate(self.lapses) if lapses < settings.patience]
+            if epoch == settings.max_epochs or not running:
+                break
             values = self._epoch(epoch)
             if self.validation:
-                values.append(self._validate())
-            self.history.epochs.append(values)
-            self._keep_best(epoch, values[-1] if self.validation else values[0])
-            self._report(epoch, values)
+                values = torch.cat([values, self._validate()])
+            self._note(epoch, running, values.T.tolist())
+            self._report(epoch, values.mean(1).tolist())
             if save and time.monotonic() - saved_at >= settings.checkpoint_seconds:
                 saved_at = time.monotonic()
                 save(self.state())
-        self.history.stopped = "patience" if self.lapses >= settings.patience else "max_epochs"
-        self.history.seconds = time.monotonic() - started
+        for history, lapses in zip(self.histories, self.lapses, strict=True):
+            history.stopped = "patience" if lapses >= settings.patience else "max_epochs"
+            history.seconds = (time.monotonic() - started) / len(self.members)
         if save:
             save(self.state())
+        self._finish()
+        return self.histories
+
+    def _finish(self) -> None:
+        """Give each member its best state."""
         if self.best:
             self.trained.load_state_dict(self.best)
-        self.model.eval()
+        self.model.set_generators(())
         self.model.precision = None
-        return self.history
+        self.write_members()
+
+    def write_members(self) -> None:
+        """Give the model of each member, in evaluation mode, its present state."""
+        states = split_members(self.trained.state_dict(), len(self.members))
+        for separate, state in zip(self._separate, states, strict=True):
+            separate.to(self.context.device).load_state_dict(state)
+            separate.eval()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """Return the optimizer; vectors (biases, scales of normalization, weights of modalities) do not decay."""
-        settings = self.settings
-        matrices, vectors = ([p for p in self.parameters if (p.ndim > 1) is many] for many in (True, False))
+        settings, vector_axes = self.settings, 1 if len(self.members) == 1 else 2
+        matrices, vectors = ([p for p in self.parameters if (p.ndim > vector_axes) is many] for many in (True, False))
         groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         return optimizer([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
@@ -133,86 +184,115 @@ class Trainer:
         automatic = self.settings.precision == "auto" and self._on_gpu and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if automatic or self.settings.precision == "bfloat16" else None
 
-    def _epoch(self, epoch: int) -> list[float]:
+    def _epoch(self, epoch: int) -> Tensor:
+        """Means (1 + terms, K) of the weighted total and of each term."""
         weights = self.objective.weights(epoch)
-        steps = self._steps_per_epoch
-        sums = dict.fromkeys(("total", *self.objective.terms), 0.0)
+        used = [name for name, weight in weights.items() if weight != 0]
         self.trained.train()
-        for _ in range(steps):
-            for name, value in self._step(weights).items():
-                sums[name] += value
-        return [value / steps for value in sums.values()]
+        first = epoch * self._steps_per_epoch
+        values = torch.stack([self._step(weights, first + i) for i in range(self._steps_per_epoch)])
+        if self._on_gpu and not values.isfinite().all():
+            step = int((~values.isfinite()).flatten(1).any(1).nonzero()[0])
+            raise explain_not_finite(first + step + 1, dict(zip(used, values[step, 1:], strict=True)))
+        means = values.new_zeros(1 + len(weights), len(self.members), dtype=torch.float64)
+        means[[0, *(1 + i for i, name in enumerate(weights) if name in used)]] = values.double().mean(0)
+        return means
 
-    def _step(self, weights: Mapping[str, float]) -> dict[str, float]:
-        batch = self.minibatches.draw()
+    def _step(self, weights: Mapping[str, float], done: int) -> Tensor:
+        """Train on a minibatch, and return (1 + terms, K) the total and each term of positive weight."""
+        batch = self.minibatches.make([member.sampler.draw() for member in self.members])
         output = self.model(batch)
         total, values = self.objective(batch, output, weights)
-        self.history.steps += 1
-        names = ("total", *values)
-        numbers = dict(zip(names, torch.stack([total, *values.values()]).tolist(), strict=True))
-        if not all(map(math.isfinite, numbers.values())):
-            raise explain_not_finite(self.history.steps, batch, output, values)
-        done = (self.history.steps - 1) / (self._steps_per_epoch * self.settings.max_epochs)
+        found = torch.stack([total.detach(), *(value.detach() for value in values.values())])
+        if not self._on_gpu and not found.isfinite().all():  # a GPU would have to finish the step first
+            raise explain_not_finite(done + 1, values, batch, output)
+        n_steps = self._steps_per_epoch * self.settings.max_epochs
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * rate_factor(self.settings.rate_schedule, done)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
+            group["lr"] = self.settings.learning_rate * rate_factor(self.settings.rate_schedule, done / n_steps)
+        for parameter in self.parameters:
+            parameter.grad = None
+        total.sum().backward()
+        self._clip_gradients()
         self.optimizer.step()
-        return numbers
+        return found.reshape(len(found), len(self.members))
 
-    @property
+    def _clip_gradients(self) -> None:
+        """Scale each member's gradient to a norm of at most `gradient_clip`."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        shape = (len(self.members), -1)
+        norms = torch.stack([torch.linalg.vector_norm(g.reshape(shape), dim=1) for g in gradients])
+        factor = (self.settings.gradient_clip / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1)
+        if self._on_gpu or bool((factor < 1).any()):
+            for gradient in gradients:
+                gradient.view(shape).mul_(factor.unsqueeze(1))
+
+    @cached_property
     def _steps_per_epoch(self) -> int:
-        settings, one_pass = self.settings, self.minibatches.sampler.steps_per_pass
+        settings, one_pass = self.settings, max(member.sampler.steps_per_pass for member in self.members)
         if settings.steps_per_epoch != "auto":
             return settings.steps_per_epoch
         at_least = max(one_pass, settings.min_steps_per_epoch or 1)
         return min(at_least, settings.max_steps_per_epoch or at_least)
 
     @torch.no_grad()
-    def _validate(self) -> float:
+    def _validate(self) -> Tensor:
+        """(1, K) mean over the validation minibatches."""
         self.trained.eval()
-        losses = [self.objective.validation(batch, self.model(batch)).item() for batch in self.validation]
-        return sum(losses) / len(losses)
+        losses = torch.stack([self.objective.validation(batch, self.model(batch)) for batch in self.validation])
+        return losses.double().mean(0).reshape(1, -1)
 
-    def _keep_best(self, epoch: int, loss: float) -> None:
-        """Algorithm 1, lines 23-30; the state kept is the one after the epoch whose loss is best."""
+    def _note(self, epoch: int, running: Sequence[int], values: list[list[float]]) -> None:
+        """Note the values of members that have not stopped, and keep their states that are the best so far."""
+        for k in running:
+            self.histories[k].epochs.append(values[k])
+            self.histories[k].steps += self._steps_per_epoch
         if epoch < self.settings.resolved_min_epochs:
             return
-        if loss < self.best_loss - self.settings.min_change:
-            self.best_loss, self.lapses, self.history.best_epoch = loss, 0, epoch
-            self.best = {k: v.detach().clone() for k, v in self.trained.state_dict().items()}
-        else:
-            self.lapses += 1
+        improved = [k for k in running if self._improves(k, epoch, values[k][-1 if self.validation else 0])]
+        if improved and len(improved) < len(self.members) and self.best:
+            state = self.trained.state_dict()
+            for name, best in self.best.items():
+                best[improved] = state[name][improved]
+        elif improved:
+            self.best = {name: value.detach().clone() for name, value in self.trained.state_dict().items()}
+
+    def _improves(self, k: int, epoch: int, loss: float) -> bool:
+        """Algorithm 1, lines 23-30; the state kept is the one after the epoch whose loss is best."""
+        if loss < self.best_loss[k] - self.settings.min_change:
+            self.best_loss[k], self.lapses[k], self.histories[k].best_epoch = loss, 0, epoch
+            return True
+        self.lapses[k] += 1
+        return False
 
     def _report(self, epoch: int, values: list[float]) -> None:
-        named = dict(zip(("loss", *self.history.names), values, strict=True))
+        named = dict(zip(("loss", *self.histories[0].names), values, strict=True))
         self.context.progress("training", epoch + 1, self.settings.max_epochs, named)
 
     def state(self) -> Checkpoint:
         """Everything that `set_state` needs to continue with the same numbers."""
-        arrays, sampler = self.minibatches.sampler.state()
-        tensors = add_prefix("trained", self.trained.state_dict())
-        tensors |= add_prefix("best", self.best)
+        tensors = add_prefix("trained", self.trained.state_dict()) | add_prefix("best", self.best)
         for i, slots in self.optimizer.state_dict()["state"].items():
             tensors |= add_prefix(f"optimizer.{i}", slots)
-        tensors |= add_prefix("sampler", {k: torch.from_numpy(v) for k, v in arrays.items()})
-        tensors["history"] = torch.tensor(self.history.epochs, dtype=torch.float64)
-        tensors["random.cpu"] = torch.get_rng_state()
+        samplers = [member.sampler.state() for member in self.members]
+        for k, (member, (arrays, _)) in enumerate(zip(self.members, samplers, strict=True)):
+            tensors |= add_prefix(f"sampler.{k}", {name: torch.from_numpy(v) for name, v in arrays.items()})
+            tensors[f"noise.{k}"] = member.noise.get_state()
+            tensors[f"history.{k}"] = torch.tensor(self.histories[k].epochs, dtype=torch.float64)
+        tensors["random.cpu"] = torch.get_rng_state()  # of components that know nothing of generators
         if self._on_gpu:
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.context.device)
         plain = {
-            "sampler": sampler,
+            "sampler": [plain for _, plain in samplers],
             "best_loss": self.best_loss,
             "lapses": self.lapses,
-            "best_epoch": self.history.best_epoch,
-            "steps": self.history.steps,
+            "best_epoch": [history.best_epoch for history in self.histories],
+            "steps": [history.steps for history in self.histories],
         }
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, plain)
 
     def set_state(self, saved: Checkpoint) -> None:
         """Continue from a checkpoint."""
-        device = self.context.device
+        device, plain = self.context.device, saved.plain
         self.trained.load_state_dict(saved.part("trained"))
         self.best = {k: v.to(device) for k, v in saved.part("best").items()}
         slots: dict[int, dict[str, Any]] = {}
@@ -220,11 +300,13 @@ class Trainer:
             index, name = key.split(".", 1)
             slots.setdefault(int(index), {})[name] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        order = {k: v.numpy() for k, v in saved.part("sampler").items()}
-        self.minibatches.sampler.set_state(order, saved.plain["sampler"])
-        self.history.epochs = saved.tensors["history"].tolist()
-        self.best_loss, self.lapses = saved.plain["best_loss"], saved.plain["lapses"]
-        self.history.best_epoch, self.history.steps = saved.plain["best_epoch"], saved.plain["steps"]
+        self.best_loss, self.lapses = list(plain["best_loss"]), list(plain["lapses"])
+        for k, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
+            order = {name: v.numpy() for name, v in saved.part(f"sampler.{k}").items()}
+            member.sampler.set_state(order, plain["sampler"][k])
+            member.noise.set_state(saved.tensors[f"noise.{k}"])
+            history.epochs = saved.tensors[f"history.{k}"].tolist()
+            history.best_epoch, history.steps = plain["best_epoch"][k], plain["steps"][k]
         torch.set_rng_state(saved.tensors["random.cpu"])
         if "random.cuda" in saved.tensors:
             torch.cuda.set_rng_state(saved.tensors["random.cuda"], device)

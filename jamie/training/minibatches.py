@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor
 from jamie.core.batch import Batch, MeasuredCells, PairBlocks
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Cells
-from jamie.training.pair_sampler import PairSampler
 
 MAX_DENSE_ENTRIES = 2**24  # of an n_a x n_b correspondence that is kept as a dense tensor
 MIN_DENSE_FRACTION = 0.02  # of its entries that are not 0
@@ -23,7 +22,7 @@ Indices = Mapping[str, NDArray[np.int64]]
 
 
 class Minibatches:
-    """Holds training cells on the device, and draws minibatches of them.
+    """Holds training cells on the device, and makes minibatches of them.
 
     Parameters
     ----------
@@ -31,16 +30,10 @@ class Minibatches:
         Training cells.
     inferred
         Their inferred correspondence; None if nothing is inferred.
-    batch_size
-        Largest number of cells of each modality in a minibatch.
-    generator
-        Draws the cells.
     rho
         Weight of the known pairs in the aggregation; that of the inferred ones is 1 - rho.
     mix_all
         Whether inferred pairs are mixed in for all cells, or for those without a known partner alone.
-    independent
-        Whether the cells of each modality are drawn by themselves, or those of a pair together.
     device
         Of the minibatches.
     """
@@ -49,19 +42,14 @@ class Minibatches:
         self,
         cells: Cells,
         inferred: Correspondences | None,
-        batch_size: int,
-        generator: np.random.Generator,
         *,
         rho: float = 1.0,
         mix_all: bool = False,
-        independent: bool = False,
         device: str = "cpu",
     ) -> None:
         def on_device(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
             return {m: torch.as_tensor(values, device=device) for m, values in arrays.items()}
 
-        drawn_together = (Correspondences(cells.known.sizes), None) if independent else (cells.known, inferred)
-        self.sampler = PairSampler(*drawn_together, batch_size, generator)
         self.device = device
         x = cells.scores
         self._x = on_device(x)
@@ -77,26 +65,63 @@ class Minibatches:
         self._blocks = _BlockMaker(mix(cells.known, inferred, rho, all_cells=mix_all), device)
         self._inferred = None if inferred is None else _BlockMaker(inferred, device)
 
-    def draw(self) -> Batch:
-        """Return the next minibatch."""
-        return self.make(self.sampler.draw())
+    def make(self, drawn: Sequence[Indices]) -> Batch:
+        """Return the minibatch of the given cells of each modality.
 
-    def make(self, cells: Indices) -> Batch:
-        """Return the minibatch of the given cells of each modality."""
-        index = {m: torch.as_tensor(i, device=self.device) for m, i in cells.items()}
-        x = {m: self._x[m].index_select(0, i) for m, i in index.items()}
-        target = {
-            m: x[m] if self._target[m] is self._x[m] else self._target[m].index_select(0, i) for m, i in index.items()
-        }
+        Parameters
+        ----------
+        drawn
+            The cells of each member of an ensemble. Of several members the tensors have a leading axis, and the
+            smaller minibatches are filled up with rows that hold no cell.
+        """
+        rows = {m: _Rows.of([cells[m] for cells in drawn], self.device) for m in drawn[0]}
+        x = {m: _take(self._x[m], r) for m, r in rows.items()}
+        target = {m: x[m] if self._target[m] is self._x[m] else _take(self._target[m], r) for m, r in rows.items()}
         return Batch(
             x,
             target,
-            self._blocks.make(cells),
-            None if self._inferred is None else self._inferred.make(cells),
-            {m: v.index_select(0, index[m]) for m, v in self._covariates.items()},
-            {m: v.index_select(0, index[m]) for m, v in self._size_factor.items()},
-            {m: replace(v, panel=v.panel.index_select(0, index[m])) for m, v in self._measured.items()},
+            self._blocks.make(rows),
+            None if self._inferred is None else self._inferred.make(rows),
+            {m: _take(v, rows[m]) for m, v in self._covariates.items()},
+            {m: _take(v, rows[m]) for m, v in self._size_factor.items()},
+            {m: replace(v, panel=_take(v.panel, rows[m])) for m, v in self._measured.items()},
+            {m: r.present for m, r in rows.items() if r.present is not None},
         )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Cells of a modality in a minibatch.
+
+    Parameters
+    ----------
+    cells
+        (B_k,) of each member.
+    index
+        (B,), or (K, B) of several members; rows that hold no cell repeat the first one.
+    present
+        Of the same shape: 1 of rows that hold a cell, 0 of the others; None where all do.
+    """
+
+    cells: Sequence[NDArray[np.int64]]
+    index: Tensor
+    present: Tensor | None
+
+    @classmethod
+    def of(cls, cells: Sequence[NDArray[np.int64]], device: str) -> _Rows:
+        if len(cells) == 1:
+            return cls(cells, torch.as_tensor(cells[0], device=device), None)
+        sizes = [len(own) for own in cells]
+        if min(sizes) == max(sizes):
+            return cls(cells, torch.as_tensor(np.stack(cells), device=device), None)
+        filled = np.stack([np.concatenate([own, np.full(max(sizes) - len(own), own[0])]) for own in cells])
+        present = (np.arange(max(sizes)) < np.array(sizes)[:, None]).astype(np.float32)
+        return cls(cells, *(torch.as_tensor(part, device=device) for part in (filled, present)))
+
+
+def _take(values: Tensor, rows: _Rows) -> Tensor:
+    """Rows (B, ...) or (K, B, ...) of values (n, ...)."""
+    return values.index_select(0, rows.index.reshape(-1)).view(*rows.index.shape, *values.shape[1:])
 
 
 def mix(
@@ -130,30 +155,35 @@ class _BlockMaker:
                 self._matrices[pair] = matrix
         self._position = {m: np.full(n, -1, dtype=np.int64) for m, n in correspondences.sizes.items()}
 
-    def make(self, cells: Indices) -> PairBlocks:
-        """Return the blocks (B_a, B_b) of the given cells."""
+    def make(self, rows: Mapping[str, _Rows]) -> PairBlocks:
+        """Return the blocks (B_a, B_b), or (K, B_a, B_b), of the given cells."""
         blocks = {}
         for (a, b), matrix in self._matrices.items():
             if isinstance(matrix, Tensor):
-                rows, columns = (torch.as_tensor(cells[m], device=self._device) for m in (a, b))
-                blocks[a, b] = matrix.index_select(0, rows).index_select(1, columns)
+                blocks[a, b] = _dense_block(matrix, rows[a], rows[b])
             else:
-                block = self._extract(matrix[cells[a]], cells[b], self._position[b])
-                blocks[a, b] = torch.as_tensor(block, device=self._device)
+                blocks[a, b] = torch.as_tensor(self._extract(matrix, rows[a], rows[b], b), device=self._device)
         return PairBlocks(blocks)
 
-    @staticmethod
-    def _extract(
-        rows: sparse.csr_array, columns: NDArray[np.int64], position: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Return columns of sparse rows as a dense array; slicing by scipy takes time for every column of the matrix.
+    def _extract(self, matrix: sparse.csr_array, rows: _Rows, columns: _Rows, modality: str) -> NDArray[np.float32]:
+        """Return entries of a sparse matrix as a dense array; slicing by scipy takes time for every column of it."""
+        position = self._position[modality]  # -1 for every column, before and after
+        lead, n_rows, n_columns = rows.index.shape[:-1], rows.index.shape[-1], columns.index.shape[-1]
+        block = np.zeros((len(rows.cells), n_rows, n_columns), dtype=np.float32)
+        for own, cells, among in zip(block, rows.cells, columns.cells, strict=True):
+            position[among] = np.arange(len(among))
+            start, counts = matrix.indptr[cells], matrix.indptr[cells + 1] - matrix.indptr[cells]
+            row = np.repeat(np.arange(len(cells)), counts)
+            entry = np.arange(len(row)) + np.repeat(start - np.cumsum(counts) + counts, counts)
+            column = position[matrix.indices[entry]]
+            inside = column >= 0
+            own[row[inside], column[inside]] = matrix.data[entry[inside]]
+            position[among] = -1
+        return block.reshape(*lead, n_rows, n_columns)
 
-        `position` holds -1 for every column of the matrix, before and after.
-        """
-        position[columns] = np.arange(len(columns))
-        column = position[rows.indices]
-        position[columns] = -1
-        block = np.zeros((rows.shape[0], len(columns)), dtype=np.float32)
-        inside = column >= 0
-        block[np.repeat(np.arange(len(block)), np.diff(rows.indptr))[inside], column[inside]] = rows.data[inside]
-        return block
+
+def _dense_block(matrix: Tensor, rows: _Rows, columns: _Rows) -> Tensor:
+    block = matrix[rows.index.unsqueeze(-1), columns.index.unsqueeze(-2)]
+    for present, axis in ((rows.present, -1), (columns.present, -2)):
+        block = block if present is None else block * present.unsqueeze(axis)
+    return block

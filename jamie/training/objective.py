@@ -66,16 +66,17 @@ class Objective(nn.Module):
         return float(factor)
 
     def forward(self, batch: Batch, output: Output, weights: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted total, and each term unweighted.
+        """Return the weighted total, and each term unweighted; with a leading axis of members, (K,) of each.
 
         Raises
         ------
         ContractError
-            If a term is not a scalar tensor.
+            If a term is not a scalar tensor, or one for each member where there are several.
         """
+        shape = next(iter(output.z.values())).shape[:-2]
         values = {name: term.loss(batch, output) for name, term in self.terms.items() if weights[name] != 0}
         for name, value in values.items():
-            if not isinstance(value, Tensor) or value.ndim:
+            if not isinstance(value, Tensor) or value.shape != shape:
                 found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
                 raise ContractError(
                     f"expected forward to return a scalar tensor, found {found}",
@@ -91,19 +92,25 @@ class Objective(nn.Module):
         return torch.as_tensor(sum(t.weight * t.loss(batch, output) for t in measuring))
 
 
-def explain_not_finite(step: int, batch: Batch, output: Output, values: Mapping[str, Tensor]) -> TrainingError:
-    """Return an error that names the term and the modality of a loss that is NaN or infinite."""
-    terms = [name for name, value in values.items() if not torch.isfinite(value)]
-    # A modality's own latents are checked first: aggregation spreads NaN to the other modalities.
-    modalities = [m for m, p in output.posterior.items() if not _finite(p.mean, p.logvar, output.z[m])]
-    modalities += [m for m in batch.target if not _finite(output.reconstruct(m).mean)]
-    where = f"modality '{modalities[0]}'" if modalities else "no single modality: latents and decoded values are finite"
+def explain_not_finite(
+    step: int, values: Mapping[str, Tensor], batch: Batch | None = None, output: Output | None = None
+) -> TrainingError:
+    """Return an error that names the term and, given the minibatch, the modality of a loss that is NaN or infinite."""
+    terms = [name for name, value in values.items() if not torch.isfinite(value).all()]
+    found = "" if batch is None or output is None else f" ({_modality_not_finite(batch, output)})"
     return TrainingError(
-        f"loss '{terms[0] if terms else 'total'}' is not finite ({where})",
+        f"loss '{terms[0] if terms else 'total'}' is not finite{found}",
         where=f"training, step {step}",
         fix="lower training.learning_rate, or check the scale of that modality's features; "
         "a run directory's checkpoint, if one was written yet, holds an earlier state",
     )
+
+
+def _modality_not_finite(batch: Batch, output: Output) -> str:
+    # A modality's own latents are checked first: aggregation spreads NaN to the other modalities.
+    modalities = [m for m, p in output.posterior.items() if not _finite(p.mean, p.logvar, output.z[m])]
+    modalities += [m for m in batch.target if not _finite(output.reconstruct(m).mean)]
+    return f"modality '{modalities[0]}'" if modalities else "no single modality: latents and decoded values are finite"
 
 
 def _finite(*tensors: Tensor | None) -> bool:

@@ -38,6 +38,10 @@ class PairSampler:
         Largest number of cells of each modality in a minibatch.
     generator
         Source of randomness.
+    index
+        (n_m,) positions of these cells among those that a minibatch is made of; None if they are all of them.
+    independent
+        Whether the cells of each modality are drawn by themselves, whatever their partners.
     """
 
     def __init__(
@@ -46,8 +50,14 @@ class PairSampler:
         inferred: Correspondences | None,
         batch_size: int,
         generator: np.random.Generator,
+        index: Mapping[str, Indices] | None = None,
+        *,
+        independent: bool = False,
     ) -> None:
+        if independent:
+            known, inferred = Correspondences(known.sizes), None
         self.modalities = known.modalities
+        self._index = index
         self.generator = generator
         units = matched_units(known)
         self._partners = _partner_tables(known, inferred, units)
@@ -60,13 +70,14 @@ class PairSampler:
         return max(-(-len(s.units) // q) for s, q in zip(self._streams, self._quotas, strict=True))
 
     def draw(self) -> dict[str, Indices]:
-        """Return the indices of the next minibatch's cells of each modality, without repeats."""
+        """Return the positions of the next minibatch's cells of each modality, without repeats."""
         units = np.concatenate([s.take(q) for s, q in zip(self._streams, self._quotas, strict=True)])
         drawn = [[column[column >= 0]] for column in units.T]
         for (i, j), table in self._partners.items():
             unmatched = units[(units[:, i] >= 0) & (units[:, j] < 0), i]
             drawn[j].append(table.draw(unmatched, self.generator))
-        return {m: np.unique(np.concatenate(parts)) for m, parts in zip(self.modalities, drawn, strict=True)}
+        cells = {m: np.unique(np.concatenate(parts)) for m, parts in zip(self.modalities, drawn, strict=True)}
+        return cells if self._index is None else {m: self._index[m][drawn] for m, drawn in cells.items()}
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Order and position of each stream, and state of the generator."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from jamie.core.batch import Batch
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
@@ -15,12 +16,13 @@ from jamie.core.errors import DataError
 from jamie.model.build import build_model, set_size_defaults, start_decoders
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
-from jamie.spec.sections import LossTerm
+from jamie.spec.sections import LossTerm, TrainingSection
 from jamie.training.checkpoint import CheckpointFiles
-from jamie.training.loop import History, Trainer
+from jamie.training.loop import History, Member, Trainer
 from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, Term
-from jamie.training.randomness import seeded
+from jamie.training.pair_sampler import PairSampler
+from jamie.training.randomness import global_generator, seeded
 from jamie.training.validation_split import Indices, ValidationSplit, split_training_cells
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ def train(
     context: Context,
     checkpoints: CheckpointFiles | None = None,
 ) -> Ensemble:
-    """Train the networks of a spec, one after the other.
+    """Train the networks of a spec: side by side if every part of them has a member axis, else one after the other.
 
     Parameters
     ----------
@@ -71,6 +73,7 @@ def train(
         Seed, device and progress.
     checkpoints
         Written during training, and read first, to continue an interrupted training; None for no checkpoints.
+        Members that are trained side by side have the file of the first.
 
     Raises
     ------
@@ -83,79 +86,115 @@ def train(
     section = spec.training
     usable = replace(spec, losses=_usable_losses(spec, inferred is not None))
     splits = split_training_cells(cells.known, section.validation, section.calibration, context, section.ensemble)
-    networks, histories = [], []
-    for member, split in enumerate(splits):
-        member_context = _member_context(context, member, spec)
-        with seeded(member_context):
-            trainer = _trainer(cells, inferred, split, usable, member_context)
-            if checkpoints and (saved := checkpoints.load(member)):
+    factor = _regularization_factor(spec, splits)
+    settings = replace(section, weight_decay=factor * section.weight_decay)
+    members = [_member(cells, inferred, usable, split, factor, k, context) for k, split in enumerate(splits)]
+    minibatches = Minibatches(
+        cells,
+        inferred,
+        rho=spec.correspondence.rho,
+        mix_all=spec.correspondence.mix == "all",
+        device=context.device,
+    )
+    histories = []
+    for group in _groups(members, splits):
+        first = group[0]
+        group_context = _group_context(context, first, len(group), section)
+        validating = [
+            _sampler(
+                cells, inferred, spec, splits[k].validation, VALIDATION_BATCH_SIZE, _stage(context, "validation", k)
+            )
+            for k in group
+            if _validates(splits[k])
+        ]
+        with seeded(group_context):
+            validation = _validation(minibatches, validating)
+            trainer = Trainer([members[k] for k in group], minibatches, settings, group_context, validation)
+            if checkpoints and (saved := checkpoints.load(first)):
                 trainer.set_state(saved)
-            histories.append(trainer.fit(partial(checkpoints.save, member) if checkpoints else None))
-        networks.append(trainer.model)
-    return Ensemble(spec, tuple(networks), tuple(histories), splits)
+            histories += trainer.fit(partial(checkpoints.save, first) if checkpoints else None)
+    return Ensemble(spec, tuple(member.model for member in members), tuple(histories), splits)
 
 
-def _member_context(context: Context, member: int, spec: Spec) -> Context:
-    """Return the context of a member: its own random numbers, and its part of the progress."""
-    total = spec.training.ensemble * spec.training.max_epochs
-    before = member * spec.training.max_epochs
+def _stage(context: Context, name: str, member: int) -> Context:
+    """Return the context of a stage of a member, with random numbers of its own."""
+    return context.for_stage(f"{name} {member}" if member else name)
+
+
+def _group_context(context: Context, first: int, n_members: int, section: TrainingSection) -> Context:
+    """Return the context of members that are trained side by side: their random numbers and part of the progress."""
+    total, before = section.ensemble * section.max_epochs, first * section.max_epochs
 
     def progress(stage: str, done: int, _: int, values: Mapping[str, float]) -> None:
-        context.progress(stage, before + done, total, values)
+        context.progress(stage, before + n_members * done, total, values)
 
-    stage = f"training {member}" if member else "training"
-    return replace(context.for_stage(stage), progress=progress)
+    return replace(_stage(context, "training", first), progress=progress)
 
 
-def _trainer(
-    cells: Cells, inferred: Correspondences | None, split: ValidationSplit, spec: Spec, context: Context
-) -> Trainer:
-    factor = _regularization_factor(spec, split)
-    section = replace(spec.training, weight_decay=factor * spec.training.weight_decay)
+def _member(
+    cells: Cells,
+    inferred: Correspondences | None,
+    spec: Spec,
+    split: ValidationSplit,
+    factor: float,
+    k: int,
+    context: Context,
+) -> Member:
+    """Build a network, its objective, the sampler of its training cells, and the generator of its noise."""
     n_inputs = {m: x.shape[1] for m, x in cells.scores.items()}
     frequencies = {m: values[split.training[m]].mean(axis=0) for m, values in cells.covariates.items()}
-    model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
-    start_decoders(model, cells, split.training)
-    terms = {}
-    for name, term in spec.losses.items():
-        loss = term.component.build()
-        terms[name] = Term(loss, term.weight * (factor if loss.regularizes else 1), term.schedule.build())
-    objective = Objective(terms, horizon=section.resolved_min_epochs)
-    sampling = context.for_stage(context.stage.replace("training", "sampling"))
-    minibatches = _minibatches(cells, inferred, split.training, spec, section.batch_size, sampling)
-    validation = []
-    if all(map(len, split.validation.values())):
-        validating = _minibatches(cells, inferred, split.validation, spec, VALIDATION_BATCH_SIZE, sampling)
-        steps = min(validating.sampler.steps_per_pass, MAX_VALIDATION_BATCHES)
-        validation = [validating.draw() for _ in range(steps)]
-    return Trainer(model, objective, minibatches, section, context, validation)
+    with seeded(_stage(context, "training", k)):
+        model = build_model(spec, n_inputs, {m: t.shape[1] for m, t in cells.targets.items()}, frequencies)
+        start_decoders(model, cells, split.training)
+        terms = {}
+        for name, term in spec.losses.items():
+            loss = term.component.build()
+            terms[name] = Term(loss, term.weight * (factor if loss.regularizes else 1), term.schedule.build())
+        noise = global_generator(context.device)
+    sampling = _stage(context, "sampling", k)
+    sampler = _sampler(cells, inferred, spec, split.training, spec.training.batch_size, sampling)
+    return Member(model, Objective(terms, spec.training.resolved_min_epochs), sampler, noise)
 
 
-def _regularization_factor(spec: Spec, split: ValidationSplit) -> float:
+def _groups(members: Sequence[Member], splits: Sequence[ValidationSplit]) -> list[list[int]]:
+    """Return the positions of members that are trained side by side."""
+    first = members[0]
+    parts = [*first.model.parts, *(term.loss for term in first.objective.terms.values())]
+    alone = [f"{part.kind} '{part.name}'" for part in parts if not part.has_member_axis()]
+    if not alone and len({_validates(split) for split in splits}) == 1:
+        return [list(range(len(members)))]
+    if alone and len(members) > 1:
+        log.info("training: members one after the other, since there is no member axis in %s", ", ".join(alone))
+    return [[k] for k in range(len(members))]
+
+
+def _validates(split: ValidationSplit) -> bool:
+    return all(map(len, split.validation.values()))
+
+
+def _regularization_factor(spec: Spec, splits: Sequence[ValidationSplit]) -> float:
     """Factor of weight decay and of regularizing losses: larger for fewer cells."""
     if spec.training.reference_cells is None:
         return 1.0
-    n_cells = sum(map(len, split.training.values())) / len(split.training)
-    return math.sqrt(spec.training.reference_cells / n_cells)
+    sizes = [len(index) for split in splits for index in split.training.values()]
+    return math.sqrt(spec.training.reference_cells / (sum(sizes) / len(sizes)))
 
 
-def _minibatches(
-    cells: Cells, inferred: Correspondences | None, index: Indices, spec: Spec, batch_size: int, context: Context
-) -> Minibatches:
-    """Return minibatches of the cells at `index`."""
-    if any(len(index[m]) < view.n_cells for m, view in cells.views.items()):
-        cells = cells.subset(index)
-        inferred = inferred.subset(index) if inferred else None
-    return Minibatches(
-        cells,
-        inferred,
-        batch_size,
-        context.generator(),
-        rho=spec.correspondence.rho,
-        mix_all=spec.correspondence.mix == "all",
-        independent=spec.training.sampling == "independent",
-        device=context.device,
-    )
+def _sampler(
+    cells: Cells, inferred: Correspondences | None, spec: Spec, index: Indices, batch_size: int, context: Context
+) -> PairSampler:
+    """Return a sampler of the cells at `index`."""
+    inferred = inferred.subset(index) if inferred else None
+    independent = spec.training.sampling == "independent"
+    known = cells.known.subset(index)
+    return PairSampler(known, inferred, batch_size, context.generator(), index, independent=independent)
+
+
+def _validation(minibatches: Minibatches, samplers: Sequence[PairSampler]) -> list[Batch]:
+    """Return the minibatches of validation cells, drawn once."""
+    n_passes = max((sampler.steps_per_pass for sampler in samplers), default=0)
+    steps = min(n_passes, MAX_VALIDATION_BATCHES)
+    return [minibatches.make([sampler.draw() for sampler in samplers]) for _ in range(steps)]
 
 
 def _usable_losses(spec: Spec, has_inferred: bool) -> dict[str, LossTerm]:

@@ -18,6 +18,7 @@ from scipy import sparse
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
 from jamie.training.minibatches import Minibatches
+from jamie.training.pair_sampler import PairSampler
 
 CELLS = (2_000, 20_000, 200_000, 1_000_000)
 FEATURES, PARTNERS, DRAWS = 32, 10, 200
@@ -40,11 +41,11 @@ def cost(n: int) -> tuple[float, float]:
     known, inferred = correspondences(n, rng)
     x = {m: rng.normal(size=(n, FEATURES)).astype(np.float32) for m in known.sizes}
     views = {m: View(m, Block(v, pd.RangeIndex(FEATURES)), v) for m, v in x.items()}
-    minibatches = Minibatches(Cells(views, x, known), inferred, 512, rng)
+    minibatches, sampler = Minibatches(Cells(views, x, known), inferred), PairSampler(known, inferred, 512, rng)
     seconds, matched = [], []
     for _ in range(DRAWS):
         started = time.perf_counter()
-        batch = minibatches.draw()
+        batch = minibatches.make([sampler.draw()])
         seconds.append(time.perf_counter() - started)
         assert batch.inferred is not None
         block = batch.inferred.between("a", "b")

@@ -27,9 +27,10 @@ from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
 from jamie.model.build import build_model
 from jamie.spec import load_spec
-from jamie.training.loop import Trainer
+from jamie.training.loop import Member, Trainer
 from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, Term
+from jamie.training.pair_sampler import PairSampler
 
 N_CELLS, BATCH, LATENT, ROUNDS = 1208, 512, 32, 40
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -57,8 +58,9 @@ def jamie_trainer(
     terms = {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in spec.losses.items()}
     model = build_model(spec, n_features, n_features)
     views = {m: View(m, Block(v, pd.RangeIndex(v.shape[1])), v) for m, v in x.items()}
-    minibatches = Minibatches(Cells(views, x, known), inferred, BATCH, np.random.default_rng(0))
-    trainer = Trainer(model, Objective(terms, 1), minibatches, spec.training, Context())
+    sampler = PairSampler(known, inferred, BATCH, np.random.default_rng(0))
+    member = Member(model, Objective(terms, 1), sampler, torch.Generator())
+    trainer = Trainer([member], Minibatches(Cells(views, x, known), inferred), spec.training, Context())
     trainer.trained.train()
     return trainer
 
@@ -131,7 +133,7 @@ def products_of(trainer: Trainer) -> list[Product]:
         found.append(Product(inputs[0].shape[0], layer.in_features, layer.out_features, inputs[0].requires_grad))
 
     hooks = [m.register_forward_hook(note) for m in trainer.model.modules() if isinstance(m, nn.Linear)]
-    trainer._step(WEIGHTS)
+    trainer._step(WEIGHTS, 0)
     for hook in hooks:
         hook.remove()
     return found
@@ -167,7 +169,7 @@ def main() -> None:
     for precision, dtype in PRECISIONS.items():
         trainer = jamie_trainer(x, known, inferred, precision)
         products = products_of(trainer)
-        steps[f"jamie, {precision}"] = partial(trainer._step, WEIGHTS)
+        steps[f"jamie, {precision}"] = partial(trainer._step, WEIGHTS, 0)
         steps[f"bare products, {precision}"] = bare(products, dtype)
     seconds = {name: [] for name in steps}
     for _ in range(ROUNDS + 3):

@@ -6,7 +6,8 @@
 Trains both in one process on the datasets of ``specs/bench/imputation.yaml`` (by a part of their file's name; all
 of them unless some are named), on the same cells, each with its own preprocessing, and scores them while they train:
 mean Pearson over the features of held-out cells, of both directions. The clock is the processor's time in this process;
-it stands still while they are scored. An ensemble is scored as it grows. What is printed is the time until the paper's
+it stands still while they are scored. An ensemble whose members are trained one after the other is scored as it grows.
+What is printed is the time until the paper's
 final quality is reached and the ratio to the paper's whole training, and to the time that the paper's settings needed
 to get as far themselves.
 """
@@ -133,15 +134,15 @@ def trained(prepared: Prepared, spec: Spec, context: Context) -> Course:
             if clock.seconds >= (course.seconds[-1] * LATER if course.seconds else 0):
                 now = clock.seconds
                 with clock.pause():
-                    self.model.eval()
+                    self.write_members()
                     course.seconds.append(now)
-                    course.qualities.append(judge.quality([*done, self.model]))
+                    course.qualities.append(judge.quality([*done, *(member.model for member in self.members)]))
 
-        def fit(self, save: object = None) -> History:
-            history = super().fit()
-            done.append(self.model)
-            course.steps += history.steps
-            return history
+        def fit(self, save: object = None) -> list[History]:
+            histories = super().fit()
+            done.extend(member.model for member in self.members)
+            course.steps += sum(history.steps for history in histories)
+            return histories
 
     usual, fitting.Trainer = fitting.Trainer, Watched
     try:

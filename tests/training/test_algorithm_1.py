@@ -12,6 +12,7 @@ from jamie.model.build import build_model
 from jamie.spec import load_spec
 from jamie.training.minibatches import Minibatches, mix
 from jamie.training.objective import Objective, Term
+from jamie.training.pair_sampler import PairSampler
 
 SIZES = {"x": 30, "y": 36}
 RHO, TAU = 0.6, 1300
@@ -57,23 +58,19 @@ def cells_of(sizes, known=None):
 
 def test_a_minibatch_of_the_preset_is_lines_3_to_22(known, inferred):
     spec = load_spec("paper", {"correspondence.rho": RHO, "model.latent_dim": 4}, reads_data=False)
-    minibatches = Minibatches(
-        cells_of(SIZES, known),
-        Correspondences(SIZES, {("x", "y"): inferred}),
-        12,
-        np.random.default_rng(2),
-        rho=spec.correspondence.rho,
-        mix_all=spec.correspondence.mix == "all",
-        independent=spec.training.sampling == "independent",
-    )
+    cells, partners = cells_of(SIZES, known), Correspondences(SIZES, {("x", "y"): inferred})
+    independent = spec.training.sampling == "independent"
+    sampler = PairSampler(cells.known, partners, 12, np.random.default_rng(2), independent=independent)
+    mix_all = spec.correspondence.mix == "all"
+    minibatches = Minibatches(cells, partners, rho=spec.correspondence.rho, mix_all=mix_all)
     torch.manual_seed(0)
     model = build_model(spec, dict.fromkeys(SIZES, 5), dict.fromkeys(SIZES, 5)).train()
     model.aggregator.log_weight.data = torch.tensor([0.3, -0.2])
     terms = {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in spec.losses.items()}
     objective = Objective(terms, spec.training.resolved_min_epochs)
 
-    i, j = minibatches.sampler.draw().values()
-    batch = minibatches.make({"x": i, "y": j})
+    i, j = sampler.draw().values()
+    batch = minibatches.make([{"x": i, "y": j}])
     output = model(batch)
     total, _ = objective(batch, output, objective.weights(TAU))
 
@@ -124,8 +121,8 @@ def test_cells_with_known_partners_are_mixed_as_well(known, inferred):
 
 def draws_of(known, inferred=None, n=300, **more):
     sizes = {"a": 200, "b": 200}
-    inferred = inferred and Correspondences(sizes, {("a", "b"): inferred})
-    sampler = Minibatches(cells_of(sizes, known), inferred, 50, np.random.default_rng(0), **more).sampler
+    known, inferred = (Correspondences(sizes, {("a", "b"): pairs} if pairs else {}) for pairs in (known, inferred))
+    sampler = PairSampler(known, inferred, 50, np.random.default_rng(0), **more)
     return [sampler.draw() for _ in range(n)], sampler.steps_per_pass
 
 

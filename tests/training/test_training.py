@@ -160,7 +160,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 def minibatches(x, known, **more):
     views = {m: View(m, Block(scores, pd.Index(range(3))), scores) for m, scores in x.items()}
-    return Minibatches(Cells(views, x, known, **more), None, 4, np.random.default_rng(0))
+    return Minibatches(Cells(views, x, known, **more), None)
 
 
 @pytest.mark.parametrize("density", [0.01, 0.9])
@@ -171,7 +171,7 @@ def test_blocks_are_cut_out_of_any_correspondence(density):
     known = Correspondences(sizes, {("a", "b"): Correspondence(matrix)})
     x = {m: generator.random((n, 3), dtype=np.float32) for m, n in sizes.items()}
     cells = {"a": np.array([3, 0, 39]), "b": np.array([49, 7])}
-    batch = minibatches(x, known).make(cells)
+    batch = minibatches(x, known).make([cells])
     np.testing.assert_array_equal(batch.blocks.between("a", "b"), matrix[[3, 0, 39]][:, [49, 7]])
     np.testing.assert_array_equal(batch.blocks.between("b", "a"), matrix.T[[49, 7]][:, [3, 0, 39]])
     np.testing.assert_array_equal(batch.x["a"], x["a"][cells["a"]])
@@ -185,7 +185,7 @@ def test_minibatches_carry_covariates_and_size_factors_of_their_cells():
     sizes = {"b": np.arange(1, 7, dtype=np.float32)[:, None]}
     known = Correspondences({"a": 6, "b": 6})
     batch = minibatches(x, known, covariates=one_hot, size_factor=sizes).make(
-        {"a": np.array([5, 1]), "b": np.array([2, 0, 3])}
+        [{"a": np.array([5, 1]), "b": np.array([2, 0, 3])}]
     )
     np.testing.assert_array_equal(batch.covariates["a"], [[1, 0], [0, 1]])
     np.testing.assert_array_equal(batch.covariates["b"], [[0, 1], [1, 0], [1, 0]])

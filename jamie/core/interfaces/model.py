@@ -15,7 +15,23 @@ from jamie.core.component import Component
 Support: TypeAlias = Literal["real", "counts", "binary"]
 
 
-class _SizedNetwork(Component, nn.Module):
+class _Trained(Component, nn.Module):
+    """A part of what is trained.
+
+    A class that sets `member_axis` also computes several members of an ensemble in one call: tensors and parameters
+    then have a leading axis of members, and what it returns has it as well. It is not inherited, as a subclass may
+    compute something else. Where a part of a model lacks it, members are trained one after the other.
+    """
+
+    member_axis: ClassVar[bool] = False
+
+    @classmethod
+    def has_member_axis(cls) -> bool:
+        """Whether this very class sets `member_axis`."""
+        return bool(vars(cls).get("member_axis", False))
+
+
+class _SizedNetwork(_Trained):
     """A network whose size may depend on the number of training cells, with covariates that the model sets."""
 
     reserved: ClassVar[frozenset[str]] = frozenset({"n_covariates"})
@@ -100,7 +116,7 @@ class Decoder(_SizedNetwork):
         """
 
 
-class Aggregator(Component, nn.Module):
+class Aggregator(_Trained):
     """Combines each cell's latents with those of corresponding cells; a cell without a partner keeps its own.
 
     An implementation's constructor is ``__init__(self, modalities, n_latent, *, ...)``.
@@ -126,7 +142,7 @@ class Aggregator(Component, nn.Module):
         """Aggregate z[m] (B_m, L) over the correspondence `blocks` into (B_m, L) for each modality."""
 
 
-class Loss(Component, nn.Module):
+class Loss(_Trained):
     """One unweighted term of the objective, a mean over cells; weight and schedule belong to the spec.
 
     `requires` names what the term reads beside the batch's own cells: ``"inferred"`` (an inferred correspondence),

@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Distribution, Poisson
 from jamie.core.interfaces import Decoder
 from jamie.core.interfaces.model import Support
 from jamie.model.decoders.distributions import ZeroInflatedNegativeBinomial, negative_binomial
-from jamie.model.layers import DropoutRate, SkipNetwork, Widths, start_constant, with_covariates
+from jamie.model.layers import DropoutRate, LinearLayer, SkipNetwork, Widths, start_constant, with_covariates
 
 LEAST_COUNT = 1e-8  # lower bound of expected counts: of 0, the logarithm and its gradient are infinite
 LARGEST_LOG = 9.2  # of dispersion, up or down: beyond 10,000 a negative binomial is a Poisson, and float32 fails
@@ -58,6 +58,7 @@ class BernoulliDecoder(_SkipDecoder):
 
     name: ClassVar[str] = "bernoulli"
     references: ClassVar[tuple[str, ...]] = ("10.48550/arXiv.1312.6114",)
+    member_axis: ClassVar[bool] = True
     support: ClassVar[Support] = "binary"
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Bernoulli:
@@ -82,7 +83,7 @@ class _CountDecoder(_SkipDecoder):
         self.log_total = nn.Parameter(torch.tensor(float(n_features)).log())
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Distribution:
-        counts = self.log_total.exp() * self.network(z, covariates).softmax(1)
+        counts = self.log_total.exp()[..., None, None] * self.network(z, covariates).softmax(-1)
         counts = counts if size_factor is None else size_factor * counts
         return self._distribution(counts.clamp(min=LEAST_COUNT), with_covariates(z, covariates))
 
@@ -114,6 +115,7 @@ class PoissonDecoder(_CountDecoder):
 
     name: ClassVar[str] = "poisson"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s41592-023-02112-6",)
+    member_axis: ClassVar[bool] = True
 
     def _distribution(self, mean: Tensor, z: Tensor) -> Poisson:
         return Poisson(mean, validate_args=False)
@@ -137,6 +139,7 @@ class NegativeBinomialDecoder(_CountDecoder):
 
     name: ClassVar[str] = "negative_binomial"
     references: ClassVar[tuple[str, ...]] = ("10.1038/s41592-018-0229-2",)
+    member_axis: ClassVar[bool] = True
 
     def _extend(self, n_in: int, n_features: int) -> None:
         super()._extend(n_in, n_features)
@@ -170,10 +173,11 @@ class ZeroInflatedNegativeBinomialDecoder(NegativeBinomialDecoder):
     """
 
     name: ClassVar[str] = "zero_inflated_negative_binomial"
+    member_axis: ClassVar[bool] = True
 
     def _extend(self, n_in: int, n_features: int) -> None:
         super()._extend(n_in, n_features)
-        self.gate = start_constant(nn.Linear(n_in, n_features), FIRST_GATE)
+        self.gate = start_constant(LinearLayer(n_in, n_features), FIRST_GATE)
 
     def _distribution(self, mean: Tensor, z: Tensor) -> Distribution:
         gate = self.gate(z).float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
@@ -188,8 +192,8 @@ class Dispersion(nn.Module):
         self.log = nn.Parameter(torch.zeros(n_features))
 
     def forward(self) -> Tensor:
-        """(p,)."""
-        return self.log.clamp(-LARGEST_LOG, LARGEST_LOG).exp()
+        """(1, p)."""
+        return self.log.clamp(-LARGEST_LOG, LARGEST_LOG).exp().unsqueeze(-2)
 
     @torch.no_grad()
     def initialize_output(self, mean: Tensor, variance: Tensor) -> None:

@@ -14,6 +14,7 @@ from jamie.core.interfaces import Decoder
 from jamie.model.layers import (
     WIDTH,
     DropoutRate,
+    LinearLayer,
     ResidualLayers,
     SkipNetwork,
     Widths,
@@ -31,7 +32,7 @@ class _UnitVariance(Decoder):
     def __init__(self, hidden: nn.Module, width: int, n_features: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.mean = nn.Linear(width, n_features)
+        self.mean = LinearLayer(width, n_features)
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Normal:
         mean = self.mean(self.hidden(with_covariates(z, covariates)))
@@ -43,6 +44,7 @@ class LinearDecoder(_UnitVariance):
 
     name: ClassVar[str] = "linear"
     references: ClassVar[tuple[str, ...]] = ("10.1111/1467-9868.00196",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(self, n_latent: int, n_features: int, *, n_covariates: int = 0) -> None:
         super().__init__(nn.Identity(), n_latent + n_covariates, n_features)
@@ -96,6 +98,7 @@ class ResidualMLPDecoder(_UnitVariance):
 
     name: ClassVar[str] = "residual_mlp"
     references: ClassVar[tuple[str, ...]] = ("10.1007/978-3-319-46493-0_38",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -130,6 +133,7 @@ class LinearSkipDecoder(Decoder):
 
     name: ClassVar[str] = "linear_skip"
     references: ClassVar[tuple[str, ...]] = ("10.1007/978-3-319-46493-0_38",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -172,6 +176,7 @@ class GaussianDecoder(Decoder):
 
     name: ClassVar[str] = "gaussian"
     references: ClassVar[tuple[str, ...]] = ("10.48550/arXiv.1312.6114",)
+    member_axis: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -189,7 +194,7 @@ class GaussianDecoder(Decoder):
 
     def forward(self, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None) -> Normal:
         mean = self.mean(z, covariates)
-        sd = (0.5 * self.log_variance.clamp(-LARGEST_LOG, LARGEST_LOG)).exp()
+        sd = (0.5 * self.log_variance.clamp(-LARGEST_LOG, LARGEST_LOG)).exp().unsqueeze(-2)
         return Normal(mean, sd, validate_args=False)
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from jamie.core.batch import PairBlocks
 from jamie.core.interfaces import Aggregator
+from jamie.model.members import join_members
 from jamie.testing import toy
 from jamie.testing.assertions import build, require, require_equal, require_finite, require_is, unmodified
 
@@ -56,6 +57,23 @@ def check_gradient_reaches_latents(component: type[Aggregator]) -> None:
     torch.stack([v.square().sum() for v in aggregated.values()]).sum().backward()
     unreached = [m for m, v in z.items() if v.grad is None or not bool(torch.isfinite(v.grad).all())]
     require(not unreached, component, "the gradient reaches all latents", expected="finite", found=unreached)
+
+
+def check_member_axis(component: type[Aggregator]) -> None:
+    """With `member_axis`, a leading axis of latents and parameters gives what each member does alone."""
+    if not component.member_axis:
+        return
+    z, blocks = _latents(3), toy.batch(3).blocks
+    latents = [z, {m: v.flip(0) for m, v in z.items()}]
+    members = [build(component, tuple(z), toy.N_LATENT) for _ in latents]
+    with torch.no_grad():
+        for parameter in members[1].parameters():
+            parameter.add_(torch.arange(parameter.numel()).view(parameter.shape))
+    alone = [member(z, blocks) for member, z in zip(members, latents, strict=True)]
+    both = PairBlocks({pair: torch.stack([f, f]) for pair, f in blocks.by_pair.items()})
+    found = join_members(members)({m: torch.stack([part[m] for part in latents]) for m in z}, both)
+    for m in z:
+        require_equal(component, f"members in {m}", found[m], torch.stack([part[m] for part in alone]))
 
 
 def check_leaves_inputs_alone(component: type[Aggregator]) -> None:

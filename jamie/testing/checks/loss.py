@@ -60,6 +60,20 @@ def check_ignores_the_order_of_cells(component: type[Loss]) -> None:
     require_equal(component, "the order of cells means nothing", found, _value(component, batch))
 
 
+def check_member_axis(component: type[Loss]) -> None:
+    """With `member_axis`, a leading axis gives the value and the gradient of each member's minibatch."""
+    if not component.member_axis:
+        return
+    loss, model = build(component), _model(component)
+    batches = [_batch(component, 3), toy.other_values(_batch(component, 3))]
+    values = torch.stack([loss(batch, model(batch)) for batch in batches])
+    joined = toy.side_by_side(batches)
+    found = loss(joined, model(joined))
+    require_equal(component, "a value of each member", found, values)
+    gradients = [_gradients((torch.tensor([1.0, 3.0]) * value).sum(), model) for value in (found, values)]
+    require_equal(component, "the gradient of each member", *gradients)
+
+
 def check_leaves_inputs_alone(component: type[Loss]) -> None:
     """Neither the minibatch nor the model's output is modified."""
     batch = _batch(component)

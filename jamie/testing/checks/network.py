@@ -6,8 +6,11 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
+from jamie.core.batch import Posterior
 from jamie.core.interfaces import Decoder, Encoder
+from jamie.model.members import join_members
 from jamie.testing import toy
 from jamie.testing.assertions import build, require, require_equal
 
@@ -49,6 +52,37 @@ def check_uses_covariates(component: Network) -> None:
     off, on = (network(x, torch.full((N_CELLS, toy.N_COVARIATES), value)).mean for value in (0.0, 1.0))
     differs = off.shape == on.shape == (N_CELLS, SIZES[component.kind][1]) and bool((off - on).abs().sum() > 0)
     require(differs, component, "covariates change the mean", expected="a difference", found="none")
+
+
+def check_member_axis(component: Network) -> None:
+    """With `member_axis`, a leading axis of inputs and parameters gives what members do alone, and their gradients."""
+    if not component.member_axis:
+        return
+    members = [build_network(component, n_covariates=toy.N_COVARIATES).eval() for _ in range(3)]
+    with torch.no_grad():
+        for member in members:
+            for parameter in member.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape))
+    joined, x = join_members(members), torch.stack([inputs(component), -inputs(component), 2 * inputs(component)])
+    covariates = torch.rand(*x.shape[:-1], toy.N_COVARIATES)
+    given = (covariates, *([torch.rand(*x.shape[:-1], 1)] if component.kind == "decoder" else []))
+    found = _parts(joined(x, *given))
+    alone = [_parts(m(x[k], *(v[k] for v in given))) for k, m in enumerate(members)]
+    for part, parts in zip(found, zip(*alone, strict=True), strict=True):
+        require_equal(component, "each member as alone", part, torch.stack(parts))
+        if part.requires_grad:
+            part.square().mean((-2, -1)).sum().backward(retain_graph=True)
+            torch.stack([own.square().mean() for own in parts]).sum().backward(retain_graph=True)
+    for name, parameter in joined.named_parameters():
+        gradients = [member.get_parameter(name).grad for member in members]
+        if parameter.grad is not None:
+            require_equal(component, f"gradient of {name}", parameter.grad, torch.stack(gradients), tolerance=1e-5)
+
+
+def _parts(output: Posterior | Distribution) -> list[Tensor]:
+    """Mean, and log-variance or variance where there is one."""
+    spread = output.logvar if isinstance(output, Posterior) else output.variance
+    return [output.mean, *([] if spread is None else [spread])]
 
 
 def check_state_can_be_restored(component: Network) -> None:
