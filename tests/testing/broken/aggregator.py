@@ -72,7 +72,18 @@ class Normalises(Sound):
         return super().forward(z, blocks)
 
 
+class MixesMembers(Sound):
+    """Takes the mean over members as well."""
+
+    member_axis = True
+
+    def forward(self, z, blocks):
+        aggregated = super().forward(z, blocks)
+        return {m: v.mean(0, keepdim=True).expand_as(v) if v.ndim > 2 else v for m, v in aggregated.items()}
+
+
 BROKEN = {
+    "check_member_axis": [(MixesMembers, "members in rna, at ")],
     "check_keeps_shapes": [
         (FirstTwo, r"gives each modality: expected \['rna', 'atac', 'protein'\], found \['rna', 'atac'\]"),
         (Divides, "aggregator 'divides': the latents of rna: expected finite values"),

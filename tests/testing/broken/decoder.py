@@ -161,7 +161,19 @@ class UndeclaredSizeFactor(Sound):
         return Normal(self.location(z, covariates) * (1 if size_factor is None else size_factor), 1.0)
 
 
+class FirstMember(Sound):
+    """Computes all members with the parameters of the first."""
+
+    member_axis = True
+
+    def location(self, z, covariates):
+        weight, bias = self.layer.weight, self.layer.bias
+        first = (weight, bias) if weight.ndim == 2 else (weight[0], bias[0])
+        return nn.functional.linear(torch.cat([z, covariates], -1), *first)
+
+
 BROKEN = {
+    "check_member_axis": [(FirstMember, "each member as alone, at ")],
     "check_support_is_that_of_the_distribution": [
         (CallsItReal, r"the distribution's support: expected Real\(\), found IntegerGreaterThan\(lower_bound=0\)"),
         (UnknownSupport, "`support`: expected one of real, counts, binary, found positive"),

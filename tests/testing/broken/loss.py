@@ -108,7 +108,26 @@ class Relative(Sound):
         return sum((output.reconstruct(m).mean.detach() / target).log().mean() for m, target in batch.target.items())
 
 
+class SumsMembers(Sound):
+    """Gives one value for all members."""
+
+    member_axis = True
+
+
+class CountsEmptyRows(Sound):
+    """Counts rows that hold no cell."""
+
+    member_axis = True
+
+    def forward(self, batch, output):
+        return sum(z.square().mean((-2, -1)) for z in output.z.values())
+
+
 BROKEN = {
+    "check_member_axis": [
+        (SumsMembers, r"a value of each member: expected shape \(2,\), found shape \(\)"),
+        (CountsEmptyRows, "a value of each member, at "),
+    ],
     "check_is_finite_for_counts": [
         (Relative, "loss 'relative': a finite value where decoders predict counts: expected finite values"),
     ],
