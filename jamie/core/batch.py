@@ -57,6 +57,7 @@ class PairBlocks:
     """
 
     by_pair: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
+    _cache: dict[tuple[str, str, Normalize], Tensor | None] = field(default_factory=dict, repr=False, compare=False)
 
     def between(self, a: str, b: str) -> Tensor | None:
         """(B_a, B_b), None where nothing is known."""
@@ -71,6 +72,12 @@ class PairBlocks:
         divides every row that has mass by its sum; ``"paper"`` divides the columns of the block by their sums and
         uses it in both directions (Algorithm 1, line 11).
         """
+        key = (a, b, normalize)
+        if key not in self._cache:
+            self._cache[key] = self._weights(a, b, normalize)
+        return self._cache[key]
+
+    def _weights(self, a: str, b: str, normalize: Normalize) -> Tensor | None:
         block = self.between(a, b)
         if block is None:
             return None

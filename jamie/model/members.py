@@ -34,6 +34,7 @@ def join_members(members: Sequence[Network]) -> Network:
     for module, *parts in zip(joined.modules(), *(member.modules() for member in members), strict=True):
         for name, parameter in module.named_parameters(recurse=False):
             values = torch.stack([part.get_parameter(name).detach() for part in parts])
+            values = values.mT.contiguous().mT if values.ndim > 2 else values  # as products with matrices read them
             setattr(module, name, nn.Parameter(values, requires_grad=parameter.requires_grad))
         for name, _ in module.named_buffers(recurse=False):
             setattr(module, name, torch.stack([part.get_buffer(name) for part in parts]))

@@ -123,8 +123,9 @@ def must_raise(component: type[Component], clause: str, error: type[Exception]) 
 
 def arrays_in(value: Any, path: str = "") -> dict[str, NDArray[Any]]:
     """Return the arrays in nested dataclasses, mappings, tuples and tables by their path: ``views.rna.scores``."""
-    if is_dataclass(value):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if is_dataclass(value):  # but for what it has computed of its own fields
+        names = (field.name for field in fields(value) if not field.name.startswith("_"))
+        value = {name: getattr(value, name) for name in names}
     elif isinstance(value, pd.DataFrame):
         value = {"index": value.index, **dict(value.items())}
     elif isinstance(value, tuple):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from jamie.spec.sections import TrainingSection
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, explain_not_finite
+from jamie.training.optimizer import Adam, ParameterGroup
 from jamie.training.pair_sampler import PairSampler
 from jamie.training.rates import rate_factor
 
@@ -167,13 +167,12 @@ class Trainer:
             separate.to(self.context.device).load_state_dict(state)
             separate.eval()
 
-    def _optimizer(self) -> torch.optim.Optimizer:
+    def _optimizer(self) -> Adam:
         """Return the optimizer; vectors (biases, scales of normalization, weights of modalities) do not decay."""
         settings, vector_axes = self.settings, 1 if len(self.members) == 1 else 2
         matrices, vectors = ([p for p in self.parameters if (p.ndim > vector_axes) is many] for many in (True, False))
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-        return optimizer([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
+        groups = [ParameterGroup(matrices, settings.weight_decay), ParameterGroup(vectors, 0.0)]
+        return Adam(settings.optimizer, groups)
 
     def _precision(self) -> torch.dtype | None:
         """Type that encoders and decoders compute in; None for that of their weights.
@@ -207,24 +206,31 @@ class Trainer:
         if not self._on_gpu and not found.isfinite().all():  # a GPU would have to finish the step first
             raise explain_not_finite(done + 1, values, batch, output)
         n_steps = self._steps_per_epoch * self.settings.max_epochs
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * rate_factor(self.settings.rate_schedule, done / n_steps)
+        rate = self.settings.learning_rate * rate_factor(self.settings.rate_schedule, done / n_steps)
         for parameter in self.parameters:
             parameter.grad = None
         total.sum().backward()
         self._clip_gradients()
-        self.optimizer.step()
+        self.optimizer.step(rate)
         return found.reshape(len(found), len(self.members))
 
     def _clip_gradients(self) -> None:
         """Scale each member's gradient to a norm of at most `gradient_clip`."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        shape = (len(self.members), -1)
-        norms = torch.stack([torch.linalg.vector_norm(g.reshape(shape), dim=1) for g in gradients])
+        norms = torch.stack([self._norms(gradient) for gradient in gradients])
         factor = (self.settings.gradient_clip / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1)
         if self._on_gpu or bool((factor < 1).any()):
             for gradient in gradients:
-                gradient.view(shape).mul_(factor.unsqueeze(1))
+                gradient.mul_(
+                    factor.view(-1, *[1] * (gradient.ndim - 1)) if len(self.members) > 1 else factor.squeeze()
+                )
+
+    def _norms(self, gradient: Tensor) -> Tensor:
+        """(K,) norms of the gradients (K, ...) of members."""
+        if len(self.members) == 1:
+            return torch.linalg.vector_norm(gradient).view(1)
+        axes = tuple(range(1, gradient.ndim))
+        return torch.linalg.vector_norm(gradient, dim=axes) if axes else gradient.abs()
 
     @cached_property
     def _steps_per_epoch(self) -> int:
@@ -271,8 +277,7 @@ class Trainer:
     def state(self) -> Checkpoint:
         """Everything that `set_state` needs to continue with the same numbers."""
         tensors = add_prefix("trained", self.trained.state_dict()) | add_prefix("best", self.best)
-        for i, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= add_prefix(f"optimizer.{i}", slots)
+        tensors |= add_prefix("optimizer", self.optimizer.state())
         samplers = [member.sampler.state() for member in self.members]
         for k, (member, (arrays, _)) in enumerate(zip(self.members, samplers, strict=True)):
             tensors |= add_prefix(f"sampler.{k}", {name: torch.from_numpy(v) for name, v in arrays.items()})
@@ -295,11 +300,7 @@ class Trainer:
         device, plain = self.context.device, saved.plain
         self.trained.load_state_dict(saved.part("trained"))
         self.best = {k: v.to(device) for k, v in saved.part("best").items()}
-        slots: dict[int, dict[str, Any]] = {}
-        for key, tensor in saved.part("optimizer").items():
-            index, name = key.split(".", 1)
-            slots.setdefault(int(index), {})[name] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
+        self.optimizer.set_state(saved.part("optimizer"))
         self.best_loss, self.lapses = list(plain["best_loss"]), list(plain["lapses"])
         for k, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
             order = {name: v.numpy() for name, v in saved.part(f"sampler.{k}").items()}
