@@ -126,20 +126,23 @@ class _SavedResults:
                 latents[m] = np.asarray(adata.obsm[key])[adata.obs_names.get_indexer(data.cells)]
         return latents
 
-    def _values(self, method: str, joint: JointSources, rows: NDArray[np.int64]) -> Matrix:
+    def _values(
+        self, method: str, joint: JointSources, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None
+    ) -> Matrix:
         adata = self.imputed(joint)
-        values: Matrix = (adata.X if method == MODEL_NAME else adata.layers[method])[self._order(adata, joint, rows)]
-        return values
+        return _part(
+            adata.X if method == MODEL_NAME else adata.layers[method], self._order(adata, joint, rows), columns
+        )
 
     def _bounds(
-        self, method: str, joint: JointSources, rows: NDArray[np.int64]
+        self, method: str, joint: JointSources, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
         adata = self.imputed(joint)
         lower, upper = UNCERTAINTY_LAYERS[1:] if method == MODEL_NAME else bound_layers(method)
         if lower not in adata.layers:
             return None
         order = self._order(adata, joint, rows)
-        return adata.layers[lower][order], adata.layers[upper][order]
+        return _part(adata.layers[lower], order, columns), _part(adata.layers[upper], order, columns)
 
     def _order(self, adata: AnnData, joint: JointSources, rows: NDArray[np.int64]) -> NDArray[np.intp]:
         return adata.obs_names.get_indexer(self.dataset.modalities[joint.sources[0]].cells[rows])
@@ -150,3 +153,7 @@ class _SavedResults:
             fix = "leave out metrics of imputed values: --set evaluate.metrics=[foscttm]"
             raise OutputError("expected imputed values, found none", where=str(file), fix=fix)
         return self.run.imputed(joint.name, joint.target)
+
+
+def _part(values: Any, rows: NDArray[np.intp], columns: NDArray[np.int64] | None) -> Any:
+    return values[rows] if columns is None else values[np.ix_(rows, columns)]

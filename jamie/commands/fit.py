@@ -204,6 +204,7 @@ def _fit_on_split(
             stacks={**model.stacks, **combinations.stacks},
         )
         _save(model, save_to)
+    del training_cells, fitted  # a copy of most of the data
     preparation = add_usage(preprocess_meter.usage, correspondence_meter.usage)
     results = [_result_of_model(model, prepared, preparation, training_meter.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():

@@ -57,7 +57,7 @@ class ImputedPair:
     features : (p,)
         Names of the target's features.
     measured, imputed : (n, p)
-        Values in the target's own units.
+        Values in the target's own units: arrays, or if there are very many a `LazyMatrix` for metrics that take it.
     mean, sd : (p,)
         Of each feature over the training cells.
     labels : (n,)

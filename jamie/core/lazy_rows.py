@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-BLOCK_STORED = 2**22  # stored values of a block of rows, with their columns 32 MiB
+BLOCK_STORED = 2**21  # stored values of a block of rows, with their columns 16 MiB
 _CACHED_PART = 0.25  # of the matrix: so many changed values are kept for the next pass
 _WIDTH = 16  # columns multiplied at a time: their rows then stay in the processor's cache
 
@@ -54,7 +54,8 @@ class LazyRows:
         self._bounds = self._block_bounds()
         self._known: dict[str, Any] = {}
         self._kept: dict[int, NDArray[np.float32]] = {}
-        self._room = int(_CACHED_PART * (X.data.nbytes + X.indices.nbytes)) if changes else 0
+        room = int(_CACHED_PART * (X.data.nbytes + X.indices.nbytes)) if changes else 0
+        self._room = np.empty(room // 4, np.float32)  # one array: freed as a whole, it goes back to the system
 
     @property
     def nnz(self) -> int:
@@ -83,9 +84,9 @@ class LazyRows:
             values = self._kept.get(number)
             if values is None and self._changes:
                 values = self._changed(block, start, stop).data
-                if values.nbytes <= self._room:
-                    self._room -= values.nbytes
-                    self._kept[number] = values
+                if len(values) <= len(self._room):
+                    self._kept[number], self._room = self._room[: len(values)], self._room[len(values) :]
+                    self._kept[number][:] = values
             yield slice(start, stop), block if values is None else with_values(block, values)
 
     def collect(self, columns: NDArray[np.int64] | None = None) -> sparse.csr_array:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,23 @@ from jamie.core.resources import ResourceUsage
 from jamie.methods.known_pairs import Direction
 
 Rows: TypeAlias = "NDArray[np.int64] | slice"
-Values = Callable[[Rows], Matrix]
-Bounds = Callable[[Rows], tuple[NDArray[np.floating], NDArray[np.floating]] | None]
+Columns: TypeAlias = "NDArray[np.int64] | None"
+
+
+class Values(Protocol):
+    """Imputed values of some cells, in units; of large matrices, those of some features alone are read."""
+
+    def __call__(self, rows: Rows, columns: Columns = None, /) -> Matrix:
+        """Return (k, p) values, or (k, c) of the given features."""
+
+
+class Bounds(Protocol):
+    """Lower and upper bounds of imputed values of some cells, and features; None where there are none."""
+
+    def __call__(
+        self, rows: Rows, columns: Columns = None, /
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
+        """Return (k, p) bounds, or (k, c) of the given features."""
 
 
 @dataclass(frozen=True)

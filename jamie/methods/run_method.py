@@ -18,7 +18,7 @@ from jamie.core.interfaces import Method
 from jamie.core.matrix import find_non_finite, row_chunks, to_dense
 from jamie.core.resources import ResourceUsage
 from jamie.methods.intervals import IntervalPlan, calibrate_method
-from jamie.methods.result import Bounds, Direction, MethodResult, Rows, Values
+from jamie.methods.result import Bounds, Columns, Direction, MethodResult, Rows, Values
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.prepare import Prepared
 from jamie.spec.ref import Ref, to_plain
@@ -108,8 +108,8 @@ def values_in_units(
     return {(a, b): partial(_in_units, values, chains[b]) for (a, b), values in imputed.items()}
 
 
-def _in_units(values: NDArray[np.floating], chain: Chain, rows: Rows) -> Matrix:
-    return chain.inverse_transform(values[rows].astype(np.float32))
+def _in_units(values: NDArray[np.floating], chain: Chain, rows: Rows, columns: Columns = None) -> Matrix:
+    return chain.inverse(columns)(values[rows].astype(np.float32))
 
 
 def bounds_in_units(
@@ -119,8 +119,12 @@ def bounds_in_units(
     return {direction: partial(_bounds, imputed[direction], fit) for direction, fit in calibrations.items()}
 
 
-def _bounds(imputed: Values, calibration: Calibration, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return calibration.intervals(to_dense(imputed(rows)))
+def _bounds(
+    imputed: Values, calibration: Calibration, rows: Rows, columns: Columns = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if columns is None:
+        return calibration.intervals(to_dense(imputed(rows)))
+    return calibration.subset(columns).intervals(to_dense(imputed(rows, columns)))
 
 
 def add_usage(first: ResourceUsage, second: ResourceUsage) -> ResourceUsage:

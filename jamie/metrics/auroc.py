@@ -23,6 +23,7 @@ class AUROC(Metric[ImputedPair]):
     name: ClassVar[str] = "auroc"
     references: ClassVar[tuple[str, ...]] = ("10.1148/radiology.143.1.7063747",)
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 

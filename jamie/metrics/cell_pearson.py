@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from jamie.core.evaluation import ImputedPair, Score
 from jamie.core.interfaces import Metric
+from jamie.core.matrix import row_chunks
 from jamie.metrics.by_feature import ENTRIES, correlation
 
 
@@ -25,6 +26,7 @@ class CellPearson(Metric[ImputedPair]):
     name: ClassVar[str] = "cell_pearson"
     references: ClassVar[tuple[str, ...]] = ("10.1098/rspl.1895.0041",)
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
@@ -46,7 +48,7 @@ def cell_correlations(
 
     Features that were not measured in all cells, or whose standard deviation is 0 or unknown, are left out.
     """
-    used = np.isfinite(sd) & (sd > 0) & np.isfinite(measured).all(axis=0)
+    used = np.isfinite(sd) & (sd > 0) & _measured_in_all(measured)
     mean, sd = mean[used].astype(np.float64), sd[used].astype(np.float64)
     correlations = np.full(len(measured), np.nan)
     n_cells = max(1, ENTRIES // max(len(mean), 1))
@@ -56,3 +58,9 @@ def cell_correlations(
         varies = (a != a[:1]).any(axis=0)
         correlations[start + np.flatnonzero(varies)] = correlation(a[:, varies], b[:, varies])
     return correlations
+
+
+def _measured_in_all(measured: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(p,) features that were measured in all cells (n, p)."""
+    rows = row_chunks(*measured.shape)
+    return np.logical_and.reduce([np.isfinite(measured[chunk]).all(axis=0) for chunk in rows])

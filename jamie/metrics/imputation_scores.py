@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
@@ -13,10 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from jamie.core.data import Dataset, Matrix, Split
+from jamie.core.data import Dataset, Matrix, ModalityData, Split
 from jamie.core.evaluation import ImputedPair
 from jamie.core.interfaces import Metric
-from jamie.core.matrix import column_means, column_range, to_dense
+from jamie.core.lazy_matrix import LazyMatrix, dense_slices, is_large
+from jamie.core.lazy_rows import LazyRows
+from jamie.core.matrix import column_means, column_range, column_variances, sparse_moments, to_dense
 from jamie.core.names import ALL_CELLS, HELD_OUT_CELLS, HELD_OUT_PAIRS, TRAINING_CELLS
 from jamie.core.sources import all_others, joint_cells
 from jamie.methods.result import MethodResult
@@ -26,7 +28,7 @@ from jamie.metrics.scopes import Scope
 
 log = logging.getLogger(__name__)
 
-MOST_VALUES = 2**28  # of one modality, scored at once: 1 GiB measured, as much imputed, and twice that of intervals
+MOST_VALUES = 2**28  # of one modality that are scored, in the time of some seconds a metric
 _FEWEST_CELLS = 3  # a correlation of two says nothing
 
 
@@ -92,8 +94,8 @@ def _measured(dataset: Dataset, split: Split, scope: Scope, source: str, target:
     if len(rows) > most:
         log.warning("%s to %s, %s: %d of %d cells are scored", source, target, scope.name, most, len(rows))
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
-    values = to_dense(data.X[scope.cells[target][partner[rows]]])
-    mean, sd = _mean_and_sd(data.X[split.train[target]])
+    values = _values_of(data.X, scope.cells[target][partner[rows]])
+    mean, sd = _mean_and_sd(_training_rows(dataset.modalities[target], split.train[target]))
     cells = scope.cells[source][rows]
     labels = cell_labels(dataset, source, first_label(dataset), cells)
     empty = np.empty((0, 0), np.float32)
@@ -122,15 +124,19 @@ def score_imputation(
         Records, and a table with one row for each feature and a column for each metric that has values of features.
     """
     direction = measured.pair.source, measured.pair.target
-    pair = replace(measured.pair, imputed=to_dense(result.imputed[direction](measured.rows)))
-    if direction in result.intervals and any("intervals" in metric.requires for metric in metrics):
-        lower, upper = result.intervals[direction](measured.rows) or (None, None)
-        pair = replace(pair, lower=lower, upper=upper)
+    with_intervals = direction in result.intervals and any("intervals" in metric.requires for metric in metrics)
+    pair = _with_imputed(result, measured, with_intervals=with_intervals)
     missing = {name for name, values in (("labels", pair.labels), ("intervals", pair.lower)) if values is None}
+    used = [metric for metric in metrics if not missing & metric.requires]
+    whole = pair if all(metric.reads_blocks for metric in used) else _whole(pair)
     calls = [
-        MetricCall(metric, pair, first_label(dataset) if "labels" in metric.requires else "", len(measured.rows))
-        for metric in metrics
-        if not missing & metric.requires
+        MetricCall(
+            metric,
+            pair if metric.reads_blocks else whole,
+            first_label(dataset) if "labels" in metric.requires else "",
+            len(measured.rows),
+        )
+        for metric in used
     ]
     records: list[Record] = []
     columns: dict[str, Any] = {}
@@ -149,16 +155,58 @@ def _columns(metric: str, per_feature: Mapping[str, NDArray[Any]], taken: Mappin
     return {f"{name}:{group}" if group else name: values for group, values in per_feature.items()}
 
 
-def _mean_and_sd(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _values_of(X: Matrix, rows: NDArray[np.int64]) -> Any:
+    """Return the values of some cells as an array, or if they are very many in a form that is read by slices."""
+    shape = len(rows), X.shape[1]
+    if not is_large(shape):
+        return to_dense(X[rows])
+    return LazyMatrix(shape, dense_slices(X if np.array_equal(rows, np.arange(X.shape[0])) else X[rows]))
+
+
+def _with_imputed(result: MethodResult, measured: Measured, *, with_intervals: bool) -> ImputedPair:
+    """Return measured values beside those that a method imputes, and its intervals."""
+    direction, shape = (measured.pair.source, measured.pair.target), measured.pair.measured.shape
+    values, cells = result.imputed[direction], measured.rows
+    if not isinstance(measured.pair.measured, LazyMatrix):
+        pair = replace(measured.pair, imputed=to_dense(values(cells)))
+        lower, upper = (result.intervals[direction](cells) if with_intervals else None) or (None, None)
+        return replace(pair, lower=lower, upper=upper)
+
+    def lazily(read: Callable[[NDArray[np.int64], NDArray[np.int64]], Any]) -> Any:
+        def part(rows: slice, columns: slice) -> NDArray[np.floating]:
+            return to_dense(read(cells[rows], np.arange(shape[1])[columns]))
+
+        return LazyMatrix(shape, part)
+
+    pair = replace(measured.pair, imputed=lazily(values))
+    bounds = result.intervals.get(direction) if with_intervals else None
+    if bounds is None or bounds(cells[:1]) is None:
+        return pair
+    sides = [lazily(lambda rows, columns, i=i: (bounds(rows, columns) or ())[i]) for i in (0, 1)]
+    return replace(pair, lower=sides[0], upper=sides[1])
+
+
+def _whole(pair: ImputedPair) -> ImputedPair:
+    """Return a pair with arrays, for metrics that read them whole."""
+    measured, imputed, lower, upper = map(_array, (pair.measured, pair.imputed, pair.lower, pair.upper))
+    return replace(pair, measured=measured, imputed=imputed, lower=lower, upper=upper)
+
+
+def _array(values: Any) -> Any:
+    return values[:] if isinstance(values, LazyMatrix) else values
+
+
+def _training_rows(modality: ModalityData, train: NDArray[np.bool_]) -> Matrix | LazyRows:
+    """Return the training cells' target, without a copy of it where that is sparse."""
+    X = modality.target.X
+    if train.all():
+        return X
+    return LazyRows(X, modality.obs, np.flatnonzero(train)) if sparse.issparse(X) else X[train]
+
+
+def _mean_and_sd(X: Matrix | LazyRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(p,) mean and standard deviation of each feature, without missing values; 0 exactly if it is constant."""
-    mean, (low, high) = column_means(X), column_range(X)
-    # deviations first: the mean square less the squared mean is rounding alone if the mean is large
-    squares: Any = X.astype(np.float64)
-    if sparse.issparse(squares):
-        n_absent = X.shape[0] - np.bincount(squares.indices, minlength=len(mean))
-        n_missing = np.bincount(squares.indices[np.isnan(squares.data)], minlength=len(mean))
-        squares.data = (squares.data - mean[squares.indices]) ** 2
-        variance = column_means(squares) + n_absent / np.maximum(X.shape[0] - n_missing, 1) * mean**2
-    else:
-        variance = column_means((squares - mean) ** 2)
+    low, high = column_range(X)
+    lazy = sparse.issparse(X) or isinstance(X, LazyRows)
+    mean, variance = sparse_moments(X) if lazy else (column_means(X), column_variances(X))
     return mean, np.where(high > low, np.sqrt(variance), 0.0)

@@ -31,6 +31,7 @@ class IntervalCoverage(Metric[ImputedPair]):
 
     name: ClassVar[str] = "interval_coverage"
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     requires: ClassVar[frozenset[str]] = frozenset({"intervals"})
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

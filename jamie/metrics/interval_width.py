@@ -21,6 +21,7 @@ class IntervalWidth(Metric[ImputedPair]):
 
     name: ClassVar[str] = "interval_width"
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     requires: ClassVar[frozenset[str]] = frozenset({"intervals"})
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))

@@ -36,6 +36,7 @@ class JSDistance(Metric[ImputedPair]):
     name: ClassVar[str] = "js_distance"
     references: ClassVar[tuple[str, ...]] = ("10.1109/18.61115", "10.1109/TIT.2003.813506")
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     requires: ClassVar[frozenset[str]] = frozenset({"labels"})
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -21,6 +21,7 @@ class MSE(Metric[ImputedPair]):
 
     name: ClassVar[str] = "mse"
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
 

@@ -21,6 +21,7 @@ class Pearson(Metric[ImputedPair]):
     name: ClassVar[str] = "pearson"
     references: ClassVar[tuple[str, ...]] = ("10.1098/rspl.1895.0041",)
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 

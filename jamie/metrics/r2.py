@@ -23,6 +23,7 @@ class R2(Metric[ImputedPair]):
 
     name: ClassVar[str] = "r2"
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (float("-inf"), 1.0)
 

@@ -114,22 +114,28 @@ def compute_metrics(calls: Iterable[MetricCall], method: str, scope: str) -> Ite
 def _try_score(call: MetricCall, where: str) -> Score | None:
     """Compute a metric; a metric of a plugin may raise anything, and must not cost the results of the run."""
     metric, pair, *_ = call
-    try:
-        require_finite(pair)
-    except DataError as error:
-        raise DataError(error.problem, where=where, fix="look for a loss that grew (events.jsonl)") from error
+    _require_finite(pair, where)
+    score = None
     try:
         score = metric.score(pair)
     except JamieError as error:
         log.warning("%s: %s is left out: %s", where, metric.name, error.problem)
-        return None
     except Exception as error:
         log.warning("%s: %s is left out: it failed: %s: %s", where, metric.name, type(error).__name__, error)
+    _require_finite(pair, where)  # of values that the metric has made
+    if score is None:
         return None
     if math.isnan(score.value):
         log.warning("%s: %s is left out: nothing can be scored", where, metric.name)
         return None
     return score
+
+
+def _require_finite(pair: EmbeddedPair | ImputedPair | MatchedPair, where: str) -> None:
+    try:
+        require_finite(pair)
+    except DataError as error:
+        raise DataError(error.problem, where=where, fix="look for a loss that grew (events.jsonl)") from error
 
 
 def _to_records(call: MetricCall, score: Score, method: str, scope: str, *, headline: bool) -> Iterator[Record]:

@@ -22,6 +22,7 @@ class Spearman(Metric[ImputedPair]):
     name: ClassVar[str] = "spearman"
     references: ClassVar[tuple[str, ...]] = ("10.2307/1412159",)
     reads: ClassVar[type] = ImputedPair
+    reads_blocks: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 

@@ -65,13 +65,13 @@ class Chain:
         self.panels: Panels | None = None
         self.typical: NDArray[np.float32] | None = None
 
-    def fit(self, X: Matrix, cells: pd.DataFrame, features: pd.Index, panels: Panels | None = None) -> Self:
+    def fit(self, X: Matrix | LazyRows, cells: pd.DataFrame, features: pd.Index, panels: Panels | None = None) -> Self:
         """Fit every step, afresh, on training cells.
 
         Parameters
         ----------
         X : (n, p)
-            Dense or CSR, float32.
+            Dense, CSR or read lazily, float32.
         cells : (n, ...)
             Annotations of the cells.
         features : (p,)
@@ -87,7 +87,8 @@ class Chain:
         self._find_constant(X, features)
         self._set_panels(panels)
         panel = None if panels is None else assign_panels(X, panels)
-        X, positions, mixed = self._drop(self._lazily(X, cells)), pd.Index(self._fitted().astype(str)), False
+        X = self._drop(read_lazily(X, cells) if panels is None and self.steps else X)
+        positions, mixed = pd.Index(self._fitted().astype(str)), False
         for i, step in enumerate(self.steps):
             before, n_last = X.shape[1], len(self.steps) - 1
             X = self._fill_unmeasured(X, i, fit=True)
@@ -143,18 +144,13 @@ class Chain:
         """Transform cells (n, p) into (n, q), float32; sparse until a step makes it dense."""
         self._check_width(X)
         panel = None if self.panels is None else assign_panels(X, self.panels)
-        X = self._drop(self._lazily(X, cells))
+        X = self._drop(read_lazily(X, cells) if self.panels is None and self.steps else X)
         for i, step in enumerate(self.steps):
             X = self._fill_unmeasured(X, i)
             with self._with_modality_in_messages(step):
                 X = self._restore_unmeasured(step, _transformed(_readable(X, step), step, cells), panel)
         X = self._fill_unmeasured(X, len(self.steps))
         return X.collect() if isinstance(X, LazyRows) else X
-
-    def _lazily(self, X: Any, cells: pd.DataFrame) -> Any:
-        """Return large sparse cells as such that are preprocessed while they are read."""
-        large = sparse.issparse(X) and X.nnz > LAZY_FROM and self.panels is None and bool(self.steps)
-        return LazyRows(X, cells) if large and find_non_finite(X) is None else X
 
     def scores(self, X: Matrix, cells: pd.DataFrame, context: Context) -> NDArray[np.float32]:
         """Transform cells (n, p) into a dense (n, q) array, as a model needs it.
@@ -312,7 +308,7 @@ class Chain:
         finally:
             logger.removeFilter(add_modality)
 
-    def _find_constant(self, X: Matrix, features: pd.Index) -> None:
+    def _find_constant(self, X: Matrix | LazyRows, features: pd.Index) -> None:
         low, high = column_range(X)
         constant = (low == high) | np.isnan(low)
         self.constants = np.where(constant, low, 0).astype(np.float32)
@@ -343,6 +339,15 @@ class Chain:
         self._fitted()
         if X.shape[1] != len(self.constants):
             raise DataError(f"expected {len(self.constants)} features, found {X.shape[1]}", where=self.name)
+
+
+def read_lazily(X: Any, cells: pd.DataFrame, rows: NDArray[np.int64] | None = None) -> Any:
+    """Return large sparse cells, or some of them, in a form that is preprocessed while it is read; others whole."""
+    if isinstance(X, LazyRows):
+        return X
+    if sparse.issparse(X) and X.nnz > LAZY_FROM and find_non_finite(X) is None:
+        return LazyRows(X, cells, rows)
+    return X if rows is None else X[rows]
 
 
 def _readable(X: Any, step: Preprocessor) -> Any:

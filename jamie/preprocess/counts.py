@@ -141,7 +141,8 @@ def counts_of_logs(Z: Matrix, unit: float | NDArray[np.float64]) -> Matrix:
     """Return max(exp(z) - 1, 0) * unit of logarithms (n, p); sparse stays sparse."""
     if sparse.issparse(Z):
         return sparse.csr_array(sparse.csr_array(Z).expm1().maximum(0) * unit)
-    return map_rows(Z, Z.shape[1], lambda block: np.maximum(np.expm1(block), 0) * unit)
+    values = torch.expm1(torch.as_tensor(Z, dtype=torch.float32)).clamp_(min=0)
+    return values.mul_(torch.as_tensor(unit, dtype=torch.float32)).numpy()
 
 
 def require_counts(X: Matrix, cells: pd.DataFrame, preprocessor: str) -> None:

@@ -15,7 +15,7 @@ from jamie.core.context import Context
 from jamie.core.data import Block, Cells, Dataset, Split, View
 from jamie.core.matrix import column_means
 from jamie.core.panels import MeasuredTarget, assign_panels, fill_nan
-from jamie.preprocess.chain import Chain
+from jamie.preprocess.chain import Chain, read_lazily
 from jamie.preprocess.covariates import batch_covariates, size_factors, training_batches
 from jamie.preprocess.pca import PCA
 
@@ -201,4 +201,6 @@ def _fit_chain(chain: Chain, block: Block, obs: pd.DataFrame, train: NDArray[np.
     """Fit a chain on the training cells."""
     if train.all():
         return chain.fit(block.X, obs, block.features, block.panels)
-    return chain.fit(block.X[train], obs[train], block.features, block.panels)
+    rows = np.flatnonzero(train)
+    X = read_lazily(block.X, obs, rows) if block.panels is None and chain.steps else block.X[rows]
+    return chain.fit(X, obs[train], block.features, block.panels)

@@ -24,7 +24,7 @@ from jamie.core.lazy_rows import LazyRows
 BLOCK = 16  # vectors multiplied at a time: sparse products are then fastest
 ANGLE = 5e-4  # from the exact component, which each has to be within
 RESIDUAL = 0.05  # relative residual that is enough after so many products of a stored value and a number:
-MOST_PRODUCTS = 8e9
+MOST_PRODUCTS = 4e9
 _ROUNDING = 1e-7
 
 log = logging.getLogger(__name__)

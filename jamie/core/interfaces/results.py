@@ -16,6 +16,7 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair, Score
 from jamie.core.explanation import Explainable, Explanation
+from jamie.core.lazy_matrix import LazyMatrix
 
 Scored = TypeVar("Scored", bound=EmbeddedPair | ImputedPair | MatchedPair)
 
@@ -47,6 +48,7 @@ class Metric(Component, Generic[Scored]):
     reads: ClassVar[type] = EmbeddedPair
     requires: ClassVar[frozenset[str]] = frozenset()
     directed: ClassVar[bool] = False
+    reads_blocks: ClassVar[bool] = False  # of imputed values, only slices of columns or of rows (`LazyMatrix`)
     higher_is_better: ClassVar[bool]
     bounds: ClassVar[tuple[float, float]]
 
@@ -112,11 +114,14 @@ def per_feature_score(values: Mapping[str, NDArray[np.float64]], parts: Mapping[
 
 
 def require_finite(subject: object) -> None:
-    """Refuse latents, or imputed values, that are not finite."""
+    """Refuse latents, or imputed values, that are not finite; of values made when they are read, those read so far."""
     if isinstance(subject, EmbeddedPair):
         given = {subject.source: ("latents", subject.z_source), subject.target: ("latents", subject.z_target)}
     elif isinstance(subject, ImputedPair):
-        given = {f"{subject.source} to {subject.target}": ("imputed values", subject.imputed)}
+        where, imputed = f"{subject.source} to {subject.target}", subject.imputed
+        if isinstance(imputed, LazyMatrix):
+            imputed = np.where(imputed.not_finite[:, None], np.nan, 0)  # of those that have been read
+        given = {where: ("imputed values", imputed)}
     else:
         return
     for where, (what, values) in given.items():
