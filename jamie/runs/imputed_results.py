@@ -31,7 +31,7 @@ from jamie.runs.write_guards import FileFailures
 if TYPE_CHECKING:
     from mudata import MuData
 
-LARGEST_IMPUTED = 2 * 2**30  # bytes of one imputed matrix that a run writes without being asked
+LARGEST_IMPUTED = 2 * 2**30  # bytes of one file of imputed values that a run writes without being asked
 
 _COMPRESSED = 2**26  # bytes; imputed values shrink by a fifth, which takes twenty times as long as to write them
 
@@ -48,10 +48,15 @@ def write_imputed(
 ) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``, and from all others.
 
+    The spec's `imputed` says which: a large one is written a block of cells at a time, without what stands beside it.
+
     The model's values are in ``X``, their standard deviations and intervals and the values of the other methods in
     layers (``ridge``, ``ridge_lower``, ``ridge_upper``), unless they would be too large. The
     target's features keep their annotations in `mdata`.
     """
+    wanted = model.spec.imputed
+    if wanted == "none":
+        return
     others = tuple(result for result in results[1:] if result.imputed)
     values = _ImputedResults(model, prepared, mdata, cell_columns(prepared, None, model), others)
     directions = [JointSources((source,), target) for source, target in permutations(prepared.scores, 2)]
@@ -60,13 +65,14 @@ def write_imputed(
         candidates = (values.imputed(joint), values.imputed(joint, layers=False))
         small_enough = [imputed for imputed in candidates if imputed.n_bytes <= LARGEST_IMPUTED]
         name = imputed_file(source, target)
-        if not small_enough:
+        if not small_enough and wanted == "small":
             log.warning(
-                "%s is left out, since it would hold %.1f GiB; use jamie impute", name, candidates[-1].n_bytes / 2**30
+                "%s is left out, since it would hold %.1f GiB; imputed: all writes it, and so does jamie impute",
+                *(name, candidates[-1].n_bytes / 2**30),
             )
             continue
+        chosen = (*small_enough, candidates[-1])[0]
         with failures.collect(name), run.writing(name) as path:
-            chosen = small_enough[0]
             save_imputed(chosen, path, Context(), compression="gzip" if chosen.n_bytes <= _COMPRESSED else None)
 
 

@@ -329,6 +329,8 @@ class Spec:
         How the result is evaluated.
     explain
         Which features drive the model: explainers, done once it is trained.
+    imputed
+        Imputed values that the run writes: `small` matrices, up to 2 GiB, `all`, or `none`.
     report
         Pages that show the run, written at its end; the runs of a sweep or a benchmark write none.
     until
@@ -352,6 +354,7 @@ class Spec:
     training: TrainingSection = field(default_factory=TrainingSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
     explain: list[Ref[Explainer]] = field(default_factory=list)
+    imputed: Literal["small", "all", "none"] = "small"
     report: list[Ref[Report]] = spec_default(["html"])
     until: Literal["correspondence"] | None = None
     sweep: dict[str, SweptValues] | list[dict[str, SweptValues]] = field(default_factory=dict)

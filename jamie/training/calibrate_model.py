@@ -6,11 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
+from jamie.core.data import Block
+from jamie.core.lazy_matrix import LazyMatrix, is_large
 from jamie.core.matrix import to_dense
 from jamie.preprocess.prepare import Prepared
 from jamie.training.cross_fit import CrossFit, Direction
@@ -21,11 +24,12 @@ from jamie.trust.uncertainty import Uncertainty
 
 log = logging.getLogger(__name__)
 
-MAX_VALUES = 2**26  # that a direction is calibrated on: 256 MiB of predicted values, and as much of measured ones
+MAX_VALUES = 2**26  # that a direction is calibrated on
 MAX_CELLS = 500  # or so many cells, where these are more values
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
+Variance = Callable[[Indices, Indices | None], Any]
 
 
 def fit_uncertainty(fitted: CrossFit, level: float, context: Context) -> Uncertainty:
@@ -56,9 +60,9 @@ def fit_uncertainty(fitted: CrossFit, level: float, context: Context) -> Uncerta
 def _calibrate_model(fitted: CrossFit, direction: Direction, level: float, context: Context) -> Calibration | None:
     source, target = direction
 
-    def variance(rows: Indices) -> Floats | None:
+    def variance(rows: Indices, columns: Indices | None = None) -> Floats | None:
         inputs = fitted.cells.inputs(source, rows)
-        return fitted.model.predictive_variance(source, target, *inputs, context.generator())
+        return fitted.model.predictive_variance(source, target, *inputs, context.generator(), columns)
 
     held_out = [split.calibration[source] for split in fitted.splits]
     predict = partial(fitted.impute, direction)
@@ -71,7 +75,7 @@ def calibrate_direction(
     held_out: Sequence[Indices],
     predict: Callable[[int, Indices], NDArray[np.floating]],
     level: float,
-    variance: Callable[[Indices], Floats | None] | None = None,
+    variance: Variance | None = None,
 ) -> Calibration | None:
     """Calibrate a direction by cross-conformal prediction; None if there are too few held-out cells.
 
@@ -90,7 +94,8 @@ def calibrate_direction(
     level
         Nominal coverage of the intervals.
     variance
-        Given (k,) source cells, returns the variance (k, p) of the predictions, in units of the target.
+        Given (k,) source cells, and perhaps (c,) features of the target, returns the variance (k, p) or (k, c) of the
+        predictions, in its units.
     """
     source, target = direction
     rows, columns = cells.cells().pairs(source, target)
@@ -112,13 +117,25 @@ def calibrate_direction(
         own = np.flatnonzero(np.isin(rows, indices))
         total[own] += predict(member, rows[own])
         count[own] += 1
+    chain, mean = cells.target_chains[target], total / count
     return calibrate(
-        to_dense(cells.target_chains[target].inverse_transform(total / count)),
+        _by_columns(lambda rows, features: chain.inverse(features)(mean[rows]), np.arange(len(mean)), block),
         block.X[columns],
         level=level,
         support=support_of(block.X),
-        variance=None if variance is None else variance(rows),
+        variance=None if variance is None else _by_columns(variance, rows, block),
     )
+
+
+def _by_columns(values: Variance, rows: Indices, block: Block) -> Any:
+    """Return values (k, p) of some cells: an array, or if they are very many a form that is made while it is read."""
+    shape = len(rows), len(block.features)
+    if not is_large(shape):
+        made = values(rows, None)
+        return None if made is None else to_dense(made)
+    if values(rows[:1], np.arange(1)) is None:
+        return None
+    return LazyMatrix(shape, lambda part, columns: to_dense(values(rows[part], np.arange(shape[1])[columns])))
 
 
 def allows_intervals(n_cells: int, level: float) -> bool:

@@ -194,4 +194,17 @@ def test_a_run_leaves_out_what_would_be_too_large(mdata, tmp_path, monkeypatch, 
     assert not anndata.read_h5ad(
         out / "imputed/rna-to-protein.h5ad"
     ).layers  # the model's values alone are small enough
-    assert "imputed/protein-to-rna.h5ad is left out, since it would hold 0.0 GiB; use jamie impute" in caplog.text
+    assert "imputed/protein-to-rna.h5ad is left out, since it would hold 0.0 GiB; imputed: all writes it" in caplog.text
+
+
+@pytest.mark.parametrize("wanted", ["all", "none"])
+def test_a_run_writes_all_imputed_values_or_none(mdata, tmp_path, monkeypatch, wanted):
+    with mudata_conventions():
+        mdata.write_h5mu(tmp_path / "cells.h5mu")
+    monkeypatch.setattr(imputed_results, "LARGEST_IMPUTED", 0)
+    spec = SETTINGS | {"data": {"mudata": {"path": str(tmp_path / "cells.h5mu")}}, "imputed": wanted}
+    run = jamie.run(spec, out=tmp_path / "out")
+    written = [(run.path / f"imputed/{name}.h5ad").is_file() for name in ("rna-to-protein", "protein-to-rna")]
+    assert written == [wanted == "all"] * 2
+    if wanted == "all":
+        assert np.isfinite(run.imputed("rna", "protein").X).all()

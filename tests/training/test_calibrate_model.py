@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jamie.core import lazy_matrix
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Dataset, ModalityData, Split
@@ -48,6 +49,30 @@ def test_a_cell_is_predicted_by_the_members_fitted_without_it(cells):
     expected = calibrate(3 * cells.scores["a"][:30] + shift, cells.dataset.modalities["b"].target.X[::-1][:30])
     for name, values in expected.state().items():
         np.testing.assert_allclose(found.state()[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_very_many_values_are_calibrated_while_they_are_made(cells, single, monkeypatch):
+    asked = []
+
+    def variance(rows, columns=None):
+        asked.append(columns)
+        if single:
+            return None
+        values = np.square(cells.scores["a"][rows] + 1)
+        return values if columns is None else values[:, columns]
+
+    def found():
+        return calibrate_direction(
+            cells, ("a", "b"), [np.arange(N)], lambda member, rows: 2 * cells.scores["a"][rows], 0.9, variance
+        ).state()
+
+    expected = found()
+    assert asked == [None]
+    monkeypatch.setattr(lazy_matrix, "PANEL_VALUES", 2 * N)  # of two of the three features
+    for name, values in found().items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    assert [columns.tolist() for columns in asked[1:]] == ([[0]] if single else [[0], [0, 1, 2]])
 
 
 def test_very_many_cells_are_thinned_evenly(cells, monkeypatch):
