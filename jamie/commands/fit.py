@@ -187,6 +187,8 @@ def _fit_on_split(
         checkpoints = CheckpointFiles(run.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if run else None
         training_cells = prepared.subset(split.train)
         ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
+        if run:
+            run.manifest["training_threads"] = ensemble.threads
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
         stacks = fit_regressions(model, training_cells, ensemble.splits, context)
         model = replace(model, stacks=stacks.stacks)

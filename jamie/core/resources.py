@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+LEAST_OPERATIONS = 2**28  # of a product that is worth more than one thread, which takes some milliseconds for it
+
 
 @dataclass(frozen=True)
 class ResourceUsage:
@@ -87,6 +89,30 @@ def _forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
+
+
+@contextmanager
+def limit_torch_threads(operations: float) -> Iterator[int]:
+    """Let torch work on one thread unless its largest product takes long enough; yield the number of threads.
+
+    A thread more has to be waited for at the end of every operation: it brings nothing where operations take
+    microseconds, and where other processes keep the processor busy, work takes many times as long. The number follows
+    the sizes alone, so that the same work gives the same numbers at any time.
+
+    Parameters
+    ----------
+    operations
+        Floating-point operations of the largest product.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if operations < LEAST_OPERATIONS:
+        torch.set_num_threads(1)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

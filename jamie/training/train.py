@@ -13,6 +13,7 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError
+from jamie.core.resources import limit_torch_threads
 from jamie.model.build import build_model, set_size_defaults, start_decoders
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
@@ -44,12 +45,15 @@ class Ensemble:
         Of the training of each network.
     splits
         Training, validation and calibration cells of each network.
+    threads
+        Of torch, that they were trained with.
     """
 
     spec: Spec
     networks: tuple[JointVAE, ...]
     histories: tuple[History, ...]
     splits: tuple[ValidationSplit, ...]
+    threads: int
 
 
 def train(
@@ -107,13 +111,15 @@ def train(
             for k in group
             if _validates(splits[k])
         ]
-        with seeded(group_context):
+        n_cells = len(group) * section.batch_size
+        largest = max((parameter.numel() for parameter in members[first].model.parameters()), default=0)
+        with seeded(group_context), limit_torch_threads(2 * n_cells * largest) as threads:
             validation = _validation(minibatches, validating)
             trainer = Trainer([members[k] for k in group], minibatches, settings, group_context, validation)
             if checkpoints and (saved := checkpoints.load(first)):
                 trainer.set_state(saved)
             histories += trainer.fit(partial(checkpoints.save, first) if checkpoints else None)
-    return Ensemble(spec, tuple(member.model for member in members), tuple(histories), splits)
+    return Ensemble(spec, tuple(member.model for member in members), tuple(histories), splits, threads)
 
 
 def _stage(context: Context, name: str, member: int) -> Context:

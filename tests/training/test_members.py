@@ -148,6 +148,18 @@ def test_members_side_by_side_are_reproduced_and_resumed_to_the_bit(tmp_path):
                 assert torch.equal(value, two.state_dict()[name])
 
 
+@pytest.mark.parametrize(("batch_size", "threads"), [(32, 1), (2**22, 2)])
+def test_small_layers_are_trained_on_one_thread(batch_size, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found, _ = fit({"training.batch_size": batch_size, "training.max_epochs": 1, "training.ensemble": 1})
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert found.threads == threads
+
+
 def test_split_undoes_join():
     members = [torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2)) for _ in range(3)]
     before = copy.deepcopy(members)
