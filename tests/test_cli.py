@@ -16,6 +16,7 @@ from jamie.console.progress import display_progress
 from jamie.console.tables import print_json
 from jamie.core.errors import DataError
 from jamie.data.assemble import mudata_conventions
+from jamie.data.readers.mudata import MuDataReader
 
 PLUGIN = '''
 import jamie
@@ -321,6 +322,14 @@ class TestFiles:
         found = read(out)
         assert {name: m.shape for name, m in found.mod.items()} == {"rna": (12, 15), "atac": (12, 20)}
         assert set(found.uns["truth"]["peak_links"]["gene"]) == set(found["rna"].var_names)
+
+    @pytest.mark.parametrize("suffix", [".zarr", ".h5mu"])
+    def test_simulate_pairs_of_counts(self, call, tmp_path, suffix):
+        out = tmp_path / f"cells{suffix}"
+        done = call("simulate", out, "--kind", "pairs", "--n-cells", 12, "--n-features", 15, "--n-features", 4)
+        assert done.exit_code == 0, done.stderr
+        found = MuDataReader(path=out).read()
+        assert {name: m.shape for name, m in found.mod.items()} == {"rna": (12, 15), "protein": (12, 4)}
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -251,16 +251,22 @@ def compare(
 
 @command(quiet=False)
 def simulate(
-    out: Annotated[Path, argument("FILE", "The simulated cells (.h5mu).")],
+    out: Annotated[Path, argument("FILE", "The simulated cells (.h5mu or .zarr).")],
     kind: Annotated[
-        str, option("KIND", "branch, a branching manifold; or regulatory, genes driven by peaks.")
+        str,
+        option(
+            "KIND",
+            "branch, a branching manifold; regulatory, genes driven by peaks; or pairs, sparse counts.",
+        ),
     ] = "branch",
-    n_cells: Annotated[int | None, option(None, "Cells in each modality [300; regulatory: 2000].")] = None,
+    n_cells: Annotated[int | None, option(None, "Cells in each modality [300; regulatory: 2000; pairs: 1000].")] = None,
     n_features: Annotated[
         list[int] | None,
-        option(None, "Features of a modality; once for each modality [1000 2000; regulatory: 200 600]."),
+        option(None, "Features of a modality; once for each [1000 2000; regulatory: 200 600; pairs: 2000 200]."),
     ] = None,
-    noise: Annotated[float | None, option(None, "branch: standard deviation of the noise [0.1].")] = None,
+    noise: Annotated[
+        float | None, option(None, "branch, pairs: standard deviation of noise [0.1; pairs: 0.3].")
+    ] = None,
     dropout: Annotated[
         float | None, option(None, "regulatory: how likely a gene of typical expression is missed [0.2].")
     ] = None,
@@ -268,7 +274,7 @@ def simulate(
     seed: Annotated[int, option(None, "Seed of the simulation.")] = 0,
     overwrite: Overwrite = False,
 ) -> CommandOutput:
-    """Simulate cells as in the paper, on a branching manifold or of a regulatory network, and write them as .h5mu."""
+    """Simulate cells: as in the paper on a branching manifold, of a regulatory network, or pairs of counts."""
     arguments = locals() | {"n_features": n_features or ()}
     from jamie.commands.simulate import simulate_file
 

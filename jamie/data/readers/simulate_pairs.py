@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
 from jamie.data.simulation.cells import cell_names, require_distinct_modalities, require_valid_parameters
+from jamie.data.writing.row_blocks import RowSource
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
 BLOCK = 65_536  # cells at a time
+COUNT_BLOCK = 4096  # cells of counts at a time, which are drawn in double precision
+EXPRESSION_SD = 1.0  # of the logarithm of a feature's mean count
+DEPTH_SD = 0.3  # of the logarithm of a cell's total
 N_WAVES = 8
 BEND = 0.3  # amplitude of the waves, where a latent dimension has standard deviation 1 within a type
 FREQUENCY_RATIO = 0.8  # of each type to the one before it: equally frequent types could be exchanged
@@ -38,7 +44,8 @@ class SimulatePairs(Reader):
     :math:`x = Q_m \phi_m(z) + \sigma \epsilon`, where :math:`\phi_m` holds z itself and weak random waves of it,
     and Q_m has orthonormal columns where there are features enough, so that distances between cells nearly agree
     across modalities. Everything is drawn in blocks, in single precision: a million cells of 50 features take
-    seconds.
+    seconds. Where `mean_counts` is given, a modality holds sparse Poisson counts of rate :math:`\exp(x)`, times a
+    mean that differs between features and a depth that differs between cells.
 
     Parameters
     ----------
@@ -61,6 +68,8 @@ class SimulatePairs(Reader):
     n_linked
         Features that measure the same in both modalities and have the same name there, such as a gene and its
         activity; the others have names of their own.
+    mean_counts
+        Mean count of the features of each modality; real values, which are not counts, by default.
     imbalance
         How different the types' proportions are among the cells that belong to one modality alone: 0, as among the
         others; 1, as among the others in the first modality and in reversed order in the second.
@@ -80,6 +89,7 @@ class SimulatePairs(Reader):
     noise: Annotated[float, Field(ge=0)] = 0.3
     overlap: Annotated[float, Field(ge=0, le=1)] = 1.0
     n_linked: Annotated[int, Field(ge=0)] = 0
+    mean_counts: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
     imbalance: Annotated[float, Field(ge=0, le=1)] = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -88,6 +98,16 @@ class SimulatePairs(Reader):
         return {"n_cells": 24, "n_features": (7, 9), "n_types": 3, "n_latent": 4, "n_linked": 2}
 
     def _read(self, context: Context) -> MuData:
+        return assemble({name: source.collect() for name, source in self.row_sources().items()})
+
+    def row_sources(self) -> Mapping[str, RowSource]:
+        """Return the modalities by name; counts are drawn while they are read, a block of cells at a time.
+
+        Raises
+        ------
+        DataError
+            Where the parameters do not describe a simulation.
+        """
         self._check()
         generator = np.random.default_rng(self.seed)
         # of unit length on average, so that two centers are `separation` apart where types have unit extent
@@ -108,36 +128,35 @@ class SimulatePairs(Reader):
             # Partners must not sit in the same row: nothing downstream may profit from that.
             order = generator.permutation(self.n_cells)
             names = cell_names(modality, order, n_shared, self.n_cells)
-            X = self._measure(z[order], n_features, linked, generator)
-            simulated[modality] = self._annotated(X, names, types[order], modality)
-        return assemble(simulated)
+            measurement = self._measurement(n_features, linked, generator)
+            if self.mean_counts is None:
+                values = measurement.values(z[order], generator)
+                blocks = partial(iter, [values])
+            else:
+                seed = int(generator.integers(2**63))
+                blocks = partial(measurement.counts, z[order], self.mean_counts[number], seed)
+            simulated[modality] = RowSource(self._annotations(names, types[order], n_features, modality), blocks)
+        return simulated
 
-    def _annotated(self, X: Floats, names: pd.Index, types: NDArray[np.int64], modality: str) -> AnnData:
+    def _annotations(self, names: pd.Index, types: NDArray[np.int64], n_features: int, modality: str) -> AnnData:
+        """Names and types of the cells, and names of the features; without values."""
         from anndata import AnnData
 
         labels = pd.Categorical.from_codes(types, pd.Index([f"type_{t}" for t in range(self.n_types)]))
         obs = pd.DataFrame({"cell_type": labels}, index=names)
         # names that only number the features would not be taken for links
         linked = [f"feature_{j}_linked" for j in range(self.n_linked)]
-        features = [*linked, *(f"{modality}_{j}" for j in range(self.n_linked, X.shape[1]))]
-        var = pd.DataFrame(index=pd.Index(features))
-        return AnnData(X, obs=obs, var=var)
+        features = [*linked, *(f"{modality}_{j}" for j in range(self.n_linked, n_features))]
+        return AnnData(obs=obs, var=pd.DataFrame(index=pd.Index(features)))
 
-    def _measure(self, z: Floats, n_features: int, linked: Floats, generator: Generator) -> Floats:
-        """(n, n_features) what a modality measures of cells at z (n, n_latent)."""
+    def _measurement(self, n_features: int, linked: Floats, generator: Generator) -> _Measurement:
+        """Draw how a modality measures cells."""
         frequency = generator.normal(scale=0.5, size=(self.n_latent, N_WAVES)).astype(np.float32)
         phase = generator.uniform(0, 2 * np.pi, N_WAVES).astype(np.float32)
         mixing = _orthonormal(self.n_latent + N_WAVES, n_features, generator)
         mixing[:, : self.n_linked] = 0
         mixing[: self.n_latent, : self.n_linked] = linked
-        X = np.empty((len(z), n_features), np.float32)
-        for rows in _blocks(len(z)):
-            waves = BEND * np.sin(z[rows] @ frequency + phase)
-            X[rows] = np.hstack([z[rows], waves]) @ mixing
-        X /= np.sqrt(X.var(axis=0).mean()) or 1
-        for rows in _blocks(len(z)):
-            X[rows] += np.float32(self.noise) * generator.standard_normal(X[rows].shape, np.float32)
-        return X
+        return _Measurement(frequency, phase, mixing, np.float32(self.noise))
 
     def _check(self) -> None:
         where = f"reader '{self.name}'"
@@ -157,8 +176,49 @@ class SimulatePairs(Reader):
             )
 
 
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
+@dataclass(frozen=True)
+class _Measurement:
+    """What a modality measures of a cell at z: `mixing` (n_latent + N_WAVES, p) of z itself and waves of it."""
+
+    frequency: Floats
+    phase: Floats
+    mixing: Floats
+    noise: np.float32
+
+    def values(self, z: Floats, generator: Generator) -> Floats:
+        """(n, p) real values of cells at z (n, n_latent)."""
+        X = np.empty((len(z), self.mixing.shape[1]), np.float32)
+        for rows in _blocks(len(z), BLOCK):
+            X[rows] = self._signal(z[rows])
+        X /= np.sqrt(X.var(axis=0).mean()) or 1
+        for rows in _blocks(len(z), BLOCK):
+            X[rows] += self.noise * generator.standard_normal(X[rows].shape, np.float32)
+        return X
+
+    def counts(self, z: Floats, mean_count: float, seed: int) -> Iterator[sparse.csr_array]:
+        """Blocks of rows of counts (n, p), the same at each call; units are found from the first block."""
+        generator = np.random.default_rng(seed)
+        expression = np.exp(EXPRESSION_SD * generator.standard_normal(self.mixing.shape[1], np.float32))
+        center, spread, unit = None, 1.0, 1.0
+        for rows in _blocks(len(z), COUNT_BLOCK):
+            X = self._signal(z[rows])
+            first = center is None
+            if center is None:
+                center, spread = X.mean(axis=0), np.sqrt(X.var(axis=0).mean()) or 1.0
+            X = (X - center) / spread + self.noise * generator.standard_normal(X.shape, np.float32)
+            depth = np.exp(DEPTH_SD * generator.standard_normal((len(X), 1), np.float32))
+            rate = np.exp(X) * expression * depth
+            unit = mean_count / float(rate.mean()) if first else unit
+            yield sparse.csr_array(generator.poisson(unit * rate).astype(np.float32))
+
+    def _signal(self, z: Floats) -> Floats:
+        waves = BEND * np.sin(z @ self.frequency + self.phase)
+        signal: Floats = np.hstack([z, waves]) @ self.mixing
+        return signal
+
+
+def _blocks(n: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, n, size))
 
 
 def _draw_types(n_cells: int, proportions: NDArray[np.floating], generator: Generator) -> NDArray[np.int64]:

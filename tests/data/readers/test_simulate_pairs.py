@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.spatial.distance import pdist
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LinearRegression
 
 from jamie.core.errors import DataError
 from jamie.data.links import linked_features
+from jamie.data.readers import simulate_pairs
 from jamie.data.readers.simulate_pairs import SimulatePairs
 
 
@@ -65,6 +69,44 @@ def test_links_are_found_by_their_names(n_linked, found):
     mdata = SimulatePairs(n_cells=20, n_features=(12, 12), n_linked=n_linked).read()
     links = linked_features({m: mdata[m].var_names for m in mdata.mod}, None)
     assert (links["modality1"]["modality2"].nnz if links["modality1"] else 0) == found
+
+
+def counts(**changed):
+    return SimulatePairs(**{"n_cells": 4000, "n_features": (60, 40), "mean_counts": (0.2, 2.0), **changed})
+
+
+def test_counts_are_sparse_whole_numbers_of_the_given_means():
+    mdata = counts().read()
+    for modality, expected in (("modality1", 0.2), ("modality2", 2.0)):
+        X = mdata[modality].X
+        assert sparse.issparse(X)
+        assert X.dtype == np.float32
+        assert (X.data > 0).all()
+        np.testing.assert_array_equal(X.data, np.round(X.data))
+        assert X.mean() == pytest.approx(expected, rel=0.02)  # whatever the block that fixed the unit
+
+
+def test_counts_of_partners_tell_of_the_same_type():
+    mdata = counts(mean_counts=(5.0, 5.0), noise=0.0).read()
+    a, b = mdata["modality1"], mdata["modality2"][mdata["modality1"].obs_names]
+    types = np.asarray(a.obs["cell_type"])
+    first, second = np.log1p(a.X.toarray()), np.log1p(b.X.toarray())
+    fraction = LinearDiscriminantAnalysis().fit(first[:3000], types[:3000]).score(first[3000:], types[3000:])
+    assert fraction > 0.8
+    explained = LinearRegression().fit(first[:3000], second[:3000]).score(first[3000:], second[3000:])
+    assert explained > 0.3
+
+
+def test_counts_are_the_same_at_each_reading_and_for_each_seed(monkeypatch):
+    monkeypatch.setattr(simulate_pairs, "COUNT_BLOCK", 13)
+    sources = counts(n_cells=40).row_sources()
+    again = counts(n_cells=40).read()
+    other = counts(n_cells=40, seed=1).read()
+    for name, source in sources.items():
+        first, second = (sparse.vstack(list(source.blocks())).toarray() for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, again[name].X.toarray())
+        assert not np.array_equal(first, other[name].X.toarray())
 
 
 @pytest.mark.parametrize(
