@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 BLOCK_STORED = 2**21  # stored values of a block of rows, with their columns 16 MiB
-_CACHED_PART = 0.25  # of the matrix: so many changed values are kept for the next pass
+_CACHED_PART = 0.4  # of the matrix: so many changed values are kept for the next pass
 _WIDTH = 16  # columns multiplied at a time: their rows then stay in the processor's cache
 
 Change: TypeAlias = Callable[[sparse.csr_array, pd.DataFrame], Any]
@@ -79,15 +80,9 @@ class LazyRows:
 
     def blocks(self) -> Iterator[tuple[slice, sparse.csr_array]]:
         """Blocks of rows that together cover the cells, and where they are; do not modify them."""
-        for number, (start, stop) in enumerate(zip(self._bounds[:-1], self._bounds[1:], strict=True)):
-            block = self._read(start, stop)
-            values = self._kept.get(number)
-            if values is None and self._changes:
-                values = self._changed(block, start, stop).data
-                if len(values) <= len(self._room):
-                    self._kept[number], self._room = self._room[: len(values)], self._room[len(values) :]
-                    self._kept[number][:] = values
-            yield slice(start, stop), block if values is None else with_values(block, values)
+        for number, start, stop in self._numbered():
+            block = self._selected(self._read(start, stop))
+            yield slice(start, stop), with_values(block, self._values(number, block, start, stop))
 
     def collect(self, columns: NDArray[np.int64] | None = None) -> sparse.csr_array:
         """Return all rows (n, p) in memory, or some of their columns."""
@@ -97,29 +92,81 @@ class LazyRows:
     def times(self, W: NDArray[np.floating]) -> NDArray[np.float32]:
         """Product (n, b) with a dense matrix (p, b), in single precision."""
         product = np.empty((self.shape[0], W.shape[1]), np.float32)
-        groups = _columns(W)
-        for rows, block in self.blocks():
+        groups = _columns(self._widened(W))
+        for rows, block in self._wide_blocks():
             for at, group in groups:
                 product[rows, at] = block @ group
         return product
 
     def transposed_times(self, Y: NDArray[np.floating]) -> NDArray[np.float32]:
         """Product (p, b) of the transpose with a dense matrix (n, b), in single precision."""
-        product = np.zeros((self.shape[1], Y.shape[1]), np.float32)
+        product = np.zeros((self._width, Y.shape[1]), np.float32)
         groups = _columns(Y)
-        for rows, block in self.blocks():
+        for rows, block in self._wide_blocks():
             for at, group in groups:
                 product[:, at] += block.T @ group[rows]
-        return product
+        return self._narrowed(product)
 
     def normal_times(self, Q: NDArray[np.floating], mean: NDArray[np.float64]) -> NDArray[np.float32]:
         """Product (p, b) of the centred cells' X^T X with a dense matrix (p, b), in one pass."""
-        product = np.zeros((self.shape[1], Q.shape[1]), np.float32)
-        groups, offset = _columns(Q), (mean @ Q).astype(np.float32)
-        for _, block in self.blocks():
+        product = np.zeros((self._width, Q.shape[1]), np.float32)
+        groups, offset = _columns(self._widened(Q)), (mean @ Q).astype(np.float32)
+        for _, block in self._wide_blocks():
             for at, group in groups:
                 product[:, at] += block.T @ (block @ group - offset[at])
-        return product
+        return self._narrowed(product)
+
+    @property
+    def _drops(self) -> bool:
+        """Whether a feature that is left out has stored values, which a block then does not hold."""
+        return bool(self.remember("drops", lambda _: any(self._has_others(*at[1:]) for at in self._numbered())))
+
+    def _has_others(self, start: int, stop: int) -> bool:
+        place = self._position
+        return place is not None and place.take(self._read(start, stop).indices, mode="clip").min(initial=0) < 0
+
+    @property
+    def _width(self) -> int:
+        """Number of columns of the blocks that are multiplied."""
+        return self.shape[1] if self._drops else self._X.shape[1]
+
+    def _wide_blocks(self) -> Iterator[tuple[slice, sparse.csr_array]]:
+        """Blocks with the columns of X, which need not be renumbered; as `blocks` if values are left out."""
+        if self._drops:
+            yield from self.blocks()
+            return
+        for number, start, stop in self._numbered():
+            block = self._read(start, stop)
+            yield slice(start, stop), with_values(block, self._values(number, block, start, stop, selected=False))
+
+    def _widened(self, W: NDArray[np.floating]) -> NDArray[np.floating]:
+        if self._columns is None or self._drops:
+            return W
+        wide = np.zeros((self._width, W.shape[1]), np.float32)
+        wide[self._columns] = W
+        return wide
+
+    def _narrowed(self, product: NDArray[np.float32]) -> NDArray[np.float32]:
+        return product if self._columns is None or self._drops else product[self._columns]
+
+    def _numbered(self) -> Iterator[tuple[int, int, int]]:
+        """Yield the number, first row and end of each block."""
+        return ((i, int(start), int(stop)) for i, (start, stop) in enumerate(pairwise(self._bounds)))
+
+    def _values(
+        self, number: int, block: sparse.csr_array, start: int, stop: int, *, selected: bool = True
+    ) -> NDArray[np.float32]:
+        """Return the changed values of a block, kept or made, and keep them if there is room."""
+        if not self._changes:
+            return np.asarray(block.data)
+        kept = self._kept.get(number)
+        if kept is not None:
+            return kept
+        values = self._changed(block if selected else self._selected(block), start, stop).data
+        if len(values) <= len(self._room):
+            self._kept[number], self._room = self._room[: len(values)], self._room[len(values) :]
+            self._kept[number][:] = values
+        return np.asarray(values)
 
     def _changed(self, block: sparse.csr_array, start: int, stop: int) -> sparse.csr_array:
         obs = self._obs.iloc[start:stop] if self._rows is None else self._obs.iloc[self._rows[start:stop]]
@@ -131,9 +178,11 @@ class LazyRows:
         if self._rows is None:
             first, last = self._X.indptr[start], self._X.indptr[stop]
             indptr = self._X.indptr[start : stop + 1] - first
-            block = _csr(self._X.data[first:last], self._X.indices[first:last], indptr, self._X.shape[1])
-        else:
-            block = self._X[self._rows[start:stop]]
+            return _csr(self._X.data[first:last], self._X.indices[first:last], indptr, self._X.shape[1])
+        return self._X[self._rows[start:stop]]
+
+    def _selected(self, block: sparse.csr_array) -> sparse.csr_array:
+        """Return a block with the chosen features alone."""
         if self._columns is None or self._position is None:
             return block
         position = self._position.take(block.indices, mode="clip")  # faster than with a check of the range
@@ -163,7 +212,7 @@ def with_values(X: sparse.csr_array, values: NDArray[np.floating]) -> sparse.csr
 def _csr(data: NDArray[np.float32], indices: Any, indptr: Any, width: int) -> sparse.csr_array:
     """Return a CSR array of these very arrays, which its constructor would copy if they are parts of larger ones."""
     made: Any = sparse.csr_array((len(indptr) - 1, width), dtype=np.float32)
-    made.data, made.indices, made.indptr = data, indices, indptr
+    made.data, made.indices, made.indptr = data, indices, indptr.astype(indices.dtype, copy=False)
     return made
 
 
