@@ -16,6 +16,8 @@ from jamie.core.errors import OutputError
 from jamie.core.files import replace_atomically, set_default_permissions
 from jamie.core.prefixes import select_prefix
 
+FORMAT = "2"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -36,7 +38,7 @@ class Checkpoint:
         """Write a safetensors file; a kill at any moment leaves either the old file or the new one."""
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
         with replace_atomically(path) as partial:
-            save_file(tensors, partial, metadata={"plain": json.dumps(self.plain)})
+            save_file(tensors, partial, metadata={"format": FORMAT, "plain": json.dumps(self.plain)})
             set_default_permissions(partial)
 
     @classmethod
@@ -46,12 +48,15 @@ class Checkpoint:
         Raises
         ------
         OutputError
-            If the file is not a checkpoint.
+            If the file is not a checkpoint, or is one of another version.
         """
         try:
             with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise ValueError(f"its format is {metadata.get('format', 'that of an earlier version')}")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-                return cls(tensors, json.loads((file.metadata() or {})["plain"]))
+                return cls(tensors, json.loads(metadata["plain"]))
         except (SafetensorError, KeyError, ValueError) as error:
             raise OutputError(
                 f"expected a checkpoint, found a file that cannot be read ({error})",

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from jamie.core.batch import Batch, Output
 from jamie.core.context import Context
@@ -156,6 +157,14 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(OutputError, match=r"expected a checkpoint, found a file that cannot be read"):
         Checkpoint.load(path)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_named(tmp_path):
+    path = tmp_path / "training.safetensors"
+    save_file({"trained.weight": torch.ones(2)}, path, metadata={"plain": "{}"})
+    with pytest.raises(OutputError, match=r"its format is that of an earlier version") as error:
+        Checkpoint.load(path)
+    assert error.value.fix == "delete it to train from the start"
 
 
 def minibatches(x, known, **more):
