@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -125,8 +126,8 @@ class JointVAE(nn.Module):
             raise _broken(decoder, f"a torch Distribution over {expected}", tuple(distribution.batch_shape))
         return distribution
 
-    def _autocast(self, like: Tensor) -> torch.autocast:
-        return torch.autocast(like.device.type, self.precision, enabled=self.precision is not None)
+    def _autocast(self, like: Tensor) -> AbstractContextManager[object]:
+        return nullcontext() if self.precision is None else torch.autocast(like.device.type, self.precision)
 
     def known_covariates(self, modality: str, covariates: Tensor | None, n_cells: int) -> Tensor | None:
         """Covariates (B, C) in which the modality's frequencies replace batches that are unknown or new to it.
