@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LARGEST_SHOWN = 2 * 2**30 + 2**28  # bytes of a file of imputed values that a page reads
 _COPY = "run the spec again, or copy the whole run directory"
 
 
@@ -229,9 +230,10 @@ class Run(OutputDirectory):
         return mdata
 
     def find_imputed(self, source: str, target: str) -> AnnData | None:
-        """Read one modality imputed from another; None if the run did not write it."""
-        written = (self.path / imputed_file(source, target)).is_file()
-        return self.imputed(source, target) if written else None
+        """Read one modality imputed from another; None if the run did not write it, or it is too large for a page."""
+        file = self.path / imputed_file(source, target)
+        readable = file.is_file() and file.stat().st_size <= LARGEST_SHOWN
+        return self.imputed(source, target) if readable else None
 
     def imputed(self, source: str, target: str) -> AnnData:
         """Read one modality imputed from another, with intervals and the values of other methods as layers.

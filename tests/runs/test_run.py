@@ -8,6 +8,7 @@ import pytest
 
 import jamie
 from jamie.core.errors import OutputError
+from jamie.runs import run as run_module
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,12 @@ def test_an_imputed_modality_that_was_not_written(run):
     with pytest.raises(OutputError, match=r"rna-to-atac.h5ad: expected imputed values, found none\n  impute it with"):
         run.imputed("rna", "atac")
     assert run.find_imputed("rna", "atac") is None
+
+
+def test_imputed_values_too_large_for_a_page_are_not_found(run, monkeypatch):
+    assert run.find_imputed("rna", "protein") is not None
+    monkeypatch.setattr(run_module, "LARGEST_SHOWN", 0)
+    assert run.find_imputed("rna", "protein") is None
 
 
 def test_a_folder_that_is_no_run_directory(tmp_path):
