@@ -314,7 +314,15 @@ def test_every_spec_is_listed():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/paper.md", "docs/imputation.md", "plugins/jamie-example/README.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/paper.md",
+        "docs/imputation.md",
+        "docs/scaling.md",
+        "plugins/jamie-example/README.md",
+    ],
 )
 def test_no_page_names_a_place_on_one_machine(page):
     text = (ROOT / page).read_text()

@@ -16,8 +16,10 @@ from jamie.cli.options import (
     Overwrite,
     Plugins,
     RunDirectory,
+    Scheduler,
     Sets,
     SpecFile,
+    Spread,
     argument,
     flag,
     option,
@@ -33,6 +35,8 @@ def run(
     overrides: Sets = None,
     resume: Annotated[bool, flag("--resume", "Go on with the run in --out after it was stopped.")] = False,
     jobs: Jobs = 1,
+    backend: Spread = None,
+    scheduler: Scheduler = None,
     overwrite: Overwrite = False,
     progress: Any = None,
 ) -> CommandOutput:
@@ -48,7 +52,8 @@ def run(
         return sweep_output(sweep(**arguments))
     from jamie.commands.run import run as run_once
 
-    del arguments["jobs"]
+    for name in ("jobs", "backend", "scheduler"):  # of several runs
+        del arguments[name]
     result = run_once(**arguments)
     return output.run_output(result.path, result.metric_records, result.methods)
 
@@ -104,6 +109,8 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="How often each run is done.")] = 3,
     resume: Annotated[bool, flag("--resume", "Go on in --out; finished runs are kept.")] = False,
     jobs: Jobs = 1,
+    backend: Spread = None,
+    scheduler: Scheduler = None,
     overwrite: Overwrite = False,
     progress: Any = None,
 ) -> CommandOutput:

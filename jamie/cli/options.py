@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -35,3 +35,7 @@ Plugins = Annotated[list[Path] | None, option("FILE", "A Python file with compon
 MaxMissing = Annotated[float, option("FRACTION", "Largest fraction of the features that may be absent.", min=0, max=1)]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace a result that exists already.")]
 Jobs = Annotated[int, option(None, "Runs of a sweep at a time; -1 for one on each core.")]
+Spread = Annotated[
+    Literal["dask", "ray"] | None, option(None, "Whose workers do them; without it, processes here.", "--backend")
+]
+Scheduler = Annotated[str | None, option("ADDRESS", "A cluster of the backend [workers here are started].")]

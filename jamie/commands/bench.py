@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from jamie.commands.multirun.backends import Backend, use_workers
 from jamie.commands.multirun.costs import TOTAL, cost_table, growth_table, median_table
 from jamie.commands.multirun.figures import write_growth_figures
-from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep, require_jobs
+from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep
 from jamie.commands.multirun.quality import quality_summary, quality_table
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
@@ -72,6 +73,8 @@ def bench(
     overrides: Mapping[str, Any] | tuple[str, ...] | list[str] = (),
     repeats: int = 3,
     jobs: int = 1,
+    backend: Backend | None = None,
+    scheduler: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -80,7 +83,7 @@ def bench(
 
     Parameters
     ----------
-    source, out, overrides, resume, overwrite, progress
+    source, out, overrides, backend, scheduler, resume, overwrite, progress
         As of `jamie.sweep`; an interrupted run is repeated from its start, so that its times are complete.
     repeats
         Repetitions of each run; medians are over these, and over seeds and folds.
@@ -95,7 +98,7 @@ def bench(
     Raises
     ------
     JamieError
-        If the spec is not valid or the folder cannot be used.
+        If the spec is not valid, the folder cannot be used, or workers cannot be reached.
 
     Examples
     --------
@@ -105,11 +108,13 @@ def bench(
     """
     if repeats < 1:
         raise OutputError(f"expected at least 1, found {repeats}", where="--repeats", fix="give 1 or more")
-    require_jobs(jobs)
     single = expand(source, overrides)
     repeated = [SweepRun({**run.values, REPEAT: i}, run.spec) for run in single.runs for i in range(repeats)]
     planned = Sweep(single.spec, tuple(repeated))
-    with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
+    with (
+        use_workers(jobs, backend, scheduler),
+        open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder,
+    ):
         plan = plan_runs(folder.path / RUNS_FOLDER, planned, resume=resume, restart=True)
         with record_sweep(folder, planned, command="bench"):
             runs = do_runs(plan, jobs=jobs, own_process=True, progress=progress)

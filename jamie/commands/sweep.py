@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep, require_jobs
+from jamie.commands.multirun.backends import Backend, use_workers
+from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results
 from jamie.core.context import Progress
 from jamie.runs.file_names import RUNS_FOLDER
@@ -19,6 +20,8 @@ def sweep(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | tuple[str, ...] | list[str] = (),
     jobs: int | None = None,
+    backend: Backend | None = None,
+    scheduler: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -36,6 +39,12 @@ def sweep(
     jobs
         Runs at a time, -1 for one on each core; None for the number of a surrounding ``joblib.parallel_config``,
         or else one.
+    backend
+        ``"dask"`` or ``"ray"``, whose workers do the runs; None for those of a surrounding ``joblib.parallel_config``,
+        or else processes of this machine.
+    scheduler
+        Address of a cluster of the backend; by default that of ``DASK_SCHEDULER_ADDRESS`` or ``RAY_ADDRESS``, or else
+        `jobs` workers on this machine.
     resume
         Go on in `out`: finished runs are kept, interrupted ones go on, failed and new ones are started.
     overwrite
@@ -51,7 +60,7 @@ def sweep(
     Raises
     ------
     JamieError
-        If the spec is not valid or the folder cannot be used.
+        If the spec is not valid, the folder cannot be used, or workers cannot be reached.
 
     Examples
     --------
@@ -59,9 +68,11 @@ def sweep(
     >>> [run.values for run in swept.runs]
     [{'model.latent_dim': 2}, {'model.latent_dim': 3}]
     """
-    require_jobs(jobs)
     planned = expand(source, overrides)
-    with open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder:
+    with (
+        use_workers(jobs, backend, scheduler),
+        open_sweep(planned, out, resume=resume, overwrite=overwrite) as folder,
+    ):
         plan = plan_runs(folder.path / RUNS_FOLDER, planned, resume=resume)
         with record_sweep(folder, planned):
             runs = do_runs(plan, jobs=jobs, progress=progress)

@@ -252,7 +252,7 @@ class TestFailures:
     def test_a_process_that_does_not_end_by_itself(self, tmp_path, monkeypatch, code, error):
         ended = subprocess.CompletedProcess((), code, "", "no memory\n")
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
-        assert run_in_process(RunTask("a", str(tmp_path), {})).error == error
+        assert run_in_process(RunTask("a", str(tmp_path / "a"), {})).error == error
 
 
 class TestResume:

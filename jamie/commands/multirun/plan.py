@@ -16,10 +16,10 @@ from typing import Any
 import joblib
 
 from jamie.commands.multirun.settings import short_names, short_value
-from jamie.commands.multirun.workers import RunTask
+from jamie.commands.multirun.workers import RunTask, is_started
 from jamie.core.errors import OutputError
 from jamie.runs.directory import OutputDirectory, file_hash
-from jamie.runs.file_names import MANIFEST, RESOLVED_SPEC, RUNS_FOLDER
+from jamie.runs.file_names import RESOLVED_SPEC, RUNS_FOLDER
 from jamie.spec import Spec, Sweep
 from jamie.spec.difference import describe_changes
 
@@ -51,12 +51,6 @@ class RunStatus:
     values: Mapping[str, Any]
     task: RunTask | None = None
     error: str = ""
-
-
-def require_jobs(jobs: int | None) -> None:
-    """Refuse 0 runs at a time."""
-    if jobs == 0:
-        raise OutputError("expected at least one job", where="--jobs", fix="give 1 or more, or -1 for one on each core")
 
 
 def open_sweep(planned: Sweep, out: str | Path | None, *, resume: bool, overwrite: bool) -> OutputDirectory:
@@ -133,14 +127,13 @@ def _plain_text(value: Any) -> str:
 
 def _resume(run: RunStatus, spec: Spec, *, restart: bool) -> RunStatus:
     """Go on with a run whose folder exists, unless it is finished; one that failed starts anew."""
-    started = (run.folder / MANIFEST).is_file() and (run.folder / RESOLVED_SPEC).is_file()
-    manifest = OutputDirectory(run.folder).manifest if started else {}
+    manifest = OutputDirectory(run.folder).manifest if is_started(run.folder) else {}
     status = manifest.get("status", "failed")
     if status == "failed" or (restart and status != "finished"):
         shutil.rmtree(run.folder)
         return run
     _require_same(run, spec, manifest)
-    return replace(run, task=None if status == "finished" or run.task is None else replace(run.task, resume=True))
+    return replace(run, task=None) if status == "finished" else run
 
 
 def _require_same(run: RunStatus, spec: Spec, manifest: Mapping[str, Any]) -> None:
