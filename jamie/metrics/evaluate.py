@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -17,10 +18,13 @@ from jamie.metrics.embedding_scores import score_embedding
 from jamie.metrics.imputation_scores import Measured, measured_jointly, measured_pairs, score_imputation
 from jamie.metrics.labels import usable_labels
 from jamie.metrics.records import Record
-from jamie.metrics.scopes import find_scopes
+from jamie.metrics.scopes import Scope, find_scopes
 from jamie.metrics.sign_test import SignTest, sign_tests
 
 FEATURE_COLUMNS = ("method", "source", "target", "scope", "feature")
+MOST_EMBEDDED = 20_000  # cells of a modality whose latents are scored together
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def evaluate(
     for a, b in combinations(dataset.modalities, 2):
         labels = usable_labels(dataset, a, b) if reads_labels else []
         scopes = find_scopes(dataset, split, a, b)
-        for scope, result in product(scopes, results):
+        for scope, result in product(_samples(scopes) if of_embeddings else (), results):
             if result.embeds_all(scope.cells, split):
                 records += score_embedding(result, dataset, scope, of_embeddings, labels)
         for measured in measured_pairs(dataset, split, scopes) if of_imputed else ():
@@ -82,6 +86,18 @@ def evaluate(
     features = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FEATURE_COLUMNS))
     better = {metric.name: metric.higher_is_better for metric in of_imputed if metric.name in features}
     return Evaluation(tuple(records), features, tuple(sign_tests(features, better)))
+
+
+def _samples(scopes: Sequence[Scope]) -> list[Scope]:
+    """Scopes as embeddings are scored in them: the time of most metrics grows with the square of the cells."""
+    for scope in scopes:
+        n_cells = max(map(len, scope.cells.values()))
+        if n_cells > MOST_EMBEDDED:
+            log.warning(
+                "latents of %s, %s: %d of %d cells are scored, each among these alone",
+                *(" and ".join(scope.cells), scope.name, MOST_EMBEDDED, n_cells),
+            )
+    return [scope.sample(MOST_EMBEDDED) for scope in scopes]
 
 
 def _score_imputed(

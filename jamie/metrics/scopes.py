@@ -34,6 +34,27 @@ class Scope:
     cells: Mapping[str, NDArray[np.int64]]
     truth: Correspondence
 
+    def sample(self, most: int) -> Scope:
+        """Return the scope with at most so many cells of each modality, evenly spaced, and with partners kept together.
+
+        The partners of the sampled cells of the first modality come first, then evenly spaced other cells.
+        """
+        (a, first), (b, second) = self.cells.items()
+        if max(len(first), len(second)) <= most:
+            return self
+        rows = _evenly_spaced(np.arange(len(first)), most)
+        partner = self.truth.best_partner()[rows]
+        columns = np.unique(partner[partner >= 0])
+        others = np.setdiff1d(np.arange(len(second)), columns)
+        columns = np.sort(np.concatenate([columns, _evenly_spaced(others, most - len(columns))]))
+        return Scope(self.name, {a: first[rows], b: second[columns]}, self.truth.subset(rows, columns))
+
+
+def _evenly_spaced(cells: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    if len(cells) <= most:
+        return cells
+    return cells[np.linspace(0, len(cells) - 1, most).astype(np.int64)]
+
 
 def find_scopes(dataset: Dataset, split: Split, a: str, b: str) -> list[Scope]:
     """Return the scopes of two modalities that hold cells of both, the least biased by the training first."""

@@ -57,6 +57,28 @@ def chosen(records, **fields):
     return [r for r in records if all(getattr(r, key) == value for key, value in fields.items())]
 
 
+def test_latents_of_very_many_cells_are_scored_by_a_sample_and_said_so(latents, dataset, split, monkeypatch, caplog):
+    whole = evaluate(latents, dataset, split, [FOSCTTM()])
+    monkeypatch.setattr("jamie.metrics.evaluate.MOST_EMBEDDED", 26)
+    with caplog.at_level("WARNING"):
+        found = evaluate(latents, dataset, split, [FOSCTTM()])
+    assert "latents of rna and atac, all: 26 of 30 cells are scored" in caplog.text
+    scopes = {record.scope for record in whole}
+    for scope in scopes - {"all"}:
+        assert chosen(found, scope=scope) == chosen(whole, scope=scope)
+    (sampled,), (every,) = (chosen(records, scope="all") for records in (found, whole))
+    assert sampled.n_cells < every.n_cells == 20
+    kept = np.linspace(0, 29, 26).astype(int)
+    pairs = kept[kept < 20]
+    assert sampled.n_cells == len(pairs)
+    apart = np.linalg.norm(latents["rna"][kept][:, None] - latents["atac"][None], axis=2)
+    row = np.searchsorted(kept, pairs)
+    columns = np.union1d(pairs, np.setdiff1d(np.arange(26), pairs)[:8])
+    own = apart[row, pairs]
+    closer = [(apart[row][:, columns] < own[:, None]).mean(), (apart[:, pairs] < own).mean()]
+    assert sampled.value == pytest.approx(np.mean(closer))
+
+
 def test_evaluate_scores_each_scope_among_its_own_cells(latents, dataset, split):
     records = evaluate(latents, dataset, split, [FOSCTTM()])
     shown = {(r.source, r.target, r.scope): r.n_cells for r in records}
