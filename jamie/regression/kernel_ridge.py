@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,7 @@ BANDWIDTHS = (0.5, 1.0, 2.0)  # in units of the median distance of two cells
 PENALTIES = np.logspace(-4, 2, 13)
 LEADING = (16, 64)
 MOST_CENTERS = 500
+TUNING_CENTERS = 250  # on which bandwidth and components are chosen
 
 _FOR_MEDIAN = 1000  # cells
 _RANK = 1e-10  # relative to the largest eigenvalue
@@ -61,7 +62,7 @@ class KernelRidgeRegression:
 
     With at most `MOST_CENTERS` pairs each is a center, and the solution is exact. Otherwise as many pairs are drawn,
     and the kernel is approximated by its projection onto theirs (Nystrom), which makes of it a ridge regression on
-    as many features.
+    as many features. Bandwidth and components are chosen with `TUNING_CENTERS`, penalties with all centers.
 
     Parameters
     ----------
@@ -78,15 +79,17 @@ class KernelRidgeRegression:
     def fit(self, pairs: TrainingPairs) -> FittedKernelRidge:
         """Choose bandwidth and penalties by the error out of fold, and fit on the pairs of `TrainingPairs.rows`."""
         n, d = len(pairs.inputs), pairs.linear_axes.shape[1]
-        rows = (
-            np.arange(n)
-            if n <= MOST_CENTERS
-            else np.sort(pairs.generator("kernel_ridge").choice(n, MOST_CENTERS, replace=False))
-        )
+        drawn = pairs.generator("kernel_ridge").permutation(n)[:MOST_CENTERS]
         leading = [c for c in LEADING if c < d] + [d]
         cosine = self.distance == "cosine"
-        paths = [path for c in leading for path in _paths(pairs, rows, c, self.penalty, cosine=cosine)]
-        path = min(paths, key=lambda path: path.error)
+
+        def paths(rows: NDArray[np.int64], n_components: int, bandwidths: Sequence[float]) -> list[_Path]:
+            return list(_paths(pairs, np.sort(rows), n_components, bandwidths, self.penalty, cosine=cosine))
+
+        tried = [path for c in leading for path in paths(drawn[:TUNING_CENTERS], c, BANDWIDTHS)]
+        path = min(tried, key=lambda path: path.error)
+        if len(drawn) > TUNING_CENTERS:
+            path = paths(drawn, path.centers.shape[1], [path.relative_bandwidth])[0]
         spectrum = Spectrum.of([(path.features, pairs.targets)])
         weights = spectrum.vectors @ ridge_weights(spectrum, path.penalties)
         predicted = pairs.predict_left_out(path.predict_left_out)
@@ -101,7 +104,7 @@ class KernelRidgeRegression:
                     "bandwidth": path.relative_bandwidth,
                     "penalty": describe_penalties(path.penalties),
                 },
-                "n_centers": len(rows),
+                "n_centers": len(drawn),
                 "error": pairs.error(predicted),
             },
             centers=path.centers,
@@ -134,16 +137,22 @@ class _Path:
 
 
 def _paths(
-    pairs: TrainingPairs, rows: NDArray[np.int64], n_components: int, choice: PenaltyChoice, *, cosine: bool
+    pairs: TrainingPairs,
+    rows: NDArray[np.int64],
+    n_components: int,
+    bandwidths: Sequence[float],
+    choice: PenaltyChoice,
+    *,
+    cosine: bool,
 ) -> Iterator[_Path]:
-    """Yield the path of every bandwidth, all from the same distances."""
+    """Yield the path of each bandwidth, all from the same distances to the centers at `rows`."""
     axes = pairs.linear_axes[:, :n_components]
     x, left_out = ((v - pairs.input_mean) @ axes for v in (pairs.inputs, pairs.left_out_inputs))
     if cosine:
         x, left_out = of_unit_norm(x), of_unit_norm(left_out)
     centers, median = x[rows], median_distance(x)
     among, to_x, to_left_out = (squared_distances(v, centers) for v in (centers, x, left_out))
-    for b in BANDWIDTHS:
+    for b in bandwidths:
         scale = -0.5 / (b * median) ** 2
         values, vectors = np.linalg.eigh(np.exp(scale * among))
         kept = values > _RANK * values[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +135,8 @@ def _inverted_file(q: NDArray[np.float64], x: NDArray[np.float64], k: int, metri
     queries = points if q is x else (q - center).astype(np.float32)
     layout = f"IVF{int(_CLUSTERS * len(x) ** 0.5)},Flat"
     with threads_of_faiss():
-        search = faiss.index_factory(x.shape[1], layout, faiss.METRIC_INNER_PRODUCT if by_angle else faiss.METRIC_L2)
+        measure = faiss.METRIC_INNER_PRODUCT if by_angle else faiss.METRIC_L2
+        search: Any = faiss.index_factory(x.shape[1], layout, measure)
         search.cp.seed, search.cp.niter = seed % 2**31, 10
         search.cp.min_points_per_centroid, search.cp.max_points_per_centroid = 1, 64
         search.train(points)
