@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from jamie.regression.pairs import Clip, TrainingPairs
 from jamie.regression.spectrum import Floats
 
+ROWS_AT_ONCE = 2**15  # that are predicted at a time: a kernel holds as many numbers for each as it has centers
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedRegression(ABC):
@@ -39,7 +41,10 @@ class FittedRegression(ABC):
 
     def predict(self, x: NDArray[np.floating]) -> Floats:
         """(n, t) targets of inputs (n, d)."""
-        return self._predict(self.clip(x))
+        if len(x) <= ROWS_AT_ONCE:
+            return self._predict(self.clip(x))
+        parts = (x[start : start + ROWS_AT_ONCE] for start in range(0, len(x), ROWS_AT_ONCE))
+        return np.concatenate([self._predict(self.clip(part)) for part in parts])
 
     @abstractmethod
     def _predict(self, x: Floats) -> Floats:

@@ -30,6 +30,18 @@ def test_prediction_is_a_sum_over_centers(toy_pairs):
     np.testing.assert_allclose(fitted.predict(pairs.x), expected)
 
 
+def test_many_cells_are_predicted_in_parts(toy_pairs, monkeypatch):
+    pairs = toy_pairs(40, 3, 2)
+    fitted = KernelRidgeRegression().fit(pairs)
+    whole = fitted.predict(pairs.x)
+    sizes = []
+    predict = type(fitted)._predict
+    monkeypatch.setattr(type(fitted), "_predict", lambda self, x: sizes.append(len(x)) or predict(self, x))
+    monkeypatch.setattr("jamie.regression.fitted.ROWS_AT_ONCE", 16)
+    np.testing.assert_allclose(fitted.predict(pairs.x), whole)
+    assert sizes == [16, 16, 8]
+
+
 @pytest.mark.parametrize("n_centers", [40, 60])
 def test_few_centers_come_near_all(n_centers, toy_pairs, monkeypatch):
     pairs = toy_pairs(200, 3, 2)
