@@ -84,7 +84,7 @@ def _start_dask(n_workers: int, scheduler: str | None) -> Iterator[dict[str, Any
     address = scheduler or dask.config.get("scheduler-address", None)
     if address is None:
         # no limit of memory, as processes of joblib have none: a worker above it would be killed
-        settings = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+        settings = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "localhost:0"}
         cluster = LocalCluster(n_workers=n_workers, env=_thread_variables(n_workers), **settings)
         with cluster, Client(cluster) as client:
             yield {"client": client}
