@@ -159,7 +159,11 @@ def as_float32(values: Any) -> Matrix:
     """Bring an array or a sparse matrix to float32, dense or CSR; copies only what must change."""
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused later
         if sparse.issparse(values):
-            return sparse.csr_array(values).astype(np.float32, copy=False)
+            rows: Any = sparse.csr_array(values).astype(np.float32, copy=False)
+            # of two types, scipy would convert all indices whenever a few rows are read
+            if rows.indptr.dtype != rows.indices.dtype and rows.nnz <= np.iinfo(rows.indices.dtype).max:
+                rows.indptr = rows.indptr.astype(rows.indices.dtype)
+            return rows
         return values.astype(np.float32, copy=False)
 
 

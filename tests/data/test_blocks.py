@@ -13,7 +13,7 @@ from jamie.core.data import Block
 from jamie.core.errors import DataError, MemoryLimitError
 from jamie.data import choose_block
 from jamie.data.align import find_features
-from jamie.data.blocks import choose_matrix
+from jamie.data.blocks import as_float32, choose_matrix
 from jamie.data.checks.values import require_finite
 
 
@@ -172,3 +172,14 @@ def test_annotations_of_features_follow_their_matrix_and_their_order(adata):
     assert aligned.var["chrom"].iloc[[0, 2]].tolist() == ["chr1", "chr0"]
     assert aligned.var["chrom"].isna().tolist() == [False, True, False]
     assert aligned.var.index.equals(asked)
+
+
+def test_indices_of_two_types_are_made_one_without_changing_what_was_given():
+    given = sparse.csr_array(np.eye(30, 20, dtype=np.float32))
+    expected = given.toarray()
+    given.indptr = given.indptr.astype(np.int64)
+    given.indices = given.indices.astype(np.int32)
+    found = as_float32(given)
+    assert found.indptr.dtype == found.indices.dtype == np.int32
+    assert given.indptr.dtype == np.int64
+    np.testing.assert_array_equal(found.toarray(), expected)
