@@ -52,6 +52,9 @@ class PCA(Preprocessor):
     components_per_sqrt_cell
         At most so many components for each square root of a training cell: from n cells no more than a number that
         grows as sqrt(n) are learned well. Null for no such limit.
+    cells_per_component
+        At least so many training cells for each component; null for no such limit. Not smooth in the number of cells,
+        and severe where these are few: `components_per_sqrt_cell` was more accurate.
 
     Notes
     -----
@@ -78,11 +81,13 @@ class PCA(Preprocessor):
         scale: Literal["common", "none"] = "common",
         whitening: Annotated[float, Field(ge=0, le=1)] = 0.0,
         components_per_sqrt_cell: PositiveFloat | None = None,
+        cells_per_component: PositiveInt | None = None,
     ) -> None:
         self.n_components = n_components
         self.scale = scale
         self.whitening = whitening
         self.components_per_sqrt_cell = components_per_sqrt_cell
+        self.cells_per_component = cells_per_component
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -141,9 +146,12 @@ class PCA(Preprocessor):
 
     def _wanted(self, n_cells: int) -> int:
         """Return the number of components for a number of training cells."""
-        if self.components_per_sqrt_cell is None:
-            return self.n_components
-        return min(self.n_components, max(2, round(self.components_per_sqrt_cell * n_cells**0.5)))
+        wanted = self.n_components
+        if self.components_per_sqrt_cell is not None:
+            wanted = min(wanted, max(2, round(self.components_per_sqrt_cell * n_cells**0.5)))
+        if self.cells_per_component is not None:
+            wanted = min(wanted, max(2, n_cells // self.cells_per_component))
+        return wanted
 
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()

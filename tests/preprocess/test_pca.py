@@ -82,11 +82,12 @@ def test_pca_says_what_undoes_its_whitening(dense, cells, scale):
     np.testing.assert_allclose(back, plain.transform(dense, cells(40)), rtol=1e-4, atol=1e-5)
 
 
-def test_pca_keeps_fewer_components_for_few_cells(dense, cells, caplog):
+@pytest.mark.parametrize(("limit", "expected"), [({"components_per_sqrt_cell": 1}, 6), ({"cells_per_component": 8}, 5)])
+def test_pca_keeps_fewer_components_for_few_cells(dense, cells, caplog, limit, expected):
     with caplog.at_level(logging.INFO, "jamie"):
-        step = PCA(n_components=8, components_per_sqrt_cell=1).fit(dense, cells(40))
-    assert len(step.components) == 6
-    assert "pca: at most 6 components for 40 training cells" in caplog.text
+        step = PCA(n_components=8, **limit).fit(dense, cells(40))
+    assert len(step.components) == expected
+    assert f"pca: at most {expected} components for 40 training cells" in caplog.text
 
 
 @pytest.mark.parametrize(
