@@ -26,6 +26,7 @@ from jamie.cli.options import (
 )
 from jamie.console import output
 from jamie.console.output import CommandOutput
+from jamie.core.errors import OutputError
 
 
 @command()
@@ -52,6 +53,12 @@ def run(
         return sweep_output(sweep(**arguments))
     from jamie.commands.run import run as run_once
 
+    if backend or scheduler:
+        raise OutputError(
+            "expected a sweep to spread, found one run",
+            where="--backend" if backend else "--scheduler",
+            fix="leave it out, or list the values of a setting under sweep in the spec",
+        )
     for name in ("jobs", "backend", "scheduler"):  # of several runs
         del arguments[name]
     result = run_once(**arguments)

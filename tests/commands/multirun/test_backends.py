@@ -168,3 +168,9 @@ def test_the_share_of_the_cores_of_a_worker_leaves_what_the_user_set(monkeypatch
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     share = backends._thread_variables(2)
     assert share == {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"}
+
+
+def test_one_run_has_nothing_to_spread(deadly):
+    Path("single.yaml").write_text("data: {simulate_branch: {n_cells: 60}}\n")
+    done = deadly.call("run", "single.yaml", "--out", deadly.out, "--jobs", 2, "--backend", "dask")
+    deadly.refused(done, "--backend: expected a sweep to spread, found one run\n  leave it out, or list the values")
