@@ -31,13 +31,18 @@ def join_members(members: Sequence[Network]) -> Network:
     if len(members) == 1:
         return members[0]
     joined = copy.deepcopy(members[0])
+    stacked: dict[Tensor, Tensor] = {}  # what is in several places of a member stays one
     for module, *parts in zip(joined.modules(), *(member.modules() for member in members), strict=True):
-        for name, parameter in module.named_parameters(recurse=False):
-            values = torch.stack([part.get_parameter(name).detach() for part in parts])
-            values = values.mT.contiguous().mT if values.ndim > 2 else values  # as products with matrices read them
-            setattr(module, name, nn.Parameter(values, requires_grad=parameter.requires_grad))
-        for name, _ in module.named_buffers(recurse=False):
-            setattr(module, name, torch.stack([part.get_buffer(name) for part in parts]))
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            if parameter not in stacked:
+                values = torch.stack([part.get_parameter(name).detach() for part in parts])
+                values = values.mT.contiguous().mT if values.ndim > 2 else values  # as products with matrices read them
+                stacked[parameter] = nn.Parameter(values, requires_grad=parameter.requires_grad)
+            setattr(module, name, stacked[parameter])
+        for name, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
+            if buffer not in stacked:
+                stacked[buffer] = torch.stack([part.get_buffer(name) for part in parts])
+            setattr(module, name, stacked[buffer])
     return joined
 
 

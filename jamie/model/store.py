@@ -14,14 +14,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors import numpy as arrays_io
-from safetensors import torch as tensors_io
 
 from jamie.core.batch_key import BatchKey
 from jamie.core.errors import OutputError
-from jamie.core.files import replace_atomically, set_default_permissions
+from jamie.core.files import replace_atomically
 from jamie.core.names import MODEL_FILE, MODEL_FOLDER, PREPROCESSING_FILE, WEIGHTS_FILE
 from jamie.core.prefixes import add_prefix, select_prefix
+from jamie.core.tensor_files import load_arrays, load_tensors, save_arrays, save_tensors
 from jamie.model.build import build_model
 from jamie.model.stacked_regressions import StackedRegressions
 from jamie.model.trained import TrainedModel
@@ -51,10 +50,8 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         weights |= add_prefix(f"{i}", network.state_dict())
     for i, stack in enumerate(model.stacks.values()):
         weights |= add_prefix(f"{_STACK}.{i}", stack.state_dict())
-    arrays_io.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / PREPROCESSING_FILE)
-    tensors_io.save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, folder / WEIGHTS_FILE)
-    for name in (PREPROCESSING_FILE, WEIGHTS_FILE):
-        set_default_permissions(folder / name)
+    save_arrays(arrays, folder / PREPROCESSING_FILE)
+    save_tensors(weights, folder / WEIGHTS_FILE)
     description = {
         "format": FORMAT,
         "version": version("jamie-toolkit"),
@@ -101,7 +98,7 @@ def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
     try:
         plain = json.loads((folder / MODEL_FILE).read_text())
         _require_format(plain, folder)
-        arrays, weights = arrays_io.load_file(folder / PREPROCESSING_FILE), tensors_io.load_file(folder / WEIGHTS_FILE)
+        arrays, weights = load_arrays(folder / PREPROCESSING_FILE), load_tensors(folder / WEIGHTS_FILE)
         model = _restore(plain, arrays, weights)
     # all errors of damaged or mixed-up files, from JSON to the shapes of the weights
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

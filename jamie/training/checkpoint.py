@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from jamie.core.errors import OutputError
-from jamie.core.files import replace_atomically, set_default_permissions
+from jamie.core.files import replace_atomically
 from jamie.core.prefixes import select_prefix
+from jamie.core.tensor_files import save_tensors
 
 FORMAT = "2"
 
@@ -36,10 +36,8 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; a kill at any moment leaves either the old file or the new one."""
-        tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
         with replace_atomically(path) as partial:
-            save_file(tensors, partial, metadata={"format": FORMAT, "plain": json.dumps(self.plain)})
-            set_default_permissions(partial)
+            save_tensors(self.tensors, partial, {"format": FORMAT, "plain": json.dumps(self.plain)})
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
