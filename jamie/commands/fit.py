@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
+from jamie.core.lazy_matrix import is_large
 from jamie.core.names import ALL_CELLS, MODEL_FOLDER, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
+from jamie.core.row_reader import KeptRows
 from jamie.core.sources import JointSources, all_others, joint_cells
 from jamie.correspondence.connectivity import require_connected_modalities
 from jamie.correspondence.infer import Inference, infer_all
@@ -24,6 +27,7 @@ from jamie.correspondence.quality.assess import Quality, assess_all
 from jamie.correspondence.verify import PairCheck, verify_known_pairs
 from jamie.data.load import LoadedData
 from jamie.methods.intervals import IntervalPlan
+from jamie.methods.known_pairs import Direction
 from jamie.methods.names import name_methods
 from jamie.methods.result import MethodResult
 from jamie.methods.run_method import add_usage, bounds_in_units, failed_method, run_method, values_in_units
@@ -185,7 +189,7 @@ def _fit_on_split(
         partners = _partners_for_training(correspondence.inference, spec)
     with stage("training") as training_meter:
         checkpoints = CheckpointFiles(run.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if run else None
-        training_cells = prepared.subset(split.train)
+        training_cells = prepared.subset(split.train, lazily=True)
         ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
         if run:
             run.manifest["training_threads"] = ensemble.threads
@@ -206,7 +210,7 @@ def _fit_on_split(
             stacks={**model.stacks, **combinations.stacks},
         )
         _save(model, save_to)
-    del training_cells, fitted  # a copy of most of the data
+    del training_cells, fitted  # their components are copies
     preparation = add_usage(preprocess_meter.usage, correspondence_meter.usage)
     results = [_result_of_model(model, prepared, preparation, training_meter.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
@@ -274,8 +278,7 @@ def _result_of_model(
     """Compute latents and imputed values of the trained model."""
     scores, covariates = prepared.scores, prepared.covariates
     latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
-    inputs = {m: prepared.inputs(m) for m in scores}
-    imputed = {(a, b): model.impute_scores(a, b, *inputs[a]) for a, b in permutations(latents, 2)}
+    imputed = {(a, b): _impute_alone(model, prepared, (a, b)) for a, b in permutations(latents, 2)}
     calibrations = dict(model.uncertainty.calibrations)
     for joint in all_others(list(scores)):
         direction = joint.name, joint.target
@@ -292,6 +295,21 @@ def _result_of_model(
         imputed=values,
         intervals=bounds_in_units(values, calibrations),
     )
+
+
+def _impute_alone(model: TrainedModel, prepared: Prepared, direction: Direction) -> NDArray[np.float32] | KeptRows:
+    """Preprocessed values (n, t) for all cells of a source; of very many those that are read, as few are scored."""
+    source, target = direction
+    shape = prepared.dataset.sizes[source], prepared.targets[target].shape[1]
+    if not is_large(shape):
+        return model.impute_scores(*direction, *prepared.inputs(source))
+    return KeptRows(shape, partial(_impute_rows, model, prepared, direction))
+
+
+def _impute_rows(
+    model: TrainedModel, prepared: Prepared, direction: Direction, rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    return model.impute_scores(*direction, *prepared.inputs(direction[0], rows))
 
 
 def _impute_jointly(model: TrainedModel, prepared: Prepared, joint: JointSources) -> NDArray[np.float32]:
@@ -323,7 +341,7 @@ def evaluate_all(
     inferer = spec.correspondence.infer
     if inference is None or inferer is None:
         return evaluation
-    cells, uses_known = dataset.subset(split.train), inferer.build().uses_known
+    cells, uses_known = dataset.subset(split.train, lazily=True), inferer.build().uses_known
     scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
     training_scores = scores and {m: values[split.train[m]] for m, values in scores.items()}
     matched = score_matching(
@@ -375,7 +393,7 @@ def _infer(
     if spec.correspondence.infer is None:
         return AssessedCorrespondence(None, {}, checks)
     inferer = spec.correspondence.infer.build()
-    cells = prepared.subset(prepared.split.train)
+    cells = prepared.subset(prepared.split.train, lazily=True)
     inference = load_inference(run.path, cells.dataset.sizes) if run else None
     if inference is None:
         views = {m: cells.view(m) for m in cells.scores}

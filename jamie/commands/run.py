@@ -82,19 +82,24 @@ def run(
         ):
             log.info("run directory: %s", run_directory.path)
             run_directory.write_spec(spec)
-            with run_directory.stage("data"):
-                loaded = load_dataset(spec, context)
-            if spec.until == "correspondence":
-                correspondence, evaluation = infer_only(loaded, spec, context, run_directory)
-                write_correspondence(run_directory, loaded, correspondence, evaluation)
-            else:
-                loaded = replace(loaded, mdata=to_writable(loaded.mdata, run_directory))
-                fitted = fit(loaded, spec, context, run_directory)
-                with run_directory.stage("results"):
-                    write_fitted(run_directory, loaded, fitted, context)
-                _explain(run_directory, fitted, context)
+            _compute(run_directory, spec, context)
             _report(run_directory, spec, context)
     return Run(run_directory.path)
+
+
+def _compute(run_directory: Run, spec: Spec, context: Context) -> None:
+    """Do all stages but the reports, which read the files alone: data and model are given up before these begin."""
+    with run_directory.stage("data"):
+        loaded = load_dataset(spec, context)
+    if spec.until == "correspondence":
+        correspondence, evaluation = infer_only(loaded, spec, context, run_directory)
+        write_correspondence(run_directory, loaded, correspondence, evaluation)
+        return
+    loaded = replace(loaded, mdata=to_writable(loaded.mdata, run_directory))
+    fitted = fit(loaded, spec, context, run_directory)
+    with run_directory.stage("results"):
+        write_fitted(run_directory, loaded, fitted, context)
+    _explain(run_directory, fitted, context)
 
 
 def default_directory(name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,13 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondences
 from jamie.core.labels import as_labels
+from jamie.core.lazy_rows import LazyRows
 from jamie.core.names import LOWER, SD, UPPER
 from jamie.core.panels import MeasuredTarget, Panels
 
 Matrix: TypeAlias = "NDArray[np.float32] | sparse.csr_array"
+
+LAZY_FROM = 2**21  # stored values, from which no second copy of sparse cells is made
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,21 @@ class ModalityData:
         """(n,) label of each cell in a column of obs as text, None where there is none."""
         return as_labels(self.obs[column])
 
-    def subset(self, cells: ArrayLike) -> ModalityData:
-        """Keep the given cells (indices or a boolean mask)."""
+    def subset(self, cells: ArrayLike, *, lazily: bool = False) -> ModalityData:
+        """Keep the given cells (indices or a boolean mask).
+
+        Where that is asked for, the matrices of large sparse cells are not copied: their rows are read by `LazyRows`,
+        which gives what a matrix gives for ``X[rows]``, and no more.
+        """
         index = np.arange(self.n_cells)[np.asarray(cells)]
-        source = replace(self.input, X=self.input.X[index])
-        target = source if self.target is self.input else replace(self.target, X=self.target.X[index])
+
+        def rows_of(block: Block) -> Block:
+            X: Any = block.X
+            lazy = lazily and block.panels is None and sparse.issparse(X) and X.nnz > LAZY_FROM
+            return replace(block, X=LazyRows(X, self.obs, index) if lazy else X[index])
+
+        source = rows_of(self.input)
+        target = source if self.target is self.input else rows_of(self.target)
         return replace(self, obs=self.obs.iloc[index], input=source, target=target)
 
 
@@ -162,11 +175,11 @@ class Dataset:
         """Number of cells of each modality."""
         return {name: modality.n_cells for name, modality in self.modalities.items()}
 
-    def subset(self, cells: Mapping[str, ArrayLike]) -> Dataset:
-        """Keep the given cells (indices or boolean masks) of each modality."""
+    def subset(self, cells: Mapping[str, ArrayLike], *, lazily: bool = False) -> Dataset:
+        """Keep the given cells (indices or boolean masks) of each modality; `lazily` as of `ModalityData.subset`."""
         return replace(
             self,
-            modalities={name: m.subset(cells[name]) for name, m in self.modalities.items()},
+            modalities={name: m.subset(cells[name], lazily=lazily) for name, m in self.modalities.items()},
             truth=self.truth.subset(cells),
             known=self.known.subset(cells),
         )
@@ -213,6 +226,11 @@ class View:
         if self.unwhitening is None:
             return self
         return replace(self, scores=self.scores * self.unwhitening.astype(np.float32), unwhitening=None)
+
+    def in_memory(self) -> View:
+        """Return the modality with a whole matrix in place of one whose rows are read when they are needed."""
+        X: Any = self.block.X
+        return replace(self, block=replace(self.block, X=X.collect())) if isinstance(X, LazyRows) else self
 
     def subset(self, cells: ArrayLike) -> View:
         """Keep the given cells (indices), in the given order."""

@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from jamie.core.large_arrays import empty_array
+
 BLOCK_STORED = 2**21  # stored values of a block of rows, with their columns 16 MiB
 _CACHED_PART = 0.4  # of the matrix: so many changed values are kept for the next pass
 _WIDTH = 16  # columns multiplied at a time: their rows then stay in the processor's cache
@@ -58,6 +60,15 @@ class LazyRows:
         room = int(_CACHED_PART * (X.data.nbytes + X.indices.nbytes)) if changes else 0
         self._room = np.empty(room // 4, np.float32)  # one array: freed as a whole, it goes back to the system
 
+    def __getitem__(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> sparse.csr_array:
+        """Return some of the rows (k, p), in memory."""
+        index = np.arange(self.shape[0])[rows]
+        at = index if self._rows is None else self._rows[index]
+        block = self._selected(self._X[at])
+        for change in self._changes:
+            block = change(block, self._obs.iloc[at])
+        return block
+
     @property
     def nnz(self) -> int:
         """Number of stored values."""
@@ -91,7 +102,7 @@ class LazyRows:
 
     def times(self, W: NDArray[np.floating]) -> NDArray[np.float32]:
         """Product (n, b) with a dense matrix (p, b), in single precision."""
-        product = np.empty((self.shape[0], W.shape[1]), np.float32)
+        product = empty_array((self.shape[0], W.shape[1]))
         groups = _columns(self._widened(W))
         for rows, block in self._wide_blocks():
             for at, group in groups:

@@ -67,6 +67,15 @@ def stored_values(X: Matrix) -> NDArray[np.float32]:
     return stored.data if sparse.issparse(X) else stored.ravel()
 
 
+def value_chunks(X: Matrix | LazyRows) -> Iterator[NDArray[np.float32]]:
+    """Values that `stored_values` has, some at a time; of cells that are read lazily as well."""
+    if _is_sparse(X):
+        yield from (values for _, values in stored_entries(X))
+        return
+    values = stored_values(X)
+    yield from (values[part] for part in row_chunks(len(values), 1))
+
+
 def stored_position(X: Matrix, entry: int) -> tuple[int, int]:
     """Row and column of entry number `entry` of `stored_values`."""
     if sparse.issparse(X):

@@ -86,9 +86,10 @@ def infer_all(
             results[a, b] = no_matches(pairs.shape, {"picked": "nothing", "because": reason})
             continue
         log.info("%s: %s on %d and %d cells", stage, inferer.name, views[a].n_cells, views[b].n_cells)
-        inferred = inferer.infer(views[a], views[b], pairs, context.for_stage(stage))
+        of_a, of_b = views[a].in_memory(), views[b].in_memory()
+        inferred = inferer.infer(of_a, of_b, pairs, context.for_stage(stage))
         check = check_hidden_pairs(
-            inferer, views[a], views[b], pairs, inferred.correspondence, check_fraction, context.for_stage(stage)
+            inferer, of_a, of_b, pairs, inferred.correspondence, check_fraction, context.for_stage(stage)
         )
         if check is not None:
             inferred = replace(inferred, diagnostics={**inferred.diagnostics, **asdict(check)})

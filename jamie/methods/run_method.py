@@ -17,6 +17,7 @@ from jamie.core.errors import DataError, JamieError
 from jamie.core.interfaces import Method
 from jamie.core.matrix import find_non_finite, row_chunks, to_dense
 from jamie.core.resources import ResourceUsage
+from jamie.core.row_reader import KeptRows
 from jamie.methods.intervals import IntervalPlan, calibrate_method
 from jamie.methods.result import Bounds, Columns, Direction, MethodResult, Rows, Values
 from jamie.preprocess.chain import Chain
@@ -94,7 +95,7 @@ def failed_method(name: str, ref: Ref[Method], error: BaseException) -> MethodRe
 
 
 def values_in_units(
-    imputed: Mapping[Direction, NDArray[np.floating]], chains: Mapping[str, Chain]
+    imputed: Mapping[Direction, NDArray[np.floating] | KeptRows], chains: Mapping[str, Chain]
 ) -> dict[Direction, Values]:
     """Return imputed values, whose preprocessing is inverted for the cells that are read.
 
@@ -108,7 +109,7 @@ def values_in_units(
     return {(a, b): partial(_in_units, values, chains[b]) for (a, b), values in imputed.items()}
 
 
-def _in_units(values: NDArray[np.floating], chain: Chain, rows: Rows, columns: Columns = None) -> Matrix:
+def _in_units(values: NDArray[np.floating] | KeptRows, chain: Chain, rows: Rows, columns: Columns = None) -> Matrix:
     return chain.inverse(columns)(values[rows].astype(np.float32))
 
 

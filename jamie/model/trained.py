@@ -307,27 +307,32 @@ class TrainedModel:
         """Aggregate latents (n_m, L) of each modality, block by block over a sparse correspondence."""
         aggregated = {}
         for a, z in latents.items():
-            matrices = {b: correspondences.between(a, b).matrix for b in latents if b != a}
+            both_ways = {b: correspondences.between(a, b) for b in latents if b != a}
+            matrices = {b: (pairs.matrix, pairs.T.matrix) for b, pairs in both_ways.items()}
             aggregated[a] = np.concatenate(
                 [self._aggregate_rows(a, rows, latents, matrices) for rows in chunks(len(z))]
             )
         return aggregated
 
     def _aggregate_rows(
-        self, a: str, rows: slice, latents: Mapping[str, Floats], matrices: Mapping[str, sparse.csr_array]
+        self,
+        a: str,
+        rows: slice,
+        latents: Mapping[str, Floats],
+        matrices: Mapping[str, tuple[sparse.csr_array, sparse.csr_array]],
     ) -> Floats:
         """Aggregate a chunk of the cells of `a`, with all their partners and the other partners of these in `a`.
 
         The latter are no terms of these cells' sums, but an aggregator may divide by the sums of columns.
         """
         chunk = np.arange(len(latents[a]))[rows]
-        partners = {b: np.unique(matrix[rows].indices) for b, matrix in matrices.items()}
-        rivals = [np.flatnonzero(np.diff(matrices[b][:, columns].indptr)) for b, columns in partners.items()]
+        partners = {b: np.unique(matrix[rows].indices) for b, (matrix, _) in matrices.items()}
+        rivals = [np.unique(matrices[b][1][of_b].indices) for b, of_b in partners.items()]
         cells = {a: np.unique(np.concatenate([chunk, *rivals]))} | {b: p for b, p in partners.items() if len(p)}
         order = [m for m in self.modalities if m in cells]  # that of the spec, as in training
         blocks = {}
         for b in (m for m in order if m != a):
-            block = to_device(self.network, matrices[b][cells[a]][:, cells[b]].toarray())
+            block = to_device(self.network, matrices[b][0][cells[a]][:, cells[b]].toarray())
             blocks.update({(a, b): block} if order.index(a) < order.index(b) else {(b, a): block.T})
         z = {m: to_device(self.network, latents[m][cells[m]]) for m in order}
         aggregated = self.network.aggregator(z, PairBlocks(blocks))[a]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.context import Context
-from jamie.core.data import Matrix
+from jamie.core.data import LAZY_FROM, Matrix
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.lazy_rows import LazyRows
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 log = logging.getLogger(__name__)
-
-LAZY_FROM = 2**21  # stored values, from which no second copy of sparse cells is made
 
 
 class Chain:

@@ -16,6 +16,7 @@ from jamie.core.affine import AffineModule
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Preprocessor
+from jamie.core.large_arrays import empty_array
 from jamie.core.lazy_rows import LazyRows
 from jamie.core.matrix import row_chunks
 from jamie.preprocess.feature_statistics import map_rows, moments
@@ -156,12 +157,14 @@ class PCA(Preprocessor):
     def _transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
         A, b = self.affine()
         if isinstance(X, LazyRows):
-            return X.times(A) + b.astype(np.float32)
+            scores = X.times(A)
+            scores += b.astype(np.float32)
+            return scores
         if self.low_rank is not None:
             X = self.low_rank.complete(X)
         if not sparse.issparse(X):
             return map_rows(X, len(b), lambda block: block @ A + b)
-        scores = np.empty((X.shape[0], len(b)), np.float32)
+        scores = empty_array((X.shape[0], len(b)))
         for rows in row_chunks(*scores.shape):  # never dense, however many features there are
             scores[rows] = X[rows] @ A + b
         return scores

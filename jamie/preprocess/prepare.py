@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
 from jamie.core.data import Block, Cells, Dataset, Split, View
+from jamie.core.large_arrays import take_rows
 from jamie.core.matrix import column_means
 from jamie.core.panels import MeasuredTarget, assign_panels, fill_nan
 from jamie.preprocess.chain import Chain, read_lazily
@@ -96,23 +97,26 @@ class Prepared:
         extra = (labels, self.covariates, self.size_factor, self.measured)
         return Cells(views, self.targets, self.dataset.known, *extra)
 
-    def subset(self, cells: Mapping[str, ArrayLike]) -> Prepared:
-        """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays."""
+    def subset(self, cells: Mapping[str, ArrayLike], *, lazily: bool = False) -> Prepared:
+        """Keep the given cells (indices or boolean masks) of each modality; what was fitted stays.
+
+        `lazily` as of `ModalityData.subset`: the matrices of large sparse cells are then not copied.
+        """
         if all(np.asarray(mask).dtype == bool and np.all(mask) for mask in cells.values()):
             return self  # nothing is left out, and nothing need be copied
         kept = {m: np.arange(n)[np.asarray(cells[m])] for m, n in self.dataset.sizes.items()}
-        scores = {m: self.scores[m][index] for m, index in kept.items()}
+        scores = {m: take_rows(self.scores[m], index) for m, index in kept.items()}
         shared = {m: self.targets[m] is self.scores[m] for m in kept}
         return replace(
             self,
-            dataset=self.dataset.subset(kept),
+            dataset=self.dataset.subset(kept, lazily=lazily),
             split=Split({m: self.split.train[m][index] for m, index in kept.items()}),
             scores=scores,
-            targets={m: scores[m] if shared[m] else self.targets[m][index] for m, index in kept.items()},
+            targets={m: scores[m] if shared[m] else take_rows(self.targets[m], index) for m, index in kept.items()},
             covariates={m: values[kept[m]] for m, values in self.covariates.items()},
             size_factor={m: values[kept[m]] for m, values in self.size_factor.items()},
             measured={m: part.subset(kept[m]) for m, part in self.measured.items()},
-            regression_scores={m: values[kept[m]] for m, values in self.regression_scores.items()},
+            regression_scores={m: take_rows(values, kept[m]) for m, values in self.regression_scores.items()},
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.errors import DataError
+from jamie.core.row_reader import Rows
 from jamie.regression.folds import MIN_PAIRS, make_folds
 from jamie.regression.spectrum import Floats, FoldSpectrum, Spectrum, decompose_folds
 
@@ -36,9 +37,11 @@ class Clip:
     high: Floats
 
     @classmethod
-    def of(cls, x: NDArray[np.floating]) -> Clip:
+    def of(cls, x: Rows) -> Clip:
         """Take the range of inputs (n, d)."""
-        return cls(x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64))
+        ranges = [(part.min(axis=0), part.max(axis=0)) for part in (x[rows] for rows in _parts(len(x)))]
+        low, high = np.min([r[0] for r in ranges], axis=0), np.max([r[1] for r in ranges], axis=0)
+        return cls(low.astype(np.float64), high.astype(np.float64))
 
     def __call__(self, x: NDArray[np.floating]) -> Floats:
         """Clip inputs (n, d)."""
@@ -56,9 +59,9 @@ class TrainingPairs:
     Parameters
     ----------
     x : (n, d)
-        Inputs.
+        Inputs, an array or rows that are made when they are read.
     y : (n, t)
-        Targets.
+        Targets, likewise.
     folds : (n,)
         Fold of each pair; a negative one is never left out.
     rows : (m,)
@@ -67,8 +70,8 @@ class TrainingPairs:
         Of the regressions that are random.
     """
 
-    x: NDArray[np.floating]
-    y: NDArray[np.floating]
+    x: Rows
+    y: Rows
     folds: NDArray[np.int64]
     rows: NDArray[np.int64]
     seed: int = 0
@@ -76,8 +79,8 @@ class TrainingPairs:
     @classmethod
     def of(
         cls,
-        x: NDArray[np.floating],
-        y: NDArray[np.floating],
+        x: Rows,
+        y: Rows,
         generator: np.random.Generator,
         folds: NDArray[np.int64] | None = None,
     ) -> TrainingPairs:
@@ -184,8 +187,8 @@ class TrainingPairs:
     @cached_property
     def linear_spectrum(self) -> Spectrum:
         """Decomposition of the inputs of all pairs, also of those that settings are not chosen on."""
-        parts = (slice(i, i + _PART) for i in range(0, len(self.x), _PART))
-        return Spectrum.of((self.along_input_axes(self.x[part]), self.along_axes(self.y[part])) for part in parts)
+        parts = ((self.x[rows], self.y[rows]) for rows in _parts(len(self.x)))
+        return Spectrum.of((self.along_input_axes(x), self.along_axes(y)) for x, y in parts)
 
     @cached_property
     def linear_axes(self) -> Floats:
@@ -245,6 +248,11 @@ class TrainingPairs:
     def left_out_in_units(self, predicted: NDArray[np.floating]) -> Floats:
         """Return predictions (m, r) of the pairs that a fold leaves out in the units of the targets, (l, t)."""
         return np.asarray(self.mean + predicted[self.folds[self.rows] >= 0] @ self.axes.T)
+
+
+def _parts(n: int) -> Iterator[slice]:
+    """Slices that together cover n pairs."""
+    return (slice(start, start + _PART) for start in range(0, n, _PART))
 
 
 def _principal_axes(centered: NDArray[np.floating]) -> Floats:

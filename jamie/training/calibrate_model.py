@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MAX_VALUES = 2**26  # that a direction is calibrated on
 MAX_CELLS = 500  # or so many cells, where these are more values
+MOST_CELLS = 2**16  # however few features there are: more make quantiles of residuals no better to any use
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -119,15 +120,15 @@ def calibrate_direction(
         count[own] += 1
     chain, mean = cells.target_chains[target], total / count
     return calibrate(
-        _by_columns(lambda rows, features: chain.inverse(features)(mean[rows]), np.arange(len(mean)), block),
+        by_columns(lambda rows, features: chain.inverse(features)(mean[rows]), np.arange(len(mean)), block),
         block.X[columns],
         level=level,
         support=support_of(block.X),
-        variance=None if variance is None else _by_columns(variance, rows, block),
+        variance=None if variance is None else by_columns(variance, rows, block),
     )
 
 
-def _by_columns(values: Variance, rows: Indices, block: Block) -> Any:
+def by_columns(values: Variance, rows: Indices, block: Block) -> Any:
     """Return values (k, p) of some cells: an array, or if they are very many a form that is made while it is read."""
     shape = len(rows), len(block.features)
     if not is_large(shape):
@@ -145,5 +146,5 @@ def allows_intervals(n_cells: int, level: float) -> bool:
 
 def thin_cells(cells: Indices, n_features: int) -> Indices:
     """Keep evenly spaced ones of very many cells (n,)."""
-    limit = max(MAX_CELLS, MAX_VALUES // n_features)
+    limit = min(MOST_CELLS, max(MAX_CELLS, MAX_VALUES // n_features))
     return cells if len(cells) <= limit else cells[np.linspace(0, len(cells) - 1, limit).astype(np.int64)]

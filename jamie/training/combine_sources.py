@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from jamie.core.context import Context
 from jamie.core.matrix import to_dense
+from jamie.core.row_reader import RowReader, selected_rows
 from jamie.core.sources import JointSources, weighed_sources
 from jamie.model.prediction import average
 from jamie.model.stacked_regressions import StackedRegressions
 from jamie.preprocess.prepare import Prepared
 from jamie.regression.folds import MIN_PAIRS
-from jamie.training.calibrate_model import allows_intervals, thin_cells
+from jamie.training.calibrate_model import allows_intervals, by_columns, thin_cells
 from jamie.training.cross_fit import CrossFit, Direction
 from jamie.training.fit_stacks import WeighedStack, fit_stack, regressions_of, set_aside
 from jamie.training.validation_split import MIN_CELLS
@@ -171,13 +172,14 @@ def _fit_stack(
     def impute(member: int, at: Indices) -> Floats:
         return combination.combine([fitted.impute((m, target), member, own[at]) for m, own in sources.items()])
 
-    x = fitted.model.joint_inputs(joint, [cells.inputs(m, own) for m, own in sources.items()])
+    def read(at: Indices) -> Floats:
+        return fitted.model.joint_inputs(joint, [cells.inputs(m, own[at]) for m, own in sources.items()])
+
+    x, y = RowReader(len(rows), read), selected_rows(cells.targets[target], rows)
     held_out = [np.flatnonzero(np.isin(rows, set_aside(split, target))) for split in fitted.splits]
     to_units = cells.target_chains[target].inverse_transform
     context = context.for_stage(f"stack {joint.name} to {target}")
-    return rows, fit_stack(
-        x, cells.targets[target][rows], held_out, impute, lambda values: to_dense(to_units(values)), members, context
-    )
+    return rows, fit_stack(x, y, held_out, impute, lambda values: to_dense(to_units(values)), members, context)
 
 
 def _impute(
@@ -196,6 +198,6 @@ def _impute(
 
 
 def _calibrate(cells: Prepared, target: str, rows: Indices, values: Floats, level: float) -> Calibration:
-    block = cells.dataset.modalities[target].target
-    in_units = to_dense(cells.target_chains[target].inverse_transform(values))
+    block, chain = cells.dataset.modalities[target].target, cells.target_chains[target]
+    in_units = by_columns(lambda at, features: chain.inverse(features)(values[at]), np.arange(len(values)), block)
     return calibrate(in_units, block.X[rows], level=level, support=support_of(block.X))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.core.row_reader import Rows
 from jamie.model.prediction import average
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
@@ -36,7 +37,7 @@ class CrossFit:
     model: TrainedModel
     cells: Prepared
     splits: Sequence[ValidationSplit]
-    out_of_fold: Mapping[Direction, NDArray[np.float32]]
+    out_of_fold: Mapping[Direction, Rows]
 
     def impute(self, direction: Direction, member: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Preprocessed values (k, t) of a target from (k,) cells of a source, which a network was trained without.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.matrix import to_dense
+from jamie.core.row_reader import RowReader, Rows, selected_rows
 from jamie.model.prediction import regress
 from jamie.model.stacked_regressions import GaussianKernel, StackedRegressions
 from jamie.model.trained import TrainedModel
@@ -46,6 +47,38 @@ ToUnits = Callable[[str, Floats], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
+class OutOfFold:
+    """What regressions predict of the pairs that they were fitted on.
+
+    Of those that settings are chosen on, at most `MOST_PAIRS`, it is what regressions fitted without their fold
+    predict; of the others what those fitted on all predict, made when it is read.
+
+    Parameters
+    ----------
+    fitted
+        The regressions.
+    x
+        (n, r) inputs of the pairs.
+    left_out
+        (l,) pairs that settings were chosen on, in increasing order.
+    """
+
+    fitted: FittedStack
+    x: Rows
+    left_out: Indices
+
+    def __getitem__(self, pairs: Indices) -> Floats:
+        """Values (k, t) of some pairs."""
+        place = np.searchsorted(self.left_out, pairs).clip(max=len(self.left_out) - 1)
+        known = self.left_out[place] == pairs
+        values = np.empty((len(pairs), self.fitted.out_of_fold.shape[1]), np.float32)
+        values[known] = self.fitted.out_of_fold[place[known]]
+        if not known.all():
+            values[~known] = self.fitted.predict(self.x[pairs[~known]])
+        return values
+
+
+@dataclass(frozen=True)
 class WeighedStack:
     """Regressions of known pairs, and their weight beside another predictor.
 
@@ -54,14 +87,13 @@ class WeighedStack:
     module
         Fitted on all pairs.
     out_of_fold
-        (n, t) what the regressions predict of each pair, fitted without it. Beyond the `MOST_PAIRS` that settings are
-        chosen on, it is what those fitted on all predict.
+        (n, t) what the regressions predict of each pair, as of `OutOfFold`.
     decision
         Plain values: the weight, and how each regression was tuned.
     """
 
     module: StackedRegressions
-    out_of_fold: Floats
+    out_of_fold: OutOfFold
     decision: dict[str, Any]
 
 
@@ -81,7 +113,7 @@ class StackFit:
     """
 
     stacks: dict[Direction, StackedRegressions] = field(default_factory=dict)
-    out_of_fold: dict[Direction, Floats] = field(default_factory=dict)
+    out_of_fold: dict[Direction, Rows] = field(default_factory=dict)
     decisions: dict[Direction, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -108,7 +140,10 @@ def fit_regressions(
         read = cells.inputs(direction[0], rows)
         return model.impute_by_network(*direction, *read, [model.networks[member]])
 
-    inputs = {m: model.regression_inputs(m, *cells.inputs(m)) for m in cells.scores}
+    def read(modality: str, rows: Indices) -> Floats:
+        return np.ascontiguousarray(model.regression_inputs(modality, *cells.inputs(modality, rows)))
+
+    inputs = {m: RowReader(len(scores), partial(read, m)) for m, scores in cells.scores.items()}
     chains = cells.target_chains
     return fit_stacks(
         cells.cells(),
@@ -123,7 +158,7 @@ def fit_regressions(
 
 def fit_stacks(
     cells: Cells,
-    inputs: Mapping[str, Floats],
+    inputs: Mapping[str, Rows],
     splits: Sequence[ValidationSplit],
     impute: Impute,
     to_units: ToUnits,
@@ -140,7 +175,7 @@ def fit_stacks(
     cells
         Training cells.
     inputs
-        (n_m, r) what the regressions read of each modality.
+        (n_m, r) what the regressions read of each modality, an array or rows that are made when they are read.
     splits
         Of the members of the ensemble. Cells that a member was not trained on are a fold of the regressions.
     impute
@@ -168,8 +203,8 @@ def fit_stacks(
             continue
         order = np.argsort(rows)
         stack = fit_stack(
-            inputs[source][rows],
-            cells.targets[target][columns],
+            selected_rows(inputs[source], rows),
+            selected_rows(cells.targets[target], columns),
             [order[np.isin(rows[order], set_aside(split, source))] for split in splits],
             _of_pairs(impute, (source, target), rows),
             partial(to_units, target),
@@ -177,13 +212,38 @@ def fit_stacks(
             context.for_stage(f"stack {source} to {target}"),
         )
         log.info("%s to %s: weight %.2f of the regressions", source, target, stack.decision["weight"])
-        out_of_fold = np.full((len(inputs[source]), stack.out_of_fold.shape[1]), np.nan, np.float32)
-        out_of_fold[rows] = stack.out_of_fold
-        out_of_fold[others] = regress(stack.module, inputs[source][others])
         fit.stacks[source, target] = stack.module
-        fit.out_of_fold[source, target] = out_of_fold
+        fit.out_of_fold[source, target] = _of_cells(stack, inputs[source], rows, others)
         fit.decisions[source, target] = stack.decision
     return fit
+
+
+def _of_cells(stack: WeighedStack, x: Rows, rows: Indices, others: Indices) -> Rows:
+    """Return what regressions predict of each cell (n, t).
+
+    Parameters
+    ----------
+    stack
+        Fitted on the pairs.
+    x
+        (n, r) inputs of the cells.
+    rows
+        Cells of the pairs.
+    others
+        Cells of the pairs that the regressions were not fitted on. What is predicted of all remaining cells is NaN.
+    """
+    pair = np.full(len(x), -1)
+    pair[rows] = np.arange(len(rows))
+    is_other = np.isin(np.arange(len(x)), others)
+
+    def read(at: Indices) -> Floats:
+        values = np.full((len(at), len(stack.module.offset)), np.nan, np.float32)
+        paired = pair[at] >= 0
+        values[paired] = stack.out_of_fold[pair[at[paired]]]
+        values[is_other[at]] = regress(stack.module, x[at[is_other[at]]])
+        return values
+
+    return RowReader(len(x), read)
 
 
 def _of_pairs(impute: Impute, direction: Direction, rows: Indices) -> Callable[[int, Indices], Floats]:
@@ -202,8 +262,8 @@ def set_aside(split: ValidationSplit, modality: str) -> Indices:
 
 
 def fit_stack(
-    x: Floats,
-    y: Floats,
+    x: Rows,
+    y: Rows,
     held_out: Sequence[Indices],
     impute: Callable[[int, Indices], Floats],
     to_units: Callable[[Floats], NDArray[np.floating]],
@@ -215,7 +275,7 @@ def fit_stack(
     Parameters
     ----------
     x, y
-        (n, r) inputs and (n, t) targets of the pairs.
+        (n, r) inputs and (n, t) targets of the pairs, arrays or rows that are made when they are read.
     held_out
         Pairs that each member of the ensemble was fitted without: a fold of the regressions.
     impute
@@ -230,8 +290,7 @@ def fit_stack(
     generator = context.generator()
     pairs = TrainingPairs.of(x, y, generator, _folds(len(x), held_out, generator))
     fitted = RegressionStack(members=tuple(members)).fit(pairs)
-    out_of_fold = fitted.predict(x).astype(np.float32)
-    out_of_fold[pairs.left_out] = fitted.out_of_fold
+    out_of_fold = OutOfFold(fitted, x, pairs.left_out)
     curves = _correlations(y, out_of_fold, held_out, impute, to_units)
     weight = _choose_weight(curves)
     return WeighedStack(_module(fitted, weight), out_of_fold, _decision(weight, len(x), curves, fitted))
@@ -271,8 +330,8 @@ def _folds(n_pairs: int, held_out: Sequence[Indices], generator: np.random.Gener
 
 
 def _correlations(
-    targets: Floats,
-    out_of_fold: Floats,
+    targets: Rows,
+    out_of_fold: Floats | OutOfFold,
     held_out: Sequence[Indices],
     impute: Callable[[int, Indices], Floats],
     to_units: Callable[[Floats], NDArray[np.floating]],
@@ -300,10 +359,9 @@ def _correlations(
     for member, at in enumerate(held_out):
         if len(at) < 3:
             continue
+        most = max(3, MAX_VALUES // to_units(targets[at[:1]]).shape[1])
+        at = at if len(at) <= most else at[np.linspace(0, len(at) - 1, most).astype(np.int64)]
         y = to_units(targets[at])
-        if y.size > MAX_VALUES:
-            chosen = np.linspace(0, len(at) - 1, max(3, MAX_VALUES // y.shape[1])).astype(np.int64)
-            at, y = at[chosen], y[chosen]
         imputed = [to_units(impute(i, at)) for i in members]
         between = np.var(imputed, axis=0, ddof=1).mean(axis=0) if len(imputed) > 1 else 0.0
         y, f, g = (v - v.mean(axis=0) for v in (y, to_units(out_of_fold[at]), imputed[member]))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from jamie.core.data import Matrix
-from jamie.core.matrix import column_range, row_chunks, stored_values
+from jamie.core.lazy_rows import LazyRows
+from jamie.core.matrix import column_range, value_chunks
 from jamie.trust.calibration import Calibration, expected_residual
 
 SHRINKAGE = 20  # the slope of n residuals is multiplied by n / (n + 20)
@@ -22,7 +23,7 @@ _ENTRIES = 2**20  # of a block of features; in double precision 8 MiB, about ten
 Doubles: TypeAlias = NDArray[np.float64]
 
 
-def support_of(X: Matrix) -> tuple[float, float]:
+def support_of(X: Matrix | LazyRows) -> tuple[float, float]:
     """Bounds that the values (n, p) of a whole modality suggest.
 
     From 0 if no value is negative, such as counts and their logarithms; from 0 to 1 if there are only these two values;
@@ -31,10 +32,7 @@ def support_of(X: Matrix) -> tuple[float, float]:
     low, high = (float(f(bound)) for f, bound in zip((np.nanmin, np.nanmax), column_range(X), strict=True))
     if low < 0:
         return -np.inf, np.inf
-    values = stored_values(X)
-    whole = high == 1 and all(
-        (np.isin(values[rows], (0, 1)) | np.isnan(values[rows])).all() for rows in row_chunks(len(values), 1)
-    )
+    whole = high == 1 and all((np.isin(values, (0, 1)) | np.isnan(values)).all() for values in value_chunks(X))
     return 0.0, 1.0 if whole else np.inf
 
 

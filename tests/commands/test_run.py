@@ -12,6 +12,7 @@ from pathlib import Path
 import anndata
 import mudata
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from scipy import sparse
@@ -19,9 +20,11 @@ from scipy import sparse
 import jamie
 from jamie.commands.evaluate import evaluate_run
 from jamie.console.output import run_tables
+from jamie.core import data, lazy_matrix
 from jamie.core.errors import OutputError, SpecError
 from jamie.data.assemble import mudata_conventions
 from jamie.data.readers.simulate_branch import SimulateBranch
+from jamie.preprocess import chain
 
 TRAINING = {"min_epochs": 15, "max_epochs": 40, "patience": 10, "batch_size": 32, "checkpoint_seconds": 0}
 SPEC = {
@@ -318,3 +321,28 @@ def test_the_order_of_cells_in_the_file_changes_no_metric_beyond_seeds(fraction,
     moved = np.stack([scores("shuffled", seed) for seed in range(3)])
     spread = np.ptp(straight, axis=0) + 1 / 12  # one of the twelve cells that are held out
     assert (np.abs(np.median(moved, axis=0) - np.median(straight, axis=0)) <= spread).all()
+
+
+def test_large_data_give_what_small_data_give(tmp_path, monkeypatch):
+    """Whatever is read, imputed or calibrated in parts once there is much of it."""
+    cells = {"n_cells": 300, "n_features": [30, 20], "modalities": ["rna", "adt"], "mean_counts": [1, 2]}
+    spec = {
+        "data": {"simulate_pairs": cells},
+        "labels": ["cell_type"],
+        "modalities": {"*": {"preprocess": ["log_normalize", "standardize", {"pca": {"n_components": 6}}]}},
+        "training": {"ensemble": 2, "max_epochs": 3},
+        "report": [],
+    }
+    expected = jamie.run(spec, out=tmp_path / "whole")
+    for module in (data, chain):
+        monkeypatch.setattr(module, "LAZY_FROM", 0)
+    monkeypatch.setattr(lazy_matrix, "PANEL_VALUES", 100)
+    found = jamie.run(spec, out=tmp_path / "parts")
+    for table in ("metrics", "features"):
+        columns = getattr(expected, table).select_dtypes("number").columns
+        a, b = (getattr(run, table)[columns].to_numpy() for run in (found, expected))
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3, err_msg=table)
+    for m in ("rna", "adt"):
+        a, b = (run.mdata.mod[m] for run in (found, expected))
+        np.testing.assert_allclose(a.obsm["X_jamie"], b.obsm["X_jamie"], atol=1e-3)
+        pd.testing.assert_frame_equal(a.var, b.var, rtol=2e-3, atol=2e-3)

@@ -8,10 +8,13 @@ import pytest
 import torch
 from scipy import sparse
 
+from jamie.core import data
 from jamie.core.affine import AffineModule
 from jamie.core.correspondence import Correspondence, Correspondences
-from jamie.core.data import Block, Dataset, ModalityData, Split
+from jamie.core.data import Block, Dataset, ModalityData, Split, View
 from jamie.core.errors import DataError, JamieError
+from jamie.core.lazy_rows import LazyRows
+from jamie.core.matrix import to_dense
 from jamie.core.suggest import closest_names, suggest_names
 from jamie.testing import toy
 
@@ -120,3 +123,22 @@ def test_labels_are_text_whatever_the_column_holds(column, expected):
     obs = pd.DataFrame({"label": column}, index=["a", "b", "c"])
     block = Block(np.zeros((3, 1), np.float32), pd.Index(["f"]))
     assert ModalityData("rna", obs, block, block).labels("label").tolist() == expected
+
+
+@pytest.mark.parametrize("sparse_cells", [False, True])
+def test_large_sparse_cells_are_not_copied_where_their_rows_are_enough(sparse_cells, monkeypatch):
+    monkeypatch.setattr(data, "LAZY_FROM", 10)
+    X = sparse.csr_array(toy.counts("rna")) if sparse_cells else toy.counts("rna")
+    block = Block(X, toy.features("rna"))
+    modality, index = ModalityData("rna", toy.obs("rna"), block, block), np.array([30, 3, 17, 4])
+    some, expected = modality.subset(index, lazily=True), modality.subset(index)
+    assert isinstance(some.input.X, LazyRows) is sparse_cells
+    assert not isinstance(expected.input.X, LazyRows)
+    assert some.target is some.input
+    assert some.input.X.shape == expected.input.X.shape
+    for rows in (np.array([2, 0]), slice(None)):
+        found, wanted = some.input.X[rows], expected.input.X[rows]
+        np.testing.assert_array_equal(to_dense(found), to_dense(wanted))
+    view = View("rna", some.input, np.zeros((4, 1), np.float32))
+    np.testing.assert_array_equal(to_dense(view.in_memory().block.X), to_dense(expected.input.X))
+    assert view.in_memory().in_memory().block.X.shape == expected.input.X.shape

@@ -46,6 +46,18 @@ def test_rows_are_those_of_the_matrix_after_all_changes_at_every_pass(X, rows, c
     np.testing.assert_array_equal(X.toarray(), before.toarray())
 
 
+@pytest.mark.parametrize("rows", [None, ROWS])
+@pytest.mark.parametrize("columns", [None, COLUMNS])
+@pytest.mark.parametrize("some", [np.array([5, 0, 0]), slice(1, 6, 2), np.arange(7) > 4])
+def test_some_rows_are_read_as_of_a_matrix(X, rows, columns, some):
+    lazy = lazily(X, rows, columns)
+    if isinstance(some, np.ndarray) and some.dtype == bool:
+        some = np.resize(some, lazy.shape[0])
+    expected = X.toarray()[slice(None) if rows is None else rows][:, slice(None) if columns is None else columns]
+    np.testing.assert_array_equal(lazy[some].toarray(), expected[some])
+    np.testing.assert_array_equal(lazy.map(double)[some].toarray(), 2 * expected[some])
+
+
 @pytest.mark.usefixtures("few_stored")
 @pytest.mark.parametrize("width", [3, 40])
 @pytest.mark.parametrize("others", [False, True])

@@ -80,6 +80,9 @@ def test_very_many_cells_are_thinned_evenly(cells, monkeypatch):
     monkeypatch.setattr(calibrate_model, "MAX_CELLS", 20)
     found = calibrate_direction(cells, ("a", "b"), [np.arange(N)], lambda member, rows: cells.scores["a"][rows], 0.9)
     assert found.n.tolist() == [20, 20, 20]
+    monkeypatch.setattr(calibrate_model, "MOST_CELLS", 15)
+    found = calibrate_direction(cells, ("a", "b"), [np.arange(N)], lambda member, rows: cells.scores["a"][rows], 0.9)
+    assert found.n.tolist() == [15, 15, 15]
 
 
 def test_too_few_cells_give_no_intervals_and_say_so(cells, caplog):

@@ -9,7 +9,9 @@ import torch
 from mudata import MuData
 
 from jamie import JAMIE, load
+from jamie.core.row_reader import RowReader
 from jamie.model.prediction import regress
+from jamie.regression import pairs as pairs_module
 from jamie.regression.pairs import TrainingPairs
 from jamie.regression.stack import RegressionStack
 from jamie.spec.sections import StackMember
@@ -195,3 +197,26 @@ def test_a_run_says_how_regressions_were_weighed(finished):
     decisions = json.loads((finished.out / "stack.json").read_text())
     assert [(d["source"], d["target"]) for d in decisions] == [("rna", "protein"), ("protein", "rna")]
     assert all(0 <= d["weight"] <= 1 and d["regressions"]["members"]["pls"]["error"] > 0 for d in decisions)
+
+
+def test_pairs_that_settings_are_not_chosen_on_are_predicted_by_what_is_fitted_on_all(monkeypatch):
+    monkeypatch.setattr(pairs_module, "MOST_PAIRS", 40)
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(2, 100, 3)).astype(np.float32)
+    pairs = TrainingPairs.of(x, y, rng)
+    fitted = RegressionStack(members=("ridge",)).fit(pairs)
+    found = fit_stacks.OutOfFold(fitted, x, pairs.left_out)[np.arange(99, -1, -1)][::-1]
+    expected = fitted.predict(x)
+    expected[pairs.left_out] = fitted.out_of_fold
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert len(pairs.left_out) == 40
+
+
+def test_regressions_of_rows_that_are_read_are_those_of_arrays():
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(2, 100, 3)).astype(np.float32)
+    members = ("ridge", "kernel_ridge")
+    of_arrays = RegressionStack(members=members).fit(TrainingPairs.of(x, y, np.random.default_rng(0)))
+    rows = RowReader(100, lambda at: x[at]), RowReader(100, lambda at: y[at])
+    of_rows = RegressionStack(members=members).fit(TrainingPairs.of(*rows, np.random.default_rng(0)))
+    np.testing.assert_array_equal(of_rows.predict(x), of_arrays.predict(x))

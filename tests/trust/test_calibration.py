@@ -1,9 +1,11 @@
 """Intervals hold what they say, on noise whose quantiles are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse, stats
 
+from jamie.core.lazy_rows import LazyRows
 from jamie.trust import fit_calibration as module
 from jamie.trust.calibration import Calibration
 from jamie.trust.fit_calibration import calibrate, support_of
@@ -171,7 +173,12 @@ def test_state_and_subset():
         np.testing.assert_array_equal(a, b[:, some])
 
 
-@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def lazily(X):
+    """Cells of which the last is left out."""
+    return LazyRows(sparse.csr_array(np.vstack([X, -X[:1]])), pd.DataFrame(index=range(3)), np.arange(2))
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, lazily])
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
