@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.explanation import Explainable as Explainable
     from jamie.core.explanation import Explanation as Explanation
     from jamie.core.hookspecs import hookimpl as hookimpl
+    from jamie.core.interfaces.callback import Callback as Callback
+    from jamie.core.interfaces.callback import Epoch as Epoch
     from jamie.core.interfaces.correspondence import CorrespondenceInferer as CorrespondenceInferer
     from jamie.core.interfaces.correspondence import Distance as Distance
     from jamie.core.interfaces.data import Pairing as Pairing
@@ -46,10 +48,14 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.interfaces.model import Encoder as Encoder
     from jamie.core.interfaces.model import Loss as Loss
     from jamie.core.interfaces.model import Schedule as Schedule
+    from jamie.core.interfaces.optimizer import Optimizer as Optimizer
     from jamie.core.interfaces.preprocessor import Preprocessor as Preprocessor
+    from jamie.core.interfaces.rate_schedule import RateSchedule as RateSchedule
     from jamie.core.interfaces.results import Explainer as Explainer
     from jamie.core.interfaces.results import Metric as Metric
     from jamie.core.interfaces.results import Report as Report
+    from jamie.core.interfaces.sampler import CellPool as CellPool
+    from jamie.core.interfaces.sampler import Sampler as Sampler
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
@@ -68,12 +74,16 @@ _MODULES = {
     "jamie.core.evaluation": ("EmbeddedPair", "ImputedPair", "MatchedPair", "Score"),
     "jamie.core.explanation": ("Explainable", "Explanation"),
     "jamie.core.hookspecs": ("hookimpl",),
+    "jamie.core.interfaces.callback": ("Callback", "Epoch"),
     "jamie.core.interfaces.correspondence": ("CorrespondenceInferer", "Distance"),
     "jamie.core.interfaces.data": ("Pairing", "Reader"),
     "jamie.core.interfaces.method": ("Method",),
     "jamie.core.interfaces.model": ("Aggregator", "Decoder", "Encoder", "Loss", "Schedule"),
+    "jamie.core.interfaces.optimizer": ("Optimizer",),
     "jamie.core.interfaces.preprocessor": ("Preprocessor",),
+    "jamie.core.interfaces.rate_schedule": ("RateSchedule",),
     "jamie.core.interfaces.results": ("Explainer", "Metric", "Report"),
+    "jamie.core.interfaces.sampler": ("CellPool", "Sampler"),
     "jamie.core.registry": ("Registry",),
     "jamie.estimator": ("JAMIE", "load"),
     "jamie.runs.run": ("Run",),

@@ -11,7 +11,18 @@ from pathlib import Path
 
 from jamie.core.registry import Registry, components_in, import_builtin
 
-STAGES = ("data", "preprocess", "correspondence", "model", "losses", "methods", "metrics", "explain", "report")
+STAGES = (
+    "data",
+    "preprocess",
+    "correspondence",
+    "model",
+    "losses",
+    "training",
+    "methods",
+    "metrics",
+    "explain",
+    "report",
+)
 ENTRY_POINT_GROUP = "jamie"
 
 

@@ -407,5 +407,5 @@ def test_the_settings_that_draw_partners_together_validate():
     (text,) = re.findall(r"^```yaml\n(.*?)^```", PAPER, re.M | re.S)
     spec = load_spec(parse_yaml(text, Source()).to_plain(), reads_data=False)
     normalized = spec.model.aggregator.params["normalize"], spec.losses["alignment"].component.params["normalize"]
-    found = (spec.training.sampling, spec.correspondence.mix, *normalized)
+    found = (spec.training.sampling.name, spec.correspondence.mix, *normalized)
     assert found == ("pairs", "unmatched", "rows", "unit")

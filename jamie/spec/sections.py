@@ -13,15 +13,19 @@ from pydantic import Field
 
 from jamie.core.interfaces import (
     Aggregator,
+    Callback,
     CorrespondenceInferer,
     Decoder,
     Encoder,
     Explainer,
     Loss,
+    Optimizer,
     Pairing,
     Preprocessor,
+    RateSchedule,
     Reader,
     Report,
+    Sampler,
     Schedule,
 )
 from jamie.core.registry import Registry
@@ -240,7 +244,7 @@ class TrainingSection:
         Models that are trained, each with other validation cells and other initial weights. Imputed values are the mean
         over all; the embedding is that of the first.
     optimizer
-        `adam`, or `adamw`, whose weight decay is apart from the gradient.
+        Moves the weights along the gradient.
     weight_decay
         How fast weights shrink; biases and other vectors do not.
     reference_cells
@@ -249,7 +253,7 @@ class TrainingSection:
     learning_rate
         Step size of the optimizer, at its largest.
     rate_schedule
-        How the step size changes over `max_epochs`: `constant`; `cosine` falls to 0; `one_cycle` rises before.
+        How the step size changes over `max_epochs`.
     precision
         Of encoders and decoders in training: `float32`, `bfloat16`, or `auto` for bfloat16 on a GPU that has it.
     gradient_clip
@@ -259,9 +263,9 @@ class TrainingSection:
     min_steps_per_epoch, max_steps_per_epoch
         Fewest and most minibatches of an epoch that is `auto`; null for no limit.
     sampling
-        How cells are drawn: `pairs` draws the cells of a known pair together, and an inferred partner beside a cell
-        without one; `independent` draws each modality by itself (Algorithm 1, line 8), so that of n cells in pairs
-        about batch_size^2 / n pairs are in a minibatch.
+        Draws the cells of each minibatch.
+    callbacks
+        Called after each epoch; may stop the training.
     device
         A torch device such as `cpu` or `cuda`; `auto` for the fastest there is.
     checkpoint_seconds
@@ -276,17 +280,18 @@ class TrainingSection:
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     calibration: Annotated[float, Field(ge=0, le=0.4)] = 0.0
     ensemble: PositiveInt = 1
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Ref[Optimizer] = spec_default("adam")
     weight_decay: NonNegative = 0.0
     reference_cells: PositiveInt | None = None
     learning_rate: Positive = 1e-3
-    rate_schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    rate_schedule: Ref[RateSchedule] = spec_default("constant")
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     gradient_clip: Positive = 31.25
     steps_per_epoch: PositiveInt | Literal["auto"] = "auto"
     min_steps_per_epoch: PositiveInt | None = None
     max_steps_per_epoch: PositiveInt | None = None
-    sampling: Literal["pairs", "independent"] = "pairs"
+    sampling: Ref[Sampler] = spec_default("pairs")
+    callbacks: list[Ref[Callback]] = field(default_factory=list)
     device: str = "auto"
     checkpoint_seconds: NonNegative = 30.0
 

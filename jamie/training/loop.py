@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,16 +14,16 @@ from torch import Tensor, nn
 
 from jamie.core.batch import Batch
 from jamie.core.context import Context
+from jamie.core.interfaces import Sampler
+from jamie.core.interfaces.optimizer import ParameterGroup, Steps
 from jamie.core.prefixes import add_prefix
 from jamie.model.joint_vae import JointVAE
 from jamie.model.members import join_members, split_members
 from jamie.spec.sections import TrainingSection
+from jamie.training.callbacks import Callbacks
 from jamie.training.checkpoint import Checkpoint
 from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, explain_not_finite
-from jamie.training.optimizer import Adam, ParameterGroup
-from jamie.training.pair_sampler import PairSampler
-from jamie.training.rates import rate_factor
 
 
 @dataclass
@@ -39,7 +40,7 @@ class History:
     best_epoch
         Whose state was kept.
     stopped
-        ``patience`` or ``max_epochs``.
+        ``patience``, ``max_epochs``, or ``callback NAME`` of one that asked for it.
     seconds
         Spent in this process, divided by the number of members that were trained side by side.
     steps
@@ -70,7 +71,7 @@ class Member:
 
     model: JointVAE
     objective: Objective
-    sampler: PairSampler
+    sampler: Sampler
     noise: torch.Generator
 
 
@@ -100,6 +101,8 @@ class Trainer:
         Device and progress.
     validation
         Minibatches whose loss decides when to stop and which state is kept; if there are none, the training loss does.
+    callbacks
+        Called after each epoch.
     """
 
     def __init__(
@@ -109,14 +112,16 @@ class Trainer:
         settings: TrainingSection,
         context: Context,
         validation: Sequence[Batch] = (),
+        callbacks: Callbacks | None = None,
     ) -> None:
         self.members, self.minibatches = members, minibatches
         self.settings, self.context, self.validation = settings, context, validation
+        self._callbacks, self._stopped_by = callbacks or Callbacks((), settings.max_epochs), ""
         self._separate = [_Trained(member) for member in members]
         self.trained = join_members(self._separate).to(context.device)
         self.model, self.objective = self.trained.model, self.trained.objective
         self.parameters = [p for p in self.trained.parameters() if p.requires_grad]
-        self.optimizer = self._optimizer()
+        self.optimizer, self._rate_factor = self._optimizer(), settings.rate_schedule.build()
         self._on_gpu = torch.device(context.device).type == "cuda"
         self.model.precision = self._precision()
         self.model.set_generators(tuple(member.noise for member in members))
@@ -134,18 +139,20 @@ class Trainer:
         saved_at = started
         for epoch in count(max(len(history.epochs) for history in self.histories)):
             running = [k for k, lapses in enumerate(self.lapses) if lapses < settings.patience]
-            if epoch == settings.max_epochs or not running:
+            if epoch == settings.max_epochs or not running or self._stopped_by:
                 break
             values = self._epoch(epoch)
             if self.validation:
                 values = torch.cat([values, self._validate()])
             self._note(epoch, running, values.T.tolist())
             self._report(epoch, values.mean(1).tolist())
+            self._stopped_by = self._call_back(epoch, values.T.tolist())
             if save and time.monotonic() - saved_at >= settings.checkpoint_seconds:
                 saved_at = time.monotonic()
                 save(self.state())
         for history, lapses in zip(self.histories, self.lapses, strict=True):
-            history.stopped = "patience" if lapses >= settings.patience else "max_epochs"
+            otherwise = f"callback {self._stopped_by}" if self._stopped_by else "max_epochs"
+            history.stopped = "patience" if lapses >= settings.patience else otherwise
             history.seconds = (time.monotonic() - started) / len(self.members)
         if save:
             save(self.state())
@@ -167,12 +174,15 @@ class Trainer:
             separate.to(self.context.device).load_state_dict(state)
             separate.eval()
 
-    def _optimizer(self) -> Adam:
+    def _optimizer(self) -> Steps:
         """Return the optimizer; vectors (biases, scales of normalization, weights of modalities) do not decay."""
         settings, vector_axes = self.settings, 1 if len(self.members) == 1 else 2
         matrices, vectors = ([p for p in self.parameters if (p.ndim > vector_axes) is many] for many in (True, False))
-        groups = [ParameterGroup(matrices, settings.weight_decay), ParameterGroup(vectors, 0.0)]
-        return Adam(settings.optimizer, groups)
+        groups = [
+            ParameterGroup(params=matrices, weight_decay=settings.weight_decay),
+            ParameterGroup(params=vectors, weight_decay=0.0),
+        ]
+        return settings.optimizer.build().start(groups)
 
     def _precision(self) -> torch.dtype | None:
         """Type that encoders and decoders compute in; None for that of their weights.
@@ -206,7 +216,7 @@ class Trainer:
         if not self._on_gpu and not found.isfinite().all():  # a GPU would have to finish the step first
             raise explain_not_finite(done + 1, values, batch, output)
         n_steps = self._steps_per_epoch * self.settings.max_epochs
-        rate = self.settings.learning_rate * rate_factor(self.settings.rate_schedule, done / n_steps)
+        rate = self.settings.learning_rate * self._rate_factor(done / n_steps)
         for parameter in self.parameters:
             parameter.grad = None
         total.sum().backward()
@@ -274,6 +284,21 @@ class Trainer:
         named = dict(zip(("loss", *self.histories[0].names), values, strict=True))
         self.context.progress("training", epoch + 1, self.settings.max_epochs, named)
 
+    def _call_back(self, epoch: int, values: list[list[float]]) -> str:
+        """Name of a callback that asks to stop; empty if none does."""
+        names = ("loss", *self.histories[0].names)
+        losses = [dict(zip(names, one, strict=True)) for one in values]
+        return self._callbacks.after_epoch(epoch, losses, self._copy_network) if self._callbacks.components else ""
+
+    def _copy_network(self, k: int) -> JointVAE:
+        """Return a copy of the network of a member, with its present state."""
+        self.model.set_generators(())  # which cannot be copied
+        copied = copy.deepcopy(self._separate[k].model)
+        self.model.set_generators(tuple(member.noise for member in self.members))
+        copied.load_state_dict(split_members(self.model.state_dict(), len(self.members))[k])
+        copied.precision = None
+        return copied.to(self.context.device)
+
     def state(self) -> Checkpoint:
         """Everything that `set_state` needs to continue with the same numbers."""
         tensors = add_prefix("trained", self.trained.state_dict()) | add_prefix("best", self.best)
@@ -292,6 +317,7 @@ class Trainer:
             "lapses": self.lapses,
             "best_epoch": [history.best_epoch for history in self.histories],
             "steps": [history.steps for history in self.histories],
+            "stopped_by": self._stopped_by,
         }
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, plain)
 
@@ -302,6 +328,7 @@ class Trainer:
         self.best = {k: v.to(device) for k, v in saved.part("best").items()}
         self.optimizer.set_state(saved.part("optimizer"))
         self.best_loss, self.lapses = list(plain["best_loss"]), list(plain["lapses"])
+        self._stopped_by = plain.get("stopped_by", "")
         for k, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
             order = {name: v.numpy() for name, v in saved.part(f"sampler.{k}").items()}
             member.sampler.set_state(order, plain["sampler"][k])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,82 +15,55 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from jamie.core.correspondence import Correspondences
-
-Indices = NDArray[np.int64]
+from jamie.core.interfaces import Sampler
+from jamie.core.interfaces.sampler import Indices
 
 MIN_UNITS = 4  # of a stream in a minibatch, if it has as many: BatchNorm needs more than one cell
 
 
-class PairSampler:
-    """Draws the cells of each minibatch.
+class _Units(Sampler):
+    """Draws units of cells.
 
     Cells that are matched one to one form a unit; every other cell is a unit of its own. Units with cells of the same
     modalities form a stream, which is drawn in random order without replacement, pass after pass. A cell whose partners
     are only fractional or inferred adds one of them to the minibatch, drawn in proportion to the confidence. Streams
     share the minibatch, so that no modality has more than about `batch_size` cells in it.
-
-    Parameters
-    ----------
-    known
-        Known pairs.
-    inferred
-        Partners of cells that have no known one; None if nothing is inferred.
-    batch_size
-        Largest number of cells of each modality in a minibatch.
-    generator
-        Source of randomness.
-    index
-        (n_m,) positions of these cells among those that a minibatch is made of; None if they are all of them.
-    independent
-        Whether the cells of each modality are drawn by themselves, whatever their partners.
     """
 
-    def __init__(
-        self,
-        known: Correspondences,
-        inferred: Correspondences | None,
-        batch_size: int,
-        generator: np.random.Generator,
-        index: Mapping[str, Indices] | None = None,
-        *,
-        independent: bool = False,
-    ) -> None:
-        if independent:
-            known, inferred = Correspondences(known.sizes), None
+    @abstractmethod
+    def _pairs(self) -> tuple[Correspondences, Correspondences | None]:
+        """Known pairs and inferred partners that are drawn together."""
+
+    def _start(self) -> None:
+        known, inferred = self._pairs()
         self.modalities = known.modalities
-        self._index = index
-        self.generator = generator
         units = matched_units(known)
         self._partners = _partner_tables(known, inferred, units)
-        self._streams = [_Stream(units[rows], generator) for rows in rows_by_pattern(units)]
-        self._quotas = _quotas(self._streams, self._presence(), batch_size)
+        self._streams = [_Stream(units[rows], self.pool.generator) for rows in rows_by_pattern(units)]
+        self._quotas = _quotas(self._streams, self._presence(), self.pool.batch_size)
 
     @property
     def steps_per_pass(self) -> int:
         """Minibatches until every cell has been drawn at least once."""
         return max(-(-len(s.units) // q) for s, q in zip(self._streams, self._quotas, strict=True))
 
-    def draw(self) -> dict[str, Indices]:
-        """Return the positions of the next minibatch's cells of each modality, without repeats."""
+    def _draw(self) -> dict[str, Indices]:
         units = np.concatenate([s.take(q) for s, q in zip(self._streams, self._quotas, strict=True)])
         drawn = [[column[column >= 0]] for column in units.T]
         for (i, j), table in self._partners.items():
             unmatched = units[(units[:, i] >= 0) & (units[:, j] < 0), i]
-            drawn[j].append(table.draw(unmatched, self.generator))
-        cells = {m: np.unique(np.concatenate(parts)) for m, parts in zip(self.modalities, drawn, strict=True)}
-        return cells if self._index is None else {m: self._index[m][drawn] for m, drawn in cells.items()}
+            drawn[j].append(table.draw(unmatched, self.pool.generator))
+        return {m: np.unique(np.concatenate(parts)) for m, parts in zip(self.modalities, drawn, strict=True)}
 
-    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Order and position of each stream, and state of the generator."""
-        arrays = {f"order.{i}": s.order for i, s in enumerate(self._streams)}
-        plain = {"position": [s.position for s in self._streams], "generator": self.generator.bit_generator.state}
-        return arrays, plain
+    def _state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Order and position of each stream."""
+        return {f"order.{i}": s.order for i, s in enumerate(self._streams)}, {
+            "position": [s.position for s in self._streams]
+        }
 
-    def set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
-        """Continue from a `state`."""
+    def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None:
         for i, stream in enumerate(self._streams):
             stream.order, stream.position = np.array(arrays[f"order.{i}"]), plain["position"][i]
-        self.generator.bit_generator.state = plain["generator"]
 
     def _presence(self) -> NDArray[np.bool_]:
         """(streams, modalities) true if a stream's units hold cells of the modality or add partners of it."""
@@ -99,6 +73,25 @@ class PairSampler:
                 if stream.units[0, i] >= 0 and table.has_partner[stream.units[:, i]].any():
                     row[j] = True
         return present
+
+
+class PairSampler(_Units):
+    """Draws the cells of a known pair together, and an inferred partner beside a cell without one."""
+
+    name: ClassVar[str] = "pairs"
+
+    def _pairs(self) -> tuple[Correspondences, Correspondences | None]:
+        return self.pool.known, self.pool.inferred
+
+
+class IndependentSampler(_Units):
+    """Draws each modality by itself (Algorithm 1, line 8): of n pairs about batch_size^2 / n are in a minibatch."""
+
+    name: ClassVar[str] = "independent"
+    references: ClassVar[tuple[str, ...]] = ("10.1038/s42256-023-00663-z",)
+
+    def _pairs(self) -> tuple[Correspondences, Correspondences | None]:
+        return Correspondences(self.pool.sizes), None
 
 
 class _Stream:

@@ -13,16 +13,18 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Cells
 from jamie.core.errors import DataError
+from jamie.core.interfaces import Optimizer, Sampler
+from jamie.core.interfaces.sampler import CellPool
 from jamie.core.resources import limit_torch_threads
 from jamie.model.build import build_model, set_size_defaults, start_decoders
 from jamie.model.joint_vae import JointVAE
 from jamie.spec import Spec
 from jamie.spec.sections import LossTerm, TrainingSection
+from jamie.training.callbacks import Callbacks
 from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.loop import History, Member, Trainer
 from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, Term
-from jamie.training.pair_sampler import PairSampler
 from jamie.training.randomness import global_generator, seeded
 from jamie.training.validation_split import Indices, ValidationSplit, split_training_cells
 
@@ -101,7 +103,8 @@ def train(
         device=context.device,
     )
     histories = []
-    for group in _groups(members, splits):
+    optimizer = settings.optimizer.build()
+    for group in _groups(members, splits, optimizer):
         first = group[0]
         group_context = _group_context(context, first, len(group), section)
         validating = [
@@ -115,7 +118,9 @@ def train(
         largest = max((parameter.numel() for parameter in members[first].model.parameters()), default=0)
         with seeded(group_context), limit_torch_threads(2 * n_cells * largest) as threads:
             validation = _validation(minibatches, validating)
-            trainer = Trainer([members[k] for k in group], minibatches, settings, group_context, validation)
+            calls = [ref.build() for ref in section.callbacks]
+            callbacks = Callbacks(calls, section.max_epochs, first, context.device)
+            trainer = Trainer([members[k] for k in group], minibatches, settings, group_context, validation, callbacks)
             if checkpoints and (saved := checkpoints.load(first)):
                 trainer.set_state(saved)
             histories += trainer.fit(partial(checkpoints.save, first) if checkpoints else None)
@@ -162,11 +167,12 @@ def _member(
     return Member(model, Objective(terms, spec.training.resolved_min_epochs), sampler, noise)
 
 
-def _groups(members: Sequence[Member], splits: Sequence[ValidationSplit]) -> list[list[int]]:
+def _groups(members: Sequence[Member], splits: Sequence[ValidationSplit], optimizer: Optimizer) -> list[list[int]]:
     """Return the positions of members that are trained side by side."""
     first = members[0]
     parts = [*first.model.parts, *(term.loss for term in first.objective.terms.values())]
     alone = [f"{part.kind} '{part.name}'" for part in parts if not part.has_member_axis()]
+    alone += [] if optimizer.elementwise else [f"optimizer '{optimizer.name}'"]
     if not alone and len({_validates(split) for split in splits}) == 1:
         return [list(range(len(members)))]
     if alone and len(members) > 1:
@@ -188,15 +194,15 @@ def _regularization_factor(spec: Spec, splits: Sequence[ValidationSplit]) -> flo
 
 def _sampler(
     cells: Cells, inferred: Correspondences | None, spec: Spec, index: Indices, batch_size: int, context: Context
-) -> PairSampler:
+) -> Sampler:
     """Return a sampler of the cells at `index`."""
     inferred = inferred.subset(index) if inferred else None
-    independent = spec.training.sampling == "independent"
-    known = cells.known.subset(index)
-    return PairSampler(known, inferred, batch_size, context.generator(), index, independent=independent)
+    covariates = {m: values[index[m]] for m, values in cells.covariates.items()}
+    pool = CellPool(cells.known.subset(index), inferred, batch_size, context.generator(), covariates, index)
+    return spec.training.sampling.build().start(pool)
 
 
-def _validation(minibatches: Minibatches, samplers: Sequence[PairSampler]) -> list[Batch]:
+def _validation(minibatches: Minibatches, samplers: Sequence[Sampler]) -> list[Batch]:
     """Return the minibatches of validation cells, drawn once."""
     n_passes = max((sampler.steps_per_pass for sampler in samplers), default=0)
     steps = min(n_passes, MAX_VALIDATION_BATCHES)

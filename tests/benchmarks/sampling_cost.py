@@ -17,6 +17,7 @@ from scipy import sparse
 
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
+from jamie.core.interfaces.sampler import CellPool
 from jamie.training.minibatches import Minibatches
 from jamie.training.pair_sampler import PairSampler
 
@@ -41,7 +42,8 @@ def cost(n: int) -> tuple[float, float]:
     known, inferred = correspondences(n, rng)
     x = {m: rng.normal(size=(n, FEATURES)).astype(np.float32) for m in known.sizes}
     views = {m: View(m, Block(v, pd.RangeIndex(FEATURES)), v) for m, v in x.items()}
-    minibatches, sampler = Minibatches(Cells(views, x, known), inferred), PairSampler(known, inferred, 512, rng)
+    minibatches = Minibatches(Cells(views, x, known), inferred)
+    sampler = PairSampler().start(CellPool(known, inferred, 512, rng))
     seconds, matched = [], []
     for _ in range(DRAWS):
         started = time.perf_counter()

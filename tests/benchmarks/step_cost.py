@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
+from jamie.core.interfaces.sampler import CellPool
 from jamie.model.build import build_model
 from jamie.spec import load_spec
 from jamie.training.loop import Member, Trainer
@@ -58,7 +59,7 @@ def jamie_trainer(
     terms = {name: Term(t.component.build(), t.weight, t.schedule.build()) for name, t in spec.losses.items()}
     model = build_model(spec, n_features, n_features)
     views = {m: View(m, Block(v, pd.RangeIndex(v.shape[1])), v) for m, v in x.items()}
-    sampler = PairSampler(known, inferred, BATCH, np.random.default_rng(0))
+    sampler = PairSampler().start(CellPool(known, inferred, BATCH, np.random.default_rng(0)))
     member = Member(model, Objective(terms, 1), sampler, torch.Generator())
     trainer = Trainer([member], Minibatches(Cells(views, x, known), inferred), spec.training, Context())
     trainer.trained.train()

@@ -36,7 +36,7 @@ def test_the_paper_preset_is_as_the_paper_has_it(load):
     assert {name: term.weight for name, term in spec.losses.items()} == weights
     assert [t.schedule.name for t in spec.losses.values()] == ["sigmoid", "constant", "constant", "constant"]
     assert (spec.training.batch_size, spec.training.min_epochs, spec.training.max_epochs) == (512, 2500, 10_000)
-    assert (spec.training.patience, spec.training.min_change, spec.training.sampling) == (500, 1e-8, "independent")
+    assert (spec.training.patience, spec.training.min_change, spec.training.sampling.name) == (500, 1e-8, "independent")
     assert spec.correspondence.mix == "all"
     normalized = spec.model.aggregator, spec.losses["alignment"].component
     assert [component.params["normalize"] for component in normalized] == ["paper", "paper"]
@@ -64,7 +64,7 @@ def test_the_preset_alone_lacks_data(registry):
 @pytest.mark.parametrize("source", ["default", {"preset": "paper"}, {}])
 def test_a_preset_from_outside_replaces_the_one_that_is_named(source, overrides):
     spec = load_spec(source, overrides, reads_data=False)
-    assert (spec.training.max_epochs, spec.training.optimizer) == (20, "adamw")
+    assert (spec.training.max_epochs, spec.training.optimizer.name) == (20, "adamw")
 
 
 def test_a_preset_from_outside_is_checked_and_below_all_other_settings():

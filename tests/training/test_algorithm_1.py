@@ -8,11 +8,12 @@ import torch
 import jamie
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, View
+from jamie.core.interfaces.sampler import CellPool
 from jamie.model.build import build_model
 from jamie.spec import load_spec
 from jamie.training.minibatches import Minibatches, mix
 from jamie.training.objective import Objective, Term
-from jamie.training.pair_sampler import PairSampler
+from jamie.training.pair_sampler import IndependentSampler, PairSampler
 
 SIZES = {"x": 30, "y": 36}
 RHO, TAU = 0.6, 1300
@@ -59,8 +60,7 @@ def cells_of(sizes, known=None):
 def test_a_minibatch_of_the_preset_is_lines_3_to_22(known, inferred):
     spec = load_spec("paper", {"correspondence.rho": RHO, "model.latent_dim": 4}, reads_data=False)
     cells, partners = cells_of(SIZES, known), Correspondences(SIZES, {("x", "y"): inferred})
-    independent = spec.training.sampling == "independent"
-    sampler = PairSampler(cells.known, partners, 12, np.random.default_rng(2), independent=independent)
+    sampler = spec.training.sampling.build().start(CellPool(cells.known, partners, 12, np.random.default_rng(2)))
     mix_all = spec.correspondence.mix == "all"
     minibatches = Minibatches(cells, partners, rho=spec.correspondence.rho, mix_all=mix_all)
     torch.manual_seed(0)
@@ -119,24 +119,24 @@ def test_cells_with_known_partners_are_mixed_as_well(known, inferred):
     np.testing.assert_array_equal(unmatched[:12], known.matrix.toarray()[:12])
 
 
-def draws_of(known, inferred=None, n=300, **more):
+def draws_of(known, inferred=None, n=300, sampler=PairSampler):
     sizes = {"a": 200, "b": 200}
     known, inferred = (Correspondences(sizes, {("a", "b"): pairs} if pairs else {}) for pairs in (known, inferred))
-    sampler = PairSampler(known, inferred, 50, np.random.default_rng(0), **more)
-    return [sampler.draw() for _ in range(n)], sampler.steps_per_pass
+    drawing = sampler().start(CellPool(known, inferred, 50, np.random.default_rng(0)))
+    return [drawing.draw() for _ in range(n)], drawing.steps_per_pass
 
 
 def test_independent_sampling_draws_each_modality_by_itself():
     pairs = Correspondence.from_pairs(range(200), range(200), (200, 200))
     together, _ = draws_of(pairs)
     assert all(np.array_equal(cells["a"], cells["b"]) for cells in together)
-    apart, steps = draws_of(pairs, independent=True)
+    apart, steps = draws_of(pairs, sampler=IndependentSampler)
     # of 50 and 50 cells that are drawn from 200 each, 50 * 50 / 200 are partners
     shared = [len(np.intersect1d(cells["a"], cells["b"])) for cells in apart]
     assert np.mean(shared) == pytest.approx(12.5, abs=0.5)
     for m in ("a", "b"):
         assert len(np.unique(np.concatenate([cells[m] for cells in apart[:steps]]))) == 200
-    without_pairs = draws_of(None, independent=True)[0], draws_of(None, pairs, independent=True)[0]
+    without_pairs = draws_of(None, sampler=IndependentSampler)[0], draws_of(None, pairs, sampler=IndependentSampler)[0]
     for others in without_pairs:
         assert all(np.array_equal(one[m], two[m]) for one, two in zip(apart, others, strict=True) for m in one)
 

@@ -81,7 +81,9 @@ def decoding_by(cls):
 def side_by_side_and_one_after_the_other(monkeypatch, overrides=None, **more):
     joined, prepared = fit(overrides, **more)
     with monkeypatch.context() as patch:
-        patch.setattr("jamie.training.train._groups", lambda members, splits: [[k] for k in range(len(members))])
+        patch.setattr(
+            "jamie.training.train._groups", lambda members, splits, optimizer: [[k] for k in range(len(members))]
+        )
         separate, _ = fit(overrides, **more)
     return joined, separate, prepared
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jamie.core.correspondence import Correspondence, Correspondences
+from jamie.core.interfaces.sampler import CellPool
 from jamie.training.pair_sampler import PairSampler, matched_units
 
 
@@ -12,7 +13,7 @@ def first(n, n_a, n_b, values=None):
 
 
 def sampler_of(known, inferred=None, batch_size=16):
-    return PairSampler(known, inferred, batch_size, np.random.default_rng(0))
+    return PairSampler().start(CellPool(known, inferred, batch_size, np.random.default_rng(0)))
 
 
 CASES = {

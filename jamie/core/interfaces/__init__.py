@@ -1,11 +1,15 @@
 """The interface of each kind of component."""
 
+from jamie.core.interfaces.callback import Callback
 from jamie.core.interfaces.correspondence import CorrespondenceInferer, Distance
 from jamie.core.interfaces.data import Pairing, Reader
 from jamie.core.interfaces.method import Method
 from jamie.core.interfaces.model import Aggregator, Decoder, Encoder, Loss, Schedule
+from jamie.core.interfaces.optimizer import Optimizer
 from jamie.core.interfaces.preprocessor import Preprocessor
+from jamie.core.interfaces.rate_schedule import RateSchedule
 from jamie.core.interfaces.results import Explainer, Metric, Report
+from jamie.core.interfaces.sampler import Sampler
 
 INTERFACES = (
     Reader,
@@ -18,6 +22,10 @@ INTERFACES = (
     Aggregator,
     Loss,
     Schedule,
+    Sampler,
+    Optimizer,
+    RateSchedule,
+    Callback,
     Method,
     Metric,
     Explainer,

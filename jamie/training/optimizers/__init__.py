@@ -1,0 +1,1 @@
+"""Optimizers: those of torch by their names, Adam and AdamW by torch's fused kernel."""
