@@ -85,13 +85,13 @@ def curve(of: str, given: argparse.Namespace, folder: Path) -> None:
     sizes = given.sizes or SIZES[of]
     base = {"cells": given.cells, "features": given.features, "members": given.members}
     width = max(len(of), 9)
-    print(f"\n{of:>{width}} " + " ".join(f"{name:>14}" for name in COLUMNS))
+    print(f"\n{of:>{width}} " + " ".join(f"{name:>11.11}" for name in COLUMNS))
     rows = []
     for size in sizes:
         rows.append(measure(Size(**{**base, of: size}), given.set, folder))
-        print(f"{size:>{width},} " + " ".join(f"{value:>14,.1f}" for value in rows[-1]), flush=True)
+        print(f"{size:>{width},} " + " ".join(f"{value:>11,.1f}" for value in rows[-1]), flush=True)
     if len(sizes) > 1:
-        print(f"{'exponent':>{width}} " + " ".join(f"{value:>14.2f}" for value in exponents(sizes, rows)))
+        print(f"{'exponent':>{width}} " + " ".join(f"{value:>11.2f}" for value in exponents(sizes, rows)))
 
 
 def main() -> None:
@@ -104,6 +104,8 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the spec")
     parser.add_argument("--keep", type=Path, help="folder for the last cells and run, instead of one that is removed")
     given = parser.parse_args()
+    if given.sizes and len(given.of) > 1:
+        parser.error("--sizes: name one of cells, features and members with --of")
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble, mudata_conventions
 from jamie.data.storage.formats import ANNDATA
+from jamie.data.storage.large_matrices import is_large_csr, read_element
 from jamie.data.storage.opening import open_store, translated_errors
 
 if TYPE_CHECKING:
@@ -42,4 +43,6 @@ def _read_one(path: Path) -> AnnData:
     import anndata
 
     with open_store(path, ANNDATA) as store, translated_errors(path, ANNDATA.expected), mudata_conventions():
+        if "X" in store and is_large_csr(store["X"]) and store.attrs.get("encoding-type") == "anndata":
+            return read_element(store)
         return anndata.read_zarr(store) if is_zarr(path) else anndata.read_h5ad(path)

@@ -14,6 +14,7 @@ from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import mudata_conventions, require_usable_names
 from jamie.data.checks.modalities import nested_modality, require_shared_cells
 from jamie.data.storage.formats import MUDATA
+from jamie.data.storage.large_matrices import read_element
 from jamie.data.storage.opening import open_store, translated_errors
 
 if TYPE_CHECKING:
@@ -94,9 +95,8 @@ def is_encoded(store: Any) -> bool:
 
 def _read_modality(group: Any) -> AnnData:
     from anndata import AnnData
-    from anndata.io import read_elem
 
-    adata = read_elem(group)
+    adata = read_element(group)
     return AnnData(**adata) if isinstance(adata, dict) else adata
 
 
