@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.errors import DataError as DataError
     from jamie.core.errors import JamieError as JamieError
     from jamie.core.errors import MemoryLimitError as MemoryLimitError
+    from jamie.core.errors import MissingResultError as MissingResultError
     from jamie.core.evaluation import EmbeddedPair as EmbeddedPair
     from jamie.core.evaluation import ImputedPair as ImputedPair
     from jamie.core.evaluation import MatchedPair as MatchedPair
@@ -38,10 +39,13 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.hookspecs import hookimpl as hookimpl
     from jamie.core.interfaces.callback import Callback as Callback
     from jamie.core.interfaces.callback import Epoch as Epoch
+    from jamie.core.interfaces.command import Command as Command
     from jamie.core.interfaces.correspondence import CorrespondenceInferer as CorrespondenceInferer
     from jamie.core.interfaces.correspondence import Distance as Distance
     from jamie.core.interfaces.data import Pairing as Pairing
     from jamie.core.interfaces.data import Reader as Reader
+    from jamie.core.interfaces.figure import Figure as Figure
+    from jamie.core.interfaces.figure import FigurePlan as FigurePlan
     from jamie.core.interfaces.method import Method as Method
     from jamie.core.interfaces.model import Aggregator as Aggregator
     from jamie.core.interfaces.model import Decoder as Decoder
@@ -56,6 +60,7 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.interfaces.results import Report as Report
     from jamie.core.interfaces.sampler import CellPool as CellPool
     from jamie.core.interfaces.sampler import Sampler as Sampler
+    from jamie.core.interfaces.section import Section as Section
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
@@ -70,13 +75,15 @@ _MODULES = {
     "jamie.core.context": ("Context",),
     "jamie.core.correspondence": ("Correspondence", "Correspondences", "Inferred"),
     "jamie.core.data": ("Block", "Cells", "Imputation", "ModalityData", "View"),
-    "jamie.core.errors": ("ContractError", "DataError", "JamieError", "MemoryLimitError"),
+    "jamie.core.errors": ("ContractError", "DataError", "JamieError", "MemoryLimitError", "MissingResultError"),
     "jamie.core.evaluation": ("EmbeddedPair", "ImputedPair", "MatchedPair", "Score"),
     "jamie.core.explanation": ("Explainable", "Explanation"),
     "jamie.core.hookspecs": ("hookimpl",),
     "jamie.core.interfaces.callback": ("Callback", "Epoch"),
+    "jamie.core.interfaces.command": ("Command",),
     "jamie.core.interfaces.correspondence": ("CorrespondenceInferer", "Distance"),
     "jamie.core.interfaces.data": ("Pairing", "Reader"),
+    "jamie.core.interfaces.figure": ("Figure", "FigurePlan"),
     "jamie.core.interfaces.method": ("Method",),
     "jamie.core.interfaces.model": ("Aggregator", "Decoder", "Encoder", "Loss", "Schedule"),
     "jamie.core.interfaces.optimizer": ("Optimizer",),
@@ -84,6 +91,7 @@ _MODULES = {
     "jamie.core.interfaces.rate_schedule": ("RateSchedule",),
     "jamie.core.interfaces.results": ("Explainer", "Metric", "Report"),
     "jamie.core.interfaces.sampler": ("CellPool", "Sampler"),
+    "jamie.core.interfaces.section": ("Section",),
     "jamie.core.registry": ("Registry",),
     "jamie.estimator": ("JAMIE", "load"),
     "jamie.runs.run": ("Run",),

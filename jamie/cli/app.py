@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jamie.cli.plugin_commands import Group
+
 if TYPE_CHECKING:
     from jamie.console.output import CommandOutput
 
@@ -15,6 +17,7 @@ HELP = "Joint variational autoencoders for single-cell multimodal integration an
 
 app = typer.Typer(
     name="jamie",
+    cls=Group,
     help=HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -38,30 +41,35 @@ def command(
     `quiet`, ``--quiet``. A parameter `progress` is no option: it is given what shows the progress.
     """
 
-    def register(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
-        parameters = dict(inspect.signature(function, eval_str=True).parameters)
-        shows_progress = parameters.pop("progress", None) is not None
-        shared = [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option])
-            for key, option in SHARED_OPTIONS.items()
-            if quiet or key != "quiet"
-        ]
-
-        def run(*, json: bool, debug: bool, quiet: bool = False, **arguments: Any) -> None:
-            from jamie.console.session import run_command
-
-            def call(progress: Any) -> CommandOutput:
-                return function(**arguments, **({"progress": progress} if shows_progress else {}))
-
-            run_command(call, as_json=json, debug=debug, quiet=quiet)
-
-        run.__doc__ = function.__doc__
-        run.__signature__ = inspect.Signature([*parameters.values(), *shared])  # type: ignore[attr-defined]
-        run.__annotations__ = {}
-        app.command(name or function.__name__)(run)
+    def decorate(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
+        register(app, function, name or function.__name__, quiet=quiet)
         return function
 
-    return register
+    return decorate
+
+
+def register(to: typer.Typer, function: Callable[..., CommandOutput], name: str, *, quiet: bool = True) -> None:
+    """Register a function as a command, as `command` says."""
+    parameters = dict(inspect.signature(function, eval_str=True).parameters)
+    shows_progress = parameters.pop("progress", None) is not None
+    shared = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option])
+        for key, option in SHARED_OPTIONS.items()
+        if quiet or key != "quiet"
+    ]
+
+    def run(*, json: bool, debug: bool, quiet: bool = False, **arguments: Any) -> None:
+        from jamie.console.session import run_command
+
+        def call(progress: Any) -> CommandOutput:
+            return function(**arguments, **({"progress": progress} if shows_progress else {}))
+
+        run_command(call, as_json=json, debug=debug, quiet=quiet)
+
+    run.__doc__ = function.__doc__
+    run.__signature__ = inspect.Signature([*parameters.values(), *shared])  # type: ignore[attr-defined]
+    run.__annotations__ = {}
+    to.command(name)(run)
 
 
 def _version(wanted: bool) -> None:

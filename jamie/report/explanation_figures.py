@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jamie import pl
 from jamie.core.explanation import Explanation
+from jamie.core.interfaces import Figure
+from jamie.core.interfaces.figure import FigurePlan
 from jamie.core.labels import sort_labels
 from jamie.pl.explanations import explained_targets
 from jamie.pl.style import apply_style, panels
-from jamie.report.result_figures import FigurePlan
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:
@@ -21,15 +22,19 @@ if TYPE_CHECKING:
 MAX_TARGETS, MAX_LABELS = 4, 12
 
 
-def explanation_figures(run: Run) -> Iterator[FigurePlan]:
-    """Plan the figures of each explanation of a run, according to its content."""
-    count: Counter[str] = Counter()
-    for explanation in run.explanations.values():
-        count[explanation.explainer] += 1
-        n = count[explanation.explainer]
-        name = explanation.explainer if n == 1 else f"{explanation.explainer}_{n}"
-        for kind, title, caption, draw in _figures(explanation):
-            yield FigurePlan(f"{name}_{kind}", "explanation", title, caption, draw)
+class ExplanationFigures(Figure):
+    """Shapley values, knock-outs and attributions of each explanation, according to its content."""
+
+    name: ClassVar[str] = "explanations"
+
+    def _plans(self, run: Run) -> Iterator[FigurePlan]:
+        count: Counter[str] = Counter()
+        for explanation in run.explanations.values():
+            count[explanation.explainer] += 1
+            n = count[explanation.explainer]
+            name = explanation.explainer if n == 1 else f"{explanation.explainer}_{n}"
+            for kind, title, caption, draw in _figures(explanation):
+                yield FigurePlan(f"{name}_{kind}", "explanation", title, caption, draw)
 
 
 def _figures(explanation: Explanation) -> Iterator[tuple[str, str, str, Callable[[], Axes | Sequence[Axes]]]]:

@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jamie.core.errors import MissingResultError
-from jamie.pl.style import get_figure, ignore_missing_glyphs, offscreen
-from jamie.report.explanation_figures import explanation_figures
-from jamie.report.result_figures import FigurePlan, result_figures
+from jamie.core.interfaces import Figure
+from jamie.core.interfaces.figure import SECTIONS, FigurePlan
+from jamie.pl.style import apply_style, get_figure, ignore_missing_glyphs, offscreen
+from jamie.report.explanation_figures import ExplanationFigures
+from jamie.report.result_figures import (
+    AlignmentFigures,
+    CorrespondenceFigure,
+    EmbeddingFigures,
+    ImputationFigures,
+    LossesFigure,
+    UsageFigure,
+)
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.file_names import FIGURES
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
 
-SECTIONS = ("embedding", "scores", "imputation", "uncertainty", "explanation", "correspondence", "training")
+BUILT_IN = (
+    EmbeddingFigures,
+    AlignmentFigures,
+    ImputationFigures,
+    CorrespondenceFigure,
+    LossesFigure,
+    UsageFigure,
+    ExplanationFigures,
+)
 SUFFIXES = ("png", "svg")
 
 log = logging.getLogger(__name__)
 
 
-def draw_figures(run: Run) -> Iterator[tuple[FigurePlan, Figure]]:
-    """Draw the figures of a run, section by section, without those that its results do not allow.
+def draw_figures(run: Run, further: Iterable[Figure] = ()) -> Iterator[tuple[FigurePlan, Canvas]]:
+    """Draw the figures of a run, and those of further components, without those that its results do not allow.
 
-    A figure that fails is left out with a warning: it must not cost the others.
+    They come section by section. A figure that fails is left out with a warning: it must not cost the others.
     """
-    plans = [*result_figures(run), *explanation_figures(run)]
-    for plan in sorted(plans, key=lambda plan: SECTIONS.index(plan.section)):
+    plans = [plan for cls in BUILT_IN for plan in _plans(cls(), run)]
+    for component in further:
+        plans += [replace(plan, draw=partial(_styled, plan.draw)) for plan in _plans(component, run)]
+    order = {section: i for i, section in enumerate(SECTIONS)}
+    for plan in sorted(plans, key=lambda plan: order.get(plan.section, len(order))):
         try:
             with offscreen(), ignore_missing_glyphs():
                 figure = get_figure(plan.draw())
@@ -43,7 +65,20 @@ def draw_figures(run: Run) -> Iterator[tuple[FigurePlan, Figure]]:
             yield plan, figure
 
 
-def _fix_layout(figure: Figure) -> None:
+@apply_style
+def _styled(draw: Callable[[], Any]) -> Any:
+    return draw()
+
+
+def _plans(figure: Figure, run: Run) -> list[FigurePlan]:
+    try:
+        return figure.plans(run)
+    except Exception as error:  # as of a figure itself
+        log.warning("figure %s is left out: it failed: %s: %s", figure.name, type(error).__name__, error)
+        return []
+
+
+def _fix_layout(figure: Canvas) -> None:
     """Lay out the figure once instead of for each file, which takes as long as drawing it."""
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -51,7 +86,7 @@ def _fix_layout(figure: Figure) -> None:
         figure.set_layout_engine("none")
 
 
-def write_figure(folder: OutputDirectory, figure: Figure, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
+def write_figure(folder: OutputDirectory, figure: Canvas, name: str, *, dpi: int = 150) -> tuple[Path, ...]:
     """Write a figure into `FIGURES` as pixels (`dpi` an inch) and as lines; return the files in this order."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from jamie import pl
 from jamie.core.errors import MissingResultError
+from jamie.core.interfaces import Figure
+from jamie.core.interfaces.figure import FigurePlan
 from jamie.core.labels import sort_labels
 from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
@@ -42,55 +43,74 @@ _PARTNERS = {
 _CELLS = "Of held-out cells if there are any."
 
 
-@dataclass(frozen=True)
-class FigurePlan:
-    """A figure that a run may have.
+class EmbeddingFigures(Figure):
+    """UMAP of each modality and of the latents, coloured by label and by modality."""
 
-    Parameters
-    ----------
-    name
-        Name of its files, unique in a run.
-    section
-        Section of the page.
-    title
-        A few words.
-    caption
-        What is shown, and how to read it.
-    draw
-        Draws it and returns its axes; raises `MissingResultError` if there is nothing to show.
-    """
+    name: ClassVar[str] = "umaps"
 
-    name: str
-    section: str
-    title: str
-    caption: str
-    draw: Draw
+    def _plans(self, run: Run) -> Iterator[FigurePlan]:
+        return _embedding(run, run_modalities(run.mdata)[:MAX_MODALITIES])
 
 
-def result_figures(run: Run) -> Iterator[FigurePlan]:
-    """Plan the figures of the results of a run, whether or not the results allow them."""
-    modalities = run_modalities(run.mdata)
-    read = lru_cache(maxsize=1)(partial(_read_imputed, run))  # may take gigabytes, and several figures in a row use it
-    yield from _embedding(run, modalities[:MAX_MODALITIES])
-    for a, b in combinations(modalities[:MAX_MODALITIES], 2):
+class AlignmentFigures(Figure):
+    """Label transfer against FOSCTTM, a point for each method, of each two modalities."""
+
+    name: ClassVar[str] = "alignment"
+
+    def _plans(self, run: Run) -> Iterator[FigurePlan]:
         caption = (
             "Label-transfer accuracy against the fraction of samples closer than the true match (FOSCTTM), a point for "
             "each method, a panel for each set of cells that was scored. The upper left is best. Hollow: methods that "
             "use the labels."
         )
-        draw = partial(_draw_alignment, run, a, b)
-        yield FigurePlan(_name("alignment", a, b), "scores", f"Alignment of {a} and {b}", caption, draw)
-    directions = [direction for a, b in combinations(modalities, 2) for direction in ((a, b), (b, a))]
-    for source, target in directions[:MAX_DIRECTIONS]:
-        yield from _imputation(run, source, target, partial(read, source, target))
-    yield from _correspondence(run)
-    caption = (
-        "Loss by epoch: the weighted sum, a line for each member of the ensemble, on training and validation cells; "
-        "and each term. Points: the epoch whose networks were kept."
-    )
-    yield FigurePlan("losses", "training", "Losses", caption, partial(pl.losses, run.mdata))
-    caption = "Wall-clock time and peak memory of the process, including libraries and data."
-    yield FigurePlan("usage", "training", "Time and memory", caption, partial(pl.usage, run.mdata))
+        for a, b in combinations(run_modalities(run.mdata)[:MAX_MODALITIES], 2):
+            draw = partial(_draw_alignment, run, a, b)
+            yield FigurePlan(_name("alignment", a, b), "scores", f"Alignment of {a} and {b}", caption, draw)
+
+
+class ImputationFigures(Figure):
+    """Imputed values of each direction: similarity, features, cells, intervals and imputability."""
+
+    name: ClassVar[str] = "imputation"
+
+    def _plans(self, run: Run) -> Iterator[FigurePlan]:
+        read = lru_cache(maxsize=1)(partial(_read_imputed, run))  # may take gigabytes, and several in a row use it
+        pairs = combinations(run_modalities(run.mdata), 2)
+        directions = [direction for a, b in pairs for direction in ((a, b), (b, a))]
+        for source, target in directions[:MAX_DIRECTIONS]:
+            yield from _imputation(run, source, target, partial(read, source, target))
+
+
+class CorrespondenceFigure(Figure):
+    """How good inferred partners are."""
+
+    name: ClassVar[str] = "correspondence"
+
+    def _plans(self, run: Run) -> Iterator[FigurePlan]:
+        return _correspondence(run)
+
+
+class LossesFigure(Figure):
+    """Loss by epoch: the weighted sum, a line for each member of the ensemble, and each term."""
+
+    name: ClassVar[str] = "losses"
+
+    def _plans(self, run: Run) -> Iterator[FigurePlan]:
+        caption = (
+            "Loss by epoch: the weighted sum, a line for each member of the ensemble, on training and validation "
+            "cells; and each term. Points: the epoch whose networks were kept."
+        )
+        yield FigurePlan("losses", "training", "Losses", caption, partial(pl.losses, run.mdata))
+
+
+class UsageFigure(Figure):
+    """Wall-clock time and peak memory of each stage and method."""
+
+    name: ClassVar[str] = "usage"
+
+    def _plans(self, run: Run) -> Iterator[FigurePlan]:
+        caption = "Wall-clock time and peak memory of the process, including libraries and data."
+        yield FigurePlan("usage", "training", "Time and memory", caption, partial(pl.usage, run.mdata))
 
 
 def _embedding(run: Run, modalities: Sequence[str]) -> Iterator[FigurePlan]:

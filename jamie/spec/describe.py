@@ -49,7 +49,7 @@ def describe_component(registry: Registry, kind: str, name: str) -> dict[str, An
         "kind": kind,
         "name": name,
         "summary": cls.summary(),
-        "description": _description(cls),
+        "description": description(cls),
         "parameters": [_describe_field(f) for f in fields_of(cls).values()],
         "references": [cite(reference) for reference in cls.references],
         "provider": _provider(registry, cls),
@@ -90,7 +90,7 @@ def _plain_default(default: Any) -> Any:
     return default.name if isinstance(default, Component) else to_plain(default)
 
 
-def _description(cls: type[Component]) -> str:
+def description(cls: type[Component]) -> str:
     """Return the docstring between its first line and its first section."""
     lines = inspect.cleandoc(cls.__doc__ or "").splitlines()[1:]
     rules = [i for i, line in enumerate(lines) if line and set(line) == {"-"}]

@@ -8,7 +8,7 @@ from anndata import AnnData
 
 import jamie
 from jamie.pl.style import get_figure, offscreen
-from jamie.report.explanation_figures import explanation_figures
+from jamie.report.explanation_figures import ExplanationFigures
 
 
 def shap(n_targets):
@@ -40,7 +40,7 @@ def other():
 
 def drawn(*explanations):
     found = {}
-    for one in explanation_figures(SimpleNamespace(explanations=dict(enumerate(explanations)))):
+    for one in ExplanationFigures().plans(SimpleNamespace(explanations=dict(enumerate(explanations)))):
         with offscreen():
             found[one.name] = get_figure(one.draw())
         assert one.section == "explanation"

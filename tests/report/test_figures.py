@@ -3,10 +3,15 @@
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Canvas
 
+import jamie
 from jamie.core.errors import OutputError
-from jamie.report.figures import SECTIONS, draw_figures
+from jamie.core.interfaces.figure import SECTIONS
+from jamie.report.figures import draw_figures
+from jamie.report.html.run_page import HtmlReport
 from jamie.runs.run import Run
 from jamie.runs.umap_coordinates import add_missing_layouts
 from tests.conftest import few_cells
@@ -140,3 +145,63 @@ def test_imputed_values_and_layouts_of_the_run_are_read(place):
     assert view.imputed("rna", "protein").shape == (30, 8)
     assert view.find_imputed("rna", "rna") is None
     assert list(view.mdata.uns["jamie"]["stages"]["stage"])[-1] == "results"
+
+
+class Spread(jamie.Figure):
+    """Number of cells of each modality."""
+
+    name = "spread"
+    section = "conclusion"
+
+    def _draw(self, run):
+        ax = Canvas().subplots()
+        ax.bar(list(run.mdata.mod), [adata.n_obs for adata in run.mdata.mod.values()])
+        return ax
+
+
+class Unplanned(jamie.Figure):
+    """Cannot be planned."""
+
+    name = "unplanned"
+
+    def _plans(self, run):
+        raise ZeroDivisionError("no")
+
+
+class Conclusion(jamie.Section):
+    """What follows."""
+
+    name = "conclusion"
+    title = "What follows"
+
+    def _content(self, run):
+        yield f"It is <{run.spec.name}>."
+        yield pd.DataFrame({"modality": list(run.mdata.mod)})
+
+
+class Wrong(jamie.Section):
+    """Fails."""
+
+    name = "wrong"
+
+    def _content(self, run):
+        return run.nothing
+
+
+def test_figures_and_sections_of_others_stand_on_the_page(place, caplog):
+    assert place.run(few_cells(40)).exit_code == 0
+    with caplog.at_level(logging.WARNING, "jamie"):
+        page, *files = HtmlReport(figures=[Unplanned(), Spread()], sections=[Wrong(), Conclusion()]).write(
+            place.out, jamie.Context()
+        )
+    assert {path.name for path in files} >= {"spread.png", "spread.svg", "losses.png"}
+    text = page.read_text()
+    start = text.index('<section id="section-conclusion"')
+    section = text[start : text.index("</section>", start)]
+    for words in ("What follows", "It is &lt;", '<td class="words">protein</td>', "Number of cells of each modality."):
+        assert words in section
+    assert '<a href="#section-conclusion">What follows</a>' in text
+    assert text.index('id="section-conclusion"') < text.index('id="reproduction"')
+    assert "section-wrong" not in text
+    assert "figure unplanned is left out: it failed: ZeroDivisionError: no" in caplog.text
+    assert "section wrong is left out: it failed: AttributeError" in caplog.text

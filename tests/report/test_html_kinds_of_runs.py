@@ -99,7 +99,7 @@ KINDS = {
 def quickly(monkeypatch):
     """Figures have tests of their own; UMAP is compiled for long."""
     monkeypatch.setattr(umap_coordinates, "_umap", lambda values, seed: np.ascontiguousarray(values[:, :2], np.float32))
-    monkeypatch.setattr(run_page, "draw_figures", lambda view: ())
+    monkeypatch.setattr(run_page, "draw_figures", lambda *given: ())
 
 
 def outline_of(place):

@@ -353,7 +353,7 @@ def test_a_phone_never_scrolls_sideways(run, visit):
 
 
 def test_long_names_leave_room_for_what_stands_beside_them(run, visit, monkeypatch):
-    monkeypatch.setattr(run_page, "draw_figures", lambda view: ())
+    monkeypatch.setattr(run_page, "draw_figures", lambda *given: ())
     folder = run.folder / "long"
     shutil.copytree(run.out, folder)
     table = pd.DataFrame({"target": ["x" * 300], "rank": [1], "feature": ["y" * 300], "mean_abs": [0.5]})

@@ -1,8 +1,10 @@
 """The interface of each kind of component."""
 
 from jamie.core.interfaces.callback import Callback
+from jamie.core.interfaces.command import Command
 from jamie.core.interfaces.correspondence import CorrespondenceInferer, Distance
 from jamie.core.interfaces.data import Pairing, Reader
+from jamie.core.interfaces.figure import Figure
 from jamie.core.interfaces.method import Method
 from jamie.core.interfaces.model import Aggregator, Decoder, Encoder, Loss, Schedule
 from jamie.core.interfaces.optimizer import Optimizer
@@ -10,6 +12,7 @@ from jamie.core.interfaces.preprocessor import Preprocessor
 from jamie.core.interfaces.rate_schedule import RateSchedule
 from jamie.core.interfaces.results import Explainer, Metric, Report
 from jamie.core.interfaces.sampler import Sampler
+from jamie.core.interfaces.section import Section
 
 INTERFACES = (
     Reader,
@@ -30,6 +33,9 @@ INTERFACES = (
     Metric,
     Explainer,
     Report,
+    Figure,
+    Section,
+    Command,
 )
 KINDS = {interface.kind: interface for interface in INTERFACES}
 

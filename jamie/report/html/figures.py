@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jamie.report.figures import SECTIONS, write_figure
-from jamie.report.result_figures import FigurePlan
+from jamie.core.interfaces.figure import SECTIONS, FigurePlan
+from jamie.report.figures import write_figure
 from jamie.runs.directory import OutputDirectory
 
 if TYPE_CHECKING:
@@ -54,5 +54,5 @@ def page_figures(figures: Iterable[tuple[FigurePlan, Figure]], folder: OutputDir
         width, height = (round(PIXELS_PER_INCH * inches) for inches in figure.get_size_inches())
         source = "data:image/png;base64," + base64.b64encode(files[0].read_bytes()).decode()
         wide = width > WIDE * PIXELS_PER_INCH
-        sections[plan.section].append(PageFigure(plan, files, source, width, height, wide))
+        sections.setdefault(plan.section, []).append(PageFigure(plan, files, source, width, height, wide))
     return sections

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from jamie.core.context import Context
-from jamie.core.interfaces import Report
+from jamie.core.interfaces import Figure, Report, Section
 from jamie.core.names import imputability_key
 from jamie.report.figures import draw_figures
 from jamie.report.html.cautions import cautions
@@ -19,6 +19,7 @@ from jamie.report.html.correspondence import inference_summaries
 from jamie.report.html.embedding_view import embedding_data
 from jamie.report.html.features import feature_tables
 from jamie.report.html.figures import page_figures
+from jamie.report.html.further_sections import further_sections
 from jamie.report.html.guide import guides
 from jamie.report.html.reproduction import software_versions, used_components
 from jamie.report.html.scores import headlines, score_tables
@@ -55,15 +56,26 @@ class HtmlReport(Report):
         Maximal number of cells of all modalities that are drawn; of more, a random sample, which the page says.
     features
         Number of features by which cells can be coloured: of each modality those that are imputed best.
+    figures
+        Figures beside those of jamie.
+    sections
+        Sections beside those of jamie, before the last one.
     """
 
     name: ClassVar[str] = "html"
 
     def __init__(
-        self, *, cells: Annotated[int, Field(ge=1)] = 40_000, features: Annotated[int, Field(ge=0)] = 60
+        self,
+        *,
+        cells: Annotated[int, Field(ge=1)] = 40_000,
+        features: Annotated[int, Field(ge=0)] = 60,
+        figures: Sequence[Figure] = (),
+        sections: Sequence[Section] = (),
     ) -> None:
         self.cells = cells
         self.features = features
+        self.figures = figures
+        self.sections = sections
 
     def _write(self, run: Path, context: Context) -> Iterable[Path]:
         result = Run(run)
@@ -72,8 +84,10 @@ class HtmlReport(Report):
         cells = embedding_data(result, context.generator(), max_cells=self.cells, n_features=self.features)
         imputability = _imputability(result)
         features = feature_tables(result.features, result.metric_records, imputability)
-        figures = page_figures(draw_figures(result), result)
+        figures = page_figures(draw_figures(result, self.figures), result)
         sections = _sections(result, cells, features, imputability, figures)
+        further = further_sections(result, self.sections, figures)
+        contents = [(section, CONTENTS[section]) for section, content in sections.items() if content]
         page = write_page(
             result.path / PAGE,
             "run",
@@ -81,7 +95,8 @@ class HtmlReport(Report):
             {"cells": cells, "features": features} if cells or features else None,
             title=result.manifest.get("name") or result.path.resolve().name,
             kind="report of a run",
-            contents=[(section, CONTENTS[section]) for section, content in sections.items() if content],
+            contents=[*contents[:-1], *((one.id, one.title) for one in further), contents[-1]],
+            further=further,
             **sections,
         )
         return [page, *(file for section in figures.values() for figure in section for file in figure.files)]

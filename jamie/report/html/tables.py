@@ -32,7 +32,7 @@ Cell = tuple[str, str]  # text, and the number by which the column is sorted, em
 def explanation_tables(explanation: Explanation) -> list[dict[str, Any]]:
     """Lay out the tables of an explanation that have rows."""
     return [
-        _frame_table(frame, TITLES.get(f"{explanation.explainer} {name}", name.replace("_", " ")))
+        frame_table(frame, TITLES.get(f"{explanation.explainer} {name}", name.replace("_", " ")))
         for name, frame in explanation.tables.items()
         if len(frame)
     ]
@@ -61,7 +61,7 @@ def stack_tables(decisions: Sequence[Record]) -> list[dict[str, Any]]:
     single = [_stack_row(decision, "networks") for decision in decisions if "sources" not in decision]
     joint = [_stack_row(decision, "each alone") for decision in decisions if "sources" in decision]
     titled = ((STACK_TITLE, single), (JOINT_TITLE, joint))
-    return [_frame_table(pd.DataFrame(rows), title) for title, rows in titled if rows]
+    return [frame_table(pd.DataFrame(rows), title) for title, rows in titled if rows]
 
 
 def _stack_row(decision: Record, other: str) -> dict[str, Any]:
@@ -84,7 +84,8 @@ def _cost_table(title: str, rows: Iterable[tuple[str, float, float | None]]) -> 
     return _table(title, [("name", False), ("time", True), ("peak memory", True)], cells)
 
 
-def _frame_table(frame: pd.DataFrame, title: str) -> dict[str, Any]:
+def frame_table(frame: pd.DataFrame, title: str) -> dict[str, Any]:
+    """Lay out a table whose columns are those of a frame."""
     is_number = [pd.api.types.is_numeric_dtype(t) and not pd.api.types.is_bool_dtype(t) for t in frame.dtypes]
     columns = [(str(name).replace("_", " "), number) for name, number in zip(frame, is_number, strict=True)]
     rows = [[_cell(value) for value in row] for row in frame.head(MAX_ROWS).itertuples(index=False, name=None)]
