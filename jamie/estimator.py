@@ -34,6 +34,7 @@ from jamie.runs.umap_coordinates import compute_layouts
 from jamie.spec import Spec, load_single
 from jamie.spec.short_names import to_dotted_keys
 from jamie.training.device import device_for
+from jamie.training.processes import count_processes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -93,6 +94,7 @@ class JAMIE:
         """
         require_class(mdata, "fit", "MuData")
         context = self._context()
+        count_processes(self.spec.training, context.device)  # in time: training comes late
         self._fitted = fit(dataset_from(mdata, self.spec, context), self.spec, context)
         self._model = self._fitted.model
         return self

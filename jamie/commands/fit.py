@@ -193,6 +193,7 @@ def _fit_on_split(
         ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
         if run:
             run.manifest["training_threads"] = ensemble.threads
+            run.manifest["training_processes"] = ensemble.processes
         model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
         stacks = fit_regressions(model, training_cells, ensemble.splits, context)
         model = replace(model, stacks=stacks.stacks)

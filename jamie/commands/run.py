@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -23,6 +24,8 @@ from jamie.runs.run import Run
 from jamie.runs.write_guards import to_writable
 from jamie.spec import Spec, SpecSource, load_single
 from jamie.training.device import device_for
+from jamie.training.processes import count_processes, is_other_process
+from jamie.training.worker import serve
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ def run(
     progress: Progress | None = None,
 ) -> Run:
     """Run a spec: read, pair, preprocess, infer, train, evaluate, explain, and write the run directory.
+
+    Of several processes that torchrun has started the first does so; the others train what it sends, and end here.
 
     Parameters
     ----------
@@ -71,6 +76,9 @@ def run(
     """
     spec = load_single(source, overrides)
     device = device_for(spec.training.device)
+    if is_other_process():
+        sys.exit(serve(device))
+    count_processes(spec.training, device)  # in time: training comes late
     input_hashes = {str(path): file_hash(path) for path in input_files(spec)}
     with Run.create(out or default_directory(spec.name), resume=resume, overwrite=overwrite) as run_directory:
         progress = _combine_progress(run_directory.progress, progress)

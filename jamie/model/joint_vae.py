@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from jamie.core.errors import ContractError
 from jamie.core.interfaces import Aggregator, Decoder, Encoder
 from jamie.model.layers import Dropout
 from jamie.model.members import Generators, normal_like
+from jamie.model.shares import Share, computes_cells_together
 
 
 class JointVAE(nn.Module):
@@ -62,6 +64,7 @@ class JointVAE(nn.Module):
         frequencies = torch.stack([batch_frequencies[m] for m in self.modalities]) if batch_frequencies else None
         self.register_buffer("batch_frequencies", frequencies)
         self.precision: torch.dtype | None = None  # of encoders and decoders; None for that of their weights
+        self._shares: list[Share | None] = [None] * (2 * len(self.modalities))  # of encoders, then decoders
 
     @property
     def parts(self) -> tuple[Encoder | Decoder | Aggregator, ...]:
@@ -73,6 +76,18 @@ class JointVAE(nn.Module):
         for module in self.modules():
             if isinstance(module, JointVAE | Dropout):
                 module.generators = generators
+
+    def set_share(self, share: Share | None) -> None:
+        """Let encoders and decoders compute a share of each minibatch; None for all of it.
+
+        Those that compute cells together go on with all.
+        """
+        parts = [*self.encoders, *self.decoders]
+        self._shares = [None if computes_cells_together(part) else share for part in parts]
+        for part, own in zip(parts, self._shares, strict=True):
+            for module in part.modules():
+                if isinstance(module, Dropout):
+                    module.share = own
 
     def forward(self, batch: Batch) -> Output:
         """Encode, sample (in training), and aggregate; losses decode on demand."""
@@ -89,18 +104,20 @@ class JointVAE(nn.Module):
 
     def encode(self, modality: str, x: Tensor, covariates: Tensor | None = None) -> Posterior:
         """Posterior of the latents of cells x (B, d) of one modality, in batches given by covariates (B, C)."""
-        encoder = self.encoders[self._index[modality]]
+        encoder, share = self.encoders[self._index[modality]], self._shares[self._index[modality]]
+        x, covariates = _take(share, x, self.known_covariates(modality, covariates, x.shape[-2]))
         with self._autocast(x):
-            posterior = encoder(x, self.known_covariates(modality, covariates, x.shape[-2]))
+            posterior = encoder(x, covariates)
         expected = (*x.shape[:-1], self.n_latent)
         if not isinstance(posterior, Posterior):
             raise _broken(encoder, f"a Posterior over {expected}", posterior)
         for part in (posterior.mean, posterior.logvar):
             if part is not None and _shape(part) != expected:
                 raise _broken(encoder, f"a Posterior over {expected}", part)
-        if self.precision is None:
-            return posterior
-        return Posterior(posterior.mean.float(), None if posterior.logvar is None else posterior.logvar.float())
+        if self.precision is not None:
+            logvar = None if posterior.logvar is None else posterior.logvar.float()
+            posterior = Posterior(posterior.mean.float(), logvar)
+        return posterior if share is None else share.gather_posterior(posterior)
 
     def aggregate(self, z: Mapping[str, Tensor], blocks: PairBlocks) -> Mapping[str, Tensor]:
         """Aggregate latents z[m] (B_m, L) of each modality over the correspondence `blocks`."""
@@ -116,15 +133,18 @@ class JointVAE(nn.Module):
         self, modality: str, z: Tensor, covariates: Tensor | None = None, size_factor: Tensor | None = None
     ) -> Distribution:
         """Distribution of the features of one modality, from latents z (B, L) of any and covariates (B, C)."""
-        decoder = self.decoders[self._index[modality]]
+        decoder, share = self.decoders[self._index[modality]], self._shares[len(self.encoders) + self._index[modality]]
+        z, covariates, size_factor = _take(
+            share, z, self.known_covariates(modality, covariates, z.shape[-2]), size_factor
+        )
         with self._autocast(z):
-            distribution = decoder(z, self.known_covariates(modality, covariates, z.shape[-2]), size_factor)
+            distribution = decoder(z, covariates, size_factor)
         expected = (*z.shape[:-1], self.n_targets[modality])
         if not isinstance(distribution, Distribution):
             raise _broken(decoder, f"a torch Distribution over {expected}", distribution)
         if distribution.batch_shape != expected:
             raise _broken(decoder, f"a torch Distribution over {expected}", tuple(distribution.batch_shape))
-        return distribution
+        return distribution if share is None else share.gather_distribution(distribution)
 
     def _autocast(self, like: Tensor) -> AbstractContextManager[object]:
         return nullcontext() if self.precision is None else torch.autocast(like.device.type, self.precision)
@@ -146,6 +166,14 @@ class JointVAE(nn.Module):
         if not self.training or posterior.logvar is None:
             return posterior.mean
         return posterior.mean + torch.exp(0.5 * posterior.logvar) * normal_like(posterior.mean, self.generators)
+
+
+def _take(share: Share | None, cells: Tensor, *more: Tensor | None) -> tuple[Any, ...]:
+    """Return this process's rows of the cells and of what else is known of them."""
+    if share is None:
+        return cells, *more
+    share.n_cells = cells.shape[-2]
+    return tuple(None if values is None else share.take(values) for values in (cells, *more))
 
 
 def _shape(value: object) -> tuple[int, ...] | None:

@@ -14,6 +14,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from jamie.model.members import Generators, dropout_mask
+from jamie.model.shares import Share
 
 Widths: TypeAlias = list[PositiveInt]
 DropoutRate: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -42,12 +43,20 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Dropout(nn.Dropout):
-    """Drops units in training; each member's are drawn by its own generator, if `generators` are set."""
+    """Drops units in training; each member's are drawn by its own generator, if `generators` are set.
+
+    They are drawn for the whole minibatch where the process computes a `share` of it.
+    """
 
     generators: Generators = ()
+    share: Share | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * dropout_mask(x, self.p, self.generators) if self.training and self.p else x
+        if not (self.training and self.p):
+            return x
+        if self.share is None:
+            return x * dropout_mask(x, self.p, self.generators)
+        return x * self.share.take(dropout_mask(self.share.whole_like(x), self.p, self.generators))
 
 
 def batch_norm_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:

@@ -268,6 +268,9 @@ class TrainingSection:
         Called after each epoch; may stop the training.
     device
         A torch device such as `cpu` or `cuda`; `auto` for the fastest there is.
+    devices
+        Processes that train, each on a GPU of its own, or with its share of the cores; `auto` for all GPUs of the
+        machine, and one process where there is none. torchrun sets their number itself.
     checkpoint_seconds
         Seconds between checkpoints.
     """
@@ -293,6 +296,7 @@ class TrainingSection:
     sampling: Ref[Sampler] = spec_default("pairs")
     callbacks: list[Ref[Callback]] = field(default_factory=list)
     device: str = "auto"
+    devices: PositiveInt | Literal["auto"] = 1
     checkpoint_seconds: NonNegative = 30.0
 
     @property

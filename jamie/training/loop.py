@@ -19,6 +19,7 @@ from jamie.core.interfaces.optimizer import ParameterGroup, Steps
 from jamie.core.prefixes import add_prefix
 from jamie.model.joint_vae import JointVAE
 from jamie.model.members import join_members, split_members
+from jamie.model.shares import Share
 from jamie.spec.sections import TrainingSection
 from jamie.training.callbacks import Callbacks
 from jamie.training.checkpoint import Checkpoint
@@ -103,6 +104,11 @@ class Trainer:
         Minibatches whose loss decides when to stop and which state is kept; if there are none, the training loss does.
     callbacks
         Called after each epoch.
+    share
+        What this process computes of each minibatch, where others train the same members; None for all of it.
+    elsewhere
+        Samplers of members that belong to these and are trained by other processes: the sizes of all their minibatches
+        say how much noise each draws.
     """
 
     def __init__(
@@ -113,9 +119,12 @@ class Trainer:
         context: Context,
         validation: Sequence[Batch] = (),
         callbacks: Callbacks | None = None,
+        share: Share | None = None,
+        elsewhere: Sequence[Sampler] = (),
     ) -> None:
         self.members, self.minibatches = members, minibatches
-        self.settings, self.context, self.validation = settings, context, validation
+        self._samplers = [*(member.sampler for member in members), *elsewhere]
+        self.settings, self.context, self.validation, self.share = settings, context, validation, share
         self._callbacks, self._stopped_by = callbacks or Callbacks((), settings.max_epochs), ""
         self._separate = [_Trained(member) for member in members]
         self.trained = join_members(self._separate).to(context.device)
@@ -124,6 +133,7 @@ class Trainer:
         self.optimizer, self._rate_factor = self._optimizer(), settings.rate_schedule.build()
         self._on_gpu = torch.device(context.device).type == "cuda"
         self.model.precision = self._precision()
+        self.model.set_share(share)
         self.model.set_generators(tuple(member.noise for member in members))
         names = (*self.objective.terms, *(["validation"] if validation else []))
         self.histories = [History(names) for _ in members]
@@ -144,9 +154,13 @@ class Trainer:
             values = self._epoch(epoch)
             if self.validation:
                 values = torch.cat([values, self._validate()])
+            if self.share:  # a last digit must not let one process stop before the others
+                values = self.share.agree(values.cpu())
             self._note(epoch, running, values.T.tolist())
             self._report(epoch, values.mean(1).tolist())
             self._stopped_by = self._call_back(epoch, values.T.tolist())
+            if self.share:
+                self._stopped_by = self.share.agree(self._stopped_by)
             if save and time.monotonic() - saved_at >= settings.checkpoint_seconds:
                 saved_at = time.monotonic()
                 save(self.state())
@@ -164,6 +178,7 @@ class Trainer:
         if self.best:
             self.trained.load_state_dict(self.best)
         self.model.set_generators(())
+        self.model.set_share(None)
         self.model.precision = None
         self.write_members()
 
@@ -209,7 +224,8 @@ class Trainer:
 
     def _step(self, weights: Mapping[str, float], done: int) -> Tensor:
         """Train on a minibatch, and return (1 + terms, K) the total and each term of positive weight."""
-        batch = self.minibatches.make([member.sampler.draw() for member in self.members])
+        drawn, n_members = [sampler.draw() for sampler in self._samplers], len(self.members)
+        batch = self.minibatches.make(drawn[:n_members], drawn[n_members:])
         output = self.model(batch)
         total, values = self.objective(batch, output, weights)
         found = torch.stack([total.detach(), *(value.detach() for value in values.values())])
@@ -220,6 +236,8 @@ class Trainer:
         for parameter in self.parameters:
             parameter.grad = None
         total.sum().backward()
+        if self.share:
+            self.share.average([p.grad for p in self.parameters if p.grad is not None])
         self._clip_gradients()
         self.optimizer.step(rate)
         return found.reshape(len(found), len(self.members))
@@ -244,7 +262,7 @@ class Trainer:
 
     @cached_property
     def _steps_per_epoch(self) -> int:
-        settings, one_pass = self.settings, max(member.sampler.steps_per_pass for member in self.members)
+        settings, one_pass = self.settings, max(sampler.steps_per_pass for sampler in self._samplers)
         if settings.steps_per_epoch != "auto":
             return settings.steps_per_epoch
         at_least = max(one_pass, settings.min_steps_per_epoch or 1)
@@ -292,9 +310,11 @@ class Trainer:
 
     def _copy_network(self, k: int) -> JointVAE:
         """Return a copy of the network of a member, with its present state."""
-        self.model.set_generators(())  # which cannot be copied
+        self.model.set_generators(())  # which cannot be copied, nor can a share
+        self.model.set_share(None)
         copied = copy.deepcopy(self._separate[k].model)
         self.model.set_generators(tuple(member.noise for member in self.members))
+        self.model.set_share(self.share)
         copied.load_state_dict(split_members(self.model.state_dict(), len(self.members))[k])
         copied.precision = None
         return copied.to(self.context.device)
@@ -303,9 +323,10 @@ class Trainer:
         """Everything that `set_state` needs to continue with the same numbers."""
         tensors = add_prefix("trained", self.trained.state_dict()) | add_prefix("best", self.best)
         tensors |= add_prefix("optimizer", self.optimizer.state())
-        samplers = [member.sampler.state() for member in self.members]
-        for k, (member, (arrays, _)) in enumerate(zip(self.members, samplers, strict=True)):
+        samplers = [sampler.state() for sampler in self._samplers]
+        for k, (arrays, _) in enumerate(samplers):
             tensors |= add_prefix(f"sampler.{k}", {name: torch.from_numpy(v) for name, v in arrays.items()})
+        for k, member in enumerate(self.members):
             tensors[f"noise.{k}"] = member.noise.get_state()
             tensors[f"history.{k}"] = torch.tensor(self.histories[k].epochs, dtype=torch.float64)
         tensors["random.cpu"] = torch.get_rng_state()  # of components that know nothing of generators
@@ -329,9 +350,10 @@ class Trainer:
         self.optimizer.set_state(saved.part("optimizer"))
         self.best_loss, self.lapses = list(plain["best_loss"]), list(plain["lapses"])
         self._stopped_by = plain.get("stopped_by", "")
-        for k, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
+        for k, sampler in enumerate(self._samplers):
             order = {name: v.numpy() for name, v in saved.part(f"sampler.{k}").items()}
-            member.sampler.set_state(order, plain["sampler"][k])
+            sampler.set_state(order, plain["sampler"][k])
+        for k, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
             member.noise.set_state(saved.tensors[f"noise.{k}"])
             history.epochs = saved.tensors[f"history.{k}"].tolist()
             history.best_epoch, history.steps = plain["best_epoch"][k], plain["steps"][k]

@@ -65,7 +65,7 @@ class Minibatches:
         self._blocks = _BlockMaker(mix(cells.known, inferred, rho, all_cells=mix_all), device)
         self._inferred = None if inferred is None else _BlockMaker(inferred, device)
 
-    def make(self, drawn: Sequence[Indices]) -> Batch:
+    def make(self, drawn: Sequence[Indices], elsewhere: Sequence[Indices] = ()) -> Batch:
         """Return the minibatch of the given cells of each modality.
 
         Parameters
@@ -73,8 +73,11 @@ class Minibatches:
         drawn
             The cells of each member of an ensemble. Of several members the tensors have a leading axis, and the
             smaller minibatches are filled up with rows that hold no cell.
+        elsewhere
+            The cells of members that another process trains: these minibatches are filled up as if they were here.
         """
-        rows = {m: _Rows.of([cells[m] for cells in drawn], self.device) for m in drawn[0]}
+        sizes = {m: max(len(cells[m]) for cells in (*drawn, *elsewhere)) for m in drawn[0]}
+        rows = {m: _Rows.of([cells[m] for cells in drawn], sizes[m], self.device) for m in drawn[0]}
         x = {m: _take(self._x[m], r) for m, r in rows.items()}
         target = {m: x[m] if self._target[m] is self._x[m] else _take(self._target[m], r) for m, r in rows.items()}
         return Batch(
@@ -108,15 +111,15 @@ class _Rows:
     present: Tensor | None
 
     @classmethod
-    def of(cls, cells: Sequence[NDArray[np.int64]], device: str) -> _Rows:
-        if len(cells) == 1:
-            return cls(cells, torch.as_tensor(cells[0], device=device), None)
-        sizes = [len(own) for own in cells]
-        if min(sizes) == max(sizes):
-            return cls(cells, torch.as_tensor(np.stack(cells), device=device), None)
-        filled = np.stack([np.concatenate([own, np.full(max(sizes) - len(own), own[0])]) for own in cells])
-        present = (np.arange(max(sizes)) < np.array(sizes)[:, None]).astype(np.float32)
-        return cls(cells, *(torch.as_tensor(part, device=device) for part in (filled, present)))
+    def of(cls, cells: Sequence[NDArray[np.int64]], size: int, device: str) -> _Rows:
+        sizes = np.array([len(own) for own in cells])
+        filled = np.stack([np.concatenate([own, np.full(size - len(own), own[0])]) for own in cells])
+        shape = filled.shape if len(cells) > 1 else (size,)
+        index = torch.as_tensor(filled.reshape(shape), device=device)
+        if sizes.min() == size:
+            return cls(cells, index, None)
+        present = (np.arange(size) < sizes[:, None]).astype(np.float32)
+        return cls(cells, index, torch.as_tensor(present.reshape(shape), device=device))
 
 
 def _take(values: Tensor, rows: _Rows) -> Tensor:

@@ -7,24 +7,30 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from jamie.core.batch import Batch
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
-from jamie.core.data import Cells
+from jamie.core.data import Block, Cells, View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Optimizer, Sampler
 from jamie.core.interfaces.sampler import CellPool
 from jamie.core.resources import limit_torch_threads
 from jamie.model.build import build_model, set_size_defaults, start_decoders
 from jamie.model.joint_vae import JointVAE
-from jamie.spec import Spec
+from jamie.model.shares import Share
+from jamie.spec import Spec, load_spec
 from jamie.spec.sections import LossTerm, TrainingSection
 from jamie.training.callbacks import Callbacks
 from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.loop import History, Member, Trainer
 from jamie.training.minibatches import Minibatches
 from jamie.training.objective import Objective, Term
+from jamie.training.processes import World, count_processes, start_processes
 from jamie.training.randomness import global_generator, seeded
 from jamie.training.validation_split import Indices, ValidationSplit, split_training_cells
 
@@ -48,7 +54,9 @@ class Ensemble:
     splits
         Training, validation and calibration cells of each network.
     threads
-        Of torch, that they were trained with.
+        Of torch, that they were trained with, in each process.
+    processes
+        That they were trained by.
     """
 
     spec: Spec
@@ -56,6 +64,7 @@ class Ensemble:
     histories: tuple[History, ...]
     splits: tuple[ValidationSplit, ...]
     threads: int
+    processes: int
 
 
 def train(
@@ -84,11 +93,98 @@ def train(
     Raises
     ------
     TrainingError
-        If a loss is not finite.
+        If a loss is not finite, or a process of several is lost.
     DataError
-        If every loss needs an inferred correspondence, and there is none.
+        If every loss needs an inferred correspondence, and there is none, or `training.devices` are not there.
     """
     spec = set_size_defaults(spec, {m: view.n_cells for m, view in cells.views.items()})
+    parts = _build(cells, inferred, spec, context)
+    n_processes = count_processes(spec.training, context.device)
+    if n_processes == 1:
+        histories, threads = _train_members(parts, range(len(parts.members)), context, checkpoints)
+    else:
+        histories, threads = _train_on_processes(parts, n_processes, context, checkpoints)
+    networks = tuple(member.model for member in parts.members)
+    return Ensemble(spec, networks, tuple(histories), parts.splits, threads, n_processes)
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """What another process needs to train its members.
+
+    Parameters
+    ----------
+    cells, inferred, context, checkpoints
+        As of `train`; the cells without what training does not read.
+    spec
+        As a mapping: plugins that it names are loaded there.
+    """
+
+    cells: Cells
+    inferred: Correspondences | None
+    spec: Mapping[str, Any]
+    context: Context
+    checkpoints: CheckpointFiles | None
+
+
+def train_task(task: TrainingTask, world: World, device: str) -> None:
+    """Train the members of this process, and hand them in to the first one."""
+    spec, context = load_spec(task.spec, reads_data=False), replace(task.context, device=device)
+    team, share = world.place(spec.training.ensemble)
+    parts = _build(task.cells, task.inferred, spec, context)
+    histories, _ = _train_members(parts, team.members, context, task.checkpoints, share)
+    states = [{name: value.cpu() for name, value in parts.members[k].model.state_dict().items()} for k in team.members]
+    world.hand_in((team.members, states, histories) if world.rank == team.ranks[0] else None)
+
+
+def _train_on_processes(
+    parts: _Parts, n_processes: int, context: Context, checkpoints: CheckpointFiles | None
+) -> tuple[list[History], int]:
+    """Train members in this process while others train the rest."""
+    nothing = Block(np.empty((0, 0), np.float32), pd.Index([]))
+    views = {m: View(m, nothing, view.scores) for m, view in parts.cells.views.items()}
+    spec = {key: value for key, value in parts.spec.to_plain().items() if key != "data"}
+    task = TrainingTask(
+        replace(parts.cells, views=views, labels={}),
+        parts.inferred,
+        spec,
+        replace(context, progress=Context().progress),
+        checkpoints,
+    )
+    histories: dict[int, History] = {}
+    with start_processes(n_processes, context.device) as world:
+        world.share_task(task)
+        team, share = world.place(len(parts.members))
+
+        def progress(*report: Any) -> None:
+            world.require_all()
+            context.progress(*report)
+
+        own, threads = _train_members(parts, team.members, context.with_progress(progress), checkpoints, share)
+        histories.update(zip(team.members, own, strict=True))
+        for numbers, states, others in filter(None, world.hand_in(None)):
+            histories.update(zip(numbers, others, strict=True))
+            for k, state in zip(numbers, states, strict=True):
+                parts.members[k].model.load_state_dict(state)
+                parts.members[k].model.to(context.device).eval()
+    return [histories[k] for k in range(len(parts.members))], threads
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is trained, on what."""
+
+    cells: Cells
+    inferred: Correspondences | None
+    spec: Spec
+    settings: TrainingSection
+    splits: tuple[ValidationSplit, ...]
+    members: Sequence[Member]
+    minibatches: Minibatches
+
+
+def _build(cells: Cells, inferred: Correspondences | None, spec: Spec, context: Context) -> _Parts:
+    """Build all members, to the same numbers in every process."""
     section = spec.training
     usable = replace(spec, losses=_usable_losses(spec, inferred is not None))
     splits = split_training_cells(cells.known, section.validation, section.calibration, context, section.ensemble)
@@ -102,11 +198,26 @@ def train(
         mix_all=spec.correspondence.mix == "all",
         device=context.device,
     )
-    histories = []
-    optimizer = settings.optimizer.build()
-    for group in _groups(members, splits, optimizer):
-        first = group[0]
-        group_context = _group_context(context, first, len(group), section)
+    return _Parts(cells, inferred, spec, settings, splits, members, minibatches)
+
+
+def _train_members(
+    parts: _Parts,
+    own: Sequence[int],
+    context: Context,
+    checkpoints: CheckpointFiles | None,
+    share: Share | None = None,
+) -> tuple[list[History], int]:
+    """Train some of the members, and return their histories and the number of threads."""
+    cells, inferred, spec, splits, members = parts.cells, parts.inferred, parts.spec, parts.splits, parts.members
+    leads = share is None or share.rank == 0
+    histories, threads = [], 1
+    for together in _groups(members, splits, parts.settings.optimizer.build()):
+        group = [k for k in together if k in own]
+        if not group:
+            continue
+        first, before = group[0], own.index(group[0])
+        group_context = _group_context(context, first, len(group), before, len(own), spec.training)
         validating = [
             _sampler(
                 cells, inferred, spec, splits[k].validation, VALIDATION_BATCH_SIZE, _stage(context, "validation", k)
@@ -114,17 +225,29 @@ def train(
             for k in group
             if _validates(splits[k])
         ]
-        n_cells = len(group) * section.batch_size
+        n_cells = len(group) * spec.training.batch_size
         largest = max((parameter.numel() for parameter in members[first].model.parameters()), default=0)
-        with seeded(group_context), limit_torch_threads(2 * n_cells * largest) as threads:
-            validation = _validation(minibatches, validating)
-            calls = [ref.build() for ref in section.callbacks]
-            callbacks = Callbacks(calls, section.max_epochs, first, context.device)
-            trainer = Trainer([members[k] for k in group], minibatches, settings, group_context, validation, callbacks)
-            if checkpoints and (saved := checkpoints.load(first)):
+        with seeded(group_context), limit_torch_threads(2 * n_cells * largest) as limited:
+            threads, validation = limited, _validation(parts.minibatches, validating)
+            calls = [ref.build() for ref in spec.training.callbacks] if leads else []
+            trainer = Trainer(
+                [members[k] for k in group],
+                parts.minibatches,
+                parts.settings,
+                group_context,
+                validation,
+                Callbacks(calls, spec.training.max_epochs, first, context.device),
+                share,
+                [members[k].sampler for k in together if k not in own],
+            )
+            saved = checkpoints.load(first) if checkpoints and leads else None
+            saved = share.agree(saved) if share else saved
+            if saved and len(saved.plain["lapses"]) == len(group):
                 trainer.set_state(saved)
-            histories += trainer.fit(partial(checkpoints.save, first) if checkpoints else None)
-    return Ensemble(spec, tuple(member.model for member in members), tuple(histories), splits, threads)
+            elif saved:
+                log.warning("training: members are dealt out otherwise than in the checkpoint, and start anew")
+            histories += trainer.fit(partial(checkpoints.save, first) if checkpoints and leads else None)
+    return histories, threads
 
 
 def _stage(context: Context, name: str, member: int) -> Context:
@@ -132,12 +255,16 @@ def _stage(context: Context, name: str, member: int) -> Context:
     return context.for_stage(f"{name} {member}" if member else name)
 
 
-def _group_context(context: Context, first: int, n_members: int, section: TrainingSection) -> Context:
-    """Return the context of members that are trained side by side: their random numbers and part of the progress."""
-    total, before = section.ensemble * section.max_epochs, first * section.max_epochs
+def _group_context(
+    context: Context, first: int, n_members: int, before: int, total: int, section: TrainingSection
+) -> Context:
+    """Return the context of members that are trained side by side: their random numbers and part of the progress.
+
+    Of the `total` members that this process trains, `before` have been trained before.
+    """
 
     def progress(stage: str, done: int, _: int, values: Mapping[str, float]) -> None:
-        context.progress(stage, before + n_members * done, total, values)
+        context.progress(stage, before * section.max_epochs + n_members * done, total * section.max_epochs, values)
 
     return replace(_stage(context, "training", first), progress=progress)
 

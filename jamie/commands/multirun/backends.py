@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import joblib
 
 from jamie.core.errors import OutputError
+from jamie.training.processes import started_processes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -48,6 +49,12 @@ def use_workers(jobs: int | None, backend: Backend | None, scheduler: str | None
         Where the backend is not installed or its cluster is not reached, and of settings that contradict each other.
     """
     _require_consistent(jobs, backend, scheduler)
+    if started_processes() > 1:
+        raise OutputError(
+            f"expected one run for the {started_processes()} processes of torchrun, found several",
+            where="torchrun",
+            fix="leave out torchrun, and give --jobs",
+        )
     if backend is None:
         yield
         return
