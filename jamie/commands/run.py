@@ -24,7 +24,7 @@ from jamie.runs.run import Run
 from jamie.runs.write_guards import to_writable
 from jamie.spec import Spec, SpecSource, load_single
 from jamie.training.device import device_for
-from jamie.training.processes import count_processes, is_other_process
+from jamie.training.processes import count_processes, is_other_process, join_started, started_processes
 from jamie.training.worker import serve
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ def run(
     if is_other_process():
         sys.exit(serve(device))
     count_processes(spec.training, device)  # in time: training comes late
+    if started_processes() > 1:
+        join_started(device)  # also where nothing is trained: the others end when this one does
     input_hashes = {str(path): file_hash(path) for path in input_files(spec)}
     with Run.create(out or default_directory(spec.name), resume=resume, overwrite=overwrite) as run_directory:
         progress = _combine_progress(run_directory.progress, progress)

@@ -146,13 +146,13 @@ class World:
     started: Sequence[subprocess.Popen[bytes]] = ()
     is_idle: bool = True
     _tasks: int = 0
+    _backend: str = ""
 
     def join(self, device: str) -> None:
         """Meet the other processes; all of them call it."""
-        backend = "cpu:gloo,cuda:nccl" if torch.device(device).type == "cuda" else "gloo"
-        dist.init_process_group(
-            backend, store=dist.PrefixStore("group", self.store), rank=self.rank, world_size=self.size, timeout=WAIT
-        )
+        self._backend = "cpu:gloo,cuda:nccl" if torch.device(device).type == "cuda" else "gloo"
+        store = dist.PrefixStore("group", self.store)
+        dist.init_process_group(self._backend, store=store, rank=self.rank, world_size=self.size, timeout=WAIT)
 
     def share_task(self, task: Any = None) -> Any:
         """Return the task of the first process; None of a first process that has no more."""
@@ -168,8 +168,9 @@ class World:
         """
         mine: tuple[Team, Share | None] = Team((self.rank,), ()), None
         for team in make_teams(self.size, n_members):
-            several = len(team.ranks) > 1
-            group = dist.new_group(list(team.ranks), timeout=timedelta(seconds=STEP_SECONDS)) if several else None
+            group = None
+            if len(team.ranks) > 1:
+                group = dist.new_group(list(team.ranks), timedelta(seconds=STEP_SECONDS), self._backend)
             if self.rank in team.ranks:
                 share = Share(team.ranks.index(self.rank), len(team.ranks), group) if group is not None else None
                 mine = team, share

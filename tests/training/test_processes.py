@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, MixtureSameFamily, Normal
 
+import jamie
 from jamie.core.context import Context
 from jamie.core.errors import DataError, OutputError, TrainingError
 from jamie.data.load import load_dataset
@@ -194,6 +195,12 @@ class TestCounted:
             count_processes(self.section(devices=devices), device)
         assert str(error.value).startswith(f"training.devices: {message}")
 
+    def test_more_than_torch_can_have(self, monkeypatch):
+        monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
+        assert count_processes(self.section(), "cpu") == 1
+        with pytest.raises(DataError, match="expected 1, as this torch has no torch"):
+            count_processes(self.section(devices=2), "cpu")
+
     def test_of_torchrun(self, monkeypatch):
         monkeypatch.setenv("RANK", "0")
         monkeypatch.setenv("WORLD_SIZE", "4")
@@ -201,3 +208,29 @@ class TestCounted:
             assert count_processes(self.section(devices=devices), "cpu") == 4
         with pytest.raises(DataError, match="expected 4, as many as torchrun has started, found 2"):
             count_processes(self.section(devices=2), "cpu")
+
+
+class TestOtherProcessOfTorchrun:
+    """One that is not the first."""
+
+    @pytest.fixture(autouse=True)
+    def other(self, monkeypatch):
+        monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
+
+    def test_a_run_only_trains_there(self, monkeypatch, tmp_path):
+        served = []
+        monkeypatch.setattr("jamie.commands.run.serve", lambda device: served.append(device) or 3)
+        with pytest.raises(SystemExit) as stop:
+            jamie.run(SPEC, out=tmp_path / "run")
+        assert (stop.value.code, served) == (3, ["cpu"])
+        assert not (tmp_path / "run").exists()
+
+    def test_a_sweep_is_refused(self, tmp_path):
+        swept = {**SPEC, "sweep": {"seed": [0, 1]}}
+        with pytest.raises(OutputError, match="torchrun: expected one run for the 2 processes of torchrun"):
+            jamie.sweep(swept, out=tmp_path / "sweep")
+
+    def test_a_fit_is_refused(self):
+        with pytest.raises(DataError, match="torchrun: expected one process, found another one of torchrun's"):
+            fit()
