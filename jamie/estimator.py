@@ -289,7 +289,7 @@ class JAMIE:
         """
         require_class(mdata, "explain", "MuData")
         chosen, context = build_explainer(explainer, params, self.spec.plugins), self._context()
-        subject = explained_model(self.model, mdata, partial(self._split, mdata), context, max_missing)
+        subject = explained_model(self.model, mdata, partial(self._split, mdata), context, max_missing, chosen)
         return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
 
     def _embedded_cells(self, mdata: MuData, modality: str, max_missing: float) -> EmbeddedCells:

@@ -81,7 +81,17 @@ def matrix_with_names():
     return {"paths": {"rna--atac": path}}
 
 
+def table_of_genes():
+    """Genes over some toy peaks each; two share a peak, two have the same peaks, one has none."""
+    path = folder() / "genes.csv"
+    starts, ends = [0, 2000, 2000, 9000, 90000], [3000, 8000, 8000, 18600, 99000]
+    genes = pd.DataFrame({"gene": list("ABCDE"), "chrom": "chr1", "start": starts, "end": ends})
+    genes.to_csv(path, index=False)
+    return {"genes": path, "upstream": 0}
+
+
 FILES = {
+    ("preprocessor", "gene_activity"): table_of_genes,
     ("reader", "mudata"): mudata_file,
     ("reader", "anndata"): anndata_files,
     ("reader", "table"): table_files,

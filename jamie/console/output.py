@@ -214,6 +214,8 @@ def component_output(component: Record) -> CommandOutput:
         lines.append(f"  {parameter['name']}: {parameter['type']}, {default}")
         if parameter["description"]:
             lines.append(f"      {parameter['description']}")
+    if component["requires"]:
+        lines += ["", f"Requires {', '.join(component['requires'])}"]
     if component["references"]:
         lines += ["", "References", *(f"  {reference}" for reference in component["references"])]
     return CommandOutput(component, text="\n".join(lines) + "\n")

@@ -6,12 +6,16 @@ Where several networks are trained side by side, every tensor has a leading axis
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
+
+from jamie.core.component import Component
+from jamie.core.elements import Elements, lacking, require_declared
+from jamie.core.requirements import INDEX, LABELS, LAYER, LINKS, OBS, OBSM
 
 Normalize: TypeAlias = Literal["rows", "unit", "paper"]
 
@@ -141,6 +145,87 @@ def mean_over_cells(values: Tensor, present: Tensor | None = None) -> Tensor:
 
 
 @dataclass(frozen=True)
+class BatchElements:
+    """What losses declared to read of the cells of a minibatch (`Loss.requires`).
+
+    Nothing is handed out to a loss that did not declare it. Tensors of cells follow the rows of the minibatch; in rows
+    that hold no cell they have those of another cell, but for labels and numbers, which are -1.
+
+    Parameters
+    ----------
+    cells
+        By word and modality, (B_m, ...) of each cell.
+    data
+        Of each modality, what does not belong to cells: annotations of the features.
+    linked
+        For two modalities (p_a, p_b) weights of their linked features, a sparse tensor.
+    categories
+        For each column of labels, what its codes stand for.
+    reader
+        The loss that reads; None before they are handed out.
+    """
+
+    cells: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    data: Mapping[str, Elements] = field(default_factory=dict)
+    linked: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reader: Component | None = None
+
+    def labels(self, modality: str, column: str | None = None) -> Tensor:
+        """(B_m,) code of the label of each cell (``"labels"``), -1 for none: a position in `categories`.
+
+        `column` is one of ``train_labels``, by default the first.
+        """
+        require_declared(self.reader, LABELS)
+        chosen = next(iter(self.categories), None) if column is None else column
+        return self._of_cells(f"{LABELS}:{chosen}" if chosen else LABELS, modality)
+
+    def label_names(self, column: str | None = None) -> tuple[str, ...]:
+        """Return what the codes of `labels` stand for, in their order."""
+        require_declared(self.reader, LABELS)
+        return self.categories.get(next(iter(self.categories), "") if column is None else column, ())
+
+    def index(self, modality: str) -> Tensor:
+        """(B_m,) number of each cell (``"index"``), as in `Elements.index`."""
+        return self._declared(INDEX, modality)
+
+    def obs(self, modality: str, column: str) -> Tensor:
+        """(B_m,) numbers in a column of obs (``"obs:COLUMN"``)."""
+        return self._declared(f"{OBS}:{column}", modality)
+
+    def obsm(self, modality: str, key: str) -> Tensor:
+        """(B_m, k) rows of an array of obsm (``"obsm:KEY"``), such as spatial coordinates."""
+        return self._declared(f"{OBSM}:{key}", modality)
+
+    def layer(self, modality: str, key: str) -> Tensor:
+        """(B_m, p) rows of a layer (``"layer:KEY"``)."""
+        return self._declared(f"{LAYER}:{key}", modality)
+
+    def links(self, a: str, b: str) -> Tensor | None:
+        """(p_a, p_b) weights of linked features (``"links"``), a sparse tensor; None where there are none."""
+        require_declared(self.reader, LINKS)
+        return self.linked.get((a, b))
+
+    def of(self, modality: str) -> Elements:
+        """Return what does not belong to cells: ``of("atac").var("chrom")``, ``of("rna").uns("genes")``."""
+        elements = self.data.get(modality, Elements(modality))
+        return elements if self.reader is None else elements.read_by(self.reader)
+
+    def read_by(self, component: Component) -> BatchElements:
+        """Return the same for a loss, which may read what it declares alone."""
+        return replace(self, reader=component)
+
+    def _declared(self, word: str, modality: str) -> Tensor:
+        require_declared(self.reader, word)
+        return self._of_cells(word, modality)
+
+    def _of_cells(self, word: str, modality: str) -> Tensor:
+        if modality not in self.cells.get(word, {}):
+            raise lacking(self.reader, modality, word, self.cells.get(word, {}))
+        return self.cells[word][modality]
+
+
+@dataclass(frozen=True)
 class Batch:
     """A minibatch; each modality has cells of its own.
 
@@ -163,6 +248,8 @@ class Batch:
     present
         (B_m,) 1 of each cell, 0 of rows that hold none: minibatches of members side by side are filled up to the same
         size. Rows that hold none have no partners. Empty where all rows hold cells.
+    elements
+        What losses declared to read beside these.
 
     Examples
     --------
@@ -180,6 +267,11 @@ class Batch:
     size_factor: Mapping[str, Tensor] = field(default_factory=dict)
     measured: Mapping[str, MeasuredCells] = field(default_factory=dict)
     present: Mapping[str, Tensor] = field(default_factory=dict)
+    elements: BatchElements = field(default_factory=BatchElements)
+
+    def read_by(self, component: Component) -> Batch:
+        """Return the same for a loss, which may read what it declares alone of the elements; itself without any."""
+        return self if not self.elements.data else replace(self, elements=self.elements.read_by(component))
 
     def rows(self, modality: str, like: Tensor) -> Tensor:
         """(B_m,) 1 of each row of a modality that holds a cell, 0 of the others; `like` is of this shape."""

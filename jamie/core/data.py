@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from jamie.core.component import Component
 from jamie.core.correspondence import Correspondences
+from jamie.core.elements import Elements
 from jamie.core.labels import as_labels
 from jamie.core.lazy_rows import LazyRows
 from jamie.core.names import LOWER, SD, UPPER
@@ -68,6 +70,8 @@ class ModalityData:
         What the encoder reads, before preprocessing.
     target
         What the decoder predicts; the very same object as `input` unless the spec chooses another.
+    elements
+        What components asked for beside these.
 
     Examples
     --------
@@ -81,6 +85,7 @@ class ModalityData:
     obs: pd.DataFrame
     input: Block
     target: Block
+    elements: Elements = field(default_factory=Elements)
 
     @property
     def cells(self) -> pd.Index:
@@ -111,7 +116,12 @@ class ModalityData:
 
         source = rows_of(self.input)
         target = source if self.target is self.input else rows_of(self.target)
-        return replace(self, obs=self.obs.iloc[index], input=source, target=target)
+        elements = self.elements.subset(index)
+        return replace(self, obs=self.obs.iloc[index], input=source, target=target, elements=elements)
+
+    def read_by(self, component: Component) -> ModalityData:
+        """Return the same for a component, which may read what it declares alone of the elements."""
+        return replace(self, elements=self.elements.of_features(self.input.features, self.input.var).read_by(component))
 
 
 @dataclass(frozen=True)
@@ -202,6 +212,8 @@ class View:
         a modality that is absent has no linked features.
     unwhitening : (d,)
         What undoes the whitening of the scores; None where they are not whitened.
+    elements
+        What components asked for beside these: spatial coordinates, annotations, labels that training may see.
 
     Examples
     --------
@@ -215,6 +227,7 @@ class View:
     scores: NDArray[np.float32]
     links: Mapping[str, sparse.csr_array] = field(default_factory=dict)
     unwhitening: NDArray[np.float64] | None = None
+    elements: Elements = field(default_factory=Elements)
 
     @property
     def n_cells(self) -> int:
@@ -235,7 +248,12 @@ class View:
     def subset(self, cells: ArrayLike) -> View:
         """Keep the given cells (indices), in the given order."""
         index = np.asarray(cells)
-        return replace(self, block=replace(self.block, X=self.block.X[index]), scores=self.scores[index])
+        block, elements = replace(self.block, X=self.block.X[index]), self.elements.subset(index)
+        return replace(self, block=block, scores=self.scores[index], elements=elements)
+
+    def read_by(self, component: Component) -> View:
+        """Return the same for a component, which may read what it declares alone of the elements."""
+        return replace(self, elements=self.elements.read_by(component))
 
 
 @dataclass(frozen=True)
@@ -297,6 +315,10 @@ class Cells:
         rows = np.flatnonzero(partner >= 0)
         columns, first = np.unique(partner[rows], return_index=True)
         return rows[first], columns
+
+    def read_by(self, component: Component) -> Cells:
+        """Return the same for a component, which may read what it declares alone of the elements."""
+        return replace(self, views={m: view.read_by(component) for m, view in self.views.items()})
 
     def subset(self, cells: Mapping[str, ArrayLike]) -> Cells:
         """Keep the given cells (indices) of each modality, in the given order."""

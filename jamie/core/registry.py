@@ -22,6 +22,7 @@ from jamie.core import hookspecs
 from jamie.core.component import Component
 from jamie.core.errors import ContractError, JamieError, PluginError
 from jamie.core.interfaces import KINDS
+from jamie.core.requirements import problem_of_words
 from jamie.core.schema import Field, fields_of
 
 
@@ -290,6 +291,9 @@ def _problem_of(component: type[Component]) -> str:
         return f"expected a class attribute `name`, a word of letters, digits and _, found {name!r}"
     if "__doc__" not in vars(component) or not component.summary():
         return "expected a docstring whose first line says what the component is"
+    words = problem_of_words(component.requires, component.kind, component.readable | component.other_words)
+    if words:
+        return words
     try:
         fields = fields_of(component)
     except (TypeError, NameError) as error:

@@ -21,6 +21,7 @@ from jamie.data.checks.support import require_support
 from jamie.data.checks.values import check_values, require_finite, warn_of_copies, warn_of_unnormalized
 from jamie.data.links import linked_features
 from jamie.data.pairing_table import PairingTable, pairing_table
+from jamie.data.requirements import contents_of, grant, require_contents, require_links, with_elements
 from jamie.data.splits.holdout import hide_pairs, split_cells
 from jamie.data.splits.training_cells import draw_training_cells
 from jamie.data.unmeasured.absent import measured_values, without_absent
@@ -65,14 +66,21 @@ def load_dataset(spec: Spec, context: Context) -> LoadedData:
     DataError
         Where the data do not fit the spec.
     """
-    return dataset_from(spec.data.build().read(context.for_stage("data")), spec, context)
+    reader, wanted = spec.data.build(), spec.requirements()
+    contents = reader.contents() if wanted else None
+    if contents is not None:
+        require_contents(wanted, contents, spec)
+    return dataset_from(reader.read(context.for_stage("data")), spec, context)
 
 
 def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     """Make the dataset that a spec describes of cells that are in memory already; `mdata` is not modified."""
     require_flat(mdata, "data")
     names = modality_names(mdata, [name for name in spec.modalities if name != "*"], spec.where("modalities"))
-    listed = {name: modality_data(mdata, name, spec) for name in names}
+    wanted = spec.requirements()
+    if wanted:
+        require_contents(wanted, contents_of(mdata), spec)
+    listed = {name: with_elements(modality_data(mdata, name, spec), wanted, mdata, spec) for name in names}
     modalities = {name: _measured(data, mdata.mod[name], spec) for name, data in listed.items()}
     require_labels(spec.labels, modalities, spec.where("labels"))
     pairs = spec.correspondence.known.build().pairs(modalities)
@@ -87,8 +95,11 @@ def dataset_from(mdata: MuData, spec: Spec, context: Context) -> LoadedData:
     known = hide_pairs(pairs, cells, spec.evaluate.known_pairs, context)
     features = {name: data.input.features for name, data in modalities.items()}
     links = linked_features(features, spec.correspondence.links, spec.where("correspondence.links"))
+    require_links(wanted, links, spec)
     dataset = Dataset(modalities, truth, known, tuple(spec.labels), links, spec.batch_key, absent)
     dataset, split = _split(dataset, spec, context)
+    if wanted or spec.train_labels:
+        dataset = grant(dataset, split, wanted, spec, context)
     table = pairing_table(dataset.truth, dataset.known)
     log.info("pairing:\n%s", table.to_text())
     return LoadedData(mdata, dataset, split, table)

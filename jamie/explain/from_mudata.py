@@ -20,11 +20,13 @@ from jamie.data.align import find_features
 from jamie.data.annotations import share_labels
 from jamie.data.blocks import choose_matrix
 from jamie.data.pairings.by_name import ByName
+from jamie.data.requirements import contents_of, require_contents, with_elements
 from jamie.explain.explained_model import ExplainedModel
 from jamie.model.choose_modalities import known_modalities
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
 from jamie.model.trained import TrainedModel
 from jamie.spec import load_spec
+from jamie.spec.requirements import Requirement
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -63,6 +65,7 @@ def explained_model(
     split_of: Callable[[str], NDArray[np.object_]],
     context: Context,
     max_missing: float = MAX_MISSING,
+    explainer: Explainer | None = None,
 ) -> ExplainedModel:
     """Return a model with the cells of `mdata`, with the features of the model in its order.
 
@@ -82,15 +85,25 @@ def explained_model(
         For its memory limit.
     max_missing
         Largest fraction of a modality's features that may be absent.
+    explainer
+        Which is given what it declares to read of the cells beside their matrices.
 
     Raises
     ------
     DataError
-        If `mdata` has no modality of the model, or lacks a layer or too many features of one.
+        If `mdata` has no modality of the model, or lacks a layer or too many features of one, or what the explainer
+        reads.
     """
     modalities, train = {}, {}
-    for m in known_modalities(model, mdata.mod, "explain"):
+    names = known_modalities(model, mdata.mod, "explain")
+    words = () if explainer is None else explainer.required()
+    wanted = [Requirement(word, f"explainer '{explainer.name}'", "explain") for word in words if explainer is not None]
+    if wanted:
+        contents = contents_of(mdata)
+        require_contents(wanted, {m: contents[m] for m in names}, model.spec)
+    for m in names:
         data, measured = _read_modality(model, m, mdata, context, max_missing)
+        data = with_elements(data, wanted, mdata, model.spec)
         modalities[m] = data if measured.all() else data.subset(measured)
         train[m] = _training_cells(split_of(m)[measured], m)
     known = _known_pairs(model, modalities)

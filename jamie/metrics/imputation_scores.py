@@ -127,7 +127,7 @@ def score_imputation(
     with_intervals = direction in result.intervals and any("intervals" in metric.requires for metric in metrics)
     pair = _with_imputed(result, measured, with_intervals=with_intervals)
     missing = {name for name, values in (("labels", pair.labels), ("intervals", pair.lower)) if values is None}
-    used = [metric for metric in metrics if not missing & metric.requires]
+    used = [metric for metric in metrics if missing.isdisjoint(metric.requires)]
     whole = pair if all(metric.reads_blocks for metric in used) else _whole(pair)
     calls = [
         MetricCall(

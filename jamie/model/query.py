@@ -108,6 +108,8 @@ class Query:
         require_unique_cells(self.obs.index, self.where)
         if not len(self.obs):
             raise DataError("expected cells, found none", where=self.where, fix="leave this modality out")
+        for step in self._known.chain.steps:
+            step.require_columns(self.obs.columns, of=self.where)
         self._matrix = choose_matrix(adata, self._settings.layer, self._settings.obsm, self.where)
         self._alignment = find_features(
             self._matrix.features,

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,11 +16,13 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.data import LAZY_FROM, Matrix
+from jamie.core.elements import Elements
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import Preprocessor
 from jamie.core.lazy_rows import LazyRows
 from jamie.core.matrix import column_means, column_range, find_non_finite, stored_values, to_dense
 from jamie.core.panels import Panels, Part, assign_panels, fill_nan, has_nan
+from jamie.core.requirements import VAR, keys_of
 from jamie.data.checks.messages import first_names
 from jamie.preprocess.feature_statistics import moments
 from jamie.preprocess.inverse import Inverse
@@ -63,7 +66,14 @@ class Chain:
         self.panels: Panels | None = None
         self.typical: NDArray[np.float32] | None = None
 
-    def fit(self, X: Matrix | LazyRows, cells: pd.DataFrame, features: pd.Index, panels: Panels | None = None) -> Self:
+    def fit(
+        self,
+        X: Matrix | LazyRows,
+        cells: pd.DataFrame,
+        features: pd.Index,
+        panels: Panels | None = None,
+        elements: Elements | None = None,
+    ) -> Self:
         """Fit every step, afresh, on training cells.
 
         Parameters
@@ -76,23 +86,26 @@ class Chain:
             Names, for messages.
         panels : (k, p)
             Features measured in some of the cells; None where all were measured for all.
+        elements
+            Annotations of the features, and what else the steps asked for.
 
         Raises
         ------
         DataError
-            Where every feature is constant, or a step refuses the values.
+            Where every feature is constant, or a step refuses the values, or finds no features that are annotated.
         """
         self._find_constant(X, features)
         self._set_panels(panels)
         panel = None if panels is None else assign_panels(X, panels)
         X = self._drop(read_lazily(X, cells) if panels is None and self.steps else X)
         positions, mixed = pd.Index(self._fitted().astype(str)), False
+        elements = replace(elements or Elements(self.name), features=features)
         for i, step in enumerate(self.steps):
             before, n_last = X.shape[1], len(self.steps) - 1
             X = self._fill_unmeasured(X, i, fit=True)
             with self._with_modality_in_messages(step):
                 X = _readable(X, step)
-                step.fit(X, cells)
+                step.fit(X, cells, self._elements_of(step, positions, elements, i if mixed else 0))
                 after = step.feature_names_out(positions)
                 if not mixed and not after.isin(positions).all():
                     mixed = True
@@ -105,6 +118,18 @@ class Chain:
         if not mixed:
             self._compute_shares(X, positions)
         return self
+
+    def _elements_of(self, step: Preprocessor, positions: pd.Index, elements: Elements, n_before: int) -> Elements:
+        """Return the elements with the features that a step finds; those that others made have no annotations."""
+        if not n_before:
+            return elements.select(positions.to_numpy().astype(np.int64))
+        columns = keys_of(step.required(), VAR)
+        if columns:
+            raise step._data_error(
+                f"expected features with a column '{columns[0]}' of var, found those that the steps before it made",
+                f"put it before {', '.join(one.name for one in self.steps[:n_before])}",
+            )
+        return elements.of_features(None)
 
     def _set_panels(self, panels: Panels | None) -> None:
         """Note the panels, and set whether steps may find NaN for what was not measured."""
@@ -355,4 +380,4 @@ def _readable(X: Any, step: Preprocessor) -> Any:
 
 def _transformed(X: Any, step: Preprocessor, cells: pd.DataFrame) -> Any:
     """Return transformed cells; where they are read lazily and stay sparse, they are transformed while read."""
-    return X.map(step._transform) if isinstance(X, LazyRows) and step.keeps_zeros else step.transform(X, cells)
+    return X.map(step.transform_block) if isinstance(X, LazyRows) and step.keeps_zeros else step.transform(X, cells)

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from jamie.core.batch_key import BatchKey
 from jamie.core.context import Context
-from jamie.core.data import Block, Cells, Dataset, Split, View
+from jamie.core.data import Block, Cells, Dataset, ModalityData, Split, View
 from jamie.core.large_arrays import take_rows
 from jamie.core.matrix import column_means
 from jamie.core.panels import MeasuredTarget, assign_panels, fill_nan
@@ -74,7 +73,10 @@ class Prepared:
         block, links = self.dataset.modalities[modality].input, self.dataset.links.get(modality, {})
         if block.panels is not None:  # an inferer reads numbers only; means are uninformative
             block = replace(block, X=fill_nan(block.X, column_means(block.X)))
-        return View(modality, block, self.scores[modality], links, self.chains[modality].unwhitening)
+        elements = self.dataset.modalities[modality].elements.of_features(block.features, block.var)
+        if block.var is not None:  # of the elements, which components must declare
+            block = replace(block, var=None)
+        return View(modality, block, self.scores[modality], links, self.chains[modality].unwhitening, elements)
 
     def inputs(
         self, modality: str, rows: NDArray[np.int64] | slice = slice(None)
@@ -156,7 +158,7 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
         last = chain.steps[-1] if chain.steps else None
         if spec.model.stack is not None and isinstance(last, PCA):
             last.n_stored = spec.model.stack.n_components
-        chains[name] = _fit_chain(chain, modality.input, modality.obs, train)
+        chains[name] = _fit_chain(chain, modality.input, modality, train)
         scores[name] = chain.scores(modality.input.X, modality.obs, context)
         if isinstance(last, PCA) and last.n_stored:
             regression_chains[name] = chain.with_last(last.with_all_components())
@@ -166,7 +168,7 @@ def prepare(dataset: Dataset, split: Split, spec: Any, context: Context) -> Prep
             continue
         target = modality.target
         target_chains[name] = _fit_chain(
-            _build_chain(f"{name} target", settings.target.preprocess), target, modality.obs, train
+            _build_chain(f"{name} target", settings.target.preprocess), target, modality, train
         )
         targets[name] = target_chains[name].scores(target.X, modality.obs, context)
     batches = training_batches(dataset, split)
@@ -201,10 +203,11 @@ def _build_chain(name: str, refs: Sequence[Any]) -> Chain:
     return Chain([ref.build() for ref in refs], name)
 
 
-def _fit_chain(chain: Chain, block: Block, obs: pd.DataFrame, train: NDArray[np.bool_]) -> Chain:
-    """Fit a chain on the training cells."""
+def _fit_chain(chain: Chain, block: Block, modality: ModalityData, train: NDArray[np.bool_]) -> Chain:
+    """Fit a chain on the training cells of a block of a modality."""
+    obs, elements = modality.obs, modality.elements.of_features(block.features, block.var)
     if train.all():
-        return chain.fit(block.X, obs, block.features, block.panels)
+        return chain.fit(block.X, obs, block.features, block.panels, elements)
     rows = np.flatnonzero(train)
     X = read_lazily(block.X, obs, rows) if block.panels is None and chain.steps else block.X[rows]
-    return chain.fit(X, obs[train], block.features, block.panels)
+    return chain.fit(X, obs[train], block.features, block.panels, elements.subset(rows))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 
+from jamie.core.requirements import BATCH, LABELS, OBS, describe
 from jamie.spec.problem import Mark, SpecProblem
 from jamie.spec.sections import Spec
 
@@ -123,6 +125,23 @@ def _stack_problems(spec: Spec) -> Iterator[SpecProblem]:
             yield _problem(spec, "model.stack.members", message, "name it once")
 
 
+def _requirement_problems(spec: Spec) -> Iterator[SpecProblem]:
+    """Components that ask for what the spec does not grant: labels for training, batches, labels by the back door."""
+    scored = [*spec.labels, *spec.train_labels]
+    for one in spec.requirements():
+        fix = ""
+        if one.word == LABELS and not spec.train_labels:
+            fix = "name columns of obs in `train_labels`, such as `train_labels: [cell_type]`, or leave it out"
+            message = "learns from labels, and no column of obs is granted to training"
+        elif one.word == BATCH and spec.batch_key is None:
+            message, fix = "reads the cells' batches, and batch_key is null", "set batch_key, or leave it out"
+        elif one.word in {f"{OBS}:{column}" for column in scored}:
+            message = f'reads {describe(one.word)}, which holds labels; labels are shown as "{LABELS}" alone'
+            fix = f'let it declare "{LABELS}", and name the column in `train_labels`'
+        if fix:
+            yield _problem(spec, one.key, f"{one.component} {message}", fix)
+
+
 # Each check with the sections that it reads, which must be right by themselves.
 _CHECKS = (
     (_epoch_problems, ("training",)),
@@ -134,4 +153,5 @@ _CHECKS = (
     (_until_problems, ("correspondence", "until")),
     (_target_problems, ("losses", "modalities")),
     (_known_problems, ("correspondence", "evaluate")),
+    (_requirement_problems, tuple(f.name for f in fields(Spec))),
 )

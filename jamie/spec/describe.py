@@ -51,6 +51,7 @@ def describe_component(registry: Registry, kind: str, name: str) -> dict[str, An
         "summary": cls.summary(),
         "description": description(cls),
         "parameters": [_describe_field(f) for f in fields_of(cls).values()],
+        "requires": sorted(cls.requires),
         "references": [cite(reference) for reference in cls.references],
         "provider": _provider(registry, cls),
     }

@@ -33,6 +33,7 @@ from jamie.spec.evaluate_section import EvaluateSection
 from jamie.spec.numbers import AtLeastTwo, Fraction, NonNegative, Positive, PositiveInt, Seed
 from jamie.spec.problem import Mark
 from jamie.spec.ref import Ref, spec_default, to_plain
+from jamie.spec.requirements import Requirement, requirements_of
 from jamie.spec.yaml_tree import SpecDumper
 
 FORMAT = 1
@@ -321,6 +322,9 @@ class Spec:
         Where the cells come from.
     labels
         Columns of cell annotations with cell types or the like, used in evaluation.
+    train_labels
+        Columns of cell annotations that components may learn from, such as the loss `label_prototypes`. Cells that are
+        held out are shown without a label, also where the model is fitted again on all cells.
     batch_key
         Column of cell annotations with the batch, such as a donor or a sequencing run, which encoders and decoders
         read; null for none.
@@ -355,6 +359,7 @@ class Spec:
     plugins: list[Path] = field(default_factory=list)
     data: Ref[Reader]
     labels: list[str] = field(default_factory=list)
+    train_labels: list[str] = field(default_factory=list)
     batch_key: str | None = None
     modalities: dict[str, Modality] = field(default_factory=dict)
     correspondence: CorrespondenceSection = field(default_factory=CorrespondenceSection)
@@ -378,6 +383,10 @@ class Spec:
     def modality(self, name: str) -> Modality:
         """Return the settings of a modality: its own, or those of ``"*"`` where it has none."""
         return self.modalities.get(name, self.modalities[ALL_MODALITIES])
+
+    def requirements(self) -> list[Requirement]:
+        """Return what its components declare to read of the data beside what their kinds are always given."""
+        return requirements_of(self)
 
     @property
     def is_sweep(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 SHORT_KEYS = {
     "seed": "seed",
     "labels": "labels",
+    "train_labels": "train_labels",
     "batch_key": "batch_key",
     "latent_dim": "model.latent_dim",
     "aggregator": "model.aggregator",

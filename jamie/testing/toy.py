@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, Poisson
 from torch.nn.functional import pad
 
-from jamie.core.batch import Batch, Output, PairBlocks, Posterior
+from jamie.core.batch import Batch, BatchElements, Output, PairBlocks, Posterior
+from jamie.core.component import Component
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Block, Cells, ModalityData, View
+from jamie.core.elements import Elements
+from jamie.core.interfaces import Loss
+from jamie.core.requirements import BATCH, DATA_WORDS, INDEX, LABELS, LAYER, LINKS, OBS, OBSM, VAR, split_word
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -94,6 +98,51 @@ def view(modality: str = "rna") -> View:
     shapes = {other: (N_FEATURES[modality], N_FEATURES[other]) for other in MODALITIES if other != modality}
     links = {other: sparse.csr_array(np.eye(*shape, dtype=np.float32)) for other, shape in shapes.items()}
     return View(modality, Block(X, features(modality)), scores.astype(np.float32), links)
+
+
+def elements(component: Component, view: View) -> Elements:
+    """Return what a component declares to read of the cells of a view, made up of their scores, as a run hands it out.
+
+    Values of its own (`test_elements`) come first; what a toy cannot make up, such as uns, is left out.
+    """
+    own, values = component.test_elements(), {}
+    table = pd.DataFrame(index=view.block.features)
+    for word in component.required():
+        first, key = split_word(word)
+        if first == VAR:
+            table[key] = own.get(word, _annotation(key, len(table)))
+        elif first == LABELS:
+            values[f"{LABELS}:{LABEL}"] = own.get(word, _stages(view.scores[:, 0]))
+        elif word in own or first in _MADE_UP:
+            values[word] = own[word] if word in own else _MADE_UP[first](view)
+    return Elements(view.modality, values, features=view.block.features, table=table)
+
+
+def _annotation(key: str, n: int) -> Any:
+    """Made-up annotations of n features: positions along a chromosome, names otherwise."""
+    positions = {"chrom": ["chr1"] * n, "start": 1000 * np.arange(n), "end": 1000 * np.arange(n) + 500}
+    return positions.get(key, [f"{key}_{i}" for i in range(n)])
+
+
+def _stages(scores: NDArray[np.floating]) -> NDArray[np.object_]:
+    """Three labels along a score, and none for the cell in the middle."""
+    labels = np.array(["early", "middle", "late"], object)[np.digitize(scores, np.quantile(scores, [0.3, 0.6]))]
+    labels[np.argsort(scores)[len(scores) // 2]] = None
+    return labels
+
+
+_MADE_UP: Mapping[str, Callable[[View], Any]] = {
+    OBS: lambda view: pd.Series(view.scores[:, 0]),
+    OBSM: lambda view: view.scores[:, :2],
+    LAYER: lambda view: view.block.X,
+    BATCH: lambda view: pd.Series(np.where(view.scores[:, 1] > 0, "first", "second")),
+    INDEX: lambda view: np.argsort(view.scores[:, 0]),
+}
+
+
+def with_elements(view: View, component: Component) -> View:
+    """Return a view with what a component declares to read."""
+    return replace(view, elements=elements(component, view))
 
 
 def cells(n_modalities: int = 2, *, known: bool = True, labels: bool = False) -> Cells:
@@ -180,6 +229,39 @@ def _known(a: str, b: str, n_matched: int) -> Tensor:
     for i in range(n_matched):
         block[BATCH_SIZE[a] - 1 - i, i] = 1.0 if i else 0.5
     return block
+
+
+def with_batch_elements(batch: Batch, loss: Loss) -> Batch:
+    """Return a minibatch with what a loss declares to read, made up of the values of its cells."""
+    words = [word for word in loss.required() if split_word(word)[0] in DATA_WORDS]
+    if not words:
+        return replace(batch, elements=BatchElements(reader=loss))
+    of_cells: dict[str, Callable[[str], Tensor]] = {
+        OBS: lambda m: batch.x[m][..., 0],
+        OBSM: lambda m: batch.x[m][..., :2],
+        LAYER: lambda m: batch.target[m],
+        LABELS: lambda m: torch.bucketize(batch.x[m][..., 0].contiguous(), torch.tensor([-1.0, 0.0, 1.0])) - 1,
+        INDEX: lambda m: torch.unique(batch.x[m][..., 0], return_inverse=True)[1],
+    }
+    found = {}
+    for word in words:
+        first = split_word(word)[0]
+        if first in of_cells:
+            key = f"{LABELS}:{LABEL}" if first == LABELS else word
+            found[key] = {m: _of_present(batch, m, first, of_cells[first](m)) for m in batch.x}
+    data = {m: elements(loss, view(m)) for m in batch.x}
+    linked = {(a, b): torch.eye(N_FEATURES[a], N_FEATURES[b]).to_sparse() for a in batch.x for b in batch.x if a != b}
+    categories = {LABEL: ("early", "middle", "late")} if LABELS in words else {}
+    return replace(batch, elements=BatchElements(found, data, linked if LINKS in words else {}, categories)).read_by(
+        loss
+    )
+
+
+def _of_present(batch: Batch, modality: str, word: str, values: Tensor) -> Tensor:
+    """Labels and numbers of rows that hold no cell are -1."""
+    if word not in (LABELS, INDEX) or modality not in batch.present:
+        return values
+    return torch.where(batch.present[modality] > 0, values, -1)
 
 
 def duplicate_cells(batch: Batch) -> Batch:

@@ -49,7 +49,15 @@ def fit_uncertainty(fitted: CrossFit, level: float, context: Context) -> Uncerta
     cells = fitted.cells
     calibrations = {pair: _calibrate_model(fitted, pair, level, context) for pair in permutations(cells.scores, 2)}
     novelty = {
-        m: fit_novelty_score(cells.chains[m], data.input.X, data.obs, data.input.features, cells.scores[m], context)
+        m: fit_novelty_score(
+            cells.chains[m],
+            data.input.X,
+            data.obs,
+            data.input.features,
+            cells.scores[m],
+            context,
+            data.elements.of_features(data.input.features, data.input.var),
+        )
         for m, data in cells.dataset.modalities.items()
     }
     return Uncertainty(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from jamie.core.batch import Batch, MeasuredCells, PairBlocks
+from jamie.core.batch import Batch, BatchElements, MeasuredCells, PairBlocks
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import Cells
+from jamie.core.elements import Elements
+from jamie.core.errors import DataError
+from jamie.core.matrix import to_dense
+from jamie.core.requirements import DATA_WORDS, INDEX, LABELS, LAYER, LINKS, OBS, OBSM, describe, split_word
 
 MAX_DENSE_ENTRIES = 2**24  # of an n_a x n_b correspondence that is kept as a dense tensor
 MIN_DENSE_FRACTION = 0.02  # of its entries that are not 0
@@ -36,6 +41,8 @@ class Minibatches:
         Whether inferred pairs are mixed in for all cells, or for those without a known partner alone.
     device
         Of the minibatches.
+    words
+        What losses declare to read beside these (`Loss.requires`).
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class Minibatches:
         rho: float = 1.0,
         mix_all: bool = False,
         device: str = "cpu",
+        words: Iterable[str] = (),
     ) -> None:
         def on_device(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
             return {m: torch.as_tensor(values, device=device) for m, values in arrays.items()}
@@ -64,6 +72,7 @@ class Minibatches:
         }
         self._blocks = _BlockMaker(mix(cells.known, inferred, rho, all_cells=mix_all), device)
         self._inferred = None if inferred is None else _BlockMaker(inferred, device)
+        self._elements = _Elements(cells, [word for word in words if split_word(word)[0] in DATA_WORDS], device)
 
     def make(self, drawn: Sequence[Indices], elsewhere: Sequence[Indices] = ()) -> Batch:
         """Return the minibatch of the given cells of each modality.
@@ -89,6 +98,7 @@ class Minibatches:
             {m: _take(v, rows[m]) for m, v in self._size_factor.items()},
             {m: replace(v, panel=_take(v.panel, rows[m])) for m, v in self._measured.items()},
             {m: r.present for m, r in rows.items() if r.present is not None},
+            self._elements.take(rows),
         )
 
 
@@ -120,6 +130,71 @@ class _Rows:
             return cls(cells, index, None)
         present = (np.arange(size) < sizes[:, None]).astype(np.float32)
         return cls(cells, index, torch.as_tensor(present.reshape(shape), device=device))
+
+
+class _Elements:
+    """Holds what losses declared to read on the device; nothing where they declared nothing."""
+
+    def __init__(self, cells: Cells, words: Sequence[str], device: str) -> None:
+        self._cells: dict[str, dict[str, Tensor]] = {}
+        self._whole = BatchElements()
+        if not words:
+            return
+        elements = {m: view.elements for m, view in cells.views.items()}
+        categories = {}
+        columns = dict.fromkeys(column for own in elements.values() for column in own.label_columns)
+        for column in columns if LABELS in words else ():
+            labels = {m: own.labels(column) for m, own in elements.items()}
+            categories[column] = tuple(sorted({label for own in labels.values() for label in own if label is not None}))
+            code = {label: i for i, label in enumerate(categories[column])}
+            self._cells[f"{LABELS}:{column}"] = {
+                m: torch.tensor([code.get(label, -1) for label in own], device=device) for m, own in labels.items()
+            }
+        for word in words:
+            found = {m: values for m, own in elements.items() if (values := _numbers(own, word)) is not None}
+            if found:
+                self._cells[word] = {m: torch.as_tensor(values, device=device) for m, values in found.items()}
+        links = {(a, b): _sparse(w, device) for a, view in cells.views.items() for b, w in view.links.items()}
+        self._whole = BatchElements({}, elements, links if LINKS in words else {}, categories)
+
+    def take(self, rows: Mapping[str, _Rows]) -> BatchElements:
+        """Return what the cells of a minibatch have."""
+        if not self._cells:
+            return self._whole
+        cells = {word: {m: _taken(word, v, rows[m]) for m, v in of.items()} for word, of in self._cells.items()}
+        return replace(self._whole, cells=cells)
+
+
+def _taken(word: str, values: Tensor, rows: _Rows) -> Tensor:
+    taken = _take(values, rows)
+    if rows.present is None or split_word(word)[0] not in (LABELS, INDEX):
+        return taken
+    return torch.where(rows.present > 0, taken, -1)  # no loss may take the cell that fills a row up for another
+
+
+def _numbers(elements: Elements, word: str) -> NDArray[Any] | None:
+    """Return what each cell has under a word as numbers; None of what does not belong to cells."""
+    first, key = split_word(word)
+    if first == INDEX:
+        return elements.index
+    if first not in (OBS, OBSM, LAYER):
+        return None
+    values = to_dense(getattr(elements, first)(key))
+    if values.dtype.kind not in "fiub":
+        raise DataError(
+            f"expected numbers in {describe(word)}, which a loss reads, found {values.dtype}",
+            where=f"modality '{elements.modality}'",
+            fix="give numbers, such as the position of each value in a list",
+        )
+    return values.astype(np.float32)
+
+
+def _sparse(matrix: sparse.csr_array, device: str) -> Tensor:
+    entries = matrix.tocoo()
+    index = torch.as_tensor(np.stack([entries.row, entries.col]), dtype=torch.int64)
+    return torch.sparse_coo_tensor(
+        index, torch.as_tensor(entries.data), matrix.shape, device=device, check_invariants=False
+    )
 
 
 def _take(values: Tensor, rows: _Rows) -> Tensor:

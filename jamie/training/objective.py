@@ -74,7 +74,9 @@ class Objective(nn.Module):
             If a term is not a scalar tensor, or one for each member where there are several.
         """
         shape = next(iter(output.z.values())).shape[:-2]
-        values = {name: term.loss(batch, output) for name, term in self.terms.items() if weights[name] != 0}
+        values = {
+            name: term.loss(batch.read_by(term.loss), output) for name, term in self.terms.items() if weights[name] != 0
+        }
         for name, value in values.items():
             if not isinstance(value, Tensor) or value.shape != shape:
                 found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
@@ -89,7 +91,7 @@ class Objective(nn.Module):
     def validation(self, batch: Batch, output: Output) -> Tensor:
         """Weighted sum of the terms that measure prediction, of all terms if none does; without schedules."""
         measuring = [t for t in self.terms.values() if t.loss.validates] or list(self.terms.values())
-        return torch.as_tensor(sum(t.weight * t.loss(batch, output) for t in measuring))
+        return torch.as_tensor(sum(t.weight * t.loss(batch.read_by(t.loss), output) for t in measuring))
 
 
 def explain_not_finite(

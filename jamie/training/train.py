@@ -19,6 +19,7 @@ from jamie.core.data import Block, Cells, View
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Optimizer, Sampler
 from jamie.core.interfaces.sampler import CellPool
+from jamie.core.requirements import DATA_WORDS, split_word
 from jamie.core.resources import limit_torch_threads
 from jamie.model.build import build_model, set_size_defaults, start_decoders
 from jamie.model.joint_vae import JointVAE
@@ -143,6 +144,8 @@ def _train_on_processes(
     """Train members in this process while others train the rest."""
     nothing = Block(np.empty((0, 0), np.float32), pd.Index([]))
     views = {m: View(m, nothing, view.scores) for m, view in parts.cells.views.items()}
+    if not DATA_WORDS.isdisjoint(split_word(word)[0] for word in _words(parts.members[0])):
+        views = {m: replace(view, block=nothing) for m, view in parts.cells.views.items()}
     spec = {key: value for key, value in parts.spec.to_plain().items() if key != "data"}
     task = TrainingTask(
         replace(parts.cells, views=views, labels={}),
@@ -197,6 +200,7 @@ def _build(cells: Cells, inferred: Correspondences | None, spec: Spec, context: 
         rho=spec.correspondence.rho,
         mix_all=spec.correspondence.mix == "all",
         device=context.device,
+        words=_words(members[0]),
     )
     return _Parts(cells, inferred, spec, settings, splits, members, minibatches)
 
@@ -292,6 +296,12 @@ def _member(
     sampling = _stage(context, "sampling", k)
     sampler = _sampler(cells, inferred, spec, split.training, spec.training.batch_size, sampling)
     return Member(model, Objective(terms, spec.training.resolved_min_epochs), sampler, noise)
+
+
+def _words(member: Member) -> list[str]:
+    """Return what the losses of a member declare to read."""
+    words = (word for term in member.objective.terms.values() for word in term.loss.required())
+    return list(dict.fromkeys(words))
 
 
 def _groups(members: Sequence[Member], splits: Sequence[ValidationSplit], optimizer: Optimizer) -> list[list[int]]:

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from jamie.core.context import Context
 from jamie.core.data import Matrix
+from jamie.core.elements import Elements
 from jamie.core.interfaces import Preprocessor
 from jamie.core.lazy_rows import LazyRows
 from jamie.core.matrix import column_means, to_dense
@@ -85,7 +86,13 @@ class NoveltyScore:
 
 
 def fit_novelty_score(
-    chain: Chain, X: Matrix, obs: pd.DataFrame, features: pd.Index, scores: NDArray[np.floating], context: Context
+    chain: Chain,
+    X: Matrix,
+    obs: pd.DataFrame,
+    features: pd.Index,
+    scores: NDArray[np.floating],
+    context: Context,
+    elements: Elements | None = None,
 ) -> NoveltyScore | None:
     """Fit the novelty score of a modality by cross-validation; None if there are too few training cells.
 
@@ -104,6 +111,8 @@ def fit_novelty_score(
         The same cells after preprocessing.
     context
         Random numbers of the folds, and the memory limit.
+    elements
+        Annotations of the features, which preprocessing may read.
     """
     n = X.shape[0]
     if n < MIN_CELLS:
@@ -117,7 +126,7 @@ def fit_novelty_score(
         rest = np.sort(rest[: max(MAX_REFERENCE_CELLS, _MAX_VALUES // X.shape[1])])
         refitted = Chain(deepcopy(steps), chain.name)
         with _no_notices():
-            refitted.fit(X[rest], obs.iloc[rest], features, chain.panels)
+            refitted.fit(X[rest], obs.iloc[rest], features, chain.panels, elements)
         training = _dense_or_large(refitted.transform(X[rest], obs.iloc[rest]))
         center, axes, reference = _fit_reference(training, n_components, context)
         fold = fold[:MAX_REFERENCE_CELLS]

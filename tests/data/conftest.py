@@ -51,6 +51,8 @@ def make_spec(
     return SimpleNamespace(
         data=SimpleNamespace(build=lambda: reader),
         labels=list(labels),
+        train_labels=[],
+        requirements=list,
         batch_key=batch_key,
         modalities=given,
         modality=lambda name: SimpleNamespace(**{**vars(plain), **given.get(name, {})}),

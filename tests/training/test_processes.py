@@ -24,11 +24,12 @@ from jamie.training.checkpoint import CheckpointFiles
 from jamie.training.processes import count_processes, make_teams
 from jamie.training.train import train
 
-SPEC = {  # dropout, validation cells, a loss of each form
+SPEC = {  # dropout, validation cells, a loss of each form, one of which reads labels
     "data": {"simulate_branch": {"n_cells": 90, "n_features": [20, 30]}},
     "modalities": {"*": {"preprocess": ["standardize", {"pca": {"n_components": 8}}]}},
     "correspondence": {"infer": None},
-    "losses": {"latent_mmd": {"weight": 0.1}, "cycle": {"weight": 0.1}},
+    "train_labels": ["cell_type"],
+    "losses": {"latent_mmd": {"weight": 0.1}, "cycle": {"weight": 0.1}, "label_prototypes": {"weight": 0.1}},
     "model": {"latent_dim": 4},
     "training": {"max_epochs": 5, "batch_size": 33, "device": "cpu", "checkpoint_seconds": 0},
 }

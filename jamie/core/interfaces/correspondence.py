@@ -12,6 +12,7 @@ from jamie.core.component import Component
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
+from jamie.core.requirements import DATA_WORDS
 
 ROUNDING = 1e-6
 
@@ -32,6 +33,7 @@ class Distance(Component):
     """
 
     kind: ClassVar[str] = "distance"
+    readable: ClassVar[frozenset[str]] = DATA_WORDS
 
     def pairwise(self, view: View, to: ArrayLike | None = None) -> NDArray[np.float64]:
         """Compute the distance of every cell to other cells of its modality.
@@ -54,7 +56,7 @@ class Distance(Component):
             Where the implementation returns anything else.
         """
         columns = np.arange(view.n_cells) if to is None else np.asarray(to)
-        distances = self._pairwise(view, columns)
+        distances = self._pairwise(view.read_by(self), columns)
         if distances.shape != (view.n_cells, len(columns)) or not np.isfinite(distances).all() or distances.min() < 0:
             problem = f"expected {view.n_cells} x {len(columns)} finite distances >= 0, found shape {distances.shape}"
             raise self._contract_error(problem)
@@ -74,6 +76,8 @@ class CorrespondenceInferer(Component):
     pairs (`Correspondence.one_to_one`) replace what was inferred for their cells.
 
     An inferer that cannot do without known pairs or linked features names them in `needs`: ``"known"``, ``"links"``.
+    What it reads beside scores, matrices and links, such as spatial coordinates, it names in `requires`, and finds in
+    `View.elements`.
 
     Examples
     --------
@@ -90,6 +94,7 @@ class CorrespondenceInferer(Component):
     """
 
     kind: ClassVar[str] = "correspondence"
+    readable: ClassVar[frozenset[str]] = DATA_WORDS
     min_cells: ClassVar[int] = 3
     needs: ClassVar[frozenset[str]] = frozenset()
     uses_known: bool = True
@@ -119,6 +124,7 @@ class CorrespondenceInferer(Component):
             Where the work would not fit in memory; the message names an inferer that does.
         """
         context = context or Context(stage=f"correspondence {a.modality}--{b.modality}")
+        a, b = a.read_by(self), b.read_by(self)
         if known is None or not self.uses_known:
             known = Correspondence.empty((a.n_cells, b.n_cells))
         self._require(a, b, known)

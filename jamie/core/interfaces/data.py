@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,6 +11,7 @@ from jamie.core.component import Component
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Correspondences
 from jamie.core.data import ModalityData
+from jamie.core.requirements import KEYED
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -64,6 +65,13 @@ class Reader(Component):
     @abstractmethod
     def _read(self, context: Context) -> MuData: ...
 
+    def contents(self) -> Mapping[str, Mapping[str, Collection[str]]] | None:
+        """Names of what each modality holds, found without reading a matrix; None where it takes reading.
+
+        By the words of `jamie.core.requirements`: ``{"rna": {"obsm": ["spatial"], "layer": ["counts"], ...}}``.
+        """
+        return None
+
     def sources(self) -> tuple[Path, ...]:
         """Files that the data come from, to be hashed into the manifest; none for a simulator."""
         values = [v for p in vars(self).values() for v in (p.values() if isinstance(p, dict) else (p,))]
@@ -87,6 +95,7 @@ class Pairing(Component):
     """
 
     kind: ClassVar[str] = "pairing"
+    readable: ClassVar[frozenset[str]] = frozenset(KEYED)
 
     def pairs(self, modalities: Mapping[str, ModalityData]) -> Correspondences:
         """Return the known correspondence.
@@ -106,7 +115,7 @@ class Pairing(Component):
         DataError
             Where names or shapes do not fit the modalities.
         """
-        found = self._pairs(modalities)
+        found = self._pairs({name: data.read_by(self) for name, data in modalities.items()})
         if not isinstance(found, Mapping) or not all(isinstance(c, Correspondence) for c in found.values()):
             problem = f"expected _pairs to return a dict of Correspondence, found {type(found).__name__}"
             fix = 'return {("rna", "atac"): jamie.Correspondence(...)}, or {} where nothing is known'

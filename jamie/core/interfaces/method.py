@@ -13,6 +13,7 @@ from jamie.core.component import Component
 from jamie.core.context import Context
 from jamie.core.data import Cells, Imputation
 from jamie.core.errors import ContractError
+from jamie.core.requirements import DATA_WORDS
 from jamie.core.resources import ResourceUsage, measure_resources
 
 
@@ -47,6 +48,7 @@ class Method(Component):
     """
 
     kind: ClassVar[str] = "method"
+    readable: ClassVar[frozenset[str]] = DATA_WORDS
     inductive: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
     max_modalities: ClassVar[int | None] = None
@@ -110,7 +112,7 @@ class Method(Component):
         context = (context or Context()).for_stage(f"method {self.name}")
         generator = context.for_stage(f"{context.stage}/shuffle").generator()
         self._orders = {m: generator.permutation(view.n_cells) for m, view in cells.views.items()}
-        shuffled = cells.subset(self._orders)
+        shuffled = cells.subset(self._orders).read_by(self)
         with measure_resources() as preparation:
             self._prepare(shuffled, context)
         with measure_resources() as training:

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from jamie.core.batch import Batch, Output, PairBlocks, Posterior
 from jamie.core.component import Component
+from jamie.core.requirements import DATA_WORDS
 
 Support: TypeAlias = Literal["real", "counts", "binary"]
 
@@ -147,8 +148,9 @@ class Loss(_Trained):
 
     `requires` names what the term reads beside the batch's own cells: ``"inferred"`` (an inferred correspondence),
     ``"known"`` (known pairs), ``"shared"`` (decoders that predict what the encoders read, so that decoded values can
-    be encoded). `validates` means that the term measures prediction: such terms decide, on validation cells,
-    when training stops and which state is kept. `regularizes` means that the weight of the term follows
+    be encoded), and words of the data, such as ``"labels"``, which it finds in `Batch.elements`. `validates` means that
+    the term measures prediction: such terms decide, on validation cells, when training stops and which state is kept.
+    `regularizes` means that the weight of the term follows
     `training.reference_cells`.
 
     Examples
@@ -164,7 +166,8 @@ class Loss(_Trained):
 
     kind: ClassVar[str] = "loss"
     reserved: ClassVar[frozenset[str]] = frozenset({"weight", "schedule"})
-    requires: ClassVar[frozenset[str]] = frozenset()
+    readable: ClassVar[frozenset[str]] = DATA_WORDS
+    other_words: ClassVar[frozenset[str]] = frozenset({"inferred", "known", "shared"})
     validates: ClassVar[bool] = False
     regularizes: ClassVar[bool] = False
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,8 +15,11 @@ from scipy import sparse
 
 from jamie.core.component import Component
 from jamie.core.data import Matrix
+from jamie.core.elements import Elements
 from jamie.core.lazy_rows import LazyRows
 from jamie.core.matrix import find_non_finite
+from jamie.core.requirements import OBS, UNS, VAR, keys_of
+from jamie.core.suggest import suggest_names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +31,9 @@ class Preprocessor(Component):
     A fitted preprocessor holds arrays and plain values only (`state`, `from_state`). The public methods check
     their input and output once; authors write `_fit`, `_transform`, `_inverse_transform`, `_feature_names_out`,
     `_state` and `_set_state`. Inputs are never modified.
+
+    `cells` holds the columns of obs that `requires` names, and no others; new cells need them too. Annotations of the
+    features are in `self.elements`, in `_fit` alone: what `_transform` needs of them belongs to the state.
 
     Examples
     --------
@@ -55,6 +62,7 @@ class Preprocessor(Component):
     """
 
     kind: ClassVar[str] = "preprocessor"
+    readable: ClassVar[frozenset[str]] = frozenset({OBS, UNS, VAR})
     accepts_nan: ClassVar[bool] = False  # fills in what is missing (NaN)
     tolerates_nan: ClassVar[bool] = False  # can be fitted without what was not measured; leaves it NaN or estimates it
     expects_counts: ClassVar[bool] = False  # made for raw counts, whose depth it takes out
@@ -64,8 +72,9 @@ class Preprocessor(Component):
     n_features_in: int | None = None
     unwhitening: NDArray[np.float64] | None = None  # (d,) what undoes whitening; set by a fit that whitens
     expects_nan: bool = False  # what was not measured is NaN: set by the chain for steps that tolerate it
+    elements: Elements = Elements()  # names and annotations of the features, while `_fit` runs
 
-    def fit(self, X: Matrix, cells: pd.DataFrame) -> Self:
+    def fit(self, X: Matrix, cells: pd.DataFrame, elements: Elements | None = None) -> Self:
         """Fit on training cells.
 
         Parameters
@@ -74,10 +83,22 @@ class Preprocessor(Component):
             Dense or CSR, float32.
         cells : (n, ...)
             Annotations (`obs`) of the cells.
+        elements
+            Names and annotations of the features, and what else was asked for.
+
+        Raises
+        ------
+        DataError
+            Where the cells lack a column that is read, or their values are not finite.
         """
         self._check(X, cells)
         self.n_features_in = X.shape[1]
-        self._fit(X, cells)
+        self.elements = (elements or Elements()).read_by(self)
+        try:
+            with self._reading(cells) as declared:
+                self._fit(X, declared)
+        finally:
+            del self.elements
         return self
 
     def transform(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
@@ -86,12 +107,28 @@ class Preprocessor(Component):
         self._check(X, cells)
         if X.shape[1] != self.n_features_in:
             raise self._data_error(f"expected {self.n_features_in} features, found {X.shape[1]}")
-        return self._checked(self._transform(X, cells), len(cells))
+        return self._checked(self.transform_block(X, cells), len(cells))
+
+    def transform_block(self, X: Matrix, cells: pd.DataFrame) -> Matrix:
+        """Transform cells (k, p) that were checked already, such as a block of rows of many."""
+        with self._reading(cells) as declared:
+            return self._transform(X, declared)
+
+    def require_columns(self, columns: Collection[str], of: str = "") -> None:
+        """Refuse annotations of cells that lack a column which is read; `of` says whose."""
+        for column in keys_of(self.required(), OBS):
+            if column not in columns:
+                problem = f"expected a column '{column}' in obs, which its values depend on, found none"
+                raise self._data_error(problem, suggest_names(column, columns), of=of)
 
     def inverse_transform(self, Z: Matrix, cells: pd.DataFrame | None = None) -> Matrix:
         """Bring (n, q) back to (n, p) in the units of the data; `cells` where they are known."""
         self._require_fitted()
-        return self._checked(self._inverse_transform(Z, cells), Z.shape[0])
+        if cells is None:
+            return self._checked(self._inverse_transform(Z, None), Z.shape[0])
+        self.require_columns(cells.columns)
+        with self._reading(cells) as declared:
+            return self._checked(self._inverse_transform(Z, declared), Z.shape[0])
 
     def restrict_inverse(self, columns: NDArray[np.int64]) -> tuple[Preprocessor, NDArray[np.int64] | None] | None:
         """Return a copy that only inverts, and only to some features, where this saves work.
@@ -180,6 +217,18 @@ class Preprocessor(Component):
     @abstractmethod
     def _set_state(self, arrays: Mapping[str, NDArray[Any]], plain: Mapping[str, Any]) -> None: ...
 
+    @contextmanager
+    def _reading(self, cells: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """Give the columns of obs that are declared; say so if another is read."""
+        try:
+            yield cells[keys_of(self.required(), OBS)]
+        except KeyError as error:
+            column = error.args[0] if error.args else ""
+            if not isinstance(column, str) or column not in cells:
+                raise
+            problem = f"reads column '{column}' of obs without declaring it"
+            raise self._contract_error(problem, f'add "obs:{column}" to its `requires`') from error
+
     def _require_fitted(self) -> None:
         if self.n_features_in is None:
             raise self._contract_error("used before it was fitted", "call fit first")
@@ -187,6 +236,7 @@ class Preprocessor(Component):
     def _check(self, X: Matrix, cells: pd.DataFrame) -> None:
         if X.shape[0] != len(cells):
             raise self._data_error(f"expected annotations of {X.shape[0]} cells, found {len(cells)}")
+        self.require_columns(cells.columns)
         if isinstance(X, LazyRows):
             return  # made of values that are finite
         allowed = self.accepts_nan or self.expects_nan

@@ -17,6 +17,7 @@ from jamie.core.errors import DataError
 from jamie.core.evaluation import EmbeddedPair, ImputedPair, MatchedPair, Score
 from jamie.core.explanation import Explainable, Explanation
 from jamie.core.lazy_matrix import LazyMatrix
+from jamie.core.requirements import KEYED
 
 Scored = TypeVar("Scored", bound=EmbeddedPair | ImputedPair | MatchedPair)
 
@@ -46,7 +47,7 @@ class Metric(Component, Generic[Scored]):
 
     kind: ClassVar[str] = "metric"
     reads: ClassVar[type] = EmbeddedPair
-    requires: ClassVar[frozenset[str]] = frozenset()
+    other_words: ClassVar[frozenset[str]] = frozenset({"labels", "pairs", "intervals", "scores"})
     directed: ClassVar[bool] = False
     reads_blocks: ClassVar[bool] = False  # of imputed values, only slices of columns or of rows (`LazyMatrix`)
     higher_is_better: ClassVar[bool]
@@ -148,6 +149,7 @@ class Explainer(Component):
     """
 
     kind: ClassVar[str] = "explainer"
+    readable: ClassVar[frozenset[str]] = frozenset(KEYED)
 
     def explain(self, subject: Explainable, context: Context) -> Explanation:
         """Explain a model by the cells that come with it.

@@ -92,4 +92,5 @@ def _mean_view(view: View, labels: Index) -> View:
     weights = csr_of_neighbors(labels[:, None], 1 / sizes[labels], len(sizes)).T.tocsr()
     X = weights @ view.block.X
     scores = (weights @ view.scores).astype(np.float32)
-    return replace(view, block=replace(view.block, X=X.astype(np.float32)), scores=scores)
+    elements = view.elements.grouped(weights)
+    return replace(view, block=replace(view.block, X=X.astype(np.float32)), scores=scores, elements=elements)

@@ -9,6 +9,7 @@ from jamie.core.context import Context
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble, mudata_conventions
+from jamie.data.storage.contents import contents_of_group
 from jamie.data.storage.formats import ANNDATA
 from jamie.data.storage.large_matrices import is_large_csr, read_element
 from jamie.data.storage.opening import open_store, translated_errors
@@ -37,6 +38,17 @@ class AnnDataReader(Reader):
         if not self.paths:
             raise self._data_error("expected a file for each modality, found none", of="paths")
         return assemble({name: _read_one(path) for name, path in self.paths.items()})
+
+    def contents(self) -> dict[str, dict[str, list[str]]] | None:
+        found = {name: _contents(path) for name, path in self.paths.items()}
+        known = {name: contents for name, contents in found.items() if contents is not None}
+        return known if len(known) == len(found) else None
+
+
+def _contents(path: Path) -> dict[str, list[str]] | None:
+    """Return names of what a file holds; None of one by an anndata before 0.8, whose encoding its own reader knows."""
+    with open_store(path, ANNDATA) as store, translated_errors(path, ANNDATA.expected):
+        return contents_of_group(store) if "encoding-type" in store["obs"].attrs else None
 
 
 def _read_one(path: Path) -> AnnData:

@@ -11,8 +11,10 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.files import is_zarr
 from jamie.core.interfaces.data import Reader
+from jamie.core.requirements import OBS, UNS
 from jamie.data.assemble import mudata_conventions, require_usable_names
 from jamie.data.checks.modalities import nested_modality, require_shared_cells
+from jamie.data.storage.contents import columns_of, contents_of_group
 from jamie.data.storage.formats import MUDATA
 from jamie.data.storage.large_matrices import read_element
 from jamie.data.storage.opening import open_store, translated_errors
@@ -48,6 +50,15 @@ class MuDataReader(Reader):
                 modalities = {name: _read_modality(store["mod"][name]) for name in names}
                 return _join(modalities, _read_shared(store), self.path)
             return _read_old(self.path)
+
+    def contents(self) -> dict[str, dict[str, list[str]]] | None:
+        with open_store(self.path, MUDATA) as store, translated_errors(self.path, MUDATA.expected):
+            names = modality_names(store, self.path)
+            if not is_encoded(store):
+                return None
+            found = {name: contents_of_group(store["mod"][name]) for name in names}
+            shared = {OBS: columns_of(store["obs"]), UNS: sorted(store["uns"]) if "uns" in store else []}
+            return {name: {word: [*own[word], *shared.get(word, ())] for word in own} for name, own in found.items()}
 
 
 def modality_names(store: Any, path: Path) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ def _details(run: Run) -> Iterator[tuple[str, str]]:
     files = [f"{PurePath(file).name} (SHA-256 {digest[:HASH_DIGITS]})" for file, digest in hashes.items()]
     yield "Data", "; ".join(files) or _component(spec.get("data"))
     yield "Labels", ", ".join(spec.get("labels") or [])
+    yield "Labels learned from", ", ".join(spec.get("train_labels") or [])
     yield "Batches", spec.get("batch_key") or ""
     yield "Correspondence", _correspondence(run, spec.get("correspondence") or {})
     if not run.stopped_early:

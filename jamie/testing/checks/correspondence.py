@@ -22,7 +22,7 @@ def check_fits_either_size(component: type[CorrespondenceInferer]) -> None:
     """With n_a < n_b and n_a > n_b there is a row for each cell of a, a column for each of b, and some new pair."""
     for a, b in SIDES:
         known = _known(a, b)
-        inferred = _infer(component, toy.view(a), toy.view(b), known).correspondence
+        inferred = _infer(component, _view(component, a), _view(component, b), known).correspondence
         expected = (len(toy.CELLS[a]), len(toy.CELLS[b]))
         require_is(component, "one row and one column for each cell", inferred.shape, expected)
         n_new = inferred.without(known).n_pairs
@@ -32,12 +32,12 @@ def check_fits_either_size(component: type[CorrespondenceInferer]) -> None:
 def check_confidences_are_fractions(component: type[CorrespondenceInferer]) -> None:
     """Each cell's confidence lies between 0 and 1."""
     for a, b in SIDES:
-        _infer(component, toy.view(a), toy.view(b))  # the public method refuses any others
+        _infer(component, _view(component, a), _view(component, b))  # the public method refuses any others
 
 
 def check_diagnostics_are_plain(component: type[CorrespondenceInferer]) -> None:
     """Diagnostics are finite numbers, booleans and text; a residual of the constraints is not negative."""
-    for name, value in _infer(component, toy.view("rna"), toy.view("atac")).diagnostics.items():
+    for name, value in _infer(component, _view(component, "rna"), _view(component, "atac")).diagnostics.items():
         plain = isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
         require(plain, component, f"diagnostic '{name}'", expected="a finite number, boolean or text", found=value)
         if name == "residual":
@@ -46,13 +46,15 @@ def check_diagnostics_are_plain(component: type[CorrespondenceInferer]) -> None:
 
 def check_same_seed_same_result(component: type[CorrespondenceInferer]) -> None:
     """The seed of the context decides all randomness."""
-    first, second = (_infer(component, toy.view("rna"), toy.view("atac")).correspondence for _ in range(2))
+    first, second = (
+        _infer(component, _view(component, "rna"), _view(component, "atac")).correspondence for _ in range(2)
+    )
     require_equal(component, "the same seed gives the same result", second, first)
 
 
 def check_leaves_inputs_alone(component: type[CorrespondenceInferer]) -> None:
     """Scores, matrices and known pairs are not modified, nor kept."""
-    a, b, known = toy.view("rna"), toy.view("atac"), _known("rna", "atac")
+    a, b, known = _view(component, "rna"), _view(component, "atac"), _known("rna", "atac")
     order = Context(seed=1).generator().permutation(a.n_cells)
     shuffled, pairs = a.subset(order), known.subset(order, np.arange(b.n_cells))
     with unmodified(component, a=shuffled, b=b, known=pairs):
@@ -64,7 +66,11 @@ def check_leaves_inputs_alone(component: type[CorrespondenceInferer]) -> None:
 def check_works_without_known_pairs_or_refuses(component: type[CorrespondenceInferer]) -> None:
     """An inferer that needs known pairs refuses to go on without, by a `DataError`."""
     with suppress(DataError):
-        n_pairs = build(component).infer(toy.view("rna"), toy.view("atac"), None, Context()).correspondence.n_pairs
+        n_pairs = (
+            build(component)
+            .infer(_view(component, "rna"), _view(component, "atac"), None, Context())
+            .correspondence.n_pairs
+        )
         require(n_pairs > 0, component, "works without known pairs", expected="pairs", found="none")
 
 
@@ -87,7 +93,13 @@ def check_recovers_an_isometric_copy(component: type[CorrespondenceInferer]) -> 
 
 
 def _infer(component: type[CorrespondenceInferer], a: View, b: View, known: Correspondence | None = None) -> Inferred:
-    return build(component).infer(a, b, known or _known(a.modality, b.modality), Context(seed=3))
+    inferer = build(component)
+    a, b = toy.with_elements(a, inferer), toy.with_elements(b, inferer)
+    return inferer.infer(a, b, known or _known(a.modality, b.modality), Context(seed=3))
+
+
+def _view(component: type[CorrespondenceInferer], modality: str) -> View:
+    return toy.with_elements(toy.view(modality), build(component))
 
 
 def _known(a: str, b: str) -> Correspondence:

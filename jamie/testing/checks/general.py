@@ -7,8 +7,9 @@ from jamie.core.component import Component
 from jamie.core.errors import ContractError
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import check_component
+from jamie.core.requirements import problem_of_words
 from jamie.core.schema import fields_of
-from jamie.testing.assertions import require
+from jamie.testing.assertions import build, require
 
 
 def check_can_be_registered(component: type[Component]) -> None:
@@ -29,6 +30,14 @@ def check_parameters_are_described(component: type[Component]) -> None:
         expected="a description of each",
         found=f"none of {', '.join(silent)}",
     )
+
+
+def check_requires_words_of_its_kind(component: type[Component]) -> None:
+    """`requires`, and what `required` makes of parameters, are words that its kind can be given."""
+    allowed = component.readable | component.other_words
+    words = build(component).required() if component.readable else component.requires
+    problem = problem_of_words(words, component.kind, allowed)
+    require(not problem, component, "`requires` names what its kind can be given", expected=allowed, found=problem)
 
 
 def check_references_are_dois(component: type[Component]) -> None:

@@ -29,7 +29,7 @@ def check_is_finite_for_counts(component: type[Loss]) -> None:
     """Decoders may predict counts, by a distribution that is not Gaussian."""
     if "shared" not in component.requires:
         model, batch = toy.Model(counts=True), toy.with_count_targets(toy.batch(3))
-        value = build(component)(batch, model(batch))
+        value = _evaluate(build(component), batch, model)
         require_finite(component, "a finite value where decoders predict counts", value)
         require_finite(component, "the gradient", _gradients(value, model))
 
@@ -37,7 +37,7 @@ def check_is_finite_for_counts(component: type[Loss]) -> None:
 def check_gradient_reaches_the_model(component: type[Loss]) -> None:
     """Some parameter of the model gets a gradient, and none gets one that is not finite."""
     model, batch = _model(component), _batch(component, 3)
-    value = build(component)(batch, model(batch))
+    value = _evaluate(build(component), batch, model)
     require(value.requires_grad, component, "has a gradient", expected="one that reaches the model", found="none")
     gradients = _gradients(value, model)
     require_finite(component, "the gradient", gradients)
@@ -66,9 +66,9 @@ def check_member_axis(component: type[Loss]) -> None:
         return
     loss, model = build(component), _model(component)
     batches = [_batch(component, 3), toy.other_values(_batch(component, 3))]
-    values = torch.stack([loss(batch, model(batch)) for batch in batches])
+    values = torch.stack([_evaluate(loss, batch, model) for batch in batches])
     joined = toy.side_by_side(batches)
-    found = loss(joined, model(joined))
+    found = _evaluate(loss, joined, model)
     require_equal(component, "a value of each member", found, values)
     gradients = [_gradients((torch.tensor([1.0, 3.0]) * value).sum(), model) for value in (found, values)]
     require_equal(component, "the gradient of each member", *gradients)
@@ -76,10 +76,11 @@ def check_member_axis(component: type[Loss]) -> None:
 
 def check_leaves_inputs_alone(component: type[Loss]) -> None:
     """Neither the minibatch nor the model's output is modified."""
-    batch = _batch(component)
+    loss = build(component)
+    batch = toy.with_batch_elements(_batch(component), loss)
     output = _model(component)(batch)
     with unmodified(component, batch=batch, output=output):
-        build(component)(batch, output)
+        loss(batch, output)
 
 
 def check_has_no_weight_of_its_own(component: type[Loss]) -> None:
@@ -97,7 +98,12 @@ def _model(component: type[Loss]) -> toy.Model:
 
 
 def _value(component: type[Loss], batch: Batch) -> Tensor:
-    return build(component)(batch, _model(component)(batch))
+    return _evaluate(build(component), batch, _model(component))
+
+
+def _evaluate(loss: Loss, batch: Batch, model: toy.Model) -> Tensor:
+    """Value of a loss, which is given what it declares to read of the minibatch."""
+    return loss(toy.with_batch_elements(batch, loss), model(batch))
 
 
 def _gradients(value: Tensor, model: toy.Model) -> tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -149,7 +150,7 @@ def check_reports_resource_usage(component: type[Method]) -> None:
 
 def check_leaves_inputs_alone(component: type[Method]) -> None:
     """Cells, pairs, labels and the cells to embed or to impute from are not modified."""
-    cells, method = _cells(component), build(component)
+    cells, method = _with_elements(component, _cells(component)), build(component)
     with unmodified(component, cells=cells):
         # the inner methods, as the public ones pass copies
         method._prepare(cells, Context(seed=3))
@@ -170,7 +171,12 @@ def _every_number_of_modalities(component: type[Method]) -> Iterator[Cells]:
 
 
 def _fitted(component: type[Method], cells: Cells) -> Method:
-    return build(component).fit(cells, Context(seed=3))
+    return build(component).fit(_with_elements(component, cells), Context(seed=3))
+
+
+def _with_elements(component: type[Method], cells: Cells) -> Cells:
+    method = build(component)
+    return replace(cells, views={m: toy.with_elements(view, method) for m, view in cells.views.items()})
 
 
 def _imputed(component: type[Method], method: Method, cells: Cells) -> dict[tuple[str, str], Imputation]:

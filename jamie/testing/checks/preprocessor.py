@@ -13,6 +13,7 @@ from scipy import sparse
 from torch import nn
 
 from jamie.core.interfaces import Preprocessor
+from jamie.core.requirements import OBS, keys_of
 from jamie.testing import toy
 from jamie.testing.assertions import build, dense, require, require_equal, require_finite, require_is, unmodified
 
@@ -95,7 +96,7 @@ def check_sparse_equals_dense(component: type[Preprocessor]) -> None:
     """A CSR array gives what the dense one gives (up to sign, for axes that have none)."""
     X, cells, fitted, Z = _transformed(component)
     csr = sparse.csr_array(X)
-    other = build(component).fit(csr[TRAIN], cells.iloc[TRAIN])
+    other = _fit(component, csr[TRAIN], cells.iloc[TRAIN])
     found = dense(other.inverse_transform(other.transform(csr, cells), cells))
     expected = fitted.inverse_transform(Z, cells)
     require_equal(component, "sparse cells give what dense ones give", found, expected, tolerance=1e-2)
@@ -115,10 +116,10 @@ def check_restrict_inverse_to_some_features(component: type[Preprocessor]) -> No
 
 def check_leaves_inputs_alone(component: type[Preprocessor]) -> None:
     """Neither fit, transform nor inverse modifies the cells, dense or sparse."""
-    X, cells = _data()
+    X, cells = _data(component)
     for values in (X, sparse.csr_array(X)):
         with unmodified(component, X=values):
-            fitted = build(component).fit(values, cells)
+            fitted = _fit(component, values, cells)
             Z = fitted.transform(values, cells)
         with unmodified(component, Z=Z):
             fitted.inverse_transform(Z, cells)
@@ -127,20 +128,28 @@ def check_leaves_inputs_alone(component: type[Preprocessor]) -> None:
 def check_missing_values_are_gone(component: type[Preprocessor]) -> None:
     """A preprocessor that accepts NaN leaves none behind."""
     if component.accepts_nan:
-        X, cells = _data()
+        X, cells = _data(component)
         X[3, 2] = X[8, 4] = np.nan
-        Z = build(component).fit(X, cells).transform(X, cells)
+        Z = _fit(component, X, cells).transform(X, cells)
         require_finite(component, "no value is missing after the transform", Z)
 
 
-def _data() -> tuple[NDArray[np.float32], pd.DataFrame]:
-    return toy.counts("rna"), toy.obs("rna")
+def _data(component: type[Preprocessor]) -> tuple[NDArray[np.float32], pd.DataFrame]:
+    """Return counts, and annotations of the cells with the columns that the component declares."""
+    step, cells = build(component), toy.obs("rna")
+    made = toy.elements(step, toy.view("rna"))
+    return toy.counts("rna"), cells.assign(**{column: made.obs(column) for column in keys_of(step.required(), OBS)})
+
+
+def _fit(component: type[Preprocessor], X: Any, cells: pd.DataFrame) -> Preprocessor:
+    step = build(component)
+    return step.fit(X, cells, toy.elements(step, toy.view("rna")))
 
 
 def _transformed(component: type[Preprocessor]) -> tuple[NDArray[np.float32], pd.DataFrame, Preprocessor, Any]:
     """Return X, the cells' annotations, the component fitted on the training cells, and its transform of X."""
-    X, cells = _data()
-    fitted = build(component).fit(X[TRAIN], cells.iloc[TRAIN])
+    X, cells = _data(component)
+    fitted = _fit(component, X[TRAIN], cells.iloc[TRAIN])
     return X, cells, fitted, fitted.transform(X, cells)
 
 

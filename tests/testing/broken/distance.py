@@ -48,6 +48,16 @@ class RowNumber(jamie.Distance):
         return np.abs(np.arange(view.n_cells)[:, None] - to[None, :]).astype(float)
 
 
+class Peeks(jamie.Distance):
+    """Reads coordinates without declaring them."""
+
+    requires = ("index",)
+
+    def _pairwise(self, view, to):
+        places = view.elements.obsm("spatial")
+        return cdist(places, places[to])
+
+
 class Centres(Sound):
     """Centres the scores in place."""
 
@@ -57,7 +67,10 @@ class Centres(Sound):
 
 
 BROKEN = {
-    "check_is_symmetric": [(Lopsided, "distance 'lopsided': distances are symmetric, at")],
+    "check_is_symmetric": [
+        (Lopsided, "distance 'lopsided': distances are symmetric, at"),
+        (Peeks, r"reads obsm 'spatial' without declaring it\n  add \"obsm:spatial\" to its `requires`"),
+    ],
     "check_is_zero_to_itself": [(Offset, "the diagonal is zero, at .* expected 0.0, found 1.0")],
     "check_subset_equals_columns": [
         (FirstColumns, "distances to a subset are the columns of all"),

@@ -14,6 +14,13 @@ class Sound(jamie.Loss):
         return torch.stack([z.square().mean() for z in output.z.values()]).sum()
 
 
+class Peeks(Sound):
+    """Reads labels without declaring them."""
+
+    def forward(self, batch, output):
+        return super().forward(batch, output) + batch.elements.labels("rna").sum()
+
+
 class PerCell(Sound):
     """Gives a value for each cell."""
 
@@ -133,6 +140,7 @@ BROKEN = {
     ],
     "check_is_a_finite_scalar": [
         (PerCell, r"loss 'per_cell': a scalar \(2 modalities, some cells matched\)"),
+        (Peeks, r"loss 'peeks': reads labels for training without declaring it\n  add \"labels\" to its `requires`"),
         (DividesByPairs, r"a finite value \(2 modalities, no cells matched\)"),
         (Undeclared, "loss 'undeclared': a finite value"),
     ],

@@ -150,8 +150,16 @@ class LeavesHoles(Sound):
         self.scale = np.ones(X.shape[1])
 
 
+class Peeks(Sound):
+    """Reads labels of the cells without declaring them."""
+
+    def _transform(self, X, cells):
+        return super()._transform(X, cells) * (cells["cell_type"] == "early").to_numpy()[:, None]
+
+
 BROKEN = {
     "check_transforms_to_named_features": [
+        (Peeks, r"reads column 'cell_type' of obs without declaring it\n  add \"obs:cell_type\" to its `requires`"),
         (Unnamed, r"preprocessor 'unnamed': a name for each: expected \(41, 18\), found \(41, 19\)"),
         (OneName, "feature names are unique"),
         (Explodes, "the inverse: expected finite values"),
