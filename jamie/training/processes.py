@@ -194,7 +194,8 @@ class World:
     def end(self) -> None:
         """Leave the others; the first process lets them end, unless a task was broken off, which they notice."""
         if self.is_idle and self.rank == 0:
-            self.share_task(None)
+            with suppress(RuntimeError):  # one that is lost by now is not missed
+                self.share_task(None)
             self.is_idle = True
         dist.destroy_process_group()
 
@@ -266,6 +267,10 @@ def start_processes(n_processes: int, device: str) -> Iterator[World]:
         with world.explain_losses():
             yield world
         return
+    if dist.is_initialized():
+        raise _refused(
+            "found a process group of torch.distributed already", "destroy it, or leave training.devices at 1"
+        )
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     threads = torch.get_num_threads()
     share = max(1, threads // n_processes)

@@ -235,3 +235,9 @@ class TestOtherProcessOfTorchrun:
     def test_a_fit_is_refused(self):
         with pytest.raises(DataError, match="torchrun: expected one process, found another one of torchrun's"):
             fit()
+
+
+def test_a_process_group_of_others_is_left_alone(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    with pytest.raises(DataError, match=r"training\.devices: found a process group of torch"):
+        fit({"training.devices": 2})
