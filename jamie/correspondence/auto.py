@@ -14,6 +14,8 @@ from jamie.core.context import Context
 from jamie.core.correspondence import Correspondence, Inferred
 from jamie.core.data import View
 from jamie.core.interfaces import CorrespondenceInferer
+from jamie.correspondence.arrays import Diagnostics
+from jamie.correspondence.couplings.coupling import ALL_PAIRS
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +26,11 @@ class Auto(CorrespondenceInferer):
     """Picks an inferer by known pairs, linked features, number of cells, device and memory, and says which and why.
 
     `seeded` if enough pairs are known, since known pairs are worth more than anything else; else `mutual_nearest` if
-    enough features are linked; else `gromov_wasserstein` if the cells are few enough to compare all with all, and
-    `hierarchical` if they are not. The diagnostics name the inferer (`picked`) and the reason (`because`).
-
-    Of the inferers that use distances alone, `gromov_wasserstein` found hidden partners best: at the quantiles 0.22
-    (scgem) and 0.30 (patchseq_motor), `unioncom` at 0.27 and 0.36; on snareseq_cortex both are at chance.
+    enough features are linked. If no pair is known, and there are at most 2**24 pairs of cells,
+    `multistart_gromov_wasserstein`, unless its optima disagree (its `agreement` is below `min_agreement`). Else
+    `gromov_wasserstein` if the cells are few enough to compare all with all, and `hierarchical` if they are not. The
+    diagnostics name the inferer (`picked`) and the reason (`because`); those of `multistart_gromov_wasserstein` name
+    its optima, also where another inferer was picked in the end.
 
     Parameters
     ----------
@@ -39,6 +41,9 @@ class Auto(CorrespondenceInferer):
     most_cells : int
         Cells of the larger modality up to which all are compared with all; four times as many on a GPU, and fewer if
         they would not fit in memory.
+    min_agreement : float
+        Agreement of the optima of `multistart_gromov_wasserstein` that is enough. On training cells it was 0.49 or more
+        on the sets on which it found partners, and 0.45 or less where it did not (patchseq_motor).
     """
 
     name = "auto"
@@ -49,19 +54,36 @@ class Auto(CorrespondenceInferer):
         min_pairs: Annotated[int, Field(ge=1)] = 5,
         min_links: Annotated[int, Field(ge=1)] = 10,
         most_cells: Annotated[int, Field(ge=0)] = 2000,
+        min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.47,
     ) -> None:
         self.min_pairs = min_pairs
         self.min_links = min_links
         self.most_cells = most_cells
+        self.min_agreement = min_agreement
 
     def _infer(self, a: View, b: View, known: Correspondence, context: Context) -> Inferred:
         inferer, reason = self.choose(a, b, known, context)
         log.info("%s: auto picks %s, because %s", context.stage, inferer.name, reason)
         inferred = inferer.infer(a, b, known, context)
-        return replace(inferred, diagnostics={**inferred.diagnostics, "picked": inferer.name, "because": reason})
+        tried: Diagnostics = {}
+        agreement = float(inferred.diagnostics.get("agreement", 1))
+        if agreement < self.min_agreement:
+            tried = {
+                name: inferred.diagnostics[name] for name in ("candidates", "optima", "optima_weights", "agreement")
+            }
+            disagreement = (
+                f"no pair is known, the optima of {inferer.name} disagree (agreement {agreement:.2f}, "
+                f"{self.min_agreement:g} is enough)"
+            )
+            inferer, reason = self._unsupervised(a, b, disagreement, context)
+            log.info("%s: auto picks %s, because %s", context.stage, inferer.name, reason)
+            inferred = inferer.infer(a, b, known, context)
+        diagnostics = {**tried, **inferred.diagnostics, "picked": inferer.name, "because": reason}
+        return replace(inferred, diagnostics=diagnostics)
 
     def choose(self, a: View, b: View, known: Correspondence, context: Context) -> tuple[CorrespondenceInferer, str]:
         """Pick an inferer, with its default parameters, for two modalities with these known pairs; say why."""
+        from jamie.correspondence.multistart_gromov_wasserstein import MultistartGromovWasserstein
         from jamie.correspondence.mutual_nearest import MutualNearest
         from jamie.correspondence.seeded import Seeded
 
@@ -73,6 +95,9 @@ class Auto(CorrespondenceInferer):
         if n_links >= self.min_links:
             return MutualNearest(), f"{reason}, but {n_links} features are linked"
         reason += f" and only {n_links} features are linked" if n_links else " and no features are linked"
+        multistart = MultistartGromovWasserstein()
+        if not n_pairs and a.n_cells * b.n_cells <= ALL_PAIRS and multistart._memory(a, b) <= context.memory_limit:
+            return multistart, reason
         return self._unsupervised(a, b, reason, context)
 
     def _unsupervised(self, a: View, b: View, reason: str, context: Context) -> tuple[CorrespondenceInferer, str]:

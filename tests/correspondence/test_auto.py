@@ -40,29 +40,30 @@ def pairs(n, n_known):
             "gromov_wasserstein",
             "only 1 pair is known and only 9 features are linked, and 60 cells are few enough to compare all",
         ),
+        (300, 0, 0, "cpu", "multistart_gromov_wasserstein", "no pair is known and no features are linked"),
         (
             300,
-            0,
+            1,
             0,
             "cpu",
             "hierarchical",
-            "no pair is known and no features are linked, and 300 cells are more than 100 (cpu)",
+            "only 1 pair is known and no features are linked, and 300 cells are more than 100 (cpu)",
         ),
         (
             300,
-            0,
+            1,
             0,
             "cuda",
             "gromov_wasserstein",
-            "no pair is known and no features are linked, and 300 cells are few enough to compare all",
+            "only 1 pair is known and no features are linked, and 300 cells are few enough to compare all",
         ),
         (
             401,
-            0,
+            1,
             0,
             "cuda",
             "hierarchical",
-            "no pair is known and no features are linked, and 401 cells are more than 400 (cuda)",
+            "only 1 pair is known and no features are linked, and 401 cells are more than 400 (cuda)",
         ),
     ],
 )
@@ -86,18 +87,35 @@ def test_a_cell_with_several_partners_is_one_pair(views):
 def test_the_larger_modality_decides(views):
     a, b = views(120)
     few = a.subset(np.arange(20))
-    known = Correspondence.empty((20, 120))
+    known = pairs(120, 1).subset(np.arange(20), np.arange(120))
     for first, second, given in ((few, b, known), (b, few, known.T)):
         assert Auto(most_cells=100).choose(first, second, given, Context())[0].name == "hierarchical"
 
 
 def test_it_says_what_it_picked_and_infers_as_that_does(isometric_copy, caplog):
     copy = isometric_copy(40, 50)
+    known = Correspondence.from_pairs([0], copy.partner[:1], (40, 50))
     with caplog.at_level(logging.INFO, "jamie"):
-        found = Auto().infer(copy.a, copy.b)
+        found = Auto().infer(copy.a, copy.b, known)
     assert found.diagnostics["picked"] == "gromov_wasserstein"
-    assert found.diagnostics["because"].startswith("no pair is known")
-    assert "auto picks gromov_wasserstein, because no pair is known" in caplog.text
+    assert found.diagnostics["because"].startswith("only 1 pair is known")
+    assert "auto picks gromov_wasserstein, because only 1 pair is known" in caplog.text
     assert found.diagnostics["converged"]
     places = found.correspondence.matrix.toarray().argmax(axis=1)
     assert (places == copy.partner).mean() > 0.5
+
+
+def test_without_pairs_it_keeps_optima_that_agree_and_else_falls_back(view_of):
+    rng = np.random.default_rng(0)
+    a, b = (view_of(name, rng.normal(size=(150, 10))) for name in "ab")
+    kept = Auto(min_agreement=0).infer(a, b).diagnostics
+    assert kept["picked"] == "multistart_gromov_wasserstein"
+    fallen = Auto().infer(a, b).diagnostics
+    assert fallen["picked"] == "gromov_wasserstein"
+    disagree = (
+        f"the optima of multistart_gromov_wasserstein disagree (agreement {kept['agreement']:.2f}, 0.47 is enough)"
+    )
+    assert disagree in fallen["because"]
+    assert fallen["because"].endswith("and 150 cells are few enough to compare all")
+    assert (fallen["optima"], fallen["candidates"]) == (kept["optima"], kept["candidates"])
+    assert fallen["converged"]

@@ -23,6 +23,8 @@ def _details(record: Record) -> Iterator[tuple[str, str]]:
     if "picked" in diagnostics:
         reason = diagnostics.get("because")
         yield "Inferred by", diagnostics["picked"] + (f", because {reason}" if reason else "")
+    if "optima" in diagnostics:
+        yield "Optima compared", _optima(diagnostics)
     prefix = "checked_"
     checked = {name.removeprefix(prefix): value for name, value in diagnostics.items() if name.startswith(prefix)}
     yield from _quality(_evaluated_on(quality), quality, "mean_quantile", quality.get("n_pairs"))
@@ -34,6 +36,14 @@ def _details(record: Record) -> Iterator[tuple[str, str]]:
     better = quality.get("better_than_chance", diagnostics.get("better_than_chance"))
     if better is not None:
         yield "Better than chance", "yes" if better else "no"
+
+
+def _optima(diagnostics: Mapping[str, Any]) -> str:
+    """Say how the best of several ways to match the cells was found."""
+    return (
+        f"{diagnostics['candidates']}; energies of the best: {diagnostics['optima']}; weights: "
+        f"{diagnostics['optima_weights']}; agreement {diagnostics['agreement']:.2f} (1 if all are one)"
+    )
 
 
 def _evaluated_on(quality: Mapping[str, Any]) -> str:
