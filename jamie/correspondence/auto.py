@@ -42,8 +42,8 @@ class Auto(CorrespondenceInferer):
         Cells of the larger modality up to which all are compared with all; four times as many on a GPU, and fewer if
         they would not fit in memory.
     min_agreement : float
-        Agreement of the optima of `multistart_gromov_wasserstein` that is enough. On training cells it was 0.49 or more
-        on the sets on which it found partners, and 0.45 or less where it did not (patchseq_motor).
+        Agreement of the optima of `multistart_gromov_wasserstein` that is enough. Where it was chosen it was 0.50
+        or more on sets on which it found partners, and 0.45 or less where it did not; it varies with the seed by 0.1.
     """
 
     name = "auto"
