@@ -7,6 +7,7 @@ from anndata import AnnData
 from mudata import MuData
 
 import jamie
+from jamie.core import lazy_matrix
 from jamie.core.sources import JointSources, all_others, weighed_sources
 from jamie.data.assemble import mudata_conventions
 from jamie.model.prediction import regress
@@ -49,6 +50,15 @@ def test_intervals_are_those_of_the_combined_values(three):
     assert combined.n.tolist() == alone.n.tolist() == [24] * 6
     width, of_one = ((c.upper - c.lower) * c.scale for c in (combined, alone))
     np.testing.assert_allclose(width.mean(), of_one.mean(), rtol=0.3)
+
+
+def test_intervals_of_very_many_values_are_calibrated_while_these_are_made(three, monkeypatch):
+    monkeypatch.setattr(lazy_matrix, "PANEL_VALUES", 2 * 24)  # of two features of the calibration cells
+    of_parts = model(["noise", "rna", "atac"]).uncertainty.combinations
+    for joint, whole in three.uncertainty.combinations.items():
+        for name, values in whole.calibration.state().items():
+            found = of_parts[joint].calibration.state()[name]
+            np.testing.assert_allclose(found, values, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def confounded(n, seed):
