@@ -7,9 +7,11 @@ import importlib.metadata
 import pkgutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from jamie.core.registry import Registry, components_in, import_builtin
+from jamie.core.providers import components_in
+from jamie.core.registry import BUILT_IN, Registry, import_builtin
 
 STAGES = (
     "data",
@@ -37,23 +39,35 @@ def jamie_components() -> list[type]:
 
 
 def load_registry(files: Iterable[Path] = ()) -> Registry:
-    """Register the built-ins, the installed distributions and the given plugin files.
+    """Register the built-ins and the given plugin files; installed distributions once a name is nowhere else.
+
+    What is wrong with a distribution is recorded in `Registry.broken`, and concerns only what names it.
 
     Raises
     ------
     PluginError
-        Where a file cannot be imported, or a hook is misspelt. A distribution that cannot be imported is recorded
-        in `Registry.broken` instead, and is fatal only once a spec asks for something that is missing.
+        Where a file cannot be imported, or a hook of one is misspelt.
     ContractError
-        Where a component breaks the rules of registration, or two of a kind have the same name.
+        Where a component of a file breaks the rules of registration, or has the name of another.
     """
-    registry = Registry()
-    registry.register(sys.modules[__name__], name="jamie", version=_version_of("jamie-toolkit"))
-    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        registry.register_entry_point(entry_point)
+    registry = Registry(installed_entry_points)
+    registry.register(sys.modules[__name__], name=BUILT_IN, version=_version_of("jamie-toolkit"))
     for file in files:
         registry.register_file(file)
     return registry
+
+
+def installed_entry_points() -> list[importlib.metadata.EntryPoint]:
+    """Return the entry points of installed distributions; one whose metadata cannot be read has none."""
+    try:
+        return list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
+    except Exception:  # the metadata of one distribution are damaged, and the others are read without it
+        readable: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        for distribution in importlib.metadata.distributions():
+            with suppress(Exception):
+                entry_points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+                readable.setdefault(distribution.name, list(entry_points))
+        return [entry_point for entry_points in readable.values() for entry_point in entry_points]
 
 
 def _version_of(distribution: str) -> str:

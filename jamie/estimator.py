@@ -288,7 +288,7 @@ class JAMIE:
             If the cells do not fit the model, or lack what the explainer needs.
         """
         require_class(mdata, "explain", "MuData")
-        chosen, context = build_explainer(explainer, params, self.spec.plugins), self._context()
+        chosen, context = build_explainer(explainer, params, self.spec.registry), self._context()
         subject = explained_model(self.model, mdata, partial(self._split, mdata), context, max_missing, chosen)
         return chosen.explain(subject, context.for_stage(f"explain {chosen.name}"))
 
@@ -341,7 +341,13 @@ class JAMIE:
         return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).with_progress(self._progress)
 
 
-def load(path: str | Path, *, device: str = "auto", progress: Progress | None = None) -> JAMIE:
+def load(
+    path: str | Path,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> JAMIE:
     """Load a model from a run directory, or from a folder that `JAMIE.save` wrote.
 
     Parameters
@@ -352,6 +358,9 @@ def load(path: str | Path, *, device: str = "auto", progress: Progress | None = 
         A torch device, or ``auto`` for the fastest available.
     progress
         As of `JAMIE`.
+    plugins
+        Python files with components of the model. Files that the model itself names are executed only if they are among
+        these, or if you have run the same before.
 
     Returns
     -------
@@ -370,6 +379,6 @@ def load(path: str | Path, *, device: str = "auto", progress: Progress | None = 
     (60, 5)
     """
     loaded = JAMIE.__new__(JAMIE)
-    loaded._model, _ = open_model(Path(path), device=device)
+    loaded._model, _ = open_model(Path(path), device=device, plugins=plugins)
     loaded.spec, loaded._fitted, loaded._progress = loaded._model.spec, None, progress
     return loaded

@@ -116,6 +116,14 @@ def plain_layouts(scores, latents, context):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory):
+    """What tests run is not what the user has run: plugin files are not trusted beyond the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def reports_switch():
     """No run of the suite writes a report or makes a UMAP, which takes longer than all else that it does."""
     from jamie.commands import run, write_results
@@ -132,6 +140,19 @@ def reports(reports_switch, monkeypatch):
     """Let the runs of a test, in this process, write the reports that their specs name."""
     for name, function in reports_switch.items():
         monkeypatch.setattr(f"jamie.commands.{name}", function)
+
+
+@pytest.fixture
+def forget_specs():
+    """Let a command read a spec as in a process of its own, in which it is not in use yet."""
+    from jamie.pl import results
+    from jamie.spec.sections import SPECS_IN_USE
+
+    def forget():
+        results._parse_spec.cache_clear()
+        SPECS_IN_USE.clear()
+
+    return forget
 
 
 @pytest.fixture(scope="session")

@@ -210,7 +210,10 @@ class TestShow:
 def test_plugins(call, plugin):
     found = json.loads(call("plugins", "--plugin", plugin, "--json").stdout)
     by_name = {row["name"]: row for row in found}
-    assert by_name[str(plugin)] == {"name": str(plugin), "version": "", "components": ["loss ridge"], "error": ""}
+    assert by_name[str(plugin)] == {
+        **{"name": str(plugin), "version": "", "components": ["loss ridge"]},
+        **{"error": "", "fix": ""},
+    }
     assert "loss kl" in by_name["jamie"]["components"]
     assert "loss ridge" in call("plugins", "--plugin", plugin).stdout
 
@@ -302,7 +305,7 @@ def use_model(monkeypatch):
         mdata.uns["called"] = max_missing
 
     model = types.SimpleNamespace(modalities={"rna": None, "adt": None})
-    monkeypatch.setattr(jamie.commands.embed, "open_model", lambda path: (model, None))
+    monkeypatch.setattr(jamie.commands.embed, "open_model", lambda path, plugins=(): (model, None))
     monkeypatch.setattr(jamie.commands.embed, "embed_mudata", embed)
 
 

@@ -18,7 +18,8 @@ import yaml
 import jamie
 from jamie.core.context import Context
 from jamie.core.errors import DataError
-from jamie.core.registry import components_in, import_file
+from jamie.core.plugin_files import import_file
+from jamie.core.providers import components_in
 from jamie.core.requirements import DATA_WORDS
 from jamie.data.load import load_dataset
 from jamie.data.readers.mudata import MuDataReader

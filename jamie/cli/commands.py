@@ -71,11 +71,13 @@ def evaluate(
     sets: Annotated[
         list[str] | None, option("KEY=VALUE", "Change evaluate.metrics or labels; repeatable.", "--set")
     ] = None,
+    plugin: Plugins = None,
 ) -> CommandOutput:
     """Score a finished run again, with other metrics if wanted, and write its metrics anew; nothing is fitted."""
     from jamie.commands.evaluate import evaluate_run
 
-    return output.run_output(folder, [record.as_dict() for record in evaluate_run(folder, sets or []).records])
+    evaluation = evaluate_run(folder, sets or [], plugins=plugin or ())
+    return output.run_output(folder, [record.as_dict() for record in evaluation.records])
 
 
 @command()
@@ -85,13 +87,14 @@ def explain(
     sets: Annotated[
         list[str] | None, option("KEY=VALUE", "A parameter of the explainer, such as features=3; repeatable.", "--set")
     ] = None,
+    plugin: Plugins = None,
     progress: Any = None,
 ) -> CommandOutput:
     """Find the features that drive the model of a finished run; nothing is fitted."""
     from jamie.commands.explain import explain_run
     from jamie.runs.file_names import EXPLANATIONS
 
-    explanations = explain_run(folder, explainers or [], sets or [], progress=progress)
+    explanations = explain_run(folder, explainers or [], sets or [], progress=progress, plugins=plugin or ())
     return output.explain_output(folder, explanations, [folder / EXPLANATIONS / name for name in explanations])
 
 
@@ -99,13 +102,15 @@ def explain(
 def report(
     folder: RunDirectory,
     out: Annotated[Path | None, option("FILE", "The page (.html) [report.html in the run directory].")] = None,
+    plugin: Plugins = None,
     overwrite: Overwrite = False,
     progress: Any = None,
 ) -> CommandOutput:
     """Write the page of a finished run, from its files alone."""
     from jamie.commands.report import report_run
 
-    return output.report_output(folder, report_run(folder, out, overwrite=overwrite, progress=progress))
+    files = report_run(folder, out, overwrite=overwrite, progress=progress, plugins=plugin or ())
+    return output.report_output(folder, files)
 
 
 @command()
@@ -175,7 +180,7 @@ def plugins(plugin: Plugins = None) -> CommandOutput:
     from jamie.builtins import load_registry
     from jamie.spec.describe import describe_providers
 
-    return output.rows_output(describe_providers(load_registry(plugin or ())))
+    return output.plugins_output(describe_providers(load_registry(plugin or ())))
 
 
 @command()
@@ -185,12 +190,13 @@ def embed(
     out: Annotated[Path, option("FILE", "The data with embeddings (.h5mu or .zarr).")],
     modality: Annotated[str | None, option("MODALITY", "The modality that AnnData (.h5ad, .zarr) holds.")] = None,
     max_missing: MaxMissing = 0.2,
+    plugin: Plugins = None,
     overwrite: Overwrite = False,
 ) -> CommandOutput:
     """Embed cells, known or new, with a trained model."""
     from jamie.commands.embed import embed_file
 
-    embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite)
+    embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite, plugins=plugin or ())
     return output.file_output(out)
 
 
@@ -213,12 +219,13 @@ def impute(
         ),
     ] = None,
     max_missing: MaxMissing = 0.2,
+    plugin: Plugins = None,
     overwrite: Overwrite = False,
     progress: Any = None,
 ) -> CommandOutput:
     """Impute one modality from another, or from several at once, with a trained model."""
     arguments = locals()
-    arguments["sources"] = arguments.pop("source")
+    arguments |= {"sources": arguments.pop("source"), "plugins": arguments.pop("plugin") or ()}
     from jamie.commands.impute import impute_file
 
     impute_file(**arguments)
@@ -240,11 +247,13 @@ def transfer(
         Path | None, option("FILE", "New cells to predict (.h5mu, .h5ad of one modality, or .zarr).")
     ] = None,
     max_missing: MaxMissing = 0.2,
+    plugin: Plugins = None,
     out: Annotated[Path | None, option("FILE", "The predictions (.csv).")] = None,
     overwrite: Overwrite = False,
 ) -> CommandOutput:
     """Predict labels of one modality's cells from labelled cells of another, and score them where they are known."""
     arguments = locals()
+    arguments["plugins"] = arguments.pop("plugin") or ()
     from jamie.commands.transfer import transfer_run
 
     predictions = transfer_run(**arguments)

@@ -101,7 +101,10 @@ def _announced() -> dict[str, str]:
     """Names of the commands that installed distributions announce, and of the distributions."""
     from importlib.metadata import entry_points
 
-    return {one.name: one.dist.name if one.dist else one.value for one in entry_points(group=ENTRY_POINT_GROUP)}
+    try:
+        return {one.name: one.dist.name if one.dist else one.value for one in entry_points(group=ENTRY_POINT_GROUP)}
+    except Exception:  # the metadata of one distribution are damaged: the commands of jamie are listed all the same
+        return {}
 
 
 def _plugin_files(args: Sequence[str]) -> list[Path]:
@@ -146,7 +149,7 @@ def _build(cls: type[Command], registry: Registry, given: Mapping[str, Any]) -> 
         is_text = not isinstance(value, str) or any(bare(one) in (str, Path) for one in members(fields[key].annotation))
         values[key] = node_of(value, source, key) if is_text else parse_yaml(value, source)
     resolver = Resolver(registry, need_files=False)
-    ref = resolver.component("command", Node({cls.name: Node(values, Mark())}, Mark()), "jamie")
+    ref = resolver.component("command", Node({registry.shown_name(cls): Node(values, Mark())}, Mark()), "jamie")
     if resolver.problems or ref is None:
         raise spec_error(resolver.problems)
     return ref.build()

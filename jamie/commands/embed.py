@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,18 @@ if TYPE_CHECKING:
 
 
 def embed_file(
-    path: Path, data: Path, out: Path, *, modality: str | None = None, max_missing: float, overwrite: bool = False
+    path: Path,
+    data: Path,
+    out: Path,
+    *,
+    modality: str | None = None,
+    max_missing: float,
+    overwrite: bool = False,
+    plugins: Sequence[Path] = (),
 ) -> None:
     """Embed the cells of a file, and write .h5mu or .zarr with ``X_jamie``; AnnData (.h5ad, .zarr) holds `modality`.
+
+    `plugins` are files with components of the model.
 
     Raises
     ------
@@ -36,7 +46,7 @@ def embed_file(
         If the model or the data cannot be read or do not fit each other, or `out` exists.
     """
     with write_atomically(out, (".h5mu", ".zarr"), overwrite) as partial:
-        model, context = open_model(path)
+        model, context = open_model(path, plugins=plugins)
         _require_modality_option(data, modality, model)
         mdata = read_modalities(data, modality or "")
         with mudata_conventions():
@@ -45,15 +55,19 @@ def embed_file(
             written.write_zarr(partial) if partial.suffix == ".zarr" else written.write_h5mu(partial)
 
 
-def open_model(path: Path, progress: Progress | None = None, device: str = "auto") -> tuple[TrainedModel, Context]:
+def open_model(
+    path: Path, progress: Progress | None = None, device: str = "auto", plugins: Sequence[str | Path] = ()
+) -> tuple[TrainedModel, Context]:
     """Load a model from a run directory or a saved model, with the surroundings for using it.
+
+    Plugin files that it names are executed only if they are among `plugins`, or if the user has run the same before.
 
     Raises
     ------
     OutputError
         If there is none, or it has another format.
     """
-    model = load_model(path, device_for(device))
+    model = load_model(path, device_for(device), plugins)
     return model, context_of(model, progress)
 
 

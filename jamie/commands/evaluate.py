@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from itertools import permutations
 from pathlib import Path
@@ -29,7 +29,7 @@ from jamie.runs.correspondence_files import load_inference
 from jamie.runs.file_names import RESOLVED_SPEC, imputed_file
 from jamie.runs.run import Run
 from jamie.runs.tables import evaluation_tables, replace_result_tables
-from jamie.spec import load_spec
+from jamie.spec import load_saved
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 CHANGEABLE = ("evaluate.metrics", "labels")
 
 
-def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Evaluation:
+def evaluate_run(
+    path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = (), *, plugins: Sequence[str | Path] = ()
+) -> Evaluation:
     """Score the embeddings and imputed values of a finished run, and replace its metrics.
 
     Nothing is fitted: data and known pairs are those of the run, split and results are read from its files.
@@ -48,6 +50,8 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
         The run directory.
     overrides
         Other metrics or labels: ``{"evaluate.metrics": ["foscttm"]}`` or ``["labels=[subtype]"]``.
+    plugins
+        Files with components of the run, or with other metrics.
 
     Raises
     ------
@@ -56,10 +60,10 @@ def evaluate_run(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] 
     DataError
         If the data have changed since the run.
     """
-    run = Run.finished(path)
+    run = Run.finished(path, plugins=plugins)
     overrides = dict(overrides) if isinstance(overrides, Mapping) else list(overrides)
     _require_changeable(overrides)
-    spec = load_spec(run.path / RESOLVED_SPEC, overrides)
+    spec = load_saved(run.path / RESOLVED_SPEC, overrides, plugins=run.plugins, recorded=run.manifest.get("plugins"))
     if any(stage.startswith(REFIT) for stage in run.manifest["stages"]):
         raise OutputError(
             "expected the results that were evaluated, found those of the model that was fitted again on all cells",

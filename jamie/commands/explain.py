@@ -18,14 +18,19 @@ from jamie.model.store import load_model
 from jamie.runs.explanation_files import save_explanation
 from jamie.runs.file_names import RESOLVED_SPEC
 from jamie.runs.run import Run
-from jamie.spec import Ref, Spec, load_spec
+from jamie.spec import Ref, Spec, load_saved
 from jamie.training.device import device_for
 
 log = logging.getLogger(__name__)
 
 
 def explain_run(
-    path: str | Path, explainers: Sequence[str] = (), sets: Sequence[str] = (), *, progress: Progress | None = None
+    path: str | Path,
+    explainers: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    plugins: Sequence[str | Path] = (),
 ) -> dict[str, Explanation]:
     """Explain the model of a finished run, and write the explanations into ``explain/``; its page is renewed.
 
@@ -39,6 +44,8 @@ def explain_run(
         Parameters: ``"features=3"``, or ``"shap.features=3"`` if there are several explainers.
     progress
         Called as ``progress(stage, done, total, values)``.
+    plugins
+        Files with components of the run, or with explainers.
 
     Returns
     -------
@@ -54,12 +61,12 @@ def explain_run(
     DataError
         If the data have changed since the run, or lack what the explainer needs.
     """
-    run = Run.finished(path)
+    run = Run.finished(path, plugins=plugins)
     spec = _spec_with_explainers(run, explainers, sets)
     require_same_data(spec, run.manifest)
     context = Context(seed=spec.seed, device=device_for("auto")).with_progress(progress)
     dataset = load_dataset(spec, context).dataset
-    model = ExplainedModel(load_model(run.path, context.device), dataset, run.split(dataset), context)
+    model = ExplainedModel(load_model(run.path, context.device, run.plugins), dataset, run.split(dataset), context)
     explanations = {}
     for ref in spec.explain:
         explanation = ref.build().explain(model, context.for_stage(f"explain {ref.name}"))
@@ -95,10 +102,10 @@ def _spec_with_explainers(run: Run, explainers: Sequence[str], sets: Sequence[st
             fix=f"name one of {', '.join(run.spec.registry.names('explainer'))}",
         )
     registry = run.spec.registry
-    spec = load_spec(run.path / RESOLVED_SPEC, {"explain": chosen}, registry=registry)
+    spec = load_saved(run.path / RESOLVED_SPEC, {"explain": chosen}, registry=registry)
     names = [ref.name for ref in spec.explain]
     settings = [key for text in sets for key in _overrides(text, names)]
-    return load_spec(spec.to_plain(), settings, registry=registry) if sets else spec
+    return load_saved(spec.to_plain(), settings, registry=registry) if sets else spec
 
 
 def _overrides(text: str, names: Sequence[str]) -> list[str]:

@@ -38,6 +38,7 @@ def impute_file(
     max_missing: float,
     overwrite: bool = False,
     progress: Progress | None = None,
+    plugins: Sequence[Path] = (),
 ) -> None:
     """Impute a modality of the cells of a file, which is MuData or holds the source as AnnData, into .h5ad or .zarr.
 
@@ -63,6 +64,8 @@ def impute_file(
         Replace `out`.
     progress
         Called as ``progress("impute", cells done, cells, {})``.
+    plugins
+        Files with components of the model.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def impute_file(
         If the model or the data cannot be read or do not fit each other, or `out` exists.
     """
     names = None if features is None else [name for text in features for name in _names(text)]
-    model, context = open_model(path, progress)
+    model, context = open_model(path, progress, plugins=plugins)
     if sources is not None and len(sources) > 1:
         present = stored_modalities(data) if names_modalities(data) else None
         joint = choose_sources(model, _require_names(present, sources, str(data)), sources, to)

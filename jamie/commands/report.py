@@ -6,7 +6,9 @@ import logging
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jamie.core.context import Context, Progress
 from jamie.core.errors import JamieError
@@ -14,7 +16,7 @@ from jamie.core.files import write_atomically
 from jamie.core.interfaces.results import Report
 from jamie.runs.file_names import FIGURES, PAGE
 from jamie.runs.run import Run
-from jamie.spec import Ref, Spec, default_component
+from jamie.spec import AbsentRef, Ref, Spec, default_component
 from jamie.training.device import device_for
 
 DEFAULT = "html"
@@ -23,7 +25,12 @@ log = logging.getLogger(__name__)
 
 
 def report_run(
-    path: str | Path, out: str | Path | None = None, *, overwrite: bool = False, progress: Progress | None = None
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    plugins: Sequence[str | Path] = (),
 ) -> tuple[Path, ...]:
     """Write the reports of a finished run again: those of its spec, or the page. The data are not needed.
 
@@ -37,6 +44,8 @@ def report_run(
         Replace `out`.
     progress
         Called as ``progress(stage, done, total, values)``.
+    plugins
+        Files with components of the run.
 
     Returns
     -------
@@ -48,14 +57,14 @@ def report_run(
     OutputError
         If there is no finished run, or a file cannot be written.
     """
-    run = Run.finished(path, trained=False)
+    run = Run.finished(path, trained=False, plugins=plugins)
     context = Context(seed=run.spec.seed, device=device_for("auto")).with_progress(progress)
     if out is None:
         with run.locked():
             return _write(reports_of(run.spec), run.path, context)
     with write_atomically(Path(out), (".html",), overwrite) as partial, tempfile.TemporaryDirectory() as copy:
         _link_files(run.path, Path(copy))
-        listed = [ref for ref in run.spec.report if ref.name == DEFAULT]
+        listed = [ref for ref in reports_of(run.spec) if ref.name == DEFAULT]
         (page, *_) = _write([*listed, _default_page(run.spec)][:1], Path(copy), context)
         partial.write_bytes(page.read_bytes())
     return (Path(out),)
@@ -81,8 +90,14 @@ def renew_page(run: Run, spec: Spec, context: Context) -> None:
 
 
 def reports_of(spec: Spec) -> list[Ref[Report]]:
-    """Return the reports of a run: those of its spec, or the page."""
-    return spec.report or [_default_page(spec)]
+    """Return the reports of a run, those of its spec or the page, without what is not here of them."""
+    refs = [replace(ref, params={key: _present(value) for key, value in ref.params.items()}) for ref in spec.report]
+    return _present(refs) or [_default_page(spec)]
+
+
+def _present(value: Any) -> Any:
+    """Return a parameter; of a list, what is here."""
+    return [one for one in value if not isinstance(one, AbsentRef)] if isinstance(value, list) else value
 
 
 def message_of(error: Exception) -> str:

@@ -22,7 +22,7 @@ from jamie.runs.directory import file_hash
 from jamie.runs.file_names import RUNS_FOLDER
 from jamie.runs.run import Run
 from jamie.runs.write_guards import to_writable
-from jamie.spec import Spec, SpecSource, load_single
+from jamie.spec import Spec, SpecSource, load_single, used_plugins
 from jamie.training.device import device_for
 from jamie.training.processes import count_processes, is_other_process, join_started, started_processes
 from jamie.training.worker import serve
@@ -88,7 +88,12 @@ def run(
         if resume:
             require_same_inputs(run_directory, spec, input_hashes)
         with run_directory.recording(
-            name=spec.name, seed=spec.seed, device=device, data=input_hashes, until=spec.until
+            name=spec.name,
+            seed=spec.seed,
+            device=device,
+            data=input_hashes,
+            plugins=used_plugins(spec, spec.registry),
+            until=spec.until,
         ):
             log.info("run directory: %s", run_directory.path)
             run_directory.write_spec(spec)

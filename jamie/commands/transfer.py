@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,7 @@ def transfer_run(
     max_missing: float = MAX_MISSING,
     out: Path | None = None,
     overwrite: bool = False,
+    plugins: Sequence[Path] = (),
 ) -> LabelTransfer:
     """Predict a label of one modality's cells from those of another, in the latent space of a finished run.
 
@@ -105,6 +106,8 @@ def transfer_run(
         A .csv file for the predictions.
     overwrite
         Replace `out`.
+    plugins
+        Files with components of the run.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def transfer_run(
         If the run has not finished, has no such method, modality or label, or the data do not fit its model.
     """
     with write_atomically(out, (".csv",), overwrite) if out else nullcontext() as partial:
-        run = Run.finished(path)
+        run = Run.finished(path, plugins=plugins)
         cells = embedded_cells(run, method)
         label = stored_name(label, {column for embedded in cells.values() for column in embedded.data.obs})
         source, to = choose_modalities(cells, label, source, to)

@@ -74,6 +74,17 @@ def rows_output(rows: Sequence[Record]) -> CommandOutput:
     return CommandOutput(rows, [ConsoleTable("", rows)])
 
 
+def plugins_output(providers: Sequence[Record]) -> CommandOutput:
+    """Show what is wrong with plugins, each fault in one line, and a table of what they provide."""
+    faults = [
+        f"{provider['name']} {provider['version']}: {fault}\n  {provider['fix']}\n"
+        for provider in providers
+        for fault in provider["error"].splitlines()
+    ]
+    rows = [{key: provider[key] for key in ("name", "version", "components")} for provider in providers]
+    return CommandOutput(providers, [ConsoleTable("", rows)], text="".join(faults))
+
+
 def run_output(folder: Path, records: Sequence[Record], methods: Sequence[Record] = ()) -> CommandOutput:
     """Show the metrics of a run, and the time and memory of its methods."""
     return CommandOutput({"folder": str(folder), "metrics": records}, [*run_tables(records, methods)], written=[folder])

@@ -30,6 +30,7 @@ def display_progress(*, quiet: bool = False) -> Iterator[ProgressDisplay]:
         handler.setFormatter(_Plain())
     logger = logging.getLogger("jamie")
     level, propagate = logger.level, logger.propagate
+    handler.addFilter(_Once())
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -50,6 +51,21 @@ class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = super().format(record)
         return f"{record.levelname}: {message}" if record.levelno >= logging.WARNING else message
+
+
+class _Once(logging.Filter):
+    """Shows a warning once, however often a command meets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if record.levelno < logging.WARNING or message not in self._shown:
+            self._shown.add(message)
+            return True
+        return False
 
 
 class ProgressDisplay:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -10,83 +9,47 @@ import inspect
 import sys
 import traceback
 import typing
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-import pluggy
-
-from jamie.core import hookspecs
 from jamie.core.component import Component
 from jamie.core.errors import ContractError, JamieError, PluginError
 from jamie.core.interfaces import KINDS
+from jamie.core.plugin_files import PluginFile
+from jamie.core.providers import (
+    Fault,
+    Provider,
+    distribution_key,
+    name_and_version,
+    offers_of,
+    offers_of_distribution,
+)
 from jamie.core.requirements import problem_of_words
 from jamie.core.schema import Field, fields_of
 
+BUILT_IN = "jamie"  # name of the provider of the built-ins
+NAME_FILE = "say where it is: --plugin FILE, or plugins=[FILE] in Python"
+LONGEST_PROBLEM = 300  # characters of a fault in one line
 
-class _PluginManager(pluggy.PluginManager):
-    """Takes any function whose name starts with ``jamie_`` for a hook, so that a misspelt one is noticed."""
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        marked = super().parse_hookimpl_opts(plugin, name)
-        if marked is not None or not _is_hook(plugin, name):
-            return marked
-        return pluggy.HookimplOpts(
-            wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
-        )
+EntryPoints = Callable[[], Iterable[importlib.metadata.EntryPoint]]
 
 
-def _is_hook(plugin: object, name: str) -> bool:
-    """Whether a name of a plugin is a hook's; an imported module may be called jamie_... too."""
-    return name.startswith("jamie_") and inspect.isroutine(getattr(plugin, name, None))
-
-
-def _hooks_in(plugin: object) -> list[str]:
-    return [name for name in dir(plugin) if _is_hook(plugin, name)]
-
-
-class _ModulePlugin:
-    """A module without a hook of its own: the components that it defines are its contribution."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-
-    def jamie_components(self) -> list[type]:
-        return components_in(self._module)
-
-
-@dataclass(frozen=True)
-class Provider:
-    """Where components come from.
-
-    Parameters
-    ----------
-    name
-        ``jamie``, a distribution, or a file.
-    version
-        Of the distribution; empty for a file.
-    components
-        Those registered.
-    error
-        Why it could not be loaded, in one line; empty where it was.
-    """
-
-    name: str
-    version: str = ""
-    components: tuple[type[Component], ...] = ()
-    error: str = ""
-
-
-@dataclass
 class Registry:
     """All components by kind and name; made anew for each run (`jamie.builtins.load_registry`).
 
+    The name of a component may stand alone, or behind that of its distribution: ``jamie-example:sparsity``. Alone it is
+    the built-in's, or that of a file that the user names; only where there is none of these, that of the one
+    distribution that has it. Distributions are imported when a name is looked for that is nowhere else.
+
     Parameters
     ----------
-    providers
-        Where components come from, in the order of their registration.
+    entry_points
+        Returns the entry points of the installed distributions; by default there are none.
 
     Examples
     --------
@@ -95,119 +58,221 @@ class Registry:
     True
     """
 
-    providers: list[Provider] = field(default_factory=list)
-    _components: dict[str, dict[str, type[Component]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
-    _provider_of: dict[type[Component], Provider] = field(default_factory=dict)
-    _contents: dict[Path, bytes] = field(default_factory=dict)  # of plugin files
+    def __init__(self, entry_points: EntryPoints = tuple) -> None:
+        self._providers: list[Provider] = []
+        self._own: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
+        self._offered: dict[str, dict[str, dict[str, type[Component]]]] = {kind: {} for kind in KINDS}  # by prefix
+        self._provider_of: dict[type[Component], Provider] = {}
+        self._files: dict[Path, PluginFile] = {}
+        self._named: set[str] = set()  # names of the files that the user has named
+        self.refused: dict[Path, PluginError] = {}
+        self._entry_points = entry_points
+        self._pending: list[importlib.metadata.EntryPoint] | None = None  # until they are asked for
 
     def register(self, plugin: object, *, name: str, version: str = "") -> None:
-        """Register what one plugin provides; all or nothing."""
-        manager = _PluginManager("jamie")
-        manager.add_hookspecs(hookspecs)
-        if isinstance(plugin, ModuleType) and not _hooks_in(plugin):
-            plugin = _ModulePlugin(plugin)
-        try:
-            manager.register(plugin, name=name)
-            manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise PluginError(_reworded(plugin, error), where=f"plugin {name}") from error
-        found = [c for components in manager.hook.jamie_components() for c in components]
-        for component in found:
-            check_component(component)
-        for component in found:  # only those that are right have a name to compare
-            self._refuse_duplicate(component, found)
-        provider = Provider(name, version, tuple(found))
-        self.providers.append(provider)
-        for component in found:
-            self._components[component.kind][component.name] = component
-            self._provider_of[component] = provider
-
-    def register_entry_point(self, entry_point: importlib.metadata.EntryPoint) -> None:
-        """Register an installed distribution; one that cannot be imported is recorded in `providers` with its error."""
-        distribution = entry_point.dist.name if entry_point.dist else entry_point.name
-        version = entry_point.dist.version if entry_point.dist else ""
-        try:
-            self.register(entry_point.load(), name=distribution, version=version)
-        except (PluginError, ContractError):
-            raise
-        except Exception as error:  # a third party's import may fail in any way; it is named and isolated
-            self.providers.append(Provider(distribution, version, error=f"{type(error).__name__}: {error}"))
-
-    def register_file(self, path: Path) -> None:
-        """Register a Python file.
+        """Register what one plugin provides; all or nothing.
 
         Raises
         ------
         PluginError
-            Where it is absent, cannot be imported, or provides no component.
+            Where its hook is misspelt or raises.
+        ContractError
+            Where a component breaks the rules of registration, or has the name of another.
         """
-        module = import_file(path)
-        self._contents[path] = path.read_bytes()
+        found = [check_component(component) for component in offers_of(plugin, name)]
+        for component in found:  # only those that are right have a name to compare
+            self._refuse_duplicate(component, found)
+        self._add(Provider(name, version, tuple(found)))
+        for component in found:
+            self._own[component.kind][component.name] = component
+
+    def register_file(self, path: Path) -> None:
+        """Register a Python file that the user names, unless it is registered; from then on it is trusted.
+
+        Raises
+        ------
+        JamieError
+            Where it is absent, cannot be imported, or provides no component, or a wrong one.
+        """
+        if path.resolve() not in self._files:
+            file = PluginFile.read(path)
+            self._register(file)
+            file.remember()
+        self._named.add(path.name)
+
+    def register_file_of_others(self, path: Path) -> None:
+        """Register a Python file that a saved spec names; it is `refused` unless the user has run it before.
+
+        One of that name that the user has named is taken in its place.
+        """
+        path = path.resolve()
+        if path in self._files or path.name in self._named:
+            return
+        where = f"plugin {path}"
+        if not path.is_file():
+            self.refused[path] = PluginError("no such file", where=where, fix=NAME_FILE)
+            return
         try:
-            self.register(module, name=str(path))
-        except JamieError:
-            raise
-        except Exception as error:  # the author's hook may fail in any way
-            raise PluginError(
-                f"hook 'jamie_components' raised {type(error).__name__}: {error}",
-                where=f"plugin {path}",
-                fix="return a list of component classes from it, or leave it out: those of the file are found",
-            ) from error
-        if not self.providers[-1].components:
+            file = PluginFile.read(path)
+            if file.is_trusted:
+                self._register(file)
+            else:
+                problem = f"not executed (SHA-256 {file.sha256}), as you have neither named it nor run it before"
+                fix = f"look at what it does; to execute it: --plugin {path}, or plugins=['{path}'] in Python"
+                self.refused[path] = PluginError(problem, where=where, fix=fix)
+        except JamieError as error:
+            problem = error.problem if error.where == where else f"{error.where}: {error.problem}"
+            self.refused[path] = PluginError(problem, where=where, fix=error.fix)
+
+    def _register(self, file: PluginFile) -> None:
+        module = file.execute()
+        self._files[file.path.resolve()] = file
+        self.register(module, name=str(file.path))
+        if not self._providers[-1].components:
             raise PluginError(
                 "expected component classes, found none",
-                where=f"plugin {path}",
+                where=f"plugin {file.path}",
                 fix="define one as a subclass of an interface, such as jamie.Loss, and return it from jamie_components",
             )
 
+    def register_entry_point(self, entry_point: importlib.metadata.EntryPoint) -> None:
+        """Register what is right of an installed distribution; what is wrong are the `faults` of its provider."""
+        name, version = name_and_version(entry_point)
+        provider = Provider(name, version, prefix=distribution_key(name))
+        try:
+            offers = offers_of_distribution(entry_point, provider.name)
+            found, faults = self._sort(offers, provider.prefix)
+            if not offers:
+                faults = [Fault("expected component classes, found none")]
+        except Exception as error:  # also of a class that raises when it is looked at
+            problem = error.problem if isinstance(error, JamieError) else f"{type(error).__name__}: {error}"
+            found, faults = [], [Fault(_in_one_line(problem))]
+        self._add(replace(provider, components=tuple(found), faults=tuple(faults)))
+        for component in found:
+            self._offered[component.kind].setdefault(component.name, {})[provider.prefix] = component
+
+    def _sort(self, offers: Iterable[object], prefix: str) -> tuple[list[type[Component]], list[Fault]]:
+        """Return the components that can be used, and what is wrong with the others."""
+        found: list[type[Component]] = []
+        faults = []
+        for offer in offers:
+            fault, component = _fault_of(offer), cast("type[Component]", offer)
+            if fault is not None:
+                faults.append(fault)
+            elif component not in (*found, *self._own[component.kind].values()):  # it may hand on those of jamie
+                found.append(component)
+        before = [self._offered[c.kind].get(c.name, {}).get(prefix, c) for c in found]
+        counts = Counter((c.kind, c.name) for c in {*found, *before})
+        double = {key: n for key, n in counts.items() if n > 1}
+        faults += [Fault(f"this distribution defines it {n} times", *key) for key, n in double.items()]
+        return [c for c in found if (c.kind, c.name) not in double], faults
+
+    def _add(self, provider: Provider) -> None:
+        self._providers.append(provider)
+        self._provider_of = dict.fromkeys(provider.components, provider) | self._provider_of
+
+    def _import_distributions(self, prefix: str | None = None) -> None:
+        """Import those of a name, or all, that are not imported yet."""
+        if self._pending is None:
+            self._pending = list(self._entry_points())
+        wanted = [one for one in self._pending if prefix in (None, distribution_key(name_and_version(one)[0]))]
+        self._pending = [one for one in self._pending if one not in wanted]
+        for entry_point in wanted:
+            self.register_entry_point(entry_point)
+
     def _refuse_duplicate(self, component: type[Component], found: list[type[Component]]) -> None:
-        known = self._components[component.kind]
+        known = self._own[component.kind]
         same = [c for c in found if c is not component and (c.kind, c.name) == (component.kind, component.name)]
         other = known.get(component.name) or (same[0] if same else None)
         if other is not None:
             raise ContractError(
                 f"{component.kind} '{component.name}' is defined by both {_place(other)} and {_place(component)}",
-                fix="rename one of them, or uninstall its distribution",
+                fix="rename one of them",
             )
 
     def get(self, kind: str, name: str) -> type[Component] | None:
-        """Return a component class, None where there is none of that name."""
-        return self._components[kind].get(name)
+        """Return a component class, None where there is none of that name, or several distributions have it."""
+        prefix, colon, bare = name.rpartition(":")
+        if not colon:
+            own = self._own[kind].get(name)
+            owners = () if own is not None else self.owners(kind, name)
+            return next(iter(self._offered[kind][name].values())) if len(owners) == 1 else own
+        if prefix == BUILT_IN:
+            own = self._own[kind].get(bare)
+            return own if own is not None and self.provider(own).name == BUILT_IN else None
+        self._import_distributions(distribution_key(prefix))
+        return self._offered[kind].get(bare, {}).get(distribution_key(prefix))
+
+    def owners(self, kind: str, name: str) -> tuple[Provider, ...]:
+        """Return the distributions that have a component of that name."""
+        self._import_distributions()
+        return tuple(self._provider_of[one] for one in dict.fromkeys(self._offered[kind].get(name, {}).values()))
+
+    def faulty(self, kind: str, name: str) -> tuple[tuple[Provider, Fault], ...]:
+        """Return what is wrong with the components of that name, or with the distribution that it names."""
+        prefix, colon, bare = name.rpartition(":")
+        providers = [p for p in self.broken if not colon or p.prefix == distribution_key(prefix)]
+        concerned = {(kind, bare), *([("", "")] if colon else [])}
+        return tuple((p, fault) for p in providers for fault in p.faults if (fault.kind, fault.name) in concerned)
+
+    def are_same(self, kind: str, one: str, other: str) -> bool:
+        """Whether two names, with a distribution or without, are of one component."""
+        if one == other or ":" not in one + other:
+            return one == other
+        component = self.get(kind, one)
+        return component is not None and component is self.get(kind, other)
+
+    def prefix(self, component: type[Component]) -> str:
+        """Return the distribution of a component; empty for a built-in and one of a file."""
+        provider = self._provider_of.get(component)
+        return provider.prefix if provider else ""
+
+    def key(self, component: type[Component]) -> str:
+        """Name that stays unique whatever else is installed."""
+        return ":".join(filter(None, [self.prefix(component), component.name]))
+
+    def shown_name(self, component: type[Component]) -> str:
+        """Shortest name that a spec may write."""
+        return component.name if self.get(component.kind, component.name) is component else self.key(component)
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Sorted names of a kind."""
-        return tuple(sorted(self._components[kind]))
+        """Sorted names of a kind, as a spec may write them."""
+        return tuple(sorted(map(self.shown_name, self.components(kind))))
 
     def components(self, kind: str | None = None) -> Iterator[type[Component]]:
         """Every component, of one kind or of all, sorted by name within each kind."""
+        self._import_distributions()
         for one in KINDS if kind is None else (kind,):
-            yield from (self._components[one][name] for name in self.names(one))
+            offered = {component for same in self._offered[one].values() for component in same.values()}
+            yield from sorted([*self._own[one].values(), *offered], key=lambda c: (c.name, self.key(c)))
 
-    def is_current(self) -> bool:
-        """Whether its plugin files are as they were when they were registered."""
-        return all(path.is_file() and path.read_bytes() == content for path, content in self._contents.items())
+    def is_current(self, plugins: Iterable[Path] = ()) -> bool:
+        """Whether its plugin files are as they were when they were read, and hold all that the user names."""
+        unchanged = all(path.is_file() and path.read_bytes() == file.content for path, file in self._files.items())
+        return unchanged and not self.refused and {path.resolve() for path in plugins} <= {*self._files}
+
+    def file_of(self, provider: Provider) -> PluginFile | None:
+        """Return the plugin file that a provider is; None for a distribution."""
+        return self._files.get(Path(provider.name).resolve())
+
+    def has(self, component: type[Component]) -> bool:
+        """Whether a class is registered."""
+        return component in self._provider_of
 
     def provider(self, component: type[Component]) -> Provider:
         """Where a component comes from."""
         return self._provider_of[component]
 
     @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Where components come from, in the order of their registration."""
+        self._import_distributions()
+        return tuple(self._providers)
+
+    @property
     def broken(self) -> list[Provider]:
-        """Installed distributions that could not be imported."""
-        return [provider for provider in self.providers if provider.error]
-
-
-def components_in(module: ModuleType) -> list[type]:
-    """Return the component classes that a module itself defines."""
-    return [
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value)
-        and issubclass(value, Component)
-        and value.__module__ == module.__name__
-        and not value.__name__.startswith("_")
-        and value not in KINDS.values()
-    ]
+        """Installed distributions of which something cannot be used."""
+        return [provider for provider in self.providers if provider.faults]
 
 
 def import_builtin(name: str) -> ModuleType:
@@ -233,38 +298,8 @@ def import_builtin(name: str) -> ModuleType:
         ) from error
 
 
-def import_file(path: Path) -> ModuleType:
-    """Import a Python file by its path.
-
-    Raises
-    ------
-    PluginError
-        Where the file is absent or raises.
-    """
-    if not path.is_file():
-        raise PluginError(
-            "no such file", where=f"plugin {path}", fix="put it there, or give a path relative to the spec"
-        )
-    name = f"jamie_plugin_{hashlib.sha1(str(path.resolve()).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError("expected a Python file (.py)", where=f"plugin {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the author's code may fail in any way
-        del sys.modules[name]
-        raise PluginError(
-            f"raised on import: {type(error).__name__}: {error}",
-            where=f"plugin {path}",
-            fix=f"mend the file (`python {path}` shows where it fails), or do not name it as a plugin",
-        ) from error
-    return module
-
-
-def check_component(component: Any) -> None:
-    """Check what registration requires of a component class.
+def check_component(component: Any) -> type[Component]:
+    """Check what registration requires of a component class, and return it.
 
     Raises
     ------
@@ -278,11 +313,35 @@ def check_component(component: Any) -> None:
     problem = _problem_of(component)
     if problem:
         raise ContractError(problem, where=_place(component))
+    return component
+
+
+def _fault_of(offer: Any) -> Fault | None:
+    """Return what is wrong with one component of a distribution; None for one that can be used."""
+    try:
+        check_component(offer)
+        return None
+    except ContractError as error:
+        problem = f"{error.where}: {error.problem}" if error.where else error.problem
+    except Exception as error:  # a class of others may raise at any attribute or annotation
+        problem = f"{type(error).__name__}: {error}"
+    kind, name = (getattr(offer, attribute, None) for attribute in ("kind", "name"))
+    is_named = inspect.isclass(offer) and isinstance(kind, str)
+    called = name if isinstance(name, str) else getattr(offer, "__qualname__", "")
+    return Fault(_in_one_line(problem), *((kind, called) if is_named else ()))
+
+
+def _in_one_line(text: str) -> str:
+    return shorten(text, LONGEST_PROBLEM, placeholder=" ...")
 
 
 def _problem_of(component: type[Component]) -> str:
-    if not any(issubclass(component, interface) for interface in KINDS.values()):
+    # `issubclass` would ask every subclass of every interface
+    interfaces = [interface for interface in KINDS.values() if interface in component.__mro__]
+    if not interfaces:
         return "expected a subclass of an interface, such as jamie.Loss"
+    if component.kind not in [interface.kind for interface in interfaces]:
+        return f"expected the kind of its interface, {interfaces[0].kind}, found {component.kind!r}; leave `kind` out"
     if inspect.isabstract(component):
         missing = ", ".join(sorted(component.__abstractmethods__))
         return f"this {component.kind} does not define {missing}"
@@ -322,14 +381,6 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, Component):
         return type(one) is type(other) and all(_alike(value, vars(other)[key]) for key, value in vars(one).items())
     return bool(one == other)
-
-
-def _reworded(plugin: object, error: pluggy.PluginValidationError) -> str:
-    known = [name for name in vars(hookspecs) if name.startswith("jamie_")]
-    misspelt = [name for name in _hooks_in(plugin) if name not in known]
-    if misspelt:
-        return f"unknown hook '{misspelt[0]}'; did you mean '{known[0]}'?"
-    return f"hook '{known[0]}' takes no arguments ({str(error).splitlines()[-1].strip()})"
 
 
 def _place(component: type) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from jamie.core.data import Block, Dataset, ModalityData, Split
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Explainer
 from jamie.core.names import TRAIN
+from jamie.core.registry import Registry
 from jamie.data.align import find_features
 from jamie.data.annotations import share_labels
 from jamie.data.blocks import choose_matrix
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def build_explainer(explainer: str | Explainer, params: Mapping[str, Any], plugins: Sequence[Path]) -> Explainer:
-    """Return an explainer by its name, which a plugin may provide, or the given instance.
+def build_explainer(explainer: str | Explainer, params: Mapping[str, Any], registry: Registry) -> Explainer:
+    """Return an explainer by its name in a registry, or the given instance.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def build_explainer(explainer: str | Explainer, params: Mapping[str, Any], plugi
         If it is neither a name nor an explainer, or an instance is given with parameters.
     """
     if isinstance(explainer, str):
-        spec = {"plugins": list(plugins), "explain": [{explainer: dict(params)}]}
-        return load_spec(spec, reads_data=False).explain[0].build()
+        spec = {"explain": [{explainer: dict(params)}]}
+        return load_spec(spec, registry=registry, reads_data=False).explain[0].build()
     if isinstance(explainer, Explainer) and not params:
         return explainer
     is_instance = isinstance(explainer, Explainer)

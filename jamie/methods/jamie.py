@@ -38,6 +38,8 @@ class Jamie(Method):
 
         if spec not in preset_names():
             raise ValueError(f"expected a preset, found '{spec}'; {preset_hint(spec)}")
+        if any(key.partition(".")[0] == "plugins" for key in settings or {}):
+            raise ValueError("plugins cannot be named in settings; name them under plugins of the spec")
         self.spec = load_spec(spec, settings or {}, reads_data=False)
 
     @classmethod

@@ -21,15 +21,15 @@ def name_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict
         Names that are in use.
     """
     named: dict[str, Ref[Method]] = {}
-    components = [ref.name for ref in refs]
-    with_parameters = [_with_parameters(ref) for ref in refs]
-    for ref, short in zip(refs, with_parameters, strict=True):
-        if components.count(ref.name) == 1 and ref.name not in taken:
-            name = ref.name
+    components = [_component_name(ref, refs) for ref in refs]
+    with_parameters = [_with_parameters(*one) for one in zip(components, refs, strict=True)]
+    for component, ref, short in zip(components, refs, with_parameters, strict=True):
+        if components.count(component) == 1 and component not in taken:
+            name = component
         else:
             unique = with_parameters.count(short) == 1 and short not in taken
-            name = short if unique else _with_parameters(ref, settings=True)
-        name = _with_first_parameter(ref) if name in taken else name
+            name = short if unique else _with_parameters(component, ref, settings=True)
+        name = _with_first_parameter(component, ref) if name in taken else name
         name = name.replace("/", "_")  # HDF5 allows no / in names
         base, number = name, 2
         while name in named or name in taken:
@@ -38,7 +38,13 @@ def name_methods(refs: Sequence[Ref[Method]], taken: Sequence[str] = ()) -> dict
     return named
 
 
-def _with_parameters(ref: Ref[Method], *, settings: bool = False) -> str:
+def _component_name(ref: Ref[Method], refs: Sequence[Ref[Method]]) -> str:
+    """Name of a component, with its distribution where another one has the same."""
+    clashes = any(other.name == ref.name and other.prefix != ref.prefix for other in refs)
+    return ref.key if clashes else ref.name
+
+
+def _with_parameters(name: str, ref: Ref[Method], *, settings: bool = False) -> str:
     """``cca(regularization=0.1)``: the parameters that differ from the defaults, nested components by their name.
 
     Parameters that are a mapping of `settings` are left out for short, or written out.
@@ -49,13 +55,13 @@ def _with_parameters(ref: Ref[Method], *, settings: bool = False) -> str:
         if not _is_default(value, defaults[key]):
             shown |= (value if settings else {}) if isinstance(value, dict) else {key: value}
     text = ", ".join(f"{key}={value.name if isinstance(value, Ref) else value}" for key, value in shown.items())
-    return f"{ref.name}({text})" if text else ref.name
+    return f"{name}({text})" if text else name
 
 
-def _with_first_parameter(ref: Ref[Method]) -> str:
+def _with_first_parameter(name: str, ref: Ref[Method]) -> str:
     """``jamie(spec=default)``: for a method with default parameters whose name is taken."""
     key = next(iter(ref.params), None)
-    return ref.name if key is None else f"{ref.name}({key}={ref.params[key]})"
+    return name if key is None else f"{name}({key}={ref.params[key]})"
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -221,5 +221,5 @@ def _scale_problem(block: Block, given: NDArray[np.bool_], counts: bool, fill: N
 
 def pairs_by_name(known: Ref[Pairing], cells: Mapping[str, pd.Index]) -> Correspondences:
     """Pair cells of the same name, by the rules for names of the spec if it has any; there may be no such pairs."""
-    pairing = known.build()
+    pairing = known.build() if issubclass(known.cls, ByName) else None
     return (pairing if isinstance(pairing, ByName) else ByName()).match_cells(cells)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ from jamie.model.trained import TrainedModel
 from jamie.model.trained_modality import TrainedModality
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.pca import PCA
-from jamie.spec import Spec, load_spec
+from jamie.spec import Spec, load_saved, used_plugins
 from jamie.trust.uncertainty import Uncertainty
 
 FORMAT = 4
@@ -56,6 +57,7 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         "format": FORMAT,
         "version": version("jamie-toolkit"),
         "spec": model.spec.to_plain() | {"data": None},
+        "plugins": used_plugins(model.spec, model.spec.registry),
         "modalities": modalities,
         "members": len(model.networks),
         "stacks": [list(direction) for direction in model.stacks],
@@ -80,8 +82,10 @@ def save_model_folder(model: TrainedModel, folder: Path, *, overwrite: bool) -> 
         save_model(model, partial)
 
 
-def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
+def load_model(folder: Path, device: str = "cpu", plugins: Sequence[str | Path] = ()) -> TrainedModel:
     """Read what `save_model` wrote, from its folder or from the run directory that has it as ``model``.
+
+    Plugin files that it names are executed only if they are among `plugins`, or if the user has run the same before.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
         plain = json.loads((folder / MODEL_FILE).read_text())
         _require_format(plain, folder)
         arrays, weights = load_arrays(folder / PREPROCESSING_FILE), load_tensors(folder / WEIGHTS_FILE)
-        model = _restore(plain, arrays, weights)
+        model = _restore(plain, arrays, weights, [Path(plugin) for plugin in plugins])
     # all errors of damaged or mixed-up files, from JSON to the shapes of the weights
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise OutputError(
@@ -141,8 +145,11 @@ def _describe(name: str, known: TrainedModality) -> tuple[dict[str, Any], Arrays
     return plain, arrays
 
 
-def _restore(plain: dict[str, Any], arrays: Arrays, weights: dict[str, torch.Tensor]) -> TrainedModel:
-    spec = load_spec({k: v for k, v in plain["spec"].items() if k != "data"}, reads_data=False)
+def _restore(
+    plain: dict[str, Any], arrays: Arrays, weights: dict[str, torch.Tensor], plugins: list[Path]
+) -> TrainedModel:
+    settings = {k: v for k, v in plain["spec"].items() if k != "data"}
+    spec = load_saved(settings, plugins=plugins, recorded=plain.get("plugins"), reads_data=False)
     modalities = {
         described["name"]: _restore_modality(described, select_prefix(f"{i}", arrays), spec)
         for i, described in enumerate(plain["modalities"])

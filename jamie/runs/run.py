@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -62,6 +62,9 @@ class Run(OutputDirectory):
     ----------
     path
         The run directory, which `jamie.run` or ``jamie run`` wrote.
+    plugins
+        Python files with components of the run. Files that the run itself names are executed only if they are among
+        these, or if you have run the same before.
 
     Raises
     ------
@@ -79,8 +82,11 @@ class Run(OutputDirectory):
     (60, 4)
     """
 
-    def __init__(self, path: str | Path) -> None:
+    plugins: tuple[Path, ...] = ()
+
+    def __init__(self, path: str | Path, plugins: Sequence[str | Path] = ()) -> None:
         super().__init__(path)
+        self.plugins = tuple(map(Path, plugins))
         for name in (MANIFEST, RESOLVED_SPEC):
             if not (self.path / name).is_file():
                 fix = "give the directory that `jamie run` wrote"
@@ -90,7 +96,7 @@ class Run(OutputDirectory):
         return f"Run({str(self.path)!r}: {self.status})"
 
     @classmethod
-    def finished(cls, path: str | Path, *, trained: bool = True) -> Run:
+    def finished(cls, path: str | Path, *, trained: bool = True, plugins: Sequence[str | Path] = ()) -> Run:
         """Open a run that has finished; one that stopped before training only if it need not be `trained`.
 
         Raises
@@ -98,7 +104,7 @@ class Run(OutputDirectory):
         OutputError
             If there is no run, it has not finished, or a file that every run writes is absent.
         """
-        run = cls(path)
+        run = cls(path, plugins)
         if run.status != "finished":
             raise OutputError(
                 f"expected a finished run, found one that is {run.status}",
@@ -144,12 +150,13 @@ class Run(OutputDirectory):
         """The spec with all defaults filled in."""
         self._require_file(RESOLVED_SPEC)
         path = self.path / RESOLVED_SPEC
-        return load_resolved(path.read_text(), path)
+        recorded = self.manifest.get("plugins")
+        return load_resolved(path.read_text(), path, plugins=self.plugins, recorded=recorded)
 
     @cached_property
     def model(self) -> TrainedModel:
         """The trained model, on the CPU; `jamie.load` wraps it in an estimator."""
-        return load_model(self.path)
+        return load_model(self.path, plugins=self.plugins)
 
     @property
     def metrics(self) -> pd.DataFrame:

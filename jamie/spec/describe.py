@@ -12,7 +12,7 @@ from jamie.core.interfaces import KINDS
 from jamie.core.registry import Registry
 from jamie.core.schema import Field, fields_of, type_name
 from jamie.core.suggest import choices
-from jamie.spec.messages import unknown_component_hints
+from jamie.spec.messages import describe_unknown
 from jamie.spec.ref import to_plain
 
 
@@ -27,7 +27,7 @@ def list_components(registry: Registry, kind: str | None = None) -> list[dict[st
     if kind is not None:
         require_kind(kind)
     return [
-        {"kind": c.kind, "name": c.name, "summary": c.summary(), "provider": _provider(registry, c)}
+        {"kind": c.kind, "name": registry.shown_name(c), "summary": c.summary(), "provider": _provider(registry, c)}
         for c in registry.components(kind)
     ]
 
@@ -43,11 +43,11 @@ def describe_component(registry: Registry, kind: str, name: str) -> dict[str, An
     require_kind(kind)
     cls = registry.get(kind, name)
     if cls is None:
-        hints = unknown_component_hints(registry, kind, name)
-        raise SpecError(f"unknown {kind} '{name}'", fix="\n  ".join(hints))
+        problem, hints = describe_unknown(registry, kind, name)
+        raise SpecError(problem, fix="\n  ".join(hints))
     return {
         "kind": kind,
-        "name": name,
+        "name": registry.shown_name(cls),
         "summary": cls.summary(),
         "description": description(cls),
         "parameters": [_describe_field(f) for f in fields_of(cls).values()],
@@ -58,13 +58,14 @@ def describe_component(registry: Registry, kind: str, name: str) -> dict[str, An
 
 
 def describe_providers(registry: Registry) -> list[dict[str, Any]]:
-    """Return name, version, components and error of everything that provides components."""
+    """Return name, version, components, faults and their remedy of everything that provides components."""
     return [
         {
             "name": provider.name,
             "version": provider.version,
-            "components": [f"{c.kind} {c.name}" for c in provider.components],
-            "error": provider.error,
+            "components": [f"{c.kind} {registry.shown_name(c)}" for c in provider.components],
+            "error": "\n".join(map(str, provider.faults)),
+            "fix": provider.fix,
         }
         for provider in registry.providers
     ]
@@ -99,5 +100,4 @@ def description(cls: type[Component]) -> str:
 
 
 def _provider(registry: Registry, cls: type[Component]) -> str:
-    provider = registry.provider(cls)
-    return f"{provider.name} {provider.version}".strip()
+    return str(registry.provider(cls))

@@ -15,13 +15,15 @@ from jamie.core.interfaces import Reader
 from jamie.core.registry import Registry
 from jamie.spec.checks import cross_problems
 from jamie.spec.documents import PRESET, read_layers
+from jamie.spec.files import find_file
 from jamie.spec.grammar import settings_of
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.node import Node
 from jamie.spec.overrides import Override, apply_overrides, parse_overrides
 from jamie.spec.problem import SpecProblem, spec_error
-from jamie.spec.ref import Ref
+from jamie.spec.ref import Ref, has_absent
 from jamie.spec.resolve import Resolver
+from jamie.spec.saved import Saved, warn_of_plugins
 from jamie.spec.sections import SPECS_IN_USE, Spec
 
 SWEEP_KEYS = (("sweep",), ("evaluate", "seeds"), ("evaluate", "holdout", "folds"))  # keys that make several runs
@@ -44,6 +46,8 @@ class Draft:
         Whether `data` must be there, and files exist.
     problems
         What was wrong so far.
+    saved
+        Of a spec that a run or a model has recorded; None for one of the user.
     """
 
     tree: Node
@@ -51,6 +55,7 @@ class Draft:
     registry: Registry
     reads_data: bool
     problems: tuple[SpecProblem, ...] = ()
+    saved: Saved | None = None
 
     def sweep_keys(self) -> dict[str, Node]:
         """Return what makes several runs of the spec, by its key; empty for a single run."""
@@ -95,14 +100,55 @@ def load_spec(
     return check(draft_spec(source, overrides, base, registry=registry, reads_data=reads_data))
 
 
-def load_resolved(text: str, path: Path | None = None) -> Spec:
+def load_resolved(text: str, path: Path | None = None, *, plugins: Iterable[Path] = (), recorded: Any = ()) -> Spec:
     """Return the spec that `Spec.to_yaml` wrote as `text`, into the file `path` if it is given; no data are needed.
 
-    A spec that is in use is returned itself, unless a plugin file has changed since it was read.
+    A spec that is in use is returned itself, unless a plugin file has changed since it was read, or was refused.
+    `plugins` and `recorded` are those of `load_saved`.
     """
-    spec = SPECS_IN_USE.get(text)
-    if spec is None or not spec.registry.is_current():
-        spec = SPECS_IN_USE[text] = load_spec(path or yaml.safe_load(text), reads_data=False)
+    spec, plugins = SPECS_IN_USE.get(text), list(plugins)
+    if spec is None or has_absent(spec) or not spec.registry.is_current(plugins):
+        source = path or yaml.safe_load(text)
+        spec = SPECS_IN_USE[text] = load_saved(source, plugins=plugins, recorded=recorded, reads_data=False)
+    return spec
+
+
+def load_saved(
+    source: Path | Mapping[str, Any],
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    plugins: Iterable[Path] = (),
+    recorded: Any = (),
+    registry: Registry | None = None,
+    reads_data: bool = True,
+) -> Spec:
+    """Read a spec that a run or a model has recorded, which may be a stranger's.
+
+    Plugin files that it names are executed only if the user names them too, or has run the same before. Components that
+    are not here stand in for themselves: what needs them fails (`AbsentRef`), and a warning says so.
+
+    Parameters
+    ----------
+    source
+        ``spec.resolved.yaml``, or its content.
+    overrides, registry, reads_data
+        As of `load_spec`.
+    plugins
+        Plugin files that the user names.
+    recorded
+        The plugins that a manifest or a model lists, as `used_plugins` describes them.
+
+    Raises
+    ------
+    JamieError
+        If it is wrong in another way, or a file that the user names is.
+    """
+    saved = Saved.of(recorded)
+    components = registry or load_registry(plugins)
+    draft = _draft(source, overrides, None, components, reads_data=reads_data, saved=saved)
+    spec = check(draft)
+    if registry is None:
+        warn_of_plugins(spec, components, saved)
     return spec
 
 
@@ -117,20 +163,31 @@ def draft_spec(
     """Read a spec as `load_spec` does, without checking it."""
     if isinstance(source, Draft):
         return source
+    return _draft(source, overrides, base, registry or load_registry(), reads_data=reads_data)
+
+
+def _draft(
+    source: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] | Mapping[str, Any],
+    base: Path | None,
+    components: Registry,
+    *,
+    reads_data: bool,
+    saved: Saved | None = None,
+) -> Draft:
     folder = Path(base or Path.cwd()).resolve()
     overrides = overrides if isinstance(overrides, str | Mapping) else list(overrides)
     presets = [one.value for one in parse_overrides(overrides, (folder,)) if one.path == (PRESET,)]
     layers = read_layers(source, folder, presets[-1] if presets else None)
     sets = parse_overrides(overrides, (folder, *layers[-1].mark.source.folders))
     sets = [one for one in sets if one.path != (PRESET,)]
-    components = registry or load_registry()
-    resolver = Resolver(components, need_files=reads_data)
+    resolver = Resolver(components, need_files=reads_data, saved=saved)
     _load_plugins(layers, sets, resolver)
     tree = layers[0]
     for layer in layers[1:]:
         tree = merge(tree, layer, Spec, components)
     tree = apply_overrides(tree, sets, components, resolver.problems)
-    return Draft(tree, _default_name(source), components, reads_data, tuple(resolver.problems))
+    return Draft(tree, _default_name(source), components, reads_data, tuple(resolver.problems), saved)
 
 
 def check(draft: Draft, sets: Iterable[Override] = ()) -> Spec:
@@ -141,7 +198,8 @@ def check(draft: Draft, sets: Iterable[Override] = ()) -> Spec:
     SpecError
         With every problem, each at its place.
     """
-    resolver = Resolver(draft.registry, need_files=draft.reads_data, problems=list(draft.problems))
+    problems = list(draft.problems)
+    resolver = Resolver(draft.registry, need_files=draft.reads_data, problems=problems, saved=draft.saved)
     tree = apply_overrides(draft.tree, sets, draft.registry, resolver.problems)
     return _checked(tree, draft.name, resolver, draft.reads_data)
 
@@ -173,11 +231,15 @@ def _load_plugins(layers: list[Node], sets: list[Override], resolver: Resolver) 
     tree = apply_overrides(tree, mine, resolver.registry, [])  # what is wrong is reported with all the others
     named = tree.value.get("plugins")
     files = named.value if named is not None and isinstance(named.value, list) else []
-    loaded = {provider.name for provider in resolver.registry.providers}
+    if resolver.saved is not None:
+        for node in files:
+            if isinstance(node.value, str):
+                resolver.registry.register_file_of_others(find_file(node.value, node.mark.source) or Path(node.value))
+        return
     for i, node in enumerate(files):
         path = resolver.value(Path, node, f"plugins[{i}]")
         # where files need not exist, the components of this one are needed all the same
-        if isinstance(path, Path) and (path.exists() or not resolver.need_files) and str(path) not in loaded:
+        if isinstance(path, Path) and (path.exists() or not resolver.need_files):
             try:
                 resolver.registry.register_file(path)
             except JamieError as error:

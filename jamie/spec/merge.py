@@ -52,6 +52,12 @@ def merge_term(base: Node | None, over: Node, name: str, registry: Registry) -> 
     return _merge_mapping(as_term(base), as_term(over), types.get, registry)
 
 
+def find_term(terms: Node, name: str, registry: Registry) -> str:
+    """Return the key that a loss has among others, with its distribution or without; `name` where it is not there."""
+    same = (key for key in terms.value if key != name and registry.are_same("loss", key, name))
+    return name if name in terms.value else next(same, name)
+
+
 def spread_every(modalities: Node, registry: Registry) -> Node:
     """Merge each named modality over ``"*"``, which is added where it is absent."""
     every = modalities.value.get(ALL_MODALITIES)
@@ -67,7 +73,7 @@ def spread_every(modalities: Node, registry: Registry) -> Node:
 
 def _merge_component(base: Node, over: Node, kind: str, registry: Registry) -> Node:
     old, new = component_in(base), component_in(over)
-    if old is None or new is None or old[0] != new[0]:
+    if old is None or new is None or not registry.are_same(kind, old[0], new[0]):
         return over
     name = new[0]
     types = {f.name: f.annotation for f in component_fields(registry, kind, name).values()}
@@ -89,12 +95,14 @@ def _merge_mapping(base: Node, over: Node, annotation_of: Annotations, registry:
 def _merge_open(base: Node, over: Node, item: Any, registry: Registry) -> Node:
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
-    removed = {key for key, node in over.value.items() if node.value is None and key in base.value}
+    found = {key: find_term(base, key, registry) if item is LossTerm else key for key in over.value}
+    removed = {found[key] for key, node in over.value.items() if node.value is None and found[key] in base.value}
     merged = {}
     for key, node in over.value.items():
-        if key not in removed:
-            old = base.value.get(key)
+        known = found[key]
+        if known not in removed:
+            old = base.value.get(known)
             one = merge_term(old, node, key, registry) if item is LossTerm else merge(old, node, item, registry)
-            merged[key] = (one, over.key_mark(key))
+            merged[known] = (one, over.key_mark(key))
     result = base.with_items(merged)
     return Node({k: v for k, v in result.value.items() if k not in removed}, over.mark, result.keys)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from jamie.core.interfaces import KINDS
-from jamie.core.registry import Registry
+from jamie.core.providers import distribution_key
+from jamie.core.registry import BUILT_IN, Registry
 from jamie.core.schema import Field, fields_of, type_name
 from jamie.core.suggest import choices, did_you_mean
 from jamie.spec.grammar import slot_kind
@@ -60,8 +61,9 @@ def not_a_component(kind: str, node: Node, key: str) -> SpecProblem:
 
 
 def unknown_component(registry: Registry, kind: str, name: str, mark: Mark, key: str) -> SpecProblem:
-    """Return the problem of a component that is not registered."""
-    return SpecProblem(mark, key, f"unknown {kind} '{name}'", unknown_component_hints(registry, kind, name))
+    """Return the problem of a component that is not registered, or whose name alone does not say which one it is."""
+    message, hints = describe_unknown(registry, kind, name)
+    return SpecProblem(mark, key, message, hints)
 
 
 def mismatch(message: str, annotation: object, node: Node, key: str) -> SpecProblem:
@@ -83,14 +85,37 @@ def _example_component(registry: Registry, kind: str) -> str:
     return "name"
 
 
-def unknown_component_hints(registry: Registry, kind: str, name: str) -> tuple[str, ...]:
+def describe_unknown(registry: Registry, kind: str, name: str) -> tuple[str, tuple[str, ...]]:
+    """Say why there is no component of a name, and what to do about it."""
+    prefix, colon, bare = name.rpartition(":")
+    owners = () if colon else registry.owners(kind, name)
+    if len(owners) > 1:
+        fix = " or ".join(f"`{owner.prefix}:{name}`" for owner in owners)
+        return f"{kind} '{name}' is in several distributions: {', '.join(map(str, owners))}", (f"write {fix}",)
+    faulty = registry.faulty(kind, name)
+    if faulty:
+        found = [f"{kind} '{bare}' of {provider} cannot be used: {fault.problem}" for provider, fault in faulty]
+        return "; ".join(found), tuple(dict.fromkeys(provider.fix for provider, _ in faulty))
+    if not colon or prefix == BUILT_IN:
+        return f"unknown {kind} '{bare}'", _unknown_component_hints(registry, kind, bare)
+    installed = {provider.prefix: provider for provider in registry.providers if provider.prefix}
+    provider = installed.get(distribution_key(prefix))
+    if provider is None:
+        hints = (choices(prefix, installed, "installed with components"), f"pip install {prefix}")
+        return f"{kind} '{bare}' is of the distribution '{prefix}', which is not installed", hints
+    own = [c.name for c in registry.components(kind) if registry.prefix(c) == provider.prefix]
+    return f"{provider} has no {kind} '{bare}'", (choices(bare, own, f"its kind {kind}"),)
+
+
+def _unknown_component_hints(registry: Registry, kind: str, name: str) -> tuple[str, ...]:
     """Say which components there are in place of an unknown one: the nearest, all by provider, what did not load."""
     other = [k for k in KINDS if k != kind and registry.get(k, name)]
     elsewhere = f"'{name}' is a component of another kind: {', '.join(other)}" if other else ""
     listed = "   ".join(
         filter(None, [did_you_mean(name, registry.names(kind)), f"available: {_by_provider(registry, kind)}"])
     )
-    broken = [f"{f'{p.name} {p.version}'.strip()} could not be loaded: {p.error}" for p in registry.broken]
+    whole = [(p, fault) for p in registry.broken for fault in p.faults if not fault.kind]
+    broken = [f"{provider} could not be loaded: {fault.problem}" for provider, fault in whole]
     return (*filter(None, [elsewhere, listed]), *broken)
 
 
@@ -98,8 +123,8 @@ def _by_provider(registry: Registry, kind: str) -> str:
     names: dict[str, list[str]] = {"": []}
     for component in registry.components(kind):
         provider = registry.provider(component)
-        group = "" if provider.name == "jamie" else f"{provider.name} {provider.version}".strip()
-        names.setdefault(group, []).append(component.name)
+        group = "" if provider.name == BUILT_IN else str(provider)
+        names.setdefault(group, []).append(registry.shown_name(component))
     own = names.pop("")
     return (
         "; ".join([*([", ".join(own)] if own else []), *(f"from {g}: {', '.join(n)}" for g, n in names.items())])

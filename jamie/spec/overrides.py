@@ -23,7 +23,7 @@ from jamie.spec.grammar import (
     slot_kind,
     term_fields,
 )
-from jamie.spec.merge import merge
+from jamie.spec.merge import find_term, merge
 from jamie.spec.node import Node, at, node_of
 from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 from jamie.spec.ref import SpecDefault
@@ -129,9 +129,10 @@ class _Setter:
         current, (head, *rest) = component_in(node), path
         name, params = current or ("", Node({}, self.mark))
         fields = component_fields(self.registry, kind, name)
-        if head != name and head in fields:
+        is_named = head == name or (head not in fields and self.registry.are_same(kind, head, name))
+        if not is_named and head in fields:
             rest = list(path)
-        elif head != name:
+        elif not is_named:
             if self.registry.get(kind, head) is None:
                 known = [*fields, *self.registry.names(kind)]
                 raise self._refusal(path, f"unknown key '{head}'", choices(head, known, "allowed"))
@@ -146,7 +147,9 @@ class _Setter:
         if not rest:
             over = Node({name: self.override.value}, self.mark, {name: self.mark})
             return merge(node, over, annotation, self.registry)
-        item, old = dict_item(annotation), node.value.get(name)
+        item = dict_item(annotation)
+        name = find_term(node, name, self.registry) if item is LossTerm else name
+        old = node.value.get(name)
         if item is LossTerm:
             entry = as_term(old) if old is not None else None
             return node.with_items(

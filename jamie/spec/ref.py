@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from jamie.core.component import Component
-from jamie.core.errors import SpecError
+from jamie.core.errors import PluginError, SpecError
 
 K = TypeVar("K", bound=Component)
 
@@ -27,12 +27,20 @@ class Ref(Generic[K]):
         The class.
     params
         Every parameter, defaults filled in; a nested component is a `Ref` itself.
+    prefix
+        The distribution that it comes from; empty for a built-in and one of a file.
     """
 
     kind: str
     name: str
     cls: type[K]
     params: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a resolved spec calls it, whatever else is installed: ``name``, or ``distribution:name``."""
+        return f"{self.prefix}:{self.name}" if self.prefix else self.name
 
     def build(self, *args: Any, **reserved: Any) -> K:
         """Build the component, and those nested in it.
@@ -54,7 +62,42 @@ class Ref(Generic[K]):
 
     def to_plain(self) -> Any:
         """Return it as a spec would write it: ``name`` or ``{name: {parameters}}``."""
-        return {self.name: to_plain(self.params)} if self.params else self.name
+        return {self.key: to_plain(self.params)} if self.params else self.key
+
+
+@dataclass(frozen=True)
+class AbsentRef(Ref[Any]):
+    """A component that is not here; nothing can be built of it.
+
+    Parameters
+    ----------
+    reason
+        Why it is not here, and what to do about it.
+    """
+
+    reason: PluginError = field(kw_only=True, compare=False)
+
+    def build(self, *args: Any, **reserved: Any) -> NoReturn:
+        """Say why it cannot be built."""
+        raise self.reason
+
+
+def refs_in(value: Any) -> Iterator[Ref[Any]]:
+    """Yield every component of a spec, nested ones too."""
+    if isinstance(value, Ref):
+        yield value
+        value = value.params
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, one.name) for one in fields(value) if not one.name.startswith("_")]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    for part in value if isinstance(value, list | tuple) else ():
+        yield from refs_in(part)
+
+
+def has_absent(spec: Any) -> bool:
+    """Whether a component of a spec is not here."""
+    return any(isinstance(ref, AbsentRef) for ref in refs_in(spec))
 
 
 def _built(value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from jamie.core.requirements import split_word
-from jamie.spec.ref import Ref
+from jamie.spec.ref import Ref, has_absent
 
 if TYPE_CHECKING:
     from jamie.spec.sections import Spec
@@ -54,7 +54,7 @@ def requirements_of(spec: Spec) -> list[Requirement]:
 
 
 def _words_of(ref: Ref[Any], key: str, modality: str = "", block: str = "input") -> Iterator[Requirement]:
-    if ref.cls.readable:
+    if ref.cls.readable and not has_absent(ref):
         for word in ref.build().required():
             if split_word(word)[0] in ref.cls.readable:
                 yield Requirement(word, f"{ref.kind} '{ref.name}'", key, modality, block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,8 @@ from jamie.spec.grammar import (
 )
 from jamie.spec.node import Node, at, node_of
 from jamie.spec.problem import Mark, Source, SpecProblem
-from jamie.spec.ref import Ref, SpecDefault
+from jamie.spec.ref import Ref, SpecDefault, has_absent
+from jamie.spec.saved import Saved
 from jamie.spec.sections import Header, LossTerm
 from jamie.spec.values import ValueMismatchError, describe_type, validate_value
 
@@ -50,12 +52,15 @@ class Resolver:
         Everything found wrong; what is resolved may be used only where this stays empty.
     marks
         Where each key stands.
+    saved
+        Of a spec that a run or a model has recorded, whose components need not all be here; None for one of the user.
     """
 
     registry: Registry
     need_files: bool = True
     problems: list[SpecProblem] = field(default_factory=list)
     marks: dict[str, Mark] = field(default_factory=dict)
+    saved: Saved | None = None
 
     def fields(self, fields: Mapping[str, Field], node: Node, key: str) -> dict[str, Any]:
         """Resolve a mapping with known keys; those absent or null have their defaults."""
@@ -101,6 +106,8 @@ class Resolver:
         name, params = written
         mark = node.key_mark(name)
         cls = self.registry.get(kind, name)
+        if cls is None and self.saved is not None:
+            return self.saved.stand_in(self.registry, kind, name, params.to_plain())
         if cls is None:
             self.problems.append(messages.unknown_component(self.registry, kind, name, mark, key))
             return None
@@ -110,7 +117,7 @@ class Resolver:
     def term(self, name: str, node: Node, key: str, mark: Mark) -> LossTerm | None:
         """Resolve a loss's entry: its weight and schedule beside its own parameters."""
         cls = self.registry.get("loss", name)
-        if cls is None:
+        if cls is None and self.saved is None:
             self.problems.append(messages.unknown_component(self.registry, "loss", name, mark, key))
             return None
         if node.value is None:
@@ -118,11 +125,21 @@ class Resolver:
             self.problems.append(SpecProblem(mark, key, "null removes a loss, and there is none to remove", (fix,)))
             return None
         before = len(self.problems)
-        values = self.fields(term_fields(self.registry, name), as_term(node), key)
+        fields, entry = term_fields(self.registry, name), as_term(node)
+        own = {key: entry.value[key] for key in entry.value if key not in fields} if cls is None else {}
+        for parameter in own:
+            entry = entry.without(parameter)
+        values = self.fields(fields, entry, key)
         if len(self.problems) > before:
             return None
-        ref: Ref[Any] = Ref("loss", name, cls, {f: values[f] for f in fields_of(cls)})
-        self._try_build(ref, mark, key)
+        ref: Ref[Any]
+        if cls is None and self.saved is not None:
+            ref = self.saved.stand_in(self.registry, "loss", name, {key: one.to_plain() for key, one in own.items()})
+        else:
+            assert cls is not None
+            params = {f: values[f] for f in fields_of(cls)}
+            ref = Ref("loss", cls.name, cls, params, self.registry.prefix(cls))
+            self._try_build(ref, mark, key)
         return LossTerm(weight=values["weight"], schedule=values["schedule"], component=ref)
 
     def _report_keys(self, fields: Mapping[str, Field], missing: list[str], node: Node, key: str) -> None:
@@ -163,7 +180,7 @@ class Resolver:
 
     def _ref(self, cls: type[Component], node: Node, key: str, alias: str) -> Ref[Any]:
         before, fields = len(self.problems), fields_of(cls)
-        ref = Ref(cls.kind, cls.name, cls, self.fields(fields, node, key))
+        ref = Ref(cls.kind, cls.name, cls, self.fields(fields, node, key), self.registry.prefix(cls))
         # `data.mudata.path` is also found as `data.path`, since `--set` accepts both
         named = {f"{alias}.{name}": self.marks.get(f"{key}.{name}") for name in fields}
         self.marks.update({name: mark for name, mark in named.items() if mark is not None})
@@ -174,7 +191,7 @@ class Resolver:
     def _try_build(self, ref: Ref[Any], mark: Mark, key: str) -> None:
         """Build a component that needs nothing but its parameters, so that what it refuses is reported here."""
         parameters = inspect.signature(ref.cls).parameters.values()
-        if any(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters):
+        if has_absent(ref) or any(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters):
             return
         try:
             ref.build()
@@ -191,7 +208,24 @@ class Resolver:
             entries[name] = (
                 self.term(name, child, below, node.key_mark(name)) if is_term else self.value(item, child, below)
             )
-        return entries
+        return self._name_terms(entries, node, key) if item is LossTerm else entries
+
+    def _name_terms(self, terms: Mapping[str, LossTerm | None], node: Node, key: str) -> dict[str, LossTerm | None]:
+        """Name each term by its loss alone, unless others are called so too."""
+        alone = Counter(term.component.name for term in terms.values() if term is not None)
+        named: dict[str, LossTerm | None] = {}
+        for written, term in terms.items():
+            ref = None if term is None else term.component
+            name = written if ref is None else ref.name if alone[ref.name] == 1 else ref.key
+            if name in named:
+                message, mark = f"expected each loss once, found {name} again", node.key_mark(written)
+                self.problems.append(SpecProblem(mark, f"{key}.{written}", message, ("leave it out",)))
+            named[name] = term
+            if name != written:
+                below = f"{key}.{written}"
+                marks = {k: mark for k, mark in self.marks.items() if k == below or k.startswith(f"{below}.")}
+                self.marks |= {f"{key}.{name}{k.removeprefix(below)}": mark for k, mark in marks.items()}
+        return named
 
     def _items(self, annotation: Any, node: Node, key: str) -> Any:
         before = len(self.problems)
@@ -213,7 +247,8 @@ class Resolver:
 
     def _path(self, node: Node, key: str) -> Path:
         path = find_file(node.value, node.mark.source)
-        if path is None and self.need_files:
+        is_recorded = self.saved is not None and key.startswith("plugins[")
+        if path is None and self.need_files and not is_recorded:
             hint = places_tried(node.value, node.mark.source)
             self.problems.append(SpecProblem(node.mark, key, f"no such file '{node.value}'", (hint,)))
         return path or Path(node.value)

@@ -423,4 +423,6 @@ def _plain(value: Any) -> Any:
         return {"weight": value.weight, "schedule": to_plain(value.schedule), **to_plain(value.component.params)}
     if hasattr(value, "__dataclass_fields__") and not isinstance(value, Ref):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else to_plain(value)
+    if isinstance(value, dict):
+        return {one.component.key if isinstance(one, LossTerm) else key: _plain(one) for key, one in value.items()}
+    return to_plain(value)

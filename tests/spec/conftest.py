@@ -1,5 +1,6 @@
 """A small registry of its own, so that these tests do not depend on the built-in components."""
 
+import importlib.metadata
 import types
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,7 +26,7 @@ from jamie.core.interfaces import (
     Sampler,
     Schedule,
 )
-from jamie.core.registry import Provider, Registry
+from jamie.core.registry import Registry
 from jamie.spec import load_spec, preset_names
 
 
@@ -159,11 +160,11 @@ COMPONENTS = [
 @pytest.fixture
 def registry():
     """All of the above as built in, one from a distribution, and a distribution that is broken."""
-    found = Registry()
+    broken = importlib.metadata.EntryPoint("broken", "no_such_module_of_jamie", "jamie")
+    found = Registry(lambda: [broken])
     found.register(types.SimpleNamespace(jamie_components=lambda: COMPONENTS), name="jamie", version="0.1.0")
     other = component(CorrespondenceInferer, "maxfuse")
     found.register(types.SimpleNamespace(jamie_components=lambda: [other]), name="jamie-maxfuse", version="0.2")
-    found.providers.append(Provider("jamie-broken", "0.3", error="ImportError: no module named 'nope'"))
     return found
 
 

@@ -66,6 +66,7 @@ def test_a_spec_whose_plugin_has_changed_is_read_again(tmp_path):
     text = spec.to_yaml()
     assert load_resolved(text) is spec
     plugin.write_text(PLUGIN.format(default=22))
-    again = load_resolved(text)
+    again = load_resolved(text, plugins=[plugin])
     assert again.losses["mine"].component.params == {"power": 1}  # as the text says
     assert again.losses["mine"].component.cls is not spec.losses["mine"].component.cls
+    assert again.losses["mine"].component.build() is not None

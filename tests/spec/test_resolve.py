@@ -18,7 +18,7 @@ def test_the_message_of_the_design(problems):
         "    3 | correspondence: {known: by_name, infer: unoincom, rho: 1.0}\n"
         "      |                                         ^^^^^^^^\n"
         "  did you mean 'unioncom'?   available: auto, seeded, unioncom; from jamie-maxfuse 0.2: maxfuse\n"
-        "  jamie-broken 0.3 could not be loaded: ImportError: no module named 'nope'"
+        "  broken could not be loaded: raised on import: ModuleNotFoundError: No module named 'no_such_module_of_jamie'"
     )
 
 

@@ -15,7 +15,7 @@ import jamie
 from jamie.core.component import Component
 from jamie.core.errors import ContractError, DataError
 from jamie.core.interfaces import KINDS
-from jamie.core.registry import import_file
+from jamie.core.plugin_files import import_file
 from jamie.testing import checks_for, parametrize_with_checks, toy
 from jamie.testing.checks.correspondence import check_works_without_known_pairs_or_refuses
 

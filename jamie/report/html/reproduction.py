@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from jamie.core.citations import cite, doi_of
 from jamie.spec import Spec
-from jamie.spec.ref import Ref
+from jamie.spec.ref import refs_in
 
 
 def used_components(spec: Spec) -> list[tuple[str, str, str, dict[str, str]]]:
     """Return kind, name, summary and citations (by DOI) of each component of a spec, including nested ones."""
-    refs = {(ref.kind, ref.name): ref.cls for ref in _refs(spec)}
+    refs = {(ref.kind, ref.key): ref.cls for ref in refs_in(spec)}
     citations = {key: {doi_of(reference): cite(reference) for reference in refs[key].references} for key in refs}
     return [(*key, refs[key].summary(), citations[key]) for key in sorted(refs)]
-
-
-def _refs(value: Any) -> Iterator[Ref[Any]]:
-    if isinstance(value, Ref):
-        yield value
-        value = value.params
-    elif is_dataclass(value) and not isinstance(value, type):
-        value = [getattr(value, field.name) for field in fields(value)]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    for part in value if isinstance(value, list | tuple) else ():
-        yield from _refs(part)
 
 
 def software_versions(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
