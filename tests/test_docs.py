@@ -321,6 +321,8 @@ def test_every_spec_is_listed():
         "docs/paper.md",
         "docs/imputation.md",
         "docs/scaling.md",
+        "docs/plugins.md",
+        "docs/specs.md",
         "plugins/jamie-example/README.md",
     ],
 )

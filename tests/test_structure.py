@@ -29,7 +29,7 @@ SAME_NAME = {"UnionCom": "the inferer, and the method of a comparison that is ma
 
 
 def modules() -> list[tuple[str, ast.Module]]:
-    files = [path for path in PACKAGE.rglob("*.py") if "broken" not in path.parts]
+    files = [path for path in PACKAGE.rglob("*.py") if not {"broken", "templates"} & set(path.parts)]
     names = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in files]
     return [(name, ast.parse(path.read_text())) for name, path in zip(names, files, strict=True)]
 

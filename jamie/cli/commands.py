@@ -183,6 +183,32 @@ def plugins(plugin: Plugins = None) -> CommandOutput:
     return output.plugins_output(describe_providers(load_registry(plugin or ())))
 
 
+@command(quiet=False)
+def schema(plugin: Plugins = None) -> CommandOutput:
+    """Print a JSON Schema of specs, by which editors complete and check them."""
+    import json
+
+    from jamie.builtins import load_registry
+    from jamie.spec.json_schema import json_schema
+
+    found = json_schema(load_registry(plugin or ()))
+    return CommandOutput(found, text=json.dumps(found, indent=1) + "\n")
+
+
+@command(quiet=False)
+def new(
+    kind: Annotated[str, argument("KIND", "Such as loss.")],
+    name: Annotated[str, argument("NAME", "A word of small letters, digits and _.")],
+    distribution: Annotated[bool, flag("--distribution", "A package with metadata and tests, not one file.")] = False,
+    out: Annotated[Path, option("DIR", "Where to write it.")] = Path(),
+) -> CommandOutput:
+    """Write a component that keeps its contract at once, to be changed into your own."""
+    from jamie.commands.new import new_component
+
+    paths = new_component(kind, name, out, distribution=distribution)
+    return CommandOutput({"files": [str(path) for path in paths]}, written=paths)
+
+
 @command()
 def embed(
     model: Model,

@@ -48,8 +48,9 @@ def draw_figures(run: Run, further: Iterable[Figure] = ()) -> Iterator[tuple[Fig
 
     They come section by section. A figure that fails is left out with a warning: it must not cost the others.
     """
-    plans = [plan for cls in BUILT_IN for plan in _plans(cls(), run)]
-    for component in further:
+    others = {component.name: component for component in further}
+    plans = [plan for cls in BUILT_IN if cls.name not in others for plan in _plans(cls(), run)]
+    for component in others.values():
         plans += [replace(plan, draw=partial(_styled, plan.draw)) for plan in _plans(component, run)]
     order = {section: i for i, section in enumerate(SECTIONS)}
     for plan in sorted(plans, key=lambda plan: order.get(plan.section, len(order))):

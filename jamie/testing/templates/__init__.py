@@ -1,0 +1,1 @@
+"""The smallest whole component of each kind, which `jamie new` writes and docs/plugins.md shows."""
