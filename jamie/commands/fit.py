@@ -49,6 +49,7 @@ from jamie.training.few_cells import warn_of_few_cells
 from jamie.training.fit_stacks import fit_regressions
 from jamie.training.loop import History
 from jamie.training.minibatches import mix
+from jamie.training.select_components import select_components
 from jamie.training.train import train
 from jamie.training.validation_split import MIN_CELLS
 
@@ -181,11 +182,15 @@ def _fit_on_split(
 
     save_to = None if refit else run  # the model that is trained again replaces no file before it is complete
     with stage("preprocess") as preprocess_meter:
-        prepared = prepare(dataset, split, spec, context)
+        full = prepare(dataset, split, spec, context)
+        selected = select_components(full, context)
+    prepared = selected.prepared
+    if run and selected.decisions:
+        run.manifest["components"] = selected.decisions
     if not refit:
         warn_of_few_cells(prepared, spec, context)
     with stage("correspondence") if spec.correspondence.infer else measure_resources() as correspondence_meter:
-        correspondence = _infer(prepared, spec, context, save_to, verify=not refit)
+        correspondence = _infer(full, spec, context, save_to, verify=not refit)
         partners = _partners_for_training(correspondence.inference, spec)
     with stage("training") as training_meter:
         checkpoints = CheckpointFiles(run.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if run else None
@@ -218,7 +223,7 @@ def _fit_on_split(
         intervals = spec.evaluate.intervals
         calibration_cells = [cells.calibration for cells in ensemble.splits]
         plan = IntervalPlan(frozenset(intervals.methods), intervals.level, calibration_cells)
-        results += _compare(dataset, split, spec, context, prepared, preprocess_meter.usage, plan)
+        results += _compare(dataset, split, spec, context, full, preprocess_meter.usage, plan)
     if not any(result.intervals for result in results):
         _warn_of_missing_intervals(spec)
     with stage("evaluation"):
@@ -236,7 +241,7 @@ def _fit_on_split(
             correspondences=correspondences,
             posterior=posterior,
             stack={**stacks.decisions, **combinations.decisions},
-            evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec, prepared.scores),
+            evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec, full.scores),
         )
 
 

@@ -14,7 +14,8 @@ from pydantic import Field, PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.linear_projection import CenteredSVD, LinearProjection, limit_components, project, require_more
+from jamie.methods.linear_projection import limit_components, project, require_more
+from jamie.regression.canonical_correlation import CenteredSVD, LinearProjection
 
 log = logging.getLogger(__name__)
 

@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.data import View
 from jamie.core.errors import DataError
+from jamie.regression.canonical_correlation import LinearProjection
 
 log = logging.getLogger(__name__)
-
-_SMALLEST_SINGULAR_VALUE = 1e-6  # relative to the largest; float32 scores do not resolve directions below
-
-
-@dataclass(frozen=True)
-class LinearProjection:
-    """z = (x - mean) W.
-
-    Parameters
-    ----------
-    mean : (d,)
-        Subtracted from the scores.
-    weights : (d, L)
-        W, one column for each latent dimension.
-    """
-
-    mean: NDArray[np.float64]
-    weights: NDArray[np.float64]
-
-    def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Embed cells (n, d)."""
-        return (scores - self.mean) @ self.weights
 
 
 def project(
@@ -42,38 +20,6 @@ def project(
 ) -> dict[str, NDArray[np.float64]]:
     """Embed the cells of each modality by its own projection."""
     return {m: projections[m](x) for m, x in (scores or {}).items()}
-
-
-@dataclass(frozen=True)
-class CenteredSVD:
-    """Singular value decomposition of centered scores, ``scores - mean = U diag(s) V^T``, of numerical rank r.
-
-    Parameters
-    ----------
-    mean : (d,)
-        Mean of the scores.
-    U : (n, r)
-        Left singular vectors.
-    s : (r,)
-        Singular values.
-    V : (d, r)
-        Right singular vectors.
-    """
-
-    mean: NDArray[np.float64]
-    U: NDArray[np.float64]
-    s: NDArray[np.float64]
-    V: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, scores: NDArray[np.float32]) -> CenteredSVD:
-        """Decompose scores (n, d)."""
-        from scipy.linalg import svd
-
-        mean = scores.mean(axis=0, dtype=np.float64)
-        U, s, Vt = svd(scores - mean, full_matrices=False, overwrite_a=True)
-        kept = s > _SMALLEST_SINGULAR_VALUE * s[0]
-        return cls(mean, U[:, kept], s[kept], Vt[kept].T)
 
 
 def limit_components(n_components: int, n_available: int, method: str) -> int:

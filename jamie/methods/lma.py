@@ -15,12 +15,11 @@ from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.methods.joint_graph import JointGraph, consecutive_slices, joint_graph
 from jamie.methods.linear_projection import (
-    CenteredSVD,
-    LinearProjection,
     limit_components,
     project,
     require_more_cells,
 )
+from jamie.regression.canonical_correlation import CenteredSVD, LinearProjection
 
 
 @dataclass(kw_only=True, eq=False)

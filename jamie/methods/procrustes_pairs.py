@@ -14,12 +14,12 @@ from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.methods.linear_projection import (
-    LinearProjection,
     limit_components,
     project,
     require_more,
     require_more_cells,
 )
+from jamie.regression.canonical_correlation import LinearProjection
 
 
 @dataclass(kw_only=True, eq=False)

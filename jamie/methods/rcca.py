@@ -16,7 +16,7 @@ from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.correspondence.couplings.matching import unit_rows
 from jamie.methods.known_pairs import known_pairs
-from jamie.methods.linear_projection import CenteredSVD, LinearProjection
+from jamie.regression.canonical_correlation import PairedDecomposition, foscttm
 from jamie.regression.folds import MIN_PAIRS, make_folds
 
 REGULARIZATIONS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -68,7 +68,7 @@ class RCCA(Method):
             "chosen": dict(zip(names, best, strict=True)),
             "foscttm": errors[best],
         }
-        self.projections = dict(zip((a, b), _Pairs.of(x, y).projections(*best), strict=True))
+        self.projections = dict(zip((a, b), PairedDecomposition.of(x, y).projections(*best), strict=True))
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> dict[str, NDArray[np.floating]]:
         return {m: unit_rows(self.projections[m](x)) for m, x in (scores or {}).items()}
@@ -79,7 +79,7 @@ class RCCA(Method):
         """FOSCTTM of the pairs left out for each number of axes, regularization and number of components."""
         errors: dict[tuple[int, float, int], float] = {}
         splits = [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in np.unique(folds)]
-        fitted = [_Pairs.of(x[inner], y[inner]) for inner, _ in splits]
+        fitted = [PairedDecomposition.of(x[inner], y[inner]) for inner, _ in splits]
         most = min(pairs.most for pairs in fitted)
         spanned, every = max(max(pairs.products.shape) for pairs in fitted), max(x.shape[1], y.shape[1])
         numbers = [c for c in COMPONENTS if c < most] + [most]
@@ -95,70 +95,3 @@ class RCCA(Method):
                     found = foscttm(unit_rows(z_x[:, :c]), unit_rows(z_y[:, :c]))
                     errors[k, g, c] = errors.get((k, g, c), 0.0) + found / len(splits)
         return errors
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Decompositions of paired cells, which serve all regularizations.
-
-    Parameters
-    ----------
-    x, y
-        Of either modality, of n cells and ranks r_x and r_y.
-    products : (r_x, r_y)
-        Of their left singular vectors.
-    n_features
-        Numbers of features.
-    """
-
-    x: CenteredSVD
-    y: CenteredSVD
-    products: NDArray[np.float64]
-    n_features: tuple[int, int]
-
-    @classmethod
-    def of(cls, x: NDArray[np.float32], y: NDArray[np.float32]) -> _Pairs:
-        """Decompose scores (n, d_x) and (n, d_y) of pairs."""
-        svd_x, svd_y = CenteredSVD.of(x), CenteredSVD.of(y)
-        return cls(svd_x, svd_y, svd_x.U.T @ svd_y.U, (x.shape[1], y.shape[1]))
-
-    @property
-    def most(self) -> int:
-        """Largest number of components."""
-        return min(self.products.shape)
-
-    def projections(
-        self, n_axes: int, regularization: float, n_components: int
-    ) -> tuple[LinearProjection, LinearProjection]:
-        """Return the maps to the canonical variates, scaled by their correlations."""
-        from scipy.linalg import svd
-
-        sides = (self.x, self.y)
-        scales = [
-            _shrunk(side.s[:n_axes], min(p, n_axes), regularization)
-            for side, p in zip(sides, self.n_features, strict=True)
-        ]
-        left, right = (side.s[:n_axes] / scale for side, scale in zip(sides, scales, strict=True))
-        U, r, Vt = svd(left[:, None] * self.products[:n_axes, :n_axes] * right, full_matrices=False)
-        first, second = (
-            LinearProjection(side.mean, (side.V[:, :n_axes] / scale) @ rotation[:, :n_components] * r[:n_components])
-            for side, scale, rotation in zip(sides, scales, (U, Vt.T), strict=True)
-        )
-        return first, second
-
-
-def _shrunk(s: NDArray[np.float64], n_features: int, regularization: float) -> NDArray[np.float64]:
-    """Singular values of scores whose covariance is shrunk toward its mean variance."""
-    variance = s**2
-    return np.sqrt((1 - regularization) * variance + regularization * variance.sum() / n_features)
-
-
-def foscttm(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
-    """Fraction of cells closer than the true match, as the metric, for pairs (n, L) of rows of length 1."""
-    similarity = x @ y.T
-    closer = 0.0
-    for direction in (similarity, similarity.T):
-        true = np.diag(direction)[:, None]
-        ties = (direction == true).sum(axis=1)
-        closer += (direction > true).sum() + 0.5 * ties[ties > 1].sum()
-    return float(closer / (2 * similarity.size))

@@ -176,9 +176,10 @@ def _restore_modality(described: dict[str, Any], arrays: Arrays, spec: Spec) -> 
     features = target_features = pd.Index(described["features"])
     chain = Chain([ref.build() for ref in settings.preprocess], name)
     target_chain = chain = chain.set_state(select_prefix("input", arrays), described["chain"])
-    if "target_chain" in described and settings.target is not None:
+    if "target_chain" in described:
         target_features = pd.Index(described["target_features"])
-        target_chain = Chain([ref.build() for ref in settings.target.preprocess], f"{name} target")
+        steps = settings.preprocess if settings.target is None else settings.target.preprocess
+        target_chain = Chain([ref.build() for ref in steps], f"{name} target")
         target_chain = target_chain.set_state(select_prefix("target", arrays), described["target_chain"])
     regression_chain = None
     if "regression_step" in described:

@@ -56,6 +56,10 @@ class PCA(Preprocessor):
     cells_per_component
         At least so many training cells for each component; null for no such limit. Not smooth in the number of cells,
         and severe where these are few: `components_per_sqrt_cell` was more accurate.
+    select
+        ``predictive`` lets the networks read fewer components, where this is the last step of `preprocess` and a
+        cross-validation on known pairs finds that the trailing ones do not help to find partners in another modality;
+        what is imputed keeps all. ``all`` does not ask.
 
     Notes
     -----
@@ -72,6 +76,7 @@ class PCA(Preprocessor):
     tolerates_nan: ClassVar[bool] = True
     reads_blocks: ClassVar[bool] = True
     low_rank: LowRank | None = None
+    spread: NDArray[np.float64] | None = None  # (q,) standard deviation of the training cells along each component
     n_stored: int = 0  # components that are found, if more than those of the scores, for `with_all_components`
     _all_components: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
@@ -83,12 +88,14 @@ class PCA(Preprocessor):
         whitening: Annotated[float, Field(ge=0, le=1)] = 0.0,
         components_per_sqrt_cell: PositiveFloat | None = None,
         cells_per_component: PositiveInt | None = None,
+        select: Literal["all", "predictive"] = "all",
     ) -> None:
         self.n_components = n_components
         self.scale = scale
         self.whitening = whitening
         self.components_per_sqrt_cell = components_per_sqrt_cell
         self.cells_per_component = cells_per_component
+        self.select = select
 
     @classmethod
     def test_params(cls) -> dict[str, Any]:
@@ -119,7 +126,7 @@ class PCA(Preprocessor):
 
     def _set_components(self, components: NDArray[np.float64], sd: NDArray[np.float64]) -> None:
         """Take components (q, p), along which the training cells have standard deviations (q,)."""
-        self.components = np.ascontiguousarray(components)
+        self.components, self.spread = np.ascontiguousarray(components), sd
         self.factor = sd**self.whitening
         self.factor = self.factor * self._common_factor(sd / self.factor)
         self.unwhitening = self.factor / self._common_factor(sd) if self.whitening else None
@@ -128,6 +135,18 @@ class PCA(Preprocessor):
         """Return what scores of standard deviations (q,) are divided by in common."""
         spread = float(np.sqrt(np.mean(sd**2)))
         return spread if self.scale == "common" and spread > 0 else 1.0
+
+    def leading(self, k: int) -> tuple[PCA, float]:
+        """Return the fitted step with its first k components alone, and what it divides their scores by in addition."""
+        variance = 1.0 if self.spread is None else float(np.mean((self.spread[:k] / self.factor[:k]) ** 2))
+        divisor = float(np.sqrt(variance)) if self.scale == "common" and variance > 0 else 1.0
+        fewer = self._copy_of(
+            self.n_features_in or 0,
+            components=np.ascontiguousarray(self.components[:k]),
+            factor=self.factor[:k] * divisor,
+            unwhitening=None if self.unwhitening is None else self.unwhitening[:k] * divisor,
+        )
+        return fewer, divisor
 
     def with_all_components(self) -> PCA:
         """Return the fitted step with all components that were found, up to `n_stored`, and no whitening.

@@ -63,6 +63,7 @@ def _pca(
     solver: Literal["full", "randomized"] = "full",
     whitening: float = 0.0,
     components_per_sqrt_cell: float | None = None,
+    select: Literal["all", "predictive"] = "all",
 ) -> None:
     pass
 

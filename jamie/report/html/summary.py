@@ -63,12 +63,18 @@ def _details(run: Run) -> Iterator[tuple[str, str]]:
             members = [name.replace("_", " ") for name in run.stack[0]["regressions"]["weights"]]
             text = f"{text}; imputed values are averaged with those of {_enumerate(members)}"
         yield "Model", text
+        counts = manifest.get("components") or {}
+        yield "Components", "; ".join(f"{m}: {_share(found['kept'], found['of'])}" for m, found in counts.items())
     if manifest.get("started"):
         yield "Started", f"{datetime.fromisoformat(manifest['started']):%-d %B %Y, %H:%M} UTC"
     yield "Time", duration(sum(stage["seconds"] or 0 for stage in manifest.get("stages", {}).values()))
     memory = manifest.get("peak_memory_mib")
     yield "Peak memory", f"{memory / 1024:.1f} GiB" if memory else ""
     yield "Seed, device", f"{manifest.get('seed', '')}, {manifest.get('device', '')}"
+
+
+def _share(kept: int, of: int) -> str:
+    return f"{kept} of {of}, as the others are noise" if kept < of else f"all {of}"
 
 
 def _correspondence(run: Run, section: Mapping[str, Any]) -> str:
