@@ -24,10 +24,10 @@ from jamie.regression.folds import make_folds
 log = logging.getLogger(__name__)
 
 FRACTIONS = 2.0 ** np.arange(-2, 0.1, 0.25)  # of the components that are compared: a quarter to all
-SPARE = 2  # times as many components as the canonical correlation needs are left to the networks
+SPARE, PAIRS_TO_SPARE = 2, 50  # see `_spare`
 REGULARIZATION = 0.1  # of the covariances: so little that superfluous components do harm, as they do to a network
 REPEATS = 3  # of the five-fold cross-validation
-MIN_PAIRS, MOST_PAIRS = 20, 2_000
+MIN_PAIRS, MOST_PAIRS = 50, 2_000
 
 Values = NDArray[np.float64]
 
@@ -54,8 +54,9 @@ def select_components(prepared: Prepared, context: Context) -> SelectedComponent
 
     Canonical correlation of the leading components of two modalities, with little regularization, is fitted on known
     pairs of training cells, and finds the partners of those left out. The fewest components are taken whose FOSCTTM is
-    within one standard error of the best, over pairs, and twice as many are kept, at least half. What such a linear map
-    finds no use for is noise to a network too, which has more parameters to fit it with.
+    within one standard error of the best, over pairs, and twice as many are kept, or more where there are more than 200
+    pairs (`_spare`). What such a linear map finds no use for is noise to a network of few cells, which has more
+    parameters to fit it with.
 
     Parameters
     ----------
@@ -73,19 +74,20 @@ def select_components(prepared: Prepared, context: Context) -> SelectedComponent
         return SelectedComponents(prepared)
     cells = prepared.subset(prepared.split.train, lazily=True).cells()
     selected, decisions = prepared, {}
-    needed: dict[str, list[tuple[float, dict[str, Any]]]] = {m: [] for m in examined}
+    found_with: dict[str, list[tuple[float, dict[str, Any]]]] = {m: [] for m in examined}
     for a, b in combinations(cells.modalities, 2):
-        closer = _closer_by_fraction(cells, a, b, context) if {a, b} & needed.keys() else {}
+        closer = _closer_by_fraction(cells, a, b, context) if {a, b} & found_with.keys() else {}
         if closer:
             fraction = _fewest(closer)
+            spared = fraction * _spare(cells.pairs(a, b)[0].size)
             scores = {f"{part:.2f}": round(float(values.mean()), 4) for part, values in closer.items()}
             for m, other in ((a, b), (b, a)):
-                needed.get(m, []).append((fraction, {"with": other, "needed": fraction, "foscttm": scores}))
-    for m, found in needed.items():
+                found_with.get(m, []).append((spared, {"with": other, "needed": fraction, "foscttm": scores}))
+    for m, found in found_with.items():
         if not found:
             continue
         of = prepared.scores[m].shape[1]
-        kept = _number(min(1.0, SPARE * max(fraction for fraction, _ in found)), of)
+        kept = _number(min(1.0, max(fraction for fraction, _ in found)), of)
         decisions[m] = {"kept": kept, "of": of, "cross_validated": [plain for _, plain in found]}
         if kept < of:
             log.info("%s: the networks read the first %d of %d components; the others are noise", m, kept, of)
@@ -99,6 +101,14 @@ def _selects(last: tuple[Any, ...]) -> bool:
 
 def _number(fraction: float, of: int) -> int:
     return min(of, max(2, round(fraction * of)))
+
+
+def _spare(n_pairs: int) -> float:
+    """Return how many times the components that a linear map needs are left to networks trained on so many pairs.
+
+    Twice as many were best with few pairs. With many, networks make something of components that a linear map does not.
+    """
+    return float(max(SPARE, (n_pairs / PAIRS_TO_SPARE) ** 0.5))
 
 
 def _closer_by_fraction(cells: Cells, a: str, b: str, context: Context) -> dict[float, Values]:

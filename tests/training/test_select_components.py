@@ -95,7 +95,7 @@ def test_all_are_read_where_the_spec_says_so_or_too_few_pairs_are_known():
     expected = round(2 * 120**0.5)
     assert set(n_read(fit(make_mdata(), **plain)).values()) == {expected}
     mdata = make_mdata()
-    mdata["adt"].obs_names = [name if i < 10 else f"other{i}" for i, name in enumerate(mdata["adt"].obs_names)]
+    mdata["adt"].obs_names = [name if i < 40 else f"other{i}" for i, name in enumerate(mdata["adt"].obs_names)]
     mdata = MuData({m: mdata[m].copy() for m in mdata.mod})
     assert set(n_read(fit(mdata, **{"correspondence.verify": "none"})).values()) == {expected}
 
