@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # the table below, for type checkers; each name as itself, wh
     from jamie.core.interfaces.sampler import CellPool as CellPool
     from jamie.core.interfaces.sampler import Sampler as Sampler
     from jamie.core.interfaces.section import Section as Section
+    from jamie.core.interfaces.splitter import Splitter as Splitter
     from jamie.core.registry import Registry as Registry
     from jamie.estimator import JAMIE as JAMIE
     from jamie.estimator import load as load
@@ -92,6 +93,7 @@ _MODULES = {
     "jamie.core.interfaces.results": ("Explainer", "Metric", "Report"),
     "jamie.core.interfaces.sampler": ("CellPool", "Sampler"),
     "jamie.core.interfaces.section": ("Section",),
+    "jamie.core.interfaces.splitter": ("Splitter",),
     "jamie.core.registry": ("Registry",),
     "jamie.estimator": ("JAMIE", "load"),
     "jamie.runs.run": ("Run",),

@@ -60,6 +60,15 @@ def _holdout_problems(spec: Spec) -> Iterator[SpecProblem]:
         (f"{key}.fold", cells.fold is not None and cells.folds is None, "fold needs folds", "set folds as well"),
         (f"{key}.group", bool(cells.file and cells.group), "expected file or group, found both", "keep one"),
         (f"{key}.folds", bool(cells.file and cells.folds), "expected file or folds, found both", "keep one"),
+        *(
+            (
+                f"{key}.{name}",
+                bool(cells.split and getattr(cells, name)),
+                f"expected split or {name}, found both",
+                "keep one",
+            )
+            for name in ("file", "group", "folds")
+        ),
         (f"{key}.column", bool(cells.column and not cells.file), "column needs file", set_file),
         ("evaluate.known_pairs.column", bool(pairs.column and not pairs.file), "column needs file", set_file),
     ]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
-from jamie.core.interfaces import Method, Metric, Preprocessor
+from jamie.core.interfaces import Method, Metric, Preprocessor, Splitter
 from jamie.spec.numbers import AtLeastTwo, Fraction, Seed
 from jamie.spec.ref import Ref, spec_default
 
@@ -40,6 +40,8 @@ class HoldoutSection:
         Table of cells that says which are held out, or gives an order of which the first are.
     column
         Column of that table.
+    split
+        A component that chooses the cells, in place of all of these; null for none.
     """
 
     fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -48,6 +50,7 @@ class HoldoutSection:
     fold: Annotated[int, Field(ge=0)] | None = None
     file: Path | None = None
     column: str | None = None
+    split: Ref[Splitter] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

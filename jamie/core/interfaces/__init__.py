@@ -13,10 +13,12 @@ from jamie.core.interfaces.rate_schedule import RateSchedule
 from jamie.core.interfaces.results import Explainer, Metric, Report
 from jamie.core.interfaces.sampler import Sampler
 from jamie.core.interfaces.section import Section
+from jamie.core.interfaces.splitter import Splitter
 
 INTERFACES = (
     Reader,
     Pairing,
+    Splitter,
     Preprocessor,
     Distance,
     CorrespondenceInferer,

@@ -87,7 +87,7 @@ def split_cells(dataset: Dataset, settings: HoldoutSection, context: Context) ->
     who = individuals(dataset.truth, {name: m.cells for name, m in dataset.modalities.items()})
     held_out = _held_out(dataset, who, settings, context.for_stage("split_cells"))
     split = Split({name: ~held_out[index] for name, index in who.of.items()})
-    if settings.fraction and not split.any_held_out:
+    if settings.split is None and settings.fraction and not split.any_held_out:
         log.warning(
             "evaluate.holdout: %g of %d cells is less than one, so none is held out", settings.fraction, len(held_out)
         )
@@ -114,6 +114,8 @@ def require_training_cells(split: Split, key: str, fix: str) -> None:
 
 def _held_out(dataset: Dataset, who: Individuals, settings: HoldoutSection, context: Context) -> NDArray[np.bool_]:
     """(individuals,) true for those held out."""
+    if settings.split is not None:
+        return settings.split.build().hold_out(_table(dataset, who), context)
     if settings.file is not None:
         cells = {name: m.cells for name, m in dataset.modalities.items()}
         return read_held_out(settings.file, settings.column, settings.fraction, cells, who)
@@ -134,6 +136,16 @@ def _held_out(dataset: Dataset, who: Individuals, settings: HoldoutSection, cont
     else:  # along the strata, every (1 / fraction)-th is taken: each stratum gives its share to within one cell
         held_out[order] = np.diff(np.floor(np.arange(len(order) + 1) * settings.fraction + ROUNDING)) > 0
     return held_out
+
+
+def _table(dataset: Dataset, who: Individuals) -> pd.DataFrame:
+    """(individuals,) rows with all annotations, as text, by the first of their names."""
+    names = np.empty(len(who.modalities), dtype=object)
+    for name, modality in reversed(list(dataset.modalities.items())):
+        names[who.of[name]] = modality.cells
+    columns = dict.fromkeys(str(column) for modality in dataset.modalities.values() for column in modality.obs)
+    values = {column: annotation(dataset.modalities, who, column).to_numpy() for column in columns}
+    return pd.DataFrame(values, index=pd.Index(names))
 
 
 def _groups(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import permutations
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
@@ -57,9 +57,9 @@ class HtmlReport(Report):
     features
         Number of features by which cells can be coloured: of each modality those that are imputed best.
     figures
-        Figures beside those of jamie.
+        Figures beside those of jamie; null for none.
     sections
-        Sections beside those of jamie, before the last one.
+        Sections beside those of jamie, before the last one; null for none.
     """
 
     name: ClassVar[str] = "html"
@@ -69,13 +69,13 @@ class HtmlReport(Report):
         *,
         cells: Annotated[int, Field(ge=1)] = 40_000,
         features: Annotated[int, Field(ge=0)] = 60,
-        figures: Sequence[Figure] = (),
-        sections: Sequence[Section] = (),
+        figures: list[Figure] | None = None,
+        sections: list[Section] | None = None,
     ) -> None:
         self.cells = cells
         self.features = features
-        self.figures = figures
-        self.sections = sections
+        self.figures = figures or []
+        self.sections = sections or []
 
     def _write(self, run: Path, context: Context) -> Iterable[Path]:
         result = Run(run)
