@@ -20,15 +20,14 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
 from jamie.core.interfaces.results import Explainer
-from jamie.core.names import EMBEDDING
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
 from jamie.data.load import dataset_from
 from jamie.explain.from_mudata import build_explainer, explained_model
 from jamie.metrics.records import to_table
+from jamie.model.fitted_model import FittedModel
 from jamie.model.query import MAX_MISSING, Query
 from jamie.model.store import save_model_folder
-from jamie.model.trained import TrainedModel
 from jamie.runs.tables import history_table
 from jamie.runs.umap_coordinates import compute_layouts
 from jamie.spec import Spec, load_single
@@ -55,7 +54,7 @@ class JAMIE:
         Called as ``progress(stage, done, total, values)`` while fitting.
     **settings
         Frequent settings by their short name: `latent_dim`, `max_epochs`, `batch_size`, `seed`,
-        `labels`, `infer`, ...
+        `labels`, `infer`, `method` (a method in place of the joint VAE: ``method={"knn": {"k": 10}}``), ...
 
     Examples
     --------
@@ -78,11 +77,13 @@ class JAMIE:
         self.spec: Spec = load_single(spec, to_dotted_keys(settings) | dict(overrides or {}), reads_data=False)
         self._progress = progress
         self._fitted: Fitted | None = None
-        self._model: TrainedModel | None = None
+        self._model: FittedModel | None = None
 
     def __repr__(self) -> str:
         state = f"trained on {', '.join(self._model.modalities)}" if self._model else "not trained"
-        return f"JAMIE({self.spec.name!r}, latent_dim={self.spec.model.latent_dim}; {state})"
+        method, model = self.spec.method, self.spec.model
+        what = f"latent_dim={model.latent_dim}" if method is None else f"method={method.name!r}"
+        return f"JAMIE({self.spec.name!r}, {what}; {state})"
 
     def fit(self, mdata: MuData) -> Self:
         """Train on the modalities of `mdata`, which is not modified.
@@ -100,8 +101,8 @@ class JAMIE:
         return self
 
     @property
-    def model(self) -> TrainedModel:
-        """The trained model.
+    def model(self) -> FittedModel:
+        """The fitted model: the joint VAE, or a method in its place.
 
         Raises
         ------
@@ -123,7 +124,7 @@ class JAMIE:
         return history_table(self._fitted.histories if self._fitted else (), self.spec)
 
     def embed(
-        self, mdata: MuData, *, key_added: str = EMBEDDING, copy: bool = False, max_missing: float = MAX_MISSING
+        self, mdata: MuData, *, key_added: str | None = None, copy: bool = False, max_missing: float = MAX_MISSING
     ) -> MuData | None:
         """Embed cells, those of the training or new ones, in the latent space.
 
@@ -136,7 +137,7 @@ class JAMIE:
         mdata
             With features named as in training, in any order.
         key_added
-            Key of `obsm`.
+            Key of `obsm`; ``X_jamie`` by default, and ``X_NAME`` where the model is the method NAME.
         copy
             Return a copy instead of filling `mdata`.
         max_missing
@@ -345,6 +346,7 @@ def load(
     path: str | Path,
     *,
     device: str = "auto",
+    allow_unsafe_model: bool = False,
     progress: Progress | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> JAMIE:
@@ -356,6 +358,9 @@ def load(
         A run directory or a saved model.
     device
         A torch device, or ``auto`` for the fastest available.
+    allow_unsafe_model
+        Whether files of a method's own format may be read by which code can run, such as a pickle: only where you trust
+        whoever made them.
     progress
         As of `JAMIE`.
     plugins
@@ -370,7 +375,7 @@ def load(
     Raises
     ------
     OutputError
-        If there is no model, or it has another format.
+        If there is no model, it has another format, or reading it could run code and is not allowed.
 
     Examples
     --------
@@ -379,6 +384,6 @@ def load(
     (60, 5)
     """
     loaded = JAMIE.__new__(JAMIE)
-    loaded._model, _ = open_model(Path(path), device=device, plugins=plugins)
+    loaded._model, _ = open_model(Path(path), device=device, plugins=plugins, allow_unsafe=allow_unsafe_model)
     loaded.spec, loaded._fitted, loaded._progress = loaded._model.spec, None, progress
     return loaded

@@ -305,7 +305,7 @@ def use_model(monkeypatch):
         mdata.uns["called"] = max_missing
 
     model = types.SimpleNamespace(modalities={"rna": None, "adt": None})
-    monkeypatch.setattr(jamie.commands.embed, "open_model", lambda path, plugins=(): (model, None))
+    monkeypatch.setattr(jamie.commands.embed, "open_model", lambda path, **options: (model, None))
     monkeypatch.setattr(jamie.commands.embed, "embed_mudata", embed)
 
 

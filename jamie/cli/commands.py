@@ -9,6 +9,7 @@ import typer
 
 from jamie.cli.app import command
 from jamie.cli.options import (
+    AllowUnsafeModel,
     Data,
     Jobs,
     MaxMissing,
@@ -88,13 +89,21 @@ def explain(
         list[str] | None, option("KEY=VALUE", "A parameter of the explainer, such as features=3; repeatable.", "--set")
     ] = None,
     plugin: Plugins = None,
+    allow_unsafe_model: AllowUnsafeModel = False,
     progress: Any = None,
 ) -> CommandOutput:
     """Find the features that drive the model of a finished run; nothing is fitted."""
     from jamie.commands.explain import explain_run
     from jamie.runs.file_names import EXPLANATIONS
 
-    explanations = explain_run(folder, explainers or [], sets or [], progress=progress, plugins=plugin or ())
+    explanations = explain_run(
+        folder,
+        explainers or [],
+        sets or [],
+        allow_unsafe_model=allow_unsafe_model,
+        progress=progress,
+        plugins=plugin or (),
+    )
     return output.explain_output(folder, explanations, [folder / EXPLANATIONS / name for name in explanations])
 
 
@@ -217,12 +226,16 @@ def embed(
     modality: Annotated[str | None, option("MODALITY", "The modality that AnnData (.h5ad, .zarr) holds.")] = None,
     max_missing: MaxMissing = 0.2,
     plugin: Plugins = None,
+    allow_unsafe_model: AllowUnsafeModel = False,
     overwrite: Overwrite = False,
 ) -> CommandOutput:
     """Embed cells, known or new, with a trained model."""
+    arguments = locals()
+    arguments["path"] = arguments.pop("model")
     from jamie.commands.embed import embed_file
 
-    embed_file(model, data, out, modality=modality, max_missing=max_missing, overwrite=overwrite, plugins=plugin or ())
+    arguments["plugins"] = arguments.pop("plugin") or ()
+    embed_file(**arguments)
     return output.file_output(out)
 
 
@@ -246,6 +259,7 @@ def impute(
     ] = None,
     max_missing: MaxMissing = 0.2,
     plugin: Plugins = None,
+    allow_unsafe_model: AllowUnsafeModel = False,
     overwrite: Overwrite = False,
     progress: Any = None,
 ) -> CommandOutput:
@@ -265,7 +279,7 @@ def transfer(
     source: Annotated[str | None, option("MODALITY", "The modality whose cells have labels [the second].")] = None,
     to: Annotated[str | None, option("MODALITY", "The modality to predict [the other].")] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Nearest labelled cells that vote.")] = 5,
-    method: Annotated[str, option("METHOD", "Whose latent space: a method of the run.")] = "jamie",
+    method: Annotated[str | None, option("METHOD", "Whose latent space: a method of the run [its model].")] = None,
     keep_partner: Annotated[
         bool, flag("--keep-partner", "Let the cell itself, in the other modality, vote on its label.")
     ] = False,
@@ -274,6 +288,7 @@ def transfer(
     ] = None,
     max_missing: MaxMissing = 0.2,
     plugin: Plugins = None,
+    allow_unsafe_model: AllowUnsafeModel = False,
     out: Annotated[Path | None, option("FILE", "The predictions (.csv).")] = None,
     overwrite: Overwrite = False,
 ) -> CommandOutput:
@@ -283,7 +298,7 @@ def transfer(
     from jamie.commands.transfer import transfer_run
 
     predictions = transfer_run(**arguments)
-    return output.transfer_output(predictions, method, label, out)
+    return output.transfer_output(predictions, label, out)
 
 
 @command()

@@ -33,6 +33,10 @@ Sets = Annotated[
 ]
 Plugins = Annotated[list[Path] | None, option("FILE", "A Python file with components; repeatable.", "--plugin")]
 MaxMissing = Annotated[float, option("FRACTION", "Largest fraction of the features that may be absent.", min=0, max=1)]
+AllowUnsafeModel = Annotated[
+    bool,
+    flag("--allow-unsafe-model", "Read files of a method's own format, such as a pickle, by which code can run."),
+]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace a result that exists already.")]
 Jobs = Annotated[int, option(None, "Runs of a sweep at a time; -1 for one on each core.")]
 Spread = Annotated[

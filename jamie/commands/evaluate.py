@@ -18,7 +18,7 @@ from jamie.commands.write_results import write_evaluation
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix
 from jamie.core.errors import DataError, OutputError
-from jamie.core.names import MODEL_NAME, UNCERTAINTY_LAYERS, embedding_key
+from jamie.core.names import UNCERTAINTY_LAYERS, embedding_key
 from jamie.core.sources import JointSources, all_others
 from jamie.data.load import load_dataset
 from jamie.methods.result import MethodResult
@@ -100,7 +100,7 @@ class _SavedResults:
     """Embeddings and imputed values of the methods in the files of a run."""
 
     def __init__(self, run: Run, dataset: Dataset) -> None:
-        self.run, self.dataset = run, dataset
+        self.run, self.dataset, self.model = run, dataset, run.model_name
         self.imputed = cache(self._imputed)
 
     def results(self) -> list[MethodResult]:
@@ -110,7 +110,7 @@ class _SavedResults:
     def _result(self, method: Mapping[str, Any]) -> MethodResult:
         name = method["method"]
         directions = [JointSources((a,), b) for a, b in permutations(self.dataset.modalities, 2)]
-        directions += all_others(list(self.dataset.modalities)) if name == MODEL_NAME else []
+        directions += all_others(list(self.dataset.modalities)) if name == self.model else []
         directions = directions if method["imputes"] else []
         # the data may have an embedding of that name of their own
         latents = self._latents(name) if method["embeds"] else {}
@@ -135,14 +135,14 @@ class _SavedResults:
     ) -> Matrix:
         adata = self.imputed(joint)
         return _part(
-            adata.X if method == MODEL_NAME else adata.layers[method], self._order(adata, joint, rows), columns
+            adata.X if method == self.model else adata.layers[method], self._order(adata, joint, rows), columns
         )
 
     def _bounds(
         self, method: str, joint: JointSources, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
         adata = self.imputed(joint)
-        lower, upper = UNCERTAINTY_LAYERS[1:] if method == MODEL_NAME else bound_layers(method)
+        lower, upper = UNCERTAINTY_LAYERS[1:] if method == self.model else bound_layers(method)
         if lower not in adata.layers:
             return None
         order = self._order(adata, joint, rows)

@@ -29,6 +29,7 @@ def explain_run(
     explainers: Sequence[str] = (),
     sets: Sequence[str] = (),
     *,
+    allow_unsafe_model: bool = False,
     progress: Progress | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> dict[str, Explanation]:
@@ -42,6 +43,8 @@ def explain_run(
         Names of explainers; those of the run's spec by default. One that the spec lists has its parameters there.
     sets
         Parameters: ``"features=3"``, or ``"shap.features=3"`` if there are several explainers.
+    allow_unsafe_model
+        Whether files of the model may be read by which code can run.
     progress
         Called as ``progress(stage, done, total, values)``.
     plugins
@@ -66,7 +69,8 @@ def explain_run(
     require_same_data(spec, run.manifest)
     context = Context(seed=spec.seed, device=device_for("auto")).with_progress(progress)
     dataset = load_dataset(spec, context).dataset
-    model = ExplainedModel(load_model(run.path, context.device, run.plugins), dataset, run.split(dataset), context)
+    fitted = load_model(run.path, context.device, run.plugins, allow_unsafe=allow_unsafe_model)
+    model = ExplainedModel(fitted, dataset, run.split(dataset), context)
     explanations = {}
     for ref in spec.explain:
         explanation = ref.build().explain(model, context.for_stage(f"explain {ref.name}"))

@@ -6,51 +6,39 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jamie.commands.fit_model import fit_joint_vae, fit_method, result_of_model, write_model
 from jamie.core.context import Context
 from jamie.core.correspondence import Correspondences
 from jamie.core.data import Dataset, Split
-from jamie.core.lazy_matrix import is_large
-from jamie.core.names import ALL_CELLS, MODEL_FOLDER, MODEL_NAME, TRAINING_CELLS
+from jamie.core.names import ALL_CELLS, MODEL_NAME, TRAINING_CELLS
 from jamie.core.resources import ResourceMeter, ResourceUsage, measure_resources
-from jamie.core.row_reader import KeptRows
-from jamie.core.sources import JointSources, all_others, joint_cells
 from jamie.correspondence.connectivity import require_connected_modalities
 from jamie.correspondence.infer import Inference, infer_all
 from jamie.correspondence.quality.assess import Quality, assess_all
 from jamie.correspondence.verify import PairCheck, verify_known_pairs
 from jamie.data.load import LoadedData
 from jamie.methods.intervals import IntervalPlan
-from jamie.methods.known_pairs import Direction
 from jamie.methods.names import name_methods
 from jamie.methods.result import MethodResult
-from jamie.methods.run_method import add_usage, bounds_in_units, failed_method, run_method, values_in_units
+from jamie.methods.run_method import failed_method, run_method
 from jamie.metrics.evaluate import Evaluation, evaluate
 from jamie.metrics.matching_scores import score_matching
-from jamie.model.store import save_model
+from jamie.model.fitted_model import FittedModel
 from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared, prepare
 from jamie.runs.correspondence_files import load_inference, save_inference
-from jamie.runs.file_names import CHECKPOINT, REFIT_CHECKPOINT
 from jamie.runs.run import Run
 from jamie.spec import Spec
 from jamie.spec.sections import CorrespondenceSection
-from jamie.training.calibrate_model import fit_uncertainty
-from jamie.training.checkpoint import CheckpointFiles
-from jamie.training.combine_sources import fit_combinations
-from jamie.training.cross_fit import CrossFit
 from jamie.training.few_cells import warn_of_few_cells
-from jamie.training.fit_stacks import fit_regressions
 from jamie.training.loop import History
 from jamie.training.minibatches import mix
-from jamie.training.select_components import select_components
-from jamie.training.train import train
+from jamie.training.select_components import SelectedComponents, select_components
 from jamie.training.validation_split import MIN_CELLS
 
 log = logging.getLogger(__name__)
@@ -89,11 +77,11 @@ class Fitted:
     correspondence
         Known and inferred pairs, assessed.
     model
-        The trained model.
+        The fitted model.
     histories
-        Losses of each member of the ensemble.
+        Losses of each member of the ensemble; empty for a method, as are `posterior` and `stack`.
     results
-        Latents and imputed values of the model, then of the methods that it is compared with.
+        Latents and imputed values of the model, as far as it gives them, then of the methods that it is compared with.
     aggregated
         (n_m, L) the model's latents after aggregation over `correspondences`.
     correspondences
@@ -109,10 +97,10 @@ class Fitted:
 
     prepared: Prepared
     correspondence: AssessedCorrespondence
-    model: TrainedModel
+    model: FittedModel
     histories: tuple[History, ...]
     results: tuple[MethodResult, ...]
-    aggregated: Mapping[str, NDArray[np.float32]]
+    aggregated: Mapping[str, NDArray[np.floating]]
     correspondences: Correspondences
     posterior: Mapping[str, Mapping[str, list[float]]]
     stack: Mapping[tuple[str, str], Mapping[str, Any]]
@@ -151,7 +139,8 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None
         Stores checkpoints, times, the inferred pairs and the model as soon as they exist.
     """
     dataset, split = loaded.dataset, loaded.split
-    require_connected_modalities(dataset.known, spec)
+    if spec.method is None:
+        require_connected_modalities(dataset.known, spec)
     fitted = _fit_on_split(dataset, split, spec, context, run)
     if not (spec.evaluate.refit and split.any_held_out):
         return fitted
@@ -159,10 +148,11 @@ def fit(loaded: LoadedData, spec: Spec, context: Context, run: Run | None = None
     refit_spec = replace(spec, evaluate=replace(spec.evaluate, compare=[], metrics=[]))
     all_cells = Split({m: np.ones_like(train) for m, train in split.train.items()})
     final = _fit_on_split(dataset, all_cells, refit_spec, context, run, refit=True)
-    model = replace(final.model, spec=replace(spec, modalities=final.model.spec.modalities))
+    spec = replace(spec, modalities=final.model.spec.modalities)
+    model = replace(final.model, spec=spec)  # type: ignore[type-var]  # models of either kind are dataclasses
     evaluated = fitted.results[0]  # its times are shown beside those of the methods
     result = replace(final.results[0], preparation=evaluated.preparation, training=evaluated.training)
-    _save(model, run)
+    write_model(model, run)
     return replace(
         final,
         correspondence=replace(final.correspondence, pair_checks=fitted.correspondence.pair_checks),
@@ -183,74 +173,43 @@ def _fit_on_split(
     save_to = None if refit else run  # the model that is trained again replaces no file before it is complete
     with stage("preprocess") as preprocess_meter:
         full = prepare(dataset, split, spec, context)
-        selected = select_components(full, context)
+        selected = SelectedComponents(full) if spec.method is not None else select_components(full, context)
     prepared = selected.prepared
     if run and selected.decisions:
         run.manifest["components"] = selected.decisions
-    if not refit:
+    if not refit and spec.method is None:
         warn_of_few_cells(prepared, spec, context)
     with stage("correspondence") if spec.correspondence.infer else measure_resources() as correspondence_meter:
         correspondence = _infer(full, spec, context, save_to, verify=not refit)
         partners = _partners_for_training(correspondence.inference, spec)
-    with stage("training") as training_meter:
-        checkpoints = CheckpointFiles(run.path / (REFIT_CHECKPOINT if refit else CHECKPOINT)) if run else None
-        training_cells = prepared.subset(split.train, lazily=True)
-        ensemble = train(training_cells.cells(), partners, spec, context, checkpoints)
-        if run:
-            run.manifest["training_threads"] = ensemble.threads
-            run.manifest["training_processes"] = ensemble.processes
-        model = TrainedModel.of(prepared, ensemble.spec, ensemble.networks)
-        stacks = fit_regressions(model, training_cells, ensemble.splits, context)
-        model = replace(model, stacks=stacks.stacks)
-        _save(model, save_to)
-    with stage("calibration"):
-        fitted, level = (
-            CrossFit(model, training_cells, ensemble.splits, stacks.out_of_fold),
-            spec.evaluate.intervals.level,
-        )
-        uncertainty = fit_uncertainty(fitted, level, context)
-        combinations = fit_combinations(fitted, level, context)
-        model = replace(
-            model,
-            uncertainty=replace(uncertainty, combinations=combinations.weights),
-            stacks={**model.stacks, **combinations.stacks},
-        )
-        _save(model, save_to)
-    del training_cells, fitted  # their components are copies
-    preparation = add_usage(preprocess_meter.usage, correspondence_meter.usage)
-    results = [_result_of_model(model, prepared, preparation, training_meter.usage)]
+    given = (spec, context, stage, run)
+    if spec.method is None:
+        fit = fit_joint_vae(prepared, partners, correspondence_meter.usage, *given, refit=refit)
+    else:
+        fit = fit_method(prepared, correspondence_meter.usage, *given, refit=refit)
+    model = fit.model
+    results = [result_of_model(fit, prepared, preprocess_meter.usage)]
     with stage("comparison") if spec.evaluate.compare else nullcontext():
         intervals = spec.evaluate.intervals
-        calibration_cells = [cells.calibration for cells in ensemble.splits]
-        plan = IntervalPlan(frozenset(intervals.methods), intervals.level, calibration_cells)
+        plan = IntervalPlan(frozenset(intervals.methods), intervals.level, fit.calibration_cells)
         results += _compare(dataset, split, spec, context, full, preprocess_meter.usage, plan)
     if not any(result.intervals for result in results):
         _warn_of_missing_intervals(spec)
     with stage("evaluation"):
         correspondences = _correspondences_of_all_cells(prepared, partners, spec.correspondence)
-        covariates = prepared.covariates
-        posterior = {m: model.posterior_summary(m, x, covariates.get(m)) for m, x in prepared.scores.items()}
-        _warn_of_collapse(posterior)
+        posterior = _posterior(model, prepared)
         return Fitted(
             prepared=prepared,
             correspondence=correspondence,
             model=model,
-            histories=ensemble.histories,
+            histories=fit.histories,
             results=tuple(results),
             aggregated=model.aggregate(results[0].latents, correspondences),
             correspondences=correspondences,
             posterior=posterior,
-            stack={**stacks.decisions, **combinations.decisions},
+            stack=fit.stack,
             evaluation=evaluate_all(results, dataset, split, correspondence.inference, spec, full.scores),
         )
-
-
-def _save(model: TrainedModel, run: Run | None) -> None:
-    """Write the model as soon as it exists, so that no later error loses it."""
-    if run is not None:
-        with run.writing(MODEL_FOLDER) as path:
-            path.mkdir()
-            save_model(model, path)
 
 
 def _compare(
@@ -263,7 +222,7 @@ def _compare(
     plan: IntervalPlan,
 ) -> Iterator[MethodResult]:
     """Run the methods of `evaluate.compare`, on the model's preprocessing or on `compare_preprocess`."""
-    methods = name_methods(spec.evaluate.compare, taken=[MODEL_NAME])
+    methods = name_methods(spec.evaluate.compare, taken=[spec.model_name])
     steps = spec.evaluate.compare_preprocess
     if methods and steps is not None:
         compared = {m: replace(spec.modality(m), preprocess=steps) for m in dataset.modalities}
@@ -278,54 +237,14 @@ def _compare(
         yield run_method(name, ref, prepared, context, preprocessing, plan)
 
 
-def _result_of_model(
-    model: TrainedModel, prepared: Prepared, preparation: ResourceUsage, training: ResourceUsage
-) -> MethodResult:
-    """Compute latents and imputed values of the trained model."""
-    scores, covariates = prepared.scores, prepared.covariates
-    latents = {m: model.encode(m, x, covariates.get(m)) for m, x in scores.items()}
-    imputed = {(a, b): _impute_alone(model, prepared, (a, b)) for a, b in permutations(latents, 2)}
-    calibrations = dict(model.uncertainty.calibrations)
-    for joint in all_others(list(scores)):
-        direction = joint.name, joint.target
-        imputed[direction] = _impute_jointly(model, prepared, joint)
-        if (calibration := model.calibration(joint)) is not None:
-            calibrations[direction] = calibration
-    values = values_in_units(imputed, prepared.target_chains)
-    return MethodResult(
-        MODEL_NAME,
-        MODEL_NAME,
-        preparation=preparation,
-        training=training,
-        latents=latents,
-        imputed=values,
-        intervals=bounds_in_units(values, calibrations),
-    )
-
-
-def _impute_alone(model: TrainedModel, prepared: Prepared, direction: Direction) -> NDArray[np.float32] | KeptRows:
-    """Preprocessed values (n, t) for all cells of a source; of very many those that are read, as few are scored."""
-    source, target = direction
-    shape = prepared.dataset.sizes[source], prepared.targets[target].shape[1]
-    if not is_large(shape):
-        return model.impute_scores(*direction, *prepared.inputs(source))
-    return KeptRows(shape, partial(_impute_rows, model, prepared, direction))
-
-
-def _impute_rows(
-    model: TrainedModel, prepared: Prepared, direction: Direction, rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    return model.impute_scores(*direction, *prepared.inputs(direction[0], rows))
-
-
-def _impute_jointly(model: TrainedModel, prepared: Prepared, joint: JointSources) -> NDArray[np.float32]:
-    """Preprocessed values (n, t) for the cells of the first source; NaN for those that another source lacks."""
-    rows = joint_cells(prepared.dataset.truth, joint)
-    inputs = [prepared.inputs(m, rows[:, i]) for i, m in enumerate(joint.sources)]
-    n_cells, n_targets = prepared.dataset.sizes[joint.sources[0]], prepared.targets[joint.target].shape[1]
-    values = np.full((n_cells, n_targets), np.nan, np.float32)
-    values[rows[:, 0]] = model.joint_scores(joint, inputs)
-    return values
+def _posterior(model: FittedModel, prepared: Prepared) -> dict[str, dict[str, list[float]]]:
+    """Return divergence and standard deviations of the latents of each modality; empty for a method."""
+    if not isinstance(model, TrainedModel):
+        return {}
+    covariates = prepared.covariates
+    posterior = {m: model.posterior_summary(m, x, covariates.get(m)) for m, x in prepared.scores.items()}
+    _warn_of_collapse(posterior)
+    return posterior
 
 
 def evaluate_all(
@@ -351,7 +270,7 @@ def evaluate_all(
     scope = TRAINING_CELLS if split.any_held_out else ALL_CELLS
     training_scores = scores and {m: values[split.train[m]] for m, values in scores.items()}
     matched = score_matching(
-        MODEL_NAME,
+        results[0].method if results else MODEL_NAME,
         inference.correspondences,
         cells,
         metrics,

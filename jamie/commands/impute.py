@@ -15,10 +15,10 @@ from jamie.core.imputation import LazyImputation
 from jamie.data.backed import backed_cells, names_modalities, stored_modalities
 from jamie.data.checks.modalities import require_modality
 from jamie.model.choose_modalities import choose_direction, choose_sources, compatible_modalities
+from jamie.model.fitted_model import FittedModel
 from jamie.model.imputation import impute_query
 from jamie.model.joint_imputation import impute_queries
 from jamie.model.query import MAX_MISSING, Query
-from jamie.model.trained import TrainedModel
 from jamie.runs.imputed_files import SUFFIXES, imputed_anndata, save_imputed
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def impute_file(
     features: Iterable[str] | None = None,
     intervals: bool | None = None,
     max_missing: float,
+    allow_unsafe_model: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
     plugins: Sequence[Path] = (),
@@ -60,6 +61,8 @@ def impute_file(
         Whether standard deviations and intervals are written; by default as in `JAMIE.impute`.
     max_missing
         Largest fraction of the source's features that may be absent.
+    allow_unsafe_model
+        Whether files of the model may be read by which code can run.
     overwrite
         Replace `out`.
     progress
@@ -73,7 +76,8 @@ def impute_file(
         If the model or the data cannot be read or do not fit each other, or `out` exists.
     """
     names = None if features is None else [name for text in features for name in _names(text)]
-    model, context = open_model(path, progress, plugins=plugins)
+    model, context = open_model(path, progress, plugins=plugins, allow_unsafe=allow_unsafe_model)
+    model.require_imputation()
     if sources is not None and len(sources) > 1:
         present = stored_modalities(data) if names_modalities(data) else None
         joint = choose_sources(model, _require_names(present, sources, str(data)), sources, to)
@@ -101,7 +105,7 @@ def impute_file(
 
 
 def impute_cells(
-    model: TrainedModel,
+    model: FittedModel,
     data: MuData | AnnData,
     context: Context,
     sources: Sequence[str] | None = None,
@@ -114,6 +118,7 @@ def impute_cells(
     overwrite: bool = False,
 ) -> AnnData | None:
     """Impute one modality from another or from several, as `JAMIE.impute` describes."""
+    model.require_imputation()
     if sources is not None and len(sources) > 1:
         joint = choose_sources(model, _require_names(getattr(data, "mod", None), sources, "impute"), sources, to)
         queries = [Query.from_mudata(model, source, data, context, max_missing) for source in joint.sources]

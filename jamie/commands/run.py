@@ -89,6 +89,7 @@ def run(
             require_same_inputs(run_directory, spec, input_hashes)
         with run_directory.recording(
             name=spec.name,
+            model=spec.model_name,
             seed=spec.seed,
             device=device,
             data=input_hashes,

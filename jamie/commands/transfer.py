@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError
 from jamie.core.files import write_atomically
 from jamie.core.interfaces import Pairing
-from jamie.core.names import HELD_OUT, MATCH_SCORE, MODEL_NAME, SPLIT, TRAIN, embedding_key
+from jamie.core.names import HELD_OUT, MATCH_SCORE, SPLIT, TRAIN, embedding_key
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations, share_labels
 from jamie.data.backed import read_modalities
@@ -28,6 +28,7 @@ from jamie.data.pairings.by_name import ByName
 from jamie.data.writing.names import stored_name
 from jamie.metrics.label_transfer import NEW, LabelTransfer, LatentCells, transfer_labels
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
+from jamie.model.store import load_model
 from jamie.runs.file_names import RESULT
 from jamie.runs.run import Run
 from jamie.spec.ref import Ref
@@ -74,10 +75,11 @@ def transfer_run(
     source: str | None = None,
     to: str | None = None,
     k: int = 5,
-    method: str = MODEL_NAME,
+    method: str | None = None,
     keep_partner: bool = False,
     data: Path | None = None,
     max_missing: float = MAX_MISSING,
+    allow_unsafe_model: bool = False,
     out: Path | None = None,
     overwrite: bool = False,
     plugins: Sequence[Path] = (),
@@ -95,13 +97,15 @@ def transfer_run(
     k
         Neighbors that vote.
     method
-        Whose latent space: a method of the run.
+        Whose latent space: a method of the run; its model by default.
     keep_partner
         Let a cell's own partner vote on it.
     data
         New cells: MuData, or AnnData with the modality `to`; the cells of the run by default.
     max_missing
         Largest fraction of features that new cells may lack.
+    allow_unsafe_model
+        Whether files of the model may be read by which code can run, to embed new cells.
     out
         A .csv file for the predictions.
     overwrite
@@ -116,6 +120,7 @@ def transfer_run(
     """
     with write_atomically(out, (".csv",), overwrite) if out else nullcontext() as partial:
         run = Run.finished(path, plugins=plugins)
+        method = method or run.model_name
         cells = embedded_cells(run, method)
         label = stored_name(label, {column for embedded in cells.values() for column in embedded.data.obs})
         source, to = choose_modalities(cells, label, source, to)
@@ -123,13 +128,13 @@ def transfer_run(
         if data is None:
             pairs = pairs_between(known, cells[source], target)
         else:
-            target = _embed_new_cells(run, method, data, to, max_missing)
+            target = _embed_new_cells(run, method, data, to, max_missing, allow_unsafe=allow_unsafe_model)
             names = {source: cells[source].data.cells, to: target.data.cells}
             pairs = pairs_by_name(known, names).between(source, to)
         transfer = transfer_cells(cells[source], target, label, pairs, k=k, keep_partner=keep_partner)
         if partial:
             transfer.table.to_csv(partial, index=False)
-    return transfer
+    return replace(transfer, method=method)
 
 
 def split_of(adata: AnnData, modality: str, train: pd.Series | None) -> NDArray[np.object_]:
@@ -281,12 +286,16 @@ def _latent_cells(cells: EmbeddedCells, shared: Mapping[str, ModalityData], labe
     return LatentCells(data.name, data.cells, cells.z, labels, cells.split)
 
 
-def _embed_new_cells(run: Run, method: str, data: Path, modality: str, max_missing: float) -> EmbeddedCells:
-    if method != MODEL_NAME:
+def _embed_new_cells(
+    run: Run, method: str, data: Path, modality: str, max_missing: float, *, allow_unsafe: bool
+) -> EmbeddedCells:
+    name = run.model_name
+    if method != name:
         fix = f"leave out --data, or --method {method}"
-        raise DataError(f"expected --method {MODEL_NAME} for new cells, found '{method}'", where="--method", fix=fix)
+        raise DataError(f"expected --method {name} for new cells, found '{method}'", where="--method", fix=fix)
     mdata = read_modalities(data, modality)
     if modality not in mdata.mod:
         raise DataError(f"expected the modality '{modality}'", where=str(data), fix=suggest_names(modality, mdata.mod))
-    z = Query.from_mudata(run.model, modality, mdata, context_of(run.model), max_missing).embed()
+    model = load_model(run.path, plugins=run.plugins, allow_unsafe=allow_unsafe)
+    z = Query.from_mudata(model, modality, mdata, context_of(model), max_missing).embed()
     return EmbeddedCells.from_mudata(mdata, modality, z, np.full(len(z), NEW, dtype=object))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jamie.commands.fit import AssessedCorrespondence, Fitted
 from jamie.core.context import Context
-from jamie.core.names import EMBEDDING, embedding_key
+from jamie.core.names import embedding_key
 from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData
@@ -106,7 +106,6 @@ def _pairing(table: PairingTable, checks: Sequence[PairCheck]) -> dict[str, Any]
 def to_mudata(
     mdata: MuData,
     fitted: Fitted,
-    key_added: str = EMBEDDING,
     stages: Mapping[str, Mapping[str, float]] | None = None,
     layouts: Mapping[str, Mapping[str, NDArray[np.floating]]] | None = None,
 ) -> MuData:
@@ -118,8 +117,6 @@ def to_mudata(
         The data of the fit.
     fitted
         Its results.
-    key_added
-        Key of `obsm` for the latents.
     stages
         Time and memory of each stage, if measured.
     layouts
@@ -137,8 +134,7 @@ def to_mudata(
     provenance |= {name: storable(table) for name, table in tables.items()}
     provenance["correspondence"] = json_text(records)
     provenance["pairing"] = json_text(_pairing(pairing_table(dataset.truth, dataset.known), correspondence.pair_checks))
-    embeddings = {key_added: fitted.latents}
-    embeddings |= {embedding_key(other.method): other.latents for other in fitted.results[1:] if other.latents}
+    embeddings = {embedding_key(result.method): result.latents for result in fitted.results if result.latents}
     embeddings |= layouts or {}
     obs = cell_columns(fitted.prepared, correspondence.inference, fitted.model)
     var = feature_columns(fitted.prepared, fitted.model)

@@ -161,11 +161,11 @@ def _explanation_table(title: str, frame: pd.DataFrame) -> ConsoleTable:
     return ConsoleTable(title + left_out, top.to_dict(orient="records"))
 
 
-def transfer_output(transfer: LabelTransfer, method: str, label: str, out: Path | None) -> CommandOutput:
+def transfer_output(transfer: LabelTransfer, label: str, out: Path | None) -> CommandOutput:
     """Show the predicted labels and, where labels are known, how good the predictions are."""
     predictions = transfer.table.astype(object).where(transfer.table.notna(), None)
     record = {
-        "method": method,
+        "method": transfer.method,
         "label": label,
         "file": out and str(out),
         "source": transfer.source,

@@ -66,6 +66,10 @@ class Explainable(ABC):
         order.
     split
         Which of them the model was trained on.
+    embeds
+        Whether it embeds cells, as they are and with other values.
+    imputes
+        Whether it imputes modalities.
 
     Examples
     --------
@@ -77,6 +81,8 @@ class Explainable(ABC):
 
     dataset: Dataset
     split: Split
+    embeds: bool = True
+    imputes: bool = True
 
     @abstractmethod
     def scores(self, modality: str) -> Floats:
@@ -132,7 +138,7 @@ class Explainable(ABC):
         Raises
         ------
         DataError
-            Where a preprocessing step cannot be differentiated.
+            Where a preprocessing step cannot be differentiated, or the model has no gradients.
         """
 
     @abstractmethod

@@ -39,7 +39,11 @@ ALL_CELLS, TRAINING_CELLS, HELD_OUT_PAIRS, HELD_OUT_CELLS = "all", "training_cel
 
 MODEL_FOLDER, MODEL_FILE = "model", "model.json"
 WEIGHTS_FILE, PREPROCESSING_FILE = "network.safetensors", "preprocessing.safetensors"
-"""Folder of a model in a run directory; its description, the networks' weights, and the arrays of preprocessing."""
+METHOD_FILE, METHOD_FOLDER = "method.safetensors", "method"
+"""Folder of a model in a run directory; its description, the networks' weights, and the arrays of preprocessing.
+
+Of a method in place of the networks: the arrays that it fitted, and the folder that it writes itself.
+"""
 
 
 def embedding_key(method: str) -> str:

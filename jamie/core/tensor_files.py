@@ -21,7 +21,9 @@ from jamie.core.files import set_default_permissions
 
 def save_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
     """Write arrays of any memory order."""
-    arrays_io.save_file({name: np.ascontiguousarray(values) for name, values in arrays.items()}, path)
+    # reshaped, since numpy makes a single number a vector here
+    contiguous = {name: np.ascontiguousarray(values).reshape(values.shape) for name, values in arrays.items()}
+    arrays_io.save_file(contiguous, path)
     set_default_permissions(path)
 
 

@@ -16,6 +16,7 @@ from jamie.core.explanation import Explainable, Floats
 from jamie.core.matrix import to_dense
 from jamie.explain.modules import Concatenation, ImputationModule, LatentModule
 from jamie.model.choose_modalities import target_columns
+from jamie.model.fitted_model import FittedModel
 from jamie.model.trained import TrainedModel
 
 
@@ -34,8 +35,9 @@ class ExplainedModel(Explainable):
         For its memory limit.
     """
 
-    def __init__(self, model: TrainedModel, dataset: Dataset, split: Split, context: Context) -> None:
+    def __init__(self, model: FittedModel, dataset: Dataset, split: Split, context: Context) -> None:
         self.model, self.dataset, self.split, self._context = model, dataset, split, context
+        self.embeds, self.imputes = model.embeds and model.inductive, model.imputes
         self._scores: dict[str, Floats] = {}
         self._covariates = {m: model.covariates(m, data.obs) for m, data in dataset.modalities.items()}
 
@@ -60,7 +62,16 @@ class ExplainedModel(Explainable):
         return np.hstack([to_dense(A) for A, _ in found]), np.concatenate([b for _, b in found])
 
     def embed(self, modality: str, scores: Floats, cells: NDArray[np.intp] | None = None) -> Floats:
-        return self.model.encode(modality, scores, self._covariates_of(modality, cells))
+        if not self.embeds:
+            can = "only imputes" if not self.model.embeds else "embeds only the very cells that it was fitted on"
+            raise DataError(
+                f"expected a model that embeds changed cells, found one that {can}",
+                where=f"method '{self.model.name}'",
+                fix="explain imputed values (shap with a target modality, knockout with metric: imputation)"
+                if self.model.imputes
+                else "explain a method that embeds any cells, such as rcca",
+            )
+        return np.asarray(self.model.encode(modality, scores, self._covariates_of(modality, cells)), np.float32)
 
     def impute(
         self,
@@ -72,7 +83,9 @@ class ExplainedModel(Explainable):
     ) -> Floats:
         columns = None if features is None else target_columns(self.model, target, features)
         covariates = self._covariates_of(source, cells)
-        values = self.model.impute(source, target, scores, covariates, columns, intervals=False).mean
+        obs = self.dataset.modalities[source].obs
+        obs = obs if cells is None else obs.iloc[cells]
+        values = self.model.impute(source, target, scores, covariates, columns, obs=obs, intervals=False).mean
         return np.asarray(values, np.float32)
 
     def module(
@@ -83,7 +96,12 @@ class ExplainedModel(Explainable):
         *,
         preprocessed: bool = False,
     ) -> nn.Module:
-
+        if not isinstance(self.model, TrainedModel):
+            raise DataError(
+                "expected a model with gradients, found a method, which has none",
+                where=f"method '{self.model.name}'",
+                fix="choose what needs no gradients: shap with algorithm: permutation or kernel, or knockout",
+            )
         networks, known = self.model.networks, self.model.require(source)
         chains = [] if preprocessed else [chain.as_module() for chain in known.input_chains]
         preprocessing = Concatenation(chains) if chains else nn.Identity()

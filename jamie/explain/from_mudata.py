@@ -23,8 +23,8 @@ from jamie.data.pairings.by_name import ByName
 from jamie.data.requirements import contents_of, require_contents, with_elements
 from jamie.explain.explained_model import ExplainedModel
 from jamie.model.choose_modalities import known_modalities
+from jamie.model.fitted_model import FittedModel
 from jamie.model.query import MAX_MISSING, Query, pairs_by_name
-from jamie.model.trained import TrainedModel
 from jamie.spec import load_spec
 from jamie.spec.requirements import Requirement
 
@@ -60,7 +60,7 @@ def build_explainer(explainer: str | Explainer, params: Mapping[str, Any], regis
 
 
 def explained_model(
-    model: TrainedModel,
+    model: FittedModel,
     mdata: MuData,
     split_of: Callable[[str], NDArray[np.object_]],
     context: Context,
@@ -129,7 +129,7 @@ def _training_cells(split: NDArray[np.object_], modality: str) -> NDArray[np.boo
 
 
 def _read_modality(
-    model: TrainedModel, name: str, mdata: MuData, context: Context, max_missing: float
+    model: FittedModel, name: str, mdata: MuData, context: Context, max_missing: float
 ) -> tuple[ModalityData, NDArray[np.bool_]]:
     """Read the cells of one modality, and which of them were measured."""
     query = Query.from_mudata(model, name, mdata, context, max_missing)
@@ -139,7 +139,7 @@ def _read_modality(
     return ModalityData(name, query.obs, block, target), ~query.absent
 
 
-def _read_target(model: TrainedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:
+def _read_target(model: FittedModel, name: str, adata: AnnData, context: Context, max_missing: float) -> Block:
     """Read what the decoder predicts, if the encoder reads something else; NaN for features that are absent."""
     settings, features = model.spec.modality(name).target, model.require(name).target_features
     where = f"modality '{name}', target"
@@ -148,7 +148,7 @@ def _read_target(model: TrainedModel, name: str, adata: AnnData, context: Contex
     return find_features(matrix.features, features, absent, where, max_missing).apply(matrix.read(), context)
 
 
-def _known_pairs(model: TrainedModel, modalities: Mapping[str, ModalityData]) -> Correspondences:
+def _known_pairs(model: FittedModel, modalities: Mapping[str, ModalityData]) -> Correspondences:
     pairing = model.spec.correspondence.known
     if issubclass(pairing.cls, ByName):  # it refuses cells that share no names, which new cells may
         return pairs_by_name(pairing, {m: data.cells for m, data in modalities.items()})

@@ -15,7 +15,7 @@ from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.methods.known_pairs import Direction, known_pairs
-from jamie.methods.network_training import FEWEST_PAIRS, NetworkTraining, predict
+from jamie.methods.network_training import FEWEST_PAIRS, NetworkTraining, predict, restore_network, state_of_network
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -140,3 +140,18 @@ class BABEL(Method):
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
         latents = predict(self._encoders[source], scores, self._device)
         return predict(self._decoders[target], latents, self._device)
+
+    def _state(self) -> Mapping[Any, Any]:
+        networks = {"encoders": self._encoders, "decoders": self._decoders}
+        return {side: {m: state_of_network(one) for m, one in of.items()} for side, of in networks.items()}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._device = "cpu"
+        self._encoders = {
+            m: restore_network(self._encoder(weights["0.weight"].shape[1]), weights)
+            for m, weights in state["encoders"].items()
+        }
+        self._decoders = {
+            m: restore_network(self._decoder(weights["4.weight"].shape[0]), weights)
+            for m, weights in state["decoders"].items()
+        }

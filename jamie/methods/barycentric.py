@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, ClassVar
@@ -67,3 +68,9 @@ class Barycentric(Method):
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
         matched, values = self._projected[source, target]
         return values[nearest(scores, matched, self.k)[0]].mean(axis=1)
+
+    def _state(self) -> Mapping[Any, Any]:
+        return {"projected": self._projected}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._projected = state["projected"]

@@ -14,7 +14,13 @@ from pydantic import Field, PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.linear_projection import limit_components, project, require_more
+from jamie.methods.linear_projection import (
+    limit_components,
+    project,
+    require_more,
+    restore_projections,
+    state_of_projections,
+)
 from jamie.regression.canonical_correlation import CenteredSVD, LinearProjection
 
 log = logging.getLogger(__name__)
@@ -83,6 +89,12 @@ class CCA(Method):
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> dict[str, NDArray[np.float64]]:
         return project(self.projections, scores)
+
+    def _state(self) -> Mapping[Any, Any]:
+        return state_of_projections(self.projections)
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self.projections = restore_projections(state)
 
     def _correlate(
         self, x: _Whitened, y: _Whitened, scores_y: NDArray[np.float32]

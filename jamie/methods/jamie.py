@@ -62,7 +62,8 @@ class Jamie(Method):
 
         inferred = self._inference.correspondences if self._inference else None
         ensemble = train(cells, inferred, self.spec, context)
-        self._networks = ensemble.networks
+        self._trained, self._networks = ensemble.spec, ensemble.networks
+        self._n_inputs = {m: x.shape[1] for m, x in cells.scores.items()}
 
         def impute_by(direction: tuple[str, str], member: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
             source, target = direction
@@ -73,6 +74,39 @@ class Jamie(Method):
         self._stacks = fit_stacks(
             cells, inputs, ensemble.splits, impute_by, lambda _, values: values, self.spec, context
         ).stacks
+
+    def _state(self) -> Mapping[Any, Any]:
+        network = self._networks[0]
+        return {
+            "spec": self._trained.to_plain(),
+            "n_inputs": self._n_inputs,
+            "n_targets": network.n_targets,
+            "n_batches": None if network.batch_frequencies is None else network.batch_frequencies.shape[-1],
+            "networks": [one.state_dict() for one in self._networks],
+            "stacks": {direction: stack.state_dict() for direction, stack in self._stacks.items()},
+        }
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        import torch
+
+        from jamie.model.build import build_model
+        from jamie.model.stacked_regressions import StackedRegressions
+        from jamie.spec import load_spec
+
+        def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+            return {name: torch.tensor(values) for name, values in arrays.items()}
+
+        n_inputs, n_batches = state["n_inputs"], state["n_batches"]
+        frequencies = None if n_batches is None else {m: np.zeros(n_batches) for m in n_inputs}
+        spec, networks = load_spec(state["spec"], reads_data=False), []
+        for arrays in state["networks"]:
+            network = build_model(spec, n_inputs, state["n_targets"], frequencies)
+            network.load_state_dict(tensors(arrays))
+            networks.append(network.eval())
+        self._networks = tuple(networks)
+        self._stacks = {
+            direction: StackedRegressions.from_state(tensors(arrays)) for direction, arrays in state["stacks"].items()
+        }
 
     def _embed_with_covariates(
         self, scores: Mapping[str, NDArray[np.float32]] | None, covariates: Mapping[str, NDArray[np.float32]]

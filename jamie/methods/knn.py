@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from pydantic import PositiveInt
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.regressions import describe_tuning, fit_directions
+from jamie.methods.regressions import describe_tuning, fit_directions, restore_directions, state_of_directions
 from jamie.regression.folds import MIN_PAIRS
 from jamie.regression.knn import KNNRegression
 
@@ -54,3 +55,9 @@ class KNN(Method):
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
         return self._fits[source, target].predict(scores)
+
+    def _state(self) -> Mapping[Any, Any]:
+        return state_of_directions(self._fits)
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._fits = restore_directions(state)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,16 @@ def project(
 ) -> dict[str, NDArray[np.float64]]:
     """Embed the cells of each modality by its own projection."""
     return {m: projections[m](x) for m, x in (scores or {}).items()}
+
+
+def state_of_projections(projections: Mapping[str, LinearProjection]) -> dict[str, Any]:
+    """Return projections as arrays."""
+    return {m: asdict(projection) for m, projection in projections.items()}
+
+
+def restore_projections(state: Mapping[str, Any]) -> dict[str, LinearProjection]:
+    """Restore the result of `state_of_projections`."""
+    return {m: LinearProjection(**one) for m, one in state.items()}
 
 
 def limit_components(n_components: int, n_available: int, method: str) -> int:

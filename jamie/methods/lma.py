@@ -18,6 +18,8 @@ from jamie.methods.linear_projection import (
     limit_components,
     project,
     require_more_cells,
+    restore_projections,
+    state_of_projections,
 )
 from jamie.regression.canonical_correlation import CenteredSVD, LinearProjection
 
@@ -82,6 +84,12 @@ class LMA(Method):
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> dict[str, NDArray[np.float64]]:
         return project(self.projections, scores)
+
+    def _state(self) -> Mapping[Any, Any]:
+        return state_of_projections(self.projections)
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self.projections = restore_projections(state)
 
     def _require_memory(self, cells: Cells, context: Context) -> None:
         shapes = [scores.shape for scores in cells.scores.values()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,3 +50,9 @@ class MeanByLabel(Method):
                 *(self.name, target, ", ".join(sorted(map(str, unseen)))),
             )
         return np.stack([means.get(label, means[None]) for label in labels])
+
+    def _state(self) -> Mapping[Any, Any]:
+        return {"means": self._means}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._means = state["means"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -13,7 +14,7 @@ from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.methods.known_pairs import Direction, regression_pairs
-from jamie.methods.network_training import FEWEST_PAIRS, NetworkTraining, predict
+from jamie.methods.network_training import FEWEST_PAIRS, NetworkTraining, predict, restore_network, state_of_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,16 +76,11 @@ class MLP(Method):
         self, direction: Direction, x: NDArray[np.float32], y: NDArray[np.float32], context: Context
     ) -> nn.Module:
         import torch
-        from torch import Tensor, nn
+        from torch import Tensor
         from torch.nn.functional import mse_loss
 
         scores, targets = (torch.as_tensor(v, device=context.device) for v in (x, y))
-        network = nn.Sequential(
-            nn.Linear(x.shape[1], self.n_hidden),
-            nn.ReLU(),
-            nn.Dropout(self.dropout),
-            nn.Linear(self.n_hidden, y.shape[1]),
-        ).to(context.device)
+        network = self._network(x.shape[1], y.shape[1]).to(context.device)
 
         def loss(_: Direction, index: NDArray[np.int64]) -> Tensor:
             return mse_loss(network(scores[index]), targets[index])
@@ -95,5 +91,20 @@ class MLP(Method):
         training.fit(network, loss, {direction: len(x)}, context)
         return network
 
+    def _network(self, n_in: int, n_out: int) -> nn.Module:
+        from torch import nn
+
+        hidden = self.n_hidden
+        return nn.Sequential(nn.Linear(n_in, hidden), nn.ReLU(), nn.Dropout(self.dropout), nn.Linear(hidden, n_out))
+
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
         return predict(self._networks[source, target], scores, self._device)
+
+    def _state(self) -> Mapping[Any, Any]:
+        return {direction: state_of_network(network) for direction, network in self._networks.items()}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._networks, self._device = {}, "cpu"
+        for direction, weights in state.items():
+            sizes = weights["0.weight"].shape[1], weights["3.weight"].shape[0]
+            self._networks[direction] = restore_network(self._network(*sizes), weights)

@@ -132,6 +132,12 @@ class MMDMA(Method):
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
         return self._latents
 
+    def _state(self) -> Mapping[Any, Any]:
+        return {"latents": self._latents}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._latents = state["latents"]
+
 
 def _linear_factor(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     """S with ``S S^T`` the inner products of centered scores, with mean diagonal 1."""

@@ -6,7 +6,7 @@ import io
 import logging
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -133,6 +133,14 @@ class MOFA(Method):
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
         to = ("targets", target) if ("targets", target) in self._loadings else ("scores", target)
         return self._turned[to].inverse(self._factors(source, scores) @ self._loadings[to].weights.T)
+
+    def _state(self) -> Mapping[Any, Any]:
+        turned, loadings = ({v: asdict(one) for v, one in of.items()} for of in (self._turned, self._loadings))
+        return {"turned": turned, "loadings": loadings}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._turned = {view: Turned(**one) for view, one in state["turned"].items()}
+        self._loadings = {view: Loadings(**one) for view, one in state["loadings"].items()}
 
     def _factors(self, modality: str, scores: NDArray[np.float32]) -> Floats:
         return self._loadings["scores", modality].factors(self._turned["scores", modality](scores))

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,19 @@ def _minibatches(
         for batch in np.array_split(generator.permutation(index), min(math.ceil(len(index) / size), len(index) // 2))
     ]
     return (batches[i] for i in generator.permutation(len(batches)))
+
+
+def state_of_network(network: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers by name."""
+    return dict(network.state_dict())
+
+
+def restore_network(network: nn.Module, state: Mapping[str, NDArray[Any]]) -> nn.Module:
+    """Give a network of the same layers, on the CPU, the values that `state_of_network` gave."""
+    import torch
+
+    network.load_state_dict({name: torch.tensor(values) for name, values in state.items()})
+    return network.eval()
 
 
 def predict(network: nn.Module, scores: NDArray[np.float32], device: str) -> NDArray[np.float32]:

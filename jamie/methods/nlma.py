@@ -71,6 +71,12 @@ class NLMA(Method):
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> dict[str, NDArray[np.float64]]:
         return self.latents
 
+    def _state(self) -> Mapping[Any, Any]:
+        return {"latents": self.latents}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self.latents = state["latents"]
+
     def _solve(self, graph: JointGraph, generator: np.random.Generator) -> NDArray[np.float64]:
         """Return F (N, L), those vectors first that are constant on every component of a disconnected graph."""
         from scipy.linalg import null_space

@@ -18,6 +18,8 @@ from jamie.methods.linear_projection import (
     project,
     require_more,
     require_more_cells,
+    restore_projections,
+    state_of_projections,
 )
 from jamie.regression.canonical_correlation import LinearProjection
 
@@ -63,6 +65,12 @@ class ProcrustesPairs(Method):
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> dict[str, NDArray[np.float64]]:
         return project(self.projections, scores)
+
+    def _state(self) -> Mapping[Any, Any]:
+        return state_of_projections(self.projections)
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self.projections = restore_projections(state)
 
 
 def _components(scores: NDArray[np.float32], paired: NDArray[np.int64], n_components: int) -> LinearProjection:

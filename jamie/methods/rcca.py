@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from jamie.core.data import Cells
 from jamie.core.interfaces import Method
 from jamie.correspondence.couplings.matching import unit_rows
 from jamie.methods.known_pairs import known_pairs
+from jamie.methods.linear_projection import restore_projections, state_of_projections
 from jamie.regression.canonical_correlation import PairedDecomposition, foscttm
 from jamie.regression.folds import MIN_PAIRS, make_folds
 
@@ -72,6 +73,12 @@ class RCCA(Method):
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> dict[str, NDArray[np.floating]]:
         return {m: unit_rows(self.projections[m](x)) for m, x in (scores or {}).items()}
+
+    def _state(self) -> Mapping[Any, Any]:
+        return state_of_projections(self.projections)
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self.projections = restore_projections(state)
 
     def _errors(
         self, x: NDArray[np.float32], y: NDArray[np.float32], folds: NDArray[np.int64], generator: np.random.Generator

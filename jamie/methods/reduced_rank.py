@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from jamie.core.context import Context
 from jamie.core.data import Cells
 from jamie.core.interfaces import Method
-from jamie.methods.regressions import describe_tuning, fit_directions
+from jamie.methods.regressions import describe_tuning, fit_directions, restore_directions, state_of_directions
 from jamie.regression.reduced_rank import ReducedRankRegression
 
 
@@ -35,3 +36,9 @@ class ReducedRank(Method):
 
     def _impute(self, scores: NDArray[np.float32], source: str, target: str) -> NDArray[np.floating]:
         return self._fits[source, target].predict(scores)
+
+    def _state(self) -> Mapping[Any, Any]:
+        return state_of_directions(self._fits)
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._fits = restore_directions(state)

@@ -11,6 +11,7 @@ from jamie.methods.known_pairs import Direction, regression_pairs
 from jamie.regression.fitted import FittedRegression, Regression
 from jamie.regression.folds import MIN_PAIRS
 from jamie.regression.pairs import TrainingPairs
+from jamie.regression.stored import regression_state, restore_regression
 
 Fits = Mapping[Direction, FittedRegression]
 
@@ -43,6 +44,16 @@ def fit_directions(
         generator = context.for_stage(f"{context.stage}/{a} to {b}").generator()
         fits[a, b] = regression.fit(TrainingPairs.of(x, y, generator))
     return fits
+
+
+def state_of_directions(fits: Fits) -> dict[Direction, Any]:
+    """Return what was fitted, as arrays and plain values."""
+    return {direction: regression_state(fit) for direction, fit in fits.items()}
+
+
+def restore_directions(state: Mapping[Any, Any]) -> Fits:
+    """Restore the result of `state_of_directions`."""
+    return {direction: restore_regression(one) for direction, one in state.items()}
 
 
 def describe_tuning(fits: Fits) -> dict[str, Any]:

@@ -58,14 +58,13 @@ def run_method(
     log.info("%s: fitting", name)
     try:
         method = ref.build()
-        labels = prepared.dataset.labels
-        label = labels[0] if "labels" in method.needs and labels else None
+        label = training_label(ref, prepared)
         cells = prepared.cells(label)
         train = {m: np.flatnonzero(mask) for m, mask in prepared.split.train.items()}
         method.fit(cells.subset(train), context)
         latents = _latents(method, cells, train)
         imputed = values_in_units(_impute(method, cells), prepared.target_chains)
-        _require_finite_units(method.name, imputed, prepared)
+        require_finite_units(method.name, imputed, prepared)
         calibrations = {}
         if plan is not None and ref.name in plan.components and imputed:
             calibrations = calibrate_method(ref, prepared, plan, context, label)
@@ -82,6 +81,12 @@ def run_method(
         imputed=imputed,
         intervals=bounds_in_units(imputed, calibrations),
     )
+
+
+def training_label(ref: Ref[Method], prepared: Prepared) -> str | None:
+    """Return the column of obs that a method may read; None where it reads none, or there is none."""
+    labels = prepared.dataset.labels
+    return labels[0] if "labels" in ref.cls.needs and labels else None
 
 
 def failed_method(name: str, ref: Ref[Method], error: BaseException) -> MethodResult:
@@ -151,7 +156,7 @@ def _latents(
         return {}
     embeds_any = method.inductive
     fitted = method.embed(cells.scores, cells.covariates) if embeds_any else method.embed(cells.subset(train).scores)
-    _require_finite(method.name, "latents", fitted.values())
+    require_finite(method.name, "latents", fitted.values())
     if embeds_any:
         return fitted
     latents = {m: np.full((cells.views[m].n_cells, z.shape[1]), np.nan, z.dtype) for m, z in fitted.items()}
@@ -168,17 +173,30 @@ def _impute(method: Method, cells: Cells) -> dict[Direction, NDArray[np.floating
         (a, b): method.impute(cells.scores[a], a, b, cells.labels.get(a), cells.covariates.get(a)).mean
         for a, b in permutations(cells.modalities, 2)
     }
-    _require_finite(method.name, "imputed values", imputed.values())
+    require_finite(method.name, "imputed values", imputed.values())
     return imputed
 
 
-def _require_finite(method: str, what: str, values: Iterable[NDArray[np.floating]]) -> None:
+def require_finite(method: str, what: str, values: Iterable[NDArray[np.floating]]) -> None:
+    """Refuse latents or imputed values that are not finite.
+
+    Raises
+    ------
+    DataError
+        Naming the method.
+    """
     if not all(np.isfinite(array).all() for array in values):
         raise _not_finite(method, what)
 
 
-def _require_finite_units(method: str, imputed: Mapping[Direction, Values], prepared: Prepared) -> None:
-    """Refuse imputed values that are not finite in units, such as the exponential of a large number."""
+def require_finite_units(method: str, imputed: Mapping[Direction, Values], prepared: Prepared) -> None:
+    """Refuse imputed values that are not finite in units, such as the exponential of a large number.
+
+    Raises
+    ------
+    DataError
+        Naming the method and the direction.
+    """
     for (a, b), values in imputed.items():
         target, n_cells = prepared.dataset.modalities[b].target, prepared.dataset.sizes[a]
         for rows in row_chunks(n_cells, len(target.features)):

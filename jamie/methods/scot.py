@@ -150,6 +150,12 @@ class Scot(Method):
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
         return self._latents
 
+    def _state(self) -> Mapping[Any, Any]:
+        return {"latents": self._latents}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._latents = state["latents"]
+
 
 def barycentric_projection(plan: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """Mean of the scores of the other modality, weighted by a cell's row of the transport plan.

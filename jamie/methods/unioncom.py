@@ -159,3 +159,9 @@ class UnionCom(Method):
 
     def _embed(self, scores: Mapping[str, NDArray[np.float32]] | None) -> Mapping[str, NDArray[np.floating]]:
         return self._latents
+
+    def _state(self) -> Mapping[Any, Any]:
+        return {"latents": self._latents}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        self._latents = state["latents"]

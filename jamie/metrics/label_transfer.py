@@ -66,6 +66,8 @@ class LabelTransfer:
         For each scope in which labels are known.
     unseen
         Labels of the target that no voting cell has, with the number of cells: these cannot be predicted.
+    method
+        Whose latent space it is, where that is known.
     """
 
     source: str
@@ -75,6 +77,7 @@ class LabelTransfer:
     k: int
     reports: tuple[ClassificationReport, ...]
     unseen: Mapping[str, int]
+    method: str = ""
 
 
 def transfer_labels(

@@ -13,13 +13,13 @@ from jamie.core.errors import DataError
 from jamie.core.sources import JointSources
 from jamie.data.blocks import reads_raw
 from jamie.data.checks.modalities import require_modality
-from jamie.model.trained import TrainedModel
+from jamie.model.fitted_model import FittedModel
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def known_modalities(model: TrainedModel, present: Collection[str], where: str) -> list[str]:
+def known_modalities(model: FittedModel, present: Collection[str], where: str) -> list[str]:
     """Return the modalities of the model that are present, in its order.
 
     Raises
@@ -38,7 +38,7 @@ def known_modalities(model: TrainedModel, present: Collection[str], where: str) 
     return known
 
 
-def compatible_modalities(model: TrainedModel, adata: AnnData, max_missing: float) -> list[str]:
+def compatible_modalities(model: FittedModel, adata: AnnData, max_missing: float) -> list[str]:
     """Modalities of the model whose features an AnnData has, up to a fraction that may be missing."""
 
     def fits(modality: str) -> bool:
@@ -52,7 +52,7 @@ def compatible_modalities(model: TrainedModel, adata: AnnData, max_missing: floa
 
 
 def choose_direction(
-    model: TrainedModel, present: Collection[str], source: str | None, target: str | None
+    model: FittedModel, present: Collection[str], source: str | None, target: str | None
 ) -> tuple[str, str]:
     """Return the modality to impute from and the one to impute; one that is not given must follow from the rest.
 
@@ -86,7 +86,7 @@ def choose_direction(
 
 
 def choose_sources(
-    model: TrainedModel, present: Collection[str], sources: Sequence[str], target: str | None
+    model: FittedModel, present: Collection[str], sources: Sequence[str], target: str | None
 ) -> JointSources:
     """Return several modalities to impute from, in the order of the model, and the one to impute.
 
@@ -139,7 +139,7 @@ def _only(candidates: list[str], option: str, role: str, among: Collection[str])
     )
 
 
-def target_columns(model: TrainedModel, target: str, features: Iterable[str]) -> NDArray[np.int64]:
+def target_columns(model: FittedModel, target: str, features: Iterable[str]) -> NDArray[np.int64]:
     """Positions of features, each once, among the features that the model imputes of a modality.
 
     Raises

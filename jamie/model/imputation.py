@@ -15,8 +15,8 @@ from jamie.core.imputation import ImputedChunk, LazyImputation
 from jamie.core.names import IMPUTABILITY, NOVELTY, UNCERTAINTY_LAYERS
 from jamie.core.sources import JointSources
 from jamie.model.choose_modalities import target_columns
+from jamie.model.fitted_model import FittedModel
 from jamie.model.query import Query
-from jamie.model.trained import TrainedModel
 from jamie.trust.novelty import OUT_OF_DISTRIBUTION
 
 MAX_BYTES_WITH_INTERVALS = 2 * 2**30  # of one matrix of imputed values, beside three others of its size
@@ -48,6 +48,7 @@ def impute_query(
         If the model lacks the modality, a feature, or the intervals.
     """
     model, source = query.model, query.modality
+    model.require_imputation()
     known = model.require(target)
     columns = None if features is None else target_columns(model, target, features)
     names = known.target_features if columns is None else known.target_features[columns]
@@ -59,10 +60,11 @@ def impute_query(
 
     def impute_rows(rows: slice) -> ImputedChunk:
         cells = query.read(rows)
-        values = model.impute(source, target, cells.scores, cells.covariates, columns, intervals=bool(layers))
-        obs = novelty_column(model, source, cells.scores)
-        warning.count(obs.get(NOVELTY))
-        imputed = ImputedChunk(values.mean, values.uncertainty, obs)
+        given, obs = (cells.scores, cells.covariates), query.obs.iloc[rows]
+        values = model.impute(source, target, *given, columns, obs=obs, intervals=bool(layers))
+        novelty = novelty_column(model, source, cells.scores)
+        warning.count(novelty.get(NOVELTY))
+        imputed = ImputedChunk(values.mean, values.uncertainty, novelty)
         return imputed if cells.absent is None else imputed.without(cells.absent)
 
     return LazyImputation(
@@ -98,13 +100,13 @@ def use_intervals(requested: bool | None, available: bool, n_bytes: int, directi
     return available if requested is None else requested
 
 
-def uncertainty_layers(model: TrainedModel, joint: JointSources) -> tuple[str, ...]:
+def uncertainty_layers(model: FittedModel, joint: JointSources) -> tuple[str, ...]:
     """Names of the layers beside imputed values."""
     return () if model.calibration(joint) is None else UNCERTAINTY_LAYERS
 
 
 def add_imputability(
-    model: TrainedModel, joint: JointSources, var: pd.DataFrame, columns: NDArray[np.int64] | None = None
+    model: FittedModel, joint: JointSources, var: pd.DataFrame, columns: NDArray[np.int64] | None = None
 ) -> pd.DataFrame:
     """Add the correlation of imputed and measured values of the calibration cells to the features of a target."""
     calibration = model.calibration(joint)
@@ -114,7 +116,7 @@ def add_imputability(
     return var.assign(**{IMPUTABILITY: values})
 
 
-def novelty_column(model: TrainedModel, modality: str, scores: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+def novelty_column(model: FittedModel, modality: str, scores: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Column of obs (n,) with the novelty of cells; empty if the model has no novelty score of the modality."""
     novelty = model.uncertainty.novelty.get(modality)
     return {} if novelty is None else {NOVELTY: novelty(model.network_scores(modality, scores))}

@@ -15,6 +15,7 @@ from jamie.core.names import NOVELTY, SOURCES
 from jamie.core.sources import JOIN, JointSources
 from jamie.data.assemble import require_unique_cells
 from jamie.model.choose_modalities import target_columns
+from jamie.model.fitted_model import FittedModel, Inputs
 from jamie.model.imputation import (
     add_imputability,
     novelty_column,
@@ -23,11 +24,12 @@ from jamie.model.imputation import (
     use_intervals,
 )
 from jamie.model.query import Query, QueryCells, pairs_by_name
-from jamie.model.trained import Inputs, TrainedModel
 
 log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
+
+_WITHOUT_WEIGHTS = "too few calibration cells have all of these modalities (training.calibration)"
 
 
 def impute_queries(
@@ -54,6 +56,7 @@ def impute_queries(
         If the preprocessed cells of all sources would not fit in memory.
     """
     model, joint = queries[0].model, JointSources(tuple(query.modality for query in queries), target)
+    model.require_imputation()
     known = model.require(target)
     columns = None if features is None else target_columns(model, target, features)
     names = known.target_features if columns is None else known.target_features[columns]
@@ -64,9 +67,8 @@ def impute_queries(
         layers = ()
     if joint not in model.uncertainty.combinations:
         log.warning(
-            "%s to %s: the mean of what each source gives, as no weights could be fitted: too few calibration cells "
-            "have all of these modalities (training.calibration)",
-            *(joint.name, target),
+            "%s to %s: the mean of what each source gives, as no weights could be fitted: %s",
+            *(joint.name, target, _WITHOUT_WEIGHTS if model.spec.method is None else "the model is a method"),
         )
     return LazyImputation(
         obs=cells.obs,
@@ -78,7 +80,7 @@ def impute_queries(
 
 
 def _impute_rows(
-    model: TrainedModel,
+    model: FittedModel,
     joint: JointSources,
     cells: _JointCells,
     rows: slice,
@@ -93,7 +95,10 @@ def _impute_rows(
         chosen = np.flatnonzero((measured == pattern).all(axis=1))
         there = tuple(source for source, measures in zip(joint.sources, pattern, strict=True) if measures)
         inputs = [cells.inputs(source, rows, chosen) for source in there]
-        imputed = model.impute_jointly(JointSources(there, joint.target), inputs, columns, intervals=bool(layers))
+        obs = [cells.annotations(source, rows, chosen) for source in there]
+        imputed = model.impute_jointly(
+            JointSources(there, joint.target), inputs, columns, obs=obs, intervals=bool(layers)
+        )
         for name, values in {"X": imputed.mean, **imputed.uncertainty}.items():
             matrices[name][chosen] = values
     names = np.array([JOIN.join(np.array(joint.sources)[pattern]) for pattern in measured], dtype=object)
@@ -112,6 +117,8 @@ class _JointCells:
         (n,) row of each cell in each source, -1 where it was not measured.
     given
         The cells of each source.
+    annotated
+        Annotations of the cells of each source.
     novelties
         (n_m,) of the cells of each source; empty where the model has no novelty score.
     """
@@ -119,6 +126,7 @@ class _JointCells:
     obs: pd.DataFrame
     rows: Mapping[str, NDArray[np.int64]]
     given: Mapping[str, QueryCells]
+    annotated: Mapping[str, pd.DataFrame]
     novelties: Mapping[str, Floats]
 
     @classmethod
@@ -137,7 +145,7 @@ class _JointCells:
                 *(unmeasured, len(obs), ", ".join(given)),
             )
         novelties = {m: column[NOVELTY] for m, c in given.items() if (column := novelty_column(model, m, c.scores))}
-        return cls(obs, rows, given, novelties)
+        return cls(obs, rows, given, {query.modality: query.obs for query in queries}, novelties)
 
     def measured(self, rows: slice) -> NDArray[np.bool_]:
         """Whether some cells (k, sources) were measured in each source."""
@@ -147,6 +155,10 @@ class _JointCells:
         """Return scores and covariates of the `chosen` among some cells, which the source has."""
         positions, cells = self.rows[source][rows][chosen], self.given[source]
         return cells.scores[positions], None if cells.covariates is None else cells.covariates[positions]
+
+    def annotations(self, source: str, rows: slice, chosen: NDArray[np.int64]) -> pd.DataFrame:
+        """Return what a source says of the `chosen` among some cells, which it has."""
+        return self.annotated[source].iloc[self.rows[source][rows][chosen]]
 
     def novelty(self, rows: slice) -> dict[str, Floats]:
         """Column of obs with the novelty of some cells: the largest of those in their sources."""

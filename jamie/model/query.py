@@ -27,7 +27,7 @@ from jamie.data.checks.value_kinds import LARGEST_LEVEL, largest_count
 from jamie.data.checks.values import require_finite
 from jamie.data.pairings.by_name import ByName
 from jamie.data.unmeasured.absent import missing_cells, zero_cells
-from jamie.model.trained import TrainedModel
+from jamie.model.fitted_model import FittedModel
 from jamie.spec.ref import Ref
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Query:
 
     def __init__(
         self,
-        model: TrainedModel,
+        model: FittedModel,
         modality: str,
         adata: AnnData,
         context: Context,
@@ -126,7 +126,7 @@ class Query:
 
     @classmethod
     def from_mudata(
-        cls, model: TrainedModel, modality: str, mdata: MuData, context: Context, max_missing: float = MAX_MISSING
+        cls, model: FittedModel, modality: str, mdata: MuData, context: Context, max_missing: float = MAX_MISSING
     ) -> Query:
         """Return the cells of one modality of a MuData, with the annotations that only the MuData's own obs has."""
         return cls(model, modality, mdata.mod[modality], context, max_missing, cell_annotations(mdata, modality))
@@ -170,10 +170,11 @@ class Query:
             block = replace(block, X=set_rows(block.X, absent, known.fill))
         return block if known.chain.panels is None else replace(block, X=mask_unmeasured(block.X, known.chain.panels))
 
-    def embed(self) -> NDArray[np.float32]:
+    def embed(self) -> NDArray[np.floating]:
         """Latent means (n, L) of all cells; NaN for those that were not measured."""
+        self.model.require_embedding()
         cells = self.read()
-        latents = self.model.encode(self.modality, cells.scores, cells.covariates)
+        latents = self.model.encode(self.modality, cells.scores, cells.covariates, self.obs)
         if cells.absent is not None:
             latents[cells.absent] = np.nan
         return latents

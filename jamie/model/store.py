@@ -1,4 +1,4 @@
-"""A trained model on disk: safetensors and JSON, no pickle."""
+"""The model of a run on disk: safetensors and JSON, no pickle."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ from jamie.core.names import MODEL_FILE, MODEL_FOLDER, PREPROCESSING_FILE, WEIGH
 from jamie.core.prefixes import add_prefix, select_prefix
 from jamie.core.tensor_files import load_arrays, load_tensors, save_arrays, save_tensors
 from jamie.model.build import build_model
+from jamie.model.fitted_model import FittedModel
+from jamie.model.method_files import load_method, save_method
 from jamie.model.stacked_regressions import StackedRegressions
 from jamie.model.trained import TrainedModel
+from jamie.model.trained_method import TrainedMethod
 from jamie.model.trained_modality import TrainedModality
 from jamie.preprocess.chain import Chain
 from jamie.preprocess.pca import PCA
@@ -38,7 +41,7 @@ _PLAIN = ("target_origin", "counts", "zeros_absent")  # fields of a modality tha
 Arrays = dict[str, NDArray[Any]]
 
 
-def save_model(model: TrainedModel, folder: Path) -> None:
+def save_model(model: FittedModel, folder: Path) -> None:
     """Write a model into an existing folder."""
     arrays = add_prefix(_UNCERTAINTY, model.uncertainty.state(list(model.modalities)))
     modalities = []
@@ -46,27 +49,39 @@ def save_model(model: TrainedModel, folder: Path) -> None:
         plain, own = _describe(name, known)
         modalities.append(plain)
         arrays |= add_prefix(f"{i}", own)
-    weights: dict[str, torch.Tensor] = {}
-    for i, network in enumerate(model.networks):
-        weights |= add_prefix(f"{i}", network.state_dict())
-    for i, stack in enumerate(model.stacks.values()):
-        weights |= add_prefix(f"{_STACK}.{i}", stack.state_dict())
     save_arrays(arrays, folder / PREPROCESSING_FILE)
-    save_tensors(weights, folder / WEIGHTS_FILE)
+    fitted = _save_method(model, folder) if isinstance(model, TrainedMethod) else _save_networks(model, folder)
     description = {
         "format": FORMAT,
         "version": version("jamie-toolkit"),
         "spec": model.spec.to_plain() | {"data": None},
         "plugins": used_plugins(model.spec, model.spec.registry),
         "modalities": modalities,
-        "members": len(model.networks),
-        "stacks": [list(direction) for direction in model.stacks],
         "batches": model.batches and asdict(model.batches),
+        **fitted,
     }
     (folder / MODEL_FILE).write_text(json.dumps(description, indent=1))
 
 
-def save_model_folder(model: TrainedModel, folder: Path, *, overwrite: bool) -> None:
+def _save_networks(model: FittedModel, folder: Path) -> dict[str, Any]:
+    """Write the weights, and return plain values that say which they are."""
+    assert isinstance(model, TrainedModel)
+    weights: dict[str, torch.Tensor] = {}
+    for i, network in enumerate(model.networks):
+        weights |= add_prefix(f"{i}", network.state_dict())
+    for i, stack in enumerate(model.stacks.values()):
+        weights |= add_prefix(f"{_STACK}.{i}", stack.state_dict())
+    save_tensors(weights, folder / WEIGHTS_FILE)
+    return {"members": len(model.networks), "stacks": [list(direction) for direction in model.stacks]}
+
+
+def _save_method(model: TrainedMethod, folder: Path) -> dict[str, Any]:
+    """Write what the method fitted, and return the rest as plain values."""
+    cells = {m: names.astype(str).tolist() for m, names in model.cells.items()}
+    return {"method": save_method(model.method, folder), "cells": cells}
+
+
+def save_model_folder(model: FittedModel, folder: Path, *, overwrite: bool) -> None:
     """Write a model into a new folder, which appears whole or not at all.
 
     Raises
@@ -82,15 +97,28 @@ def save_model_folder(model: TrainedModel, folder: Path, *, overwrite: bool) -> 
         save_model(model, partial)
 
 
-def load_model(folder: Path, device: str = "cpu", plugins: Sequence[str | Path] = ()) -> TrainedModel:
+def load_model(
+    folder: Path, device: str = "cpu", plugins: Sequence[str | Path] = (), *, allow_unsafe: bool = False
+) -> FittedModel:
     """Read what `save_model` wrote, from its folder or from the run directory that has it as ``model``.
 
     Plugin files that it names are executed only if they are among `plugins`, or if the user has run the same before.
 
+    Parameters
+    ----------
+    folder
+        With the model.
+    device
+        That networks are put on.
+    plugins
+        Files with components of the model.
+    allow_unsafe
+        Whether files of a method may be read by which code can run, such as a pickle.
+
     Raises
     ------
     OutputError
-        If there is no model, one of another format, or a damaged one.
+        If there is no model, one of another format, a damaged one, or one whose files are not to be read.
     """
     folder = folder / MODEL_FOLDER if (folder / MODEL_FOLDER / MODEL_FILE).is_file() else folder
     if not (folder / MODEL_FILE).is_file():
@@ -102,8 +130,8 @@ def load_model(folder: Path, device: str = "cpu", plugins: Sequence[str | Path] 
     try:
         plain = json.loads((folder / MODEL_FILE).read_text())
         _require_format(plain, folder)
-        arrays, weights = load_arrays(folder / PREPROCESSING_FILE), load_tensors(folder / WEIGHTS_FILE)
-        model = _restore(plain, arrays, weights, [Path(plugin) for plugin in plugins])
+        arrays, named = load_arrays(folder / PREPROCESSING_FILE), [Path(plugin) for plugin in plugins]
+        model = _restore(plain, arrays, folder, named, allow_unsafe=allow_unsafe)
     # all errors of damaged or mixed-up files, from JSON to the shapes of the weights
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise OutputError(
@@ -112,8 +140,9 @@ def load_model(folder: Path, device: str = "cpu", plugins: Sequence[str | Path] 
             where=str(folder),
             fix="copy the whole folder again, or train the model again",
         ) from error
-    for module in (*model.networks, *model.stacks.values()):
-        module.to(torch.device(device))
+    if isinstance(model, TrainedModel):
+        for module in (*model.networks, *model.stacks.values()):
+            module.to(torch.device(device))
     return model
 
 
@@ -146,8 +175,8 @@ def _describe(name: str, known: TrainedModality) -> tuple[dict[str, Any], Arrays
 
 
 def _restore(
-    plain: dict[str, Any], arrays: Arrays, weights: dict[str, torch.Tensor], plugins: list[Path]
-) -> TrainedModel:
+    plain: dict[str, Any], arrays: Arrays, folder: Path, plugins: list[Path], *, allow_unsafe: bool
+) -> FittedModel:
     settings = {k: v for k, v in plain["spec"].items() if k != "data"}
     spec = load_saved(settings, plugins=plugins, recorded=plain.get("plugins"), reads_data=False)
     modalities = {
@@ -155,15 +184,20 @@ def _restore(
         for i, described in enumerate(plain["modalities"])
     }
     batches = plain["batches"] and BatchKey(plain["batches"]["column"], tuple(plain["batches"]["categories"]))
+    uncertainty = Uncertainty.from_state(select_prefix(_UNCERTAINTY, arrays), list(modalities))
+    if spec.method is not None:
+        method = load_method(spec.method.build(), folder, plain["method"], allow_unsafe=allow_unsafe)
+        cells = {m: pd.Index(names) for m, names in plain["cells"].items()}
+        return TrainedMethod(spec, modalities, method, cells, batches, uncertainty)
+    weights = load_tensors(folder / WEIGHTS_FILE)
     n_inputs = {m: known.n_scores for m, known in modalities.items()}
-    n_targets = {m: len(k.target_chain.feature_names_out(k.target_features)) for m, k in modalities.items()}
+    n_targets = {m: known.n_targets for m, known in modalities.items()}
     frequencies = {m: np.zeros(len(batches.categories)) for m in modalities} if batches else None
     networks = []
     for i in range(plain["members"]):
         network = build_model(spec, n_inputs, n_targets, frequencies)
         network.load_state_dict(select_prefix(f"{i}", weights))
         networks.append(network.eval())
-    uncertainty = Uncertainty.from_state(select_prefix(_UNCERTAINTY, arrays), list(modalities))
     stacks = {
         (source, target): StackedRegressions.from_state(select_prefix(f"{_STACK}.{i}", weights))
         for i, (source, target) in enumerate(plain["stacks"])

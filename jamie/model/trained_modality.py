@@ -86,6 +86,11 @@ class TrainedModality:
         """Number of scores d that the encoder reads: the first of what the model reads."""
         return len(self.chain.feature_names_out(self.features))
 
+    @cached_property
+    def n_targets(self) -> int:
+        """Number of preprocessed values t that are predicted."""
+        return len(self.target_chain.feature_names_out(self.target_features))
+
     @property
     def first_predictor(self) -> int:
         """Position of the first score that the regressions read, among all that the model reads."""

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from jamie.core.errors import MissingResultError
-from jamie.core.names import MODEL_NAME
 from jamie.pl.direct_labels import label_points
-from jamie.pl.results import methods_using_labels, results_table, select_scope
+from jamie.pl.results import methods_using_labels, model_name, results_table, select_scope
 from jamie.pl.style import COLOURS, GREY, MODEL_COLOUR, apply_style, panels
 
 if TYPE_CHECKING:
@@ -63,13 +62,13 @@ def alignment(
     """
     scores = alignment_scores(mdata, source, target, scope)
     ax = panels(1, ax, width=3.6, height=3.2)[0]
-    uses_labels = methods_using_labels(mdata)
+    uses_labels, model = methods_using_labels(mdata), model_name(mdata)
     star: dict[str, Any] = {"s": 110, "marker": "*", "zorder": 3}
     circle: dict[str, Any] = {"s": 34, "marker": "o", "zorder": 2}
     for method in scores.index:
-        colour = MODEL_COLOUR if method == MODEL_NAME else COLOURS[0]
+        colour = MODEL_COLOUR if method == model else COLOURS[0]
         face = "white" if method in uses_labels else colour
-        marker = star if method == MODEL_NAME else circle
+        marker = star if method == model else circle
         ax.scatter(*scores.loc[method, _METRICS], facecolor=face, edgecolor=colour, **marker)
     _set_limits(ax, scores)
     _mark_better_corner(ax, scores)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jamie.core.errors import MissingResultError
-from jamie.core.names import LOWER, MODEL_NAME, SD, UPPER
+from jamie.core.names import LOWER, SD, UPPER
 from jamie.core.package_versions import layer_names
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
 from jamie.pl.results import run_spec
@@ -74,14 +74,17 @@ def calibration(mdata: MuData, imputed: AnnData, *, ax: Sequence[Axes] | None = 
     return axes
 
 
-def interval_scores(cells: EvaluationCells, method: str = MODEL_NAME) -> pd.DataFrame:
-    """Return coverage, mean half width of the intervals and root mean squared error of each feature with intervals."""
-    prefix = "" if method == MODEL_NAME else f"{method}_"
+def interval_scores(cells: EvaluationCells, method: str | None = None) -> pd.DataFrame:
+    """Return coverage, mean half width of the intervals and root mean squared error of each feature with intervals.
+
+    They are those of the model, or of another method.
+    """
+    prefix = "" if method is None else f"{method}_"
     tables = []
     for names in _chunks(cells):
         measured = cells.measured(names)
         lower, upper = (cells.values(names, f"{prefix}{side}") for side in (LOWER, UPPER))
-        center = cells.values(names, None if method == MODEL_NAME else method)
+        center = cells.values(names, method)
         known = np.isfinite(measured) & np.isfinite(lower) & np.isfinite(upper)
         n = known.sum(axis=0)
         inside = ((measured >= lower) & (measured <= upper) & known).sum(axis=0)

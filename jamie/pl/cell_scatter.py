@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series, sort_labels
-from jamie.core.names import MODEL_NAME
 from jamie.core.package_versions import layer_names
 from jamie.core.suggest import suggest_names
 from jamie.metrics.cell_pearson import cell_correlations
 from jamie.metrics.sign_test import sign_tests
 from jamie.pl import style
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import all_labels, obs_column, run_spec
+from jamie.pl.results import all_labels, model_name, obs_column, run_spec
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -78,8 +77,8 @@ def cell_scatter(
     cells = evaluation_cells(mdata, imputed, None if feature is None else [feature])
     if feature is None:
         against = _other_method(imputed, against)
-        points = pd.DataFrame({name: correlations_by(name, mdata, cells) for name in (against, MODEL_NAME)})
-        title = _wins_title(points, against)
+        points = pd.DataFrame({name: correlations_by(name, mdata, cells) for name in (against, model_name(mdata))})
+        title = _wins_title(points, *points)
         axis_labels = [f"{name}: correlation of a cell" for name in points]
     else:
         points = pd.DataFrame({"measured": cells.measured([feature])[:, 0], "imputed": cells.values([feature])[:, 0]})
@@ -108,7 +107,7 @@ def correlations_by(method: str, mdata: MuData, cells: EvaluationCells) -> NDArr
     features = list(cells.block.features)
     mean, sd = cells.training_moments(mdata, features)
     names = [name for name, spread in zip(features, sd, strict=True) if spread > 0]
-    imputed = cells.values(names, None if method == MODEL_NAME else method)
+    imputed = cells.values(names, None if method == model_name(mdata) else method)
     return cell_correlations(cells.measured(names), imputed, mean[sd > 0], sd[sd > 0])
 
 
@@ -127,13 +126,13 @@ def _other_method(imputed: AnnData, name: str | None) -> str:
     return str(others[0])
 
 
-def _wins_title(points: pd.DataFrame, against: str) -> str:
+def _wins_title(points: pd.DataFrame, against: str, model: str) -> str:
     """Return how many cells each method imputes better."""
     long = points.rename_axis("feature").reset_index().melt("feature", var_name="method", value_name="r")
     wins = sign_tests(long.assign(source="", target="", scope=""), {"r": True})
     if not wins:
         raise MissingResultError("expected cells with a correlation, found none", fix="features do not vary")
-    return f"{MODEL_NAME} better in {wins[0].wins_b} cells,\n{against} in {wins[0].wins_a} (p = {wins[0].p_value:.2g})"
+    return f"{model} better in {wins[0].wins_b} cells,\n{against} in {wins[0].wins_a} (p = {wins[0].p_value:.2g})"
 
 
 def _label_colours(mdata: MuData, cells: EvaluationCells, label: str | None) -> tuple[dict[str, str], NDArray[Any]]:

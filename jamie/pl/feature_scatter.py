@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jamie.core.errors import MissingResultError
-from jamie.core.names import MODEL_NAME
 from jamie.core.suggest import suggest_names
 from jamie.metrics.sign_test import SignTest, sign_tests
-from jamie.pl.results import results_table, select_scope
+from jamie.pl.results import model_name, results_table, select_scope
 from jamie.pl.style import GREY, MODEL_COLOUR, apply_style, panels, point_style
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def feature_scatter(
     metric: str = "pearson",
     against: str | None = None,
     *,
-    method: str = MODEL_NAME,
+    method: str | None = None,
     scope: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -46,7 +45,7 @@ def feature_scatter(
     against
         Method on the x-axis; by default the best other method.
     method
-        Method on the y-axis.
+        Method on the y-axis; by default the model.
     scope
         Cells that were scored; by default held-out cells if there are any.
     ax
@@ -69,6 +68,7 @@ def feature_scatter(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('knn: pearson', 'jamie: pearson')
     """
+    method = method or model_name(mdata)
     rows = feature_scores(mdata, source, target, metric, scope)
     better = higher_is_better(mdata, metric)
     against = against or _best_method(rows[rows["method"] != method], method, metric, higher=better)

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series, sort_labels
-from jamie.core.names import MODEL_NAME
 from jamie.pl.evaluation_cells import EvaluationCells, evaluation_cells
-from jamie.pl.results import all_labels, obs_column, run_results, run_spec, select_scope
+from jamie.pl.results import all_labels, model_name, obs_column, run_results, run_spec, select_scope
 from jamie.pl.style import COLOURS, apply_style, label_colours, panels, shorten
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def best_features(mdata: MuData, cells: EvaluationCells, n: int, metric: str = "
     scores = run_results(mdata).get("features", pd.DataFrame())
     if metric in scores:
         direction = (scores["source"] == cells.source) & (scores["target"] == cells.target)
-        rows = scores[direction & (scores["method"] == MODEL_NAME) & scores[metric].notna()]
+        rows = scores[direction & (scores["method"] == model_name(mdata)) & scores[metric].notna()]
         if len(rows):
             _, rows = select_scope(rows, None)
             return [str(name) for name in rows.sort_values(metric, ascending=False)["feature"][:n]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jamie.core.data import Block, ModalityData
 from jamie.core.errors import DataError, MissingResultError
 from jamie.core.labels import label_series
-from jamie.core.names import EMBEDDING, SPLIT, UNS_KEY
+from jamie.core.names import EMBEDDING, MODEL_NAME, SPLIT, UNS_KEY
 from jamie.core.suggest import suggest_names
 from jamie.data.annotations import cell_annotations
 from jamie.data.blocks import choose_block
@@ -67,6 +67,12 @@ def run_spec(mdata: MuData) -> Spec:
     if not text:
         raise MissingResultError("expected the spec of a run, found none", fix=GIVE_RESULT)
     return _parse_spec(str(text))
+
+
+def model_name(mdata: MuData) -> str:
+    """Return the name of the run's model among the methods: ``jamie``, or that of a method in its place."""
+    methods = mdata.uns.get(UNS_KEY, {}).get("methods", pd.DataFrame())
+    return str(methods["method"].iloc[0]) if len(methods) else MODEL_NAME  # the model is the first
 
 
 def methods_using_labels(mdata: MuData) -> set[str]:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from jamie.core.errors import MissingResultError
 from jamie.core.labels import label_series, sort_labels
-from jamie.core.names import HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT
-from jamie.pl.results import all_labels, obs_column, results_table, run_spec, select_scope
+from jamie.core.names import HELD_OUT, HELD_OUT_CELLS, SPLIT
+from jamie.pl.results import all_labels, model_name, obs_column, results_table, run_spec, select_scope
 from jamie.pl.style import COLOURS, GREY, LEGEND_ROWS, add_legend, apply_style, label_colours, panels
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def similarity(
     source: str,
     target: str,
     *,
-    method: str = MODEL_NAME,
+    method: str | None = None,
     against: str | None = None,
     scope: str | None = None,
     min_cells: int = 10,
@@ -71,7 +71,7 @@ def similarity(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['B', 'T', 'mean of labels']
     """
-    values = similarities(mdata, source, target, method, scope, min_cells)
+    values = similarities(mdata, source, target, method or model_name(mdata), scope, min_cells)
     known_colours = label_colours(all_labels(mdata, run_spec(mdata).labels[0]))
     colours = {name: known_colours.get(name, COLOURS[0]) for name in sort_labels(values)}
     legend = colours | {MEAN: "black"}

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jamie.core.names import MODEL_NAME
-from jamie.pl.results import results_table, run_results
+from jamie.pl.results import model_name, results_table, run_results
 from jamie.pl.style import COLOURS, GREY, MODEL_COLOUR, apply_style, panels
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def usage(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
     """
     stages = results_table(mdata, "stages", fix="times are measured by `jamie run`: give its result.h5mu")
     methods = run_results(mdata).get("methods", pd.DataFrame())
-    done = methods[methods["status"] == "done"] if len(methods) else methods
+    done, model = methods[methods["status"] == "done"] if len(methods) else methods, model_name(mdata)
     n = 4 if len(done) > 1 else 2
     axes = panels(n, ax, width=3.3, height=0.9 + 0.2 * max(len(stages), len(done)), columns=2)
     _draw_bars(axes[0], stages["stage"], stages["seconds"])
@@ -59,13 +58,13 @@ def usage(mdata: MuData, *, ax: Sequence[Axes] | None = None) -> list[Axes]:
         _draw_phases(axes[2], done)
         _label_rows(axes[2], done["method"], "seconds", "time of each method")
         axes[2].legend(loc="lower right")
-        _draw_bars(axes[3], done["method"], done[["preparation_mib", "training_mib"]].max(axis=1) / _MIB_PER_GIB)
+        _draw_bars(axes[3], done["method"], done[["preparation_mib", "training_mib"]].max(axis=1) / _MIB_PER_GIB, model)
         _label_rows(axes[3], done["method"], "GiB", "peak memory of each method")
     return axes
 
 
-def _draw_bars(ax: Axes, names: pd.Series, values: pd.Series) -> None:
-    colours = [MODEL_COLOUR if name == MODEL_NAME else COLOURS[0] for name in names]
+def _draw_bars(ax: Axes, names: pd.Series, values: pd.Series, model: str = "") -> None:
+    colours = [MODEL_COLOUR if name == model else COLOURS[0] for name in names]
     bars = ax.barh(range(len(names)), values.fillna(0), color=colours, height=0.7)
     ax.bar_label(bars, [f"{value:.3g}" for value in values], padding=2, fontsize=7)
 

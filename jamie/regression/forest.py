@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jamie.regression.fitted import FittedRegression
 from jamie.regression.pairs import TrainingPairs
 from jamie.regression.spectrum import Floats
+from jamie.regression.trees import Trees
 
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesRegressor
@@ -38,13 +39,13 @@ class FittedForest(FittedRegression):
         Of the targets.
     """
 
-    trees: ExtraTreesRegressor
+    trees: Trees
     input_axes: Floats
     target_axes: Floats
     mean: Floats
 
     def _predict(self, x: Floats) -> Floats:
-        return np.asarray(self.mean + _predict(self.trees, x @ self.input_axes) @ self.target_axes.T)
+        return np.asarray(self.mean + self.trees.predict(x @ self.input_axes) @ self.target_axes.T)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ class ForestRegression:
                 "chosen": {"min_leaf": leaf, "max_features": part},
                 "error": pairs.error(predicted),
             },
-            trees=grow(self.n_trees, leaf, part, slice(None)),
+            trees=Trees.of(grow(self.n_trees, leaf, part, slice(None))),
             input_axes=axes,
             target_axes=pairs.axes[:, : y.shape[1]],
             mean=pairs.mean,

@@ -13,7 +13,6 @@ from jamie.core.errors import MissingResultError
 from jamie.core.interfaces import Figure
 from jamie.core.interfaces.figure import FigurePlan
 from jamie.core.labels import sort_labels
-from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.pl.alignment import alignment_scores
 from jamie.pl.correspondence import CHANCE, CONFIDENCE, TRUE_PARTNERS, correspondence_panels
@@ -142,8 +141,8 @@ def _imputation(run: Run, source: str, target: str, read: Callable[[], AnnData])
     draw: Draw = partial(_draw_similarity, run, source, target)
     yield plan("similarity", "imputation", f"Similarity of imputed {what}", caption, draw)
     caption = (
-        "Score of each feature by jamie against other methods; the dashed line is equality. The numbers count the "
-        f"features on each side; p is that of the two-tailed binomial test. {_CELLS}"
+        f"Score of each feature by {run.model_name} against other methods; the dashed line is equality. The numbers "
+        f"count the features on each side; p is that of the two-tailed binomial test. {_CELLS}"
     )
     draw = partial(_draw_features, run, source, target)
     yield plan("features", "imputation", f"Features of {what}, method against method", caption, draw)
@@ -154,8 +153,8 @@ def _imputation(run: Run, source: str, target: str, read: Callable[[], AnnData])
     draw = partial(_draw_imputed, pl.measured_and_imputed, run, read)
     yield plan("boxes", "imputation", f"Measured and imputed {what}", caption, draw)
     caption = (
-        "Correlation over features of measured and imputed values of each cell, by jamie against another method; then "
-        f"measured and imputed values of the features that are imputed best. {_CELLS}"
+        f"Correlation over features of measured and imputed values of each cell, by {run.model_name} against another "
+        f"method; then measured and imputed values of the features that are imputed best. {_CELLS}"
     )
     yield plan("cells", "imputation", f"Cells of {what}", caption, partial(_draw_cells, run, read))
     caption = (
@@ -254,7 +253,9 @@ def _other_methods(run: Run, source: str, target: str, metric: str) -> list[str]
         rows = feature_scores(run.mdata, source, target, metric)
     except MissingResultError:
         return []
-    means = rows[~rows["method"].isin({MODEL_NAME, *methods_using_labels(run.mdata)})].groupby("method")[metric].mean()
+    means = (
+        rows[~rows["method"].isin({run.model_name, *methods_using_labels(run.mdata)})].groupby("method")[metric].mean()
+    )
     return [str(name) for name in means.sort_values(ascending=not higher_is_better(run.mdata, metric)).index]
 
 

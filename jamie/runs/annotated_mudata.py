@@ -17,8 +17,8 @@ from jamie.core.names import HELD_OUT, MATCH_SCORE, NOVELTY, SPLIT, TRAIN, UNS_K
 from jamie.correspondence.infer import Inference
 from jamie.data.assemble import mudata_conventions
 from jamie.data.writing.mudata_copies import writable_mudata
+from jamie.model.fitted_model import FittedModel
 from jamie.model.imputation import novelty_column
-from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def cell_columns(prepared: Prepared, inference: Inference | None, model: TrainedModel) -> dict[str, pd.DataFrame]:
+def cell_columns(prepared: Prepared, inference: Inference | None, model: FittedModel) -> dict[str, pd.DataFrame]:
     """Return the columns that a run adds to each modality's `obs`.
 
     ``jamie_split`` is ``train`` or ``held_out``. If partners were inferred, ``jamie_match_score`` is the
@@ -68,7 +68,7 @@ def drop_imputability(var: pd.DataFrame) -> pd.DataFrame:
     return var.drop(columns=[name for name in var.columns if str(name).startswith(imputability_key(""))])
 
 
-def feature_columns(prepared: Prepared, model: TrainedModel) -> dict[str, pd.DataFrame]:
+def feature_columns(prepared: Prepared, model: FittedModel) -> dict[str, pd.DataFrame]:
     """Return the columns that a run adds to each modality's `var`: imputability from each other modality."""
     columns = {m: pd.DataFrame(index=data.target.features) for m, data in prepared.dataset.modalities.items()}
     for source, target in permutations(columns, 2):
@@ -86,7 +86,7 @@ def bound_layers(method: str) -> tuple[str, str]:
 def embedded_mudata(
     mdata: MuData,
     embeddings: Mapping[str, Mapping[str, NDArray[np.floating]]],
-    aggregated: Mapping[str, NDArray[np.float32]],
+    aggregated: Mapping[str, NDArray[np.floating]],
     obs: Mapping[str, pd.DataFrame],
     var: Mapping[str, pd.DataFrame],
     correspondences: Correspondences,
@@ -101,9 +101,11 @@ def embedded_mudata(
     mdata
         Holds the cells of the latents, in any order.
     embeddings
-        By key of `obsm`, (n_m, L) of each modality: ``mdata[m].obsm[key]``. The first are those of the model.
+        By key of `obsm`, (n_m, L) of each modality: ``mdata[m].obsm[key]``. The first are those of the model, if it
+        embeds.
     aggregated
-        (n_m, L) after aggregation, which `joint_embedding` turns into ``mdata.obsm`` of the first key.
+        (n_m, L) after aggregation, which `joint_embedding` turns into ``mdata.obsm`` of the first key; empty if the
+        model does not embed.
     obs
         Columns to add to each modality's `obs`; its index names the cells of the latents.
     var
@@ -119,7 +121,7 @@ def embedded_mudata(
         Where a modality of `mdata` is absent or has other cells than the latents.
     """
     names = {m: columns.index for m, columns in obs.items()}
-    found = {m: _rows_of(names[m], m, mdata) for m in aggregated}
+    found = {m: _rows_of(names[m], m, mdata) for m in names}
     embedded = writable_mudata(mdata)
     modalities = embedded.mod
     for m, rows in found.items():
@@ -129,7 +131,9 @@ def embedded_mudata(
         if var[m].index.isin(modalities[m].var_names).all():  # those of a target in obsm are no features of the data
             modalities[m].var = modalities[m].var.assign(**var[m].reindex(modalities[m].var_names))
     with mudata_conventions():
-        embedded.obsm[next(iter(embeddings))] = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
+        if aggregated:
+            joint = joint_embedding(embedded.obs_names, aggregated, names, correspondences)
+            embedded.obsm[next(iter(embeddings))] = joint
         embedded.uns[UNS_KEY] = dict(provenance)
     return embedded
 
@@ -149,7 +153,7 @@ def _rows_of(cells: pd.Index, modality: str, mdata: MuData) -> NDArray[np.intp]:
 
 def joint_embedding(
     cells: pd.Index,
-    aggregated: Mapping[str, NDArray[np.float32]],
+    aggregated: Mapping[str, NDArray[np.floating]],
     names: Mapping[str, pd.Index],
     correspondences: Correspondences,
 ) -> NDArray[np.float32]:
@@ -163,7 +167,7 @@ def joint_embedding(
     cells : (n,)
         Names.
     aggregated
-        (n_m, L) of each modality.
+        (n_m, L) of each modality; NaN for a cell that was not embedded, which counts as absent.
     names
         (n_m,) names of each modality's cells.
     correspondences
@@ -174,6 +178,7 @@ def joint_embedding(
     holder, row_in_holder = np.full(len(cells), -1), np.full(len(cells), -1)
     for position, b in enumerate(aggregated):
         row = names[b].get_indexer(cells)
+        row[(row >= 0) & ~np.isfinite(aggregated[b]).all(axis=1)[row]] = -1
         added = (row >= 0) & (holder < 0)
         for earlier, a in enumerate(list(aggregated)[:position]):
             both = np.flatnonzero((row >= 0) & (holder == earlier))
@@ -187,7 +192,7 @@ def joint_embedding(
         count[added] += 1
     absent = int((count == 0).sum())
     if absent:
-        log.warning("joint embedding: %d of %d cells are in no modality of the model: NaN", absent, len(cells))
+        log.warning("joint embedding: %d of %d cells are embedded in no modality of the model: NaN", absent, len(cells))
     if apart:
         log.info("joint embedding: %d cells share a name with one they are not known to be; the first counts", apart)
     return np.divide(total, count[:, None], out=np.full_like(total, np.nan), where=count[:, None] > 0).astype(

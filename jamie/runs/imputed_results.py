@@ -19,8 +19,8 @@ from jamie.core.matrix import to_dense
 from jamie.core.sources import JointSources, all_others, joint_cells
 from jamie.data.writing.writable import Adjustments, writable_frame
 from jamie.methods.result import MethodResult
+from jamie.model.fitted_model import FittedModel
 from jamie.model.imputation import add_imputability, provenance, uncertainty_layers
-from jamie.model.trained import TrainedModel
 from jamie.preprocess.prepare import Prepared
 from jamie.runs.annotated_mudata import bound_layers, cell_columns, drop_imputability, replace_run_columns
 from jamie.runs.directory import OutputDirectory
@@ -44,7 +44,7 @@ def write_imputed(
     results: Sequence[MethodResult],
     prepared: Prepared,
     mdata: MuData,
-    model: TrainedModel,
+    model: FittedModel,
 ) -> None:
     """Write every modality imputed from every other, as ``imputed/<source>-to-<target>.h5ad``, and from all others.
 
@@ -52,10 +52,10 @@ def write_imputed(
 
     The model's values are in ``X``, their standard deviations and intervals and the values of the other methods in
     layers (``ridge``, ``ridge_lower``, ``ridge_upper``), unless they would be too large. The
-    target's features keep their annotations in `mdata`.
+    target's features keep their annotations in `mdata`. A model that only embeds leaves nothing to write.
     """
     wanted = model.spec.imputed
-    if wanted == "none":
+    if wanted == "none" or not model.imputes:
         return
     others = tuple(result for result in results[1:] if result.imputed)
     values = _ImputedResults(model, prepared, mdata, cell_columns(prepared, None, model), others)
@@ -83,7 +83,7 @@ class _ImputedResults:
     Parameters
     ----------
     model
-        The trained model.
+        The fitted model.
     prepared
         The cells of the run.
     mdata
@@ -94,7 +94,7 @@ class _ImputedResults:
         Results of the other methods that impute.
     """
 
-    model: TrainedModel
+    model: FittedModel
     prepared: Prepared
     mdata: MuData
     obs: Mapping[str, pd.DataFrame]
@@ -119,7 +119,9 @@ class _ImputedResults:
 
     def _rows(self, joint: JointSources, cells: NDArray[np.int64], layers: bool, rows: slice) -> ImputedChunk:
         inputs = [self.prepared.inputs(m, cells[rows, i]) for i, m in enumerate(joint.sources)]
-        imputed = self.model.impute_jointly(joint, inputs, intervals=layers)
+        data = self.prepared.dataset.modalities
+        obs = [data[m].obs.iloc[cells[rows, i]] for i, m in enumerate(joint.sources)]
+        imputed = self.model.impute_jointly(joint, inputs, obs=obs, intervals=layers)
         matrices: dict[str, NDArray[np.floating]] = imputed.uncertainty
         direction = joint.name, joint.target
         for other in self.others if layers else ():

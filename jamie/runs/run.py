@@ -14,10 +14,10 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
-from jamie.core.names import SPLIT, TRAIN, UNS_KEY
+from jamie.core.names import MODEL_NAME, SPLIT, TRAIN, UNS_KEY
 from jamie.data.assemble import mudata_conventions
+from jamie.model.fitted_model import FittedModel
 from jamie.model.store import load_model
-from jamie.model.trained import TrainedModel
 from jamie.runs.correspondence_files import correspondence_of_cells
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import load_explanations
@@ -154,9 +154,14 @@ class Run(OutputDirectory):
         return load_resolved(path.read_text(), path, plugins=self.plugins, recorded=recorded)
 
     @cached_property
-    def model(self) -> TrainedModel:
-        """The trained model, on the CPU; `jamie.load` wraps it in an estimator."""
+    def model(self) -> FittedModel:
+        """The fitted model, on the CPU; `jamie.load` wraps it in an estimator."""
         return load_model(self.path, plugins=self.plugins)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model among the methods: ``jamie``, or that of a method in its place."""
+        return str(self.methods[0]["method"]) if self.methods else MODEL_NAME
 
     @property
     def metrics(self) -> pd.DataFrame:

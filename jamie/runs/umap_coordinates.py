@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jamie.core.context import Context
-from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
+from jamie.core.errors import OutputError
+from jamie.core.names import DATA_LAYOUT, LATENT_LAYOUT, SPLIT, embedding_key
 from jamie.correspondence.graphs.neighbors import neighbor_graph
 from jamie.model.query import Query
 
@@ -86,19 +87,24 @@ def place_in_two_dimensions(X: NDArray[np.floating], context: Context, what: str
 
 def add_missing_layouts(run: Run) -> None:
     """Add layouts to the cells of a run that computed none, because it had no report."""
-    modalities = run.mdata.mod
-    embedded = [m for m, adata in modalities.items() if EMBEDDING in adata.obsm]
-    without_data = [m for m in embedded if DATA_LAYOUT not in modalities[m].obsm]
+    modalities, key = run.mdata.mod, embedding_key(run.model_name)
+    used = [m for m, adata in modalities.items() if SPLIT in adata.obs]
+    embedded = [m for m in used if key in modalities[m].obsm]
+    without_data = [m for m in used if DATA_LAYOUT not in modalities[m].obsm]
     without_latent = any(LATENT_LAYOUT not in modalities[m].obsm for m in embedded)
     if not without_data and not without_latent:
         return
     context = Context(seed=run.spec.seed)
     log.info("%s: computing layouts of the cells, as the run had no report", run.path)
-    scores = {m: Query.from_mudata(run.model, m, run.mdata, context).read().scores for m in without_data}
-    latents = {m: np.asarray(modalities[m].obsm[EMBEDDING]) for m in embedded if without_latent}
-    for key, layouts in compute_layouts(scores, latents, context).items():
+    scores = {}
+    try:
+        scores = {m: Query.from_mudata(run.model, m, run.mdata, context).read().scores for m in without_data}
+    except OutputError as error:  # as of a model whose files are not to be read here
+        log.warning("without layouts of the cells by their own values: %s", error)
+    latents = {m: np.asarray(modalities[m].obsm[key]) for m in embedded if without_latent}
+    for name, layouts in compute_layouts(scores, latents, context).items():
         for m, layout in layouts.items():
-            modalities[m].obsm[key] = layout
+            modalities[m].obsm[name] = layout
 
 
 def _umap(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

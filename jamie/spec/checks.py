@@ -43,6 +43,8 @@ def _epoch_problems(spec: Spec) -> Iterator[SpecProblem]:
 
 
 def _weight_problems(spec: Spec) -> Iterator[SpecProblem]:
+    if spec.method is not None:
+        return
     nothing_inferred = spec.correspondence is not None and spec.correspondence.infer is None
     weighted = [term.component.cls for term in spec.losses.values() if term is not None and term.weight > 0]
     if not any("inferred" not in cls.requires or not nothing_inferred for cls in weighted):
@@ -50,6 +52,17 @@ def _weight_problems(spec: Spec) -> Iterator[SpecProblem]:
         if weighted:
             message += " that does without an inferred correspondence, as correspondence.infer is null"
         yield _problem(spec, "losses", message, "give one a weight, such as `losses: {reconstruction: 31.25}`")
+
+
+def _method_problems(spec: Spec) -> Iterator[SpecProblem]:
+    """Yield why a method cannot be the model of a run."""
+    method = None if spec.method is None else spec.method.cls
+    if method is not None and not (method.embeds() or method.imputes()):
+        yield _problem(spec, "method", f"{method.name} neither embeds nor imputes", "choose another method")
+    elif method is not None and not method.can_be_saved():
+        message = f"{method.name} cannot be the model of a run, since it does not say what it fitted (_state)"
+        fix = "write _state and _set_state (jamie.Method), or name it under evaluate.compare, which needs neither"
+        yield _problem(spec, "method", message, fix)
 
 
 def _holdout_problems(spec: Spec) -> Iterator[SpecProblem]:
@@ -80,9 +93,9 @@ def _holdout_problems(spec: Spec) -> Iterator[SpecProblem]:
 
 def _compare_problems(spec: Spec) -> Iterator[SpecProblem]:
     """Methods that are named again with the same parameters: their results would be the same."""
-    methods = spec.evaluate.compare
+    methods, model = spec.evaluate.compare, [spec.method] if spec.method is not None else []
     for i, ref in enumerate(methods):
-        if any((ref.name, ref.params) == (other.name, other.params) for other in methods[:i]):
+        if any((ref.name, ref.params) == (other.name, other.params) for other in [*model, *methods[:i]]):
             message = f"expected each method once, found {ref.name} again with the same parameters"
             yield _problem(spec, f"evaluate.compare[{i}]", message, "leave it out", at="evaluate.compare")
 
@@ -154,9 +167,10 @@ def _requirement_problems(spec: Spec) -> Iterator[SpecProblem]:
 # Each check with the sections that it reads, which must be right by themselves.
 _CHECKS = (
     (_epoch_problems, ("training",)),
-    (_weight_problems, ("losses", "correspondence")),
+    (_weight_problems, ("losses", "correspondence", "method")),
+    (_method_problems, ("method",)),
     (_holdout_problems, ("evaluate",)),
-    (_compare_problems, ("evaluate",)),
+    (_compare_problems, ("evaluate", "method")),
     (_stack_problems, ("model",)),
     (_interval_problems, ("evaluate",)),
     (_until_problems, ("correspondence", "until")),

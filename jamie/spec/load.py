@@ -18,6 +18,7 @@ from jamie.spec.documents import PRESET, read_layers
 from jamie.spec.files import find_file
 from jamie.spec.grammar import settings_of
 from jamie.spec.merge import merge, spread_every
+from jamie.spec.method_section import without_networks
 from jamie.spec.node import Node
 from jamie.spec.overrides import Override, apply_overrides, parse_overrides
 from jamie.spec.problem import SpecProblem, spec_error
@@ -198,9 +199,12 @@ def check(draft: Draft, sets: Iterable[Override] = ()) -> Spec:
     SpecError
         With every problem, each at its place.
     """
-    problems = list(draft.problems)
+    problems, changes = list(draft.problems), list(sets)
     resolver = Resolver(draft.registry, need_files=draft.reads_data, problems=problems, saved=draft.saved)
-    tree = apply_overrides(draft.tree, sets, draft.registry, resolver.problems)
+    tree = apply_overrides(draft.tree, changes, draft.registry, resolver.problems)
+    # in a sweep over methods, what is written of networks is meant for the runs that have them
+    swept = any(one.path[0] == "method" for one in changes)
+    tree = without_networks(tree, None if swept else resolver.problems)
     return _checked(tree, draft.name, resolver, draft.reads_data)
 
 

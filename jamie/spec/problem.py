@@ -31,6 +31,11 @@ class Source:
     lines: tuple[str, ...] = ()
     numbered: bool = True
 
+    @property
+    def is_preset(self) -> bool:
+        """Whether it is a preset, which no user has written."""
+        return not self.numbered
+
 
 @dataclass(frozen=True)
 class Mark:

@@ -19,6 +19,7 @@ from jamie.core.interfaces import (
     Encoder,
     Explainer,
     Loss,
+    Method,
     Optimizer,
     Pairing,
     Preprocessor,
@@ -28,6 +29,7 @@ from jamie.core.interfaces import (
     Sampler,
     Schedule,
 )
+from jamie.core.names import MODEL_NAME
 from jamie.core.registry import Registry
 from jamie.spec.evaluate_section import EvaluateSection
 from jamie.spec.numbers import AtLeastTwo, Fraction, NonNegative, Positive, PositiveInt, Seed
@@ -38,6 +40,8 @@ from jamie.spec.yaml_tree import SpecDumper
 
 FORMAT = 1
 ALL_MODALITIES = "*"
+READ_BY_METHODS = ("calibration", "ensemble", "device")  # keys of `training` that count beside `method`
+NETWORKS = ("encoder", "decoder")  # keys of a modality that do not
 MAX_LATENT_DIM = 10_000  # far beyond use, and still within the memory of a large machine
 
 StackMember = Literal["ridge", "reduced_rank", "pls", "kernel_ridge", "kernel_ridge_cosine"]
@@ -332,6 +336,9 @@ class Spec:
         Settings by modality; `"*"` holds for every modality. Where others are named, only those are used, in order.
     correspondence
         Which cell of one modality is which cell of another.
+    method
+        A method that is the model of the run, in place of `model`, `losses`, `training` and the networks of
+        `modalities`; null for the joint variational autoencoder.
     model
         The joint variational autoencoder.
     losses
@@ -363,6 +370,7 @@ class Spec:
     batch_key: str | None = None
     modalities: dict[str, Modality] = field(default_factory=dict)
     correspondence: CorrespondenceSection = field(default_factory=CorrespondenceSection)
+    method: Ref[Method] | None = None
     model: ModelSection = field(default_factory=ModelSection)
     losses: dict[str, LossTerm] = field(default_factory=dict)
     training: TrainingSection = field(default_factory=TrainingSection)
@@ -379,6 +387,11 @@ class Spec:
     def registry(self) -> Registry:
         """Components that the spec was read with; `load_spec` takes them to read others with the same."""
         return self._registry
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model among the methods of a comparison: that of `method`, or ``jamie``."""
+        return MODEL_NAME if self.method is None else self.method.name.replace("/", "_")
 
     def modality(self, name: str) -> Modality:
         """Return the settings of a modality: its own, or those of ``"*"`` where it has none."""
@@ -410,8 +423,19 @@ class Spec:
         settings = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if not f.name.startswith("_")}
         if not self.data.name:
             del settings["data"]
+        if self.method is not None:
+            leave_networks_out(settings)
         # every default stands in it, so a preset would only bring back what this spec removed
         return {"jamie": FORMAT, "preset": None, **settings}
+
+
+def leave_networks_out(settings: dict[str, Any]) -> None:
+    """Take out of a spec, as plain values, what only the networks read that its method stands in place of."""
+    del settings["model"], settings["losses"]
+    settings["training"] = {key: settings["training"][key] for key in READ_BY_METHODS}
+    for modality in settings["modalities"].values():
+        for network in NETWORKS:
+            modality.pop(network, None)
 
 
 # Resolved specs by their text: a report reads the spec that its run has just written, and need not parse it again.

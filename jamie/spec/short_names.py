@@ -10,6 +10,7 @@ SHORT_KEYS = {
     "labels": "labels",
     "train_labels": "train_labels",
     "batch_key": "batch_key",
+    "method": "method",
     "latent_dim": "model.latent_dim",
     "aggregator": "model.aggregator",
     "infer": "correspondence.infer",

@@ -19,7 +19,7 @@ from jamie.preprocess.prepare import Prepared
 from jamie.training.cross_fit import CrossFit, Direction
 from jamie.trust.calibration import Calibration
 from jamie.trust.fit_calibration import calibrate, support_of
-from jamie.trust.novelty import fit_novelty_score
+from jamie.trust.novelty import NoveltyScore, fit_novelty_score
 from jamie.trust.uncertainty import Uncertainty
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 MAX_VALUES = 2**26  # that a direction is calibrated on
 MAX_CELLS = 500  # or so many cells, where these are more values
 MOST_CELLS = 2**16  # however few features there are: more make quantiles of residuals no better to any use
+_STAGE = "trust"  # its name seeds the generators: another name would give other numbers
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -45,10 +46,19 @@ def fit_uncertainty(fitted: CrossFit, level: float, context: Context) -> Uncerta
     context
         Random numbers and memory limit.
     """
-    context = context.for_stage("trust")  # its name seeds the generator: another name would give other numbers
-    cells = fitted.cells
-    calibrations = {pair: _calibrate_model(fitted, pair, level, context) for pair in permutations(cells.scores, 2)}
-    novelty = {
+    trust = context.for_stage(_STAGE)
+    pairs = permutations(fitted.cells.scores, 2)
+    calibrations = {pair: _calibrate_model(fitted, pair, level, trust) for pair in pairs}
+    return Uncertainty(
+        {pair: calibration for pair, calibration in calibrations.items() if calibration is not None},
+        fit_novelty(fitted.cells, context),
+    )
+
+
+def fit_novelty(cells: Prepared, context: Context) -> dict[str, NoveltyScore]:
+    """Fit the novelty score of each modality with enough training cells."""
+    context = context.for_stage(_STAGE)
+    scores = {
         m: fit_novelty_score(
             cells.chains[m],
             data.input.X,
@@ -60,10 +70,7 @@ def fit_uncertainty(fitted: CrossFit, level: float, context: Context) -> Uncerta
         )
         for m, data in cells.dataset.modalities.items()
     }
-    return Uncertainty(
-        {pair: calibration for pair, calibration in calibrations.items() if calibration is not None},
-        {m: score for m, score in novelty.items() if score is not None},
-    )
+    return {m: score for m, score in scores.items() if score is not None}
 
 
 def _calibrate_model(fitted: CrossFit, direction: Direction, level: float, context: Context) -> Calibration | None:

@@ -18,7 +18,7 @@ def test_a_step_is_found_and_settings_are_the_best_of_the_candidates(toy_pairs):
 def test_out_of_fold_is_that_of_trees_without_the_fold(toy_pairs):
     pairs = toy_pairs(60, 4, 1)
     fitted = ForestRegression(n_trees=7).fit(pairs)
-    chosen, seed = fitted.tuning["chosen"], fitted.trees.random_state
+    chosen, seed = fitted.tuning["chosen"], int(pairs.generator("forest").integers(2**31))
     for inner, outer in pairs.splits:
         x, query = pairs.inputs @ fitted.input_axes, pairs.left_out_inputs[outer] @ fitted.input_axes
         trees = ExtraTreesRegressor(

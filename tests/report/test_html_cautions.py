@@ -41,7 +41,7 @@ def files(**fields):
         "warnings": (),
         "posterior": {"rna": {"kl": [1.0, 0.5]}, "protein": {"kl": [1.0, None]}},
     }
-    return SimpleNamespace(**{**given, **fields})
+    return SimpleNamespace(**{"model_name": "jamie", **given, **fields})
 
 
 def texts(run, imputability=None):

@@ -32,7 +32,7 @@ def record(metric, value, method="jamie", scope="held_out_cells", **fields):
 
 def row(*metrics, share=None):
     """Row of the tile of a run with these scores, whose cells have a commonest label of this share."""
-    run = SimpleNamespace(metric_records=metrics, methods=[], stopped_early=False)
+    run = SimpleNamespace(metric_records=metrics, methods=[], model_name="jamie", stopped_early=False)
     labels = [] if share is None else ["T"] * round(20 * share) + [f"B{i}" for i in range(20 - round(20 * share))]
     (tile,) = score_tiles(run, cells({"cell_type": labels} if labels else {}, len(labels) or 1))
     return tile["rows"][0]
@@ -99,7 +99,7 @@ def test_chance_of_inferred_partners_is_that_of_the_run():
 
     foscttm = [record("barycentric_foscttm", 0.2, scope="held_out_pairs", parameters={})]
     records = foscttm + measured("barycentric_foscttm", chance=0.45) + measured("matching", chance=0.1)
-    run = SimpleNamespace(metric_records=records, methods=[], stopped_early=True)
+    run = SimpleNamespace(metric_records=records, methods=[], model_name="jamie", stopped_early=True)
     (tile,) = score_tiles(run, cells({}, 1))
     assert tile["rows"] == [ScoreRow("rna and protein", "0.200", "chance", "0.450")]
     assert tile["cells"] == "held-out pairs (50)"

@@ -161,7 +161,7 @@ def test_a_cell_of_an_unknown_modality_alone_has_no_joint_embedding(mdata, caplo
     joint = mdata.obsm["X_jamie"]
     assert list(mdata.obs_names[np.isnan(joint).any(axis=1)]) == ["cell30"]
     assert np.isfinite(joint).sum() == 90
-    assert "joint embedding: 1 of 31 cells are in no modality of the model: NaN" in caplog.text
+    assert "joint embedding: 1 of 31 cells are embedded in no modality of the model: NaN" in caplog.text
 
 
 def test_a_spec_runs_on_the_result_of_an_earlier_run(mdata, tmp_path):

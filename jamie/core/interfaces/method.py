@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from jamie.core.data import Cells, Imputation
 from jamie.core.errors import ContractError
 from jamie.core.requirements import DATA_WORDS
 from jamie.core.resources import ResourceUsage, measure_resources
+from jamie.core.state import State
 
 
 class Method(Component):
@@ -27,6 +29,12 @@ class Method(Component):
     the query cells writes `_impute_with_labels` instead of `_impute`; one that reads the cells' batches
     (`Cells.covariates`) writes `_embed_with_covariates` and `_impute_with_covariates`. One that chooses settings by the
     training cells keeps in `tuning` what it chose, as plain values, which the manifest of a run shows.
+
+    A method that can be the model of a run (``method: mean``) also writes `_state` and `_set_state`: what it fitted, as
+    nested mappings and lists of arrays and plain values, and the way back. One on a package that insists on files of
+    its own writes `_save_folder` and `_load_folder`, and sets `unsafe_format` where reading such files can run code, as
+    of a pickle: they are read only where the user says so. A method that is `inductive` embeds one modality alone as it
+    does beside others, and all that it embeds or imputes by is in these.
 
     The cells of each modality are shuffled before a method sees them and put back afterwards, so that none can profit
     from the order of a file.
@@ -43,8 +51,14 @@ class Method(Component):
     ...
     ...     def _impute(self, scores, source, target):
     ...         return np.tile(self.means[target], (len(scores), 1))
-    >>> Mean.imputes(), Mean.embeds()
-    (True, False)
+    ...
+    ...     def _state(self):
+    ...         return {"means": self.means}
+    ...
+    ...     def _set_state(self, state):
+    ...         self.means = state["means"]
+    >>> Mean.imputes(), Mean.embeds(), Mean.can_be_saved()
+    (True, False, True)
     """
 
     kind: ClassVar[str] = "method"
@@ -52,6 +66,7 @@ class Method(Component):
     inductive: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
     max_modalities: ClassVar[int | None] = None
+    unsafe_format: ClassVar[bool] = False  # reading what `_save_folder` wrote can run code that was put there
     usage: Mapping[str, ResourceUsage] = {}
     tuning: Mapping[str, Any] = {}
     _orders: Mapping[str, NDArray[np.int64]]
@@ -66,6 +81,16 @@ class Method(Component):
         """Whether it imputes."""
         outer = ("_impute", "_impute_with_labels", "_impute_with_covariates")
         return any(getattr(cls, name) is not getattr(Method, name) for name in outer)
+
+    @classmethod
+    def saves_folder(cls) -> bool:
+        """Whether it writes files of its own."""
+        return cls._save_folder is not Method._save_folder
+
+    @classmethod
+    def can_be_saved(cls) -> bool:
+        """Whether it writes what it fitted, and so can be the model of a run."""
+        return cls._state is not Method._state or cls.saves_folder()
 
     def require(self, cells: Cells) -> None:
         """Refuse cells that the method cannot be fitted on.
@@ -188,6 +213,43 @@ class Method(Component):
         imputation = found if isinstance(found, Imputation) else Imputation(np.asarray(found))
         self._require_rows({target: len(imputation.mean)}, {target: len(scores)})
         return imputation
+
+    def state(self) -> State:
+        """Return what was fitted, for `set_state`; without the files of `_save_folder`.
+
+        Raises
+        ------
+        ContractError
+            Where `_state` holds anything but arrays and plain values, or the method has none.
+        """
+        if not self.can_be_saved():
+            raise self._contract_error("cannot be saved: it writes no _state", "write _state and _set_state")
+        try:
+            return State.of({"fitted": self._state(), "orders": {} if self.inductive else self._orders})
+        except TypeError as error:
+            raise self._contract_error(f"_state cannot be saved: {error}") from error
+
+    def set_state(self, state: State) -> Self:
+        """Restore what `state` gave, on a method with the same parameters."""
+        nested = state.nested()
+        self._orders = nested["orders"]
+        self._set_state(nested["fitted"])
+        return self
+
+    def _save_folder(self, path: Path) -> None:
+        """Write what was fitted into an existing, empty folder, where it has a format of its own."""
+        raise self._contract_error("has no files of its own")
+
+    def _load_folder(self, path: Path) -> None:
+        """Read what `_save_folder` wrote, after `set_state`."""
+        raise self._contract_error("has no files of its own")
+
+    def _state(self) -> Mapping[Any, Any]:
+        """Return what was fitted: nested mappings, lists and tuples of arrays, tensors and plain values."""
+        return {}
+
+    def _set_state(self, state: Mapping[Any, Any]) -> None:
+        """Restore what `_state` gave; tensors come back as arrays."""
 
     def _prepare(self, cells: Cells, context: Context) -> None:
         """Compute what comes before training."""

@@ -51,12 +51,12 @@ def metric_changes(
         `change`, are NaN if only the `estimate` is known. The most harmful of the groups that were chosen by their
         estimate come first, then the others. If changes are equal, the estimate decides.
     """
-    estimates = _estimated_changes(removal, groups, metric)
-    if np.isnan(estimates).all() and n_exact is not None and n_exact < len(groups):
+    estimates, why_none = _estimated_changes(removal, groups, metric)
+    if why_none and n_exact is not None and n_exact < len(groups):
         log.warning(
-            "knockout: the preprocessing of %s cannot be differentiated, so that changes cannot be estimated: those of "
-            "all %d features are computed exactly",
-            *(removal.modality, len(groups)),
+            "knockout: changes by removing features of %s cannot be estimated (%s): those of all %d features are "
+            "computed exactly",
+            *(removal.modality, why_none, len(groups)),
         )
         n_exact = None
     sign = -1 if metric.higher_is_better else 1
@@ -99,14 +99,16 @@ def scores_without_each(
     return scores
 
 
-def _estimated_changes(removal: Removal, groups: FeatureGroups, metric: PerturbedMetric) -> NDArray[np.float64]:
-    """(u,) changes to first order; NaN if a step of the preprocessing has no derivative."""
+def _estimated_changes(
+    removal: Removal, groups: FeatureGroups, metric: PerturbedMetric
+) -> tuple[NDArray[np.float64], str]:
+    """(u,) changes to first order; NaN, and the reason, if preprocessing or the model has no derivative."""
     try:
         module = metric.module(preprocessed=removal.A is not None)
     except DataError as error:
         log.info("knockout: no estimates of changes (%s)", error.problem)
-        return np.full(len(groups), np.nan)
-    return metric.estimated_changes(LinearizedModel(removal, module), groups.columns)
+        return np.full(len(groups), np.nan), error.problem
+    return metric.estimated_changes(LinearizedModel(removal, module), groups.columns), ""
 
 
 def _notes(n_exact: int, n: int, step: float) -> tuple[str, ...]:

@@ -36,8 +36,8 @@ class Knockout(Explainer):
         Whose features are removed; the first by default.
     metric
         ``label_transfer_accuracy``, ``foscttm`` or ``imputation``: the mean correlation of imputed with measured
-        values. By default imputation if `features` or `windows` are given, otherwise label transfer if there are
-        labels, otherwise FOSCTTM.
+        values. By default imputation if `features` or `windows` are given or the model does not embed, otherwise label
+        transfer if there are labels, otherwise FOSCTTM.
     source, target
         Direction of the metric: labels are transferred from `source` to `target`, or `target` is imputed from `source`.
         By default from `modality` to the first other one.

@@ -82,6 +82,8 @@ def plan_knockout(
     """
     modality = choose_modality(subject, modality, f"{where}, modality")
     ends = _direction(subject, where, modality, *direction)
+    if metric is None and subject.imputes and not subject.embeds:
+        metric = "imputation"
     if metric is None:
         labelled = label is not None or default_label(subject, ends) is not None
         metric = "label_transfer_accuracy" if labelled else "foscttm"

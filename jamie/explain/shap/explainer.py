@@ -153,8 +153,9 @@ class Shap(Explainer):
             log.warning("shap: values miss the prediction by %.1f %% of its standard deviation", 100 * error)
         source, p = task.outputs.source, task.X.shape[1]
         scores = task.subject.scores(source)[task.cells]
-        n_scores, n_latents = scores.shape[1], task.subject.embed(source, scores, task.cells).shape[1]
-        if p >= SHARING * min(n_scores, n_latents):
+        n_scores = scores.shape[1]
+        n_latents = task.subject.embed(source, scores, task.cells).shape[1] if task.subject.embeds else n_scores
+        if task.subject.embeds and p >= SHARING * min(n_scores, n_latents):
             notes.append(
                 f"The model sees the {p} features of {source} through {n_scores} scores, and its networks these "
                 f"through {n_latents} latents, so that features which vary together share their credit. To rank single "

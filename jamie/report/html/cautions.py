@@ -93,8 +93,8 @@ def _correspondence(run: Run) -> Iterator[Caution]:
 
 def _scores(run: Run) -> Iterator[Caution]:
     """Yield cautions of the scores, the held-out cells and the posterior."""
-    records = headlines(run.metric_records)
-    for record in model_records(records, "foscttm"):
+    records, model = headlines(run.metric_records), run.model_name
+    for record in model_records(records, "foscttm", model):
         if record["value"] >= NEAR_CHANCE:
             yield Caution(
                 f"{record['source']} and {record['target']} are hardly aligned: FOSCTTM is {number(record['value'])}, "
@@ -106,9 +106,9 @@ def _scores(run: Run) -> Iterator[Caution]:
     yield from _posterior_collapse(run)
     uses_labels = {method["method"] for method in run.methods if method.get("uses_labels")}
     for metric in dict.fromkeys(record["metric"] for record in records if not record["metric"].startswith("interval_")):
-        yield from _better_methods(records, metric, uses_labels)
+        yield from _better_methods(records, metric, uses_labels, model)
     level = run.spec.evaluate.intervals.level
-    for record in model_records(records, "interval_coverage"):
+    for record in model_records(records, "interval_coverage", model):
         coverage, narrow = record["value"], record["value"] < level
         if abs(coverage - level) > COVERAGE_ERROR:
             yield Caution(
@@ -121,11 +121,11 @@ def _scores(run: Run) -> Iterator[Caution]:
             )
 
 
-def _better_methods(records: Sequence[Record], metric: str, uses_labels: set[str]) -> Iterator[Caution]:
+def _better_methods(records: Sequence[Record], metric: str, uses_labels: set[str], model: str) -> Iterator[Caution]:
     """Yield a caution for each method that has the best score of a metric instead of the model."""
     lost = defaultdict(list)
-    for own in model_records(records, metric):
-        best = best_record(main_scope_records(records, metric), own) or own
+    for own in model_records(records, metric, model):
+        best = best_record(main_scope_records(records, metric, model), own) or own
         if abs(best["value"] - own["value"]) > RELEVANT_DIFFERENCE:
             modalities = (" → " if own["n_features"] else " and ").join(direction(own))
             lost[best["method"]].append(f"{modalities} {number(best['value'])} against {number(own['value'])}")

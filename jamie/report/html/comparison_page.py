@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.features import feature_tables
 from jamie.report.html.guide import guides
@@ -78,9 +77,9 @@ def _features(runs: Mapping[str, Run]) -> pd.DataFrame:
     """Return the scores of features of all runs; each method of each run counts as a method."""
     tables = {name: run.features for name, run in runs.items() if not run.features.empty}
     if sum(table["method"].nunique() for table in tables.values()) > MOST_SERIES:
-        tables = {name: table[table["method"] == MODEL_NAME] for name, table in tables.items()}
+        tables = {name: table[table["method"] == runs[name].model_name] for name, table in tables.items()}
     named = [
-        table.assign(method=name if set(table["method"]) == {MODEL_NAME} else name + " · " + table["method"])
+        table.assign(method=name if set(table["method"]) == {runs[name].model_name} else name + " · " + table["method"])
         for name, table in tables.items()
     ]
     return pd.concat(named, ignore_index=True) if named else pd.DataFrame()

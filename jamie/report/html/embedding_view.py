@@ -218,7 +218,7 @@ def _features(modalities: Modalities, run: Run, shown: CellSample, n_features: i
         values = _predicted_values(run, target, adata)
         if values is None or not adata.var_names.is_unique:
             continue
-        ranked = features_by_score(scores, records, target)
+        ranked = features_by_score(scores, records, target, run.model_name)
         names = _select_features(adata, values, ranked, max(1, n_features // len(modalities)))
         columns = {target: to_dense(values[:, adata.var_names.get_indexer(names)])}
         for source in modalities:

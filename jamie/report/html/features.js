@@ -23,17 +23,17 @@ function featureTable(directions) {
 
   /** Columns of the direction and metric that are chosen: the methods', the model's gain, imputability. */
   function columns() {
-    const { features, imputability } = direction();
+    const { features, imputability, model } = direction();
     const { values, higher } = metric();
     const methods = Object.keys(values);
     const found = [{ name: "feature", values: features, first: 1 }];
     for (const name of methods) found.push({ name, values: values[name], first: higher ? -1 : 1, method: true });
-    if (values.jamie && methods.length > 1) {
+    if (values[model] && methods.length > 1) {
       const best = higher ? Math.max : Math.min;
-      const others = methods.filter((name) => name !== "jamie");
+      const others = methods.filter((name) => name !== model);
       const gain = features.map((_, i) => {
         const there = others.map((name) => values[name][i]).filter((value) => value !== null);
-        return values.jamie[i] === null || !there.length ? null : (higher ? 1 : -1) * (values.jamie[i] - best(...there));
+        return values[model][i] === null || !there.length ? null : (higher ? 1 : -1) * (values[model][i] - best(...there));
       });
       found.push({ name: "gain", values: gain, first: -1, signed: true });
     }

@@ -17,7 +17,10 @@ DECIMALS = 4
 
 
 def feature_tables(
-    features: pd.DataFrame, records: Iterable[Record], imputability: Mapping[tuple[str, str], pd.Series]
+    features: pd.DataFrame,
+    records: Iterable[Record],
+    imputability: Mapping[tuple[str, str], pd.Series],
+    model: str = MODEL_NAME,
 ) -> list[dict[str, Any]]:
     """Return the scores of features by direction, in the preferred scope, as plain columns for the page.
 
@@ -29,12 +32,14 @@ def feature_tables(
         As in ``metrics.json``.
     imputability
         Imputability (p_t,) of the features by (source, target), if the run has estimated it.
+    model
+        Whose gain over the other methods is shown.
 
     Returns
     -------
     list of dict
-        For each direction `source`, `target`, `scope`, names of `features`, `metrics` with `title`, `name`, `higher`
-        and `values` by method, and `imputability` or None.
+        For each direction `source`, `target`, `scope`, `model`, names of `features`, `metrics` with `title`, `name`,
+        `higher` and `values` by method, and `imputability` or None.
     """
     if features.empty:
         return []
@@ -49,6 +54,7 @@ def feature_tables(
             "source": source,
             "target": target,
             "scope": scope.replace("_", " "),
+            "model": model,
             "features": names,
             "metrics": [_metric(rows, names, metric, higher.get(metric, True)) for metric in _metrics(features)],
             "imputability": None if estimates is None else _plain(estimates.reindex(names)),
@@ -57,13 +63,13 @@ def feature_tables(
     return tables
 
 
-def features_by_score(features: pd.DataFrame, records: Iterable[Record], target: str) -> list[str]:
+def features_by_score(features: pd.DataFrame, records: Iterable[Record], target: str, model: str) -> list[str]:
     """Return the features of a modality, those that the model imputes best first, by the first metric of features."""
     metrics = _metrics(features)
     if not metrics:
         return []
     higher = {record["metric"]: record["higher_is_better"] for record in records}.get(metrics[0], True)
-    rows = features[(features["target"] == target) & (features["method"] == MODEL_NAME)]
+    rows = features[(features["target"] == target) & (features["method"] == model)]
     return list(rows.groupby("feature")[metrics[0]].mean().dropna().sort_values(ascending=not higher).index)
 
 

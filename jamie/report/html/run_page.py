@@ -83,7 +83,7 @@ class HtmlReport(Report):
         add_missing_layouts(result)
         cells = embedding_data(result, context.generator(), max_cells=self.cells, n_features=self.features)
         imputability = _imputability(result)
-        features = feature_tables(result.features, result.metric_records, imputability)
+        features = feature_tables(result.features, result.metric_records, imputability, result.model_name)
         figures = page_figures(draw_figures(result, self.figures), result)
         sections = _sections(result, cells, features, imputability, figures)
         further = further_sections(result, self.sections, figures)
@@ -95,6 +95,8 @@ class HtmlReport(Report):
             {"cells": cells, "features": features} if cells or features else None,
             title=result.manifest.get("name") or result.path.resolve().name,
             kind="report of a run",
+            model=result.model_name,
+            has_latents=result.stopped_early or any(method.get("embeds") for method in result.methods[:1]),
             contents=[*contents[:-1], *((one.id, one.title) for one in further), contents[-1]],
             further=further,
             **sections,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jamie.core.names import MODEL_NAME
 from jamie.metrics.scopes import PREFERRED
 from jamie.report.html.guide import SCOPES
 from jamie.report.metric_tables import metric_tables
@@ -21,16 +20,16 @@ def headlines(records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record["headline"] and not record["part"] and record["value"] is not None]
 
 
-def main_scope_records(records: Sequence[Record], metric: str) -> list[Record]:
+def main_scope_records(records: Sequence[Record], metric: str, model: str) -> list[Record]:
     """Return the headline values of a metric, of all methods, in the preferred scope that the model is scored in."""
-    scopes = {record["scope"] for record in records if record["metric"] == metric and record["method"] == MODEL_NAME}
+    scopes = {record["scope"] for record in records if record["metric"] == metric and record["method"] == model}
     scope = next((scope for scope in PREFERRED if scope in scopes), "")
     return [record for record in records if record["metric"] == metric and record["scope"] == scope]
 
 
-def model_records(records: Sequence[Record], metric: str) -> list[Record]:
+def model_records(records: Sequence[Record], metric: str, model: str) -> list[Record]:
     """Return the scores of the model by a metric, in its main scope."""
-    return [record for record in main_scope_records(records, metric) if record["method"] == MODEL_NAME]
+    return [record for record in main_scope_records(records, metric, model) if record["method"] == model]
 
 
 def best_record(records: Iterable[Record], own: Record) -> Record | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from jamie.core.names import HELD_OUT_CELLS, MODEL_NAME
+from jamie.core.names import HELD_OUT_CELLS
 from jamie.runs.file_names import RESOLVED_SPEC
 from jamie.runs.run import Run
 
@@ -24,11 +24,13 @@ def run_description(run: Run, n_features: Mapping[str, int]) -> str:
     ]
     if run.stopped_early:
         return f"A correspondence was inferred between {_enumerate(cells)}. The run stops there: no model was trained."
-    text = f"A model was trained on {_enumerate(cells)}." if cells else "A model was trained."
+    method = _component(plain_spec(run).get("method"))
+    what = f"The method {method} was fitted" if method else "A model was trained"
+    text = f"{what} on {_enumerate(cells)}." if cells else f"{what}."
     held_out = [record["n_cells"] for record in run.metric_records if record["scope"] == HELD_OUT_CELLS]
     if held_out:
         text += f" {max(held_out):,} cells of each were held out: nothing was fitted on them."
-    others = [m["method"] for m in run.methods if m["method"] != MODEL_NAME and m["status"] == "done"]
+    others = [m["method"] for m in run.methods if m["method"] != run.model_name and m["status"] == "done"]
     return f"{text} It is compared with {_enumerate(others)}." if others else text
 
 
@@ -52,7 +54,9 @@ def _details(run: Run) -> Iterator[tuple[str, str]]:
     yield "Labels learned from", ", ".join(spec.get("train_labels") or [])
     yield "Batches", spec.get("batch_key") or ""
     yield "Correspondence", _correspondence(run, spec.get("correspondence") or {})
-    if not run.stopped_early:
+    if spec.get("method"):
+        yield "Model", _method(spec["method"])
+    elif not run.stopped_early:
         n = spec["training"].get("ensemble", 1)
         networks = f"{n} networks" if n > 1 else "1 network"
         modalities = (spec["modalities"] or {}).values()
@@ -84,6 +88,14 @@ def _correspondence(run: Run, section: Mapping[str, Any]) -> str:
     if inferers == ["nothing"]:
         return f"{text}; no cell is left whose partner is unknown"
     return f"{text}; others inferred by {_enumerate(inferers)}" if run.inference and any(inferers) else text
+
+
+def _method(plain: Any) -> str:
+    """Describe the method that is the model: ``method knn (k 10)``, without parameters that are null."""
+    name, params = (plain, {}) if isinstance(plain, str) else next(iter(plain.items()))
+    given = [f"{key} {_component(v) if isinstance(v, dict) else v}" for key, v in params.items() if v is not None]
+    settings = f" ({', '.join(given)})" if given else ""
+    return f"method {name}{settings}, in place of the joint VAE"
 
 
 def _component(plain: Any) -> str:

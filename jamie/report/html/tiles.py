@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, MODEL_NAME, SPLIT, TRAIN
+from jamie.core.names import ALL_CELLS, HELD_OUT, HELD_OUT_CELLS, SPLIT, TRAIN
 from jamie.data.writing.names import stored_name
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import Record, best_record, direction, headlines, main_scope_records
@@ -51,17 +51,17 @@ class ScoreRow:
 
 def score_tiles(run: Run, mdata: MuData) -> list[dict[str, Any]]:
     """Return a tile for each of the most important metrics: its title, and a row for each two modalities."""
-    records = headlines(run.metric_records)
-    metrics = list(dict.fromkeys(record["metric"] for record in records if record["method"] == MODEL_NAME))
+    records, model = headlines(run.metric_records), run.model_name
+    metrics = list(dict.fromkeys(record["metric"] for record in records if record["method"] == model))
     primary = [metric for metric in metrics if metric not in SECONDARY]
     if run.stopped_early:
         primary += [metric for metric in metrics if metric in SECONDARY]
     uses_labels = {method["method"] for method in run.methods if method.get("uses_labels")}
     tiles = []
     for metric in primary[:MAX_TILES]:
-        shown = main_scope_records(records, metric)
-        own = [record for record in shown if record["method"] == MODEL_NAME]
-        rivals = [record for record in shown if record["method"] not in {MODEL_NAME, *uses_labels}]
+        shown = main_scope_records(records, metric, model)
+        own = [record for record in shown if record["method"] == model]
+        rivals = [record for record in shown if record["method"] not in {model, *uses_labels}]
         tiles.append(_tile(own, rivals, [chance_level(mdata, record, run.metric_records) for record in own]))
     return tiles
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from jamie.core.data import Cells, Imputation
 from jamie.core.errors import DataError
 from jamie.core.interfaces import Method
 from jamie.core.resources import ResourceUsage
+from jamie.model.method_files import load_method, save_method
 from jamie.testing import toy
 from jamie.testing.assertions import (
     arrays_in,
@@ -146,6 +150,30 @@ def check_reports_resource_usage(component: type[Method]) -> None:
     usage = _fitted(component, _cells(component)).usage
     right = set(usage) == {"preparation", "training"} and all(isinstance(u, ResourceUsage) for u in usage.values())
     require(right, component, "usage", expected="that of preparation and training", found=dict(usage))
+
+
+def check_survives_saving(component: type[Method]) -> None:
+    """If it can be the model of a run, arrays, JSON and files of its own restore it, to the very same results."""
+    if not component.can_be_saved():
+        return
+    cells = _cells(component)
+    method = _fitted(component, cells)
+    with TemporaryDirectory() as folder:
+        described = json.loads(json.dumps(save_method(method, Path(folder))))
+        restored = load_method(build(component), Path(folder), described, allow_unsafe=True)
+        expected, found = (_results(component, one, cells) for one in (method, restored))
+    require_equal(component, "saved and restored it gives the same result", found, expected, tolerance=0)
+
+
+def check_embeds_modalities_alone(component: type[Method]) -> None:
+    """New cells of one modality alone have the latents that they have beside those of others."""
+    if not (component.embeds() and component.inductive):
+        return
+    cells = _cells(component)
+    method = _fitted(component, cells)
+    together = method.embed(cells.scores)
+    for m, x in cells.scores.items():
+        require_equal(component, f"cells of {m} alone", method.embed({m: x})[m], together[m])
 
 
 def check_leaves_inputs_alone(component: type[Method]) -> None:

@@ -196,6 +196,23 @@ class ScalesTheQuery(Sound):
         return super()._impute(scores, source, target)
 
 
+class RoundsWhatItSaves(Sound):
+    """Saves its maps in half precision."""
+
+    def _state(self):
+        return {"maps": {direction: values.astype(np.float16) for direction, values in self.maps.items()}}
+
+    def _set_state(self, state):
+        self.maps = state["maps"]
+
+
+class CountsModalities(Sound):
+    """Latents that depend on how many modalities are embedded."""
+
+    def _embed(self, scores):
+        return {m: x[:, :3] / len(scores) for m, x in scores.items()}
+
+
 BROKEN = {
     "check_embeds_or_imputes": [(Idle, "method 'idle': it does something: expected _embed or _impute, found neither")],
     "check_embeds_all_modalities_in_one_space": [
@@ -233,6 +250,10 @@ BROKEN = {
     "check_reports_resource_usage": [
         (FitsInThePublicMethod, r"usage: expected that of preparation and training, found \{\}")
     ],
+    "check_survives_saving": [
+        (RoundsWhatItSaves, r"saved and restored it gives the same result \(atac imputed from rna\), at")
+    ],
+    "check_embeds_modalities_alone": [(CountsModalities, "cells of rna alone, at")],
     "check_leaves_inputs_alone": [
         (Standardizes, r"inputs are never modified \(cells\.views\.atac\.scores\)"),
         (ScalesTheQuery, r"inputs are never modified \(cells\.views\.rna\.scores\)"),
