@@ -17,8 +17,9 @@ Exception              code        raised where
 ====================== =========== ==================================================================
 
 The command line exits with a code of `ExitCode`: 0 for success, 2 for a `JamieError` (its message goes to standard
-error), 1 for any other exception (``unexpected`` in JSON; ``--debug`` shows the traceback), 130 after Ctrl-C and 143
-after SIGTERM (both ``interrupted``).
+error), 1 for any other exception (``unexpected`` in JSON; ``--debug`` shows the traceback), 3 with ``--strict`` if a
+run has its result and lacks a report, a figure or an explanation, 130 after Ctrl-C, 143 after SIGTERM and 129 after
+SIGHUP (all ``interrupted``).
 """
 
 from jamie.core.errors import (

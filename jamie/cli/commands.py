@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from jamie.cli.options import (
     Sets,
     SpecFile,
     Spread,
+    Strict,
     argument,
     flag,
     option,
@@ -40,10 +42,13 @@ def run(
     backend: Spread = None,
     scheduler: Scheduler = None,
     overwrite: Overwrite = False,
+    strict: Strict = False,
     progress: Any = None,
 ) -> CommandOutput:
     """Run a spec, or all runs of a sweep: train the model and write embeddings, imputed modalities and metrics."""
     arguments = locals()
+    del arguments["strict"]
+    from jamie.runs.run import left_out
     from jamie.spec import draft_spec
 
     arguments["source"] = draft = draft_spec(source, arguments.pop("overrides") or [])
@@ -51,7 +56,9 @@ def run(
         from jamie.commands.sweep import sweep
         from jamie.console.sweep_output import sweep_output
 
-        return sweep_output(sweep(**arguments))
+        swept = sweep(**arguments)
+        shown = sweep_output(swept)
+        return replace(shown, left_out=left_out(swept.folder)) if strict else shown
     from jamie.commands.run import run as run_once
 
     if backend or scheduler:
@@ -63,7 +70,8 @@ def run(
     for name in ("jobs", "backend", "scheduler"):  # of several runs
         del arguments[name]
     result = run_once(**arguments)
-    return output.run_output(result.path, result.metric_records, result.methods)
+    shown = output.run_output(result.path, result.metric_records, result.methods)
+    return replace(shown, left_out=left_out(result.path)) if strict else shown
 
 
 @command()

@@ -38,6 +38,9 @@ AllowUnsafeModel = Annotated[
     flag("--allow-unsafe-model", "Read files of a method's own format, such as a pickle, by which code can run."),
 ]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace a result that exists already.")]
+Strict = Annotated[
+    bool, flag("--strict", "End with exit code 3 if a report, a figure or an explanation had to be left out.")
+]
 Jobs = Annotated[int, option(None, "Runs of a sweep at a time; -1 for one on each core.")]
 Spread = Annotated[
     Literal["dask", "ray"] | None, option(None, "Whose workers do them; without it, processes here.", "--backend")

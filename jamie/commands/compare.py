@@ -215,7 +215,7 @@ def _differences(runs: Mapping[str, Run]) -> dict[str, list[list[str]]]:
 
 def _data(run: Run) -> str:
     """Return hashes of the data; files of held-out cells and known pairs are compared by themselves."""
-    evaluated = yaml.safe_load((run.path / RESOLVED_SPEC).read_text())["evaluate"]
+    evaluated = yaml.safe_load((run.path / RESOLVED_SPEC).read_text(encoding="utf-8"))["evaluate"]
     excluded = {str(section.get("file")) for section in (evaluated["holdout"], evaluated["known_pairs"])}
     return str(sorted(value for file, value in run.manifest.get("data", {}).items() if file not in excluded))
 

@@ -12,6 +12,7 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Explanation
 from jamie.core.interfaces.results import Explainer
+from jamie.core.names import LEFT_OUT
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import ExplainedModel
 from jamie.model.store import load_model
@@ -90,6 +91,7 @@ def explain_or_warn(run: Run, refs: Sequence[Ref[Explainer]], model: Explainable
             log.warning(
                 "explainer '%s' failed, and the run is without it: %s\n  once that is mended: jamie explain %s %s",
                 *(ref.name, message_of(error), run.path, ref.name),
+                extra={LEFT_OUT: f"explanation {ref.name}"},
             )
 
 

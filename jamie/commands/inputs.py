@@ -41,7 +41,7 @@ def require_same_data(spec: Spec, manifest: Mapping[str, Any]) -> None:
 def require_same_inputs(directory: Run, spec: Spec, hashes: Mapping[str, str]) -> None:
     """Refuse to resume a run of another spec or of other data."""
     file = directory.path / RESOLVED_SPEC
-    if file.is_file() and (started := file.read_text()) != spec.to_yaml():
+    if file.is_file() and (started := file.read_text(encoding="utf-8")) != spec.to_yaml():
         raise OutputError(
             f"the spec is not the one that this run was started with{describe_changes(started, spec)}",
             where=str(file),

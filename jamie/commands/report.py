@@ -14,6 +14,7 @@ from jamie.core.context import Context, Progress
 from jamie.core.errors import JamieError
 from jamie.core.files import write_atomically
 from jamie.core.interfaces.results import Report
+from jamie.core.names import LEFT_OUT
 from jamie.runs.file_names import FIGURES, PAGE
 from jamie.runs.run import Run
 from jamie.spec import AbsentRef, Ref, Spec, default_component
@@ -79,6 +80,7 @@ def write_reports(run: Run, refs: Sequence[Ref[Report]], context: Context) -> No
             log.warning(
                 "report '%s' failed, and the run is without it: %s\n  once that is mended: jamie report %s",
                 *(ref.name, message_of(error), run.path),
+                extra={LEFT_OUT: f"report {ref.name}"},
             )
 
 

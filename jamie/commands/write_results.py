@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jamie.commands.fit import AssessedCorrespondence, Fitted
 from jamie.core.context import Context
-from jamie.core.names import embedding_key
+from jamie.core.names import LEFT_OUT, embedding_key
 from jamie.correspondence.verify import PairCheck
 from jamie.data.assemble import mudata_conventions
 from jamie.data.load import LoadedData
@@ -59,7 +59,7 @@ def write_fitted(run: Run, loaded: LoadedData, fitted: Fitted, context: Context)
         run.write_json(STACK, stack)
         run.write_table(HISTORY, history_table(fitted.histories, fitted.model.spec))
     with failures.collect(RESULT):
-        layouts = _layouts_or_warn(fitted, context) if fitted.model.spec.report else {}
+        layouts = _layouts_or_warn(run, fitted, context) if fitted.model.spec.report else {}
         mdata = to_mudata(loaded.mdata, fitted, stages=run.manifest["stages"], layouts=layouts)
         with run.writing(RESULT) as path, mudata_conventions():
             mdata.write_h5mu(path, compression="gzip", compression_opts=1)  # not larger than others, and faster
@@ -91,11 +91,15 @@ def write_evaluation(run: Run, evaluation: Evaluation) -> None:
         run.write_table(name, table)
 
 
-def _layouts_or_warn(fitted: Fitted, context: Context) -> Layouts:
+def _layouts_or_warn(run: Run, fitted: Fitted, context: Context) -> Layouts:
     try:
         return compute_layouts(fitted.prepared.scores, fitted.latents, context)
     except Exception as error:  # of another package: the result must not be lost for it
-        log.warning("layouts failed, and the run is without them: %s: %s", type(error).__name__, error)
+        log.warning(
+            "layouts failed, and the run is without them: %s: %s\n  once that is mended, for the page: jamie report %s",
+            *(type(error).__name__, error, run.path),
+            extra={LEFT_OUT: "layout of cells"},
+        )
         return {}
 
 

@@ -55,6 +55,8 @@ class CommandOutput:
         Files and folders that the command wrote.
     failures
         Printed on standard error; with any of them the exit code is 2.
+    left_out
+        What a result lacks of which a warning has told; with any of it the exit code is 3.
     """
 
     record: Any
@@ -62,6 +64,7 @@ class CommandOutput:
     text: str = ""
     written: Sequence[Path | str] = ()
     failures: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
 
 def file_output(path: Path) -> CommandOutput:

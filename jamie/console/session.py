@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import typer
@@ -25,8 +26,11 @@ def run_command(call: Callable[[ProgressDisplay], CommandOutput], *, as_json: bo
         with display_progress(quiet=quiet or as_json) as progress:
             output = call(progress)
         _print(output, as_json=as_json, quiet=quiet)
+        sys.stdout.flush()  # what cannot be written is said here
     if output.failures:
         raise typer.Exit(ExitCode.USER_ERROR)
+    if output.left_out:
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _print(output: CommandOutput, *, as_json: bool, quiet: bool) -> None:

@@ -17,8 +17,29 @@ class ExitCode(IntEnum):
 
     UNEXPECTED = 1  # a fault of jamie or of a plugin
     USER_ERROR = 2  # a `JamieError`; also a run of a sweep that failed, and options that typer refuses
+    INCOMPLETE = 3  # with ``--strict``: a run has its result, and lacks a report, a figure or an explanation
+    HUNG_UP = 129  # SIGHUP, as from a terminal that is closed
     INTERRUPTED = 130  # Ctrl-C (SIGINT)
     TERMINATED = 143  # SIGTERM, as from a scheduler or `docker stop`
+
+
+class Termination(KeyboardInterrupt):
+    """The system asks the process to end.
+
+    Parameters
+    ----------
+    signal
+        Its name, such as SIGTERM.
+
+    Examples
+    --------
+    >>> Termination("SIGTERM").signal
+    'SIGTERM'
+    """
+
+    def __init__(self, signal: str) -> None:
+        self.signal = signal
+        super().__init__(signal)
 
 
 class JamieError(Exception):

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from jamie.core.errors import OutputError
+from jamie.core.errors import JamieError, OutputError
 
 FOLDERS = (".zarr",)  # what looks like a file to its user, and is a folder
+FREE_SPACE = (
+    "the disk is full, or a quota or limit of file size (ulimit -f) is reached: free some space, then give the same "
+    "command again, that of a run with --resume"
+)
+_FULL = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded", errno.EFBIG: "File too large"}
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, is that no more can be written; some libraries say it in words alone."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(phrase.lower() in str(error).lower() for phrase in _FULL.values()):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def set_default_permissions(path: Path) -> None:
@@ -20,13 +37,23 @@ def set_default_permissions(path: Path) -> None:
     path.chmod(0o666 & ~mask)
 
 
+def partial_path(out: Path) -> Path:
+    """Return the path beside `out` where it is written."""
+    return out.with_name(f".{out.stem}.partial{out.suffix}")
+
+
 @contextmanager
 def replace_atomically(out: Path) -> Iterator[Path]:
     """Give a path beside `out` where nothing is, and put what was written there in place of `out` at once.
 
     After an error `out` is as before. The folder that holds it is made.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full.
     """
-    partial = out.with_name(f".{out.stem}.partial{out.suffix}")
+    partial = partial_path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_path(partial)
     try:
@@ -34,6 +61,13 @@ def replace_atomically(out: Path) -> Iterator[Path]:
         if partial.is_dir():  # which renaming puts in place of nothing; a file never replaces a folder
             remove_path(out)
         os.replace(partial, out)
+    except JamieError:
+        raise
+    except Exception as error:  # OSError, and what HDF5 and safetensors make of it
+        if not is_disk_full(error):
+            raise
+        problem = f"cannot be written ({' '.join(str(error).split())})"
+        raise OutputError(problem, where=str(out), fix=FREE_SPACE) from error
     finally:
         remove_path(partial)
 

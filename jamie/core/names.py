@@ -54,3 +54,6 @@ def embedding_key(method: str) -> str:
 def imputability_key(source: str) -> str:
     """Column of `var` that holds the imputability of each feature from another modality."""
     return f"{IMPUTABILITY}_from_{source}"
+
+
+LEFT_OUT = "left_out"  # of the manifest, and of a warning: what a run goes without because it failed

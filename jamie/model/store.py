@@ -60,7 +60,7 @@ def save_model(model: FittedModel, folder: Path) -> None:
         "batches": model.batches and asdict(model.batches),
         **fitted,
     }
-    (folder / MODEL_FILE).write_text(json.dumps(description, indent=1))
+    (folder / MODEL_FILE).write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
 def _save_networks(model: FittedModel, folder: Path) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def load_model(
             fix="give the run directory of a finished run, its model folder, or a folder that save() wrote",
         )
     try:
-        plain = json.loads((folder / MODEL_FILE).read_text())
+        plain = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
         _require_format(plain, folder)
         arrays, named = load_arrays(folder / PREPROCESSING_FILE), [Path(plugin) for plugin in plugins]
         model = _restore(plain, arrays, folder, named, allow_unsafe=allow_unsafe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jamie.core.errors import MissingResultError
 from jamie.core.interfaces import Figure
 from jamie.core.interfaces.figure import SECTIONS, FigurePlan
+from jamie.core.names import LEFT_OUT
 from jamie.pl.style import apply_style, get_figure, ignore_missing_glyphs, offscreen
 from jamie.report.explanation_figures import ExplanationFigures
 from jamie.report.result_figures import (
@@ -23,7 +25,7 @@ from jamie.report.result_figures import (
     UsageFigure,
 )
 from jamie.runs.directory import OutputDirectory
-from jamie.runs.file_names import FIGURES
+from jamie.runs.file_names import FIGURES, MANIFEST
 from jamie.runs.run import Run
 
 if TYPE_CHECKING:
@@ -54,16 +56,32 @@ def draw_figures(run: Run, further: Iterable[Figure] = ()) -> Iterator[tuple[Fig
         plans += [replace(plan, draw=partial(_styled, plan.draw)) for plan in _plans(component, run)]
     order = {section: i for i, section in enumerate(SECTIONS)}
     for plan in sorted(plans, key=lambda plan: order.get(plan.section, len(order))):
-        try:
-            with offscreen(), ignore_missing_glyphs():
-                figure = get_figure(plan.draw())
-                _fix_layout(figure)
-        except MissingResultError as error:
-            log.debug("figure %s is left out: %s", plan.name, error)
-        except Exception as error:  # whatever a library raises: a figure is not worth a page
-            log.warning("figure %s is left out: it failed: %s: %s", plan.name, type(error).__name__, error)
-        else:
-            yield plan, figure
+        drawn: list[Canvas] = []
+        with left_out_on_error(f"figure {plan.name}", report_command(run)), offscreen(), ignore_missing_glyphs():
+            figure = get_figure(plan.draw())
+            _fix_layout(figure)
+            drawn.append(figure)
+        yield from ((plan, figure) for figure in drawn)
+
+
+@contextmanager
+def left_out_on_error(name: str, command: str) -> Iterator[None]:
+    """Go on without a figure or another part of a page that fails; a warning says which command makes it."""
+    try:
+        yield
+    except MissingResultError as error:
+        log.debug("%s is left out: %s", name, error)
+    except Exception as error:  # whatever a library raises: a figure is not worth a page
+        log.warning(
+            "%s is left out: it failed: %s: %s\n  once that is mended: %s",
+            *(name, type(error).__name__, error, command),
+            extra={LEFT_OUT: name},
+        )
+
+
+def report_command(run: Run) -> str:
+    """Return the command that makes the page of a run, also of a copy that links to the files of the run."""
+    return f"jamie report {(run.path / MANIFEST).resolve().parent}"
 
 
 @apply_style
@@ -72,11 +90,10 @@ def _styled(draw: Callable[[], Any]) -> Any:
 
 
 def _plans(figure: Figure, run: Run) -> list[FigurePlan]:
-    try:
-        return figure.plans(run)
-    except Exception as error:  # as of a figure itself
-        log.warning("figure %s is left out: it failed: %s: %s", figure.name, type(error).__name__, error)
-        return []
+    plans: list[FigurePlan] = []
+    with left_out_on_error(f"figure {figure.name}", report_command(run)):
+        plans += figure.plans(run)
+    return plans
 
 
 def _fix_layout(figure: Canvas) -> None:

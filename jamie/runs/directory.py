@@ -11,15 +11,16 @@ import math
 import os
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from jamie.core.errors import JamieError, OutputError
-from jamie.core.files import remove_path, replace_atomically
+from jamie.core.errors import JamieError, OutputError, Termination
+from jamie.core.files import partial_path, remove_path, replace_atomically
+from jamie.core.names import LEFT_OUT
 from jamie.core.resources import ResourceMeter, measure_resources
 from jamie.runs.file_names import EVENTS, MANIFEST, RESOLVED_SPEC
 
@@ -49,6 +50,7 @@ class OutputDirectory:
         self.path = Path(path)
         self._lock: int | None = None
         self._meter = ResourceMeter()
+        self._left_out: list[str] = []
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -62,7 +64,7 @@ class OutputDirectory:
         if not (self.path / MANIFEST).is_file():
             return {}
         try:
-            manifest = dict(json.loads((self.path / MANIFEST).read_text()))
+            manifest = dict(json.loads((self.path / MANIFEST).read_text(encoding="utf-8")))
         except ValueError as error:
             raise OutputError(
                 f"expected the manifest of a run, found a file that cannot be read ({error})",
@@ -162,7 +164,7 @@ class OutputDirectory:
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
         with self.writing(name) as path:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file; numbers that are not finite become null."""
@@ -177,10 +179,15 @@ class OutputDirectory:
         self.write_text(RESOLVED_SPEC, spec.to_yaml())
 
     def event(self, event: str, **fields: Any) -> None:
-        """Append an event to the record."""
+        """Append an event to the record; where it cannot be written, the work goes on without it."""
         line = json_text({"time": _now(), "event": event, **fields})
-        with (self.path / EVENTS).open("a") as file:
+        with suppress(OSError), (self.path / EVENTS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+    def note_left_out(self, name: str | None) -> None:
+        """Remember what the result goes without, for the manifest."""
+        if name is not None:
+            self._left_out.append(name)
 
     def progress(self, stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
         """Record progress, about 200 times per stage."""
@@ -201,20 +208,26 @@ class OutputDirectory:
             with measure_resources() as self._meter:
                 yield
         except KeyboardInterrupt as error:
-            self._set_status("interrupted", error="interrupted; --resume goes on from the last checkpoint")
+            name = error.signal if isinstance(error, Termination) else "SIGINT"
+            self._set_end("interrupted", error="interrupted; --resume goes on from the last checkpoint", signal=name)
             error.add_note(f"go on with the same spec and settings: jamie run SPEC --out {self.path} --resume")
             raise
         except JamieError as error:
-            self._set_status("failed", error=str(error), code=error.code)
+            self._set_end("failed", error=str(error), code=error.code)
             raise
         except BaseException as error:
-            self._set_status("failed", error=f"{type(error).__name__}: {error}")
+            self._set_end("failed", error=f"{type(error).__name__}: {error}")
             raise
         else:
-            self._set_status("finished")
+            self._set_status("finished", left_out=list(dict.fromkeys(self._left_out)))
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
+
+    def _set_end(self, status: str, **fields: Any) -> None:
+        """Record how work ended that an error ends, which must not give way to one of the record."""
+        with suppress(OutputError):
+            self._set_status(status, **fields)
 
     def _set_status(self, status: str, **fields: Any) -> None:
         self.manifest |= {"status": status, "updated": _now(), "peak_memory_mib": self._meter.peak_so_far(), **fields}
@@ -245,11 +258,12 @@ class _EventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._directory.event("notice", level=record.levelname.lower(), message=record.getMessage())
+        self._directory.note_left_out(getattr(record, LEFT_OUT, None))
 
 
 def _require_free(path: Path, used: bool, *, resume: bool, overwrite: bool) -> None:
     """Refuse options that contradict what is at the path."""
-    is_run = (path / MANIFEST).is_file()
+    is_run = (path / MANIFEST).is_file() or _is_begun(path)
     if resume and overwrite:
         fix = "give --resume to go on with the run, or --overwrite to start anew"
         raise OutputError("expected --resume or --overwrite, found both", where=str(path), fix=fix)
@@ -267,6 +281,12 @@ def _require_free(path: Path, used: bool, *, resume: bool, overwrite: bool) -> N
     if used and overwrite and not is_run:
         problem = "is not a run directory, so it is not overwritten"
         raise OutputError(problem, where=str(path), fix="give another --out")
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether a command was killed there before its first manifest was whole."""
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    return EVENTS in names and names <= {EVENTS, partial_path(path / MANIFEST).name}
 
 
 def environment() -> dict[str, Any]:

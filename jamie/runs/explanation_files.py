@@ -38,9 +38,9 @@ def save_explanation(run: OutputDirectory, explanation: Explanation, component: 
     }
     with run.writing(f"{EXPLANATIONS}/{name}") as path:
         path.mkdir()
-        (path / EXPLANATION).write_text(json_text(described, indent=1) + "\n")
+        (path / EXPLANATION).write_text(json_text(described, indent=1) + "\n", encoding="utf-8")
         for table, frame in explanation.tables.items():
-            frame.to_csv(path / f"{table}.csv", index=False)
+            frame.to_csv(path / f"{table}.csv", index=False, encoding="utf-8")
         if explanation.values is not None:
             explanation.values.write_h5ad(path / CELL_VALUES, compression="gzip")
     return name
@@ -76,7 +76,7 @@ def _name_for(path: Path, explainer: str, component: Any) -> str:
 def _component_of(path: Path) -> Any:
     """Return the component that made an explanation; None if its description cannot be read, so that it is kept."""
     try:
-        return json.loads((path / EXPLANATION).read_text())["component"]
+        return json.loads((path / EXPLANATION).read_text(encoding="utf-8"))["component"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -85,7 +85,7 @@ def _load(path: Path) -> Explanation:
     from anndata import read_h5ad
 
     try:
-        described = json.loads((path / EXPLANATION).read_text())
+        described = json.loads((path / EXPLANATION).read_text(encoding="utf-8"))
         _require_description(described)
         tables = {table: _read_table(path / f"{table}.csv", kinds) for table, kinds in described["tables"].items()}
         values = read_h5ad(path / CELL_VALUES) if described["values"] else None

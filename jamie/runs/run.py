@@ -14,7 +14,7 @@ from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
 from jamie.core.errors import OutputError
 from jamie.core.explanation import Explanation
-from jamie.core.names import MODEL_NAME, SPLIT, TRAIN, UNS_KEY
+from jamie.core.names import LEFT_OUT, MODEL_NAME, SPLIT, TRAIN, UNS_KEY
 from jamie.data.assemble import mudata_conventions
 from jamie.model.fitted_model import FittedModel
 from jamie.model.store import load_model
@@ -151,7 +151,7 @@ class Run(OutputDirectory):
         self._require_file(RESOLVED_SPEC)
         path = self.path / RESOLVED_SPEC
         recorded = self.manifest.get("plugins")
-        return load_resolved(path.read_text(), path, plugins=self.plugins, recorded=recorded)
+        return load_resolved(path.read_text(encoding="utf-8"), path, plugins=self.plugins, recorded=recorded)
 
     @cached_property
     def model(self) -> FittedModel:
@@ -305,13 +305,14 @@ class Run(OutputDirectory):
 
     def _tables(self) -> dict[str, Any]:
         """Return what the files of the run say, in the form in which a MuData carries it."""
-        tables: dict[str, Any] = {"spec": (self.path / RESOLVED_SPEC).read_text(), "seed": self.manifest.get("seed", 0)}
+        resolved = (self.path / RESOLVED_SPEC).read_text(encoding="utf-8")
+        tables: dict[str, Any] = {"spec": resolved, "seed": self.manifest.get("seed", 0)}
         for name in (METRICS, FEATURES, WINS, HISTORY):
             if (self.path / name).is_file():
                 tables[Path(name).stem] = storable(self._table(name))
         for name in (INFERENCE, PAIRING):
             if (self.path / name).is_file():
-                tables[Path(name).stem] = (self.path / name).read_text()
+                tables[Path(name).stem] = (self.path / name).read_text(encoding="utf-8")
         if (self.path / METHODS).is_file():
             tables["methods"] = storable(method_table(self.methods))
         return tables | {"stages": storable(stage_table(self.manifest.get("stages", {})))}
@@ -320,7 +321,7 @@ class Run(OutputDirectory):
         return self._read(name, read_table, pd.DataFrame())
 
     def _json(self, name: str, absent: Any) -> Any:
-        return self._read(name, lambda path: json.loads(path.read_text()), absent)
+        return self._read(name, lambda path: json.loads(path.read_text(encoding="utf-8")), absent)
 
     def _read(self, name: str, read: Callable[[Path], T], absent: T | None = None) -> T:
         """Read a file of the run; one that may be absent is then `absent`."""
@@ -337,6 +338,12 @@ class Run(OutputDirectory):
         if not (self.path / name).is_file():
             problem = "expected a file of a finished run, found none"
             raise OutputError(problem, where=str(self.path / name), fix=_COPY)
+
+
+def left_out(path: Path) -> list[str]:
+    """Return what failed beside the result of a run, or of the runs of a sweep: reports, figures, explanations."""
+    folders = [path, *sorted((path / RUNS_FOLDER).glob("*"))]
+    return [name for folder in folders for name in OutputDirectory(folder).manifest.get(LEFT_OUT, [])]
 
 
 def _read_obs(path: Path) -> dict[str, pd.DataFrame]:

@@ -93,7 +93,7 @@ def storable(table: pd.DataFrame) -> pd.DataFrame:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV file of a run; an empty table if nothing is in it."""
-    if not path.read_text().strip():
+    if not path.read_text(encoding="utf-8").strip():
         return pd.DataFrame()
     dtypes: Any = dict.fromkeys(TEXT_COLUMNS, str)
     table = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values="", **exact_floats())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from jamie.commands.multirun import plots, settings
 from jamie.commands.multirun.costs import MEMORY, SECONDS, TOTAL, slope
 from jamie.core.interfaces import Metric
 from jamie.core.sources import is_joint
-from jamie.report.figures import write_figure
+from jamie.report.figures import left_out_on_error, write_figure
 from jamie.report.tables import SCOPE_TITLES, fold_name, is_ranked
 from jamie.runs.directory import OutputDirectory
 
@@ -47,7 +48,13 @@ def write_metric_figures(
     """
     headlines = summary[summary["headline"] & (summary["part"] == "") & summary["mean"].notna()]
     for metric, table in headlines.groupby("metric", sort=False):
-        write_figure(folder, metric_figure(table, grid_keys, metrics[str(metric)]), str(metric))
+        with _or_warn(folder, str(metric)):
+            write_figure(folder, metric_figure(table, grid_keys, metrics[str(metric)]), str(metric))
+
+
+def _or_warn(folder: OutputDirectory, name: str) -> AbstractContextManager[None]:
+    """Let a figure that fails cost no table."""
+    return left_out_on_error(f"figure {name}", f"the same command with --out {folder.path} --resume")
 
 
 def metric_figure(table: pd.DataFrame, grid_keys: Sequence[str], metric: type[Metric]) -> Figure:
@@ -140,7 +147,8 @@ def write_imputation_figures(
     """Write ``figures/imputation_<metric>`` of every metric; `level` is that of the intervals, if all share it."""
     for metric, table in scores.groupby("metric", sort=False):
         name = f"imputation_{metric}".replace(" ", "_")  # a part of a metric stands after a space
-        write_figure(folder, imputation_figure(table, grid_keys, level), name)
+        with _or_warn(folder, name):
+            write_figure(folder, imputation_figure(table, grid_keys, level), name)
 
 
 def imputation_figure(scores: pd.DataFrame, grid_keys: Sequence[str], level: float | None = None) -> Figure:
@@ -209,7 +217,8 @@ def write_growth_figures(folder: OutputDirectory, medians: pd.DataFrame, grid_ke
     if x is None or (medians[x] <= 0).any():
         return
     for measure, (name, label) in GROWTH_FIGURES.items():
-        write_figure(folder, growth_figure(medians, grid_keys, x, measure, label), name)
+        with _or_warn(folder, name):
+            write_figure(folder, growth_figure(medians, grid_keys, x, measure, label), name)
 
 
 def growth_figure(medians: pd.DataFrame, grid_keys: Sequence[str], x: str, measure: str, label: str) -> Figure:

@@ -57,7 +57,7 @@ def open_sweep(planned: Sweep, out: str | Path | None, *, resume: bool, overwrit
     """Make the folder of a sweep, or go on in it (`resume`); by default ``runs/<name>-<time>``."""
     path = Path(out) if out else Path(RUNS_FOLDER) / f"{planned.spec.name}-{datetime.now():%Y%m%d-%H%M%S}"
     folder = OutputDirectory.create(path, resume=resume, overwrite=overwrite)
-    if resume and "sweep" not in folder.manifest:
+    if resume and folder.manifest and "sweep" not in folder.manifest:
         raise OutputError(
             "expected the folder of a sweep, found that of a single run",
             where=str(path),
@@ -138,7 +138,7 @@ def _resume(run: RunStatus, spec: Spec, *, restart: bool) -> RunStatus:
 
 def _require_same(run: RunStatus, spec: Spec, manifest: Mapping[str, Any]) -> None:
     """Refuse to join a run with others if it was made with another spec or other data."""
-    resolved = (run.folder / RESOLVED_SPEC).read_text()
+    resolved = (run.folder / RESOLVED_SPEC).read_text(encoding="utf-8")
     data: Mapping[str, str] = manifest.get("data", {})
     changed = [path for path in data if not Path(path).exists() or _hash(path) != data[path]]
     if resolved != spec.to_yaml():

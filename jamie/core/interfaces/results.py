@@ -193,7 +193,7 @@ class Report(Component):
     ...
     ...     def _write(self, run, context):
     ...         page = run / "listing.txt"
-    ...         page.write_text("\n".join(sorted(path.name for path in run.iterdir())))
+    ...         page.write_text("\n".join(sorted(path.name for path in run.iterdir())), encoding="utf-8")
     ...         return [page]
     """
 

@@ -114,7 +114,7 @@ def marker_enrichment(
 
 def _read_gmt(path: Path) -> dict[str, list[str]]:
     with checked_file(path, EXPECTED):
-        lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     markers = {name: [feature for feature in rest[1:] if feature.strip()] for name, *rest in lines}
     for name, features in markers.items():
         if not features:
@@ -130,7 +130,7 @@ def _read_yaml(path: Path) -> dict[str, list[str]]:
     import yaml
 
     with checked_file(path, EXPECTED):
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not all(isinstance(value, list) for value in content.values()):
         raise DataError(
             "expected `label: [feature, ...]`, a list of features for each label, found something else",

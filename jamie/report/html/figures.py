@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jamie.core.interfaces.figure import SECTIONS, FigurePlan
-from jamie.report.figures import write_figure
-from jamie.runs.directory import OutputDirectory
+from jamie.report.figures import left_out_on_error, report_command, write_figure
+from jamie.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,13 +46,14 @@ class PageFigure:
     wide: bool
 
 
-def page_figures(figures: Iterable[tuple[FigurePlan, Figure]], folder: OutputDirectory) -> dict[str, list[PageFigure]]:
+def page_figures(figures: Iterable[tuple[FigurePlan, Figure]], run: Run) -> dict[str, list[PageFigure]]:
     """Write figures into ``figures/`` of a run; return those of each section, empty for a section without figures."""
     sections: dict[str, list[PageFigure]] = {section: [] for section in SECTIONS}
     for plan, figure in figures:
-        files = write_figure(folder, figure, plan.name, dpi=SHARPNESS * PIXELS_PER_INCH)
-        width, height = (round(PIXELS_PER_INCH * inches) for inches in figure.get_size_inches())
-        source = "data:image/png;base64," + base64.b64encode(files[0].read_bytes()).decode()
-        wide = width > WIDE * PIXELS_PER_INCH
-        sections.setdefault(plan.section, []).append(PageFigure(plan, files, source, width, height, wide))
+        with left_out_on_error(f"figure {plan.name}", report_command(run)):
+            files = write_figure(run, figure, plan.name, dpi=SHARPNESS * PIXELS_PER_INCH)
+            width, height = (round(PIXELS_PER_INCH * inches) for inches in figure.get_size_inches())
+            source = "data:image/png;base64," + base64.b64encode(files[0].read_bytes()).decode()
+            wide = width > WIDE * PIXELS_PER_INCH
+            sections.setdefault(plan.section, []).append(PageFigure(plan, files, source, width, height, wide))
     return sections

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.interfaces import Section
+from jamie.report.figures import left_out_on_error, report_command
 from jamie.report.html.figures import PageFigure
 from jamie.report.html.tables import frame_table
 from jamie.runs.run import Run
-
-log = logging.getLogger(__name__)
 
 Block = tuple[str, dict[str, Any] | None]  # a paragraph, or a table
 
@@ -47,11 +45,9 @@ def further_sections(
     """Lay out sections that have content or figures; one that fails is left out with a warning."""
     found = []
     for section in sections:
-        try:
+        blocks: list[Block] = []
+        with left_out_on_error(f"section {section.name}", report_command(run)):
             blocks = [_block(one) for one in section.content(run)]
-        except Exception as error:  # whatever the author's code raises: a section is not worth a page
-            log.warning("section %s is left out: it failed: %s: %s", section.name, type(error).__name__, error)
-            continue
         shown = figures.get(section.name, ())
         if blocks or shown:
             title = section.title or section.name.replace("_", " ").capitalize()

@@ -13,7 +13,7 @@ from pydantic import Field
 from jamie.core.context import Context
 from jamie.core.interfaces import Figure, Report, Section
 from jamie.core.names import imputability_key
-from jamie.report.figures import draw_figures
+from jamie.report.figures import draw_figures, left_out_on_error, report_command
 from jamie.report.html.cautions import cautions
 from jamie.report.html.correspondence import inference_summaries
 from jamie.report.html.embedding_view import embedding_data
@@ -80,7 +80,8 @@ class HtmlReport(Report):
     def _write(self, run: Path, context: Context) -> Iterable[Path]:
         result = Run(run)
         result.require_whole()
-        add_missing_layouts(result)
+        with left_out_on_error("layout of cells", report_command(result)):
+            add_missing_layouts(result)
         cells = embedding_data(result, context.generator(), max_cells=self.cells, n_features=self.features)
         imputability = _imputability(result)
         features = feature_tables(result.features, result.metric_records, imputability, result.model_name)

@@ -12,5 +12,5 @@ class Example(jamie.Report):
         opened = jamie.Run(run)
         opened.require_whole()
         page = run / "example.txt"
-        page.write_text(opened.metrics.to_string())
+        page.write_text(opened.metrics.to_string(), encoding="utf-8")
         return [page]
