@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jamie.core.errors import DataError, OutputError
-from jamie.runs.directory import file_hash
+from jamie.core.files import file_hash
 from jamie.runs.file_names import RESOLVED_SPEC
 from jamie.runs.run import Run
 from jamie.spec import Spec

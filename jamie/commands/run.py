@@ -16,9 +16,9 @@ from jamie.commands.inputs import input_files, require_same_inputs
 from jamie.commands.report import write_reports
 from jamie.commands.write_results import write_correspondence, write_fitted
 from jamie.core.context import Context, Progress
+from jamie.core.files import file_hash
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import ExplainedModel
-from jamie.runs.directory import file_hash
 from jamie.runs.file_names import RUNS_FOLDER
 from jamie.runs.run import Run
 from jamie.runs.write_guards import to_writable

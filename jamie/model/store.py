@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 
 from jamie.core.batch_key import BatchKey
 from jamie.core.errors import OutputError
-from jamie.core.files import replace_atomically
-from jamie.core.names import MODEL_FILE, MODEL_FOLDER, PREPROCESSING_FILE, WEIGHTS_FILE
+from jamie.core.files import file_hash, replace_atomically
+from jamie.core.names import METHOD_FILE, MODEL_FILE, MODEL_FOLDER, PREPROCESSING_FILE, WEIGHTS_FILE
 from jamie.core.prefixes import add_prefix, select_prefix
 from jamie.core.tensor_files import load_arrays, load_tensors, save_arrays, save_tensors
 from jamie.model.build import build_model
@@ -36,6 +36,7 @@ from jamie.trust.uncertainty import Uncertainty
 
 FORMAT = 4
 _UNCERTAINTY, _STACK = "uncertainty", "stack"
+_FILES = (PREPROCESSING_FILE, WEIGHTS_FILE, METHOD_FILE)  # whose hashes the description holds
 _PLAIN = ("target_origin", "counts", "zeros_absent")  # fields of a modality that are written as they are
 
 Arrays = dict[str, NDArray[Any]]
@@ -58,6 +59,7 @@ def save_model(model: FittedModel, folder: Path) -> None:
         "plugins": used_plugins(model.spec, model.spec.registry),
         "modalities": modalities,
         "batches": model.batches and asdict(model.batches),
+        "sha256": {name: file_hash(folder / name) for name in _FILES if (folder / name).is_file()},
         **fitted,
     }
     (folder / MODEL_FILE).write_text(json.dumps(description, indent=1), encoding="utf-8")
@@ -130,6 +132,8 @@ def load_model(
     try:
         plain = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
         _require_format(plain, folder)
+        if "sha256" in plain:  # models of earlier releases have none
+            _require_same_files(plain["sha256"], folder)
         arrays, named = load_arrays(folder / PREPROCESSING_FILE), [Path(plugin) for plugin in plugins]
         model = _restore(plain, arrays, folder, named, allow_unsafe=allow_unsafe)
     # all errors of damaged or mixed-up files, from JSON to the shapes of the weights
@@ -155,6 +159,22 @@ def _require_format(plain: Any, folder: Path) -> None:
     if written_by := description.get("version"):
         problem, remedy = f"{problem}, written by jamie {written_by}", f"install jamie-toolkit=={written_by}"
     raise OutputError(problem, where=str(folder / MODEL_FILE), fix=f"{remedy}, or train the model again")
+
+
+def _require_same_files(recorded: Mapping[str, str], folder: Path) -> None:
+    """Refuse files other than those that were written, such as damaged ones."""
+    absent = next((name for name in recorded if not (folder / name).is_file()), None)
+    if absent is not None:
+        raise FileNotFoundError(f"{absent} is absent")
+    for name in _FILES:
+        if (folder / name).is_file() and file_hash(folder / name) != recorded[name]:
+            raise ValueError(f"{name} is not the file that was written: its SHA-256 differs")
+
+
+def _require_finite(weights: Mapping[str, torch.Tensor]) -> None:
+    for name, values in weights.items():
+        if not torch.isfinite(values).all():
+            raise ValueError(f"expected finite numbers in {WEIGHTS_FILE}, found others in '{name}'")
 
 
 def _describe(name: str, known: TrainedModality) -> tuple[dict[str, Any], Arrays]:
@@ -190,6 +210,7 @@ def _restore(
         cells = {m: pd.Index(names) for m, names in plain["cells"].items()}
         return TrainedMethod(spec, modalities, method, cells, batches, uncertainty)
     weights = load_tensors(folder / WEIGHTS_FILE)
+    _require_finite(weights)
     n_inputs = {m: known.n_scores for m, known in modalities.items()}
     n_targets = {m: known.n_targets for m, known in modalities.items()}
     frequencies = {m: np.zeros(len(batches.categories)) for m in modalities} if batches else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -298,19 +297,6 @@ def environment() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed as a distribution"
     return {"python": platform.python_version(), "platform": platform.platform(), "versions": versions}
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files in a directory."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    digest = hashlib.sha256()
-    for file in files:
-        if file != path:
-            digest.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as content:
-            while chunk := content.read(2**20):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

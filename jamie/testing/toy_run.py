@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from jamie.core.explanation import Explanation
+from jamie.core.files import file_hash
 from jamie.core.names import DATA_LAYOUT, EMBEDDING, LATENT_LAYOUT
 from jamie.data.assemble import mudata_conventions
-from jamie.runs.directory import OutputDirectory, file_hash
+from jamie.runs.directory import OutputDirectory
 from jamie.runs.explanation_files import save_explanation
 from jamie.runs.file_names import EXPLANATIONS, HISTORY, IMPUTED, RESULT
 from jamie.testing import toy

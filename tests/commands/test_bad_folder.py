@@ -30,6 +30,17 @@ class Slow(jamie.Loss):
 '''
 
 
+HOLDS_A_LOCK = """
+import sys
+
+from jamie.runs.directory import OutputDirectory
+
+with OutputDirectory.create(sys.argv[1], resume=True):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
 @pytest.fixture
 def finished(place):
     place.works(place.run())
@@ -111,7 +122,45 @@ class TestResume:
         finished.refused(finished.run(None, "--resume"), message)
 
 
+class TestBegun:
+    """A command was killed there before its first manifest was whole."""
+
+    @pytest.fixture
+    def begun(self, place):
+        place.out.mkdir()
+        (place.out / "events.jsonl").write_text("")
+        (place.out / ".manifest.partial.json").write_text('{"format": 2, "sta')
+        return place
+
+    def test_is_not_taken_unasked(self, begun):
+        message = "exists already\n  give another --out, --resume to go on, or --overwrite to start anew"
+        begun.refused(begun.run(), message)
+
+    @pytest.mark.parametrize("option", ["--resume", "--overwrite"])
+    def test_is_gone_on_with(self, begun, option):
+        begun.works(begun.run(None, option))
+        assert begun.manifest()["status"] == "finished"
+        assert not list(begun.out.glob(".*"))
+
+    def test_of_a_sweep(self, begun):
+        begun.works(begun.run(None, "--resume", sweep={"seed": [0, 1]}))
+        assert (begun.out / "sweep.csv").is_file()
+
+    def test_beside_files_of_others_is_no_run(self, begun):
+        (begun.out / "mine.txt").write_text("mine")
+        begun.refused(begun.run(None, "--overwrite"), "is not a run directory, so it is not overwritten")
+
+
 class TestInUse:
+    def test_a_dead_process_keeps_no_lock(self, finished):
+        command = [sys.executable, "-c", HOLDS_A_LOCK, str(finished.out)]
+        holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holder.stdout.read(1)
+        finished.refused(finished.run(None, "--resume"), "another command is writing here")
+        holder.kill()
+        holder.communicate()
+        finished.works(finished.run(None, "--resume"))
+
     @pytest.mark.parametrize("option", ["--resume", "--overwrite"])
     def test_another_run_is_refused_and_changes_nothing(self, finished, option):
         before = {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()}
@@ -129,7 +178,7 @@ class TestInUse:
         assert not (finished.out / "events.jsonl").read_text().startswith("old")
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupt_leaves_a_run_directory_that_says_so_and_can_be_resumed(place, sent, code):
     (place.folder / "slow.py").write_text(SLOW)
     settings = {
@@ -155,6 +204,7 @@ def test_an_interrupt_leaves_a_run_directory_that_says_so_and_can_be_resumed(pla
     manifest = place.manifest()
     assert manifest["status"] == "interrupted"
     assert manifest["error"] == "interrupted; --resume goes on from the last checkpoint"
+    assert manifest["signal"] == sent.name
     assert json.loads((place.out / "events.jsonl").read_text().splitlines()[-1])["event"] == "interrupted"
     assert not (place.out / "metrics.json").exists()
     place.works(place.run(None, "--resume", **settings))

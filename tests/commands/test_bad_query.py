@@ -265,7 +265,7 @@ DAMAGED = {
     ),
     "cut weights": (
         lambda folder: (folder / "network.safetensors").write_bytes(b"123"),
-        "found files that cannot be read or do not fit each other (SafetensorError: ",
+        "found files that cannot be read or do not fit each other (ValueError: network.safetensors is not the file",
     ),
     "no weights": (
         lambda folder: (folder / "network.safetensors").unlink(),

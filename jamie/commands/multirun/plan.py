@@ -18,7 +18,8 @@ import joblib
 from jamie.commands.multirun.settings import short_names, short_value
 from jamie.commands.multirun.workers import RunTask, is_started
 from jamie.core.errors import OutputError
-from jamie.runs.directory import OutputDirectory, file_hash
+from jamie.core.files import file_hash
+from jamie.runs.directory import OutputDirectory
 from jamie.runs.file_names import RESOLVED_SPEC, RUNS_FOLDER
 from jamie.spec import Spec, Sweep
 from jamie.spec.difference import describe_changes
