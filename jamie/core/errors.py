@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, ClassVar
 
+MOST_BYTES = 4000  # of a message
+_PARTS = {"where": 600, "problem": 2400, "fix": 900}  # of a message that is longer
+
 
 class ExitCode(IntEnum):
     """Exit codes of the command `jamie`; 0 is success.
@@ -21,6 +24,21 @@ class ExitCode(IntEnum):
     HUNG_UP = 129  # SIGHUP, as from a terminal that is closed
     INTERRUPTED = 130  # Ctrl-C (SIGINT)
     TERMINATED = 143  # SIGTERM, as from a scheduler or `docker stop`
+
+
+def shorten(text: str, most: int) -> str:
+    """Return a text of at most `most` bytes in UTF-8, its middle left out where it is longer.
+
+    Examples
+    --------
+    >>> shorten("a" * 5000, 40)
+    'aaaaaaaaaaaaaaa [...] aaaaaaaaaaaaaaa'
+    """
+    content = text.encode(errors="backslashreplace")
+    if len(content) <= most:
+        return text
+    half = (most - 10) // 2
+    return f"{content[:half].decode(errors='ignore')} [...] {content[-half:].decode(errors='ignore')}"
 
 
 class Termination(KeyboardInterrupt):
@@ -43,7 +61,7 @@ class Termination(KeyboardInterrupt):
 
 
 class JamieError(Exception):
-    """Base of all errors that jamie raises on purpose.
+    """Base of all errors that jamie raises on purpose; its message is at most 4 kB long.
 
     Parameters
     ----------
@@ -64,6 +82,10 @@ class JamieError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, problem: str, *, where: str = "", fix: str = "") -> None:
+        if len(f"{where}{problem}{fix}".encode(errors="backslashreplace")) > MOST_BYTES:
+            where, problem, fix = (
+                shorten(text, _PARTS[part]) for part, text in (("where", where), ("problem", problem), ("fix", fix))
+            )
         self.problem = problem
         self.where = where
         self.fix = fix

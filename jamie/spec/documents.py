@@ -13,6 +13,7 @@ from jamie.core.errors import SpecError
 from jamie.core.registry import Registry
 from jamie.core.schema import fields_of
 from jamie.core.suggest import choices
+from jamie.spec.files import exists
 from jamie.spec.node import Node, node_of
 from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 from jamie.spec.resolve import Resolver
@@ -89,12 +90,13 @@ def read_layers(source: str | Path | Mapping[str, Any], folder: Path, preset: No
     seen = set() if isinstance(source, Mapping) else {(folder / source).resolve()}
     while documents[0].header.extends:
         mark = documents[0].extends
-        path = (mark.source.folders[0] / documents[0].header.extends).resolve()
+        path = mark.source.folders[0] / documents[0].header.extends
+        path = path.resolve() if exists(path) else path
         if path in seen:
             raise spec_error([SpecProblem(mark, "extends", f"{path.name} extends itself")])
-        if not path.is_file():
+        if not (exists(path) and path.is_file()):
             raise spec_error(
-                [SpecProblem(mark, "extends", f"no such file '{path}'", ("give a path relative to this spec",))]
+                [SpecProblem(mark, "extends", f"no such file {str(path)!r}", ("give a path relative to this spec",))]
             )
         seen.add(path)
         documents.insert(0, _read(path, path.parent))
@@ -104,14 +106,16 @@ def read_layers(source: str | Path | Mapping[str, Any], folder: Path, preset: No
 
 def _read(path: Path, folder: Path) -> _Document:
     full = folder / path
-    if full.exists() and full.suffix in DATA_READERS:
+    if not exists(full):
+        hint = f"give a YAML file or a preset: {', '.join(preset_names())}"
+        hint = preset_hint(str(path)) if str(path) in WITHDRAWN_PRESETS else hint
+        raise SpecError("no such file", where=str(path), fix=hint)
+    if full.suffix in DATA_READERS:
         fix = f"write a spec, such as `data: {DATA_READERS[full.suffix].replace('FILE', str(path))}`"
         raise SpecError("this is data, not a spec", where=str(path), fix=fix)
     if not full.is_file():
-        hint = f"give a YAML file or a preset: {', '.join(preset_names())}"
-        hint = preset_hint(str(path)) if str(path) in WITHDRAWN_PRESETS else hint
-        problem = "is a folder, not a spec" if full.is_dir() else "no such file"
-        raise SpecError(problem, where=str(path), fix=hint)
+        problem = f"is {'a folder' if full.is_dir() else 'no plain file'}, not a spec"
+        raise SpecError(problem, where=str(path), fix=f"give a YAML file or a preset: {', '.join(preset_names())}")
     try:
         text = full.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

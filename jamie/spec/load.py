@@ -15,7 +15,7 @@ from jamie.core.interfaces import Reader
 from jamie.core.registry import Registry
 from jamie.spec.checks import cross_problems
 from jamie.spec.documents import PRESET, read_layers
-from jamie.spec.files import find_file
+from jamie.spec.files import exists, find_file
 from jamie.spec.grammar import settings_of
 from jamie.spec.merge import merge, spread_every
 from jamie.spec.method_section import without_networks
@@ -243,7 +243,7 @@ def _load_plugins(layers: list[Node], sets: list[Override], resolver: Resolver) 
     for i, node in enumerate(files):
         path = resolver.value(Path, node, f"plugins[{i}]")
         # where files need not exist, the components of this one are needed all the same
-        if isinstance(path, Path) and (path.exists() or not resolver.need_files):
+        if isinstance(path, Path) and (exists(path) or not resolver.need_files):
             try:
                 resolver.registry.register_file(path)
             except JamieError as error:

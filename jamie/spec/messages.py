@@ -8,7 +8,7 @@ from jamie.core.interfaces import KINDS
 from jamie.core.providers import distribution_key
 from jamie.core.registry import BUILT_IN, Registry
 from jamie.core.schema import Field, fields_of, type_name
-from jamie.core.suggest import choices, did_you_mean
+from jamie.core.suggest import choices, did_you_mean, list_names
 from jamie.spec.grammar import slot_kind
 from jamie.spec.node import Node
 from jamie.spec.problem import Mark, SpecProblem
@@ -43,7 +43,7 @@ def missing_key(f: Field, registry: Registry, mark: Mark, key: str) -> SpecProbl
 
 def not_a_mapping(keys: Collection[str], node: Node, key: str) -> SpecProblem:
     """Return the problem of a value that stands where keys are expected."""
-    listed = ", ".join(keys)
+    listed = list_names(list(keys)) if keys else ""
     hints = (f"keys: {listed}",) if listed else ("it has no keys",)
     meant = "fraction" if "fraction" in keys else listed if len(keys) == 1 else ""
     if meant and isinstance(node.value, int | float) and not isinstance(node.value, bool):
@@ -127,6 +127,6 @@ def _by_provider(registry: Registry, kind: str) -> str:
         names.setdefault(group, []).append(registry.shown_name(component))
     own = names.pop("")
     return (
-        "; ".join([*([", ".join(own)] if own else []), *(f"from {g}: {', '.join(n)}" for g, n in names.items())])
+        "; ".join([*([list_names(own)] if own else []), *(f"from {g}: {list_names(n)}" for g, n in names.items())])
         or "none"
     )

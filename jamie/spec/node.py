@@ -11,6 +11,10 @@ import numpy as np
 
 from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 
+MOST_DEPTH = 50  # lists and mappings in one another
+MOST_VALUES = 100_000
+MOST_DIGITS = 100
+
 
 @dataclass(frozen=True)
 class Node:
@@ -58,26 +62,31 @@ class Node:
         return Node({k: v for k, v in self.value.items() if k != key}, self.mark, self.keys)
 
 
-def node_of(value: Any, source: Source, key: str = "") -> Node:
-    """Turn plain Python into a node.
+def node_of(value: Any, source: Source, key: str = "", depth: int = 0) -> Node:
+    """Turn plain Python into a node; `depth` says how many others hold it.
 
     Raises
     ------
     SpecError
-        Where a value is of a type that a spec cannot hold.
+        Where a value is of a type that a spec cannot hold, too deep or too large.
     """
     mark = Mark(source)
+    if depth > MOST_DEPTH:
+        problem = f"expected at most {MOST_DEPTH} lists and mappings in one another, found more"
+        raise spec_error([SpecProblem(mark, key, problem)])
     if isinstance(value, Node):
         return value
     if isinstance(value, Mapping):
-        items = {str(k): node_of(v, source, f"{key}.{k}" if key else str(k)) for k, v in value.items()}
+        items = {str(k): node_of(v, source, f"{key}.{k}" if key else str(k), depth + 1) for k, v in value.items()}
         return Node(items, mark)
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return Node([node_of(v, source, f"{key}[{i}]") for i, v in enumerate(value)], mark)
+        return Node([node_of(v, source, f"{key}[{i}]", depth + 1) for i, v in enumerate(value)], mark)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
+    if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
+        raise spec_error([SpecProblem(mark, key, f"expected a number of at most {MOST_DIGITS} digits, found more")])
     if value is None or isinstance(value, str | bool | int | float):
         return Node(value, mark)
     raise spec_error(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jamie.core.errors import SpecError
+from jamie.core.errors import SpecError, shorten
 from jamie.core.interfaces import KINDS
 from jamie.core.registry import Registry
 from jamie.core.schema import Field
@@ -57,7 +57,7 @@ def parse_overrides(overrides: Iterable[str] | Mapping[str, Any], folders: tuple
         return [Override(path_of(key), node_of(value, source, key)) for key, value in overrides.items()]
     if isinstance(overrides, str):
         overrides = [overrides]
-    return [_parse(text, Source(f"--set {text}", folders)) for text in overrides]
+    return [_parse(text, Source(f"--set {shorten(text, 200)}", folders)) for text in overrides]
 
 
 def _parse(text: str, source: Source) -> Override:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jamie.core.errors import SpecError
+from jamie.core.errors import MOST_BYTES, SpecError, shorten
+
+MOST_PROBLEMS = 10  # in the message of one error
+_LENGTHS = {"key": 150, "message": 400, "hint": 800}  # in bytes
+_WIDTH = 160  # of a line that is shown
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,12 @@ class Mark:
             return ""
         text = self.source.lines[self.line - 1]
         gutter = f"{self.line:>5} | "
+        start = 0 if len(text) <= _WIDTH else max(0, self.column - 1 - _WIDTH // 2)
+        text = text[start : start + _WIDTH]
+        column = self.column - start
         # tabs are repeated below, so that the carets stay under the text at any tab width
-        indent = "".join("\t" if c == "\t" else " " for c in text[: self.column - 1])
-        carets = "^" * max(1, min(self.length, len(text) - self.column + 1))
+        indent = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
+        carets = "^" * max(1, min(self.length, len(text) - column + 1))
         return f"{gutter}{text}\n{'|':>{len(gutter) - 1}} {indent}{carets}"
 
 
@@ -118,5 +125,24 @@ def spec_error(problems: Iterable[SpecProblem]) -> SpecError:
     once: dict[object, SpecProblem] = {}
     for problem in problems:
         once.setdefault((problem.mark, problem.message) if problem.mark.line else problem, problem)
-    ordered = sorted(once.values(), key=lambda p: (p.mark.source.name, p.mark.line, p.mark.column))
-    return SpecError("\n".join(map(str, ordered)), problems=tuple(ordered))
+    ordered = [
+        _shortened(one) for one in sorted(once.values(), key=lambda p: (p.mark.source.name, p.mark.line, p.mark.column))
+    ]
+    return SpecError(_joined(list(map(str, ordered[:MOST_PROBLEMS])), len(ordered)), problems=tuple(ordered))
+
+
+def _shortened(problem: SpecProblem) -> SpecProblem:
+    """Return a problem whose every part is short enough to be read."""
+    key, message = shorten(problem.key, _LENGTHS["key"]), shorten(problem.message, _LENGTHS["message"])
+    return replace(problem, key=key, message=message, hints=tuple(shorten(h, _LENGTHS["hint"]) for h in problem.hints))
+
+
+def _joined(texts: list[str], n: int) -> str:
+    """Join as many of the first of `n` problems as fit into a message, and say how many are left."""
+    shown: list[str] = []
+    for text in texts:
+        if len("\n".join([*shown, text]).encode(errors="backslashreplace")) > MOST_BYTES - 100 and shown:
+            break
+        shown.append(text)
+    more = n - len(shown)
+    return "\n".join([*shown, *([f"and {more} more problem{'s' if more > 1 else ''}"] if more else [])])

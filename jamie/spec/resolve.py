@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import Counter
 from collections.abc import Mapping
@@ -190,8 +191,7 @@ class Resolver:
 
     def _try_build(self, ref: Ref[Any], mark: Mark, key: str) -> None:
         """Build a component that needs nothing but its parameters, so that what it refuses is reported here."""
-        parameters = inspect.signature(ref.cls).parameters.values()
-        if has_absent(ref) or any(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters):
+        if has_absent(ref) or _takes_arguments(ref.cls):  # type: ignore[arg-type]  # classes can be hashed
             return
         try:
             ref.build()
@@ -266,6 +266,13 @@ def default_component(registry: Registry, kind: str, name: str) -> Ref[Any]:
     cls = registry.get(kind, name)
     assert cls is not None
     return Resolver(registry)._ref(cls, Node({}), name, alias=name)
+
+
+@functools.lru_cache(maxsize=512)
+def _takes_arguments(cls: type[Component]) -> bool:
+    """Whether a component is built with more than its parameters."""
+    parameters = inspect.signature(cls).parameters.values()
+    return any(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
 
 
 def _is_given(f: Field, node: Node) -> bool:

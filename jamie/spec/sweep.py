@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ SEED, SEEDS = "seed", "evaluate.seeds"
 FOLD = "evaluate.holdout.fold"
 REPEAT = "repeat"  # no key of a spec: the same run again, to measure it
 ORDERS = ("evaluate.known_pairs.column", "evaluate.holdout.column")  # random orders of the cells in a file
+MOST_RUNS = 10_000
+MOST_WRONG = 30  # combinations that are checked once one is wrong
 REPEATED = (SEED, FOLD, *ORDERS, REPEAT)
 SWEEP = "sweep"
 UNSWEPT = {
@@ -145,6 +148,7 @@ def expand(
     """
     draft = draft_spec(source, overrides, base, registry=registry, reads_data=reads_data)
     grids, seeds, single = _grids(draft)
+    _require_few(sum(math.prod(len(axis.values) for axis in axes) for axes in grids), draft.tree.below(SWEEP))
     problems: list[SpecProblem] = []
     checked = []
     for axes in grids:
@@ -153,6 +157,8 @@ def expand(
         checked.append(found)
     if problems:
         raise spec_error(problems)
+    specs = [spec for found in checked for _, spec in found]
+    _require_few(sum(map(_n_folds, specs)) * len(seeds or [0]), draft.tree.below("evaluate"))
     runs = []
     for axes, found in zip(grids, checked, strict=True):
         for sets, spec in found:
@@ -164,6 +170,20 @@ def expand(
     return Sweep(replace(common, sweep=whole, evaluate=replace(common.evaluate, seeds=seeds)), tuple(runs))
 
 
+def _require_few(n_runs: int, node: Node | None) -> None:
+    """Refuse more runs than anybody waits for, before they are made."""
+    if n_runs > MOST_RUNS:
+        message = f"expected at most {MOST_RUNS:,} runs, found {n_runs:,}"
+        mark = node.mark if node is not None else Mark()
+        raise spec_error([SpecProblem(mark, "", message, ("sweep fewer values, or repeat over fewer seeds or folds",))])
+
+
+def _n_folds(spec: Spec) -> int:
+    """Return the number of runs that a spec stands for, one for each fold."""
+    holdout = spec.evaluate.holdout
+    return holdout.folds if holdout.folds is not None and holdout.fold is None else 1
+
+
 def _common(single: Draft, first: Spec) -> Spec:
     """Check what all runs share; where that is no spec by itself, the first run's, whose values the others replace."""
     try:
@@ -173,9 +193,11 @@ def _common(single: Draft, first: Spec) -> Spec:
 
 
 def _checked(single: Draft, axes: Sequence[_Axis]) -> tuple[list[tuple[tuple[Override, ...], Spec]], list[SpecProblem]]:
-    """Check every combination of the values of a grid; return their specs, and what is wrong."""
+    """Check every combination of the values of a grid, or some of very many; return their specs, and what is wrong."""
     problems, found = _Problems(), []
-    for sets in itertools.product(*(axis.sets() for axis in axes)):
+    for i, sets in enumerate(itertools.product(*(axis.sets() for axis in axes))):
+        if i >= MOST_WRONG and problems.found:
+            break
         changing = [one for one in sets if not _removes_nothing(one, single.tree)]
         try:
             found.append((sets, check(single, sorted(changing, key=lambda one: len(one.path)))))
@@ -283,7 +305,7 @@ def _removes_nothing(one: Override, tree: Node) -> bool:
 def _repetitions(spec: Spec, seeds: list[int] | None) -> Iterator[tuple[dict[str, int], Spec]]:
     """Repeat a run over seeds and folds."""
     holdout = spec.evaluate.holdout
-    folds = range(holdout.folds) if holdout.folds is not None and holdout.fold is None else (None,)
+    folds = (None,) if _n_folds(spec) == 1 else range(_n_folds(spec))
     for seed, fold in itertools.product(seeds if seeds is not None else (None,), folds):
         values = {} if seed is None else {SEED: seed}
         one = spec if seed is None else replace(spec, seed=seed)

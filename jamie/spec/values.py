@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
+from jamie.core.errors import shorten
 from jamie.core.schema import type_name
 from jamie.spec.grammar import bare, dict_item, list_item, members, slot_kind
 
@@ -31,6 +32,7 @@ _LIMITS = {
     "max_length": "of length at most",
     "pattern": "that matches",
 }
+_LONGEST = 200  # of a text that is shown, in bytes
 _EXAMPLES = {"int": "1", "float": "0.5", "bool": "true", "str": "name", "path": "file"}
 
 
@@ -112,7 +114,7 @@ def describe_value(value: Any) -> str:
         return "a list"
     if value is None:
         return "null"
-    return repr(value) if isinstance(value, str) else json.dumps(value)
+    return repr(shorten(value, _LONGEST)) if isinstance(value, str) else json.dumps(value)
 
 
 def literal_values(annotation: Any) -> list[str]:

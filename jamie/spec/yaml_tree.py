@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from jamie.spec.node import Node
+from jamie.spec.node import MOST_DEPTH, MOST_DIGITS, MOST_VALUES, Node
 from jamie.spec.problem import Mark, Source, SpecProblem, spec_error
 
 _TAG = "tag:yaml.org,2002:"
@@ -24,6 +24,16 @@ _SCALARS = {
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str | None, Any] = {}  # noqa: RUF012  # replaced, so that YAML 1.1 is not inherited
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            problem = f"expected at most {MOST_DEPTH} lists and mappings in one another, found more"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class SpecDumper(yaml.SafeDumper):
@@ -72,8 +82,13 @@ class _Converter:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.problems: list[SpecProblem] = []
+        self.n_values = 0
 
     def convert(self, node: yaml.Node, parents: tuple[yaml.Node, ...]) -> Node:
+        self.n_values += 1
+        if self.n_values > MOST_VALUES:  # aliases of aliases can stand for more than any memory holds
+            problem = f"expected at most {MOST_VALUES:,} values, found more"
+            raise spec_error([SpecProblem(self._mark(node), "", problem, ("repeat less by `*`, or divide the spec",))])
         if node in parents:
             self._note(node, "an alias within its own anchor")
             return Node(None, self._mark(node))
@@ -118,6 +133,9 @@ class _Converter:
             return None
         if kind == "bool":
             return text.lower() == "true"
+        if kind == "int" and len(text) > MOST_DIGITS:
+            self._note(node, f"expected a number of at most {MOST_DIGITS} digits, found {len(text):,}")
+            return None
         if kind == "int":
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         return float(
