@@ -19,6 +19,7 @@ from jamie.commands.write_results import to_mudata
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explanation
+from jamie.core.global_state import keep_global_state
 from jamie.core.interfaces.results import Explainer
 from jamie.data.assemble import mudata_conventions
 from jamie.data.checks.modalities import require_class, require_modality
@@ -85,6 +86,7 @@ class JAMIE:
         what = f"latent_dim={model.latent_dim}" if method is None else f"method={method.name!r}"
         return f"JAMIE({self.spec.name!r}, {what}; {state})"
 
+    @keep_global_state
     def fit(self, mdata: MuData) -> Self:
         """Train on the modalities of `mdata`, which is not modified.
 
@@ -123,6 +125,7 @@ class JAMIE:
         """Losses by epoch and member of the ensemble, as `Run.history`; empty for a loaded model."""
         return history_table(self._fitted.histories if self._fitted else (), self.spec)
 
+    @keep_global_state
     def embed(
         self, mdata: MuData, *, key_added: str | None = None, copy: bool = False, max_missing: float = MAX_MISSING
     ) -> MuData | None:
@@ -150,6 +153,7 @@ class JAMIE:
         embed_mudata(self.model, mdata, self._context(), key_added=key_added, max_missing=max_missing)
         return mdata if copy else None
 
+    @keep_global_state
     def impute(
         self,
         data: MuData | AnnData,
@@ -215,6 +219,7 @@ class JAMIE:
             overwrite=overwrite,
         )
 
+    @keep_global_state
     def transfer(
         self,
         mdata: MuData,
@@ -258,6 +263,7 @@ class JAMIE:
         pairs = pairs_between(self.spec.correspondence.known, cells[source], cells[to])
         return transfer_cells(cells[source], cells[to], label, pairs, k=k, keep_partner=keep_partner).table
 
+    @keep_global_state
     def explain(
         self, mdata: MuData, explainer: str | Explainer = "shap", *, max_missing: float = MAX_MISSING, **params: Any
     ) -> Explanation:
@@ -307,6 +313,7 @@ class JAMIE:
             train = pd.Series(prepared.split.train[modality], prepared.dataset.modalities[modality].cells)
         return split_of(mdata.mod[modality], modality, train)
 
+    @keep_global_state
     def to_mudata(self, mdata: MuData, *, layouts: bool = False) -> MuData:
         """Return the fitted data with embeddings, split, provenance and scores, as in ``result.h5mu``.
 
@@ -342,6 +349,7 @@ class JAMIE:
         return Context(seed=self.spec.seed, device=device_for(self.spec.training.device)).with_progress(self._progress)
 
 
+@keep_global_state
 def load(
     path: str | Path,
     *,

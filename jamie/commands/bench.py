@@ -17,6 +17,7 @@ from jamie.commands.multirun.quality import quality_summary, quality_table
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results, write_tables
 from jamie.core.context import Progress
 from jamie.core.errors import OutputError
+from jamie.core.global_state import keep_global_state
 from jamie.runs.file_names import RUNS_FOLDER
 from jamie.spec import Sweep, SweepRun, expand
 from jamie.spec.sweep import REPEAT
@@ -66,6 +67,7 @@ class BenchResult:
         return {"bench": self.costs, **{f"bench_{name}": table for name, table in others.items()}}
 
 
+@keep_global_state
 def bench(
     source: str | Path | Mapping[str, Any],
     *,

@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from jamie.core.errors import OutputError
+from jamie.core.global_state import keep_global_state
 from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.comparison_page import write_comparison_page
@@ -126,6 +127,7 @@ def compare(paths: str | Path | Iterable[str | Path]) -> Comparison:
     )
 
 
+@keep_global_state
 def compare_runs(paths: Sequence[Path], out: Path | None = None, *, overwrite: bool = False) -> Comparison:
     """Join finished runs, and write ``compare.csv``, ``compare.json``, ``wins.csv`` and a page into the folder `out`.
 

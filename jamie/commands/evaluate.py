@@ -18,6 +18,7 @@ from jamie.commands.write_results import write_evaluation
 from jamie.core.context import Context
 from jamie.core.data import Dataset, Matrix
 from jamie.core.errors import DataError, OutputError
+from jamie.core.global_state import keep_global_state
 from jamie.core.names import UNCERTAINTY_LAYERS, embedding_key
 from jamie.core.sources import JointSources, all_others
 from jamie.data.load import load_dataset
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 CHANGEABLE = ("evaluate.metrics", "labels")
 
 
+@keep_global_state
 def evaluate_run(
     path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = (), *, plugins: Sequence[str | Path] = ()
 ) -> Evaluation:

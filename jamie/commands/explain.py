@@ -11,6 +11,7 @@ from jamie.commands.report import message_of, renew_page
 from jamie.core.context import Context, Progress
 from jamie.core.errors import DataError
 from jamie.core.explanation import Explainable, Explanation
+from jamie.core.global_state import keep_global_state
 from jamie.core.interfaces.results import Explainer
 from jamie.core.names import LEFT_OUT
 from jamie.data.load import load_dataset
@@ -25,6 +26,7 @@ from jamie.training.device import device_for
 log = logging.getLogger(__name__)
 
 
+@keep_global_state
 def explain_run(
     path: str | Path,
     explainers: Sequence[str] = (),

@@ -13,6 +13,7 @@ from typing import Any
 from jamie.core.context import Context, Progress
 from jamie.core.errors import JamieError
 from jamie.core.files import write_atomically
+from jamie.core.global_state import keep_global_state
 from jamie.core.interfaces.results import Report
 from jamie.core.names import LEFT_OUT
 from jamie.runs.file_names import FIGURES, PAGE
@@ -25,6 +26,7 @@ DEFAULT = "html"
 log = logging.getLogger(__name__)
 
 
+@keep_global_state
 def report_run(
     path: str | Path,
     out: str | Path | None = None,

@@ -17,6 +17,7 @@ from jamie.commands.report import write_reports
 from jamie.commands.write_results import write_correspondence, write_fitted
 from jamie.core.context import Context, Progress
 from jamie.core.files import file_hash
+from jamie.core.global_state import keep_global_state
 from jamie.data.load import load_dataset
 from jamie.explain.explained_model import ExplainedModel
 from jamie.runs.file_names import RUNS_FOLDER
@@ -30,6 +31,7 @@ from jamie.training.worker import serve
 log = logging.getLogger(__name__)
 
 
+@keep_global_state
 def run(
     source: SpecSource,
     *,

@@ -10,10 +10,12 @@ from jamie.commands.multirun.backends import Backend, use_workers
 from jamie.commands.multirun.plan import open_sweep, plan_runs, record_sweep
 from jamie.commands.multirun.results import SweepResult, collect_results, do_runs, write_results
 from jamie.core.context import Progress
+from jamie.core.global_state import keep_global_state
 from jamie.runs.file_names import RUNS_FOLDER
 from jamie.spec import SpecSource, expand
 
 
+@keep_global_state
 def sweep(
     source: SpecSource,
     *,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from jamie.core.errors import DataError
+from jamie.core.global_state import global_state_kept
 from jamie.core.labels import sort_labels
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def apply_style(draw: Callable[P, R]) -> Callable[P, R]:
         try:
             if kind in FIRST_ARGUMENTS and (args or first in kwargs):
                 _require(args[0] if args else kwargs[first], str(kind))
-            with rc_context(RC_PARAMS):  # type: ignore[arg-type]  # the stubs list the keys of a newer release
+            with global_state_kept(), rc_context(RC_PARAMS):  # type: ignore[arg-type]  # the stubs list the keys of a newer release
                 return draw(*args, **kwargs)
         except DataError as error:
             if error.where:
@@ -82,10 +83,13 @@ def apply_style(draw: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def offscreen() -> Iterator[None]:
-    """Make figures that no window and no notebook shows, and that pyplot does not keep."""
+    """Make figures that no window and no notebook shows, that pyplot does not keep, in matplotlib's own style."""
+    from matplotlib import style
+
     token = _offscreen.set(True)
     try:
-        yield
+        with style.context("default"):
+            yield
     finally:
         _offscreen.reset(token)
 

@@ -112,9 +112,9 @@ def write_figure(folder: OutputDirectory, figure: Canvas, name: str, *, dpi: int
     files = [f"{FIGURES}/{name}.{suffix}" for suffix in SUFFIXES]
     figure.set_facecolor("white")
     # not by savefig, which draws a figure once more in case that its layout is to be computed
-    with folder.writing(files[0]) as path, ignore_missing_glyphs():
+    with folder.writing(files[0]) as path, offscreen(), ignore_missing_glyphs():
         figure.dpi = dpi
         FigureCanvasAgg(figure).print_png(path)
-    with folder.writing(files[1]) as path, ignore_missing_glyphs():
+    with folder.writing(files[1]) as path, offscreen(), ignore_missing_glyphs():
         FigureCanvasSVG(figure).print_svg(path)
     return tuple(folder.path / file for file in files)
