@@ -261,8 +261,8 @@ def test_its_page_is_made_anew_where_it_has_one(copied):
 
 
 REFUSED = {
-    "unknown": (("shapp",), "explain[0]: unknown explainer 'shapp'\n  did you mean 'shap'?   available: "),
-    "a kind of another": (("pearson",), "explain[0]: unknown explainer 'pearson'"),
+    "unknown": (("shapp",), "explainer 'shapp': unknown explainer 'shapp'\n  did you mean 'shap'?   available: "),
+    "a kind of another": (("pearson",), "explainer 'pearson': unknown explainer 'pearson'"),
     "a parameter": (
         ("--set", "latnt=1"),
         "--set explain.correlation.latnt=1  explain.correlation.latnt: unknown key 'latnt'\n  did you mean 'latent'?",
