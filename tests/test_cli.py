@@ -90,6 +90,12 @@ def test_torch_is_not_imported(code):
     assert done.stdout.strip() == "False", done.stderr
 
 
+def test_help_shows_defaults_in_brackets(call):
+    text = " ".join(call("transfer", "--help").stdout.replace("│", " ").split())
+    assert "The modality to predict" in text
+    assert "[the" in text
+
+
 def test_help_does_not_import_torch_or_components():
     code = (
         "import sys; from jamie.cli import app; app(['--help'], standalone_mode=False);"

@@ -92,7 +92,9 @@ def evaluate(
 @command()
 def explain(
     folder: RunDirectory,
-    explainers: Annotated[list[str] | None, argument("[EXPLAINER]...", "Explainers; by default those of the run's spec.")] = None,
+    explainers: Annotated[
+        list[str] | None, argument("[EXPLAINER]...", "Explainers; by default those of the run's spec.")
+    ] = None,
     sets: Annotated[
         list[str] | None, option("KEY=VALUE", "A parameter of the explainer, such as features=3; repeatable.", "--set")
     ] = None,

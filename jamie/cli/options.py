@@ -8,19 +8,24 @@ from typing import Annotated, Any, Literal
 import typer
 
 
+def _verbatim(description: str) -> str:
+    """Keep brackets, which are defaults, from being read as markup."""
+    return description.replace("[", r"\[")
+
+
 def option(metavar: str | None, description: str, *names: str, **limits: float) -> Any:
     """Describe an option; its name is that of the parameter, unless other `names` are given."""
-    return typer.Option(*names, metavar=metavar, help=description, **limits)  # type: ignore[arg-type]
+    return typer.Option(*names, metavar=metavar, help=_verbatim(description), **limits)  # type: ignore[arg-type]
 
 
 def flag(names: str, description: str) -> Any:
     """Describe an option that is given without a value."""
-    return typer.Option(names, help=description)
+    return typer.Option(names, help=_verbatim(description))
 
 
 def argument(metavar: str, description: str) -> Any:
     """Describe an argument."""
-    return typer.Argument(metavar=metavar, help=description)
+    return typer.Argument(metavar=metavar, help=_verbatim(description))
 
 
 SpecFile = Annotated[str, argument("SPEC", "A spec (YAML).")]
