@@ -18,6 +18,7 @@ from jamie.core.global_state import keep_global_state
 from jamie.core.names import SPLIT, TRAIN
 from jamie.metrics.sign_test import sign_tests
 from jamie.report.html.comparison_page import write_comparison_page
+from jamie.runs.correspondence_files import read_pair_arrays
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.file_names import (
     COMPARISON,
@@ -217,14 +218,18 @@ def _differences(runs: Mapping[str, Run]) -> dict[str, list[list[str]]]:
 
 def _data(run: Run) -> str:
     """Return hashes of the data; files of held-out cells and known pairs are compared by themselves."""
-    evaluated = yaml.safe_load((run.path / RESOLVED_SPEC).read_text(encoding="utf-8"))["evaluate"]
-    excluded = {str(section.get("file")) for section in (evaluated["holdout"], evaluated["known_pairs"])}
-    return str(sorted(value for file, value in run.manifest.get("data", {}).items() if file not in excluded))
+    excluded = run._read(RESOLVED_SPEC, _files_of_cells_and_pairs)
+    return str(sorted(value for file, value in (run.manifest.get("data") or {}).items() if file not in excluded))
+
+
+def _files_of_cells_and_pairs(resolved: Path) -> set[str]:
+    evaluated = yaml.safe_load(resolved.read_text(encoding="utf-8"))["evaluate"]
+    return {str(evaluated[section].get("file")) for section in ("holdout", "known_pairs")}
 
 
 def _metrics_as_text(run: Run) -> pd.DataFrame:
     """Read ``metrics.csv`` with all numbers exactly as they were written."""
-    return pd.read_csv(run.path / METRICS, dtype=str, keep_default_na=False)
+    return run._read(METRICS, lambda path: pd.read_csv(path, dtype=str, keep_default_na=False))
 
 
 def _held_out(run: Run) -> str:
@@ -244,7 +249,7 @@ def _known(run: Run) -> str:
     for path in sorted((run.path / CORRESPONDENCES).glob("*.npz")):
         if path.name.endswith(".inferred.npz"):
             continue
-        with np.load(path, allow_pickle=False) as arrays:
+        with read_pair_arrays(path) as arrays:
             rows = np.repeat(np.arange(arrays["shape"][0]), np.diff(arrays["indptr"]))
             pairs = zip(arrays["cells_a"][rows], arrays["cells_b"][arrays["indices"]], arrays["data"], strict=True)
             lines = sorted(f"{a}\t{b}\t{value:.6g}" for a, b, value in pairs)
@@ -255,7 +260,9 @@ def _known(run: Run) -> str:
 def _wins(runs: Mapping[str, Run], higher_is_better: Mapping[str, bool]) -> list[dict[str, Any]]:
     """Compare every two methods of all runs over the features that both have."""
     tables = [run.features.assign(run=name) for name, run in runs.items()]
-    joined = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+    if not (tables := [table for table in tables if len(table)]):
+        return []
+    joined = pd.concat(tables, ignore_index=True)
     owners = joined[["run", "method"]].drop_duplicates()
     joined["method"] = joined.groupby(["run", "method"], sort=False).ngroup().astype(str)
     compared = {metric: higher for metric, higher in higher_is_better.items() if metric in joined}

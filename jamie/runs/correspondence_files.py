@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ from jamie.correspondence.infer import Inference
 from jamie.correspondence.quality.assess import Quality
 from jamie.runs.directory import OutputDirectory
 from jamie.runs.file_names import inferred_pairs_file, known_pairs_file
+
+# as numpy, zipfile and zlib raise them of damaged files
+DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, BadZipFile, zlib.error)
 
 
 def save_known_pairs(run: OutputDirectory, dataset: Dataset) -> None:
@@ -103,14 +107,14 @@ def _write(
 
 
 def _read_inferred(path: Path) -> Inferred:
-    with _arrays(path) as arrays:
+    with read_pair_arrays(path) as arrays:
         diagnostics = json.loads(str(arrays["diagnostics"]))
         return Inferred(_matrix(arrays), arrays["confidence_a"], arrays["confidence_b"], diagnostics)
 
 
 def load_pairs(path: Path, cells_a: pd.Index, cells_b: pd.Index) -> Correspondence:
     """Read pairs of the cells that are given by name; others are left out."""
-    with _arrays(path) as arrays:
+    with read_pair_arrays(path) as arrays:
         rows, columns = cells_a.get_indexer(arrays["cells_a"]), cells_b.get_indexer(arrays["cells_b"])
         pairs = _matrix(arrays).subset(rows >= 0, columns >= 0)
     sizes = {"a": len(cells_a), "b": len(cells_b)}
@@ -123,10 +127,17 @@ def _matrix(arrays: Mapping[str, Any]) -> Correspondence:
 
 
 @contextmanager
-def _arrays(path: Path) -> Iterator[Mapping[str, Any]]:
+def read_pair_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Open a file of pairs; what is wrong with it, also where its arrays are used, is an error of the file.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             yield arrays
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except DAMAGED as error:
         problem = f"cannot be read ({type(error).__name__}: {error})"
         raise OutputError(problem, where=str(path), fix="run the spec again") from error

@@ -22,6 +22,7 @@ from jamie.core.files import partial_path, remove_path, replace_atomically
 from jamie.core.names import LEFT_OUT
 from jamie.core.resources import ResourceMeter, measure_resources
 from jamie.runs.file_names import EVENTS, MANIFEST, RESOLVED_SPEC
+from jamie.runs.shapes import require_shape
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,14 +65,17 @@ class OutputDirectory:
             return {}
         try:
             manifest = dict(json.loads((self.path / MANIFEST).read_text(encoding="utf-8")))
-        except ValueError as error:
+            if manifest.get("format") == FORMAT:
+                require_shape(MANIFEST, manifest)
+        except (ValueError, TypeError, RecursionError) as error:
             raise OutputError(
                 f"expected the manifest of a run, found a file that cannot be read ({error})",
                 where=str(self.path / MANIFEST),
                 fix="start anew with another --out or with --overwrite",
             ) from error
         if manifest.get("format") != FORMAT:
-            version = manifest.get("versions", {}).get("jamie-toolkit", "unknown")
+            versions = manifest.get("versions")
+            version = versions.get("jamie-toolkit", "unknown") if isinstance(versions, dict) else "unknown"
             raise OutputError(
                 f"expected a run directory of format {FORMAT}, found format {manifest.get('format', 1)}, "
                 f"written by jamie {version}",

@@ -89,7 +89,7 @@ def _load(path: Path) -> Explanation:
         _require_description(described)
         tables = {table: _read_table(path / f"{table}.csv", kinds) for table, kinds in described["tables"].items()}
         values = read_h5ad(path / CELL_VALUES) if described["values"] else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # of a damaged file pandas, h5py and anndata raise all sorts
         problem = f"expected an explanation, found one that cannot be read ({type(error).__name__}: {error})"
         raise OutputError(problem, where=str(path), fix=_AGAIN) from error
     return Explanation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +12,7 @@ import pandas as pd
 
 from jamie.core.correspondence import Correspondence
 from jamie.core.data import Dataset, Split
-from jamie.core.errors import OutputError
+from jamie.core.errors import JamieError, OutputError
 from jamie.core.explanation import Explanation
 from jamie.core.names import LEFT_OUT, MODEL_NAME, SPLIT, TRAIN, UNS_KEY
 from jamie.data.assemble import mudata_conventions
@@ -40,7 +40,8 @@ from jamie.runs.file_names import (
     WINS,
     imputed_file,
 )
-from jamie.runs.tables import method_table, read_table, stage_table, storable
+from jamie.runs.shapes import require_columns, require_shape
+from jamie.runs.tables import TEXT_COLUMNS, method_table, read_table, stage_table, storable
 from jamie.spec import Spec, load_resolved
 
 if TYPE_CHECKING:
@@ -318,19 +319,31 @@ class Run(OutputDirectory):
         return tables | {"stages": storable(stage_table(self.manifest.get("stages", {})))}
 
     def _table(self, name: str) -> pd.DataFrame:
-        return self._read(name, read_table, pd.DataFrame())
+        def read(path: Path) -> pd.DataFrame:
+            table = read_table(path)
+            require_columns(name, table, TEXT_COLUMNS)
+            return table
+
+        return self._read(name, read, pd.DataFrame())
 
     def _json(self, name: str, absent: Any) -> Any:
-        return self._read(name, lambda path: json.loads(path.read_text(encoding="utf-8")), absent)
+        def read(path: Path) -> Any:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            require_shape(name, value)
+            return value
+
+        return self._read(name, read, absent)
 
     def _read(self, name: str, read: Callable[[Path], T], absent: T | None = None) -> T:
         """Read a file of the run; one that may be absent is then `absent`."""
-        if absent is not None and not (self.path / name).is_file():
+        if absent is not None and not (self.path / name).exists():
             return absent
         self._require_file(name)
         try:
             return read(self.path / name)
-        except (OSError, ValueError, KeyError) as error:
+        except JamieError:
+            raise
+        except Exception as error:  # of a damaged file pandas, h5py and anndata raise all sorts
             problem = f"cannot be read ({type(error).__name__}: {error})"
             raise OutputError(problem, where=str(self.path / name), fix=_COPY) from error
 
@@ -359,10 +372,15 @@ def _read_obs(path: Path) -> dict[str, pd.DataFrame]:
 
 def _warnings(path: Path) -> tuple[str, ...]:
     messages: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        event: Mapping[str, Any] = json.loads(line)
-        if event["event"] == "running":
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:  # cut short, as when the process was killed or the disk was full
+            continue
+        if not isinstance(event, dict):
+            continue
+        if event.get("event") == "running":
             messages = []
-        elif event["event"] == "notice" and event["level"] in ("warning", "error"):
-            messages.append(event["message"])
+        elif event.get("event") == "notice" and event.get("level") in ("warning", "error"):
+            messages.append(str(event.get("message")))
     return tuple(dict.fromkeys(messages))

@@ -9,6 +9,17 @@ from jamie.commands.multirun.tables import record_table
 from jamie.runs.directory import FORMAT
 from jamie.runs.file_names import RESOLVED_SPEC
 
+METRIC = {
+    **dict.fromkeys(("metric", "part", "scope", "method", "source", "target", "label"), ""),
+    **{"value": None, "n_cells": 0, "higher_is_better": True, "headline": True, "parameters": {}},
+}
+METHOD = {
+    **dict.fromkeys(("method", "component", "reason"), ""),
+    **{"status": "done", "inductive": True, "uses_labels": False, "embeds": True, "imputes": True},
+}
+INFERRED = {"source": "", "target": "", "diagnostics": None, "quality": None}
+COMPLETED_BY = {"metrics": METRIC, "methods": METHOD, "correspondence": INFERRED}
+
 
 @pytest.fixture
 def write_run(tmp_path):
@@ -21,6 +32,8 @@ def write_run(tmp_path):
         files = {"manifest": {}, **files}
         files["manifest"] = {"format": FORMAT, "status": "finished", **files["manifest"]}
         for file, content in files.items():
+            if file in COMPLETED_BY:
+                content = [{**COMPLETED_BY[file], **one} for one in content]
             (folder / f"{file}.json").write_text(json.dumps(content))
         return RunStatus(name, folder, values)
 
