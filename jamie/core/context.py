@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from jamie.core.errors import MemoryLimitError
+from jamie.core.memory import free_memory, physical_memory
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 
@@ -18,15 +18,9 @@ def _silent(stage: str, done: int, total: int, values: Mapping[str, float]) -> N
     """Report nothing."""
 
 
-def physical_memory() -> int:
-    """Bytes of memory that the machine has (or that the process's control group allows)."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        with open("/sys/fs/cgroup/memory.max") as file:
-            limit = file.read().strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdigit() else total
+def memory_limit() -> int:
+    """Bytes that one piece of work may take: half of the memory, or what is free of it where that is less."""
+    return min(physical_memory() // 2, free_memory())
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,8 @@ class Context:
     progress
         Called as ``progress(stage, done, total, values)`` while work goes on.
     memory_limit
-        Bytes that one piece of work may take; half of the machine's memory by default.
+        Bytes that one piece of work may take; by default half of the machine's memory, or less where less is free or a
+        control group or ``ulimit -v`` allows less.
 
     Examples
     --------
@@ -59,7 +54,7 @@ class Context:
     stage: str = ""
     device: str = "cpu"
     progress: Progress = _silent
-    memory_limit: int = field(default_factory=lambda: physical_memory() // 2)
+    memory_limit: int = field(default_factory=memory_limit)
 
     def for_stage(self, stage: str) -> Context:
         """Return the same context for another stage."""

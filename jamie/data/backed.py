@@ -16,6 +16,7 @@ from jamie.data.readers.anndata import AnnDataReader
 from jamie.data.readers.mudata import MuDataReader, is_encoded, modality_names
 from jamie.data.storage.formats import ANNDATA, MUDATA, Format
 from jamie.data.storage.opening import open_store, translated_errors
+from jamie.data.storage.sparse_checks import require_sound_store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -82,7 +83,9 @@ def _open_modality(store: Any, path: Path, modality: str | None) -> AnnData:
         raise DataError(problem, where=str(path), fix=suggest_names(str(modality), names))
     where = str(path) if modality is None else f"{path}, modality '{modality}'"
     with translated_errors(path, _format(path).expected), mudata_conventions():
-        adata = _backed_anndata(store["mod"][modality] if names else store)
+        group = store["mod"][modality] if names else store
+        require_sound_store(group, path, positions=False)  # positions are checked as they are read
+        adata = _backed_anndata(group)
         if names and "obs" in store:
             adata.obs = join_annotations(adata.obs, read_elem(store["obs"]), names)
         require_usable_names(adata, where)

@@ -15,6 +15,7 @@ from jamie.core.matrix import masked_to_nan
 from jamie.core.package_versions import layer_names
 from jamie.core.suggest import suggest_names
 from jamie.data.assemble import unique_names
+from jamie.data.storage.sparse_checks import require_sound
 from jamie.data.writing.names import stored_name
 
 if TYPE_CHECKING:
@@ -147,7 +148,9 @@ def _as_matrix(values: Any, where: str, origin: str) -> Matrix:
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy()
     values = load_into_memory(values, where, origin)
-    if not sparse.issparse(values):
+    if sparse.issparse(values):
+        require_sound(values, where, origin)
+    else:
         values = np.asarray(values)
     if values.dtype.kind not in "fiub":
         problem = f"expected numbers in {origin}, found {values.dtype}"

@@ -13,6 +13,7 @@ from jamie.data.storage.contents import contents_of_group
 from jamie.data.storage.formats import ANNDATA
 from jamie.data.storage.large_matrices import is_large_csr, read_element
 from jamie.data.storage.opening import open_store, translated_errors
+from jamie.data.storage.sparse_checks import require_sound_store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,7 +38,7 @@ class AnnDataReader(Reader):
     def _read(self, context: Context) -> MuData:
         if not self.paths:
             raise self._data_error("expected a file for each modality, found none", of="paths")
-        return assemble({name: _read_one(path) for name, path in self.paths.items()})
+        return assemble({name: _read_one(path, context) for name, path in self.paths.items()})
 
     def contents(self) -> dict[str, dict[str, list[str]]] | None:
         found = {name: _contents(path) for name, path in self.paths.items()}
@@ -51,10 +52,11 @@ def _contents(path: Path) -> dict[str, list[str]] | None:
         return contents_of_group(store) if "encoding-type" in store["obs"].attrs else None
 
 
-def _read_one(path: Path) -> AnnData:
+def _read_one(path: Path, context: Context) -> AnnData:
     import anndata
 
     with open_store(path, ANNDATA) as store, translated_errors(path, ANNDATA.expected), mudata_conventions():
         if "X" in store and is_large_csr(store["X"]) and store.attrs.get("encoding-type") == "anndata":
             return read_element(store)
+        require_sound_store(store, path, context)
         return anndata.read_zarr(store) if is_zarr(path) else anndata.read_h5ad(path)

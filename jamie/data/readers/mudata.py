@@ -18,6 +18,7 @@ from jamie.data.storage.contents import columns_of, contents_of_group
 from jamie.data.storage.formats import MUDATA
 from jamie.data.storage.large_matrices import read_element
 from jamie.data.storage.opening import open_store, translated_errors
+from jamie.data.storage.sparse_checks import require_sound_store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,6 +47,7 @@ class MuDataReader(Reader):
             mudata_conventions(),
         ):
             names = modality_names(store, self.path)
+            require_sound_store(store, self.path, context)
             if is_encoded(store):
                 modalities = {name: _read_modality(store["mod"][name]) for name in names}
                 return _join(modalities, _read_shared(store), self.path)

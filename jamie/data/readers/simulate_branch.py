@@ -14,7 +14,12 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
-from jamie.data.simulation.cells import cell_names, require_distinct_modalities, require_valid_parameters
+from jamie.data.simulation.cells import (
+    cell_names,
+    require_distinct_modalities,
+    require_memory,
+    require_valid_parameters,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -72,6 +77,7 @@ class SimulateBranch(Reader):
 
     def _read(self, context: Context) -> MuData:
         self._check()
+        require_memory(self, self.n_cells * sum(self.n_features), context)
         generator = np.random.default_rng(self.seed)
         n_shared = round(self.overlap * self.n_cells)
         shared = self._draw_cells(n_shared, generator)

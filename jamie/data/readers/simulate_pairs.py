@@ -17,7 +17,12 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
-from jamie.data.simulation.cells import cell_names, require_distinct_modalities, require_valid_parameters
+from jamie.data.simulation.cells import (
+    cell_names,
+    require_distinct_modalities,
+    require_memory,
+    require_valid_parameters,
+)
 from jamie.data.writing.row_blocks import RowSource
 
 if TYPE_CHECKING:
@@ -98,6 +103,11 @@ class SimulatePairs(Reader):
         return {"n_cells": 24, "n_features": (7, 9), "n_types": 3, "n_latent": 4, "n_linked": 2}
 
     def _read(self, context: Context) -> MuData:
+        self._check()
+        # real values are drawn in single precision; of counts, those above 0 are stored
+        shares = (1 / 3, 1 / 3) if self.mean_counts is None else (min(1.0, mean) for mean in self.mean_counts)
+        n_stored = sum(share * n for share, n in zip(shares, self.n_features, strict=True))
+        require_memory(self, self.n_cells * n_stored, context)
         return assemble({name: source.collect() for name, source in self.row_sources().items()})
 
     def row_sources(self) -> Mapping[str, RowSource]:

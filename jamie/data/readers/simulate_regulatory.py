@@ -14,7 +14,12 @@ from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.data.assemble import assemble
-from jamie.data.simulation.cells import cell_names, require_distinct_modalities, require_valid_parameters
+from jamie.data.simulation.cells import (
+    cell_names,
+    require_distinct_modalities,
+    require_memory,
+    require_valid_parameters,
+)
 from jamie.data.simulation.network import RegulatoryNetwork
 from jamie.data.simulation.tree import TypeTree
 
@@ -106,6 +111,7 @@ class SimulateRegulatory(Reader):
 
     def _read(self, context: Context) -> MuData:
         self._check()
+        require_memory(self, (self.n_cells + 1) * (self.n_genes + self.n_peaks), context)
         generator = np.random.default_rng(self.seed)
         n_shared = round(self.overlap * self.n_cells)
         n_own = self.n_cells - n_shared

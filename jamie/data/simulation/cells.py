@@ -6,6 +6,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from jamie.core.context import Context
 from jamie.core.errors import DataError
 from jamie.core.interfaces.data import Reader
 from jamie.core.schema import fields_of
@@ -20,6 +21,13 @@ def require_valid_parameters(reader: Reader) -> None:
             first = error.errors()[0]
             problem = f"{first['msg'][0].lower()}{first['msg'][1:]}, found {first['input']!r}"
             raise DataError(problem, where=f"reader '{reader.name}', {name}") from error
+
+
+def require_memory(reader: Reader, n_values: float, context: Context) -> None:
+    """Refuse to simulate `n_values`, each of which takes three numbers in double precision on the way."""
+    context.require_memory(
+        int(24 * n_values), f"the cells of reader '{reader.name}'", "simulate fewer cells or features"
+    )
 
 
 def require_distinct_modalities(reader: Reader, modalities: tuple[str, ...]) -> None:

@@ -18,7 +18,9 @@ from scipy import sparse
 from jamie.core.data import Matrix
 from jamie.core.errors import DataError
 from jamie.data.blocks import as_float32
+from jamie.data.storage.matrix_market import read_matrix_market
 from jamie.data.storage.opening import checked_file
+from jamie.data.storage.sparse_checks import require_sound
 
 Names: TypeAlias = Literal["auto", "both", "rows", "columns", "none"]
 
@@ -76,6 +78,7 @@ def read_matrix(path: Path, names: Names = "auto") -> NamedMatrix:
             if values.ndim != 2 or values.dtype.kind not in "fiub":
                 found = f"{values.ndim} dimensions of type {values.dtype}"
                 raise DataError(f"expected a matrix of numbers, found {found}", where=str(path))
+            require_sound(values, str(path), "the matrix")
             return NamedMatrix(as_float32(values))
     raise DataError(f"expected a file that ends in {FORMATS}, found '{path.name}'", where=str(path))
 
@@ -87,8 +90,9 @@ def ending(path: Path) -> str:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that may be compressed."""
-    with gzip.open(path, "rt", newline="") if path.suffix.lower() == ".gz" else open(path, newline="") as file:
+    """Open a text file in UTF-8 that may be compressed, and may begin with a byte-order mark."""
+    how: Any = {"mode": "rt", "newline": "", "encoding": "utf-8-sig"}
+    with gzip.open(path, **how) if path.suffix.lower() == ".gz" else open(path, **how) as file:
         yield file
 
 
@@ -226,10 +230,4 @@ def _read_npz(path: Path) -> Any:
         return file[arrays[0]]
 
 
-def _read_mtx(path: Path) -> Any:
-    from scipy.io import mmread
-
-    return mmread(path, spmatrix=False)
-
-
-_READERS: Mapping[str, Callable[[Path], Any]] = {".npz": _read_npz, ".npy": np.load, ".mtx": _read_mtx}
+_READERS: Mapping[str, Callable[[Path], Any]] = {".npz": _read_npz, ".npy": np.load, ".mtx": read_matrix_market}

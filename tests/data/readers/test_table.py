@@ -235,7 +235,7 @@ def test_names_of_an_absent_modality_are_refused(tmp_path):
         ),
         ("m.tsv", b"a;b\n1;2\n", "separated by tabs, found a first line that seems to be separated by ';'"),
         ("m.csv.gz", b"not compressed", "cannot be read as one"),
-        ("m.mtx", b"no header\n", "cannot be read as one"),
+        ("m.mtx", b"no header\n", "expected a first line .*, found .no header."),
         ("m.npy", b"nothing of numpy", "cannot be read as one"),
         ("m.npz", b"nothing of numpy", "cannot be read as one"),
         ("m.xlsx", b"x", r"expected a file that ends in .csv, .tsv, .*, found 'm.xlsx'"),
