@@ -59,15 +59,13 @@ def load_registry(files: Iterable[Path] = ()) -> Registry:
 
 def installed_entry_points() -> list[importlib.metadata.EntryPoint]:
     """Return the entry points of installed distributions; one whose metadata cannot be read has none."""
-    try:
-        return list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
-    except Exception:  # the metadata of one distribution are damaged, and the others are read without it
-        readable: dict[str, list[importlib.metadata.EntryPoint]] = {}
-        for distribution in importlib.metadata.distributions():
-            with suppress(Exception):
-                entry_points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
-                readable.setdefault(distribution.name, list(entry_points))
-        return [entry_point for entry_points in readable.values() for entry_point in entry_points]
+    readable: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for distribution in importlib.metadata.distributions():
+        with suppress(Exception):  # damaged metadata raise in a way of each version of Python
+            if entry_points := list(distribution.entry_points.select(group=ENTRY_POINT_GROUP)):
+                # of one name the first counts; without metadata there is no name
+                readable.setdefault(distribution.name or f"unnamed {len(readable)}", entry_points)
+    return [entry_point for entry_points in readable.values() for entry_point in entry_points]
 
 
 def _version_of(distribution: str) -> str:

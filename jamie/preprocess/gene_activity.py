@@ -138,7 +138,7 @@ class GeneActivity(Preprocessor):
         together = sparse.csr_array(gram[order][:, order])
         ends = np.cumsum(sizes[sizes > 1])
         blocks = [
-            np.linalg.pinv(together[a:b, a:b].toarray(), hermitian=True)
+            sparse.coo_array(np.linalg.pinv(together[a:b, a:b].toarray(), hermitian=True))
             for a, b in zip(np.concatenate([[0], ends[:-1]]), ends, strict=True)
         ]
         if blocks:
