@@ -61,10 +61,12 @@ def installed_entry_points() -> list[importlib.metadata.EntryPoint]:
     """Return the entry points of installed distributions; one whose metadata cannot be read has none."""
     readable: dict[str, list[importlib.metadata.EntryPoint]] = {}
     for distribution in importlib.metadata.distributions():
+        entry_points, name = [], f"unnamed {len(readable)}"
         with suppress(Exception):  # damaged metadata raise in a way of each version of Python
-            if entry_points := list(distribution.entry_points.select(group=ENTRY_POINT_GROUP)):
-                # of one name the first counts; without metadata there is no name
-                readable.setdefault(distribution.name or f"unnamed {len(readable)}", entry_points)
+            entry_points = list(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
+            name = distribution.name or name
+        if entry_points:
+            readable.setdefault(name, entry_points)  # of one name the first counts
     return [entry_point for entry_points in readable.values() for entry_point in entry_points]
 
 
