@@ -170,7 +170,7 @@ def embedded_cells(run: Run, method: str) -> dict[str, EmbeddedCells]:
         raise DataError(
             f"the run has no embedding by '{method}'",
             where=str(run.path / RESULT),
-            fix=suggest_names(method, available),
+            fix=suggest_names(method, available) if available else "fit a method that embeds, such as rcca",
         )
     return {
         m: EmbeddedCells.from_mudata(

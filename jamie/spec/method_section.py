@@ -62,5 +62,6 @@ def _without(node: Node, keys: tuple[str, ...] | list[str]) -> Node:
 
 def _problem(key: str, node: Node, last: str, method: str) -> SpecProblem:
     message = f"the model is the method {method}, which does not read this setting of the joint VAE"
-    fix = f"leave it out (of `training`, {', '.join(READ_BY_METHODS)} count beside a method), or leave method out"
+    read = f"; of `training`, methods read {', '.join(READ_BY_METHODS)}" if key.startswith("training.") else ""
+    fix = f"leave it out, or leave method out{read}"
     return SpecProblem(node.key_mark(last), key, message, (fix,))

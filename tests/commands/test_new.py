@@ -40,6 +40,10 @@ def test_the_file_of_each_kind_is_registered(kind, tmp_path):
     assert found.summary() == template(kind).Example.summary()
 
 
+def test_a_new_method_can_be_the_model_of_a_run():
+    assert template("method").Example.can_be_saved()
+
+
 @pytest.mark.parametrize("kind", ["loss", "command"])
 def test_the_tests_of_a_new_distribution_pass(kind, tmp_path):
     (folder,) = new_component(kind, "my_own", tmp_path, distribution=True)

@@ -29,10 +29,13 @@ def test_cells_of_the_values_are_held_out_in_every_modality():
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"column": "cell_typ", "values": ["a"]}, "no column 'cell_typ' in obs\n  did you mean 'cell_type'"),
+        (
+            {"column": "cell_typ", "values": ["a"]},
+            "expected a column 'cell_typ' in obs, found none of that name\n  did you mean 'cell_type'",
+        ),
         (
             {"column": "cell_type", "values": ["branch_1", "twig"]},
-            "no cell has 'twig' in obs.'cell_type'.\n  there are",
+            "expected cells with 'twig' in obs.'cell_type'., found none\n  there are",
         ),
     ],
 )

@@ -38,11 +38,12 @@ class ByValue(Splitter):
     def _hold_out(self, cells: pd.DataFrame, context: Context) -> NDArray[np.bool_]:
         if self.column not in cells:
             raise self._data_error(
-                f"no column '{self.column}' in obs", choices(self.column, map(str, cells), "there are")
+                f"expected a column '{self.column}' in obs, found none of that name",
+                choices(self.column, map(str, cells), "there are"),
             )
         known = sorted(cells[self.column].dropna().unique())
         unknown = [value for value in self.values if value not in known]
         if unknown:
             fix = choices(unknown[0], known[:20], "there are")
-            raise self._data_error(f"no cell has '{unknown[0]}' in obs['{self.column}']", fix)
+            raise self._data_error(f"expected cells with '{unknown[0]}' in obs['{self.column}'], found none", fix)
         return cells[self.column].isin(self.values).to_numpy(bool)
