@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from jamie.core.names import HELD_OUT_CELLS, HELD_OUT_PAIRS
+from jamie.core.names import HELD_OUT_CELLS, HELD_OUT_PAIRS, MODEL_NAME
 from jamie.report.html.guide import guide_of
 from jamie.report.html.scores import Record, best_record, direction, headlines, main_scope_records, model_records
 from jamie.report.tables import number
@@ -123,6 +123,7 @@ def _scores(run: Run) -> Iterator[Caution]:
 
 def _better_methods(records: Sequence[Record], metric: str, uses_labels: set[str], model: str) -> Iterator[Caution]:
     """Yield a caution for each method that has the best score of a metric instead of the model."""
+    other = "Train longer or with other settings" if model == MODEL_NAME else "Fit with other settings"
     lost = defaultdict(list)
     for own in model_records(records, metric, model):
         best = best_record(main_scope_records(records, metric, model), own) or own
@@ -134,7 +135,7 @@ def _better_methods(records: Sequence[Record], metric: str, uses_labels: set[str
             f"{method} does better than the model by {guide_of(metric).title}: {'; '.join(scores)}.",
             "It uses the labels: imputed values may reflect the type of the cell and little else."
             if method in uses_labels
-            else "Train longer or with other settings, or use the simpler method for this.",
+            else f"{other}, or use the simpler method for this.",
         )
 
 
