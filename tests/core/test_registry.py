@@ -82,7 +82,9 @@ def only_entry_point(monkeypatch):
     """Make one entry point the only one that is installed."""
 
     def install(entry_point):
-        monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry_point] if group == "jamie" else [])
+        found = types.SimpleNamespace(select=lambda group: [entry_point] if group == "jamie" else [])
+        installed = types.SimpleNamespace(name="installed", entry_points=found)
+        monkeypatch.setattr(importlib.metadata, "distributions", lambda: [installed])
 
     return install
 
