@@ -189,7 +189,7 @@ def test_state_that_does_not_fit_is_an_error(spec, tmp_path):
         ),
         (
             {"training": {"max_epochs": 2}},
-            "(?s)training.max_epochs: .* calibration, ensemble, device count",
+            "(?s)training.max_epochs: .* methods read calibration, ensemble, device",
         ),
         ({"model": {"latent_dim": 2}}, "model.latent_dim: the model is the method knn"),
         ({"modalities": {"rna": {"decoder": "poisson"}}}, "modalities.rna.decoder: the model is the method knn"),

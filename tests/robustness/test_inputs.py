@@ -142,7 +142,7 @@ def test_zarr_whose_chunks_are_missing_or_cut(tmp_path, array, message):
 class TestMatrixMarket:
     def read(self, folder, text, compressed=False):
         path = folder / ("cells.mtx.gz" if compressed else "cells.mtx")
-        (gzip.open if compressed else open)(path, "wb").write(text.encode())
+        path.write_bytes(gzip.compress(text.encode()) if compressed else text.encode())
         return read_matrix(path)
 
     @pytest.mark.parametrize(
