@@ -90,7 +90,12 @@ def select_components(prepared: Prepared, context: Context) -> SelectedComponent
         kept = _number(min(1.0, max(fraction for fraction, _ in found)), of)
         decisions[m] = {"kept": kept, "of": of, "cross_validated": [plain for _, plain in found]}
         if kept < of:
-            log.info("%s: the networks read the first %d of %d components; the others are noise", m, kept, of)
+            log.info(
+                "%s: the networks read the first %d of %d components; the others do not help to find partners",
+                m,
+                kept,
+                of,
+            )
             selected = _with_leading(selected, m, kept)
     return SelectedComponents(selected, decisions)
 

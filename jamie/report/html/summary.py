@@ -78,7 +78,7 @@ def _details(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _share(kept: int, of: int) -> str:
-    return f"{kept} of {of}, as the others are noise" if kept < of else f"all {of}"
+    return f"{kept} of {of}, as the others do not help to find partners" if kept < of else f"all {of}"
 
 
 def _correspondence(run: Run, section: Mapping[str, Any]) -> str:
